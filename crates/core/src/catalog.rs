@@ -1,0 +1,197 @@
+//! The tables and shapes that a buffer has met, by name.
+//!
+//! Bounds: [`MAX_TABLES`] tables; [`MAX_SHAPES`] shapes are remembered, after which the memory starts anew. A forgotten
+//! shape lives on in the batches that use it.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::batch::{Shape, TableId};
+use crate::error::{Error, Result};
+use crate::table::{Mode, TableModel, TableName, TableRules};
+
+/// More tables than any application writes to through one buffer.
+pub const MAX_TABLES: usize = 1_000;
+/// Column sets remembered. An application has a few per table.
+pub const MAX_SHAPES: usize = 1_000;
+/// The most columns that a server's table can have:
+/// <https://dev.mysql.com/doc/refman/8.4/en/column-count-limit.html>.
+pub const MAX_COLUMNS: usize = 4_096;
+
+/// A table that rows are given for.
+#[derive(Debug)]
+pub struct TableEntry {
+    /// Its name.
+    pub name: TableName,
+    /// What the user configured for it.
+    pub rules: TableRules,
+    /// Its mode where the rules name none.
+    pub default_mode: Mode,
+    /// The key that a model object named, for a table that no server describes.
+    pub key_hint: Option<String>,
+    /// The rules bound to the table, once that is known.
+    pub model: Option<Arc<TableModel>>,
+}
+
+/// All tables, in order of first use.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    tables: Vec<TableEntry>,
+    by_name: FxHashMap<String, TableId>,
+    shapes: FxHashMap<TableId, Vec<Arc<Shape>>>,
+    shape_count: usize,
+    configured: FxHashMap<String, TableRules>,
+    insert_by_default: Option<String>,
+}
+
+impl Catalog {
+    /// A catalog with the rules of `tables`, in which `insert_by_default` (the trade table) is insert-only unless its
+    /// rules say otherwise. `order` names the tables that are written first, in that order.
+    ///
+    /// # Errors
+    ///
+    /// A name that is none.
+    pub fn new(order: &[&str], insert_by_default: &str, configured: Vec<(String, TableRules)>) -> Result<Self> {
+        let mut catalog = Self {
+            configured: configured.into_iter().collect(),
+            insert_by_default: Some(insert_by_default.to_owned()),
+            ..Self::default()
+        };
+        for name in order {
+            catalog.table(name)?;
+        }
+        for name in catalog.configured.keys() {
+            TableName::parse(name)?;
+        }
+        Ok(catalog)
+    }
+
+    /// The table of that name, made known at its first use.
+    ///
+    /// # Errors
+    ///
+    /// A name that is none, or too many tables.
+    pub fn table(&mut self, name: &str) -> Result<TableId> {
+        if let Some(id) = self.by_name.get(name) {
+            return Ok(*id);
+        }
+        let parsed = TableName::parse(name)?;
+        if self.tables.len() >= MAX_TABLES {
+            return Err(Error::config(format!(
+                "table {name}: one buffer writes to {MAX_TABLES} tables at most; use another buffer"
+            )));
+        }
+        let id = TableId(self.tables.len());
+        let inserts = self.insert_by_default.as_deref() == Some(name);
+        self.tables.push(TableEntry {
+            name: parsed,
+            rules: self.configured.get(name).cloned().unwrap_or_default(),
+            default_mode: if inserts { Mode::Insert } else { Mode::Upsert },
+            key_hint: None,
+            model: None,
+        });
+        self.by_name.insert(name.to_owned(), id);
+        Ok(id)
+    }
+
+    /// The table of that name, where it was used before.
+    pub fn known_table(&self, name: &str) -> Option<TableId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// A table by its place.
+    pub fn entry(&self, table: TableId) -> Option<&TableEntry> {
+        self.tables.get(table.0)
+    }
+
+    /// Remembers the key that a model object named. A configured key and the server's own go before it.
+    pub fn hint_key(&mut self, table: TableId, column: &str) {
+        if let Some(entry) = self.tables.get_mut(table.0)
+            && entry.key_hint.is_none()
+        {
+            entry.key_hint = Some(column.to_owned());
+        }
+    }
+
+    /// Remembers a table's model.
+    pub fn set_model(&mut self, table: TableId, model: Arc<TableModel>) {
+        if let Some(entry) = self.tables.get_mut(table.0) {
+            entry.model = Some(model);
+        }
+    }
+
+    /// Forgets all models, after an error that a changed table could explain.
+    pub fn forget_models(&mut self) {
+        for entry in &mut self.tables {
+            entry.model = None;
+        }
+    }
+
+    /// The shape with these columns, shared with all rows that have the same ones.
+    ///
+    /// # Errors
+    ///
+    /// No column, too many, or a name that no server takes.
+    pub fn shape<'c>(&mut self, table: TableId, columns: impl Iterator<Item = &'c [u8]> + Clone) -> Result<Arc<Shape>> {
+        let known = self.shapes.get(&table);
+        if let Some(shape) = known.and_then(|shapes| {
+            let same = |shape: &&Arc<Shape>| shape.columns.iter().map(|name| name.as_bytes()).eq(columns.clone());
+            shapes.iter().find(same)
+        }) {
+            return Ok(Arc::clone(shape));
+        }
+        let columns = columns.map(|name| {
+            std::str::from_utf8(name).map(Box::from).map_err(|_| {
+                let name_of_table = self
+                    .entry(table)
+                    .map_or_else(String::new, |entry| entry.name.to_string());
+                Error::config(format!(
+                    "table {name_of_table}: column \"{}\" is not UTF-8",
+                    name.escape_ascii()
+                ))
+            })
+        });
+        let columns: Arc<[Box<str>]> = columns.collect::<Result<_>>()?;
+        self.check_columns(table, &columns)?;
+        if self.shape_count >= MAX_SHAPES {
+            self.shapes.clear();
+            self.shape_count = 0;
+        }
+        let shape = Arc::new(Shape { table, columns });
+        self.shapes.entry(table).or_default().push(Arc::clone(&shape));
+        self.shape_count += 1;
+        Ok(shape)
+    }
+
+    fn check_columns(&self, table: TableId, columns: &[Box<str>]) -> Result<()> {
+        let name = || {
+            self.entry(table)
+                .map_or_else(String::new, |entry| entry.name.to_string())
+        };
+        if columns.is_empty() {
+            return Err(Error::config(format!("table {}: a row has no column", name())));
+        }
+        if columns.len() > MAX_COLUMNS {
+            return Err(Error::config(format!(
+                "table {}: a row has {} columns; a table has {MAX_COLUMNS} at most",
+                name(),
+                columns.len()
+            )));
+        }
+        for column in columns {
+            // <https://dev.mysql.com/doc/refman/8.4/en/identifiers.html>: up to 64 characters of the basic plane, no NUL,
+            // no space at the end.
+            let legal = !column.is_empty()
+                && column.chars().count() <= 64
+                && !column.ends_with(' ')
+                && column
+                    .chars()
+                    .all(|letter| letter != '\0' && u32::from(letter) <= 0xffff);
+            if !legal {
+                return Err(Error::config(format!("table {}: {column:?} is no column name", name())));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,25 @@
+//! Time, as an argument.
+
+use std::time::{Duration, Instant};
+
+/// Where a buffer takes the time from, and how it waits.
+pub trait Clock {
+    /// The time now.
+    fn now(&self) -> Instant;
+    /// Lets time pass.
+    fn sleep(&self, duration: Duration);
+}
+
+/// The system's monotonic clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
+}

@@ -1,0 +1,315 @@
+//! Coalescing: rows with the same table and key become one.
+//!
+//! The invariant that everything here serves: **writing the coalesced rows leaves the table exactly as writing the rows
+//! one after the other would**, so no result depends on where a batch ends. Two rows whose merge would need to know
+//! what is in the table (a guard beside a sum, a comparison under a collation) are not merged: the later one gets the
+//! next *layer*, and layers are written one after the other.
+//!
+//! Where the server's idea of equal keys is not certain (see [`ColumnKind::key`](crate::column::ColumnKind::key)) the
+//! whole table keeps the order of its rows, with nothing merged and nothing sorted, and the last in order wins there as
+//! it would here.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::column::number;
+use crate::decimal::Decimal;
+use crate::error::Result;
+use crate::table::{BoundColumns, MergeRule, Mode};
+use crate::value::Value;
+
+/// A row bound to its table, before or after merging.
+#[derive(Debug, Clone)]
+pub struct BoundRow<'a> {
+    /// Its columns.
+    pub bound: Arc<BoundColumns>,
+    /// Its values, in the columns' order.
+    pub values: Vec<Value<'a>>,
+}
+
+/// A table's rows, ready to be written.
+#[derive(Debug, Default)]
+pub struct Coalesced<'a> {
+    /// Layers, to be written one after the other; within a layer no two rows have the same key.
+    pub layers: Vec<Vec<BoundRow<'a>>>,
+    /// Whether rows must be written in their order, and not be grouped by columns.
+    pub in_order: bool,
+    /// How many rows went into others.
+    pub coalesced_rows: usize,
+}
+
+/// Coalesces the rows of one table, given in the order in which they were added. No merge makes a row of more than
+/// `max_row_bytes` on the wire.
+///
+/// # Errors
+///
+/// Columns that cannot be bound together: a bug of ours, since each row was bound on its own.
+pub fn coalesce(rows: Vec<BoundRow<'_>>, max_row_bytes: usize) -> Result<Coalesced<'_>> {
+    let Some(mode) = rows.first().map(|row| row.bound.model.mode) else {
+        return Ok(Coalesced::default());
+    };
+    match (mode, keys_of(&rows)) {
+        (Mode::Upsert, Some(keys)) => merge_by_key(rows, keys, max_row_bytes),
+        (Mode::Insert, Some(keys)) => {
+            let mut keyed: Vec<_> = keys.into_iter().zip(rows).collect();
+            keyed.sort_by(|left, right| left.0.cmp(&right.0));
+            Ok(Coalesced {
+                layers: vec![keyed.into_iter().map(|(_, row)| row).collect()],
+                ..Coalesced::default()
+            })
+        }
+        (_, None) => Ok(Coalesced {
+            layers: vec![rows],
+            in_order: true,
+            coalesced_rows: 0,
+        }),
+    }
+}
+
+/// Each row's key form, or `None` where that of one row is not certain.
+fn keys_of(rows: &[BoundRow<'_>]) -> Option<Vec<Vec<u8>>> {
+    rows.iter().map(BoundRow::key).collect()
+}
+
+impl<'a> BoundRow<'a> {
+    /// The key form of the row, see [`ColumnKind::key`](crate::column::ColumnKind::key).
+    pub fn key(&self) -> Option<Vec<u8>> {
+        if self.bound.key.is_empty() || !self.bound.model.keys_are_certain() {
+            return None;
+        }
+        let mut key = Vec::with_capacity(24);
+        for at in &self.bound.key {
+            self.bound.kinds.get(*at)?.key(self.values.get(*at)?, &mut key)?;
+        }
+        Some(key)
+    }
+
+    fn value(&self, at: usize) -> &Value<'a> {
+        self.values.get(at).unwrap_or(&Value::Null)
+    }
+}
+
+fn merge_by_key(rows: Vec<BoundRow<'_>>, keys: Vec<Vec<u8>>, max_row_bytes: usize) -> Result<Coalesced<'_>> {
+    let total = rows.len();
+    let mut unions = Unions::new(max_row_bytes);
+    // Per key its rows by layer, nearly always one.
+    let mut by_key: FxHashMap<Vec<u8>, Vec<BoundRow<'_>>> = FxHashMap::default();
+    by_key.reserve(total);
+    for (key, row) in keys.into_iter().zip(rows) {
+        let stack = by_key.entry(key).or_default();
+        match stack.pop() {
+            None => stack.push(row),
+            Some(earlier) => match merge(earlier, row, &mut unions)? {
+                Merged::One(merged) => stack.push(merged),
+                Merged::Apart(earlier, later) => stack.extend([earlier, later]),
+            },
+        }
+    }
+    let mut sorted: Vec<_> = by_key.into_iter().collect();
+    sorted.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+    let mut layers: Vec<Vec<BoundRow<'_>>> = Vec::new();
+    let mut kept = 0;
+    for (_, stack) in sorted {
+        for (layer, row) in stack.into_iter().enumerate() {
+            if layers.len() == layer {
+                layers.push(Vec::with_capacity(if layer == 0 { total } else { 4 }));
+            }
+            if let Some(rows) = layers.get_mut(layer) {
+                rows.push(row);
+                kept += 1;
+            }
+        }
+    }
+    Ok(Coalesced {
+        layers,
+        in_order: false,
+        coalesced_rows: total - kept,
+    })
+}
+
+/// Column sets that merges made, so that equal ones are shared and go into one statement.
+#[derive(Debug)]
+pub struct Unions {
+    known: Vec<Arc<BoundColumns>>,
+    max_row_bytes: usize,
+}
+
+impl Unions {
+    /// No merge makes a row of more than `max_row_bytes` on the wire.
+    pub fn new(max_row_bytes: usize) -> Self {
+        let known = Vec::new();
+        Self { known, max_row_bytes }
+    }
+
+    fn get(&mut self, earlier: &BoundColumns, columns: Vec<Box<str>>) -> Result<Arc<BoundColumns>> {
+        if let Some(found) = self.known.iter().find(|known| *known.columns == *columns) {
+            return Ok(Arc::clone(found));
+        }
+        let bound = Arc::new(earlier.model.bind(&columns.into())?);
+        self.known.push(Arc::clone(&bound));
+        Ok(bound)
+    }
+}
+
+/// What two rows with one key become.
+#[derive(Debug)]
+pub enum Merged<'a> {
+    /// One row that has the effect of both.
+    One(BoundRow<'a>),
+    /// The two rows, to be written one after the other.
+    Apart(BoundRow<'a>, BoundRow<'a>),
+}
+
+/// Merges two rows of one key; `later` was added after `earlier`.
+///
+/// # Errors
+///
+/// As [`coalesce`].
+pub fn merge<'a>(earlier: BoundRow<'a>, later: BoundRow<'a>, unions: &mut Unions) -> Result<Merged<'a>> {
+    if let (Some(earlier_at), Some(later_at)) = (earlier.bound.guard, later.bound.guard) {
+        match earlier
+            .bound
+            .compare(earlier_at, earlier.value(earlier_at), later.value(later_at))
+        {
+            None => return Ok(Merged::Apart(earlier, later)),
+            // Wherever the earlier row is taken, the later one is then refused; where it is refused, so is the later.
+            Some(Ordering::Greater) => return Ok(Merged::One(earlier)),
+            // The earlier one may be refused where the later is taken: only what the later overwrites may be dropped.
+            Some(Ordering::Less) if !overwrites(&later, &earlier) => return Ok(Merged::Apart(earlier, later)),
+            // Equal: each is taken exactly where the other is.
+            Some(Ordering::Less | Ordering::Equal) => {}
+        }
+    }
+    merge_values(earlier, later, unions)
+}
+
+/// Whether the later row replaces every column that the earlier one may have changed.
+fn overwrites(later: &BoundRow<'_>, earlier: &BoundRow<'_>) -> bool {
+    earlier
+        .bound
+        .columns
+        .iter()
+        .zip(&earlier.bound.rules)
+        .all(|(name, rule)| match rule {
+            MergeRule::Keep => true,
+            MergeRule::Replace => later.bound.position(name).is_some(),
+            MergeRule::Sum | MergeRule::Min | MergeRule::Max => false,
+        })
+        && later
+            .bound
+            .rules
+            .iter()
+            .all(|rule| matches!(rule, MergeRule::Keep | MergeRule::Replace))
+}
+
+fn merge_values<'a>(earlier: BoundRow<'a>, later: BoundRow<'a>, unions: &mut Unions) -> Result<Merged<'a>> {
+    let same_columns = Arc::ptr_eq(&earlier.bound, &later.bound);
+    let mut values = earlier.values.clone();
+    let mut added_columns: Vec<Box<str>> = Vec::new();
+    for (at, value) in later.values.iter().enumerate() {
+        let here = if same_columns {
+            Some(at)
+        } else {
+            later
+                .bound
+                .columns
+                .get(at)
+                .and_then(|name| earlier.bound.position(name))
+        };
+        let rule = later.bound.rules.get(at).copied().unwrap_or(MergeRule::Replace);
+        match here {
+            Some(here) if earlier.bound.key.contains(&here) => {}
+            Some(here) => {
+                let Some(merged) = merge_value(&earlier.bound, here, rule, earlier.value(here), value) else {
+                    return Ok(Merged::Apart(earlier, later));
+                };
+                if let Some(slot) = values.get_mut(here) {
+                    *slot = merged;
+                }
+            }
+            None => {
+                let Some(name) = later.bound.columns.get(at) else {
+                    continue;
+                };
+                let column = later.bound.model.column(name);
+                // An insert by the earlier row would have filled the column with its default, and the rules go on from
+                // that: `keep` keeps it, `min` and `max` compare with it. Where the column has none the earlier row
+                // alone could only update.
+                match rule {
+                    MergeRule::Keep if column.is_none_or(|column| !column.is_required) => {}
+                    MergeRule::Min | MergeRule::Max if column.is_some_and(|column| column.has_default) => {
+                        return Ok(Merged::Apart(earlier, later));
+                    }
+                    _ => {
+                        added_columns.push(name.clone());
+                        values.push(value.clone());
+                    }
+                }
+            }
+        }
+    }
+    if !same_columns && values.iter().map(Value::wire_bytes).sum::<usize>() > unions.max_row_bytes {
+        return Ok(Merged::Apart(earlier, later));
+    }
+    let bound = if added_columns.is_empty() {
+        earlier.bound
+    } else {
+        let columns = earlier.bound.columns.iter().cloned().chain(added_columns).collect();
+        unions.get(&earlier.bound, columns)?
+    };
+    Ok(Merged::One(BoundRow { bound, values }))
+}
+
+/// What two values of a column become, or `None` where only the server can tell.
+pub(crate) fn merge_value<'a>(
+    bound: &BoundColumns,
+    at: usize,
+    rule: MergeRule,
+    earlier: &Value<'a>,
+    later: &Value<'a>,
+) -> Option<Value<'a>> {
+    match rule {
+        MergeRule::Replace => Some(later.clone()),
+        MergeRule::Keep => Some(earlier.clone()),
+        MergeRule::Sum => sum(bound, at, earlier, later),
+        MergeRule::Min | MergeRule::Max => {
+            if earlier.is_null() {
+                return Some(later.clone());
+            }
+            if later.is_null() {
+                return Some(earlier.clone());
+            }
+            let order = bound.compare(at, earlier, later)?;
+            let later_wins = match rule {
+                MergeRule::Min => order == Ordering::Greater,
+                _ => order == Ordering::Less,
+            };
+            Some(if later_wins { later.clone() } else { earlier.clone() })
+        }
+    }
+}
+
+fn sum<'a>(bound: &BoundColumns, at: usize, earlier: &Value<'a>, later: &Value<'a>) -> Option<Value<'a>> {
+    if let (Value::Int(left), Value::Int(right)) = (earlier, later)
+        && let Some(total) = left.checked_add(*right)
+    {
+        return Some(Value::Int(total));
+    }
+    // The server rounds each increment to the column before it adds it, and so does this.
+    let (left, right) = (increment(bound, at, earlier)?, increment(bound, at, later)?);
+    let total = left.add(&right).to_string();
+    Some(Value::Bytes(Cow::Owned(total.into_bytes())))
+}
+
+fn increment(bound: &BoundColumns, at: usize, value: &Value<'_>) -> Option<Decimal> {
+    use crate::column::ColumnKind;
+    let exact = number(value)?;
+    Some(match bound.kinds.get(at)? {
+        ColumnKind::Integer => exact.round(0),
+        ColumnKind::Decimal { scale } => exact.round(*scale),
+        _ => exact,
+    })
+}

@@ -1,0 +1,303 @@
+//! The DSN: where rows go. `mysql://user:password@host:3306/database?option=value`, or `memory:` and `memory:NAME`.
+//!
+//! Invariant: no text made from a DSN holds its password, neither a message nor `Debug`.
+
+use std::fmt;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use crate::error::{Error, Result};
+
+/// The port of MySQL and MariaDB.
+const DEFAULT_PORT: u16 = 3306;
+/// A host on the same network answers within a few milliseconds; five seconds outlast a restart of a switch.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer than `innodb_lock_wait_timeout`'s default of 50 seconds, so that the server's own answer comes first.
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
+/// A server that takes no byte for so long takes none any more.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A day: no wait is meant to be longer, and a bound keeps the arithmetic of instants within its range.
+const MAX_TIMEOUT_MS: u64 = 86_400_000;
+
+const OPTIONS: &str = "unix_socket, charset, collation, timezone, sql_mode, isolation_level, connect_timeout_ms, read_timeout_ms, write_timeout_ms";
+const FORM: &str = "mysql://user:password@host:3306/database";
+
+/// Where rows go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dsn {
+    /// Tables in this process's memory, under a name.
+    Memory(String),
+    /// A server.
+    Server(Box<ServerDsn>),
+}
+
+/// A MySQL or MariaDB server, the account and the session's settings.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ServerDsn {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// A unix socket's path; then host and port are not used.
+    pub unix_socket: Option<String>,
+    /// The account.
+    pub user: String,
+    /// Its password.
+    pub password: Option<String>,
+    /// The database.
+    pub database: String,
+    /// The session's character set.
+    pub charset: String,
+    /// The session's collation; `None`: the character set's default.
+    pub collation: Option<String>,
+    /// The session's `time_zone`; `None`: the server's.
+    pub timezone: Option<String>,
+    /// The session's `sql_mode`; `None`: the server's.
+    pub sql_mode: Option<String>,
+    /// The session's isolation level, as the server's variable spells it.
+    pub isolation_level: String,
+    /// How long connecting may take, the handshake counted.
+    pub connect_timeout: Duration,
+    /// How long one answer may take.
+    pub read_timeout: Duration,
+    /// How long sending may stand still.
+    pub write_timeout: Duration,
+}
+
+impl Dsn {
+    /// Reads a DSN.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, without its password.
+    pub fn parse(dsn: &str) -> Result<Self> {
+        if let Some(name) = dsn.strip_prefix("memory:") {
+            return Ok(Self::Memory(name.to_owned()));
+        }
+        ServerDsn::parse(dsn).map(|server| Self::Server(Box::new(server)))
+    }
+}
+
+impl fmt::Display for Dsn {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(name) => write!(formatter, "memory:{name}"),
+            Self::Server(server) => write!(formatter, "{server:?}"),
+        }
+    }
+}
+
+impl ServerDsn {
+    fn parse(dsn: &str) -> Result<Self> {
+        // The parser's own message may quote a part of the text, and the password with it.
+        let url = Url::parse(dsn).map_err(|error| {
+            Error::config(format!(
+                "the DSN cannot be read ({error}): write it as {FORM}, with special characters percent-encoded ('/' as %2F, '@' as %40)"
+            ))
+        })?;
+        if url.cannot_be_a_base() || url.fragment().is_some() {
+            return Err(Error::config(format!(
+                "the DSN cannot be read: write it as {FORM}, with special characters percent-encoded ('/' as %2F, '#' as %23)"
+            )));
+        }
+        if !matches!(url.scheme(), "mysql" | "mariadb") {
+            return Err(Error::config(format!(
+                "the DSN begins with {:?}: write it as {FORM}, or as memory:",
+                format!("{}:", url.scheme())
+            )));
+        }
+        let decode = |part: &str, what: &str| {
+            percent_decode_str(part)
+                .decode_utf8()
+                .map(std::borrow::Cow::into_owned)
+                .map_err(|_| Error::config(format!("the DSN's {what} is not UTF-8 after percent-decoding")))
+        };
+        let database = decode(url.path().trim_start_matches('/'), "database")?;
+        if database.is_empty() || database.contains('/') {
+            return Err(Error::config(format!("the DSN names no database: write it as {FORM}")));
+        }
+        if url.username().is_empty() {
+            return Err(Error::config(format!("the DSN names no user: write it as {FORM}")));
+        }
+        // Brackets belong to an IPv6 address in a URL, not to the address.
+        let host = url.host_str().unwrap_or("localhost").trim_matches(['[', ']']);
+        let mut server = Self {
+            host: decode(host, "host")?,
+            port: url.port().unwrap_or(DEFAULT_PORT),
+            unix_socket: None,
+            user: decode(url.username(), "user")?,
+            password: url
+                .password()
+                .map(|password| decode(password, "password"))
+                .transpose()?,
+            database,
+            charset: "utf8mb4".to_owned(),
+            collation: None,
+            timezone: None,
+            sql_mode: None,
+            isolation_level: "READ-COMMITTED".to_owned(),
+            connect_timeout: CONNECT_TIMEOUT,
+            read_timeout: READ_TIMEOUT,
+            write_timeout: WRITE_TIMEOUT,
+        };
+        for (name, value) in url.query_pairs() {
+            server.set(&name, &value)?;
+        }
+        Ok(server)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        match name {
+            "unix_socket" => self.unix_socket = Some(value.to_owned()),
+            "charset" => value.clone_into(&mut self.charset),
+            "collation" => self.collation = Some(value.to_owned()),
+            "timezone" => self.timezone = Some(value.to_owned()),
+            "sql_mode" => self.sql_mode = Some(value.to_owned()),
+            "isolation_level" => self.isolation_level = isolation_level(value)?,
+            "connect_timeout_ms" => self.connect_timeout = timeout(name, value)?,
+            "read_timeout_ms" => self.read_timeout = timeout(name, value)?,
+            "write_timeout_ms" => self.write_timeout = timeout(name, value)?,
+            _ => {
+                return Err(Error::config(format!(
+                    "the DSN has an unknown option {name:?}; there are: {OPTIONS}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the server is, for messages.
+    pub fn place(&self) -> String {
+        match &self.unix_socket {
+            Some(path) => format!("{path}/{}", self.database),
+            None => format!("{}:{}/{}", self.host, self.port, self.database),
+        }
+    }
+}
+
+impl fmt::Debug for ServerDsn {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let password = if self.password.is_some() { ":***" } else { "" };
+        write!(
+            formatter,
+            "mysql://{}{password}@{}:{}/{}",
+            self.user, self.host, self.port, self.database
+        )?;
+        if let Some(path) = &self.unix_socket {
+            write!(formatter, "?unix_socket={path}")?;
+        }
+        Ok(())
+    }
+}
+
+fn isolation_level(value: &str) -> Result<String> {
+    let level = value.to_ascii_uppercase().replace([' ', '_'], "-");
+    match level.as_str() {
+        "READ-UNCOMMITTED" | "READ-COMMITTED" | "REPEATABLE-READ" | "SERIALIZABLE" => Ok(level),
+        _ => Err(Error::config(format!(
+            "the DSN's isolation_level {value:?} is none: READ COMMITTED, REPEATABLE READ, SERIALIZABLE or READ UNCOMMITTED"
+        ))),
+    }
+}
+
+fn timeout(name: &str, value: &str) -> Result<Duration> {
+    match value.parse() {
+        Ok(ms) if (1..=MAX_TIMEOUT_MS).contains(&ms) => Ok(Duration::from_millis(ms)),
+        _ => Err(Error::config(format!(
+            "the DSN's {name} must be a number of milliseconds from 1 to {MAX_TIMEOUT_MS}, not {value:?}"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(dsn: &str) -> ServerDsn {
+        match Dsn::parse(dsn) {
+            Ok(Dsn::Server(server)) => *server,
+            other => panic!("{dsn}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn reads_every_part() {
+        let dsn = server(
+            "mysql://us%40er:p%2Fw%3A@db.example:3307/ex%20change?charset=utf8mb3&collation=utf8mb3_bin&timezone=%2B02:00\
+             &sql_mode=ANSI&isolation_level=repeatable%20read&connect_timeout_ms=10&read_timeout_ms=20&write_timeout_ms=30",
+        );
+        assert_eq!((dsn.host.as_str(), dsn.port), ("db.example", 3307));
+        assert_eq!((dsn.user.as_str(), dsn.password.as_deref()), ("us@er", Some("p/w:")));
+        assert_eq!(dsn.database, "ex change");
+        assert_eq!(
+            (dsn.charset.as_str(), dsn.collation.as_deref()),
+            ("utf8mb3", Some("utf8mb3_bin"))
+        );
+        assert_eq!(
+            (dsn.timezone.as_deref(), dsn.sql_mode.as_deref()),
+            (Some("+02:00"), Some("ANSI"))
+        );
+        assert_eq!(dsn.isolation_level, "REPEATABLE-READ");
+        assert_eq!(
+            [dsn.connect_timeout, dsn.read_timeout, dsn.write_timeout].map(|time| time.as_millis()),
+            [10, 20, 30]
+        );
+    }
+
+    #[test]
+    fn has_defaults() {
+        let dsn = server("mariadb://root@localhost/exchange?unix_socket=/run/mysqld/mysqld.sock");
+        assert_eq!((dsn.port, dsn.password), (3306, None));
+        assert_eq!(dsn.unix_socket.as_deref(), Some("/run/mysqld/mysqld.sock"));
+        assert_eq!(
+            (dsn.charset.as_str(), dsn.isolation_level.as_str()),
+            ("utf8mb4", "READ-COMMITTED")
+        );
+        assert_eq!(server("mysql://u@[::1]:3306/d").host, "::1");
+    }
+
+    #[test]
+    fn memory_has_a_name() {
+        assert_eq!(Dsn::parse("memory:"), Ok(Dsn::Memory(String::new())));
+        assert_eq!(Dsn::parse("memory:tests"), Ok(Dsn::Memory("tests".to_owned())));
+    }
+
+    #[test]
+    fn says_what_is_wrong_and_no_password() {
+        for (dsn, expected) in [
+            ("", "cannot be read"),
+            ("mysql:host=localhost;password=secret", "cannot be read"),
+            ("localhost/db", "cannot be read"),
+            ("mysql://u:secret@h/d#x", "cannot be read"),
+            ("pgsql://u:secret@h/d", "begins with \"pgsql:\""),
+            ("mysql://u:secret@h", "names no database"),
+            ("mysql://u:secret@h/", "names no database"),
+            ("mysql://h/d", "names no user"),
+            ("mysql://u:secret/@h/d", "cannot be read"),
+            ("mysql://u:secret@h:99999/d", "cannot be read"),
+            ("mysql://u:secret@h/d?lanes=4", "unknown option \"lanes\""),
+            (
+                "mysql://u:secret@h/d?connect_timeout_ms=0",
+                "connect_timeout_ms must be",
+            ),
+            ("mysql://u:secret@h/d?read_timeout_ms=soon", "read_timeout_ms must be"),
+            ("mysql://u:secret@h/d?isolation_level=none", "isolation_level \"none\""),
+            ("mysql://u:%ff@h/d", "password is not UTF-8"),
+            ("mysql://u:sec#ret@h/d", "cannot be read"),
+        ] {
+            let error = Dsn::parse(dsn).expect_err(dsn);
+            assert!(error.is_config(), "{dsn}");
+            assert!(error.message().contains(expected), "{dsn}: {error}");
+            assert!(!error.message().contains("secret"), "{dsn}: {error}");
+        }
+    }
+
+    #[test]
+    fn shows_no_password() {
+        let dsn = Dsn::parse("mysql://u:secret@h/d").expect("a DSN");
+        assert_eq!(dsn.to_string(), "mysql://u:***@h:3306/d");
+        assert!(!format!("{dsn:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,168 @@
+//! The one error of the engine. Its kind decides which PHP exception it becomes, and whether the rows were taken.
+
+use std::fmt;
+
+use crate::server_error::{self, Class};
+
+/// Why something did not work. A message says what, where and what to do; it never holds a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Settings, a table or a row that cannot work. Nothing was taken.
+    Config,
+    /// The buffer's bound is reached. Nothing was taken.
+    Full,
+    /// The buffer is closed. Nothing was taken.
+    Closed,
+    /// No server, or the connection was lost. `commit_unknown`: it was lost while a COMMIT was under way.
+    Connection { code: u16, commit_unknown: bool },
+    /// The server answered with an error.
+    Server { code: u16 },
+    /// A check of ours refused a row before it was sent.
+    Row,
+    /// The caller's time is over.
+    Timeout,
+}
+
+impl Error {
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { kind, message }
+    }
+
+    /// A setting, a table or a row that cannot work.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::new(Kind::Config, message)
+    }
+
+    /// The buffer's bound is reached.
+    pub fn full(message: impl Into<String>) -> Self {
+        Self::new(Kind::Full, message)
+    }
+
+    /// The buffer is closed.
+    pub fn closed() -> Self {
+        Self::new(
+            Kind::Closed,
+            "the buffer is closed: create a new one, or add before close()",
+        )
+    }
+
+    /// No server, or a lost connection. `code` is the server's or the client library's, or 0.
+    pub fn connection(code: u16, message: impl Into<String>) -> Self {
+        Self::new(
+            Kind::Connection {
+                code,
+                commit_unknown: false,
+            },
+            message,
+        )
+    }
+
+    /// A connection lost while a COMMIT was under way: the transaction may have been committed.
+    pub fn commit_unknown(message: impl Into<String>) -> Self {
+        Self::new(
+            Kind::Connection {
+                code: server_error::CR_SERVER_LOST,
+                commit_unknown: true,
+            },
+            message,
+        )
+    }
+
+    /// An error that the server answered with.
+    pub fn server(code: u16, message: impl Into<String>) -> Self {
+        Self::new(Kind::Server { code }, message)
+    }
+
+    /// A row refused by a check of ours.
+    pub fn row(message: impl Into<String>) -> Self {
+        Self::new(Kind::Row, message)
+    }
+
+    /// The caller's time is over.
+    pub fn timeout(message: impl Into<String>) -> Self {
+        Self::new(Kind::Timeout, message)
+    }
+
+    /// The same error, said with more words before it.
+    #[must_use]
+    pub fn context(mut self, words: &str) -> Self {
+        self.message = format!("{words}: {}", self.message);
+        self
+    }
+
+    /// The server's error code, or 0.
+    pub fn code(&self) -> u16 {
+        match self.kind {
+            Kind::Connection { code, .. } | Kind::Server { code } => code,
+            _ => 0,
+        }
+    }
+
+    /// The message, without a code.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Whether a setting, a table or a row cannot work.
+    pub fn is_config(&self) -> bool {
+        self.kind == Kind::Config
+    }
+
+    /// Whether the bound is reached.
+    pub fn is_full(&self) -> bool {
+        self.kind == Kind::Full
+    }
+
+    /// Whether the buffer is closed.
+    pub fn is_closed(&self) -> bool {
+        self.kind == Kind::Closed
+    }
+
+    /// Whether the caller's time is over.
+    pub fn is_timeout(&self) -> bool {
+        self.kind == Kind::Timeout
+    }
+
+    /// Whether the connection could not be had, or is of no use any more.
+    pub fn is_connection(&self) -> bool {
+        match self.kind {
+            Kind::Connection { .. } => true,
+            Kind::Server { code } => server_error::classify(code) == Class::Reconnect,
+            _ => false,
+        }
+    }
+
+    /// Whether the transaction may have been committed all the same.
+    pub fn is_commit_unknown(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Connection {
+                commit_unknown: true,
+                ..
+            }
+        )
+    }
+
+    /// Whether the transaction is worth repeating as it is.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.kind, Kind::Server { code } if server_error::classify(code) == Class::Retry)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// A result with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;

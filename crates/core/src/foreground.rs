@@ -1,0 +1,599 @@
+//! The buffer that flushes on its caller's thread: in `add()` when it is full or overdue, in `flush()`, and at the end.
+//!
+//! Invariants:
+//! - A row taken is, at any time, in exactly one place: the queue, a committed transaction, or the failures.
+//! - `added_rows = total_flushed + pending rows + failed_rows`.
+//! - A group is never split: it is taken whole, committed in one transaction, or given up whole.
+//! - Batches are committed in the order in which they were filled.
+//!
+//! Bounds: `max_pending_rows` and `max_pending_bytes` over all batches; [`MAX_TRANSACTION_ROWS`] and
+//! [`MAX_TRANSACTION_BYTES`] a transaction, except that one batch is never split; [`MAX_FAILURES`] failures kept.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::batch::{Batch, Group, TableId};
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::coalesce::{BoundRow, Merged, Unions, merge};
+use crate::config::Settings;
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+use crate::plan::{Binder, Plan, plan};
+use crate::retry::RetryBudget;
+use crate::sink::Sink;
+use crate::table::TableModel;
+use crate::value::Value;
+
+/// When several batches wait, one transaction takes up to this many rows of them.
+pub const MAX_TRANSACTION_ROWS: usize = 10_000;
+/// And up to this many bytes.
+pub const MAX_TRANSACTION_BYTES: usize = 16 * 1024 * 1024;
+/// Failures kept for `take_failures()`. When there are more the oldest make room, and `failed_rows` still counts them.
+pub const MAX_FAILURES: usize = 1_000;
+
+/// A row with its columns' names, as PHP gave it.
+pub type NamedRow = Vec<(Box<str>, Value<'static>)>;
+
+/// A group that can never be written.
+#[derive(Debug, Clone)]
+pub struct DeadLetter {
+    /// Its rows, each with its table's name.
+    pub rows: Vec<(String, NamedRow)>,
+    /// The server's error code, or 0.
+    pub code: u16,
+    /// Why.
+    pub message: String,
+    /// When it was given up.
+    pub time: SystemTime,
+}
+
+/// What a flush that ended with an error has to say.
+#[derive(Debug, Clone)]
+pub struct FlushError {
+    /// The error.
+    pub error: Error,
+    /// Groups that this flush gave up.
+    pub failures: Vec<DeadLetter>,
+}
+
+impl From<Error> for FlushError {
+    fn from(error: Error) -> Self {
+        let failures = Vec::new();
+        Self { error, failures }
+    }
+}
+
+/// A buffer's state, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pending {
+    /// Rows taken and not yet committed.
+    pub rows: usize,
+    /// The memory they take.
+    pub bytes: usize,
+    /// How long the oldest of them has waited.
+    pub oldest_age: Duration,
+}
+
+/// See the module.
+pub struct ForegroundBuffer {
+    settings: Settings,
+    catalog: Catalog,
+    sink: Box<dyn Sink>,
+    clock: Box<dyn Clock + Send>,
+    /// Batches in order; the last one is open when it is not full.
+    queue: VecDeque<Batch>,
+    pending_rows: usize,
+    pending_bytes: usize,
+    metrics: Metrics,
+    failures: VecDeque<DeadLetter>,
+    closed: bool,
+    /// A table could not be asked for at `add()`: ask again when a flush comes through, not at each row.
+    schema_deferred: bool,
+}
+
+impl ForegroundBuffer {
+    /// An empty buffer.
+    ///
+    /// # Errors
+    ///
+    /// Settings that cannot work.
+    pub fn new(settings: Settings, sink: Box<dyn Sink>, clock: Box<dyn Clock + Send>) -> Result<Self> {
+        settings.check()?;
+        let order = [settings.order_table.as_str(), settings.trade_table.as_str()];
+        let catalog = Catalog::new(&order, &settings.trade_table, settings.tables.clone())?;
+        Ok(Self {
+            settings,
+            catalog,
+            sink,
+            clock,
+            queue: VecDeque::new(),
+            pending_rows: 0,
+            pending_bytes: 0,
+            metrics: Metrics::default(),
+            failures: VecDeque::new(),
+            closed: false,
+            schema_deferred: false,
+        })
+    }
+
+    /// The tables and shapes, for whoever makes groups.
+    pub fn catalog(&mut self) -> &mut Catalog {
+        &mut self.catalog
+    }
+
+    /// Takes a group. When that makes the buffer full or overdue, flushes.
+    ///
+    /// # Errors
+    ///
+    /// [Config](Error::is_config), [full](Error::is_full) and [closed](Error::is_closed): the group was not taken. Any
+    /// other: it was, and the flush failed.
+    pub fn add(&mut self, group: &Group) -> Result<(), FlushError> {
+        self.check_open()?;
+        if group.is_empty() {
+            return Ok(());
+        }
+        self.check_group(group)?;
+        self.make_room(group)?;
+        let now = self.clock.now();
+        let open = match self.queue.pop_back() {
+            Some(batch) if batch.largest_table_rows() < self.settings.batch_size => Some(batch),
+            Some(full) => {
+                self.queue.push_back(full);
+                None
+            }
+            None => None,
+        };
+        let mut batch = open.unwrap_or_else(|| Batch::new(now));
+        let bytes_before = batch.size_bytes();
+        batch.append(group, now);
+        self.pending_rows += group.len();
+        self.pending_bytes += batch.size_bytes() - bytes_before;
+        self.metrics.added_rows += count(group.len());
+        self.queue.push_back(batch);
+        if self.is_full() || self.is_overdue(now) {
+            self.flush_until(None)?;
+        }
+        Ok(())
+    }
+
+    /// Commits everything added before.
+    ///
+    /// # Errors
+    ///
+    /// What the server or a check refused; the rows that could not be written stay, in order.
+    pub fn flush(&mut self, timeout: Option<Duration>) -> Result<usize, FlushError> {
+        self.check_open()?;
+        let deadline = timeout.and_then(|timeout| self.clock.now().checked_add(timeout));
+        self.flush_until(deadline)
+    }
+
+    /// Flushes, then refuses what comes. On an error the buffer stays open.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::flush`].
+    pub fn close(&mut self, timeout: Option<Duration>) -> Result<(), FlushError> {
+        if self.closed {
+            return Ok(());
+        }
+        self.flush(timeout)?;
+        self.closed = true;
+        Ok(())
+    }
+
+    /// The flush at destruction, bounded by `shutdown_timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::flush`].
+    pub fn shut_down(&mut self) -> Result<(), FlushError> {
+        if self.pending_rows == 0 {
+            return Ok(());
+        }
+        let deadline = self.clock.now().checked_add(self.settings.shutdown_timeout);
+        self.flush_until(deadline).map(|_| ())
+    }
+
+    /// Forgets all rows, and the connection without a word: in a forked child both are the parent's.
+    pub fn abandon(&mut self) {
+        self.discard();
+        self.sink.abandon();
+        self.metrics = Metrics::default();
+        self.failures.clear();
+    }
+
+    /// Gives up all buffered rows, for a caller that reports each one's error itself.
+    pub fn discard(&mut self) {
+        self.metrics.added_rows = self.metrics.added_rows.saturating_sub(count(self.pending_rows));
+        self.queue.clear();
+        self.pending_rows = 0;
+        self.pending_bytes = 0;
+    }
+
+    /// The row still buffered under a key: `key` names its columns, or gives the values in the key's order.
+    ///
+    /// # Errors
+    ///
+    /// A table whose key cannot be known; a key of the wrong shape.
+    pub fn find(&mut self, table: &str, key: &[(Option<Box<str>>, Value<'_>)]) -> Result<Option<NamedRow>> {
+        let Some(table) = self.catalog.known_table(table) else {
+            return Ok(None);
+        };
+        if self.queue.iter().all(|batch| batch.rows_of(table) == 0) {
+            return Ok(None);
+        }
+        let model = self.model(table, None)?;
+        let wanted = wanted_key(&model, key)?;
+        let lookup = |_| Some(Arc::clone(&model));
+        let mut binder = Binder::new(&lookup);
+        let mut unions = Unions::new(usize::MAX);
+        let mut found: Option<BoundRow<'_>> = None;
+        for row in self
+            .queue
+            .iter()
+            .flat_map(Batch::all_rows)
+            .filter(|row| row.shape.table == table)
+        {
+            let Ok(bound) = binder.bind(&row) else { continue };
+            if !has_key(&bound, &wanted) {
+                continue;
+            }
+            found = Some(match found.take() {
+                None => bound,
+                Some(earlier) => match merge(earlier, bound, &mut unions)? {
+                    Merged::One(merged) => merged,
+                    // Only the server can merge these; the later row is what the caller gave last.
+                    Merged::Apart(_, later) => later,
+                },
+            });
+        }
+        Ok(found.map(|row| {
+            let names = row.bound.columns.iter().cloned();
+            names.zip(row.values.into_iter().map(Value::into_owned)).collect()
+        }))
+    }
+
+    /// Whether the buffered rows of any one table have reached the batch size.
+    pub fn is_full(&self) -> bool {
+        let most = self.queue.iter().map(Batch::largest_table_rows).max().unwrap_or(0);
+        most >= self.settings.batch_size
+    }
+
+    fn is_overdue(&self, now: Instant) -> bool {
+        self.queue
+            .front()
+            .is_some_and(|batch| now.saturating_duration_since(batch.oldest) >= self.settings.flush_interval)
+    }
+
+    /// Rows taken and not yet committed.
+    pub fn pending(&self) -> Pending {
+        let now = self.clock.now();
+        Pending {
+            rows: self.pending_rows,
+            bytes: self.pending_bytes,
+            oldest_age: self
+                .queue
+                .front()
+                .map_or(Duration::ZERO, |batch| now.saturating_duration_since(batch.oldest)),
+        }
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Connections opened after the first.
+    pub fn reconnects(&self) -> u64 {
+        self.sink.connects().saturating_sub(1)
+    }
+
+    /// The failures, handed over once.
+    pub fn take_failures(&mut self) -> Vec<DeadLetter> {
+        self.failures.drain(..).collect()
+    }
+
+    /// How many rows the failures hold that nobody took.
+    pub fn untaken_failed_rows(&self) -> usize {
+        self.failures.iter().map(|failure| failure.rows.len()).sum()
+    }
+
+    /// Whether `close()` succeeded.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.closed { Err(Error::closed()) } else { Ok(()) }
+    }
+
+    /// Refuses a group that could never be written, as far as that is known before a flush. Where the server cannot be
+    /// reached the group is taken unchecked: a short outage is no reason to refuse an order.
+    fn check_group(&mut self, group: &Group) -> Result<()> {
+        let tables: Vec<TableId> = group.rows().map(|row| row.shape.table).collect();
+        for table in tables {
+            let known = self.catalog.entry(table).is_some_and(|entry| entry.model.is_some());
+            if known || self.schema_deferred {
+                continue;
+            }
+            match self.model(table, None) {
+                Err(error) if error.is_config() => return Err(error),
+                Err(_) => self.schema_deferred = true,
+                Ok(_) => {}
+            }
+        }
+        let model = |table: TableId| self.catalog.entry(table).and_then(|entry| entry.model.clone());
+        let mut binder = Binder::new(&model);
+        for row in group.rows() {
+            if model(row.shape.table).is_some() {
+                binder.bind(&row)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Flushes when the group would not fit, and refuses it when that did not help.
+    fn make_room(&mut self, group: &Group) -> Result<()> {
+        let fits = |buffer: &Self| {
+            buffer.pending_rows + group.len() <= buffer.settings.max_pending_rows
+                && buffer.pending_bytes + group.size_bytes() <= buffer.settings.max_pending_bytes
+        };
+        if fits(self) {
+            return Ok(());
+        }
+        let failed = if self.pending_rows > 0 {
+            self.flush_until(None).err()
+        } else {
+            None
+        };
+        if fits(self) {
+            return Ok(());
+        }
+        let bound = format!(
+            "maxPendingRows is {}, maxPendingBytes {}; {} rows and {} bytes are buffered, the group has {} rows and {} bytes",
+            self.settings.max_pending_rows,
+            self.settings.max_pending_bytes,
+            self.pending_rows,
+            self.pending_bytes,
+            group.len(),
+            group.size_bytes()
+        );
+        Err(Error::full(match failed {
+            Some(failed) => format!("the buffer is full and cannot be flushed ({bound}): {}", failed.error),
+            None => {
+                format!("the group does not fit into the buffer ({bound}): add fewer rows at once, or raise the bound")
+            }
+        }))
+    }
+
+    /// The model of a table, from the catalog or the sink.
+    fn model(&mut self, table: TableId, deadline: Option<Instant>) -> Result<Arc<TableModel>> {
+        let entry = self
+            .catalog
+            .entry(table)
+            .ok_or_else(|| Error::row("the table is not known"))?;
+        if let Some(model) = &entry.model {
+            return Ok(Arc::clone(model));
+        }
+        let started = self.clock.now();
+        let model = self.sink.model(entry, deadline);
+        self.metrics.time_blocked += self.clock.now().saturating_duration_since(started);
+        let model = Arc::new(model?);
+        self.catalog.set_model(table, Arc::clone(&model));
+        Ok(model)
+    }
+
+    /// Commits the queue, oldest batches first.
+    fn flush_until(&mut self, deadline: Option<Instant>) -> Result<usize, FlushError> {
+        let started = self.clock.now();
+        let mut committed = 0;
+        let mut given_up = Vec::new();
+        let mut result = Ok(());
+        while result.is_ok() && !self.queue.is_empty() {
+            let taken = self.take_batches();
+            match self.write(&taken, deadline) {
+                Ok((rows, rejected)) => {
+                    committed += rows;
+                    self.give_up(rejected, &mut given_up);
+                    self.settle(&taken);
+                }
+                Err(error) => {
+                    for batch in taken.into_iter().rev() {
+                        self.queue.push_front(batch);
+                    }
+                    result = Err(error);
+                }
+            }
+        }
+        self.metrics.time_blocked += self.clock.now().saturating_duration_since(started);
+        let error = match (result, given_up.first()) {
+            (Ok(()), None) => {
+                self.schema_deferred = false;
+                return Ok(committed);
+            }
+            (Ok(()), Some(first)) => {
+                let rows: usize = given_up.iter().map(|failure| failure.rows.len()).sum();
+                Error::row(format!(
+                    "{rows} rows can never be written and were given up, takeFailures() has them; the first: {}",
+                    first.message
+                ))
+            }
+            (Err(error), _) => error,
+        };
+        self.metrics.failed(&error);
+        Err(FlushError {
+            error,
+            failures: given_up,
+        })
+    }
+
+    /// Takes the batches of one transaction off the queue.
+    fn take_batches(&mut self) -> Vec<Batch> {
+        let mut taken: Vec<Batch> = Vec::new();
+        let (mut rows, mut bytes) = (0, 0);
+        while let Some(batch) = self.queue.pop_front() {
+            rows += batch.rows();
+            bytes += batch.size_bytes();
+            if !taken.is_empty() && (rows > MAX_TRANSACTION_ROWS || bytes > MAX_TRANSACTION_BYTES) {
+                self.queue.push_front(batch);
+                break;
+            }
+            taken.push(batch);
+        }
+        taken
+    }
+
+    /// Writes batches as one transaction. Gives the rows committed and the groups that can never be.
+    fn write(&mut self, batches: &[Batch], deadline: Option<Instant>) -> Result<(usize, Vec<DeadLetter>)> {
+        let started = self.clock.now();
+        let limits = self.sink.limits(deadline)?;
+        for batch in batches {
+            for row in batch.all_rows() {
+                if self
+                    .catalog
+                    .entry(row.shape.table)
+                    .is_some_and(|entry| entry.model.is_none())
+                {
+                    self.model(row.shape.table, deadline)?;
+                }
+            }
+        }
+        let model = |table: TableId| self.catalog.entry(table).and_then(|entry| entry.model.clone());
+        let references: Vec<&Batch> = batches.iter().collect();
+        let planned = plan(&references, &model, &limits)?;
+        let rejected = self.dead_letters(batches, &planned);
+        if planned.rows > 0 {
+            if let Err(error) = self.commit(&planned, deadline) {
+                // A table that changed under us shows as any of many errors: read it anew for the next try.
+                self.catalog.forget_models();
+                return Err(error);
+            }
+            let took = self.clock.now().saturating_duration_since(started);
+            self.metrics
+                .committed(count(planned.rows), count(planned.coalesced_rows), took);
+        }
+        Ok((planned.rows, rejected))
+    }
+
+    /// Commits a plan, repeating it after lost races, and once over a new connection where the old one was gone before
+    /// anything could be committed: an idle connection is closed by the server after `wait_timeout`.
+    fn commit(&mut self, planned: &Plan<'_>, deadline: Option<Instant>) -> Result<()> {
+        let mut budget = RetryBudget::new(self.settings.max_retries);
+        let mut may_reconnect = true;
+        loop {
+            let Err(error) = self.sink.commit(planned, deadline) else {
+                return Ok(());
+            };
+            if let Some(wait) = budget.backoff(&error, fastrand::f64()) {
+                let now = self.clock.now();
+                if deadline.is_some_and(|deadline| now + wait >= deadline) {
+                    return Err(Error::timeout(format!(
+                        "the time given is over; the last error: {error}"
+                    )));
+                }
+                self.metrics.retried(&error);
+                self.clock.sleep(wait);
+            } else if may_reconnect && error.is_connection() && !error.is_commit_unknown() {
+                may_reconnect = false;
+            } else {
+                return Err(error);
+            }
+        }
+    }
+
+    fn dead_letters(&self, batches: &[Batch], planned: &Plan<'_>) -> Vec<DeadLetter> {
+        if planned.rejected.is_empty() {
+            return Vec::new();
+        }
+        let mut rejected = planned.rejected.iter().peekable();
+        let mut letters = Vec::new();
+        for (number, rows) in batches.iter().flat_map(Batch::groups).enumerate() {
+            let Some(found) = rejected.next_if(|rejected| rejected.group == number) else {
+                continue;
+            };
+            let rows = rows
+                .map(|row| {
+                    let table = self
+                        .catalog
+                        .entry(row.shape.table)
+                        .map_or_else(String::new, |entry| entry.name.to_string());
+                    let columns = row.shape.columns.iter().cloned();
+                    (table, columns.zip(row.values().map(Value::into_owned)).collect())
+                })
+                .collect();
+            letters.push(DeadLetter {
+                rows,
+                code: found.error.code(),
+                message: found.error.to_string(),
+                time: SystemTime::now(),
+            });
+        }
+        letters
+    }
+
+    fn give_up(&mut self, rejected: Vec<DeadLetter>, given_up: &mut Vec<DeadLetter>) {
+        for letter in rejected {
+            self.metrics.failed_rows += count(letter.rows.len());
+            if self.failures.len() >= MAX_FAILURES {
+                self.failures.pop_front();
+            }
+            self.failures.push_back(letter.clone());
+            given_up.push(letter);
+        }
+    }
+
+    /// Takes batches that are written or given up out of the count.
+    fn settle(&mut self, batches: &[Batch]) {
+        for batch in batches {
+            self.pending_rows -= batch.rows();
+            self.pending_bytes -= batch.size_bytes();
+        }
+    }
+}
+
+fn count(rows: usize) -> u64 {
+    u64::try_from(rows).unwrap_or(u64::MAX)
+}
+
+/// The values of a key, in the key's order.
+fn wanted_key<'v>(model: &TableModel, key: &'v [(Option<Box<str>>, Value<'v>)]) -> Result<Vec<&'v Value<'v>>> {
+    let shape = || {
+        Error::config(format!(
+            "table {}: its key has the columns ({}); give their values by name, or in this order",
+            model.name,
+            model.key.join(", ")
+        ))
+    };
+    if model.key.is_empty() || key.len() != model.key.len() {
+        return Err(shape());
+    }
+    model
+        .key
+        .iter()
+        .enumerate()
+        .map(|(at, column)| {
+            let by_name = key
+                .iter()
+                .find(|(name, _)| name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(column)));
+            let by_place = || key.get(at).filter(|(name, _)| name.is_none());
+            by_name.or_else(by_place).map(|(_, value)| value).ok_or_else(shape)
+        })
+        .collect()
+}
+
+/// Whether the row has the key: by the server's equality where that is certain, else by its bytes.
+fn has_key(row: &BoundRow<'_>, wanted: &[&Value<'_>]) -> bool {
+    !row.bound.key.is_empty()
+        && row.bound.key.iter().zip(wanted).all(|(at, wanted)| {
+            let (Some(kind), Some(value)) = (row.bound.kinds.get(*at), row.values.get(*at)) else {
+                return false;
+            };
+            let (mut left, mut right) = (Vec::new(), Vec::new());
+            match (kind.key(value, &mut left), kind.key(wanted, &mut right)) {
+                (Some(()), Some(())) => left == right,
+                _ => value == *wanted,
+            }
+        })
+}

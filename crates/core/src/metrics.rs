@@ -1,0 +1,120 @@
+//! Counters and latencies of one buffer.
+//!
+//! Bound: the histogram takes a fixed few kilobytes, whatever it records.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::error::Error;
+use crate::server_error::{ER_CHECKREAD, ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT};
+
+/// A day, in microseconds: the longest latency recorded as it is.
+const MAX_LATENCY_US: u64 = 86_400_000_000;
+
+/// What a buffer counted since it was made. Durations are measured around whole transactions, retries and waits
+/// between them counted.
+#[derive(Debug)]
+pub struct Metrics {
+    /// Transactions committed.
+    pub flush_count: u64,
+    /// Rows committed, coalesced ones counted.
+    pub total_flushed: u64,
+    /// Time spent in transactions that were committed.
+    pub total_flush_time: Duration,
+    /// Rows taken.
+    pub added_rows: u64,
+    /// Rows that went into others.
+    pub coalesced_rows: u64,
+    /// Rows given up.
+    pub failed_rows: u64,
+    /// Flushes that ended with an error.
+    pub failed_flushes: u64,
+    /// Transactions repeated, all classes.
+    pub retries: u64,
+    /// Of these, after a deadlock (1213).
+    pub retries_deadlock: u64,
+    /// Of these, after a lock wait time-out (1205).
+    pub retries_lock_wait_timeout: u64,
+    /// Of these, after 1020.
+    pub retries_record_changed: u64,
+    /// Time that callers spent waiting for the database.
+    pub time_blocked: Duration,
+    /// The most rows that one transaction committed.
+    pub batch_rows_max: u64,
+    /// The last error, as text.
+    pub last_error: Option<String>,
+    latency_us: Option<Histogram<u64>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            flush_count: 0,
+            total_flushed: 0,
+            total_flush_time: Duration::ZERO,
+            added_rows: 0,
+            coalesced_rows: 0,
+            failed_rows: 0,
+            failed_flushes: 0,
+            retries: 0,
+            retries_deadlock: 0,
+            retries_lock_wait_timeout: 0,
+            retries_record_changed: 0,
+            time_blocked: Duration::ZERO,
+            batch_rows_max: 0,
+            last_error: None,
+            // Two digits: percentiles within one percent.
+            latency_us: Histogram::new_with_bounds(1, MAX_LATENCY_US, 2).ok(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts a committed transaction.
+    pub fn committed(&mut self, rows: u64, coalesced_rows: u64, took: Duration) {
+        self.flush_count += 1;
+        self.total_flushed += rows;
+        self.coalesced_rows += coalesced_rows;
+        self.total_flush_time += took;
+        self.batch_rows_max = self.batch_rows_max.max(rows);
+        if let Some(histogram) = &mut self.latency_us {
+            histogram.saturating_record(u64::try_from(took.as_micros()).unwrap_or(MAX_LATENCY_US));
+        }
+    }
+
+    /// Counts a repetition.
+    pub fn retried(&mut self, error: &Error) {
+        self.retries += 1;
+        match error.code() {
+            ER_LOCK_DEADLOCK => self.retries_deadlock += 1,
+            ER_LOCK_WAIT_TIMEOUT => self.retries_lock_wait_timeout += 1,
+            ER_CHECKREAD => self.retries_record_changed += 1,
+            _ => {}
+        }
+    }
+
+    /// Counts a flush that ended with an error.
+    pub fn failed(&mut self, error: &Error) {
+        self.failed_flushes += 1;
+        self.last_error = Some(error.to_string());
+    }
+
+    /// A percentile (0 to 100) of the committed transactions' latencies; zero before the first.
+    pub fn latency(&self, percentile: f64) -> Duration {
+        let histogram = self.latency_us.as_ref().filter(|histogram| !histogram.is_empty());
+        Duration::from_micros(histogram.map_or(0, |histogram| histogram.value_at_percentile(percentile)))
+    }
+
+    /// Rows a committed transaction has, on average.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "an average needs no more than a float's 53 bits"
+    )]
+    pub fn batch_rows_avg(&self) -> f64 {
+        if self.flush_count == 0 {
+            return 0.0;
+        }
+        self.total_flushed as f64 / self.flush_count as f64
+    }
+}

@@ -1,0 +1,222 @@
+//! `memory:`, a sink for tests without a server: batches are applied to tables in memory, by the rules that the SQL
+//! for a server would spell out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+use crate::catalog::TableEntry;
+use crate::coalesce::{BoundRow, merge_value};
+use crate::error::{Error, Result};
+use crate::plan::{Limits, MAX_STATEMENT_ROWS, Plan, Statement};
+use crate::server_error;
+use crate::sink::Sink;
+use crate::sql::{Dialect, Operation};
+use crate::table::{BoundColumns, TableModel};
+use crate::value::Value;
+
+/// A stored row: its columns and values, in the order in which they first came.
+pub type StoredRow = Vec<(Box<str>, Value<'static>)>;
+
+#[derive(Debug, Default)]
+struct StoredTable {
+    rows: Vec<StoredRow>,
+    by_key: FxHashMap<Vec<u8>, usize>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    /// In order of creation.
+    tables: Vec<(String, StoredTable)>,
+    failures: VecDeque<u16>,
+}
+
+/// The tables behind one `memory:` DSN, shared by all buffers that name it.
+#[derive(Debug, Default, Clone)]
+pub struct MemoryStore {
+    tables: Arc<Mutex<Tables>>,
+}
+
+impl MemoryStore {
+    /// A copy of all tables, by name, in order of creation.
+    pub fn tables(&self) -> Vec<(String, Vec<StoredRow>)> {
+        let store = self.tables.lock();
+        store
+            .tables
+            .iter()
+            .map(|(name, table)| (name.clone(), table.rows.clone()))
+            .collect()
+    }
+
+    /// Empties the tables and forgets the failures asked for.
+    pub fn reset(&self) {
+        *self.tables.lock() = Tables::default();
+    }
+
+    /// Makes the next `times` transactions fail with a server error.
+    pub fn fail_next(&self, code: u16, times: usize) {
+        self.tables.lock().failures.extend(std::iter::repeat_n(code, times));
+    }
+}
+
+/// Applies plans to a [`MemoryStore`].
+#[derive(Debug)]
+pub struct MemorySink {
+    store: MemoryStore,
+    batch_rows: usize,
+}
+
+impl MemorySink {
+    /// A sink for the store.
+    pub fn new(store: MemoryStore, batch_rows: usize) -> Self {
+        Self { store, batch_rows }
+    }
+}
+
+impl Sink for MemorySink {
+    fn limits(&mut self, _deadline: Option<Instant>) -> Result<Limits> {
+        Ok(Limits {
+            max_packet_bytes: usize::MAX / MAX_STATEMENT_ROWS,
+            batch_rows: self.batch_rows,
+            dialect: Dialect::RowAlias,
+        })
+    }
+
+    fn model(&mut self, table: &TableEntry, _deadline: Option<Instant>) -> Result<TableModel> {
+        let mut rules = table.rules.clone();
+        rules.key = rules.key.or_else(|| table.key_hint.clone().map(|column| vec![column]));
+        TableModel::without_schema(&table.name, &rules, table.default_mode)
+    }
+
+    fn commit(&mut self, plan: &Plan<'_>, _deadline: Option<Instant>) -> Result<()> {
+        let mut store = self.store.tables.lock();
+        if let Some(code) = store.failures.pop_front() {
+            return Err(simulated_failure(code));
+        }
+        for statement in &plan.statements {
+            store.refuse_duplicates(statement)?;
+        }
+        for statement in &plan.statements {
+            let table = store.table(&statement.bound.model.name.to_string());
+            for row in &statement.rows {
+                table.apply(&statement.bound, row);
+            }
+        }
+        Ok(())
+    }
+
+    fn connects(&self) -> u64 {
+        0
+    }
+
+    fn abandon(&mut self) {}
+}
+
+fn simulated_failure(code: u16) -> Error {
+    let what = match code {
+        server_error::ER_LOCK_DEADLOCK => "deadlock",
+        server_error::ER_LOCK_WAIT_TIMEOUT => "lock wait time-out",
+        server_error::CR_SERVER_GONE_ERROR | server_error::CR_SERVER_LOST => "lost connection",
+        _ => "error",
+    };
+    Error::server(code, format!("simulated {what}, asked for by MemorySink::failNext()"))
+}
+
+fn key_of(bound: &Arc<BoundColumns>, row: &[Value<'_>]) -> Option<Vec<u8>> {
+    let values = row.to_vec();
+    BoundRow {
+        bound: Arc::clone(bound),
+        values,
+    }
+    .key()
+}
+
+impl Tables {
+    fn table(&mut self, name: &str) -> &mut StoredTable {
+        let at = match self.tables.iter().position(|(known, _)| known == name) {
+            Some(at) => at,
+            None => {
+                self.tables.push((name.to_owned(), StoredTable::default()));
+                self.tables.len() - 1
+            }
+        };
+        &mut self.tables[at].1
+    }
+
+    /// An insert-only row whose key is there is an error, before anything is applied: a transaction is whole.
+    fn refuse_duplicates(&self, statement: &Statement<'_>) -> Result<()> {
+        if statement.operation != Operation::Insert {
+            return Ok(());
+        }
+        let name = statement.bound.model.name.to_string();
+        let stored = self.tables.iter().find(|(known, _)| *known == name);
+        let mut seen = rustc_hash::FxHashSet::default();
+        for row in &statement.rows {
+            let Some(key) = key_of(&statement.bound, row) else {
+                continue;
+            };
+            if stored.is_some_and(|(_, table)| table.by_key.contains_key(&key)) || !seen.insert(key) {
+                return Err(Error::server(
+                    server_error::ER_DUP_ENTRY,
+                    format!(
+                        "duplicate entry in table {name} for key ({})",
+                        statement.bound.model.key.join(", ")
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl StoredTable {
+    fn apply(&mut self, bound: &Arc<BoundColumns>, row: &[Value<'_>]) {
+        let key = key_of(bound, row);
+        match key
+            .as_ref()
+            .and_then(|key| self.by_key.get(key))
+            .and_then(|at| self.rows.get_mut(*at))
+        {
+            Some(stored) => update(stored, bound, row),
+            None => {
+                if let Some(key) = key {
+                    self.by_key.insert(key, self.rows.len());
+                }
+                let columns = bound.columns.iter().cloned();
+                self.rows
+                    .push(columns.zip(row.iter().cloned().map(Value::into_owned)).collect());
+            }
+        }
+    }
+}
+
+/// ON DUPLICATE KEY UPDATE, by the rules of the row's columns.
+fn update(stored: &mut StoredRow, bound: &BoundColumns, row: &[Value<'_>]) {
+    let position =
+        |stored: &StoredRow, name: &str| stored.iter().position(|(column, _)| column.eq_ignore_ascii_case(name));
+    if let Some(guard) = bound.guard
+        && let (Some(name), Some(incoming)) = (bound.columns.get(guard), row.get(guard))
+        && let Some((_, old)) = position(stored, name).and_then(|at| stored.get(at))
+        && !old.is_null()
+        && bound.compare(guard, old, incoming) == Some(std::cmp::Ordering::Greater)
+    {
+        return;
+    }
+    for (at, (name, value)) in bound.columns.iter().zip(row).enumerate() {
+        if bound.key.contains(&at) {
+            continue;
+        }
+        let rule = bound.rules.get(at).copied().unwrap_or(crate::table::MergeRule::Replace);
+        match position(stored, name).and_then(|column| stored.get_mut(column)) {
+            Some((_, old)) => {
+                let merged = merge_value(bound, at, rule, old, value);
+                // NULL under `sum` counts as 0, as IFNULL says in the SQL.
+                *old = merged.unwrap_or_else(|| value.clone()).into_owned();
+            }
+            None => stored.push((name.clone(), value.clone().into_owned())),
+        }
+    }
+}

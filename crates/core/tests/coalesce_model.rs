@@ -1,0 +1,352 @@
+//! The invariant of coalescing, against a plain model of a server: the statements of a plan leave a table exactly as
+//! the rows would, sent one by one.
+//!
+//! The model is written from the servers' manuals and shares no code with the engine but `Decimal`, whose arithmetic
+//! has tests of its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use proptest::prelude::*;
+use write_buffer_core::batch::{Batch, Group, TableId};
+use write_buffer_core::catalog::Catalog;
+use write_buffer_core::column::{Column, ColumnKind, TextKind};
+use write_buffer_core::decimal::Decimal;
+use write_buffer_core::plan::{Limits, Statement, plan};
+use write_buffer_core::sql::{Dialect, Operation, statement};
+use write_buffer_core::table::{MergeRule, Mode, TableModel, TableName, TableRules, TableSchema, UniqueIndex};
+use write_buffer_core::value::Value;
+
+/// A table of the model server, by folded key.
+type Table = BTreeMap<String, BTreeMap<String, Option<String>>>;
+
+const KEYS: [&str; 8] = ["a", "A", "b", "B", "ä", "a ", "c-1", "C-1"];
+
+#[derive(Debug, Clone, Copy)]
+struct World {
+    /// `id` is an integer, or text under a collation without case and accents.
+    integer_key: bool,
+    has_guard: bool,
+    has_required: bool,
+}
+
+#[derive(Debug, Clone)]
+struct GivenRow {
+    key: usize,
+    /// Each column with its value, or without: `None` is left out, `Some(None)` is NULL.
+    replace: Option<Option<i64>>,
+    keep: Option<i64>,
+    sum: Option<i64>,
+    min: Option<Option<i64>>,
+    max: Option<Option<i64>>,
+    guard: i64,
+    required: Option<i64>,
+}
+
+fn given_row() -> impl Strategy<Value = GivenRow> {
+    let nullable = || prop::option::of(prop::option::weighted(0.8, -5..15_i64));
+    (
+        0..KEYS.len(),
+        nullable(),
+        prop::option::of(0..9_i64),
+        prop::option::of(-2_000..2_000_i64),
+        nullable(),
+        nullable(),
+        0..4_i64,
+        prop::option::weighted(0.8, 0..9_i64),
+    )
+        .prop_map(|(key, replace, keep, sum, min, max, guard, required)| GivenRow {
+            key,
+            replace,
+            keep,
+            sum,
+            min,
+            max,
+            guard,
+            required,
+        })
+}
+
+impl GivenRow {
+    fn columns(&self, world: World) -> Vec<(&'static str, Value<'static>)> {
+        let number = |value: Option<i64>| value.map_or(Value::Null, Value::Int);
+        let key = if world.integer_key {
+            Value::Int(i64::try_from(self.key / 2).expect("small"))
+        } else {
+            Value::text(KEYS[self.key])
+        };
+        let mut columns = vec![("id", key)];
+        columns.extend(self.replace.map(|value| ("a", number(value))));
+        columns.extend(self.keep.map(|value| ("k", Value::Int(value))));
+        // In thousandths, for a column of hundredths: the server rounds each increment.
+        let sum = |value: i64| Value::Bytes(format!("{}e-3", value).into_bytes().into());
+        columns.extend(self.sum.map(|value| ("s", sum(value))));
+        columns.extend(self.min.map(|value| ("lo", number(value))));
+        columns.extend(self.max.map(|value| ("hi", number(value))));
+        if world.has_required {
+            columns.extend(self.required.map(|value| ("r", Value::Int(value))));
+        }
+        if world.has_guard {
+            columns.push(("v", Value::Int(self.guard)));
+        }
+        columns
+    }
+}
+
+impl World {
+    fn model(self) -> TableModel {
+        let column = |name: &str, kind, default: Option<i64>| Column {
+            name: name.to_owned(),
+            kind,
+            is_required: name == "id" || name == "r",
+            is_filled_uniquely: default.is_none() && name != "id" && name != "r",
+            has_default: default.is_some(),
+            has_nonzero_default: default.is_some_and(|value| value != 0),
+        };
+        let key_kind = if self.integer_key {
+            ColumnKind::Integer
+        } else {
+            ColumnKind::Text(TextKind::from_collation("utf8mb4_unicode_ci", 36))
+        };
+        let mut columns = vec![
+            column("id", key_kind, None),
+            column("a", ColumnKind::Integer, None),
+            column("k", ColumnKind::Integer, Some(77)),
+            column("s", ColumnKind::Decimal { scale: 2 }, Some(0)),
+            column("lo", ColumnKind::Integer, None),
+            column("hi", ColumnKind::Integer, Some(5)),
+            column("v", ColumnKind::Integer, None),
+        ];
+        if self.has_required {
+            columns.push(column("r", ColumnKind::Integer, None));
+        }
+        let schema = TableSchema {
+            columns,
+            unique_indexes: vec![UniqueIndex {
+                name: "PRIMARY".to_owned(),
+                columns: vec![Some("id".to_owned())],
+                whole_columns: true,
+            }],
+            is_strict: true,
+        };
+        let merge = [
+            ("k", MergeRule::Keep),
+            ("s", MergeRule::Sum),
+            ("lo", MergeRule::Min),
+            ("hi", MergeRule::Max),
+        ];
+        let rules = TableRules {
+            merge: merge.map(|(name, rule)| (name.to_owned(), rule)).into(),
+            guard: self.has_guard.then(|| "v".to_owned()),
+            ..TableRules::default()
+        };
+        let name = TableName::parse("t").expect("a name");
+        TableModel::from_server(&name, &rules, Mode::Upsert, schema).expect("a model")
+    }
+}
+
+/// What the column becomes when an INSERT leaves it out.
+fn default_of(column: &str) -> Option<&'static str> {
+    match column {
+        "k" => Some("77"),
+        "s" => Some("0"),
+        "hi" => Some("5"),
+        _ => None,
+    }
+}
+
+fn text(value: &Value<'_>) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::Int(number) => Some(number.to_string()),
+        Value::Bytes(bytes) => Some(String::from_utf8(bytes.to_vec()).expect("text")),
+        other => panic!("{other:?} is not used here"),
+    }
+}
+
+/// As the column stores it.
+fn stored(column: &str, value: &Value<'_>) -> Option<String> {
+    let text = text(value)?;
+    match column {
+        "s" => Some(Decimal::parse(text.as_bytes()).expect("a number").round(2).to_string()),
+        _ => Some(text),
+    }
+}
+
+/// The equality of `utf8mb4_unicode_ci` over the keys used here: no case, no accents, no spaces at the end.
+fn fold(key: &str) -> String {
+    key.trim_end().to_lowercase().replace('ä', "a")
+}
+
+#[derive(Debug, PartialEq)]
+struct NoSuchRow;
+
+/// Executes one row of a statement, as the server's manual says.
+fn execute(table: &mut Table, operation: Operation, world: World, row: &[(&str, &Value<'_>)]) -> Result<(), NoSuchRow> {
+    let key = text(row[0].1).expect("a key");
+    let folded = fold(&key);
+    let given: BTreeMap<&str, Option<String>> = row.iter().map(|(name, value)| (*name, stored(name, value))).collect();
+    let Some(old) = table.get_mut(&folded) else {
+        if operation == Operation::Update {
+            return Err(NoSuchRow);
+        }
+        let mut fresh = BTreeMap::new();
+        for column in ["a", "k", "s", "lo", "hi", "v", "r"] {
+            let value = given.get(column).cloned();
+            fresh.insert(
+                column.to_owned(),
+                value.unwrap_or_else(|| default_of(column).map(str::to_owned)),
+            );
+        }
+        fresh.insert("id".to_owned(), Some(key));
+        table.insert(folded, fresh);
+        return Ok(());
+    };
+    let number = |value: &Option<String>| {
+        value
+            .as_ref()
+            .map(|text| Decimal::parse(text.as_bytes()).expect("a number"))
+    };
+    if world.has_guard && number(&old["v"]).is_some_and(|old| number(&given["v"]).expect("a guard") < old) {
+        return Ok(());
+    }
+    for (column, new) in given {
+        let before = old.get_mut(column).expect("a column");
+        *before = match column {
+            "id" | "k" => continue,
+            "s" => {
+                let sum = number(before)
+                    .unwrap_or_else(|| Decimal::from(0))
+                    .add(&number(&new).expect("a number"));
+                Some(sum.to_string())
+            }
+            "lo" | "hi" if before.is_none() || new.is_none() => new.or_else(|| before.clone()),
+            "lo" if number(&new) > number(before) => continue,
+            "hi" if number(&new) < number(before) => continue,
+            _ => new,
+        };
+    }
+    Ok(())
+}
+
+fn execute_statement(table: &mut Table, world: World, statement: &Statement<'_>) -> Result<(), NoSuchRow> {
+    for row in &statement.rows {
+        let columns: Vec<_> = statement.bound.columns.iter().map(|name| &**name).zip(row).collect();
+        execute(table, statement.operation, world, &columns)?;
+    }
+    Ok(())
+}
+
+fn limits(max_packet_bytes: usize) -> Limits {
+    Limits {
+        max_packet_bytes,
+        batch_rows: 100,
+        dialect: Dialect::RowAlias,
+    }
+}
+
+/// The rows as batches, cut where `cuts` says.
+fn batches(rows: &[GivenRow], world: World, cuts: &[bool]) -> (Vec<Batch>, Arc<TableModel>) {
+    let mut catalog = Catalog::new(&["t"], "none", Vec::new()).expect("a catalog");
+    let table = catalog.table("t").expect("a table");
+    let now = Instant::now();
+    let mut batches = vec![Batch::new(now)];
+    let mut group = Group::default();
+    for (row, cut) in rows.iter().zip(cuts) {
+        let columns = row.columns(world);
+        let shape = catalog
+            .shape(table, columns.iter().map(|(name, _)| name.as_bytes()))
+            .expect("a shape");
+        let values: Vec<_> = columns.into_iter().map(|(_, value)| value).collect();
+        group.clear();
+        group.push_row(&shape, &values).expect("short values");
+        batches.last_mut().expect("a batch").append(&group, now);
+        if *cut {
+            batches.push(Batch::new(now));
+        }
+    }
+    (batches, Arc::new(world.model()))
+}
+
+fn world() -> impl Strategy<Value = World> {
+    (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(integer_key, has_guard, has_required)| World {
+        integer_key,
+        has_guard,
+        has_required,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 3_000,
+        max_global_rejects: 30_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn a_plan_does_what_its_rows_do_one_by_one(
+        world in world(),
+        rows in prop::collection::vec(given_row(), 1..24),
+        cuts in prop::collection::vec(prop::bool::weighted(0.15), 24),
+        together in any::<bool>(),
+    ) {
+        // One by one: each row a transaction of its own.
+        let (singles, model) = batches(&rows, world, &vec![true; rows.len()]);
+        let lookup = |_: TableId| Some(Arc::clone(&model));
+        let mut expected = Table::new();
+        for single in &singles {
+            let planned = plan(&[single], &lookup, &limits(1 << 20)).expect("a plan");
+            for statement in &planned.statements {
+                // A row that can only update, before there is one: its transaction fails, here as alone.
+                prop_assume!(execute_statement(&mut expected, world, statement).is_ok());
+            }
+        }
+
+        let (many, _) = batches(&rows, world, &cuts);
+        let transactions: Vec<Vec<&Batch>> = if together {
+            vec![many.iter().collect()]
+        } else {
+            many.iter().map(|batch| vec![batch]).collect()
+        };
+        let mut actual = Table::new();
+        let mut planned_rows = 0;
+        for transaction in &transactions {
+            let planned = plan(transaction, &lookup, &limits(1 << 20)).expect("a plan");
+            prop_assert!(planned.rejected.is_empty(), "{:?}", planned.rejected);
+            let written: usize = planned.statements.iter().map(|statement| statement.rows.len()).sum();
+            prop_assert_eq!(written + planned.coalesced_rows, planned.rows);
+            planned_rows += planned.rows;
+            for statement in &planned.statements {
+                prop_assert_eq!(execute_statement(&mut actual, world, statement), Ok(()));
+            }
+        }
+        prop_assert_eq!(planned_rows, rows.len());
+        prop_assert_eq!(actual, expected);
+    }
+
+    #[test]
+    fn every_placeholder_has_its_value(
+        world in world(),
+        rows in prop::collection::vec(given_row(), 1..60),
+        max_packet_bytes in 600..4_000_usize,
+    ) {
+        let (one, model) = batches(&rows, world, &vec![false; rows.len()]);
+        let lookup = |_: TableId| Some(Arc::clone(&model));
+        let limits = limits(max_packet_bytes);
+        let planned = plan(&[&one[0]], &lookup, &limits).expect("a plan");
+        for planned in &planned.statements {
+            let mut start = 0;
+            for rows in planned.chunks(&limits) {
+                let sql = statement(&planned.bound, planned.operation, rows, Dialect::RowAlias);
+                let values = planned.parameters(start..start + rows);
+                prop_assert_eq!(sql.matches('?').count(), values.len(), "{}", sql);
+                let packet: usize = values.iter().map(|value| value.wire_bytes() + 3).sum();
+                prop_assert!(packet <= max_packet_bytes && sql.len() <= max_packet_bytes || rows == 1, "{}", sql);
+                start += rows;
+            }
+            prop_assert_eq!(start, planned.rows.len());
+        }
+    }
+}

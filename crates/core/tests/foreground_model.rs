@@ -1,0 +1,202 @@
+//! The foreground buffer against a plain model: random calls, and a sink that fails when told to. Whatever happens, each
+//! row taken is in exactly one place, and what was committed is what the rows say, in their order.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use write_buffer_core::batch::Group;
+use write_buffer_core::clock::Clock;
+use write_buffer_core::config::Settings;
+use write_buffer_core::foreground::ForegroundBuffer;
+use write_buffer_core::sink::memory::{MemorySink, MemoryStore};
+use write_buffer_core::value::Value;
+
+/// A clock that stands still until somebody waits.
+#[derive(Debug, Clone)]
+struct ManualClock {
+    start: Instant,
+    passed_ms: Arc<AtomicU64>,
+}
+
+impl ManualClock {
+    fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            passed_ms: Arc::default(),
+        }
+    }
+
+    fn pass(&self, milliseconds: u64) {
+        self.passed_ms.fetch_add(milliseconds, Ordering::Relaxed);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Instant {
+        self.start + Duration::from_millis(self.passed_ms.load(Ordering::Relaxed))
+    }
+
+    fn sleep(&self, duration: Duration) {
+        self.pass(u64::try_from(duration.as_millis()).expect("short"));
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// An order with a number of trades.
+    Add {
+        order: i64,
+        trades: usize,
+    },
+    /// An order without its key: refused.
+    AddWrong,
+    /// A balance's increment.
+    Put {
+        account: i64,
+        amount: i64,
+    },
+    Flush,
+    Pass {
+        milliseconds: u64,
+    },
+    FailNext {
+        code: u16,
+        times: usize,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0..6_i64, 0..4_usize).prop_map(|(order, trades)| Step::Add { order, trades }),
+        1 => Just(Step::AddWrong),
+        4 => (0..3_i64, -9..9_i64).prop_map(|(account, amount)| Step::Put { account, amount }),
+        2 => Just(Step::Flush),
+        1 => (1..400_u64).prop_map(|milliseconds| Step::Pass { milliseconds }),
+        2 => (prop_oneof![Just(1213_u16), Just(1205), Just(2006), Just(1264)], 1..6_usize)
+            .prop_map(|(code, times)| Step::FailNext { code, times }),
+    ]
+}
+
+/// What was added, and what the tables must hold in the end.
+#[derive(Debug, Default, PartialEq, Clone)]
+struct Expected {
+    rows: u64,
+    orders: std::collections::BTreeMap<i64, i64>,
+    trades: Vec<i64>,
+    balances: std::collections::BTreeMap<i64, i64>,
+}
+
+fn actual(store: &MemoryStore) -> Expected {
+    let mut found = Expected::default();
+    let number = |value: &Value<'_>| match value {
+        Value::Int(number) => *number,
+        other => panic!("{other:?} is no number"),
+    };
+    for (table, rows) in store.tables() {
+        for row in rows {
+            let (first, second) = (number(&row[0].1), row.get(1).map(|(_, value)| number(value)));
+            match table.as_str() {
+                "orders" => drop(found.orders.insert(first, second.expect("a version"))),
+                "trades" => found.trades.push(first),
+                _ => drop(found.balances.insert(first, second.expect("an amount"))),
+            }
+        }
+    }
+    found.trades.sort_unstable();
+    found
+}
+
+fn add_row(buffer: &mut ForegroundBuffer, group: &mut Group, table: &str, columns: [&str; 2], values: [i64; 2]) {
+    let table = buffer.catalog().table(table).expect("a table");
+    let names = columns.iter().map(|name| name.as_bytes());
+    let shape = buffer.catalog().shape(table, names).expect("a shape");
+    group.push_row(&shape, &values.map(Value::Int)).expect("short values");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 1_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn each_row_is_in_exactly_one_place(
+        steps in prop::collection::vec(step(), 1..60),
+        batch_size in 1..8_usize,
+        max_retries in 0..3_u32,
+    ) {
+        let store = MemoryStore::default();
+        let clock = ManualClock::new();
+        let settings = Settings {
+            batch_size,
+            max_retries,
+            flush_interval: Duration::from_millis(300),
+            max_pending_rows: 40,
+            tables: vec![(
+                "balances".to_owned(),
+                write_buffer_core::table::TableRules {
+                    merge: vec![("amount".to_owned(), write_buffer_core::table::MergeRule::Sum)],
+                    ..Default::default()
+                },
+            )],
+            ..Settings::default()
+        };
+        let sink = Box::new(MemorySink::new(store.clone(), batch_size));
+        let mut buffer = ForegroundBuffer::new(settings, sink, Box::new(clock.clone())).expect("a buffer");
+        let mut expected = Expected::default();
+        let version = Rc::new(Cell::new(0));
+
+        for step in steps {
+            let before = expected.clone();
+            let mut group = Group::default();
+            match step {
+                Step::Add { order, trades } => {
+                    version.set(version.get() + 1);
+                    add_row(&mut buffer, &mut group, "orders", ["id", "version"], [order, version.get()]);
+                    expected.orders.insert(order, version.get());
+                    for _ in 0..trades {
+                        let trade = i64::try_from(expected.trades.len()).expect("few");
+                        add_row(&mut buffer, &mut group, "trades", ["id", "order"], [trade, order]);
+                        expected.trades.push(trade);
+                    }
+                }
+                Step::AddWrong => add_row(&mut buffer, &mut group, "orders", ["price", "version"], [1, 2]),
+                Step::Put { account, amount } => {
+                    add_row(&mut buffer, &mut group, "balances", ["id", "amount"], [account, amount]);
+                    *expected.balances.entry(account).or_default() += amount;
+                }
+                Step::Flush => drop(buffer.flush(None)),
+                Step::Pass { milliseconds } => clock.pass(milliseconds),
+                Step::FailNext { code, times } => store.fail_next(code, times),
+            }
+            if !group.is_empty() {
+                let pending = buffer.pending().rows;
+                expected.rows += u64::try_from(group.len()).expect("few");
+                if let Err(failed) = buffer.add(&group)
+                    && (failed.error.is_config() || failed.error.is_full())
+                {
+                    // Not taken: nothing changed but what a flush to make room may have written.
+                    expected = before;
+                    prop_assert!(buffer.pending().rows <= pending);
+                }
+            }
+            let metrics = buffer.metrics();
+            let pending = u64::try_from(buffer.pending().rows).expect("few");
+            prop_assert_eq!(metrics.added_rows, expected.rows);
+            prop_assert_eq!(metrics.added_rows, metrics.total_flushed + pending + metrics.failed_rows);
+            prop_assert!(buffer.pending().rows <= 40);
+            prop_assert_eq!(buffer.pending().rows == 0, buffer.pending().bytes == 0);
+        }
+
+        // The failures asked for run out, and then everything arrives.
+        while buffer.close(None).is_err() {}
+        expected.rows = 0;
+        prop_assert_eq!(actual(&store), expected);
+        prop_assert_eq!(buffer.pending().rows, 0);
+    }
+}
