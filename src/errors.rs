@@ -1,0 +1,71 @@
+//! From the engine's errors to PHP's exceptions: the one place where they are matched.
+
+use ext_php_rs::ffi;
+use ext_php_rs::zend::ClassEntry;
+use ext_php_rs::zend::ce;
+use write_buffer_core::error::Error;
+use write_buffer_core::foreground::FlushError;
+
+use crate::classes::Classes;
+use crate::convert::Refused;
+use crate::{export, zend};
+
+/// Throws an engine error. `kept` is the number of rows that stay buffered, for errors that came after rows were taken.
+pub fn throw(error: &Error, kept: usize) {
+    throw_flush(
+        &FlushError {
+            error: error.clone(),
+            failures: Vec::new(),
+        },
+        kept,
+    );
+}
+
+/// Throws what a flush met.
+pub fn throw_flush(failed: &FlushError, kept: usize) {
+    let error = &failed.error;
+    let classes = Classes::get();
+    let (class, taken) = if error.is_config() {
+        (classes.config, false)
+    } else if error.is_full() {
+        (classes.full, false)
+    } else if error.is_closed() {
+        (classes.closed, false)
+    } else if error.is_timeout() {
+        (classes.timeout, true)
+    } else if error.is_connection() {
+        (classes.connection, true)
+    } else {
+        (classes.flush, true)
+    };
+    let mut message = error.to_string();
+    if taken && kept > 0 {
+        message = format!("{message} ({kept} rows stay buffered)");
+    }
+    let object = throw_class(class, &message, i64::from(error.code()));
+    if std::ptr::eq(class, classes.flush) && !object.is_null() {
+        let mut failures = export::failures(&failed.failures);
+        zend::set_property(class, object, "failures", &mut failures);
+    }
+}
+
+/// Throws why a row was not taken.
+pub fn throw_refused(refused: &Refused, method: &str) {
+    match refused {
+        Refused::Pending => {}
+        Refused::Type(message) => {
+            throw_class(ce::type_error(), &format!("{method}(): {message}"), 0);
+        }
+        Refused::Config(error) => throw(error, 0),
+    }
+}
+
+/// Throws an exception of a class, unless one is pending already.
+pub fn throw_class(class: &'static ClassEntry, message: &str, code: i64) -> *mut ffi::zend_object {
+    if zend::exception_is_pending() {
+        return std::ptr::null_mut();
+    }
+    let message = zend::c_text(message);
+    // SAFETY: the class is a living exception class, the message is NUL-terminated and copied.
+    unsafe { ffi::zend_throw_exception(std::ptr::from_ref(class).cast_mut(), message.as_ptr(), code) }
+}

@@ -1,0 +1,152 @@
+//! From Rust to PHP: rows, failures and metrics as arrays.
+
+use std::time::{Duration, SystemTime};
+
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
+use write_buffer_core::foreground::{DeadLetter, ForegroundBuffer};
+use write_buffer_core::value::Value;
+
+/// Builds an associative array. Its keys are ours or column names; a numeric one becomes an int, as in PHP.
+pub struct ArrayBuilder {
+    table: ZBox<ZendHashTable>,
+}
+
+impl ArrayBuilder {
+    /// An empty array.
+    pub fn new() -> Self {
+        let table = ZendHashTable::new();
+        Self { table }
+    }
+
+    /// Sets an element.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: Zval) -> Self {
+        self.set(key, value);
+        self
+    }
+
+    /// Sets an element.
+    pub fn set(&mut self, key: &str, value: Zval) {
+        // A key comes from a column name, which has no NUL byte, or is ours.
+        let inserted = self.table.insert(key, value);
+        debug_assert!(inserted.is_ok(), "{key}");
+    }
+
+    /// Adds an element at the end.
+    pub fn push(&mut self, value: Zval) {
+        let pushed = self.table.push(value);
+        debug_assert!(pushed.is_ok());
+    }
+
+    /// The array as a value.
+    pub fn build(self) -> Zval {
+        let mut value = Zval::new();
+        value.set_hashtable(self.table);
+        value
+    }
+}
+
+/// A PHP int. A counter beyond PHP's range stays at its end.
+pub fn int(number: impl TryInto<i64>) -> Zval {
+    let mut value = Zval::new();
+    value.set_long(number.try_into().unwrap_or(i64::MAX));
+    value
+}
+
+/// A PHP float.
+pub fn float(number: f64) -> Zval {
+    let mut value = Zval::new();
+    value.set_double(number);
+    value
+}
+
+/// A PHP string.
+pub fn string(bytes: impl AsRef<[u8]>) -> Zval {
+    let mut value = Zval::new();
+    value.set_zend_string(ZendStr::new(bytes, false));
+    value
+}
+
+/// Milliseconds.
+pub fn milliseconds(duration: Duration) -> Zval {
+    float(duration.as_secs_f64() * 1_000.0)
+}
+
+fn value(value: &Value<'_>) -> Zval {
+    match value {
+        Value::Null => Zval::null(),
+        Value::Int(number) => int(*number),
+        Value::Float(number) => float(*number),
+        Value::Bytes(bytes) => string(bytes),
+        Value::DateTime(text) => string(text.as_bytes()),
+    }
+}
+
+/// A row as an associative array.
+pub fn row(columns: &[(Box<str>, Value<'static>)]) -> Zval {
+    let mut array = ArrayBuilder::new();
+    for (name, column) in columns {
+        array.set(name, value(column));
+    }
+    array.build()
+}
+
+/// Failures as `takeFailures()` gives them.
+pub fn failures(letters: &[DeadLetter]) -> Zval {
+    let mut list = ArrayBuilder::new();
+    for letter in letters {
+        let mut rows = ArrayBuilder::new();
+        for (table, columns) in &letter.rows {
+            rows.push(
+                ArrayBuilder::new()
+                    .with("table", string(table))
+                    .with("row", row(columns))
+                    .build(),
+            );
+        }
+        let time = letter.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let letter = ArrayBuilder::new()
+            .with("rows", rows.build())
+            .with("code", int(letter.code))
+            .with("message", string(&letter.message))
+            .with("time", float(time.as_secs_f64()));
+        list.push(letter.build());
+    }
+    list.build()
+}
+
+/// The metrics as `getMetrics()` gives them.
+pub fn metrics(buffer: &ForegroundBuffer) -> Zval {
+    let metrics = buffer.metrics();
+    let pending = buffer.pending();
+    let last_error = metrics.last_error.as_ref().map_or_else(Zval::null, string);
+    ArrayBuilder::new()
+        .with("flush_count", int(metrics.flush_count))
+        .with("total_flushed", int(metrics.total_flushed))
+        .with("total_flush_time_ms", milliseconds(metrics.total_flush_time))
+        .with("added_rows", int(metrics.added_rows))
+        .with("coalesced_rows", int(metrics.coalesced_rows))
+        .with("pending_rows", int(pending.rows as u64))
+        .with("pending_bytes", int(pending.bytes as u64))
+        .with("oldest_pending_age_ms", milliseconds(pending.oldest_age))
+        .with("failed_rows", int(metrics.failed_rows))
+        .with("failed_flushes", int(metrics.failed_flushes))
+        .with("retries", int(metrics.retries))
+        .with("retries_deadlock", int(metrics.retries_deadlock))
+        .with("retries_lock_wait_timeout", int(metrics.retries_lock_wait_timeout))
+        .with("retries_record_changed", int(metrics.retries_record_changed))
+        .with("reconnects", int(buffer.reconnects()))
+        .with("time_blocked_ms", milliseconds(metrics.time_blocked))
+        .with("flush_latency_p50_ms", milliseconds(metrics.latency(50.0)))
+        .with("flush_latency_p95_ms", milliseconds(metrics.latency(95.0)))
+        .with("flush_latency_p99_ms", milliseconds(metrics.latency(99.0)))
+        .with("flush_latency_max_ms", milliseconds(metrics.latency(100.0)))
+        .with("batch_rows_avg", float(metrics.batch_rows_avg()))
+        .with("batch_rows_max", int(metrics.batch_rows_max))
+        .with("lanes", int(1))
+        .with("thread_state", string("none"))
+        .with("pid", int(std::process::id()))
+        .with("last_error", last_error)
+        .build()
+}

@@ -1,0 +1,126 @@
+//! A PHP object with a Rust value behind it.
+//!
+//! The engine allocates the object, and the Rust value stands before it, as in every C extension:
+//! <https://www.phpinternalsbook.com/php7/classes_objects.html>. The value is made by the constructor and dropped when the
+//! object is freed, also after `exit`, an uncaught exception and a fatal error.
+
+use std::ffi::c_int;
+use std::mem::{MaybeUninit, offset_of};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::OnceLock;
+
+use ext_php_rs::ffi::{
+    ext_php_rs_zend_object_alloc, object_properties_init, std_object_handlers, zend_object, zend_object_handlers,
+    zend_object_std_dtor, zend_object_std_init,
+};
+use ext_php_rs::zend::{ClassEntry, ExecuteData};
+
+use crate::state::State;
+use crate::zend;
+
+#[repr(C)]
+struct BufferObject {
+    state: Option<Box<State>>,
+    /// Last: the engine puts the object's properties behind it.
+    std: zend_object,
+}
+
+/// A table that is filled once and then only read.
+struct Handlers(zend_object_handlers);
+
+// SAFETY: the table holds function pointers and numbers, and nobody writes to it after it is made.
+unsafe impl Send for Handlers {}
+// SAFETY: as above.
+unsafe impl Sync for Handlers {}
+
+fn handlers() -> &'static zend_object_handlers {
+    static HANDLERS: OnceLock<Handlers> = OnceLock::new();
+    let made = HANDLERS.get_or_init(|| {
+        // SAFETY: the engine's own table is complete before any module starts.
+        let mut table = unsafe { ptr::read(&raw const std_object_handlers) };
+        // The offset's type differs between PHP versions.
+        table.offset = offset_of!(BufferObject, std).try_into().unwrap_or_default();
+        table.dtor_obj = Some(destroy);
+        table.free_obj = Some(free);
+        // A copy would write the same rows twice: `clone` is an Error.
+        table.clone_obj = None;
+        Handlers(table)
+    });
+    &made.0
+}
+
+/// Makes an object without its value; the constructor gives it one.
+pub unsafe extern "C" fn create(class: *mut ClassEntry) -> *mut zend_object {
+    // SAFETY: the engine calls this with one of our classes. Its allocator adds room for the class's properties and
+    // ends the process rather than return null.
+    unsafe {
+        let object = ext_php_rs_zend_object_alloc(size_of::<BufferObject>(), class).cast::<BufferObject>();
+        ptr::write(&raw mut (*object).state, None);
+        let std = &raw mut (*object).std;
+        zend_object_std_init(std, class);
+        object_properties_init(std, class);
+        (*std).handlers = handlers();
+        std
+    }
+}
+
+/// # Safety
+///
+/// `object` is alive and was made by [`create`].
+unsafe fn container(object: *mut zend_object) -> *mut BufferObject {
+    // SAFETY: the caller says so.
+    unsafe { object.byte_sub(offset_of!(BufferObject, std)).cast() }
+}
+
+/// The first phase of destruction, while PHP code can still run: flush, and warn.
+unsafe extern "C" fn destroy(object: *mut zend_object) {
+    let mut message = MaybeUninit::<Option<String>>::uninit();
+    // SAFETY: PHP destroys an object once, while it is alive.
+    let state = unsafe { &mut (*container(object)).state };
+    let ended = catch_unwind(AssertUnwindSafe(|| state.as_mut().and_then(|state| state.end())));
+    message.write(ended.unwrap_or_else(|_| Some("a bug in write_buffer ended the last flush".to_owned())));
+    // SAFETY: written above. It is taken out before PHP code runs, which may end the request and jump over this frame.
+    if let Some(message) = unsafe { message.assume_init() } {
+        zend::warn(&format!("WriteBuffer: {message}"));
+    }
+}
+
+/// The second phase, after which the object's memory goes. Where the first one did not run, after a fatal error, the
+/// rows are written here; no PHP code can run any more, so what is lost is logged.
+unsafe extern "C" fn free(object: *mut zend_object) {
+    // SAFETY: PHP frees an object once.
+    let state = unsafe { (*container(object)).state.take() };
+    let ended = catch_unwind(AssertUnwindSafe(|| state.and_then(|mut state| state.end())));
+    if let Some(message) = ended.unwrap_or_else(|_| Some("a bug in write_buffer ended the last flush".to_owned())) {
+        zend::log(&format!("WriteBuffer: {message}"));
+    }
+    // SAFETY: the last step of freeing an object.
+    unsafe { zend_object_std_dtor(object) };
+}
+
+/// The state behind `$this`. `None`: the constructor has not run, or threw.
+///
+/// A pointer, since PHP code that runs during a call may reach the same object: nobody keeps a reference over it.
+pub fn state_of(call: &mut ExecuteData) -> Option<*mut State> {
+    let object: *mut zend_object = call.get_self()?;
+    // SAFETY: the methods are those of our final classes, so `$this` was made by `create`.
+    unsafe { (*container(object)).state.as_deref_mut().map(ptr::from_mut) }
+}
+
+/// Gives `$this` its state. `false`: it has one.
+pub fn set_state(call: &mut ExecuteData, state: State) -> bool {
+    let Some(object) = call.get_self() else {
+        return false;
+    };
+    // SAFETY: as above.
+    let slot = unsafe { &mut (*container(object)).state };
+    let is_new = slot.is_none();
+    if is_new {
+        *slot = Some(Box::new(state));
+    }
+    is_new
+}
+
+/// The engine's success.
+pub const SUCCESS: c_int = 0;

@@ -1,0 +1,43 @@
+//! What belongs to the process and the PHP thread: forks, and the tables behind `memory:`.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use write_buffer_core::sink::memory::MemoryStore;
+
+/// Counts the forks that led to this process. Comparing it costs a load, where `getpid()` is a system call.
+static FORK_GENERATION: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn after_fork_in_child() {
+    FORK_GENERATION.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Asks the C library to tell of forks. The library stays mapped (`-z nodelete`), so the handler is never left behind.
+pub fn watch_forks() {
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| {
+        // SAFETY: the handler only adds to an atomic number, which a forked child may do.
+        unsafe { libc::pthread_atfork(None, None, Some(after_fork_in_child)) };
+    });
+}
+
+/// A number that differs between a process and its forked children.
+pub fn fork_generation() -> u64 {
+    FORK_GENERATION.load(Ordering::Relaxed)
+}
+
+thread_local! {
+    static MEMORY_STORES: RefCell<BTreeMap<String, MemoryStore>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// The tables behind `memory:NAME`, which live until the request ends.
+pub fn memory_store(name: &str) -> MemoryStore {
+    MEMORY_STORES.with_borrow_mut(|stores| stores.entry(name.to_owned()).or_default().clone())
+}
+
+/// Forgets all tables in memory, at the end of a request.
+pub fn forget_memory_stores() {
+    MEMORY_STORES.with_borrow_mut(BTreeMap::clear);
+}

@@ -1,0 +1,285 @@
+//! From the constructor's arguments and php.ini to the engine's settings.
+
+use std::ffi::CStr;
+use std::time::Duration;
+
+use ext_php_rs::types::{ZendHashTable, Zval};
+use write_buffer_core::config::Settings;
+use write_buffer_core::dsn::Dsn;
+use write_buffer_core::error::{Error, Result};
+use write_buffer_core::table::{MergeRule, Mode, TableRules};
+
+use crate::ini::{self, IntSetting};
+use crate::zend;
+
+/// The constructor's arguments, as PHP parsed them; `None` is null or left out.
+#[derive(Debug, Default)]
+pub struct Arguments<'a> {
+    pub dsn: Option<&'a [u8]>,
+    pub batch_size: Option<i64>,
+    pub flush_interval_ms: Option<i64>,
+    pub max_retries: Option<i64>,
+    pub background: Option<bool>,
+    pub order_table: Option<&'a [u8]>,
+    pub trade_table: Option<&'a [u8]>,
+    pub tables: Option<&'a ZendHashTable>,
+    pub max_pending_rows: Option<i64>,
+    pub max_pending_bytes: Option<i64>,
+    pub overflow: Option<&'a [u8]>,
+    pub overflow_timeout_ms: Option<i64>,
+    pub shutdown_timeout_ms: Option<i64>,
+    pub lanes: Option<i64>,
+    pub route_by: Option<&'a [u8]>,
+    pub persistent: Option<&'a [u8]>,
+    pub dead_letter_file: Option<&'a [u8]>,
+}
+
+impl Arguments<'_> {
+    /// Where rows go.
+    ///
+    /// # Errors
+    ///
+    /// No DSN, or one that cannot be read.
+    pub fn dsn(&self) -> Result<Dsn> {
+        let dsn = match self.dsn {
+            Some(dsn) => text("dsn", dsn)?,
+            None => zend::ini_value(ini::DSN),
+        };
+        if dsn.is_empty() {
+            return Err(Error::config(
+                "there is no DSN: give the parameter dsn, or set write_buffer.dsn in php.ini",
+            ));
+        }
+        Dsn::parse(&dsn)
+    }
+
+    /// The settings of a `WriteBuffer`.
+    ///
+    /// # Errors
+    ///
+    /// A setting out of its bounds, or one that this version has no use for.
+    pub fn settings(&self) -> Result<Settings> {
+        self.refuse_what_is_not_available()?;
+        Ok(Settings {
+            batch_size: size(integer(self.batch_size, ini::BATCH_SIZE)?),
+            flush_interval: milliseconds(integer(self.flush_interval_ms, ini::FLUSH_INTERVAL_MS)?),
+            max_pending_rows: size(integer(self.max_pending_rows, ini::MAX_PENDING_ROWS)?),
+            max_pending_bytes: size(integer(self.max_pending_bytes, ini::MAX_PENDING_BYTES)?),
+            shutdown_timeout: milliseconds(integer(self.shutdown_timeout_ms, ini::SHUTDOWN_TIMEOUT_MS)?),
+            ..self.shared_settings()?
+        })
+    }
+
+    /// The settings of a `SyncWriteBuffer`: a buffer whose every group is a batch.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::settings`].
+    pub fn sync_settings(&self) -> Result<Settings> {
+        Ok(Settings {
+            batch_size: 1,
+            max_pending_rows: usize::MAX,
+            max_pending_bytes: usize::MAX,
+            ..self.shared_settings()?
+        })
+    }
+
+    fn shared_settings(&self) -> Result<Settings> {
+        let name = |parameter, given: Option<&[u8]>, ini_name| match given {
+            Some(name) => text(parameter, name),
+            None => Ok(zend::ini_value(ini_name)),
+        };
+        Ok(Settings {
+            max_retries: u32::try_from(integer(self.max_retries, ini::MAX_RETRIES)?).unwrap_or(u32::MAX),
+            order_table: name("orderTable", self.order_table, ini::ORDER_TABLE)?,
+            trade_table: name("tradeTable", self.trade_table, ini::TRADE_TABLE)?,
+            tables: self.tables.map(tables).transpose()?.unwrap_or_default(),
+            ..Settings::default()
+        })
+    }
+
+    /// A setting that nothing heeds must not look as if it were heeded.
+    fn refuse_what_is_not_available(&self) -> Result<()> {
+        let set = |given: bool, ini_name: &CStr, unset: &[&str]| {
+            given || !unset.contains(&zend::ini_value(ini_name).to_ascii_lowercase().as_str())
+        };
+        let off = ["", "0", "off", "no", "false"];
+        let background = self.background.unwrap_or_else(|| set(false, ini::BACKGROUND, &off));
+        let lanes = self
+            .lanes
+            .map_or_else(|| set(false, ini::LANES, &["", "1"]), |lanes| lanes != 1);
+        for (is_set, parameter, instead) in [
+            (background, "background", "; use false"),
+            (set(self.overflow.is_some(), ini::OVERFLOW, &[""]), "overflow", ""),
+            (
+                set(self.overflow_timeout_ms.is_some(), ini::OVERFLOW_TIMEOUT_MS, &[""]),
+                "overflowTimeoutMs",
+                "",
+            ),
+            (lanes, "lanes", "; use 1"),
+            (set(self.route_by.is_some(), ini::ROUTE_BY, &[""]), "routeBy", ""),
+            (set(self.persistent.is_some(), ini::PERSISTENT, &[""]), "persistent", ""),
+            (
+                set(self.dead_letter_file.is_some(), ini::DEAD_LETTER_FILE, &[""]),
+                "deadLetterFile",
+                "",
+            ),
+        ] {
+            if is_set {
+                return Err(Error::config(format!(
+                    "{parameter} is not available in this version of write_buffer ({}){instead}",
+                    env!("CARGO_PKG_VERSION")
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn text(parameter: &str, bytes: &[u8]) -> Result<String> {
+    // Not shown: it may be a DSN.
+    std::str::from_utf8(bytes)
+        .map(str::to_owned)
+        .map_err(|_| Error::config(format!("{parameter} is not UTF-8")))
+}
+
+fn integer(given: Option<i64>, setting: IntSetting) -> Result<i64> {
+    let IntSetting {
+        parameter,
+        ini,
+        min,
+        max,
+    } = setting;
+    let (number, source) = match given {
+        Some(number) => (Some(number), parameter.to_owned()),
+        None => (
+            zend::ini_value(ini).trim().parse().ok(),
+            format!("{} in php.ini", ini.to_string_lossy()),
+        ),
+    };
+    match number {
+        Some(number) if (min..=max).contains(&number) => Ok(number),
+        Some(number) => Err(Error::config(format!(
+            "{source} must be from {min} to {max}, not {number}"
+        ))),
+        None => Err(Error::config(format!(
+            "{source} must be a number from {min} to {max}, not {:?}",
+            zend::ini_value(ini)
+        ))),
+    }
+}
+
+fn size(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn milliseconds(number: i64) -> Duration {
+    Duration::from_millis(number.unsigned_abs())
+}
+
+/// Reads `tables`.
+fn tables(array: &ZendHashTable) -> Result<Vec<(String, TableRules)>> {
+    entries(array, "tables")?
+        .into_iter()
+        .map(|(name, value)| {
+            let path = format!("tables[{name:?}]");
+            let Some(rules) = value.array() else {
+                return Err(Error::config(format!(
+                    "{path} must be an array of rules, such as ['key' => 'id']"
+                )));
+            };
+            Ok((name, table_rules(rules, &path)?))
+        })
+        .collect()
+}
+
+fn table_rules(array: &ZendHashTable, path: &str) -> Result<TableRules> {
+    let mut rules = TableRules::default();
+    for (name, value) in entries(array, path)? {
+        let path = format!("{path}[{name:?}]");
+        match name.as_str() {
+            "key" => rules.key = Some(key(value, &path)?),
+            "mode" => {
+                rules.mode = Some(match value.str() {
+                    Some("upsert") => Mode::Upsert,
+                    Some("insert") => Mode::Insert,
+                    _ => return Err(Error::config(format!("{path} must be 'upsert' or 'insert'"))),
+                });
+            }
+            "merge" => rules.merge = merge_rules(value, &path)?,
+            "guard" => rules.guard = Some(column(value, &path)?),
+            "allowSecondUnique" => {
+                rules.allow_second_unique = value
+                    .bool()
+                    .ok_or_else(|| Error::config(format!("{path} must be true or false")))?;
+            }
+            _ => {
+                return Err(Error::config(format!(
+                    "{path} is no rule; there are: key, mode, merge, guard, allowSecondUnique"
+                )));
+            }
+        }
+    }
+    Ok(rules)
+}
+
+fn key(value: &Zval, path: &str) -> Result<Vec<String>> {
+    let columns = match value.array() {
+        Some(list) => list
+            .values()
+            .map(|value| column(value.dereference(), path))
+            .collect::<Result<Vec<_>>>()?,
+        None => vec![column(value, path)?],
+    };
+    if columns.is_empty() {
+        return Err(Error::config(format!("{path} must name at least one column")));
+    }
+    Ok(columns)
+}
+
+fn column(value: &Zval, path: &str) -> Result<String> {
+    value
+        .str()
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .ok_or_else(|| Error::config(format!("{path} must be a column's name, or for a key a list of names")))
+}
+
+fn merge_rules(value: &Zval, path: &str) -> Result<Vec<(String, MergeRule)>> {
+    let Some(array) = value.array() else {
+        return Err(Error::config(format!(
+            "{path} must be an array, such as ['available' => 'sum']"
+        )));
+    };
+    entries(array, path)?
+        .into_iter()
+        .map(|(column, rule)| {
+            let parsed = rule.str().and_then(MergeRule::parse);
+            let rule = parsed.ok_or_else(|| {
+                Error::config(format!(
+                    "{path}[{column:?}] must be 'replace', 'keep', 'sum', 'min' or 'max'"
+                ))
+            })?;
+            Ok((column, rule))
+        })
+        .collect()
+}
+
+/// An array's elements by name.
+fn entries<'a>(array: &'a ZendHashTable, path: &str) -> Result<Vec<(String, &'a Zval)>> {
+    let mut entries = Vec::with_capacity(array.len());
+    let mut iterator = array.iter();
+    while let Some((key, value)) = iterator.next_zval() {
+        if let Some(number) = key.long() {
+            return Err(Error::config(format!(
+                "{path} must be an associative array; it has the key {number}"
+            )));
+        }
+        let name = key
+            .zend_str()
+            .and_then(|name| std::str::from_utf8(name.as_bytes()).ok().map(str::to_owned));
+        let name = name.ok_or_else(|| Error::config(format!("{path} has a key that is not UTF-8")))?;
+        entries.push((name, value.dereference()));
+    }
+    Ok(entries)
+}
