@@ -1,0 +1,79 @@
+# `make` lists the targets. On a fresh Debian machine with Rust, `make test` and `make demo` do everything, installing
+# the packages that are missing (as root or with sudo).
+
+PHP ?= php
+PHP_CONFIG ?= php-config
+PHPUNIT ?= $$(command -v phpunit)
+CARGO ?= cargo
+CARGO_FLAGS ?=
+ORDERS ?= 20000
+SEED ?= 1
+
+EXTENSION := $(CURDIR)/target/release/libwrite_buffer.so
+RUN_PHP := env PHP='$(PHP)' WRITE_BUFFER_EXTENSION='$(EXTENSION)' '$(CURDIR)/scripts/php-with-extension'
+WITH_MARIADB := '$(CURDIR)/scripts/with-mariadb'
+PHPUNIT_FLAGS := --colors=never
+
+# Where rustup puts cargo, for shells that have not read its profile.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+# The build asks for absolute paths, and would build all anew where these variables merely repeat the default.
+ifneq ($(PHP),php)
+BUILD_ENV += PHP="$$(command -v $(PHP))"
+endif
+ifneq ($(PHP_CONFIG),php-config)
+BUILD_ENV += PHP_CONFIG="$$(command -v $(PHP_CONFIG))"
+endif
+unexport PHP PHP_CONFIG
+
+.DEFAULT_GOAL := help
+.PHONY: help build test test-core test-php test-exchange demo lint install uninstall clean
+
+help: ## list the targets
+	@echo 'make TARGET; variables: ORDERS, SEED (demo), PHP, PHP_CONFIG, DESTDIR (install)'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
+
+build: ## build the extension: target/release/libwrite_buffer.so
+	@scripts/install-packages build
+	@echo 'building the extension'
+	@$(BUILD_ENV) $(CARGO) build --release --quiet $(CARGO_FLAGS)
+
+test: test-core test-php test-exchange ## run all tests
+
+test-core: ## run the tests of the engine (Rust)
+	@scripts/install-packages build test
+	@echo 'testing the engine'
+	@$(WITH_MARIADB) $(CARGO) test --quiet --package write-buffer-core $(CARGO_FLAGS)
+
+test-php: build ## run the tests of the extension (PHPUnit, on a throwaway MariaDB)
+	@scripts/install-packages test
+	@echo 'testing the extension'
+	@$(WITH_MARIADB) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
+
+test-exchange: build ## run the tests of the Laravel example (PHPUnit, on a throwaway MariaDB)
+	@scripts/install-packages test
+	@echo 'testing the example'
+	@cd examples/spot-exchange && $(WITH_MARIADB) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
+
+demo: build ## save ORDERS orders by Eloquent, by PHP and by the extension, and compare the tables
+	@scripts/install-packages demo
+	@echo 'matching $(ORDERS) orders on a throwaway MariaDB'
+	@$(WITH_MARIADB) $(RUN_PHP) examples/spot-exchange/artisan exchange:demo --orders=$(ORDERS) --seed=$(SEED)
+
+lint: ## check formatting, clippy, PHP syntax and style, composer.json, shell scripts
+	@scripts/install-packages build lint
+	@echo 'checking Rust'
+	@$(CARGO) fmt --all --check
+	@$(BUILD_ENV) $(CARGO) clippy --quiet --workspace --all-targets $(CARGO_FLAGS) -- -D warnings
+	@echo 'checking PHP'
+	@PHP='$(PHP)' scripts/lint-php
+	@echo 'checking shell scripts'
+	@scripts/lint-shell
+
+install: ## install what `make build` built into PHP, and enable it
+	@PHP_CONFIG='$(PHP_CONFIG)' DESTDIR='$(DESTDIR)' scripts/install-extension install
+
+uninstall: ## disable and remove the installed extension
+	@PHP_CONFIG='$(PHP_CONFIG)' DESTDIR='$(DESTDIR)' scripts/install-extension uninstall
+
+clean: ## remove everything that was built
+	@$(CARGO) clean --quiet
