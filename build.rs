@@ -22,7 +22,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The version of a dependency, from the lock file, for phpinfo().
+/// The version of a dependency, from the lock file, for `phpinfo()`.
 fn locked_version(package: &str) -> Result<String> {
     let lock = std::fs::read_to_string("Cargo.lock").context("cannot read Cargo.lock")?;
     let mut lines = lock.lines();

@@ -88,7 +88,7 @@ namespace WriteBuffer {
          */
         public function flush(?int $timeoutMs = null): int;
 
-        /** Whether the buffered rows of any one table (orders, trades …) have reached batchSize. */
+        /** Whether the buffered rows of any one table, those with the same key counted once, have reached batchSize. */
         public function isFull(): bool;
 
         /**
@@ -244,7 +244,7 @@ namespace {
          * @param string|null $dsn `mysql://user:pass@host:3306/db?option=value`, with `unix_socket=/path` for a socket, or `memory:`.
          *        User, password and database are percent-encoded. Options: unix_socket, charset, collation, timezone, sql_mode,
          *        isolation_level, connect_timeout_ms, read_timeout_ms, write_timeout_ms. Default: `write_buffer.dsn`
-         * @param int|null $batchSize rows of one table that make the buffer full. Default 100
+         * @param int|null $batchSize rows of one table, those with the same key counted once, that make the buffer full. Default 100
          * @param int|null $flushIntervalMs milliseconds, since the oldest buffered row, after which add() flushes. Default 500
          * @param int|null $maxRetries how often a transaction is repeated after a deadlock or a lock wait time-out. Default 3
          * @param bool|null $background true: a native thread flushes. Not available yet: ConfigException. Default false

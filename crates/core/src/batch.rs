@@ -216,11 +216,6 @@ impl Batch {
         self.table_rows.get(table.0).copied().unwrap_or(0)
     }
 
-    /// The most rows that any one table has.
-    pub fn largest_table_rows(&self) -> usize {
-        self.table_rows.iter().copied().max().unwrap_or(0)
-    }
-
     /// Whether it has no row.
     pub fn is_empty(&self) -> bool {
         self.rows.heads.is_empty()
@@ -274,10 +269,7 @@ mod tests {
                 vec![order(2), trade(0), trade(1)]
             ]
         );
-        assert_eq!(
-            (batch.rows(), batch.group_count(), batch.largest_table_rows()),
-            (6, 3, 3)
-        );
+        assert_eq!((batch.rows(), batch.group_count()), (6, 3));
         assert_eq!(
             (
                 batch.rows_of(TableId(0)),

@@ -7,11 +7,14 @@
 //! - Batches are committed in the order in which they were filled.
 //!
 //! Bounds: `max_pending_rows` and `max_pending_bytes` over all batches; [`MAX_TRANSACTION_ROWS`] and
-//! [`MAX_TRANSACTION_BYTES`] a transaction, except that one batch is never split; [`MAX_FAILURES`] failures kept.
+//! [`MAX_TRANSACTION_BYTES`] a transaction, except that one batch is never split; [`MAX_ROWS_PER_KEY`]; [`MAX_FAILURES`] failures kept.
 
 use std::collections::VecDeque;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use crate::batch::{Batch, Group, TableId};
 use crate::catalog::Catalog;
@@ -23,13 +26,15 @@ use crate::metrics::Metrics;
 use crate::plan::{Binder, Plan, plan};
 use crate::retry::RetryBudget;
 use crate::sink::Sink;
-use crate::table::TableModel;
+use crate::table::{Mode, TableModel};
 use crate::value::Value;
 
 /// When several batches wait, one transaction takes up to this many rows of them.
 pub const MAX_TRANSACTION_ROWS: usize = 10_000;
 /// And up to this many bytes.
 pub const MAX_TRANSACTION_BYTES: usize = 16 * 1024 * 1024;
+/// A batch is also full when it holds this many times the batch size in rows, however few keys they have.
+pub const MAX_ROWS_PER_KEY: usize = 20;
 /// Failures kept for `take_failures()`. When there are more the oldest make room, and `failed_rows` still counts them.
 pub const MAX_FAILURES: usize = 1_000;
 
@@ -76,6 +81,40 @@ pub struct Pending {
     pub oldest_age: Duration,
 }
 
+/// A batch in the queue, and how much of it will be written.
+#[derive(Debug)]
+struct Queued {
+    batch: Batch,
+    /// Hashes of the keys that it has, by table: rows of one key are written once. A collision makes the batch a row
+    /// larger than it should be, and nothing else.
+    keys: FxHashSet<(TableId, u64)>,
+    /// Rows by table as they will be written, as far as that is known: by keys, or each on its own.
+    sizes: FxHashMap<TableId, usize>,
+}
+
+impl Queued {
+    fn new(now: Instant) -> Self {
+        Self {
+            batch: Batch::new(now),
+            keys: FxHashSet::default(),
+            sizes: FxHashMap::default(),
+        }
+    }
+
+    fn append(&mut self, group: &Group, keys: &[(TableId, Option<u64>)], now: Instant) {
+        self.batch.append(group, now);
+        for (table, key) in keys {
+            if key.is_none_or(|key| self.keys.insert((*table, key))) {
+                *self.sizes.entry(*table).or_default() += 1;
+            }
+        }
+    }
+
+    fn is_full(&self, batch_size: usize) -> bool {
+        self.sizes.values().any(|rows| *rows >= batch_size) || self.batch.rows() >= batch_size * MAX_ROWS_PER_KEY
+    }
+}
+
 /// See the module.
 pub struct ForegroundBuffer {
     settings: Settings,
@@ -83,7 +122,7 @@ pub struct ForegroundBuffer {
     sink: Box<dyn Sink>,
     clock: Box<dyn Clock + Send>,
     /// Batches in order; the last one is open when it is not full.
-    queue: VecDeque<Batch>,
+    queue: VecDeque<Queued>,
     pending_rows: usize,
     pending_bytes: usize,
     metrics: Metrics,
@@ -134,24 +173,20 @@ impl ForegroundBuffer {
         if group.is_empty() {
             return Ok(());
         }
-        self.check_group(group)?;
+        let keys = self.check_group(group)?;
         self.make_room(group)?;
         let now = self.clock.now();
-        let open = match self.queue.pop_back() {
-            Some(batch) if batch.largest_table_rows() < self.settings.batch_size => Some(batch),
-            Some(full) => {
-                self.queue.push_back(full);
-                None
-            }
-            None => None,
-        };
-        let mut batch = open.unwrap_or_else(|| Batch::new(now));
-        let bytes_before = batch.size_bytes();
-        batch.append(group, now);
-        self.pending_rows += group.len();
-        self.pending_bytes += batch.size_bytes() - bytes_before;
-        self.metrics.added_rows += count(group.len());
-        self.queue.push_back(batch);
+        let batch_size = self.settings.batch_size;
+        if self.queue.back().is_none_or(|last| last.is_full(batch_size)) {
+            self.queue.push_back(Queued::new(now));
+        }
+        if let Some(open) = self.queue.back_mut() {
+            let bytes_before = open.batch.size_bytes();
+            open.append(group, &keys, now);
+            self.pending_rows += group.len();
+            self.pending_bytes += open.batch.size_bytes() - bytes_before;
+            self.metrics.added_rows += count(group.len());
+        }
         if self.is_full() || self.is_overdue(now) {
             self.flush_until(None)?;
         }
@@ -221,7 +256,7 @@ impl ForegroundBuffer {
         let Some(table) = self.catalog.known_table(table) else {
             return Ok(None);
         };
-        if self.queue.iter().all(|batch| batch.rows_of(table) == 0) {
+        if self.queue.iter().all(|queued| queued.batch.rows_of(table) == 0) {
             return Ok(None);
         }
         let model = self.model(table, None)?;
@@ -233,7 +268,7 @@ impl ForegroundBuffer {
         for row in self
             .queue
             .iter()
-            .flat_map(Batch::all_rows)
+            .flat_map(|queued| queued.batch.all_rows())
             .filter(|row| row.shape.table == table)
         {
             let Ok(bound) = binder.bind(&row) else { continue };
@@ -255,16 +290,15 @@ impl ForegroundBuffer {
         }))
     }
 
-    /// Whether the buffered rows of any one table have reached the batch size.
+    /// Whether the buffered rows of any one table, those with the same key counted once, have reached the batch size.
     pub fn is_full(&self) -> bool {
-        let most = self.queue.iter().map(Batch::largest_table_rows).max().unwrap_or(0);
-        most >= self.settings.batch_size
+        self.queue.iter().any(|queued| queued.is_full(self.settings.batch_size))
     }
 
     fn is_overdue(&self, now: Instant) -> bool {
         self.queue
             .front()
-            .is_some_and(|batch| now.saturating_duration_since(batch.oldest) >= self.settings.flush_interval)
+            .is_some_and(|queued| now.saturating_duration_since(queued.batch.oldest) >= self.settings.flush_interval)
     }
 
     /// Rows taken and not yet committed.
@@ -273,10 +307,9 @@ impl ForegroundBuffer {
         Pending {
             rows: self.pending_rows,
             bytes: self.pending_bytes,
-            oldest_age: self
-                .queue
-                .front()
-                .map_or(Duration::ZERO, |batch| now.saturating_duration_since(batch.oldest)),
+            oldest_age: self.queue.front().map_or(Duration::ZERO, |queued| {
+                now.saturating_duration_since(queued.batch.oldest)
+            }),
         }
     }
 
@@ -311,9 +344,11 @@ impl ForegroundBuffer {
 
     /// Refuses a group that could never be written, as far as that is known before a flush. Where the server cannot be
     /// reached the group is taken unchecked: a short outage is no reason to refuse an order.
-    fn check_group(&mut self, group: &Group) -> Result<()> {
-        let tables: Vec<TableId> = group.rows().map(|row| row.shape.table).collect();
-        for table in tables {
+    ///
+    /// Gives each row's table and a hash of its key, where that is known and rows of one key become one.
+    fn check_group(&mut self, group: &Group) -> Result<Vec<(TableId, Option<u64>)>> {
+        for row in group.rows() {
+            let table = row.shape.table;
             let known = self.catalog.entry(table).is_some_and(|entry| entry.model.is_some());
             if known || self.schema_deferred {
                 continue;
@@ -326,12 +361,19 @@ impl ForegroundBuffer {
         }
         let model = |table: TableId| self.catalog.entry(table).and_then(|entry| entry.model.clone());
         let mut binder = Binder::new(&model);
-        for row in group.rows() {
-            if model(row.shape.table).is_some() {
-                binder.bind(&row)?;
-            }
-        }
-        Ok(())
+        group
+            .rows()
+            .map(|row| {
+                let table = row.shape.table;
+                let is_known = self.catalog.entry(table).is_some_and(|entry| entry.model.is_some());
+                if !is_known {
+                    return Ok((table, None));
+                }
+                let bound = binder.bind(&row)?;
+                let key = (bound.bound.model.mode == Mode::Upsert).then(|| bound.key()).flatten();
+                Ok((table, key.map(|key| FxBuildHasher.hash_one(key))))
+            })
+            .collect()
     }
 
     /// Flushes when the group would not fit, and refuses it when that did not help.
@@ -400,8 +442,8 @@ impl ForegroundBuffer {
                     self.settle(&taken);
                 }
                 Err(error) => {
-                    for batch in taken.into_iter().rev() {
-                        self.queue.push_front(batch);
+                    for queued in taken.into_iter().rev() {
+                        self.queue.push_front(queued);
                     }
                     result = Err(error);
                 }
@@ -430,26 +472,27 @@ impl ForegroundBuffer {
     }
 
     /// Takes the batches of one transaction off the queue.
-    fn take_batches(&mut self) -> Vec<Batch> {
-        let mut taken: Vec<Batch> = Vec::new();
+    fn take_batches(&mut self) -> Vec<Queued> {
+        let mut taken: Vec<Queued> = Vec::new();
         let (mut rows, mut bytes) = (0, 0);
-        while let Some(batch) = self.queue.pop_front() {
-            rows += batch.rows();
-            bytes += batch.size_bytes();
+        while let Some(next) = self.queue.pop_front() {
+            rows += next.batch.rows();
+            bytes += next.batch.size_bytes();
             if !taken.is_empty() && (rows > MAX_TRANSACTION_ROWS || bytes > MAX_TRANSACTION_BYTES) {
-                self.queue.push_front(batch);
+                self.queue.push_front(next);
                 break;
             }
-            taken.push(batch);
+            taken.push(next);
         }
         taken
     }
 
     /// Writes batches as one transaction. Gives the rows committed and the groups that can never be.
-    fn write(&mut self, batches: &[Batch], deadline: Option<Instant>) -> Result<(usize, Vec<DeadLetter>)> {
+    fn write(&mut self, taken: &[Queued], deadline: Option<Instant>) -> Result<(usize, Vec<DeadLetter>)> {
         let started = self.clock.now();
         let limits = self.sink.limits(deadline)?;
-        for batch in batches {
+        let batches: Vec<&Batch> = taken.iter().map(|queued| &queued.batch).collect();
+        for batch in &batches {
             for row in batch.all_rows() {
                 if self
                     .catalog
@@ -461,9 +504,8 @@ impl ForegroundBuffer {
             }
         }
         let model = |table: TableId| self.catalog.entry(table).and_then(|entry| entry.model.clone());
-        let references: Vec<&Batch> = batches.iter().collect();
-        let planned = plan(&references, &model, &limits)?;
-        let rejected = self.dead_letters(batches, &planned);
+        let planned = plan(&batches, &model, &limits)?;
+        let rejected = self.dead_letters(&batches, &planned);
         if planned.rows > 0 {
             if let Err(error) = self.commit(&planned, deadline) {
                 // A table that changed under us shows as any of many errors: read it anew for the next try.
@@ -503,13 +545,13 @@ impl ForegroundBuffer {
         }
     }
 
-    fn dead_letters(&self, batches: &[Batch], planned: &Plan<'_>) -> Vec<DeadLetter> {
+    fn dead_letters(&self, batches: &[&Batch], planned: &Plan<'_>) -> Vec<DeadLetter> {
         if planned.rejected.is_empty() {
             return Vec::new();
         }
         let mut rejected = planned.rejected.iter().peekable();
         let mut letters = Vec::new();
-        for (number, rows) in batches.iter().flat_map(Batch::groups).enumerate() {
+        for (number, rows) in batches.iter().flat_map(|batch| batch.groups()).enumerate() {
             let Some(found) = rejected.next_if(|rejected| rejected.group == number) else {
                 continue;
             };
@@ -545,8 +587,8 @@ impl ForegroundBuffer {
     }
 
     /// Takes batches that are written or given up out of the count.
-    fn settle(&mut self, batches: &[Batch]) {
-        for batch in batches {
+    fn settle(&mut self, taken: &[Queued]) {
+        for Queued { batch, .. } in taken {
             self.pending_rows -= batch.rows();
             self.pending_bytes -= batch.size_bytes();
         }

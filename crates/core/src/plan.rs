@@ -90,13 +90,16 @@ fn row_bytes(row: &[Value<'_>]) -> usize {
     row.iter().map(|value| value.wire_bytes() + 3).sum()
 }
 
-/// Splits rows, given by their sizes, into executions of few different lengths: powers of two and the length of a full
-/// batch, the longest first, each within a packet.
+/// Splits rows, given by their sizes, into executions of few different lengths, the longest first, each within a packet.
+///
+/// Each length is a statement that the server keeps prepared, and each execution a round trip. Two dozen lengths (1 to
+/// 8, multiples of 8 up to 128, then powers of two, and the length of a full batch) split any number up to 136 into two
+/// executions.
 pub fn chunks(row_bytes: &[usize], max_rows: usize, batch_rows: usize, max_bytes: usize) -> Vec<usize> {
-    let mut lengths: Vec<usize> = (0..usize::BITS)
-        .map(|bit| 1 << bit)
-        .take_while(|length| *length <= max_rows.max(1))
-        .chain((batch_rows <= max_rows && batch_rows > 0).then_some(batch_rows))
+    let mut lengths: Vec<usize> = (1..8)
+        .chain((8..=128).step_by(8))
+        .chain([256, 512, 1_024, batch_rows.max(1)])
+        .filter(|length| *length <= max_rows.max(1))
         .collect();
     lengths.sort_unstable();
     lengths.dedup();
@@ -265,9 +268,11 @@ mod tests {
             (0, 1024, 100, 10_000, vec![]),
             (1, 1024, 100, 10_000, vec![1]),
             (100, 1024, 100, 10_000, vec![100]),
-            (99, 1024, 100, 10_000, vec![64, 32, 2, 1]),
-            (250, 1024, 100, 10_000, vec![128, 100, 16, 4, 2]),
-            (100, 30, 100, 10_000, vec![16, 16, 16, 16, 16, 16, 4]),
+            (99, 1024, 100, 10_000, vec![96, 3]),
+            (135, 1024, 100, 10_000, vec![128, 7]),
+            (250, 1024, 100, 10_000, vec![128, 120, 2]),
+            (2_000, 1024, 100, 100_000, vec![1_024, 512, 256, 128, 80]),
+            (100, 30, 100, 10_000, vec![24, 24, 24, 24, 4]),
             (10, 1024, 100, 45, vec![4, 4, 2]),
             (2, 1024, 100, 5, vec![1, 1]),
         ] {
