@@ -1,0 +1,232 @@
+<?php
+
+declare(strict_types=1);
+
+namespace App\Buffers;
+
+use Illuminate\Database\Connection;
+use InvalidArgumentException;
+use LogicException;
+use PDO;
+use PDOException;
+use Throwable;
+
+/**
+ * Collects rows in PHP arrays and saves them with multi-row upserts, one transaction a batch. It flushes inside add()
+ * and put(): when a table's rows are a batch, or the oldest row has waited long enough.
+ *
+ * Two rows with one key become one, the newest. When a flush fails, all its rows stay in the buffer.
+ */
+final class PhpWriteBuffer implements Buffer
+{
+    /** The tables, in the order in which they are written, and the columns of their keys. */
+    private const KEYS = ['orders' => ['id'], 'trades' => ['id'], 'balances' => ['user_id', 'asset']];
+
+    /** Rows that are written once and never change: a second one with the same key is an error. */
+    private const INSERT_ONLY = ['trades' => true];
+
+    /** The server's limit of placeholders in a statement. */
+    private const PLACEHOLDERS_MAX = 65_535;
+
+    /** ER_LOCK_DEADLOCK: the server rolled the transaction back and says to try it again. */
+    private const DEADLOCK = 1213;
+
+    private const BACKOFF_MS = 10;
+
+    /** @var array<string, array<int|string, array<string, int|string|null>>> by table, then key */
+    private array $rows = [];
+
+    private ?int $oldestAtNs = null;
+
+    private int $flushCount = 0;
+
+    private int $totalFlushed = 0;
+
+    private float $totalFlushTimeMs = 0.0;
+
+    private int $retries = 0;
+
+    public function __construct(
+        private readonly Connection $connection,
+        private readonly int $batchSize = 100,
+        private readonly int $flushIntervalMs = 500,
+        private readonly int $maxRetries = 3,
+    ) {
+        if ($batchSize < 1 || $flushIntervalMs < 0 || $maxRetries < 0) {
+            throw new InvalidArgumentException('A batch has at least one row, and no time or count is negative.');
+        }
+        foreach (array_keys(self::KEYS) as $table) {
+            $this->rows[$table] = [];
+        }
+    }
+
+    public function __destruct()
+    {
+        try {
+            $this->flush();
+        } catch (Throwable $e) {
+            $count = array_sum(array_map('count', $this->rows));
+            error_log("PhpWriteBuffer: {$count} rows are lost, the last flush failed: {$e->getMessage()}");
+        }
+    }
+
+    public function add(array $order, array $trade = []): void
+    {
+        foreach ($order as $row) {
+            $this->take($row);
+        }
+        foreach ($trade as $row) {
+            $this->take($row);
+        }
+        $this->flushWhenDue();
+    }
+
+    public function put(string $table, array $row): void
+    {
+        $this->add($row);
+    }
+
+    public function flush(): int
+    {
+        $count = array_sum(array_map('count', $this->rows));
+        if ($count === 0) {
+            return 0;
+        }
+
+        $start = hrtime(true);
+        for ($attempt = 1; !$this->tryToWrite($attempt > $this->maxRetries); $attempt++) {
+            $this->retries++;
+            usleep((self::BACKOFF_MS * 2 ** ($attempt - 1) + random_int(0, self::BACKOFF_MS)) * 1000);
+        }
+
+        foreach (array_keys(self::KEYS) as $table) {
+            $this->rows[$table] = [];
+        }
+        $this->oldestAtNs = null;
+        $this->flushCount++;
+        $this->totalFlushed += $count;
+        $this->totalFlushTimeMs += (hrtime(true) - $start) / 1e6;
+
+        return $count;
+    }
+
+    public function isFull(): bool
+    {
+        foreach ($this->rows as $rows) {
+            if (count($rows) >= $this->batchSize) {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    public function getMetrics(): array
+    {
+        return [
+            'flush_count' => $this->flushCount,
+            'total_flushed' => $this->totalFlushed,
+            'total_flush_time_ms' => $this->totalFlushTimeMs,
+            'pending_rows' => array_sum(array_map('count', $this->rows)),
+            'retries' => $this->retries,
+        ];
+    }
+
+    private function take(Row $row): void
+    {
+        $table = $row->getTable();
+        $attributes = $row->getAttributes();
+        $columns = self::KEYS[$table] ?? throw new InvalidArgumentException("The table {$table} has no known key.");
+        $key = $attributes[$columns[0]];
+        if (isset($columns[1])) {
+            $key .= ' ' . $attributes[$columns[1]];
+        }
+        if (isset(self::INSERT_ONLY[$table], $this->rows[$table][$key])) {
+            throw new LogicException("The table {$table} takes the key {$key} only once.");
+        }
+        $this->rows[$table][$key] = $attributes;
+        $this->oldestAtNs ??= hrtime(true);
+    }
+
+    private function flushWhenDue(): void
+    {
+        $isOverdue = $this->oldestAtNs !== null
+            && hrtime(true) - $this->oldestAtNs >= $this->flushIntervalMs * 1_000_000;
+        if ($isOverdue || $this->isFull()) {
+            $this->flush();
+        }
+    }
+
+    /** @return bool false after a deadlock that may be tried again */
+    private function tryToWrite(bool $isLastAttempt): bool
+    {
+        $this->connection->beginTransaction();
+        try {
+            $pdo = $this->connection->getPdo();
+            foreach ($this->rows as $table => $rows) {
+                $this->write($pdo, $table, $rows);
+            }
+            $this->connection->commit();
+
+            return true;
+        } catch (Throwable $e) {
+            $this->rollBack();
+            if ($isLastAttempt || !$e instanceof PDOException || ($e->errorInfo[1] ?? null) !== self::DEADLOCK) {
+                throw $e;
+            }
+
+            return false;
+        }
+    }
+
+    /** @param array<int|string, array<string, int|string|null>> $rows */
+    private function write(PDO $pdo, string $table, array $rows): void
+    {
+        if ($rows === []) {
+            return;
+        }
+        // In the order of their keys, so that two writers lock in the same order.
+        ksort($rows);
+        $columns = array_keys(reset($rows));
+        foreach (array_chunk($rows, intdiv(self::PLACEHOLDERS_MAX, count($columns))) as $chunk) {
+            $values = [];
+            foreach ($chunk as $row) {
+                foreach ($row as $value) {
+                    $values[] = $value;
+                }
+            }
+            $pdo->prepare($this->statement($table, $columns, count($chunk)))->execute($values);
+        }
+    }
+
+    /** @param list<string> $columns */
+    private function statement(string $table, array $columns, int $rowCount): string
+    {
+        $grammar = $this->connection->getQueryGrammar();
+        $names = array_map([$grammar, 'wrap'], $columns);
+        $tuple = '(' . implode(', ', array_fill(0, count($columns), '?')) . ')';
+        $sql = 'INSERT INTO ' . $grammar->wrapTable($table) . ' (' . implode(', ', $names) . ') VALUES '
+            . implode(', ', array_fill(0, $rowCount, $tuple));
+        if (isset(self::INSERT_ONLY[$table])) {
+            return $sql;
+        }
+
+        $updates = [];
+        foreach (array_diff($columns, self::KEYS[$table]) as $column) {
+            $name = $grammar->wrap($column);
+            $updates[] = "{$name} = VALUES({$name})";
+        }
+
+        return $sql . ' ON DUPLICATE KEY UPDATE ' . implode(', ', $updates);
+    }
+
+    /** When the rollback fails as well, the error that led to it is the one to tell. */
+    private function rollBack(): void
+    {
+        try {
+            $this->connection->rollBack();
+        } catch (Throwable) {
+            $this->connection->disconnect();
+        }
+    }
+}

@@ -1,0 +1,85 @@
+<?php
+
+declare(strict_types=1);
+
+namespace App\Matching;
+
+use App\Buffers\Row;
+
+/**
+ * An order while it is matched. It is light, since the book holds many of them and each fill changes one;
+ * `App\Models\Order` is the same order as a row of the database.
+ */
+final class Order implements Row
+{
+    public string $filledQuantity = Decimal::ZERO;
+
+    public OrderStatus $status = OrderStatus::Open;
+
+    public string $updatedAt;
+
+    /** What is not filled yet. It is kept beside its two summands since every fill asks for it. */
+    public string $remaining;
+
+    /** The price in the market's smallest steps, by which the book sorts; set when the exchange takes a limit order. */
+    public ?int $priceUnits = null;
+
+    /**
+     * @param string|null $price     null for a market order
+     * @param string      $createdAt `Y-m-d H:i:s.u`
+     */
+    public function __construct(
+        public readonly int $id,
+        public readonly int $userId,
+        public readonly string $symbol,
+        public readonly Side $side,
+        public readonly OrderType $type,
+        public readonly ?string $price,
+        public readonly string $quantity,
+        public readonly string $createdAt,
+    ) {
+        $this->updatedAt = $createdAt;
+        $this->remaining = $quantity;
+    }
+
+    public function fill(string $quantity, string $at): void
+    {
+        $this->filledQuantity = bcadd($this->filledQuantity, $quantity, Decimal::SCALE);
+        $this->remaining = bcsub($this->remaining, $quantity, Decimal::SCALE);
+        $this->status = $this->remaining === Decimal::ZERO ? OrderStatus::Filled : OrderStatus::PartiallyFilled;
+        $this->updatedAt = $at;
+    }
+
+    public function cancel(string $at): void
+    {
+        $this->status = OrderStatus::Cancelled;
+        $this->updatedAt = $at;
+    }
+
+    public function getTable(): string
+    {
+        return 'orders';
+    }
+
+    public function getKeyName(): string
+    {
+        return 'id';
+    }
+
+    public function getAttributes(): array
+    {
+        return [
+            'id' => $this->id,
+            'user_id' => $this->userId,
+            'symbol' => $this->symbol,
+            'side' => $this->side->value,
+            'type' => $this->type->value,
+            'price' => $this->price,
+            'quantity' => $this->quantity,
+            'filled_quantity' => $this->filledQuantity,
+            'status' => $this->status->value,
+            'created_at' => $this->createdAt,
+            'updated_at' => $this->updatedAt,
+        ];
+    }
+}

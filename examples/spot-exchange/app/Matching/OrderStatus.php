@@ -1,0 +1,19 @@
+<?php
+
+declare(strict_types=1);
+
+namespace App\Matching;
+
+enum OrderStatus: string
+{
+    case Open = 'open';
+    case PartiallyFilled = 'partially_filled';
+    case Filled = 'filled';
+    /** Taken out of the book, or never in it. What was filled before stays filled: see `filled_quantity`. */
+    case Cancelled = 'cancelled';
+
+    public function isFinal(): bool
+    {
+        return $this === self::Filled || $this === self::Cancelled;
+    }
+}

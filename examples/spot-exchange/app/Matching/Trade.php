@@ -1,0 +1,49 @@
+<?php
+
+declare(strict_types=1);
+
+namespace App\Matching;
+
+use App\Buffers\Row;
+
+/** One fill: the taker's order met the maker's, at the maker's price. */
+final class Trade implements Row
+{
+    public function __construct(
+        public readonly int $id,
+        public readonly string $symbol,
+        public readonly int $makerOrderId,
+        public readonly int $takerOrderId,
+        public readonly int $makerUserId,
+        public readonly int $takerUserId,
+        public readonly string $price,
+        public readonly string $quantity,
+        public readonly string $executedAt,
+    ) {
+    }
+
+    public function getTable(): string
+    {
+        return 'trades';
+    }
+
+    public function getKeyName(): string
+    {
+        return 'id';
+    }
+
+    public function getAttributes(): array
+    {
+        return [
+            'id' => $this->id,
+            'symbol' => $this->symbol,
+            'maker_order_id' => $this->makerOrderId,
+            'taker_order_id' => $this->takerOrderId,
+            'maker_user_id' => $this->makerUserId,
+            'taker_user_id' => $this->takerUserId,
+            'price' => $this->price,
+            'quantity' => $this->quantity,
+            'executed_at' => $this->executedAt,
+        ];
+    }
+}

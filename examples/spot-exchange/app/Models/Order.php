@@ -1,0 +1,30 @@
+<?php
+
+declare(strict_types=1);
+
+namespace App\Models;
+
+use App\Matching\OrderStatus;
+use Illuminate\Database\Eloquent\Model;
+
+/**
+ * A row of `orders`.
+ *
+ * Amounts have no cast: Laravel's decimal cast passes them through number_format(), and so through a float. They are
+ * the strings that the database gives.
+ */
+class Order extends Model
+{
+    /** The id is given by the exchange. */
+    public $incrementing = false;
+
+    /** Times are the exchange's, not the moment in which a row is saved. */
+    public $timestamps = false;
+
+    protected $guarded = [];
+
+    public function isFinal(): bool
+    {
+        return OrderStatus::from($this->status)->isFinal();
+    }
+}

@@ -1,0 +1,32 @@
+<?php
+
+declare(strict_types=1);
+
+namespace App\Simulation;
+
+/** How long calls took, and which share of them took how long at most. */
+final class Latencies
+{
+    /** @var list<int> */
+    private array $durationsNs = [];
+
+    private bool $isSorted = true;
+
+    public function add(int $durationNs): void
+    {
+        $this->durationsNs[] = $durationNs;
+        $this->isSorted = false;
+    }
+
+    /** The smallest duration that this share of all calls did not exceed, in microseconds; 0 without any call. */
+    public function percentileUs(int $percent): float
+    {
+        if (!$this->isSorted) {
+            sort($this->durationsNs);
+            $this->isSorted = true;
+        }
+        $rank = intdiv(count($this->durationsNs) * $percent + 99, 100);
+
+        return ($this->durationsNs[max(0, $rank - 1)] ?? 0) / 1000;
+    }
+}

@@ -1,0 +1,35 @@
+<?php
+
+declare(strict_types=1);
+
+return [
+
+    'name' => env('APP_NAME', 'Spot Exchange'),
+
+    'env' => env('APP_ENV', 'local'),
+
+    'debug' => (bool) env('APP_DEBUG', false),
+
+    'url' => env('APP_URL', 'http://localhost'),
+
+    'timezone' => 'UTC',
+
+    'locale' => 'en',
+
+    'fallback_locale' => 'en',
+
+    // Console only: no session, no view, no mail. Only what the commands use is registered.
+    'providers' => [
+        Illuminate\Bus\BusServiceProvider::class,
+        Illuminate\Cache\CacheServiceProvider::class,
+        Illuminate\Database\DatabaseServiceProvider::class,
+        Illuminate\Filesystem\FilesystemServiceProvider::class,
+        Illuminate\Foundation\Providers\ConsoleSupportServiceProvider::class,
+        Illuminate\Queue\QueueServiceProvider::class,
+
+        App\Providers\AppServiceProvider::class,
+    ],
+
+    'aliases' => [],
+
+];

@@ -1,0 +1,66 @@
+<?php
+
+declare(strict_types=1);
+
+return [
+
+    /*
+     * How rows reach the database: "eloquent" saves each model at once, "php" collects them in a PHP class and "native"
+     * in the write_buffer extension.
+     */
+    'buffer' => env('EXCHANGE_BUFFER', 'eloquent'),
+
+    /*
+     * For "php" and "native" alike. "background" is for "native" only: null leaves the choice to the extension.
+     */
+    'batch' => [
+        'size' => (int) env('EXCHANGE_BATCH_SIZE', 100),
+        'flush_interval_ms' => (int) env('EXCHANGE_FLUSH_INTERVAL_MS', 500),
+        'max_retries' => (int) env('EXCHANGE_MAX_RETRIES', 3),
+        'background' => env('EXCHANGE_BACKGROUND'),
+    ],
+
+    /*
+     * The path of the extension's library, where php.ini does not load it: exchange:demo starts its PHP processes
+     * with it.
+     */
+    'extension' => env('WRITE_BUFFER_EXTENSION'),
+
+    /*
+     * A market trades its base asset against its quote asset. The scales are the decimals that a price and a quantity
+     * may have. Together they must not exceed the 18 decimals of the tables, so that price x quantity is exact.
+     * "opening_price", "typical_quantity" and "weight", a share of the orders, are for the simulated order flow.
+     */
+    'markets' => [
+        'BTC-USDT' => [
+            'base' => 'BTC', 'quote' => 'USDT', 'price_scale' => 2, 'quantity_scale' => 5,
+            'opening_price' => '64250.00', 'typical_quantity' => '0.02000', 'weight' => 40,
+        ],
+        'ETH-USDT' => [
+            'base' => 'ETH', 'quote' => 'USDT', 'price_scale' => 2, 'quantity_scale' => 4,
+            'opening_price' => '3120.50', 'typical_quantity' => '0.4000', 'weight' => 30,
+        ],
+        'SOL-USDT' => [
+            'base' => 'SOL', 'quote' => 'USDT', 'price_scale' => 3, 'quantity_scale' => 3,
+            'opening_price' => '148.250', 'typical_quantity' => '8.000', 'weight' => 18,
+        ],
+        'ETH-BTC' => [
+            'base' => 'ETH', 'quote' => 'BTC', 'price_scale' => 6, 'quantity_scale' => 4,
+            'opening_price' => '0.048560', 'typical_quantity' => '0.5000', 'weight' => 12,
+        ],
+    ],
+
+    /*
+     * The simulated customers, and what each of them owns when the simulation begins.
+     */
+    'simulation' => [
+        'users' => 200,
+        'deposits' => [
+            'USDT' => '5000000',
+            'BTC' => '60',
+            'ETH' => '900',
+            'SOL' => '12000',
+        ],
+    ],
+
+];
