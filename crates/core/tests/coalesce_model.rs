@@ -4,6 +4,9 @@
 //! The model is written from the servers' manuals and shares no code with the engine but `Decimal`, whose arithmetic
 //! has tests of its own.
 
+#![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
+#![allow(clippy::option_option, reason = "a column is left out, NULL, or has a value")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -80,7 +83,7 @@ impl GivenRow {
         columns.extend(self.replace.map(|value| ("a", number(value))));
         columns.extend(self.keep.map(|value| ("k", Value::Int(value))));
         // In thousandths, for a column of hundredths: the server rounds each increment.
-        let sum = |value: i64| Value::Bytes(format!("{}e-3", value).into_bytes().into());
+        let sum = |value: i64| Value::Bytes(format!("{value}e-3").into_bytes().into());
         columns.extend(self.sum.map(|value| ("s", sum(value))));
         columns.extend(self.min.map(|value| ("lo", number(value))));
         columns.extend(self.max.map(|value| ("hi", number(value))));

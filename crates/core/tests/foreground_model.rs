@@ -1,6 +1,8 @@
 //! The foreground buffer against a plain model: random calls, and a sink that fails when told to. Whatever happens, each
 //! row taken is in exactly one place, and what was committed is what the rows say, in their order.
 
+#![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
+
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
