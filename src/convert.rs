@@ -257,7 +257,12 @@ impl<T: Tables> Converter<'_, T> {
         if let Value::Float(number) = converted
             && !number.is_finite()
         {
-            return Err(self.wrong_value(&column(shape, elements, at), &format!("{number} is no finite number")));
+            let name = match number {
+                f64::INFINITY => "INF",
+                f64::NEG_INFINITY => "-INF",
+                _ => "NAN",
+            };
+            return Err(self.wrong_value(&column(shape, elements, at), &format!("{name} is no finite number")));
         }
         self.group
             .push(&converted)

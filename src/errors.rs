@@ -3,7 +3,7 @@
 use ext_php_rs::ffi;
 use ext_php_rs::zend::ClassEntry;
 use ext_php_rs::zend::ce;
-use write_buffer_core::error::Error;
+use write_buffer_core::error::{Error, count_rows};
 use write_buffer_core::foreground::FlushError;
 
 use crate::classes::Classes;
@@ -40,7 +40,7 @@ pub fn throw_flush(failed: &FlushError, kept: usize) {
     };
     let mut message = error.to_string();
     if taken && kept > 0 {
-        message = format!("{message} ({kept} rows stay buffered)");
+        message = format!("{message} ({} still buffered)", count_rows(kept));
     }
     let object = throw_class(class, &message, i64::from(error.code()));
     if std::ptr::eq(class, classes.flush) && !object.is_null() {

@@ -207,7 +207,7 @@ fn table_rules(array: &ZendHashTable, path: &str) -> Result<TableRules> {
                 });
             }
             "merge" => rules.merge = merge_rules(value, &path)?,
-            "guard" => rules.guard = Some(column(value, &path)?),
+            "guard" => rules.guard = Some(column(value, &path, "a column's name")?),
             "allowSecondUnique" => {
                 rules.allow_second_unique = value
                     .bool()
@@ -224,12 +224,13 @@ fn table_rules(array: &ZendHashTable, path: &str) -> Result<TableRules> {
 }
 
 fn key(value: &Zval, path: &str) -> Result<Vec<String>> {
+    const WHAT: &str = "a column's name, or a list of names";
     let columns = match value.array() {
         Some(list) => list
             .values()
-            .map(|value| column(value.dereference(), path))
+            .map(|value| column(value.dereference(), path, WHAT))
             .collect::<Result<Vec<_>>>()?,
-        None => vec![column(value, path)?],
+        None => vec![column(value, path, WHAT)?],
     };
     if columns.is_empty() {
         return Err(Error::config(format!("{path} must name at least one column")));
@@ -237,12 +238,12 @@ fn key(value: &Zval, path: &str) -> Result<Vec<String>> {
     Ok(columns)
 }
 
-fn column(value: &Zval, path: &str) -> Result<String> {
+fn column(value: &Zval, path: &str, what: &str) -> Result<String> {
     value
         .str()
         .filter(|name| !name.is_empty())
         .map(str::to_owned)
-        .ok_or_else(|| Error::config(format!("{path} must be a column's name, or for a key a list of names")))
+        .ok_or_else(|| Error::config(format!("{path} must be {what}")))
 }
 
 fn merge_rules(value: &Zval, path: &str) -> Result<Vec<(String, MergeRule)>> {

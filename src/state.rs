@@ -7,7 +7,7 @@ use write_buffer_core::batch::{Group, Shape, TableId};
 use write_buffer_core::clock::SystemClock;
 use write_buffer_core::config::Settings;
 use write_buffer_core::dsn::Dsn;
-use write_buffer_core::error::Result;
+use write_buffer_core::error::{Result, count_rows};
 use write_buffer_core::foreground::{FlushError, ForegroundBuffer};
 use write_buffer_core::sink::Sink;
 use write_buffer_core::sink::memory::MemorySink;
@@ -118,11 +118,13 @@ impl State {
         let refused = self.buffer.untaken_failed_rows();
         match failed {
             Some(failed) if lost > 0 => Some(format!(
-                "{lost} buffered rows could not be written and are lost: {}. Call flush() or close() before the end to handle this",
+                "lost {lost} buffered {}: {}. Call flush() or close() before the end to handle this",
+                if lost == 1 { "row" } else { "rows" },
                 failed.error
             )),
             _ if refused > 0 => Some(format!(
-                "{refused} rows were given up, and nobody called takeFailures(); the last error: {}",
+                "gave up {}, and nobody called takeFailures(); the last error: {}",
+                count_rows(refused),
                 self.buffer.metrics().last_error.as_deref().unwrap_or("none")
             )),
             _ => None,

@@ -16,7 +16,7 @@ namespace WriteBuffer {
      *
      * **A row** is an associative array, a `stdClass`, an Eloquent model (an object with `getAttributes()`, `getTable()`
      * and `getKeyName()`; the model's table wins over the configured one), or an object with `toArray()`.
-     * **A list of rows** is a list array or a `Traversable` of rows; an empty list is no row.
+     * **A list of rows** is an array whose first key is a number, or a `Traversable`, of rows; an empty list is no row.
      *
      * **Values** are null, bool (stored as 1 or 0), int, finite float, string (any bytes), a backed enum (its value), a
      * `DateTimeInterface` (its wall-clock time in its own zone, cut, not rounded, to the column's precision) or a

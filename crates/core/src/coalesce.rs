@@ -186,6 +186,25 @@ pub fn merge<'a>(earlier: BoundRow<'a>, later: BoundRow<'a>, unions: &mut Unions
     merge_values(earlier, later, unions)
 }
 
+/// What two rows of one key will have become once both are written, for a reader who cannot wait for that. Where only
+/// the server can tell, the later value stands.
+///
+/// # Errors
+///
+/// As [`coalesce`].
+pub fn merge_for_reading<'a>(earlier: BoundRow<'a>, later: BoundRow<'a>, unions: &mut Unions) -> Result<BoundRow<'a>> {
+    if let (Some(earlier_at), Some(later_at)) = (earlier.bound.guard, later.bound.guard) {
+        let (before, after) = (earlier.value(earlier_at), later.value(later_at));
+        if earlier.bound.compare(earlier_at, before, after) == Some(Ordering::Greater) {
+            return Ok(earlier);
+        }
+    }
+    match merge_values(earlier, later, unions)? {
+        Merged::One(merged) => Ok(merged),
+        Merged::Apart(_, later) => Ok(later),
+    }
+}
+
 /// Whether the later row replaces every column that the earlier one may have changed.
 fn overwrites(later: &BoundRow<'_>, earlier: &BoundRow<'_>) -> bool {
     earlier

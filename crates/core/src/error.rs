@@ -164,5 +164,14 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// "1 row", "2 rows".
+pub fn count_rows(rows: usize) -> String {
+    if rows == 1 {
+        "1 row".to_owned()
+    } else {
+        format!("{rows} rows")
+    }
+}
+
 /// A result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

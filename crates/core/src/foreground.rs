@@ -19,9 +19,9 @@ use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use crate::batch::{Batch, Group, TableId};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::coalesce::{BoundRow, Merged, Unions, merge};
+use crate::coalesce::{BoundRow, Unions, merge_for_reading};
 use crate::config::Settings;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, count_rows};
 use crate::metrics::Metrics;
 use crate::plan::{Binder, Plan, plan};
 use crate::retry::RetryBudget;
@@ -277,11 +277,7 @@ impl ForegroundBuffer {
             }
             found = Some(match found.take() {
                 None => bound,
-                Some(earlier) => match merge(earlier, bound, &mut unions)? {
-                    Merged::One(merged) => merged,
-                    // Only the server can merge these; the later row is what the caller gave last.
-                    Merged::Apart(_, later) => later,
-                },
+                Some(earlier) => merge_for_reading(earlier, bound, &mut unions)?,
             });
         }
         Ok(found.map(|row| {
@@ -458,7 +454,8 @@ impl ForegroundBuffer {
             (Ok(()), Some(first)) => {
                 let rows: usize = given_up.iter().map(|failure| failure.rows.len()).sum();
                 Error::row(format!(
-                    "{rows} rows can never be written and were given up, takeFailures() has them; the first: {}",
+                    "gave up {} that can never be written, see takeFailures(); the first error: {}",
+                    count_rows(rows),
                     first.message
                 ))
             }

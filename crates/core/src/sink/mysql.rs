@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use mysql::consts::CapabilityFlags;
 use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder, Params, Value as SqlValue};
+use mysql_common::proto::codec::error::PacketCodecError;
 
 use crate::catalog::TableEntry;
 use crate::dsn::ServerDsn;
@@ -164,8 +165,8 @@ impl MySqlSink {
             mysql::Error::DriverError(mysql::DriverError::ConnectTimeout) => {
                 (server_error::CR_CONN_HOST_ERROR, self.no_answer())
             }
-            mysql::Error::IoError(io) if is_timeout(io) => (server_error::CR_CONN_HOST_ERROR, self.no_answer()),
-            other => (server_error::CR_CONN_HOST_ERROR, other.to_string()),
+            other if is_timeout(other) => (server_error::CR_CONN_HOST_ERROR, self.no_answer()),
+            other => (server_error::CR_CONN_HOST_ERROR, describe(other)),
         };
         let advice = match code {
             server_error::ER_ACCESS_DENIED_ERROR => {
@@ -208,13 +209,13 @@ impl MySqlSink {
             return Error::timeout("the server did not answer in time");
         }
         let why = match error {
-            mysql::Error::IoError(io) if is_timeout(io) => {
+            other if is_timeout(other) => {
                 format!(
                     "no answer within {} ms (read_timeout_ms)",
                     self.dsn.read_timeout.as_millis()
                 )
             }
-            other => other.to_string(),
+            other => describe(other),
         };
         Error::connection(
             server_error::CR_SERVER_LOST,
@@ -346,11 +347,21 @@ fn bounded_timeouts(dsn: &ServerDsn, deadline: Option<Instant>) -> Result<(Durat
     Ok((dsn.read_timeout.min(left), dsn.write_timeout.min(left)))
 }
 
-fn is_timeout(error: &std::io::Error) -> bool {
-    matches!(
-        error.kind(),
-        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-    )
+/// The I/O error behind an error of the client library, which wraps those of reading and writing packets.
+fn io_error(error: &mysql::Error) -> Option<&std::io::Error> {
+    match error {
+        mysql::Error::IoError(io) | mysql::Error::CodecError(PacketCodecError::Io(io)) => Some(io),
+        _ => None,
+    }
+}
+
+fn is_timeout(error: &mysql::Error) -> bool {
+    use std::io::ErrorKind::{TimedOut, WouldBlock};
+    io_error(error).is_some_and(|io| matches!(io.kind(), WouldBlock | TimedOut))
+}
+
+fn describe(error: &mysql::Error) -> String {
+    io_error(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 fn to_sql(value: &Value<'_>) -> SqlValue {
