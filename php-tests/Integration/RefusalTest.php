@@ -1,0 +1,186 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Integration;
+
+use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\FlushException;
+use WriteBuffer\Tests\Support\DatabaseTestCase;
+
+/** What the server refuses: nothing of the batch is written, all of it stays, and a later flush writes it. */
+final class RefusalTest extends DatabaseTestCase
+{
+    private const COLUMNS = 'id INT PRIMARY KEY, n TINYINT NOT NULL DEFAULT 0, t VARCHAR(5), d DECIMAL(5,2), '
+        . "at DATETIME, e ENUM('a','b'), j JSON, c INT CHECK (c > 0)";
+
+    /** @return iterable<string, array{array<string, mixed>, int, string, string}> a row, the code, the message, the cure */
+    public static function refusedRows(): iterable
+    {
+        $tail = 'at row 1';
+        yield 'out of range' => [['n' => 128], 1264, "Out of range value for column 'n' {$tail}", 'MODIFY n INT'];
+        yield 'a decimal out of range' => [
+            ['d' => '1000.00'],
+            1264,
+            "Out of range value for column 'd' {$tail}",
+            'MODIFY d DECIMAL(10,2)',
+        ];
+        yield 'too long' => [['t' => 'abcdef'], 1406, "Data too long for column 't' {$tail}", 'MODIFY t VARCHAR(10)'];
+        yield 'null' => [['n' => null], 1048, "Column 'n' cannot be null", 'MODIFY n TINYINT NULL'];
+        yield 'no number' => [
+            ['n' => 'abc'],
+            1366,
+            "Incorrect integer value: 'abc' for column `write_buffer_test`.`wb_refused`.`n` {$tail}",
+            'MODIFY n VARCHAR(5)',
+        ];
+        yield 'no date' => [
+            ['at' => 'soon'],
+            1292,
+            "Incorrect datetime value: 'soon' for column `write_buffer_test`.`wb_refused`.`at` {$tail}",
+            'MODIFY at VARCHAR(20)',
+        ];
+        yield 'no member' => [['e' => 'z'], 1265, "Data truncated for column 'e' {$tail}", "MODIFY e ENUM('a','b','z')"];
+        yield 'no JSON' => [
+            ['j' => '{'],
+            4025,
+            'CONSTRAINT `wb_refused.j` failed for `write_buffer_test`.`wb_refused`',
+            'MODIFY j TEXT',
+        ];
+        yield 'a check' => [
+            ['c' => 0],
+            4025,
+            'CONSTRAINT `wb_refused.c` failed for `write_buffer_test`.`wb_refused`',
+            'MODIFY c INT',
+        ];
+        yield 'no column' => [
+            ['extra' => 1],
+            1054,
+            "Unknown column 'extra' in 'INSERT INTO'",
+            'ADD COLUMN extra INT',
+        ];
+    }
+
+    /**
+     * @dataProvider refusedRows
+     *
+     * @param array<string, mixed> $wrong
+     */
+    #[DataProvider('refusedRows')]
+    public function testKeepsTheRowsUntilTheTableTakesThem(array $wrong, int $code, string $message, string $cure): void
+    {
+        $this->createTable('wb_refused', self::COLUMNS);
+        $this->createTable('wb_fills', 'id INT PRIMARY KEY');
+        $buffer = $this->buffer(orderTable: 'wb_refused', tradeTable: 'wb_fills');
+        $buffer->add(['id' => 1, 't' => 'first'], ['id' => 10]);
+        $buffer->add(['id' => 2] + $wrong, ['id' => 20]);
+        $buffer->add([['id' => 3, 't' => 'a'], ['id' => 3, 't' => 'last']], ['id' => 30]);
+        foreach (['once', 'and again'] as $when) {
+            $thrown = self::assertThrowsMatching(
+                FlushException::class,
+                '/^table wb_refused: ' . self::loosely($message) . ' \(7 rows still buffered\)$/D',
+                static fn () => $buffer->flush(),
+                $code,
+            );
+            self::assertSame([], $thrown->getFailures(), $when);
+            self::assertSame([], $this->rows('wb_refused', '*', '1'), "{$when}: nothing of the batch is visible");
+            self::assertSame([], $this->rows('wb_fills', '*', '1'), $when);
+            self::assertCount(7, $buffer);
+        }
+        $this->pdo()->exec("ALTER TABLE wb_refused {$cure}");
+        self::assertSame(7, $buffer->flush());
+        $column = array_key_first($wrong);
+        self::assertSame(['first', null, 'last'], array_replace(
+            array_column($this->rows('wb_refused'), 't'),
+            $column === 't' ? [1 => null] : [],
+        ));
+        self::assertSame(
+            $wrong[$column] === null ? null : (string) $wrong[$column],
+            $this->value("SELECT {$column} FROM wb_refused WHERE id = 2"),
+        );
+        self::assertSame(['10', '20', '30'], array_column($this->rows('wb_fills', '*', '1'), 'id'));
+        self::assertSame([0, 2], [$buffer->getMetrics()['failed_rows'], $buffer->getMetrics()['failed_flushes']]);
+    }
+
+    /** Where a server's versions differ in words: 'field list' or 'INSERT INTO', a row's number, a table's database. */
+    private static function loosely(string $message): string
+    {
+        $pattern = preg_quote($message, '/');
+        $pattern = str_replace(['row 1', "'INSERT INTO'"], ['row \d+', "'(INSERT INTO|field list)'"], $pattern);
+
+        return $pattern;
+    }
+
+    public function testADoubledInsertFails(): void
+    {
+        $this->createTable('wb_fills', 'id INT PRIMARY KEY, v INT');
+        $this->pdo()->exec('INSERT INTO wb_fills VALUES (2, 99)');
+        $buffer = $this->buffer(tradeTable: 'wb_fills');
+        $buffer->add(null, [['id' => 1, 'v' => 1], ['id' => 2, 'v' => 2], ['id' => 3, 'v' => 3]]);
+        self::assertThrows(
+            FlushException::class,
+            "table wb_fills: Duplicate entry '2' for key 'PRIMARY' (3 rows still buffered)",
+            static fn () => $buffer->flush(),
+            1062,
+        );
+        self::assertSame([['id' => '2', 'v' => '99']], $this->rows('wb_fills'));
+        $this->pdo()->exec('DELETE FROM wb_fills');
+        $buffer->flush();
+        self::assertSame(['1', '2', '3'], array_column($this->rows('wb_fills'), 'v'));
+    }
+
+    public function testAForeignKeyIsHeldByTheOrderOfTables(): void
+    {
+        $this->createTable('wb_parent', 'id INT PRIMARY KEY');
+        $this->createTable('wb_child', 'id INT PRIMARY KEY, parent INT, FOREIGN KEY (parent) REFERENCES wb_parent (id)');
+        $buffer = $this->buffer(orderTable: 'wb_parent', tradeTable: 'wb_child');
+        $buffer->add(null, ['id' => 1, 'parent' => 7]);
+        $buffer->add(['id' => 7]);
+        self::assertSame(2, $buffer->flush(), 'parents are written first');
+        $buffer->add(null, ['id' => 2, 'parent' => 8]);
+        self::assertThrowsMatching(
+            FlushException::class,
+            '/^table wb_child: Cannot add or update a child row: a foreign key constraint fails .* \(1 row still buffered\)$/D',
+            static fn () => $buffer->flush(),
+            1452,
+        );
+        $this->pdo()->exec('INSERT INTO wb_parent VALUES (8)');
+        $buffer->flush();
+        self::assertCount(2, $this->rows('wb_child'));
+    }
+
+    public function testAnUnknownTableIsFoundAsSoonAsItIsThere(): void
+    {
+        $this->pdo()->exec('DROP TABLE IF EXISTS wb_later');
+        $buffer = $this->buffer();
+        $act = static fn () => $buffer->put('wb_later', ['id' => 1]);
+        $thrown = self::thrownBy($act) ?? self::thrownBy(static fn () => $buffer->flush());
+        self::assertInstanceOf(FlushException::class, $thrown);
+        self::assertSame(1146, $thrown->getCode());
+        self::assertMatchesRegularExpression(
+            '/^table wb_later does not exist at 127\.0\.0\.1:\d+\/write_buffer_test, or the account "write_buffer" may not see '
+                . 'it; create it, or correct the table\'s name \(1 row still buffered\)$/D',
+            $thrown->getMessage(),
+        );
+        self::assertCount(1, $buffer, 'a flush exception means that the row was taken');
+        $this->createTable('wb_later', 'id INT PRIMARY KEY');
+        self::assertSame(1, $buffer->flush());
+        self::assertSame([['id' => '1']], $this->rows('wb_later', '*', '1'));
+    }
+
+    public function testTheSynchronousBufferThrowsAtTheVeryLine(): void
+    {
+        $this->createTable('wb_refused', self::COLUMNS);
+        $buffer = $this->syncBuffer(orderTable: 'wb_refused');
+        $buffer->add(['id' => 1]);
+        $thrown = self::assertThrowsMatching(
+            FlushException::class,
+            "/^table wb_refused: Data too long for column 't' at row \\d+$/D",
+            static fn () => $buffer->add([['id' => 2], ['id' => 3, 't' => 'abcdef']]),
+            1406,
+        );
+        self::assertSame(__FILE__, $thrown->getFile());
+        self::assertCount(0, $buffer);
+        $buffer->add(['id' => 4]);
+        self::assertSame(['1', '4'], array_column($this->rows('wb_refused'), 'id'));
+    }
+}

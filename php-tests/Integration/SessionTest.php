@@ -1,0 +1,156 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Integration;
+
+use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\Tests\Support\DatabaseTestCase;
+
+/** The native session is not the application's: what it has set is seen by a trigger. */
+final class SessionTest extends DatabaseTestCase
+{
+    /** A trigger has the character sets and the sql_mode of its own making, so these are not among them. */
+    private const VARIABLES = ['tx_isolation', 'time_zone', 'autocommit'];
+
+    protected function setUp(): void
+    {
+        parent::setUp();
+        $this->createTable('wb_orders', 'id INT PRIMARY KEY, at TIMESTAMP NULL, t VARCHAR(5)');
+        $columns = implode(', ', array_map(static fn (string $name): string => "{$name} VARCHAR(255)", self::VARIABLES));
+        $this->createTable('wb_session', $columns);
+        $values = implode(', ', array_map(static fn (string $name): string => "@@SESSION.{$name}", self::VARIABLES));
+        $this->admin()->exec(
+            "CREATE TRIGGER wb_orders_session AFTER INSERT ON wb_orders FOR EACH ROW INSERT INTO wb_session VALUES ({$values})"
+        );
+    }
+
+    /** @return iterable<string, array{string, array<string, string>}> options of the DSN, variables */
+    public static function options(): iterable
+    {
+        yield 'none' => ['', [
+            'tx_isolation' => 'READ-COMMITTED',
+            'autocommit' => '1',
+            'time_zone' => 'SYSTEM',
+        ]];
+        yield 'timezone' => ['timezone=%2B02:00', ['time_zone' => '+02:00']];
+        foreach (['read committed', 'REPEATABLE-READ', 'serializable', 'read_uncommitted'] as $level) {
+            yield "isolation_level {$level}" => [
+                'isolation_level=' . rawurlencode($level),
+                ['tx_isolation' => strtoupper(strtr($level, ' _', '--'))],
+            ];
+        }
+    }
+
+    /**
+     * @dataProvider options
+     *
+     * @param array<string, string> $expected
+     */
+    #[DataProvider('options')]
+    public function testOptionsReachTheSession(string $options, array $expected): void
+    {
+        $buffer = $this->buffer(dsn: $options === '' ? $this->dsn() : $this->dsnWith($options), orderTable: 'wb_orders');
+        $buffer->add(['id' => 1]);
+        $buffer->flush();
+        $session = $this->rows('wb_session');
+        self::assertCount(1, $session);
+        self::assertSame($expected, array_intersect_key(array_replace($expected, $session[0]), $expected));
+    }
+
+    /** @return iterable<string, array{string, string}> options of the DSN, and how the session begins */
+    public static function characterSets(): iterable
+    {
+        yield 'none' => ['', "SET NAMES 'utf8mb4', "];
+        yield 'charset' => ['?charset=latin1', "SET NAMES 'latin1', "];
+        yield 'collation' => [
+            '?charset=utf8mb4&collation=utf8mb4_unicode_ci',
+            "SET NAMES 'utf8mb4' COLLATE 'utf8mb4_unicode_ci', ",
+        ];
+    }
+
+    /**
+     * @dataProvider characterSets
+     */
+    #[DataProvider('characterSets')]
+    public function testCharacterSetsReachTheSession(string $options, string $begins): void
+    {
+        $this->setGlobal('log_output', 'TABLE');
+        $this->setGlobal('general_log', 1);
+        $this->admin()->exec('TRUNCATE mysql.general_log');
+        $buffer = $this->buffer(dsn: $this->dsn() . $options, orderTable: 'wb_orders');
+        $buffer->add(['id' => 1, 't' => 'abc']);
+        $buffer->flush();
+        $this->admin()->exec('SET GLOBAL general_log = 0');
+        $begun = $this->admin()
+            ->query("SELECT CONVERT(argument USING utf8mb4) FROM mysql.general_log WHERE argument LIKE 'SET NAMES%SESSION%'")
+            ->fetchAll(\PDO::FETCH_COLUMN);
+        self::assertCount(1, $begun);
+        self::assertStringStartsWith($begins, $begun[0]);
+    }
+
+    public function testBytesAreOfTheSessionsCharacterSet(): void
+    {
+        $latin = $this->buffer(dsn: $this->dsnWith('charset=latin1'), orderTable: 'wb_orders');
+        $latin->add(['id' => 1, 't' => "\xe4"]);
+        $latin->flush();
+        self::assertSame('ä', $this->value('SELECT t FROM wb_orders'));
+    }
+
+    public function testOptionsReachEveryLaterConnection(): void
+    {
+        $buffer = $this->buffer(dsn: $this->dsnWith('timezone=-05:00'), orderTable: 'wb_orders');
+        foreach ([1, 2] as $id) {
+            $buffer->add(['id' => $id]);
+            $buffer->flush();
+            foreach ($this->bufferConnections() as $connection) {
+                $this->admin()->exec("KILL CONNECTION {$connection}");
+            }
+        }
+        self::assertSame(['-05:00', '-05:00'], array_column($this->rows('wb_session'), 'time_zone'));
+    }
+
+    public function testATimestampIsOfTheSessionsZone(): void
+    {
+        $buffer = $this->buffer(dsn: $this->dsnWith('timezone=%2B09:00'), orderTable: 'wb_orders');
+        $buffer->add(['id' => 1, 'at' => '2024-01-01 09:00:00']);
+        $buffer->flush();
+        $this->pdo()->exec("SET time_zone = '+00:00'");
+        self::assertSame('2024-01-01 00:00:00', $this->value('SELECT at FROM wb_orders'));
+    }
+
+    public function testALenientModeCutsWhatAStrictOneRefuses(): void
+    {
+        $strict = $this->buffer(orderTable: 'wb_orders', dsn: $this->dsnWith('sql_mode=STRICT_ALL_TABLES'));
+        $strict->add(['id' => 1, 't' => 'abcdef']);
+        self::assertSame(1406, self::thrownBy(static fn () => $strict->flush())?->getCode());
+        $this->pdo()->exec('ALTER TABLE wb_orders MODIFY t VARCHAR(6)');
+        $strict->flush();
+        $lenient = $this->buffer(orderTable: 'wb_orders', dsn: $this->dsnWith('sql_mode='));
+        $lenient->add(['id' => 2, 't' => 'abcdefg']);
+        $lenient->flush();
+        self::assertSame(['abcdef', 'abcdef'], array_column($this->rows('wb_orders'), 't'));
+    }
+
+    public function testAnsiQuotesAndNoBackslashEscapesBreakNothing(): void
+    {
+        $this->createTable('`wb "odd\\`` t`', 'id INT PRIMARY KEY, `a "\\b` VARCHAR(50)');
+        $modes = rawurlencode('ANSI,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES');
+        $buffer = $this->buffer(dsn: $this->dsnWith("sql_mode={$modes}"));
+        $text = 'back\\slash \' " ` %';
+        $buffer->put('wb "odd\\` t', ['id' => 1, 'a "\\b' => $text]);
+        $buffer->put('wb "odd\\` t', ['id' => 1, 'a "\\b' => $text]);
+        self::assertSame(2, $buffer->flush());
+        self::assertSame([['id' => '1', 'a "\\b' => $text]], $this->rows('`wb "odd\\`` t`'));
+    }
+
+    public function testTheServersOwnStrictnessDecidesWithoutAnOption(): void
+    {
+        $buffer = $this->buffer(orderTable: 'wb_orders');
+        $buffer->add(['id' => 1, 't' => 'abcdef']);
+        self::assertSame(1406, self::thrownBy(static fn () => $buffer->flush())?->getCode());
+        $this->pdo()->exec('ALTER TABLE wb_orders MODIFY t VARCHAR(6)');
+        $buffer->flush();
+        self::assertSame('abcdef', $this->value('SELECT t FROM wb_orders'));
+    }
+}

@@ -1,0 +1,78 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Support;
+
+use WriteBuffer\Buffer;
+
+/**
+ * Makes the buffers of a test, and checks at its end what must hold for each of them: every row taken is committed,
+ * buffered or given up, and nowhere twice.
+ */
+trait ChecksBuffers
+{
+    /** @var list<\WeakReference<Buffer>> weak, so that a test can watch a buffer being destroyed */
+    private array $buffers = [];
+
+    /** A buffer that flushes by time only when a test says so. */
+    protected function buffer(mixed ...$settings): \WriteBuffer
+    {
+        $buffer = new \WriteBuffer(...$settings + ['dsn' => $this->dsn(), 'flushIntervalMs' => 3_600_000]);
+        $this->buffers[] = \WeakReference::create($buffer);
+
+        return $buffer;
+    }
+
+    protected function syncBuffer(mixed ...$settings): \SyncWriteBuffer
+    {
+        $buffer = new \SyncWriteBuffer(...$settings + ['dsn' => $this->dsn()]);
+        $this->buffers[] = \WeakReference::create($buffer);
+
+        return $buffer;
+    }
+
+    /** Where buffers write that name no DSN. */
+    abstract protected function dsn(): string;
+
+    /** @return list<Buffer> */
+    private function livingBuffers(): array
+    {
+        $buffers = array_map(static fn (\WeakReference $reference): ?Buffer => $reference->get(), $this->buffers);
+
+        return array_values(array_filter($buffers));
+    }
+
+    protected function assertPostConditions(): void
+    {
+        foreach ($this->livingBuffers() as $buffer) {
+            self::assertCounted($buffer);
+        }
+    }
+
+    protected static function assertCounted(Buffer $buffer): void
+    {
+        $metrics = $buffer->getMetrics();
+        self::assertSame(
+            $metrics['added_rows'],
+            $metrics['total_flushed'] + $metrics['pending_rows'] + $metrics['failed_rows'],
+            'added rows are committed, buffered or given up: ' . json_encode($metrics),
+        );
+        self::assertSame($metrics['pending_rows'], count($buffer));
+        self::assertSame($metrics['pending_rows'] === 0, $metrics['pending_bytes'] === 0, json_encode($metrics));
+    }
+
+    /** Empties the buffers that a failed test has left full, so that their end is silent. */
+    protected function drainBuffers(): void
+    {
+        foreach ($this->livingBuffers() as $buffer) {
+            try {
+                $buffer->flush(2_000);
+            } catch (\Throwable) {
+                // The test has said what is wrong.
+            }
+            $buffer->takeFailures();
+        }
+        $this->buffers = [];
+    }
+}

@@ -1,0 +1,172 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Support;
+
+use PDO;
+use PHPUnit\Framework\TestCase;
+
+/** A test with a MariaDB server of its own: see scripts/with-mariadb. */
+abstract class DatabaseTestCase extends TestCase
+{
+    use AssertsExceptions;
+    use ChecksBuffers;
+
+    private ?PDO $pdo = null;
+
+    private ?PDO $admin = null;
+
+    /** @var list<string> quoted names of tables and databases to drop, the last first */
+    private array $dropped = [];
+
+    /** @var array<string, string> global variables as they were */
+    private array $globals = [];
+
+    protected function setUp(): void
+    {
+        if (self::environment('WRITE_BUFFER_TEST_DSN') === null) {
+            self::fail('WRITE_BUFFER_TEST_DSN is not set: run the tests that need a server with `make test`');
+        }
+    }
+
+    protected function tearDown(): void
+    {
+        foreach ($this->globals as $name => $value) {
+            $this->admin()->exec("SET GLOBAL {$name} = {$value}");
+        }
+        $this->globals = [];
+        if ($this->pdo?->inTransaction()) {
+            $this->pdo->rollBack();
+        }
+        $this->drainBuffers();
+        foreach (array_reverse($this->dropped) as $statement) {
+            $this->admin()->exec($statement);
+        }
+        $this->dropped = [];
+        $this->pdo = $this->admin = null;
+    }
+
+    private static function environment(string $name): ?string
+    {
+        $value = getenv($name);
+
+        return $value === false || $value === '' ? null : $value;
+    }
+
+    protected static function setting(string $name): string
+    {
+        return self::environment($name) ?? self::fail("{$name} is not set: run the tests with `make test`");
+    }
+
+    protected function dsn(): string
+    {
+        return self::setting('WRITE_BUFFER_TEST_DSN');
+    }
+
+    /** The DSN with options. */
+    protected function dsnWith(string $options): string
+    {
+        return $this->dsn() . '?' . $options;
+    }
+
+    /** The tests' own connection, as the same account. */
+    protected function pdo(): PDO
+    {
+        return $this->pdo ??= $this->connect();
+    }
+
+    /** Another connection of the same account. */
+    protected function connect(): PDO
+    {
+        return new PDO(
+            sprintf(
+                'mysql:host=%s;port=%s;dbname=%s;charset=utf8mb4',
+                self::setting('DB_HOST'),
+                self::setting('DB_PORT'),
+                self::setting('DB_DATABASE'),
+            ),
+            self::setting('DB_USERNAME'),
+            self::setting('DB_PASSWORD'),
+            [PDO::ATTR_STRINGIFY_FETCHES => true, PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION],
+        );
+    }
+
+    protected function admin(): PDO
+    {
+        return $this->admin ??= new PDO(
+            sprintf('mysql:unix_socket=%s;dbname=%s', self::setting('DB_SOCKET'), self::setting('DB_DATABASE')),
+            'root',
+            null,
+            [PDO::ATTR_STRINGIFY_FETCHES => true, PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION],
+        );
+    }
+
+    /** Creates a table that is dropped at the test's end. The name is plain, or quoted already. */
+    protected function createTable(string $name, string $definition, string $options = ''): void
+    {
+        $this->pdo()->exec("DROP TABLE IF EXISTS {$name}");
+        $this->pdo()->exec("CREATE TABLE {$name} ({$definition}) {$options}");
+        $this->dropLater("DROP TABLE IF EXISTS {$name}");
+    }
+
+    /** Runs a statement at the test's end. */
+    protected function dropLater(string $statement): void
+    {
+        $this->dropped[] = $statement;
+    }
+
+    /** Sets a global variable until the test's end. */
+    protected function setGlobal(string $name, int|string $value): void
+    {
+        $was = $this->admin()->query("SELECT @@GLOBAL.{$name}")->fetchColumn();
+        $this->globals += [$name => is_numeric($was) ? $was : $this->admin()->quote((string) $was)];
+        $this->admin()->exec("SET GLOBAL {$name} = " . (is_int($value) ? $value : $this->admin()->quote($value)));
+    }
+
+    /** @return list<array<string, string|null>> a table's rows as text, by its first column */
+    protected function rows(string $table, string $columns = '*', string $order = '1, 2'): array
+    {
+        $statement = $this->pdo()->query("SELECT {$columns} FROM {$table} ORDER BY {$order}");
+
+        return $statement->fetchAll(PDO::FETCH_ASSOC);
+    }
+
+    protected function value(string $sql): ?string
+    {
+        $value = $this->pdo()->query($sql)->fetchColumn();
+
+        return $value === false ? null : $value;
+    }
+
+    /** @return list<string> the connection ids of this account that are not the tests' own */
+    protected function bufferConnections(): array
+    {
+        $own = array_filter([
+            $this->pdo?->query('SELECT CONNECTION_ID()')->fetchColumn(),
+            $this->admin()->query('SELECT CONNECTION_ID()')->fetchColumn(),
+        ]);
+        $ids = $this->admin()
+            ->query('SELECT ID FROM information_schema.PROCESSLIST WHERE USER = '
+                . $this->admin()->quote(self::setting('DB_USERNAME')))
+            ->fetchAll(PDO::FETCH_COLUMN);
+
+        return array_values(array_diff($ids, $own));
+    }
+
+    /**
+     * Waits until a transaction waits for a lock, and gives its connection's id.
+     */
+    protected function awaitLockWait(): string
+    {
+        $deadline = hrtime(true) + 30_000_000_000;
+        $waiting = "SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'";
+        while (($id = $this->admin()->query($waiting)->fetchColumn()) === false) {
+            self::assertLessThan($deadline, hrtime(true), 'no transaction waits for a lock');
+            // InnoDB gives the same answer to whoever asks again within 100 ms.
+            usleep(150_000);
+        }
+
+        return $id;
+    }
+}

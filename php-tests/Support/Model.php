@@ -1,0 +1,36 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Support;
+
+/** What the extension needs of an Eloquent model. */
+final class Model
+{
+    public function __construct(
+        private mixed $attributes,
+        private mixed $table = null,
+        private mixed $keyName = 'id',
+    ) {
+    }
+
+    public function getAttributes(): mixed
+    {
+        return self::valueOf($this->attributes);
+    }
+
+    public function getTable(): mixed
+    {
+        return self::valueOf($this->table);
+    }
+
+    public function getKeyName(): mixed
+    {
+        return self::valueOf($this->keyName);
+    }
+
+    private static function valueOf(mixed $value): mixed
+    {
+        return $value instanceof \Closure ? $value() : $value;
+    }
+}

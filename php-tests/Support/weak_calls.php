@@ -1,0 +1,20 @@
+<?php
+
+// No declare(strict_types=1): these calls convert their arguments as PHP does without it.
+
+namespace WriteBuffer\Tests\Support;
+
+/** @return array<string, mixed> */
+function settings_of_a_buffer_made_weakly(): array
+{
+    $buffer = new \WriteBuffer('memory:', '10', '20000', 2.0, '', tables: [], maxPendingRows: '30');
+    $buffer->put(5, ['id' => 1]);
+    $flushed = $buffer->flush('1000');
+
+    return ['flushed' => $flushed] + $buffer->__debugInfo();
+}
+
+function wrong_weak_call(): void
+{
+    new \WriteBuffer('memory:', 'many');
+}

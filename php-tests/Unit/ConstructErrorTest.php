@@ -1,0 +1,339 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Unit;
+
+use ArgumentCountError;
+use Error;
+use PHPUnit\Framework\Attributes\DataProvider;
+use TypeError;
+use WriteBuffer\ConfigException;
+use WriteBuffer\Tests\Support\MemoryTestCase;
+
+final class ConstructErrorTest extends MemoryTestCase
+{
+    /** @return iterable<string, array{array<string, mixed>, string}> arguments, and the message */
+    public static function wrongSettings(): iterable
+    {
+        $bounds = [
+            'batchSize' => [1, 10_000],
+            'flushIntervalMs' => [1, 86_400_000],
+            'maxRetries' => [0, 100],
+            'maxPendingRows' => [1, 100_000_000],
+            'maxPendingBytes' => [1_024, PHP_INT_MAX],
+            'shutdownTimeoutMs' => [1, 86_400_000],
+        ];
+        foreach ($bounds as $name => [$min, $max]) {
+            foreach ([$min - 1, PHP_INT_MIN, ...($max === PHP_INT_MAX ? [] : [$max + 1, PHP_INT_MAX])] as $value) {
+                yield "{$name} {$value}" => [[$name => $value], "{$name} must be from {$min} to {$max}, not {$value}"];
+            }
+        }
+        yield 'fewer pending rows than a batch' => [
+            ['batchSize' => 100, 'maxPendingRows' => 99],
+            'maxPendingRows (99) is smaller than batchSize (100), so no batch would ever be full',
+        ];
+        yield 'one table for both' => [
+            ['orderTable' => 'trades'],
+            'orderTable and tradeTable are both "trades": give each table once',
+        ];
+        foreach (['orderTable', 'tradeTable'] as $name) {
+            yield "{$name} is empty" => [
+                [$name => ''],
+                '"" is no table name: give `table` or `database.table`, up to 64 characters each',
+            ];
+            yield "{$name} is not UTF-8" => [[$name => "\xff"], "{$name} is not UTF-8"];
+        }
+        $version = phpversion('write_buffer');
+        $missing = static fn (string $name, string $instead = ''): string =>
+            "{$name} is not available in this version of write_buffer ({$version}){$instead}";
+        yield 'background' => [['background' => true], $missing('background', '; use false')];
+        foreach (['block', 'throw', ''] as $overflow) {
+            yield "overflow '{$overflow}'" => [['overflow' => $overflow], $missing('overflow')];
+        }
+        yield 'overflowTimeoutMs' => [['overflowTimeoutMs' => 5_000], $missing('overflowTimeoutMs')];
+        foreach ([0, 2, -1] as $lanes) {
+            yield "{$lanes} lanes" => [['lanes' => $lanes], $missing('lanes', '; use 1')];
+        }
+        foreach (['routeBy', 'persistent', 'deadLetterFile'] as $name) {
+            yield $name => [[$name => 'x'], $missing($name)];
+        }
+    }
+
+    /**
+     * @dataProvider wrongSettings
+     *
+     * @param array<string, mixed> $arguments
+     */
+    #[DataProvider('wrongSettings')]
+    public function testRefusesSettingsThatCannotWork(array $arguments, string $message): void
+    {
+        self::assertThrows(
+            ConfigException::class,
+            $message,
+            static fn () => new \WriteBuffer(...['dsn' => 'memory:'] + $arguments),
+        );
+    }
+
+    /** @return iterable<string, array{string, string}> */
+    public static function wrongDsns(): iterable
+    {
+        $form = 'mysql://user:password@host:3306/database';
+        $escaped = "write it as {$form}, with special characters percent-encoded";
+        yield 'empty' => ['', 'there is no DSN: give the parameter dsn, or set write_buffer.dsn in php.ini'];
+        yield 'not UTF-8' => ["mysql://u:secret\xff@h/d", 'dsn is not UTF-8'];
+        yield 'that of PDO' => [
+            'mysql:host=localhost;password=secret',
+            "the DSN cannot be read: {$escaped} ('/' as %2F, '#' as %23)",
+        ];
+        yield 'a fragment' => [
+            'mysql://u:sec#ret@h/d',
+            "the DSN cannot be read (invalid port number): {$escaped} ('/' as %2F, '@' as %40)",
+        ];
+        yield 'a slash in the password' => [
+            'mysql://u:sec/ret@h/d',
+            "the DSN cannot be read (invalid port number): {$escaped} ('/' as %2F, '@' as %40)",
+        ];
+        yield 'no scheme' => [
+            'localhost/db',
+            "the DSN cannot be read (relative URL without a base): {$escaped} ('/' as %2F, '@' as %40)",
+        ];
+        yield 'another scheme' => [
+            'pgsql://u:secret@h/d',
+            "the DSN begins with \"pgsql:\": write it as {$form}, or as memory:",
+        ];
+        yield 'no database' => ['mysql://u:secret@h', "the DSN names no database: write it as {$form}"];
+        yield 'two databases' => ['mysql://u:secret@h/a/b', "the DSN names no database: write it as {$form}"];
+        yield 'no user' => ['mysql://h/d', "the DSN names no user: write it as {$form}"];
+        yield 'a password that is not UTF-8' => [
+            'mysql://u:%ff@h/d',
+            'the DSN\'s password is not UTF-8 after percent-decoding',
+        ];
+        yield 'an unknown option' => [
+            'mysql://u:secret@h/d?lanes=4',
+            'the DSN has an unknown option "lanes"; there are: unix_socket, charset, collation, timezone, sql_mode, '
+                . 'isolation_level, connect_timeout_ms, read_timeout_ms, write_timeout_ms',
+        ];
+        yield 'an isolation level that is none' => [
+            'mysql://u:secret@h/d?isolation_level=none',
+            'the DSN\'s isolation_level "none" is none: READ COMMITTED, REPEATABLE READ, SERIALIZABLE or READ UNCOMMITTED',
+        ];
+        foreach (['connect_timeout_ms', 'read_timeout_ms', 'write_timeout_ms'] as $name) {
+            foreach (['0', '-1', 'soon', '86400001', '1.5'] as $value) {
+                yield "{$name}={$value}" => [
+                    "mysql://u:secret@h/d?{$name}={$value}",
+                    "the DSN's {$name} must be a number of milliseconds from 1 to 86400000, not \"{$value}\"",
+                ];
+            }
+        }
+    }
+
+    /**
+     * @dataProvider wrongDsns
+     */
+    #[DataProvider('wrongDsns')]
+    public function testRefusesADsnThatCannotBeRead(string $dsn, string $message): void
+    {
+        self::assertStringNotContainsString('secret', $message);
+        self::assertThrows(ConfigException::class, $message, static fn () => new \WriteBuffer($dsn));
+        self::assertThrows(ConfigException::class, $message, static fn () => new \SyncWriteBuffer($dsn));
+    }
+
+    public function testRefusesNoDsnAtAll(): void
+    {
+        if (ini_get('write_buffer.dsn') !== '') {
+            self::fail('the tests need a PHP without write_buffer.dsn in its php.ini');
+        }
+        foreach ([\WriteBuffer::class, \SyncWriteBuffer::class] as $class) {
+            foreach ([[], [null]] as $arguments) {
+                self::assertThrows(
+                    ConfigException::class,
+                    'there is no DSN: give the parameter dsn, or set write_buffer.dsn in php.ini',
+                    static fn () => new $class(...$arguments),
+                );
+            }
+        }
+    }
+
+    /** @return iterable<string, array{array<array-key, mixed>, string}> `tables`, and the message */
+    public static function wrongRules(): iterable
+    {
+        yield 'a list' => [[['key' => 'id']], 'tables must be an associative array; it has the key 0'];
+        yield 'a name that is not UTF-8' => [["\xff" => []], 'tables has a key that is not UTF-8'];
+        yield 'a name that is none' => [
+            ['a.b.c' => []],
+            '"a.b.c" is no table name: give `table` or `database.table`, up to 64 characters each',
+        ];
+        foreach (['a string' => 'id', 'null' => null, 'an object' => new \stdClass()] as $case => $rules) {
+            yield "rules that are {$case}" => [
+                ['t' => $rules],
+                'tables["t"] must be an array of rules, such as [\'key\' => \'id\']',
+            ];
+        }
+        yield 'rules that are a list' => [['t' => ['id']], 'tables["t"] must be an associative array; it has the key 0'];
+        yield 'an unknown rule' => [
+            ['t' => ['keys' => 'id']],
+            'tables["t"]["keys"] is no rule; there are: key, mode, merge, guard, allowSecondUnique',
+        ];
+        yield 'an empty key' => [['t' => ['key' => []]], 'tables["t"]["key"] must name at least one column'];
+        foreach (['null' => null, 'a number' => 5, 'empty' => '', 'a list with a number' => ['id', 5]] as $case => $key) {
+            yield "a key that is {$case}" => [
+                ['t' => ['key' => $key]],
+                'tables["t"]["key"] must be a column\'s name, or a list of names',
+            ];
+        }
+        foreach (['Upsert', '', null, true] as $mode) {
+            yield 'the mode ' . var_export($mode, true) => [
+                ['t' => ['mode' => $mode]],
+                'tables["t"]["mode"] must be \'upsert\' or \'insert\'',
+            ];
+        }
+        yield 'merge rules that are none' => [
+            ['t' => ['merge' => 'sum']],
+            'tables["t"]["merge"] must be an array, such as [\'available\' => \'sum\']',
+        ];
+        yield 'a list of merge rules' => [
+            ['t' => ['merge' => ['sum']]],
+            'tables["t"]["merge"] must be an associative array; it has the key 0',
+        ];
+        foreach (['add', 'SUM', '', null, 1] as $rule) {
+            yield 'the merge rule ' . var_export($rule, true) => [
+                ['t' => ['merge' => ['x' => $rule]]],
+                'tables["t"]["merge"]["x"] must be \'replace\', \'keep\', \'sum\', \'min\' or \'max\'',
+            ];
+        }
+        foreach ([null, '', ['v'], 1] as $guard) {
+            yield 'the guard ' . json_encode($guard) => [
+                ['t' => ['guard' => $guard]],
+                'tables["t"]["guard"] must be a column\'s name',
+            ];
+        }
+        foreach ([1, 'yes', null] as $allowed) {
+            yield 'allowSecondUnique ' . var_export($allowed, true) => [
+                ['t' => ['allowSecondUnique' => $allowed]],
+                'tables["t"]["allowSecondUnique"] must be true or false',
+            ];
+        }
+    }
+
+    /**
+     * @dataProvider wrongRules
+     *
+     * @param array<array-key, mixed> $tables
+     */
+    #[DataProvider('wrongRules')]
+    public function testRefusesRulesThatCannotBeRead(array $tables, string $message): void
+    {
+        $make = static fn (string $class) => static fn () => new $class(dsn: 'memory:', tables: $tables);
+        self::assertThrows(ConfigException::class, $message, $make(\WriteBuffer::class));
+        self::assertThrows(ConfigException::class, $message, $make(\SyncWriteBuffer::class));
+    }
+
+    public function testRefusesRulesThatContradictEachOther(): void
+    {
+        $guard = 'the guard v must be a column outside the key, without a merge rule';
+        foreach (
+            [
+                'table t: column id is part of the key and cannot have a merge rule' => ['merge' => ['id' => 'sum']],
+                'table t: column K is part of the key and cannot have a merge rule' =>
+                    ['key' => ['k', 'l'], 'merge' => ['K' => 'keep']],
+                "table t: {$guard}" => ['key' => 'v', 'guard' => 'v'],
+                "table t: {$guard} " => ['guard' => 'v', 'merge' => ['v' => 'max']],
+            ] as $message => $rules
+        ) {
+            $buffer = $this->buffer(tables: ['t' => $rules]);
+            self::assertThrows(
+                ConfigException::class,
+                rtrim($message),
+                static fn () => $buffer->put('t', ['id' => 1, 'k' => 1, 'l' => 1, 'v' => 1]),
+            );
+            self::assertCount(0, $buffer);
+        }
+    }
+
+    public function testChecksItsArguments(): void
+    {
+        foreach (
+            [
+                [['dsn' => 5], '#1 ($dsn) must be of type ?string, int given'],
+                [['batchSize' => '100'], '#2 ($batchSize) must be of type ?int, string given'],
+                [['batchSize' => 100.0], '#2 ($batchSize) must be of type ?int, float given'],
+                [['background' => 0], '#5 ($background) must be of type ?bool, int given'],
+                [['tables' => null], '#8 ($tables) must be of type array, null given'],
+                [['lanes' => '1'], '#14 ($lanes) must be of type ?int, string given'],
+                [['deadLetterFile' => false], '#17 ($deadLetterFile) must be of type ?string, bool given'],
+            ] as [$arguments, $message]
+        ) {
+            self::assertThrows(
+                TypeError::class,
+                "WriteBuffer::__construct(): Argument {$message}",
+                static fn () => new \WriteBuffer(...$arguments),
+            );
+        }
+        self::assertThrows(
+            ArgumentCountError::class,
+            'WriteBuffer::__construct() expects at most 17 arguments, 18 given',
+            static fn () => new \WriteBuffer(...array_fill(0, 18, null)),
+        );
+        self::assertThrows(
+            ArgumentCountError::class,
+            'SyncWriteBuffer::__construct() expects at most 5 arguments, 6 given',
+            static fn () => new \SyncWriteBuffer(...array_fill(0, 6, null)),
+        );
+        self::assertThrows(
+            Error::class,
+            'Unknown named parameter $batch_size',
+            static fn () => new \WriteBuffer(dsn: 'memory:', batch_size: 5),
+        );
+        self::assertThrows(
+            Error::class,
+            'Unknown named parameter $batchSize',
+            static fn () => new \SyncWriteBuffer(dsn: 'memory:', batchSize: 5),
+        );
+    }
+
+    public function testABufferIsConstructedOnce(): void
+    {
+        foreach ([$this->buffer(), $this->syncBuffer()] as $buffer) {
+            $buffer->add(['id' => 1]);
+            self::assertThrows(
+                Error::class,
+                'the buffer is constructed already: create a new one',
+                static fn () => $buffer->__construct('memory:other'),
+            );
+            $buffer->flush();
+            self::assertCount(1, self::rowsOf('orders'));
+        }
+    }
+
+    public function testABufferIsNotCopied(): void
+    {
+        foreach ([$this->buffer(), $this->syncBuffer()] as $buffer) {
+            $class = $buffer::class;
+            foreach (
+                [
+                    [Error::class, "Trying to clone an uncloneable object of class {$class}", static fn () => clone $buffer],
+                    [\Exception::class, "Serialization of '{$class}' is not allowed", static fn () => serialize($buffer)],
+                    [
+                        \Exception::class,
+                        "Unserialization of '{$class}' is not allowed",
+                        static fn () => unserialize('O:' . strlen($class) . ":\"{$class}\":0:{}"),
+                    ],
+                    [
+                        Error::class,
+                        "Cannot create dynamic property {$class}::\$batchSize",
+                        static fn () => $buffer->batchSize = 5,
+                    ],
+                ] as [$type, $message, $act]
+            ) {
+                self::assertThrows($type, $message, $act);
+            }
+            self::assertThrows(
+                \ReflectionException::class,
+                "Class {$class} is an internal class marked as final that cannot be instantiated without invoking its "
+                    . 'constructor',
+                static fn () => (new \ReflectionClass($class))->newInstanceWithoutConstructor(),
+            );
+        }
+    }
+}

@@ -1,0 +1,149 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Unit;
+
+use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\MemorySink;
+use WriteBuffer\Tests\Support\MemoryTestCase;
+
+final class FindTest extends MemoryTestCase
+{
+    public function testFindsWhatIsBufferedUntilItIsCommitted(): void
+    {
+        $buffer = $this->buffer();
+        self::assertNull($buffer->find('orders', 1));
+        $buffer->add(['id' => 1, 'status' => 'open'], ['id' => 9, 'order_id' => 1]);
+        self::assertSame(['id' => 1, 'status' => 'open'], $buffer->find('orders', 1));
+        self::assertSame(['id' => 9, 'order_id' => 1], $buffer->find('trades', 9));
+        self::assertNull($buffer->find('orders', 2));
+        self::assertNull($buffer->find('never_seen', 1));
+        $buffer->flush();
+        self::assertNull($buffer->find('orders', 1));
+    }
+
+    public function testMergesAllBufferedRowsOfAKey(): void
+    {
+        $buffer = $this->buffer(tables: [
+            'orders' => ['merge' => ['filled' => 'sum', 'created_at' => 'keep', 'low' => 'min', 'high' => 'max']],
+        ]);
+        $buffer->add(['id' => 1, 'filled' => '0.1', 'created_at' => 'first', 'low' => 5, 'high' => '5', 'status' => 'a']);
+        $buffer->add(['id' => 2, 'filled' => '100']);
+        $buffer->add(['id' => 1, 'filled' => '0.2', 'created_at' => 'later', 'low' => 3, 'high' => '10', 'status' => 'b']);
+        $buffer->add(['id' => 1, 'note' => 'x', 'low' => 4]);
+        self::assertEquals(
+            [
+                'id' => 1,
+                'filled' => '0.3',
+                'created_at' => 'first',
+                'low' => 3,
+                'high' => '10',
+                'status' => 'b',
+                'note' => 'x',
+            ],
+            $buffer->find('orders', 1),
+        );
+        self::assertSame('0.3', $buffer->find('orders', 1)['filled'], 'digit by digit');
+    }
+
+    public function testHeedsTheGuard(): void
+    {
+        $buffer = $this->buffer(tables: ['orders' => ['guard' => 'version']]);
+        $buffer->add(['id' => 1, 'version' => 2, 'status' => 'second']);
+        $buffer->add(['id' => 1, 'version' => 1, 'status' => 'first']);
+        self::assertSame(['id' => 1, 'version' => 2, 'status' => 'second'], $buffer->find('orders', 1));
+        $buffer->add(['id' => 1, 'version' => 2, 'status' => 'the same version']);
+        self::assertSame('the same version', $buffer->find('orders', 1)['status']);
+    }
+
+    /** Behind a guard rows are written one after the other; found, they are one row all the same. */
+    public function testMergesRowsBehindAGuardAsTheyWillBeWritten(): void
+    {
+        $buffer = $this->buffer(tables: ['orders' => ['guard' => 'version', 'merge' => ['filled' => 'sum']]]);
+        foreach (
+            [
+                ['id' => 1, 'version' => 1, 'filled' => 1, 'status' => 'open'],
+                ['id' => 1, 'version' => 3, 'filled' => 10, 'note' => 'x'],
+                ['id' => 1, 'version' => 2, 'filled' => 100, 'status' => 'stale'],
+                ['id' => 1, 'version' => 3, 'filled' => 1_000],
+            ] as $row
+        ) {
+            $buffer->add($row);
+        }
+        $found = $buffer->find('orders', 1);
+        $buffer->flush();
+        self::assertEquals(
+            ['id' => 1, 'version' => 3, 'filled' => 1_011, 'status' => 'open', 'note' => 'x'],
+            self::rowsOf('orders')[0],
+        );
+        self::assertEquals(self::rowsOf('orders')[0], $found);
+    }
+
+    public function testFindsWhatAFailedFlushKept(): void
+    {
+        $buffer = $this->buffer(batchSize: 1, maxRetries: 0);
+        MemorySink::failNext(1213, 100);
+        foreach ([1, 2, 3, 1] as $at => $id) {
+            self::thrownBy(static fn () => $buffer->add(['id' => $id, 'at' => $at]));
+        }
+        self::assertSame(['id' => 1, 'at' => 3], $buffer->find('orders', 1));
+        self::assertSame(['id' => 2, 'at' => 1], $buffer->find('orders', 2));
+        MemorySink::reset();
+        self::assertSame(4, $buffer->flush());
+        self::assertNull($buffer->find('orders', 1));
+    }
+
+    /** @return iterable<string, array{mixed, mixed, bool}> a row's key, the key asked for, and whether they are one */
+    public static function keys(): iterable
+    {
+        yield 'an int' => [1, 1, true];
+        yield 'an int as a string' => [1, '1', true];
+        yield 'a string as an int' => ['1', 1, true];
+        yield 'leading zeros' => ['01', '1', false];
+        yield 'a negative int' => [-1, '-1', true];
+        yield 'a string' => ['a-1', 'a-1', true];
+        yield 'another case' => ['a', 'A', false];
+        yield 'bytes' => ["a\0\xff", "a\0\xff", true];
+        yield 'a longer one' => ["a", "a\0", false];
+        yield 'an empty one' => ['', '', true];
+        yield 'a list of one' => [7, [7], true];
+        yield 'by name' => [7, ['id' => 7], true];
+        yield 'by name, in another case' => [7, ['ID' => 7], true];
+    }
+
+    /**
+     * @dataProvider keys
+     */
+    #[DataProvider('keys')]
+    public function testComparesKeys(mixed $stored, mixed $asked, bool $same): void
+    {
+        $buffer = $this->buffer();
+        $buffer->add(['id' => $stored, 'x' => 1]);
+        self::assertSame($same ? ['id' => $stored, 'x' => 1] : null, $buffer->find('orders', $asked));
+    }
+
+    public function testFindsByACompositeKey(): void
+    {
+        $buffer = $this->buffer(tables: ['balances' => ['key' => ['user_id', 'asset']]]);
+        $row = ['asset' => 'BTC', 'user_id' => 7, 'available' => '1.5'];
+        $buffer->put('balances', $row);
+        self::assertSame($row, $buffer->find('balances', [7, 'BTC']));
+        self::assertSame($row, $buffer->find('balances', ['user_id' => 7, 'asset' => 'BTC']));
+        self::assertSame($row, $buffer->find('balances', ['asset' => 'BTC', 'user_id' => '7']));
+        self::assertNull($buffer->find('balances', ['BTC', 7]));
+        self::assertNull($buffer->find('balances', [7, 'ETH']));
+    }
+
+    public function testChangesNothing(): void
+    {
+        $buffer = $this->buffer();
+        $buffer->add([['id' => 1, 'x' => 1], ['id' => 1, 'x' => 2]]);
+        $found = $buffer->find('orders', 1);
+        $found['x'] = 99;
+        self::assertCount(2, $buffer);
+        self::assertSame(['id' => 1, 'x' => 2], $buffer->find('orders', 1));
+        $buffer->flush();
+        self::assertSame([['id' => 1, 'x' => 2]], self::rowsOf('orders'));
+    }
+}

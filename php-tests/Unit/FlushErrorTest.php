@@ -1,0 +1,154 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Unit;
+
+use ArgumentCountError;
+use PHPUnit\Framework\Attributes\DataProvider;
+use TypeError;
+use ValueError;
+use WriteBuffer\ClosedException;
+use WriteBuffer\ConnectionException;
+use WriteBuffer\FlushException;
+use WriteBuffer\MemorySink;
+use WriteBuffer\Tests\Support\MemoryTestCase;
+use WriteBuffer\TimeoutException;
+
+final class FlushErrorTest extends MemoryTestCase
+{
+    /** @return iterable<string, array{int, int, class-string<\Throwable>, string}> code, times, exception, its words */
+    public static function failures(): iterable
+    {
+        $asked = 'asked for by MemorySink::failNext()';
+        yield 'deadlocks beyond maxRetries' => [1213, 3, FlushException::class, "simulated deadlock, {$asked}"];
+        yield 'lock waits beyond maxRetries' => [1205, 3, FlushException::class, "simulated lock wait time-out, {$asked}"];
+        foreach ([1048, 1062, 1264, 1406, 1452, 3819, 4025, 65_535] as $code) {
+            yield "a refused row: {$code}" => [$code, 1, FlushException::class, "simulated error, {$asked}"];
+        }
+        foreach ([1044, 1054, 1142, 1146] as $code) {
+            yield "a wrong schema: {$code}" => [$code, 1, FlushException::class, "simulated error, {$asked}"];
+        }
+        foreach ([2006, 2013] as $code) {
+            yield "no connection: {$code}" => [
+                $code,
+                2,
+                ConnectionException::class,
+                "simulated lost connection, {$asked}",
+            ];
+        }
+        foreach ([1040, 1047, 1053, 1290, 1836, 1927] as $code) {
+            yield "no server: {$code}" => [$code, 2, ConnectionException::class, "simulated error, {$asked}"];
+        }
+    }
+
+    /**
+     * @dataProvider failures
+     *
+     * @param class-string<\Throwable> $class
+     */
+    #[DataProvider('failures')]
+    public function testKeepsAllRowsWhenItFails(int $code, int $times, string $class, string $message): void
+    {
+        $buffer = $this->buffer(maxRetries: 2);
+        $buffer->add(['id' => 1, 'x' => 'a'], [['id' => 10], ['id' => 11]]);
+        MemorySink::failNext($code, $times);
+        $thrown = self::assertThrows(
+            $class,
+            "{$message} (3 rows still buffered)",
+            static fn () => $buffer->flush(),
+            $code,
+        );
+        if ($thrown instanceof FlushException) {
+            self::assertSame([], $thrown->getFailures(), 'nothing was given up');
+        }
+        self::assertSame([], MemorySink::tables(), 'a transaction is whole');
+        self::assertSame([], $buffer->takeFailures());
+        self::assertSame(['id' => 1, 'x' => 'a'], $buffer->find('orders', 1));
+        $metrics = $buffer->getMetrics();
+        self::assertSame(
+            [3, 0, 1, 0, $message],
+            [
+                $metrics['pending_rows'],
+                $metrics['total_flushed'],
+                $metrics['failed_flushes'],
+                $metrics['failed_rows'],
+                $metrics['last_error'],
+            ],
+        );
+        self::assertSame(3, $buffer->flush(), 'the failures asked for are used up');
+        self::assertSame(
+            ['orders' => [['id' => 1, 'x' => 'a']], 'trades' => [['id' => 10], ['id' => 11]]],
+            MemorySink::tables(),
+        );
+    }
+
+    public function testAnInsertThatDoublesARowFails(): void
+    {
+        $buffer = $this->buffer();
+        $buffer->add(null, ['id' => 1, 'x' => 'first']);
+        $buffer->flush();
+        $buffer->add(['id' => 1], [['id' => 2], ['id' => 1, 'x' => 'second']]);
+        self::assertThrows(
+            FlushException::class,
+            'duplicate entry in table trades for key (id) (3 rows still buffered)',
+            static fn () => $buffer->flush(),
+            1062,
+        );
+        self::assertSame(['trades' => [['id' => 1, 'x' => 'first']]], MemorySink::tables());
+        MemorySink::reset();
+        self::assertSame(3, $buffer->flush());
+    }
+
+    public function testGivesUpWhenItsTimeIsOver(): void
+    {
+        $buffer = $this->buffer(maxRetries: 100);
+        $buffer->add(['id' => 1]);
+        MemorySink::failNext(1213, 1_000);
+        $started = hrtime(true);
+        self::assertThrows(
+            TimeoutException::class,
+            'the time given is over; the last error: simulated deadlock, asked for by MemorySink::failNext() '
+                . '(1 row still buffered)',
+            static fn () => $buffer->flush(50),
+        );
+        self::assertLessThan(10_000, (hrtime(true) - $started) / 1e6, 'milliseconds');
+        self::assertCount(1, $buffer);
+        MemorySink::reset();
+        self::assertSame(1, $buffer->flush());
+        self::assertSame([['id' => 1]], self::rowsOf('orders'));
+    }
+
+    public function testRefusesAfterClose(): void
+    {
+        foreach ([$this->buffer(), $this->syncBuffer()] as $buffer) {
+            $buffer->close();
+            self::assertThrows(
+                ClosedException::class,
+                'the buffer is closed: create a new one, or add before close()',
+                static fn () => $buffer->flush(),
+            );
+        }
+    }
+
+    public function testChecksItsArguments(): void
+    {
+        foreach ([[$this->buffer(), 'WriteBuffer'], [$this->syncBuffer(), 'SyncWriteBuffer']] as [$buffer, $class]) {
+            foreach (
+                [
+                    [ValueError::class, 'Argument #1 ($timeoutMs) must be 0 or more', [-1]],
+                    [ValueError::class, 'Argument #1 ($timeoutMs) must be 0 or more', [PHP_INT_MIN]],
+                    [TypeError::class, 'Argument #1 ($timeoutMs) must be of type ?int, string given', ['1']],
+                    [TypeError::class, 'Argument #1 ($timeoutMs) must be of type ?int, float given', [1.0]],
+                ] as [$type, $message, $arguments]
+            ) {
+                self::assertThrows($type, "{$class}::flush(): {$message}", static fn () => $buffer->flush(...$arguments));
+            }
+            self::assertThrows(
+                ArgumentCountError::class,
+                "{$class}::flush() expects at most 1 argument, 2 given",
+                static fn () => $buffer->flush(...[1, 2]),
+            );
+        }
+    }
+}

@@ -1,0 +1,141 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Unit;
+
+use WriteBuffer\MemorySink;
+use WriteBuffer\Tests\Support\MemoryTestCase;
+
+final class GetMetricsTest extends MemoryTestCase
+{
+    public function testHasTheKeysAndTypesOfTheStub(): void
+    {
+        $stub = (string) file_get_contents(dirname(__DIR__, 2) . '/stubs/write_buffer.stub.php');
+        self::assertSame(1, preg_match('/@return array\{(.*?)\}\s*\*\/\s*public function getMetrics/s', $stub, $found));
+        preg_match_all('/(\w+): (\??)(\w+)/', $found[1], $lines, PREG_SET_ORDER);
+        self::assertGreaterThan(20, count($lines));
+        foreach ([$this->buffer(), $this->syncBuffer()] as $buffer) {
+            $before = $buffer->getMetrics();
+            $buffer->add(['id' => 1]);
+            $buffer->flush();
+            foreach ([$before, $buffer->getMetrics()] as $metrics) {
+                self::assertSame(array_column($lines, 1), array_keys($metrics));
+                foreach ($lines as [, $key, $nullable, $type]) {
+                    if ($nullable === '' || $metrics[$key] !== null) {
+                        self::assertSame($type, get_debug_type($metrics[$key]), $key);
+                    }
+                }
+            }
+        }
+    }
+
+    public function testStartsAtZero(): void
+    {
+        $metrics = $this->buffer()->getMetrics();
+        $pid = $metrics['pid'];
+        unset($metrics['pid']);
+        self::assertSame(getmypid(), $pid);
+        self::assertSame(
+            [
+                'flush_count' => 0,
+                'total_flushed' => 0,
+                'total_flush_time_ms' => 0.0,
+                'added_rows' => 0,
+                'coalesced_rows' => 0,
+                'pending_rows' => 0,
+                'pending_bytes' => 0,
+                'oldest_pending_age_ms' => 0.0,
+                'failed_rows' => 0,
+                'failed_flushes' => 0,
+                'retries' => 0,
+                'retries_deadlock' => 0,
+                'retries_lock_wait_timeout' => 0,
+                'retries_record_changed' => 0,
+                'reconnects' => 0,
+                'time_blocked_ms' => 0.0,
+                'flush_latency_p50_ms' => 0.0,
+                'flush_latency_p95_ms' => 0.0,
+                'flush_latency_p99_ms' => 0.0,
+                'flush_latency_max_ms' => 0.0,
+                'batch_rows_avg' => 0.0,
+                'batch_rows_max' => 0,
+                'lanes' => 1,
+                'thread_state' => 'none',
+                'last_error' => null,
+            ],
+            $metrics,
+        );
+    }
+
+    public function testCountsRowsThroughTheirLife(): void
+    {
+        $buffer = $this->buffer();
+        $buffer->add([['id' => 1], ['id' => 1], ['id' => 2]], ['id' => 1]);
+        usleep(2_000);
+        $waiting = $buffer->getMetrics();
+        self::assertSame([4, 4, 0], [$waiting['added_rows'], $waiting['pending_rows'], $waiting['total_flushed']]);
+        self::assertGreaterThan(0, $waiting['pending_bytes']);
+        self::assertGreaterThanOrEqual(2.0, $waiting['oldest_pending_age_ms']);
+        $buffer->flush();
+        $buffer->add(['id' => 3]);
+        $buffer->add(['id' => 4]);
+        $buffer->flush();
+        $written = $buffer->getMetrics();
+        self::assertSame(
+            [
+                'flush_count' => 2,
+                'total_flushed' => 6,
+                'added_rows' => 6,
+                'coalesced_rows' => 1,
+                'pending_rows' => 0,
+                'pending_bytes' => 0,
+                'oldest_pending_age_ms' => 0.0,
+                'batch_rows_avg' => 3.0,
+                'batch_rows_max' => 4,
+            ],
+            array_intersect_key($written, array_flip([
+                'flush_count', 'total_flushed', 'added_rows', 'coalesced_rows', 'pending_rows', 'pending_bytes',
+                'oldest_pending_age_ms', 'batch_rows_avg', 'batch_rows_max',
+            ])),
+        );
+        self::assertGreaterThan(0.0, $written['time_blocked_ms']);
+        self::assertGreaterThanOrEqual($written['flush_latency_p50_ms'], $written['flush_latency_p95_ms']);
+        self::assertGreaterThanOrEqual($written['flush_latency_p95_ms'], $written['flush_latency_p99_ms']);
+        self::assertGreaterThanOrEqual($written['flush_latency_p99_ms'], $written['flush_latency_max_ms']);
+    }
+
+    public function testPendingBytesGrowWithTheRows(): void
+    {
+        $buffer = $this->buffer();
+        $bytes = [0];
+        foreach ([0, 100, 10_000] as $length) {
+            $buffer->add(['id' => $length, 'text' => str_repeat('x', $length)]);
+            $bytes[] = $buffer->getMetrics()['pending_bytes'];
+        }
+        self::assertGreaterThanOrEqual(100, $bytes[2] - $bytes[1]);
+        self::assertGreaterThanOrEqual(10_000, $bytes[3] - $bytes[2]);
+        self::assertLessThan(20_000, $bytes[3]);
+    }
+
+    public function testTheSynchronousBufferCountsToo(): void
+    {
+        $buffer = $this->syncBuffer(maxRetries: 2);
+        $buffer->add(['id' => 1], ['id' => 1]);
+        MemorySink::failNext(1213, 3);
+        self::thrownBy(static fn () => $buffer->add(['id' => 2]));
+        $metrics = $buffer->getMetrics();
+        self::assertSame(
+            [1, 2, 2, 0, 1, 2],
+            [
+                $metrics['flush_count'],
+                $metrics['total_flushed'],
+                $metrics['added_rows'],
+                $metrics['pending_rows'],
+                $metrics['failed_flushes'],
+                $metrics['retries_deadlock'],
+            ],
+            'what was not taken is not counted as added',
+        );
+    }
+}

@@ -1,0 +1,209 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Unit;
+
+use PHPUnit\Framework\Attributes\DataProvider;
+use PHPUnit\Framework\TestCase;
+use ReflectionExtension;
+use WriteBuffer\ConfigException;
+use WriteBuffer\Tests\Support\AssertsExceptions;
+use WriteBuffer\Tests\Support\PhpProcess;
+
+/** The settings of php.ini. Each has the constructor's parameter as its other name. */
+final class IniTest extends TestCase
+{
+    use AssertsExceptions;
+
+    private const DEFAULTS = [
+        'write_buffer.dsn' => '',
+        'write_buffer.batch_size' => '100',
+        'write_buffer.flush_interval_ms' => '500',
+        'write_buffer.max_retries' => '3',
+        'write_buffer.background' => '0',
+        'write_buffer.order_table' => 'orders',
+        'write_buffer.trade_table' => 'trades',
+        'write_buffer.max_pending_rows' => '100000',
+        'write_buffer.max_pending_bytes' => '67108864',
+        'write_buffer.overflow' => '',
+        'write_buffer.overflow_timeout_ms' => '',
+        'write_buffer.shutdown_timeout_ms' => '5000',
+        'write_buffer.lanes' => '1',
+        'write_buffer.route_by' => '',
+        'write_buffer.persistent' => '',
+        'write_buffer.dead_letter_file' => '',
+    ];
+
+    /** @var array<string, string> */
+    private array $before = [];
+
+    protected function setUp(): void
+    {
+        foreach (array_keys(self::DEFAULTS) as $name) {
+            $this->before[$name] = (string) ini_get($name);
+        }
+    }
+
+    protected function tearDown(): void
+    {
+        foreach ($this->before as $name => $value) {
+            ini_set($name, $value);
+        }
+    }
+
+    public function testTheSettingsAndTheirDefaults(): void
+    {
+        self::assertEquals(
+            self::DEFAULTS,
+            array_map(strval(...), (new ReflectionExtension('write_buffer'))->getINIEntries()),
+        );
+    }
+
+    public function testEveryParameterButTablesHasASetting(): void
+    {
+        $names = array_map(
+            static fn (\ReflectionParameter $parameter): string => 'write_buffer.'
+                . strtolower((string) preg_replace('/[A-Z]/', '_$0', $parameter->getName())),
+            (new \ReflectionMethod(\WriteBuffer::class, '__construct'))->getParameters(),
+        );
+        self::assertEqualsCanonicalizing(
+            [...array_keys(self::DEFAULTS), 'write_buffer.tables'],
+            $names,
+        );
+    }
+
+    public function testWhereASettingMayBeChanged(): void
+    {
+        foreach (ini_get_all('write_buffer') as $name => $setting) {
+            $system = $name === 'write_buffer.dsn';
+            self::assertSame($system ? INI_SYSTEM : INI_ALL, $setting['access'], $name);
+            self::assertSame($system, ini_set($name, '1') === false, $name);
+        }
+    }
+
+    public function testAnArgumentGoesBeforeASetting(): void
+    {
+        ini_set('write_buffer.batch_size', '7');
+        ini_set('write_buffer.order_table', 'spot');
+        self::assertSame(7, (new \WriteBuffer('memory:'))->__debugInfo()['batchSize']);
+        self::assertSame(7, (new \WriteBuffer('memory:', null))->__debugInfo()['batchSize']);
+        self::assertSame(8, (new \WriteBuffer('memory:', 8))->__debugInfo()['batchSize']);
+        self::assertSame('spot', (new \SyncWriteBuffer('memory:'))->__debugInfo()['orderTable']);
+    }
+
+    public function testAllSettingsOfAnotherProcess(): void
+    {
+        $output = PhpProcess::run(
+            <<<'PHP'
+                $info = (new WriteBuffer())->__debugInfo();
+                unset($info['metrics']);
+                echo json_encode($info), "\n";
+                (new SyncWriteBuffer())->add(['id' => 1]);
+                echo json_encode(WriteBuffer\MemorySink::tables('ini')), "\n";
+                var_dump(ini_set('write_buffer.dsn', 'memory:'));
+                PHP,
+            [
+                'write_buffer.dsn' => 'memory:ini',
+                'write_buffer.batch_size' => '11',
+                'write_buffer.flush_interval_ms' => ' 12 ',
+                'write_buffer.max_retries' => '13',
+                'write_buffer.order_table' => 'o',
+                'write_buffer.trade_table' => 't',
+                'write_buffer.max_pending_rows' => '14',
+                'write_buffer.max_pending_bytes' => '1500',
+                'write_buffer.shutdown_timeout_ms' => '16',
+                'write_buffer.background' => 'off',
+            ],
+        );
+        self::assertSame(
+            '{"dsn":"memory:ini","maxRetries":13,"orderTable":"o","tradeTable":"t","batchSize":11,"flushIntervalMs":12,'
+                . '"maxPendingRows":14,"maxPendingBytes":1500,"shutdownTimeoutMs":16,"closed":false}' . "\n"
+                . '{"o":[{"id":1}]}' . "\nbool(false)\n",
+            $output,
+        );
+    }
+
+    /** @return iterable<string, array{string, string, string}> */
+    public static function wrongSettings(): iterable
+    {
+        $integers = [
+            'batch_size' => [1, 10_000],
+            'flush_interval_ms' => [1, 86_400_000],
+            'max_retries' => [0, 100],
+            'max_pending_rows' => [1, 100_000_000],
+            'max_pending_bytes' => [1_024, PHP_INT_MAX],
+            'shutdown_timeout_ms' => [1, 86_400_000],
+        ];
+        foreach ($integers as $name => [$min, $max]) {
+            foreach (['', 'abc', '1.5', '1k', '99999999999999999999', '0x10', '"5"'] as $value) {
+                yield "{$name} = {$value}" => [
+                    "write_buffer.{$name}",
+                    $value,
+                    "write_buffer.{$name} in php.ini must be a number from {$min} to {$max}, not \""
+                        . addcslashes($value, '"') . '"',
+                ];
+            }
+            $small = $min - 1;
+            yield "{$name} = {$small}" => [
+                "write_buffer.{$name}",
+                (string) $small,
+                "write_buffer.{$name} in php.ini must be from {$min} to {$max}, not {$small}",
+            ];
+        }
+        $version = phpversion('write_buffer');
+        foreach (
+            [
+                'background' => ['1', '; use false'],
+                'overflow' => ['block', ''],
+                'overflow_timeout_ms' => ['5', ''],
+                'lanes' => ['2', '; use 1'],
+                'route_by' => ['symbol', ''],
+                'persistent' => ['name', ''],
+                'dead_letter_file' => ['file', ''],
+            ] as $name => [$value, $instead]
+        ) {
+            $parameter = lcfirst(str_replace('_', '', ucwords($name, '_')));
+            yield $name => [
+                "write_buffer.{$name}",
+                $value,
+                "{$parameter} is not available in this version of write_buffer ({$version}){$instead}",
+            ];
+        }
+        yield 'order_table' => [
+            'write_buffer.order_table',
+            'a.b.c',
+            '"a.b.c" is no table name: give `table` or `database.table`, up to 64 characters each',
+        ];
+    }
+
+    /**
+     * @dataProvider wrongSettings
+     */
+    #[DataProvider('wrongSettings')]
+    public function testRefusesASettingThatCannotWork(string $name, string $value, string $message): void
+    {
+        ini_set($name, $value);
+        self::assertThrows(ConfigException::class, $message, static fn () => new \WriteBuffer('memory:'));
+    }
+
+    public function testOffHasItsUsualSpellings(): void
+    {
+        foreach (['', '0', 'off', 'Off', 'no', 'false'] as $value) {
+            ini_set('write_buffer.background', $value);
+            self::assertCount(0, new \WriteBuffer('memory:'), $value);
+        }
+    }
+
+    public function testPhpinfoShowsTheTable(): void
+    {
+        $output = PhpProcess::run('phpinfo(INFO_MODULES);', ['write_buffer.batch_size' => '42']);
+        self::assertStringContainsString("\nwrite_buffer support => enabled\n", $output);
+        self::assertStringContainsString("\nVersion => " . phpversion('write_buffer') . "\n", $output);
+        self::assertStringContainsString("\nwrite_buffer.batch_size => 42 => 42\n", $output);
+        self::assertStringContainsString("\nwrite_buffer.dsn => no value => no value\n", $output);
+        foreach (array_keys(self::DEFAULTS) as $name) {
+            self::assertStringContainsString("\n{$name} => ", $output);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Unit;
+
+use ArgumentCountError;
+use WriteBuffer\Tests\Support\MemoryTestCase;
+
+final class IsFullErrorTest extends MemoryTestCase
+{
+    public function testTakesNoArguments(): void
+    {
+        foreach ([[$this->buffer(), 'WriteBuffer'], [$this->syncBuffer(), 'SyncWriteBuffer']] as [$buffer, $class]) {
+            self::assertThrows(
+                ArgumentCountError::class,
+                "{$class}::isFull() expects exactly 0 arguments, 1 given",
+                static fn () => $buffer->isFull(...[1]),
+            );
+        }
+    }
+}

@@ -1,0 +1,171 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Unit;
+
+use PHPUnit\Framework\TestCase;
+use ReflectionClass;
+use ReflectionExtension;
+use ReflectionMethod;
+use ReflectionParameter;
+use ReflectionProperty;
+
+/**
+ * The stub is the contract: what the loaded extension has is in it, and what is in it the extension has.
+ *
+ * The stub's classes are declared under another namespace, and both sides are described by Reflection.
+ */
+final class StubTest extends TestCase
+{
+    private const PREFIX = 'WriteBufferStub\\';
+
+    /** @return array<string, ReflectionClass<object>> the stub's classes, by the names that they have in the stub */
+    private static function stubClasses(): array
+    {
+        if (!class_exists(self::PREFIX . 'WriteBuffer', false)) {
+            $code = (string) file_get_contents(dirname(__DIR__, 2) . '/stubs/write_buffer.stub.php');
+            $code = preg_replace('/\A<\?php/', '', $code);
+            $code = str_replace(
+                ['namespace WriteBuffer {', "namespace {\n", '\\WriteBuffer\\'],
+                [
+                    'namespace ' . self::PREFIX . 'WriteBuffer {',
+                    'namespace ' . rtrim(self::PREFIX, '\\') . " {\n",
+                    '\\' . self::PREFIX . 'WriteBuffer\\',
+                ],
+                $code,
+            );
+            eval($code);
+        }
+        $classes = [];
+        foreach ([...get_declared_classes(), ...get_declared_interfaces()] as $name) {
+            if (str_starts_with($name, self::PREFIX)) {
+                $classes[substr($name, strlen(self::PREFIX))] = new ReflectionClass($name);
+            }
+        }
+
+        return $classes;
+    }
+
+    /** @return array<string, ReflectionClass<object>> */
+    private static function extensionClasses(): array
+    {
+        return (new ReflectionExtension('write_buffer'))->getClasses();
+    }
+
+    public function testTheClassesAreThoseOfTheStub(): void
+    {
+        self::assertCount(11, self::stubClasses());
+        self::assertEqualsCanonicalizing(array_keys(self::stubClasses()), array_keys(self::extensionClasses()));
+    }
+
+    public function testEachClassIsAsTheStubHasIt(): void
+    {
+        $extension = self::extensionClasses();
+        foreach (self::stubClasses() as $name => $stub) {
+            self::assertArrayHasKey($name, $extension);
+            self::assertSame(self::describe($stub), self::describe($extension[$name]), $name);
+        }
+    }
+
+    public function testThereIsNothingBesideTheClasses(): void
+    {
+        $extension = new ReflectionExtension('write_buffer');
+        self::assertSame([], $extension->getFunctions());
+        self::assertSame([], $extension->getConstants());
+        self::assertSame([], $extension->getDependencies());
+        self::assertMatchesRegularExpression('/^\d+\.\d+\.\d+/', (string) $extension->getVersion());
+    }
+
+    public function testTheStubIsLoadedWithoutTheExtensionsNames(): void
+    {
+        self::assertTrue((new ReflectionClass('WriteBuffer'))->isInternal());
+        self::assertFalse(self::stubClasses()['WriteBuffer']->isInternal());
+    }
+
+    /**
+     * @param ReflectionClass<object> $class
+     *
+     * @return array<string, mixed>
+     */
+    private static function describe(ReflectionClass $class): array
+    {
+        $interfaces = array_map(self::plain(...), $class->getInterfaceNames());
+        sort($interfaces);
+        $methods = [];
+        foreach ($class->getMethods() as $method) {
+            // What an exception inherits from PHP is PHP's matter.
+            if ($method->getDeclaringClass()->getName() === $class->getName()) {
+                $methods[$method->getName()] = self::describeMethod($method);
+            }
+        }
+        ksort($methods);
+        $properties = [];
+        foreach ($class->getProperties(ReflectionProperty::IS_PUBLIC | ReflectionProperty::IS_PROTECTED) as $property) {
+            if ($property->getDeclaringClass()->getName() === $class->getName()) {
+                $properties[] = $property->getName();
+            }
+        }
+        $parent = $class->getParentClass();
+
+        return [
+            'interface' => $class->isInterface(),
+            'final' => $class->isFinal(),
+            'abstract' => $class->isAbstract(),
+            'parent' => $parent === false ? null : self::plain($parent->getName()),
+            'interfaces' => $interfaces,
+            'constants' => $class->isSubclassOf(\Throwable::class) ? [] : $class->getConstants(),
+            'properties' => $properties,
+            'attributes' => self::attributes($class),
+            'methods' => $methods,
+        ];
+    }
+
+    /** @return array<string, mixed> */
+    private static function describeMethod(ReflectionMethod $method): array
+    {
+        return [
+            'modifiers' => \Reflection::getModifierNames($method->getModifiers()),
+            'by reference' => $method->returnsReference(),
+            'returns' => self::plain((string) ($method->getReturnType() ?? $method->getTentativeReturnType() ?? 'nothing')),
+            'required' => $method->getNumberOfRequiredParameters(),
+            'deprecated' => $method->isDeprecated(),
+            'attributes' => self::attributes($method),
+            'parameters' => array_map(self::describeParameter(...), $method->getParameters()),
+        ];
+    }
+
+    /** @return array<string, mixed> */
+    private static function describeParameter(ReflectionParameter $parameter): array
+    {
+        return [
+            'name' => $parameter->getName(),
+            'type' => self::plain((string) ($parameter->getType() ?? 'none')),
+            'nullable' => $parameter->allowsNull(),
+            'optional' => $parameter->isOptional(),
+            'default' => $parameter->isDefaultValueAvailable() ? $parameter->getDefaultValue() : 'none',
+            'by reference' => $parameter->isPassedByReference(),
+            'variadic' => $parameter->isVariadic(),
+            // PHP 8.1 knows no SensitiveParameter, and an extension does not give it one.
+            'attributes' => PHP_VERSION_ID >= 80_200 ? self::attributes($parameter) : [],
+        ];
+    }
+
+    /**
+     * @param ReflectionClass<object>|ReflectionMethod|ReflectionParameter $reflection
+     *
+     * @return list<string>
+     */
+    private static function attributes(ReflectionClass|ReflectionMethod|ReflectionParameter $reflection): array
+    {
+        return array_map(
+            static fn (\ReflectionAttribute $attribute): string => $attribute->getName(),
+            $reflection->getAttributes(),
+        );
+    }
+
+    private static function plain(string $name): string
+    {
+        return str_replace(self::PREFIX, '', $name);
+    }
+}
