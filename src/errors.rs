@@ -3,8 +3,8 @@
 use ext_php_rs::ffi;
 use ext_php_rs::zend::ClassEntry;
 use ext_php_rs::zend::ce;
+use write_buffer_core::dead_letter::FlushError;
 use write_buffer_core::error::{Error, count_rows};
-use write_buffer_core::foreground::FlushError;
 
 use crate::classes::Classes;
 use crate::convert::Refused;
@@ -24,6 +24,10 @@ pub fn throw(error: &Error, kept: usize) {
 /// Throws what a flush met.
 pub fn throw_flush(failed: &FlushError, kept: usize) {
     let error = &failed.error;
+    if error.is_interrupted() {
+        // What interrupted the wait threw already.
+        return;
+    }
     let classes = Classes::get();
     let (class, taken) = if error.is_config() {
         (classes.config, false)

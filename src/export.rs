@@ -4,8 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
-use write_buffer_core::foreground::{DeadLetter, ForegroundBuffer};
+use write_buffer_core::dead_letter::DeadLetter;
 use write_buffer_core::value::Value;
+
+use crate::engine::Snapshot;
 
 /// Builds an associative array. Its keys are ours or column names; a numeric one becomes an int, as in PHP.
 pub struct ArrayBuilder {
@@ -59,6 +61,13 @@ pub fn float(number: f64) -> Zval {
     let mut value = Zval::new();
     value.set_double(number);
     value
+}
+
+/// A PHP bool.
+pub fn boolean(value: bool) -> Zval {
+    let mut zval = Zval::new();
+    zval.set_bool(value);
+    zval
 }
 
 /// A PHP string.
@@ -117,9 +126,8 @@ pub fn failures(letters: &[DeadLetter]) -> Zval {
 }
 
 /// The metrics as `getMetrics()` gives them.
-pub fn metrics(buffer: &ForegroundBuffer) -> Zval {
-    let metrics = buffer.metrics();
-    let pending = buffer.pending();
+pub fn metrics(snapshot: &Snapshot) -> Zval {
+    let Snapshot { metrics, pending, .. } = snapshot;
     let last_error = metrics.last_error.as_ref().map_or_else(Zval::null, string);
     ArrayBuilder::new()
         .with("flush_count", int(metrics.flush_count))
@@ -136,7 +144,7 @@ pub fn metrics(buffer: &ForegroundBuffer) -> Zval {
         .with("retries_deadlock", int(metrics.retries_deadlock))
         .with("retries_lock_wait_timeout", int(metrics.retries_lock_wait_timeout))
         .with("retries_record_changed", int(metrics.retries_record_changed))
-        .with("reconnects", int(buffer.reconnects()))
+        .with("reconnects", int(snapshot.reconnects))
         .with("time_blocked_ms", milliseconds(metrics.time_blocked))
         .with("flush_latency_p50_ms", milliseconds(metrics.latency(50.0)))
         .with("flush_latency_p95_ms", milliseconds(metrics.latency(95.0)))
@@ -145,7 +153,7 @@ pub fn metrics(buffer: &ForegroundBuffer) -> Zval {
         .with("batch_rows_avg", float(metrics.batch_rows_avg()))
         .with("batch_rows_max", int(metrics.batch_rows_max))
         .with("lanes", int(1))
-        .with("thread_state", string("none"))
+        .with("thread_state", string(snapshot.thread_state))
         .with("pid", int(std::process::id()))
         .with("last_error", last_error)
         .build()

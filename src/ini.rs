@@ -1,6 +1,6 @@
 //! The settings of php.ini, `write_buffer.*`, and the table of `phpinfo()`.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, c_int, c_void};
 
 use ext_php_rs::flags::IniEntryPermission;
 use ext_php_rs::zend::{IniEntryDef, IniEntryDefs, ModuleEntry};
@@ -40,19 +40,22 @@ pub const MAX_PENDING_ROWS: IntSetting = int("maxPendingRows", c"write_buffer.ma
 pub const MAX_PENDING_BYTES: IntSetting = int("maxPendingBytes", c"write_buffer.max_pending_bytes", 1024, i64::MAX);
 pub const SHUTDOWN_TIMEOUT_MS: IntSetting = int("shutdownTimeoutMs", c"write_buffer.shutdown_timeout_ms", 1, DAY_MS);
 
+pub const OVERFLOW_TIMEOUT_MS: IntSetting = int("overflowTimeoutMs", c"write_buffer.overflow_timeout_ms", 0, DAY_MS);
+
 pub const DSN: &CStr = c"write_buffer.dsn";
 pub const BACKGROUND: &CStr = c"write_buffer.background";
 pub const ORDER_TABLE: &CStr = c"write_buffer.order_table";
 pub const TRADE_TABLE: &CStr = c"write_buffer.trade_table";
 pub const OVERFLOW: &CStr = c"write_buffer.overflow";
-pub const OVERFLOW_TIMEOUT_MS: &CStr = c"write_buffer.overflow_timeout_ms";
 pub const LANES: &CStr = c"write_buffer.lanes";
 pub const ROUTE_BY: &CStr = c"write_buffer.route_by";
 pub const PERSISTENT: &CStr = c"write_buffer.persistent";
 pub const DEAD_LETTER_FILE: &CStr = c"write_buffer.dead_letter_file";
 
 const fn setting(name: &'static CStr, default: &'static CStr) -> IniEntryDef {
-    IniEntryDef::new(name, default, IniEntryPermission::All)
+    let mut entry = IniEntryDef::new(name, default, IniEntryPermission::All);
+    entry.on_modify = Some(accept);
+    entry
 }
 
 const fn dsn_setting() -> IniEntryDef {
@@ -66,13 +69,13 @@ static ENTRIES: IniEntryDefs<17> = IniEntryDefs::new([
     setting(BATCH_SIZE.ini, c"100"),
     setting(FLUSH_INTERVAL_MS.ini, c"500"),
     setting(MAX_RETRIES.ini, c"3"),
-    setting(BACKGROUND, c"0"),
+    setting(BACKGROUND, c"1"),
     setting(ORDER_TABLE, c"orders"),
     setting(TRADE_TABLE, c"trades"),
     setting(MAX_PENDING_ROWS.ini, c"100000"),
     setting(MAX_PENDING_BYTES.ini, c"67108864"),
-    setting(OVERFLOW, c""),
-    setting(OVERFLOW_TIMEOUT_MS, c""),
+    setting(OVERFLOW, c"block"),
+    setting(OVERFLOW_TIMEOUT_MS.ini, c"5000"),
     setting(SHUTDOWN_TIMEOUT_MS.ini, c"5000"),
     setting(LANES, c"1"),
     setting(ROUTE_BY, c""),
@@ -84,6 +87,19 @@ static ENTRIES: IniEntryDefs<17> = IniEntryDefs::new([
 /// Makes the settings known to PHP.
 pub fn register(module_number: i32) {
     IniEntryDef::register(ENTRIES.as_slice(), module_number);
+}
+
+/// Accepts a change. Values are checked when a buffer is made; without a handler that accepts it, `ini_restore()` would
+/// leave a setting as it is.
+unsafe extern "C" fn accept(
+    _entry: *mut ext_php_rs::ffi::zend_ini_entry,
+    _value: *mut ext_php_rs::ffi::zend_string,
+    _first: *mut c_void,
+    _second: *mut c_void,
+    _third: *mut c_void,
+    _stage: c_int,
+) -> c_int {
+    0
 }
 
 /// Shows the DSN without its password, where php.ini's settings are listed.

@@ -7,21 +7,25 @@
 //! | [`classes`] | the classes and interfaces, as `stubs/write_buffer.stub.php` has them |
 //! | [`methods`], [`memory_sink`] | their methods: arguments, calls of the engine, exceptions |
 //! | [`object`], [`state`] | a PHP object with a buffer behind it, from its constructor to its end |
+//! | [`engine`] | the foreground and the background buffer behind one face |
 //! | [`convert`] | rows of any form into Rust memory; the only place where user code may run |
 //! | [`export`] | rows, failures and metrics as PHP arrays |
 //! | [`errors`] | the engine's errors as PHP's exceptions |
 //! | [`settings`], [`ini`] | constructor arguments and php.ini |
+//! | [`persistent`] | background buffers that outlive objects and requests |
 //! | [`process`] | forks and requests |
 //! | [`zend`] | the parts of the Zend API that ext-php-rs does not bind |
 
 mod classes;
 mod convert;
+mod engine;
 mod errors;
 mod export;
 mod ini;
 mod memory_sink;
 mod methods;
 mod object;
+mod persistent;
 mod process;
 mod settings;
 mod state;
@@ -46,6 +50,7 @@ pub extern "C" fn get_module() -> *mut ModuleEntry {
         let (entry, _startup, owned) = ModuleBuilder::new("write_buffer", env!("CARGO_PKG_VERSION"))
             .startup_function(start_module)
             .request_shutdown_function(end_request)
+            .shutdown_function(end_module)
             .info_function(ini::print_info)
             .try_into()
             .expect("the module's description is complete");
@@ -76,5 +81,13 @@ unsafe extern "C" fn start_module(_kind: i32, module_number: i32) -> i32 {
 /// Request end. Objects are freed after this, and write what they still hold.
 unsafe extern "C" fn end_request(_kind: i32, _module_number: i32) -> i32 {
     process::forget_memory_stores();
+    SUCCESS
+}
+
+/// Module shutdown: a process that ends in good order, such as a worker of php-fpm that is recycled.
+unsafe extern "C" fn end_module(_kind: i32, _module_number: i32) -> i32 {
+    if std::panic::catch_unwind(persistent::end_all).is_err() {
+        zend::log("write_buffer: a bug in it ended its last flush");
+    }
     SUCCESS
 }

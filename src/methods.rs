@@ -21,8 +21,8 @@ use crate::errors::{throw, throw_class, throw_flush, throw_refused};
 use crate::export::{self, ArrayBuilder};
 use crate::object::{self, SUCCESS};
 use crate::settings::Arguments;
-use crate::state::{State, StateTables};
-use crate::zend;
+use crate::state::{self, Flusher, State, StateTables};
+use crate::{process, zend};
 
 /// The bytes of a string argument; `None` for null.
 pub fn bytes<'a>(text: *const c_char, length: usize) -> Option<&'a [u8]> {
@@ -156,7 +156,7 @@ pub extern "C" fn construct(call: &mut ExecuteData, _result: &mut Zval) {
         };
         let state = arguments
             .settings()
-            .and_then(|settings| State::new(arguments.dsn()?, settings, false));
+            .and_then(|settings| State::new(arguments.dsn()?, settings, false, arguments.flusher()?));
         finish_construction(call, state);
     }));
 }
@@ -197,7 +197,7 @@ pub extern "C" fn construct_sync(call: &mut ExecuteData, _result: &mut Zval) {
         };
         let state = arguments
             .sync_settings()
-            .and_then(|settings| State::new(arguments.dsn()?, settings, true));
+            .and_then(|settings| State::new(arguments.dsn()?, settings, true, Flusher::Foreground));
         finish_construction(call, state);
     }));
 }
@@ -313,7 +313,9 @@ fn class_of(state: *const State) -> &'static str {
 fn table_named(state: *mut State, name: Option<&[u8]>) -> Result<TableId> {
     let name = table_name(name)?;
     // SAFETY: no user code runs in this call.
-    unsafe { (*state).buffer.catalog().table(name) }
+    unsafe { &mut *state }
+        .buffer
+        .with_catalog(|catalog| catalog.table(name))
 }
 
 fn table_name(name: Option<&[u8]>) -> Result<&str> {
@@ -344,18 +346,17 @@ fn convert(
 fn take_group(state: *mut State, method: &str, gather: impl FnOnce(&mut Group) -> Result<(), Refused>) {
     // SAFETY: no user code runs in this call. A gathering further up the stack has taken the scratch memory already.
     let mut group = unsafe { (*state).take_scratch() };
-    let gathered = gather(&mut group);
-    // SAFETY: user code has returned; nothing below calls PHP before the state is no longer used.
-    let state = unsafe { &mut *state };
-    match gathered {
+    let generation = process::fork_generation();
+    match gather(&mut group) {
         Err(refused) => throw_refused(&refused, method),
         Ok(()) => {
-            if let Err(failed) = state.add(&group) {
-                throw_flush(&failed, state.kept_rows());
+            // SAFETY: `$this` is held by the call, so the state lives until it returns.
+            if let Err(failed) = unsafe { state::add(state, group, generation) } {
+                // SAFETY: as above; no user code runs in this call.
+                throw_flush(&failed, unsafe { (*state).kept_rows() });
             }
         }
     }
-    state.give_back(group);
 }
 
 /// `Buffer::find()`
@@ -456,11 +457,11 @@ pub extern "C" fn flush(call: &mut ExecuteData, result: &mut Zval) {
         let Ok(timeout) = timeout(call, &format!("{}::flush", class_of(state))) else {
             return;
         };
-        // SAFETY: no user code runs before the state is no longer used.
-        let state = unsafe { &mut *state };
-        match state.buffer.flush(timeout) {
+        // SAFETY: `$this` is held by the call, so the state lives until it returns.
+        match unsafe { state::flush(state, timeout) } {
             Ok(rows) => *result = export::int(rows),
-            Err(failed) => throw_flush(&failed, state.kept_rows()),
+            // SAFETY: as above; no user code runs in this call.
+            Err(failed) => throw_flush(&failed, unsafe { (*state).kept_rows() }),
         }
     });
 }
@@ -471,10 +472,10 @@ pub extern "C" fn close(call: &mut ExecuteData, _result: &mut Zval) {
         let Ok(timeout) = timeout(call, &format!("{}::close", class_of(state))) else {
             return;
         };
-        // SAFETY: no user code runs before the state is no longer used.
-        let state = unsafe { &mut *state };
-        if let Err(failed) = state.buffer.close(timeout) {
-            throw_flush(&failed, state.kept_rows());
+        // SAFETY: `$this` is held by the call, so the state lives until it returns.
+        if let Err(failed) = unsafe { state::close(state, timeout) } {
+            // SAFETY: as above; no user code runs in this call.
+            throw_flush(&failed, unsafe { (*state).kept_rows() });
         }
     });
 }
@@ -495,7 +496,7 @@ pub extern "C" fn get_metrics(call: &mut ExecuteData, result: &mut Zval) {
     with_state(call, |call, state| {
         if no_arguments(call) {
             // SAFETY: no user code runs in this call.
-            *result = export::metrics(unsafe { &(*state).buffer });
+            *result = export::metrics(&unsafe { &*state }.buffer.snapshot());
         }
     });
 }
@@ -505,7 +506,7 @@ pub extern "C" fn count(call: &mut ExecuteData, result: &mut Zval) {
     with_state(call, |call, state| {
         if no_arguments(call) {
             // SAFETY: no user code runs in this call.
-            *result = export::int(unsafe { (*state).buffer.pending().rows });
+            *result = export::int(unsafe { &*state }.buffer.pending_rows());
         }
     });
 }
@@ -542,13 +543,20 @@ pub extern "C" fn debug_info(call: &mut ExecuteData, result: &mut Zval) {
                 .with("flushIntervalMs", milliseconds(settings.flush_interval))
                 .with("maxPendingRows", export::int(settings.max_pending_rows))
                 .with("maxPendingBytes", export::int(settings.max_pending_bytes))
-                .with("shutdownTimeoutMs", milliseconds(settings.shutdown_timeout));
+                .with("shutdownTimeoutMs", milliseconds(settings.shutdown_timeout))
+                .with("background", export::boolean(state.flusher != Flusher::Foreground));
+            if state.flusher != Flusher::Foreground {
+                info = info
+                    .with("overflow", export::string(settings.overflow.name()))
+                    .with("overflowTimeoutMs", milliseconds(settings.overflow_timeout));
+            }
+            if let Flusher::Persistent(name) = &state.flusher {
+                info = info.with("persistent", export::string(name));
+            }
         }
-        let mut closed = Zval::new();
-        closed.set_bool(state.buffer.is_closed());
         *result = info
-            .with("closed", closed)
-            .with("metrics", export::metrics(&state.buffer))
+            .with("closed", export::boolean(state.is_closed))
+            .with("metrics", export::metrics(&state.buffer.snapshot()))
             .build();
     });
 }

@@ -78,7 +78,7 @@ unsafe extern "C" fn destroy(object: *mut zend_object) {
     let mut message = MaybeUninit::<Option<String>>::uninit();
     // SAFETY: PHP destroys an object once, while it is alive.
     let state = unsafe { &mut (*container(object)).state };
-    let ended = catch_unwind(AssertUnwindSafe(|| state.as_mut().and_then(|state| state.end())));
+    let ended = catch_unwind(AssertUnwindSafe(|| state.as_mut().and_then(|state| state.drain())));
     message.write(ended.unwrap_or_else(|_| Some("a bug in write_buffer ended the last flush".to_owned())));
     // SAFETY: written above. It is taken out before PHP code runs, which may end the request and jump over this frame.
     if let Some(message) = unsafe { message.assume_init() } {

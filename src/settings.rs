@@ -4,12 +4,13 @@ use std::ffi::CStr;
 use std::time::Duration;
 
 use ext_php_rs::types::{ZendHashTable, Zval};
-use write_buffer_core::config::Settings;
+use write_buffer_core::config::{Overflow, Settings};
 use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result};
 use write_buffer_core::table::{MergeRule, Mode, TableRules};
 
 use crate::ini::{self, IntSetting};
+use crate::state::Flusher;
 use crate::zend;
 
 /// The constructor's arguments, as PHP parsed them; `None` is null or left out.
@@ -66,6 +67,8 @@ impl Arguments<'_> {
             max_pending_rows: size(integer(self.max_pending_rows, ini::MAX_PENDING_ROWS)?),
             max_pending_bytes: size(integer(self.max_pending_bytes, ini::MAX_PENDING_BYTES)?),
             shutdown_timeout: milliseconds(integer(self.shutdown_timeout_ms, ini::SHUTDOWN_TIMEOUT_MS)?),
+            overflow: self.overflow()?,
+            overflow_timeout: milliseconds(integer(self.overflow_timeout_ms, ini::OVERFLOW_TIMEOUT_MS)?),
             ..self.shared_settings()?
         })
     }
@@ -98,27 +101,67 @@ impl Arguments<'_> {
         })
     }
 
+    /// Which thread flushes, and for how long.
+    ///
+    /// # Errors
+    ///
+    /// A persistent buffer that is to flush on its caller's thread.
+    pub fn flusher(&self) -> Result<Flusher> {
+        let name = match self.persistent {
+            Some(name) => text("persistent", name)?,
+            None => zend::ini_value(ini::PERSISTENT),
+        };
+        match (self.background(), name.is_empty()) {
+            (true, true) => Ok(Flusher::Background),
+            (true, false) => Ok(Flusher::Persistent(name)),
+            (false, true) => Ok(Flusher::Foreground),
+            (false, false) => Err(Error::config("persistent needs background: true")),
+        }
+    }
+
+    fn background(&self) -> bool {
+        let off = ["", "0", "off", "no", "false"];
+        let by_ini = || !off.contains(&zend::ini_value(ini::BACKGROUND).to_ascii_lowercase().as_str());
+        self.background.unwrap_or_else(by_ini)
+    }
+
+    fn overflow(&self) -> Result<Overflow> {
+        let overflow = match self.overflow {
+            Some(overflow) => text("overflow", overflow)?,
+            None => zend::ini_value(ini::OVERFLOW),
+        };
+        match overflow.as_str() {
+            "block" => Ok(Overflow::Block),
+            "throw" => Ok(Overflow::Throw),
+            other => Err(Error::config(format!(
+                "overflow must be 'block' or 'throw', not {other:?}"
+            ))),
+        }
+    }
+
     /// A setting that nothing heeds must not look as if it were heeded.
     fn refuse_what_is_not_available(&self) -> Result<()> {
+        if !self.background() {
+            for (is_given, parameter) in [
+                (self.overflow.is_some(), "overflow"),
+                (self.overflow_timeout_ms.is_some(), "overflowTimeoutMs"),
+            ] {
+                if is_given {
+                    return Err(Error::config(format!(
+                        "{parameter} needs background: true; a foreground buffer that is full flushes, and throws where that fails"
+                    )));
+                }
+            }
+        }
         let set = |given: bool, ini_name: &CStr, unset: &[&str]| {
             given || !unset.contains(&zend::ini_value(ini_name).to_ascii_lowercase().as_str())
         };
-        let off = ["", "0", "off", "no", "false"];
-        let background = self.background.unwrap_or_else(|| set(false, ini::BACKGROUND, &off));
         let lanes = self
             .lanes
             .map_or_else(|| set(false, ini::LANES, &["", "1"]), |lanes| lanes != 1);
         for (is_set, parameter, instead) in [
-            (background, "background", "; use false"),
-            (set(self.overflow.is_some(), ini::OVERFLOW, &[""]), "overflow", ""),
-            (
-                set(self.overflow_timeout_ms.is_some(), ini::OVERFLOW_TIMEOUT_MS, &[""]),
-                "overflowTimeoutMs",
-                "",
-            ),
             (lanes, "lanes", "; use 1"),
             (set(self.route_by.is_some(), ini::ROUTE_BY, &[""]), "routeBy", ""),
-            (set(self.persistent.is_some(), ini::PERSISTENT, &[""]), "persistent", ""),
             (
                 set(self.dead_letter_file.is_some(), ini::DEAD_LETTER_FILE, &[""]),
                 "deadLetterFile",

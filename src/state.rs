@@ -3,25 +3,41 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use write_buffer_core::background::BackgroundBuffer;
 use write_buffer_core::batch::{Group, Shape, TableId};
 use write_buffer_core::clock::SystemClock;
 use write_buffer_core::config::Settings;
+use write_buffer_core::dead_letter::FlushError;
 use write_buffer_core::dsn::Dsn;
-use write_buffer_core::error::{Result, count_rows};
-use write_buffer_core::foreground::{FlushError, ForegroundBuffer};
+use write_buffer_core::error::{Error, Result, count_rows};
+use write_buffer_core::foreground::ForegroundBuffer;
 use write_buffer_core::sink::Sink;
 use write_buffer_core::sink::memory::MemorySink;
-use write_buffer_core::sink::mysql::{MySqlSink, SocketHooks};
+use write_buffer_core::sink::mysql::{Descriptor, MySqlSink, SocketHooks};
 
 use crate::convert::Tables;
-use crate::process;
+use crate::engine::{self, Engine, Stopped};
+use crate::{persistent, process};
+
+/// Which thread flushes, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Flusher {
+    /// The caller's.
+    Foreground,
+    /// One of its own, as long as the object lives.
+    Background,
+    /// One of its own, as long as the process lives, shared by all objects that give this name.
+    Persistent(String),
+}
 
 /// See the module.
 pub struct State {
     /// The engine.
-    pub buffer: ForegroundBuffer,
+    pub buffer: Engine,
     /// Each group is committed at once, and none is kept.
     pub is_sync: bool,
+    /// Which thread flushes, and for how long.
+    pub flusher: Flusher,
     /// The table of `add()`'s first parameter.
     pub order_table: TableId,
     /// The table of `add()`'s second parameter.
@@ -33,7 +49,13 @@ pub struct State {
     /// The memory of the last group, for the next one.
     scratch: Option<Group>,
     fork_generation: u64,
-    ended: bool,
+    /// The connection's, for a forked child.
+    descriptor: Option<Descriptor>,
+    /// `close()` succeeded.
+    pub is_closed: bool,
+    /// Rows that the last warning said to be lost, and to be given up: neither is said twice.
+    reported_lost: usize,
+    reported_refused: usize,
 }
 
 impl State {
@@ -42,38 +64,57 @@ impl State {
     /// # Errors
     ///
     /// Settings that cannot work.
-    pub fn new(dsn: Dsn, settings: Settings, is_sync: bool) -> Result<Self> {
-        let sink: Box<dyn Sink> = match &dsn {
-            Dsn::Memory(name) => Box::new(MemorySink::new(process::memory_store(name), settings.batch_size)),
-            Dsn::Server(server) => {
-                let hooks = SocketHooks {
-                    set_timeouts,
-                    close: close_descriptor,
-                };
-                Box::new(MySqlSink::new((**server).clone(), settings.batch_size, hooks))
-            }
-        };
-        let mut buffer = ForegroundBuffer::new(settings.clone(), sink, Box::new(SystemClock))?;
+    pub fn new(dsn: Dsn, settings: Settings, is_sync: bool, flusher: Flusher) -> Result<Self> {
+        let (mut buffer, descriptor) = make_engine(&dsn, &settings, &flusher)?;
         Ok(Self {
-            order_table: buffer.catalog().table(&settings.order_table)?,
-            trade_table: buffer.catalog().table(&settings.trade_table)?,
+            order_table: buffer.with_catalog(|catalog| catalog.table(&settings.order_table))?,
+            trade_table: buffer.with_catalog(|catalog| catalog.table(&settings.trade_table))?,
             buffer,
             is_sync,
+            flusher,
             dsn,
             settings,
             scratch: None,
             fork_generation: process::fork_generation(),
-            ended: false,
+            descriptor,
+            is_closed: false,
+            reported_lost: 0,
+            reported_refused: 0,
         })
     }
 
-    /// In a forked child the rows and the connection are the parent's: forget both, and start empty.
+    /// In a forked child the rows, the thread and the connection are the parent's: forget them all, and start empty.
+    ///
+    /// The old buffer is not touched. The parent's thread may have held any of its locks when the process was forked, and
+    /// dropping its connection would speak to the parent's server session.
     pub fn notice_fork(&mut self) {
         let generation = process::fork_generation();
-        if generation != self.fork_generation {
-            self.fork_generation = generation;
-            self.buffer.abandon();
+        if generation == self.fork_generation {
+            return;
         }
+        self.fork_generation = generation;
+        self.reported_lost = 0;
+        self.reported_refused = 0;
+        // The settings made a buffer once, so they make another.
+        let Ok((buffer, descriptor)) = make_engine(&self.dsn, &self.settings, &self.flusher) else {
+            return;
+        };
+        std::mem::forget(std::mem::replace(&mut self.buffer, buffer));
+        let old = std::mem::replace(&mut self.descriptor, descriptor);
+        if let Some(fd) = old.and_then(|descriptor| descriptor.take()) {
+            process::close_descriptor(fd);
+        }
+    }
+
+    /// In a forked child: a group that was gathered for the parent's buffer, for the child's own.
+    fn adopt(&mut self, group: Group) -> Result<Group> {
+        self.notice_fork();
+        group.reshaped(|shape| {
+            self.buffer.with_catalog(|catalog| {
+                let table = catalog.table(&shape.entry.name.to_string())?;
+                catalog.shape(table, shape.columns.iter().map(|name| name.as_bytes()))
+            })
+        })
     }
 
     /// An empty group, with the memory of the last one unless that is in use further down the call stack.
@@ -83,51 +124,200 @@ impl State {
         group
     }
 
-    /// Takes the memory back.
-    pub fn give_back(&mut self, group: Group) {
-        self.scratch = Some(group);
-    }
-
-    /// Takes a group.
-    ///
-    /// # Errors
-    ///
-    /// As [`ForegroundBuffer::add`]; a synchronous buffer keeps nothing of a group that failed.
-    pub fn add(&mut self, group: &Group) -> Result<(), FlushError> {
-        let added = self.buffer.add(group);
-        if self.is_sync && added.is_err() {
-            self.buffer.discard();
-            self.buffer.take_failures();
-        }
-        added
-    }
-
     /// How many rows an error message says to be kept.
     pub fn kept_rows(&self) -> usize {
-        if self.is_sync { 0 } else { self.buffer.pending().rows }
+        if self.is_sync { 0 } else { self.buffer.pending_rows() }
     }
 
-    /// The flush at destruction, once. Gives what could not be written.
-    pub fn end(&mut self) -> Option<String> {
+    /// The flush at destruction, bounded by the shutdown time. Gives what could not be written, once. Rows may come after
+    /// it, from the destructor of another object, and another flush after them.
+    pub fn drain(&mut self) -> Option<String> {
         self.notice_fork();
-        if std::mem::replace(&mut self.ended, true) {
+        if matches!(self.flusher, Flusher::Persistent(_)) {
             return None;
         }
-        let failed = self.buffer.shut_down().err();
-        let lost = self.buffer.pending().rows;
-        let refused = self.buffer.untaken_failed_rows();
-        match failed {
-            Some(failed) if lost > 0 => Some(format!(
-                "lost {lost} buffered {}: {}. Call flush() or close() before the end to handle this",
-                if lost == 1 { "row" } else { "rows" },
-                failed.error
+        if self.buffer.pending_rows() == self.reported_lost
+            && self.buffer.untaken_failed_rows() == self.reported_refused
+        {
+            return None;
+        }
+        let failed = match &mut self.buffer {
+            Engine::Foreground(buffer) => buffer.shut_down().map_err(|failed| failed.error),
+            Engine::Background(buffer) => buffer.drain_through_failures(self.settings.shutdown_timeout),
+        };
+        self.reported_lost = self.buffer.pending_rows();
+        self.reported_refused = self.buffer.untaken_failed_rows();
+        match (failed, self.reported_lost, self.reported_refused) {
+            (Err(error), lost @ 1.., _) => Some(format!(
+                "lost {lost} buffered {}: {error}. Call flush() or close() before the end to handle this",
+                if lost == 1 { "row" } else { "rows" }
             )),
-            _ if refused > 0 => Some(format!(
+            (_, _, refused @ 1..) => Some(format!(
                 "gave up {}, and nobody called takeFailures(); the last error: {}",
                 count_rows(refused),
-                self.buffer.metrics().last_error.as_deref().unwrap_or("none")
+                self.buffer.snapshot().metrics.last_error.as_deref().unwrap_or("none")
             )),
             _ => None,
+        }
+    }
+
+    /// The end of the object: what `drain()` does, and the thread goes.
+    pub fn end(&mut self) -> Option<String> {
+        let message = self.drain();
+        if let (Flusher::Background, Engine::Background(buffer)) = (&self.flusher, &self.buffer) {
+            buffer.stop();
+        }
+        message
+    }
+}
+
+/// Takes a group that was gathered in the process of `generation`. A synchronous buffer keeps nothing of a group that
+/// failed. Gives the group's memory back.
+///
+/// # Errors
+///
+/// As the buffers' own; a closed buffer.
+///
+/// # Safety
+///
+/// The state is alive until this returns, also while user code runs in an interrupt.
+pub unsafe fn add(state: *mut State, mut group: Group, mut generation: u64) -> Result<(), FlushError> {
+    loop {
+        let background = {
+            // SAFETY: the caller says so; no user code runs while this reference lives.
+            let state = unsafe { &mut *state };
+            if generation != process::fork_generation() {
+                generation = process::fork_generation();
+                group = state.adopt(group)?;
+            }
+            if state.is_closed {
+                return Err(Error::closed().into());
+            }
+            match &mut state.buffer {
+                Engine::Foreground(buffer) => {
+                    let added = buffer.add(&group);
+                    if state.is_sync && added.is_err() {
+                        buffer.discard();
+                        buffer.take_failures();
+                    }
+                    state.scratch = Some(group);
+                    return added;
+                }
+                Engine::Background(buffer) => Arc::clone(buffer),
+            }
+        };
+        match engine::add_waiting(&background, &group) {
+            Err(Stopped::Forked) => std::mem::forget(background),
+            ended => {
+                // SAFETY: as above.
+                unsafe { (*state).scratch = Some(group) };
+                return ended.map_err(|stopped| match stopped {
+                    Stopped::Failed(failed) => failed,
+                    Stopped::Forked => Error::interrupted().into(),
+                });
+            }
+        }
+    }
+}
+
+/// Commits all rows added before.
+///
+/// # Errors
+///
+/// As the buffers' own; a closed buffer.
+///
+/// # Safety
+///
+/// As for [`add`].
+pub unsafe fn flush(state: *mut State, timeout: Option<Duration>) -> Result<usize, FlushError> {
+    let background = {
+        // SAFETY: the caller says so; no user code runs while this reference lives.
+        let state = unsafe { &mut *state };
+        if state.is_closed {
+            return Err(Error::closed().into());
+        }
+        match &mut state.buffer {
+            Engine::Foreground(buffer) => return buffer.flush(timeout),
+            Engine::Background(buffer) => Arc::clone(buffer),
+        }
+    };
+    match engine::flush_waiting(&background, timeout) {
+        Ok(rows) => Ok(rows),
+        Err(Stopped::Failed(failed)) => Err(failed),
+        Err(Stopped::Forked) => {
+            // The child has no row to flush.
+            std::mem::forget(background);
+            // SAFETY: as above.
+            unsafe { (*state).notice_fork() };
+            Ok(0)
+        }
+    }
+}
+
+/// Flushes, then refuses what comes. On an error the buffer stays open.
+///
+/// # Errors
+///
+/// As [`flush`]; none where it is closed already.
+///
+/// # Safety
+///
+/// As for [`add`].
+pub unsafe fn close(state: *mut State, timeout: Option<Duration>) -> Result<(), FlushError> {
+    // SAFETY: the caller says so; no user code runs while these references live.
+    unsafe {
+        if (*state).is_closed {
+            return Ok(());
+        }
+        flush(state, timeout)?;
+        (*state).is_closed = true;
+    }
+    Ok(())
+}
+
+/// A buffer for the DSN, and the descriptor of its connection, unless a registry looks after it.
+fn make_engine(dsn: &Dsn, settings: &Settings, flusher: &Flusher) -> Result<(Engine, Option<Descriptor>)> {
+    let make_background = || {
+        let (sink, descriptor) = make_sink(dsn, settings);
+        let buffer = BackgroundBuffer::new(settings.clone(), sink, process::spawn_flusher)?;
+        Ok((buffer, descriptor))
+    };
+    match flusher {
+        Flusher::Foreground => {
+            let (sink, descriptor) = make_sink(dsn, settings);
+            let buffer = ForegroundBuffer::new(settings.clone(), sink, Arc::new(SystemClock))?;
+            Ok((Engine::Foreground(Box::new(buffer)), descriptor))
+        }
+        Flusher::Background => {
+            let (buffer, descriptor) = make_background()?;
+            Ok((Engine::Background(Arc::new(buffer)), descriptor))
+        }
+        Flusher::Persistent(name) => {
+            if matches!(dsn, Dsn::Memory(_)) {
+                return Err(Error::config(
+                    "persistent needs a server: the tables of memory: end with the request",
+                ));
+            }
+            let buffer = persistent::get(name, dsn, settings, make_background)?;
+            Ok((Engine::Background(buffer), None))
+        }
+    }
+}
+
+fn make_sink(dsn: &Dsn, settings: &Settings) -> (Box<dyn Sink>, Option<Descriptor>) {
+    match dsn {
+        Dsn::Memory(name) => {
+            let store = process::memory_store(name);
+            (Box::new(MemorySink::new(store, settings.batch_size)), None)
+        }
+        Dsn::Server(server) => {
+            let hooks = SocketHooks {
+                set_timeouts,
+                close: process::close_descriptor,
+            };
+            let sink = MySqlSink::new((**server).clone(), settings.batch_size, hooks);
+            let descriptor = sink.descriptor();
+            (Box::new(sink), Some(descriptor))
         }
     }
 }
@@ -146,25 +336,25 @@ impl StateTables {
 
 impl Tables for StateTables {
     fn table(&self, name: &str) -> Result<TableId> {
-        self.with(|state| state.buffer.catalog().table(name))
+        self.with(|state| state.buffer.with_catalog(|catalog| catalog.table(name)))
     }
 
     fn name(&self, table: TableId) -> String {
         self.with(|state| {
-            state
-                .buffer
-                .catalog()
-                .entry(table)
-                .map_or_else(String::new, |entry| entry.name.to_string())
+            state.buffer.with_catalog(|catalog| {
+                catalog
+                    .entry(table)
+                    .map_or_else(String::new, |entry| entry.name.to_string())
+            })
         })
     }
 
     fn shape<'c>(&self, table: TableId, columns: impl Iterator<Item = &'c [u8]> + Clone) -> Result<Arc<Shape>> {
-        self.with(|state| state.buffer.catalog().shape(table, columns))
+        self.with(|state| state.buffer.with_catalog(|catalog| catalog.shape(table, columns)))
     }
 
     fn hint_key(&self, table: TableId, column: &str) {
-        self.with(|state| state.buffer.catalog().hint_key(table, column));
+        self.with(|state| state.buffer.with_catalog(|catalog| catalog.hint_key(table, column)));
     }
 }
 
@@ -190,9 +380,4 @@ fn set_timeouts(fd: i32, read: Duration, write: Duration) -> std::io::Result<()>
         }
     }
     Ok(())
-}
-
-fn close_descriptor(fd: i32) {
-    // SAFETY: the connection that owned the descriptor was forgotten, so nobody closes it a second time.
-    unsafe { libc::close(fd) };
 }

@@ -23,6 +23,10 @@ namespace WriteBuffer {
      * `Stringable`. Anything else is a `TypeError` that names the table and the column. Give prices as strings: a
      * string reaches a DECIMAL column digit by digit, a float does not.
      *
+     * **Where a flush happens.** In the background (the default) a native thread writes, and add() and put() wait only for
+     * room under maxPendingRows and maxPendingBytes. What the thread met is thrown by the next flush() or close(). In the
+     * foreground, and in {@see \SyncWriteBuffer}, the calling thread writes.
+     *
      * **What an exception says about your rows.** `TypeError`, {@see ConfigException}, {@see FullException} and
      * {@see ClosedException}: the group was not taken, the buffer is as it was. {@see FlushException},
      * {@see ConnectionException} and {@see TimeoutException}: every row taken is still buffered, or is a failure in
@@ -32,7 +36,8 @@ namespace WriteBuffer {
     {
         /**
          * Takes a group: an order and its trades. A group enters whole or not at all, and is committed in one
-         * transaction. Flushes when the buffer is full, or when its oldest row is older than flushIntervalMs.
+         * transaction. In the foreground it flushes when the buffer is full, or when its oldest row is older than
+         * flushIntervalMs; in the background it copies and returns.
          *
          * @param mixed $order null, one row, or a list of rows, for the order table
          * @param mixed $trade null, one row, or a list of rows, for the trade table
@@ -41,8 +46,8 @@ namespace WriteBuffer {
          * @throws ConfigException  a row that its table cannot take (no key, no guard, a bad column name); nothing was taken
          * @throws FullException    maxPendingRows or maxPendingBytes reached; nothing was taken
          * @throws ClosedException  after close(); nothing was taken
-         * @throws FlushException   the group was taken, and the flush that it made due was refused
-         * @throws ConnectionException the group was taken, and the flush that it made due found no server
+         * @throws FlushException   foreground: the group was taken, and the flush that it made due was refused
+         * @throws ConnectionException foreground: the group was taken, and the flush that it made due found no server
          */
         public function add(mixed $order, mixed $trade = null): void;
 
@@ -75,7 +80,8 @@ namespace WriteBuffer {
         public function find(string $table, mixed $key): ?array;
 
         /**
-         * Commits all rows added before the call.
+         * Commits all rows added before the call, and returns when that is done. In the background it also throws what the
+         * thread met since the last report. A wait in the background lets PHP see its signals and its time limit.
          *
          * @param int|null $timeoutMs how long it may take, in milliseconds; null: as long as the connection's own time-outs allow
          *
@@ -88,7 +94,10 @@ namespace WriteBuffer {
          */
         public function flush(?int $timeoutMs = null): int;
 
-        /** Whether the buffered rows of any one table, those with the same key counted once, have reached batchSize. */
+        /**
+         * Whether the buffered rows of any one table have reached batchSize. In the foreground those with the same key count
+         * once.
+         */
         public function isFull(): bool;
 
         /**
@@ -233,8 +242,8 @@ namespace {
     /**
      * Collects rows and writes them to MySQL or MariaDB as batched upserts, one transaction a batch.
      *
-     * Needs no `close()`: destruction flushes, also after `exit` or an uncaught exception. What it cannot write is a PHP
-     * warning with the count and the reason.
+     * Needs no `close()`: destruction waits for up to shutdownTimeoutMs until all is written, also after `exit` or an uncaught
+     * exception. What it cannot write is a PHP warning with the count and the reason.
      */
     final class WriteBuffer implements \WriteBuffer\Buffer
     {
@@ -245,9 +254,10 @@ namespace {
          *        User, password and database are percent-encoded. Options: unix_socket, charset, collation, timezone, sql_mode,
          *        isolation_level, connect_timeout_ms, read_timeout_ms, write_timeout_ms. Default: `write_buffer.dsn`
          * @param int|null $batchSize rows of one table, those with the same key counted once, that make the buffer full. Default 100
-         * @param int|null $flushIntervalMs milliseconds, since the oldest buffered row, after which add() flushes. Default 500
+         * @param int|null $flushIntervalMs milliseconds, since the oldest buffered row, after which a flush is due. Default 500
          * @param int|null $maxRetries how often a transaction is repeated after a deadlock or a lock wait time-out. Default 3
-         * @param bool|null $background true: a native thread flushes. Not available yet: ConfigException. Default false
+         * @param bool|null $background true: a native thread flushes when a batch is full or overdue, and add() never waits for
+         *        the database; false: add() flushes on the calling thread. Default true
          * @param string|null $orderTable the table of add()'s first parameter. Default `orders`
          * @param string|null $tradeTable the table of add()'s second parameter. Default `trades`
          * @param array<string, array{
@@ -262,12 +272,16 @@ namespace {
          *        a second unique index
          * @param int|null $maxPendingRows bound of buffered rows. Default 100000
          * @param int|null $maxPendingBytes bound of buffered bytes. Default 67108864
-         * @param string|null $overflow not available yet: ConfigException
-         * @param int|null $overflowTimeoutMs not available yet: ConfigException
-         * @param int|null $shutdownTimeoutMs how long destruction may take to flush, in milliseconds. Default 5000
+         * @param string|null $overflow what add() does in the background when a bound is reached: `block` waits for room, `throw`
+         *        does not. Default `block`
+         * @param int|null $overflowTimeoutMs how long `block` waits, in milliseconds; then FullException. Default 5000
+         * @param int|null $shutdownTimeoutMs how long destruction, or the process's end for a persistent buffer, may take to flush, in
+         *        milliseconds. Default 5000
          * @param int|null $lanes not available yet, other than 1: ConfigException
          * @param string|null $routeBy not available yet: ConfigException
-         * @param string|null $persistent not available yet: ConfigException
+         * @param string|null $persistent a name: the buffer, its thread and its connection outlive the object and the request, and
+         *        every object that gives this name in the process shares them. It is drained when the process ends in good
+         *        order. Needs a server, and the same DSN and settings everywhere
          * @param string|null $deadLetterFile not available yet: ConfigException
          *
          * @throws \TypeError

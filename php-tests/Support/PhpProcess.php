@@ -28,6 +28,8 @@ final class PhpProcess
     public function __construct(string $code, array $settings = [], array $arguments = [])
     {
         $command = [PHP_BINARY, '-d', 'display_errors=stdout', '-d', 'log_errors=0', '-d', 'html_errors=0'];
+        // As in the configuration of these tests.
+        array_push($command, '-d', 'write_buffer.background=0');
         $extension = self::extension();
         if ($extension !== null) {
             array_push($command, '-d', "extension={$extension}");

@@ -47,15 +47,24 @@ final class ConstructErrorTest extends MemoryTestCase
         $version = phpversion('write_buffer');
         $missing = static fn (string $name, string $instead = ''): string =>
             "{$name} is not available in this version of write_buffer ({$version}){$instead}";
-        yield 'background' => [['background' => true], $missing('background', '; use false')];
+        $foreground = ' needs background: true; a foreground buffer that is full flushes, and throws where that fails';
         foreach (['block', 'throw', ''] as $overflow) {
-            yield "overflow '{$overflow}'" => [['overflow' => $overflow], $missing('overflow')];
+            yield "overflow '{$overflow}'" => [['overflow' => $overflow], "overflow{$foreground}"];
         }
-        yield 'overflowTimeoutMs' => [['overflowTimeoutMs' => 5_000], $missing('overflowTimeoutMs')];
+        yield 'overflowTimeoutMs' => [['overflowTimeoutMs' => 5_000], "overflowTimeoutMs{$foreground}"];
+        yield 'an unknown overflow' => [
+            ['background' => true, 'overflow' => 'drop'],
+            "overflow must be 'block' or 'throw', not \"drop\"",
+        ];
+        yield 'persistent in the foreground' => [['persistent' => 'x'], 'persistent needs background: true'];
+        yield 'persistent in memory' => [
+            ['background' => true, 'persistent' => 'x'],
+            'persistent needs a server: the tables of memory: end with the request',
+        ];
         foreach ([0, 2, -1] as $lanes) {
             yield "{$lanes} lanes" => [['lanes' => $lanes], $missing('lanes', '; use 1')];
         }
-        foreach (['routeBy', 'persistent', 'deadLetterFile'] as $name) {
+        foreach (['routeBy', 'deadLetterFile'] as $name) {
             yield $name => [[$name => 'x'], $missing($name)];
         }
     }

@@ -24,6 +24,7 @@ final class ConstructTest extends MemoryTestCase
                 'maxPendingRows' => 100_000,
                 'maxPendingBytes' => 67_108_864,
                 'shutdownTimeoutMs' => 5_000,
+                'background' => false,
             ],
         ];
         yield 'everything' => [
@@ -51,6 +52,7 @@ final class ConstructTest extends MemoryTestCase
                 'maxPendingRows' => 10,
                 'maxPendingBytes' => 1_024,
                 'shutdownTimeoutMs' => 1,
+                'background' => false,
             ],
         ];
         yield 'the largest values' => [
@@ -70,6 +72,7 @@ final class ConstructTest extends MemoryTestCase
                 'maxPendingRows' => 100_000_000,
                 'maxPendingBytes' => PHP_INT_MAX,
                 'shutdownTimeoutMs' => 86_400_000,
+                'background' => false,
             ],
         ];
         yield 'null takes the setting of php.ini' => [
@@ -116,6 +119,7 @@ final class ConstructTest extends MemoryTestCase
                 'maxPendingRows' => 30,
                 'maxPendingBytes' => 4_096,
                 'shutdownTimeoutMs' => 60,
+                'background' => false,
                 'closed' => false,
             ],
             $info,

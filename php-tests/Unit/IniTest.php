@@ -21,13 +21,13 @@ final class IniTest extends TestCase
         'write_buffer.batch_size' => '100',
         'write_buffer.flush_interval_ms' => '500',
         'write_buffer.max_retries' => '3',
-        'write_buffer.background' => '0',
+        'write_buffer.background' => '1',
         'write_buffer.order_table' => 'orders',
         'write_buffer.trade_table' => 'trades',
         'write_buffer.max_pending_rows' => '100000',
         'write_buffer.max_pending_bytes' => '67108864',
-        'write_buffer.overflow' => '',
-        'write_buffer.overflow_timeout_ms' => '',
+        'write_buffer.overflow' => 'block',
+        'write_buffer.overflow_timeout_ms' => '5000',
         'write_buffer.shutdown_timeout_ms' => '5000',
         'write_buffer.lanes' => '1',
         'write_buffer.route_by' => '',
@@ -54,6 +54,8 @@ final class IniTest extends TestCase
 
     public function testTheSettingsAndTheirDefaults(): void
     {
+        // The configuration of these tests sets it.
+        ini_restore('write_buffer.background');
         self::assertEquals(
             self::DEFAULTS,
             array_map(strval(...), (new ReflectionExtension('write_buffer'))->getINIEntries()),
@@ -118,7 +120,7 @@ final class IniTest extends TestCase
         );
         self::assertSame(
             '{"dsn":"memory:ini","maxRetries":13,"orderTable":"o","tradeTable":"t","batchSize":11,"flushIntervalMs":12,'
-                . '"maxPendingRows":14,"maxPendingBytes":1500,"shutdownTimeoutMs":16,"closed":false}' . "\n"
+                . '"maxPendingRows":14,"maxPendingBytes":1500,"shutdownTimeoutMs":16,"background":false,"closed":false}' . "\n"
                 . '{"o":[{"id":1}]}' . "\nbool(false)\n",
             $output,
         );
@@ -133,6 +135,7 @@ final class IniTest extends TestCase
             'max_retries' => [0, 100],
             'max_pending_rows' => [1, 100_000_000],
             'max_pending_bytes' => [1_024, PHP_INT_MAX],
+            'overflow_timeout_ms' => [0, 86_400_000],
             'shutdown_timeout_ms' => [1, 86_400_000],
         ];
         foreach ($integers as $name => [$min, $max]) {
@@ -154,12 +157,8 @@ final class IniTest extends TestCase
         $version = phpversion('write_buffer');
         foreach (
             [
-                'background' => ['1', '; use false'],
-                'overflow' => ['block', ''],
-                'overflow_timeout_ms' => ['5', ''],
                 'lanes' => ['2', '; use 1'],
                 'route_by' => ['symbol', ''],
-                'persistent' => ['name', ''],
                 'dead_letter_file' => ['file', ''],
             ] as $name => [$value, $instead]
         ) {
@@ -170,6 +169,8 @@ final class IniTest extends TestCase
                 "{$parameter} is not available in this version of write_buffer ({$version}){$instead}",
             ];
         }
+        yield 'overflow' => ['write_buffer.overflow', 'drop', 'overflow must be \'block\' or \'throw\', not "drop"'];
+        yield 'persistent' => ['write_buffer.persistent', 'name', 'persistent needs background: true'];
         yield 'order_table' => [
             'write_buffer.order_table',
             'a.b.c',

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::catalog::TableEntry;
 use crate::value::{Value, ValueTooLong, Values};
 
 /// A table's place in its [`crate::catalog::Catalog`].
@@ -16,10 +17,12 @@ use crate::value::{Value, ValueTooLong, Values};
 pub struct TableId(pub usize);
 
 /// A table and the columns of a row, shared by all rows that have the same ones.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Shape {
-    /// The table.
+    /// The table's place.
     pub table: TableId,
+    /// The table.
+    pub entry: Arc<TableEntry>,
     /// The columns' names, in the row's order.
     pub columns: Arc<[Box<str>]>,
 }
@@ -86,6 +89,16 @@ pub struct Group {
 }
 
 impl Group {
+    /// The same rows with other shapes, as `shape` gives them for those they have.
+    ///
+    /// # Errors
+    ///
+    /// As `shape`.
+    pub fn reshaped<E>(mut self, shape: impl FnMut(&Arc<Shape>) -> Result<Arc<Shape>, E>) -> Result<Self, E> {
+        self.rows.shapes = self.rows.shapes.iter().map(shape).collect::<Result<_, E>>()?;
+        Ok(self)
+    }
+
     /// Starts a row; [`Self::push`] gives it its values.
     pub fn begin_row(&mut self, shape: &Arc<Shape>) {
         let shape = self.rows.shape(shape);
@@ -211,6 +224,16 @@ impl Batch {
         self.group_ends.len()
     }
 
+    /// The tables that it has rows for, some of them more than once.
+    pub fn tables(&self) -> impl Iterator<Item = (TableId, &Arc<TableEntry>)> {
+        self.rows.shapes.iter().map(|shape| (shape.table, &shape.entry))
+    }
+
+    /// The most rows that any one table has.
+    pub fn largest_table_rows(&self) -> usize {
+        self.table_rows.iter().copied().max().unwrap_or(0)
+    }
+
     /// How many rows of a table it has.
     pub fn rows_of(&self, table: TableId) -> usize {
         self.table_rows.get(table.0).copied().unwrap_or(0)
@@ -230,18 +253,16 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn shape(table: usize, columns: &[&str]) -> Arc<Shape> {
-        Arc::new(Shape {
-            table: TableId(table),
-            columns: columns.iter().map(|name| Box::from(*name)).collect(),
-        })
-    }
+    use crate::catalog::Catalog;
 
     #[test]
     fn a_batch_gives_back_its_groups() {
-        let orders = shape(0, &["id", "price"]);
-        let trades = shape(1, &["id"]);
+        let mut catalog = Catalog::new(&["orders", "trades"], "trades", Vec::new()).expect("a catalog");
+        let mut shape = |table, columns: &[&str]| {
+            let names = columns.iter().map(|name| name.as_bytes());
+            catalog.shape(TableId(table), names).expect("a shape")
+        };
+        let (orders, trades) = (shape(0, &["id", "price"]), shape(1, &["id"]));
         let now = Instant::now();
         let mut batch = Batch::new(now);
         let mut group = Group::default();

@@ -3,7 +3,7 @@
 //! Bounds: [`MAX_TABLES`] tables; [`MAX_SHAPES`] shapes are remembered, after which the memory starts anew. A forgotten
 //! shape lives on in the batches that use it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use rustc_hash::FxHashMap;
 
@@ -29,15 +29,33 @@ pub struct TableEntry {
     /// Its mode where the rules name none.
     pub default_mode: Mode,
     /// The key that a model object named, for a table that no server describes.
-    pub key_hint: Option<String>,
-    /// The rules bound to the table, once that is known.
-    pub model: Option<Arc<TableModel>>,
+    key_hint: OnceLock<String>,
+    /// The rules bound to the table, once that is known. Whoever writes the table finds it out, and whoever adds a row
+    /// checks it where it is there: the lock is held to copy a pointer.
+    model: RwLock<Option<Arc<TableModel>>>,
+}
+
+impl TableEntry {
+    /// The rules bound to the table, where that is known.
+    pub fn model(&self) -> Option<Arc<TableModel>> {
+        self.model.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers the table's model, or forgets it, after an error that a changed table could explain.
+    pub fn set_model(&self, model: Option<Arc<TableModel>>) {
+        *self.model.write().unwrap_or_else(PoisonError::into_inner) = model;
+    }
+
+    /// The key that a model object named.
+    pub fn key_hint(&self) -> Option<&str> {
+        self.key_hint.get().map(String::as_str)
+    }
 }
 
 /// All tables, in order of first use.
 #[derive(Debug, Default)]
 pub struct Catalog {
-    tables: Vec<TableEntry>,
+    tables: Vec<Arc<TableEntry>>,
     by_name: FxHashMap<String, TableId>,
     shapes: FxHashMap<TableId, Vec<Arc<Shape>>>,
     shape_count: usize,
@@ -84,13 +102,13 @@ impl Catalog {
         }
         let id = TableId(self.tables.len());
         let inserts = self.insert_by_default.as_deref() == Some(name);
-        self.tables.push(TableEntry {
+        self.tables.push(Arc::new(TableEntry {
             name: parsed,
             rules: self.configured.get(name).cloned().unwrap_or_default(),
             default_mode: if inserts { Mode::Insert } else { Mode::Upsert },
-            key_hint: None,
-            model: None,
-        });
+            key_hint: OnceLock::new(),
+            model: RwLock::new(None),
+        }));
         self.by_name.insert(name.to_owned(), id);
         Ok(id)
     }
@@ -101,30 +119,14 @@ impl Catalog {
     }
 
     /// A table by its place.
-    pub fn entry(&self, table: TableId) -> Option<&TableEntry> {
+    pub fn entry(&self, table: TableId) -> Option<&Arc<TableEntry>> {
         self.tables.get(table.0)
     }
 
     /// Remembers the key that a model object named. A configured key and the server's own go before it.
-    pub fn hint_key(&mut self, table: TableId, column: &str) {
-        if let Some(entry) = self.tables.get_mut(table.0)
-            && entry.key_hint.is_none()
-        {
-            entry.key_hint = Some(column.to_owned());
-        }
-    }
-
-    /// Remembers a table's model.
-    pub fn set_model(&mut self, table: TableId, model: Arc<TableModel>) {
-        if let Some(entry) = self.tables.get_mut(table.0) {
-            entry.model = Some(model);
-        }
-    }
-
-    /// Forgets all models, after an error that a changed table could explain.
-    pub fn forget_models(&mut self) {
-        for entry in &mut self.tables {
-            entry.model = None;
+    pub fn hint_key(&self, table: TableId, column: &str) {
+        if let Some(entry) = self.tables.get(table.0) {
+            entry.key_hint.get_or_init(|| column.to_owned());
         }
     }
 
@@ -158,7 +160,12 @@ impl Catalog {
             self.shapes.clear();
             self.shape_count = 0;
         }
-        let shape = Arc::new(Shape { table, columns });
+        let entry = self.entry(table).ok_or_else(|| Error::row("the table is not known"))?;
+        let shape = Arc::new(Shape {
+            table,
+            entry: Arc::clone(entry),
+            columns,
+        });
         self.shapes.entry(table).or_default().push(Arc::clone(&shape));
         self.shape_count += 1;
         Ok(shape)

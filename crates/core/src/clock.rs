@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// Where a buffer takes the time from, and how it waits.
-pub trait Clock {
+pub trait Clock: Send + Sync {
     /// The time now.
     fn now(&self) -> Instant;
     /// Lets time pass.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::table::TableRules;
 
@@ -24,8 +25,31 @@ pub struct Settings {
     pub max_pending_rows: usize,
     /// Bound of buffered bytes.
     pub max_pending_bytes: usize,
+    /// What `add()` does where a group does not fit; a foreground buffer flushes instead.
+    pub overflow: Overflow,
+    /// How long [`Overflow::Block`] waits.
+    pub overflow_timeout: Duration,
     /// How long the last flush, at destruction, may take.
     pub shutdown_timeout: Duration,
+}
+
+/// What `add()` does where a group does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overflow {
+    /// Wait for room, for a bounded time.
+    Block,
+    /// Refuse the group at once.
+    Throw,
+}
+
+impl Overflow {
+    /// The name in PHP.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Throw => "throw",
+        }
+    }
 }
 
 impl Default for Settings {
@@ -39,6 +63,8 @@ impl Default for Settings {
             tables: Vec::new(),
             max_pending_rows: 100_000,
             max_pending_bytes: 67_108_864,
+            overflow: Overflow::Block,
+            overflow_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(5),
         }
     }
@@ -52,6 +78,16 @@ pub const MAX_DURATION: Duration = Duration::from_hours(24);
 pub const MAX_RETRIES: u32 = 100;
 
 impl Settings {
+    /// The tables that these settings name.
+    ///
+    /// # Errors
+    ///
+    /// A name that is none.
+    pub fn catalog(&self) -> Result<Catalog> {
+        let order = [self.order_table.as_str(), self.trade_table.as_str()];
+        Catalog::new(&order, &self.trade_table, self.tables.clone())
+    }
+
     /// Checks the settings against each other.
     ///
     /// # Errors

@@ -23,10 +23,14 @@ enum Kind {
     Connection { code: u16, commit_unknown: bool },
     /// The server answered with an error.
     Server { code: u16 },
+    /// A table cannot be written to as it is configured, found out when rows were taken already.
+    Misconfigured,
     /// A check of ours refused a row before it was sent.
     Row,
     /// The caller's time is over.
     Timeout,
+    /// The caller's thread is wanted elsewhere.
+    Interrupted,
 }
 
 impl Error {
@@ -85,9 +89,23 @@ impl Error {
         Self::new(Kind::Row, message)
     }
 
+    /// The same error, met when a batch is written: its rows were taken, which [`Self::is_config`] denies.
+    #[must_use]
+    pub fn after_taking(mut self) -> Self {
+        if self.kind == Kind::Config {
+            self.kind = Kind::Misconfigured;
+        }
+        self
+    }
+
     /// The caller's time is over.
     pub fn timeout(message: impl Into<String>) -> Self {
         Self::new(Kind::Timeout, message)
+    }
+
+    /// A wait that ended because the caller's thread is wanted elsewhere.
+    pub fn interrupted() -> Self {
+        Self::new(Kind::Interrupted, "the wait was interrupted")
     }
 
     /// The same error, said with more words before it.
@@ -130,6 +148,11 @@ impl Error {
         self.kind == Kind::Timeout
     }
 
+    /// Whether the wait ended because the caller's thread is wanted elsewhere.
+    pub fn is_interrupted(&self) -> bool {
+        self.kind == Kind::Interrupted
+    }
+
     /// Whether the connection could not be had, or is of no use any more.
     pub fn is_connection(&self) -> bool {
         match self.kind {
@@ -148,6 +171,15 @@ impl Error {
                 ..
             }
         )
+    }
+
+    /// Whether rows of the transaction will never be taken, and those beside them may be.
+    pub fn is_refused(&self) -> bool {
+        match self.kind {
+            Kind::Row => true,
+            Kind::Server { code } => server_error::classify(code) == Class::Refused,
+            _ => false,
+        }
     }
 
     /// Whether the transaction is worth repeating as it is.

@@ -12,22 +12,22 @@
 use std::collections::VecDeque;
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use crate::batch::{Batch, Group, TableId};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::coalesce::{BoundRow, Unions, merge_for_reading};
 use crate::config::Settings;
-use crate::error::{Error, Result, count_rows};
+use crate::dead_letter::{DeadLetter, FlushError, NamedRow};
+use crate::error::{Error, Result};
+use crate::find::{self, KeyPart};
 use crate::metrics::Metrics;
-use crate::plan::{Binder, Plan, plan};
-use crate::retry::RetryBudget;
+use crate::plan::Binder;
 use crate::sink::Sink;
-use crate::table::{Mode, TableModel};
-use crate::value::Value;
+use crate::table::Mode;
+use crate::writer::Writer;
 
 /// When several batches wait, one transaction takes up to this many rows of them.
 pub const MAX_TRANSACTION_ROWS: usize = 10_000;
@@ -37,38 +37,6 @@ pub const MAX_TRANSACTION_BYTES: usize = 16 * 1024 * 1024;
 pub const MAX_ROWS_PER_KEY: usize = 20;
 /// Failures kept for `take_failures()`. When there are more the oldest make room, and `failed_rows` still counts them.
 pub const MAX_FAILURES: usize = 1_000;
-
-/// A row with its columns' names, as PHP gave it.
-pub type NamedRow = Vec<(Box<str>, Value<'static>)>;
-
-/// A group that can never be written.
-#[derive(Debug, Clone)]
-pub struct DeadLetter {
-    /// Its rows, each with its table's name.
-    pub rows: Vec<(String, NamedRow)>,
-    /// The server's error code, or 0.
-    pub code: u16,
-    /// Why.
-    pub message: String,
-    /// When it was given up.
-    pub time: SystemTime,
-}
-
-/// What a flush that ended with an error has to say.
-#[derive(Debug, Clone)]
-pub struct FlushError {
-    /// The error.
-    pub error: Error,
-    /// Groups that this flush gave up.
-    pub failures: Vec<DeadLetter>,
-}
-
-impl From<Error> for FlushError {
-    fn from(error: Error) -> Self {
-        let failures = Vec::new();
-        Self { error, failures }
-    }
-}
 
 /// A buffer's state, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,15 +87,14 @@ impl Queued {
 pub struct ForegroundBuffer {
     settings: Settings,
     catalog: Catalog,
-    sink: Box<dyn Sink>,
-    clock: Box<dyn Clock + Send>,
+    writer: Writer,
+    clock: Arc<dyn Clock>,
     /// Batches in order; the last one is open when it is not full.
     queue: VecDeque<Queued>,
     pending_rows: usize,
     pending_bytes: usize,
     metrics: Metrics,
     failures: VecDeque<DeadLetter>,
-    closed: bool,
     /// A table could not be asked for at `add()`: ask again when a flush comes through, not at each row.
     schema_deferred: bool,
 }
@@ -138,21 +105,19 @@ impl ForegroundBuffer {
     /// # Errors
     ///
     /// Settings that cannot work.
-    pub fn new(settings: Settings, sink: Box<dyn Sink>, clock: Box<dyn Clock + Send>) -> Result<Self> {
+    pub fn new(settings: Settings, sink: Box<dyn Sink>, clock: Arc<dyn Clock>) -> Result<Self> {
         settings.check()?;
-        let order = [settings.order_table.as_str(), settings.trade_table.as_str()];
-        let catalog = Catalog::new(&order, &settings.trade_table, settings.tables.clone())?;
+        let catalog = settings.catalog()?;
         Ok(Self {
-            settings,
             catalog,
-            sink,
+            writer: Writer::new(sink, Arc::clone(&clock), settings.max_retries),
+            settings,
             clock,
             queue: VecDeque::new(),
             pending_rows: 0,
             pending_bytes: 0,
             metrics: Metrics::default(),
             failures: VecDeque::new(),
-            closed: false,
             schema_deferred: false,
         })
     }
@@ -166,10 +131,9 @@ impl ForegroundBuffer {
     ///
     /// # Errors
     ///
-    /// [Config](Error::is_config), [full](Error::is_full) and [closed](Error::is_closed): the group was not taken. Any
+    /// [Config](Error::is_config) and [full](Error::is_full): the group was not taken. Any
     /// other: it was, and the flush failed.
     pub fn add(&mut self, group: &Group) -> Result<(), FlushError> {
-        self.check_open()?;
         if group.is_empty() {
             return Ok(());
         }
@@ -199,23 +163,8 @@ impl ForegroundBuffer {
     ///
     /// What the server or a check refused; the rows that could not be written stay, in order.
     pub fn flush(&mut self, timeout: Option<Duration>) -> Result<usize, FlushError> {
-        self.check_open()?;
         let deadline = timeout.and_then(|timeout| self.clock.now().checked_add(timeout));
         self.flush_until(deadline)
-    }
-
-    /// Flushes, then refuses what comes. On an error the buffer stays open.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::flush`].
-    pub fn close(&mut self, timeout: Option<Duration>) -> Result<(), FlushError> {
-        if self.closed {
-            return Ok(());
-        }
-        self.flush(timeout)?;
-        self.closed = true;
-        Ok(())
     }
 
     /// The flush at destruction, bounded by `shutdown_timeout`.
@@ -234,7 +183,7 @@ impl ForegroundBuffer {
     /// Forgets all rows, and the connection without a word: in a forked child both are the parent's.
     pub fn abandon(&mut self) {
         self.discard();
-        self.sink.abandon();
+        self.writer.abandon();
         self.metrics = Metrics::default();
         self.failures.clear();
     }
@@ -252,38 +201,19 @@ impl ForegroundBuffer {
     /// # Errors
     ///
     /// A table whose key cannot be known; a key of the wrong shape.
-    pub fn find(&mut self, table: &str, key: &[(Option<Box<str>>, Value<'_>)]) -> Result<Option<NamedRow>> {
+    pub fn find(&mut self, table: &str, key: &[KeyPart<'_>]) -> Result<Option<NamedRow>> {
         let Some(table) = self.catalog.known_table(table) else {
             return Ok(None);
         };
         if self.queue.iter().all(|queued| queued.batch.rows_of(table) == 0) {
             return Ok(None);
         }
-        let model = self.model(table, None)?;
-        let wanted = wanted_key(&model, key)?;
-        let lookup = |_| Some(Arc::clone(&model));
-        let mut binder = Binder::new(&lookup);
-        let mut unions = Unions::new(usize::MAX);
-        let mut found: Option<BoundRow<'_>> = None;
-        for row in self
-            .queue
-            .iter()
-            .flat_map(|queued| queued.batch.all_rows())
-            .filter(|row| row.shape.table == table)
-        {
-            let Ok(bound) = binder.bind(&row) else { continue };
-            if !has_key(&bound, &wanted) {
-                continue;
-            }
-            found = Some(match found.take() {
-                None => bound,
-                Some(earlier) => merge_for_reading(earlier, bound, &mut unions)?,
-            });
-        }
-        Ok(found.map(|row| {
-            let names = row.bound.columns.iter().cloned();
-            names.zip(row.values.into_iter().map(Value::into_owned)).collect()
-        }))
+        let Some(entry) = self.catalog.entry(table) else {
+            return Ok(None);
+        };
+        let model = self.writer.model(entry, None)?;
+        let rows = self.queue.iter().flat_map(|queued| queued.batch.all_rows());
+        find::find(rows.filter(|row| row.shape.table == table), &model, key)
     }
 
     /// Whether the buffered rows of any one table, those with the same key counted once, have reached the batch size.
@@ -316,7 +246,7 @@ impl ForegroundBuffer {
 
     /// Connections opened after the first.
     pub fn reconnects(&self) -> u64 {
-        self.sink.connects().saturating_sub(1)
+        self.writer.reconnects()
     }
 
     /// The failures, handed over once.
@@ -329,40 +259,30 @@ impl ForegroundBuffer {
         self.failures.iter().map(|failure| failure.rows.len()).sum()
     }
 
-    /// Whether `close()` succeeded.
-    pub fn is_closed(&self) -> bool {
-        self.closed
-    }
-
-    fn check_open(&self) -> Result<()> {
-        if self.closed { Err(Error::closed()) } else { Ok(()) }
-    }
-
     /// Refuses a group that could never be written, as far as that is known before a flush. Where the server cannot be
     /// reached the group is taken unchecked: a short outage is no reason to refuse an order.
     ///
     /// Gives each row's table and a hash of its key, where that is known and rows of one key become one.
     fn check_group(&mut self, group: &Group) -> Result<Vec<(TableId, Option<u64>)>> {
         for row in group.rows() {
-            let table = row.shape.table;
-            let known = self.catalog.entry(table).is_some_and(|entry| entry.model.is_some());
-            if known || self.schema_deferred {
+            if row.shape.entry.model().is_some() || self.schema_deferred {
                 continue;
             }
-            match self.model(table, None) {
+            let started = self.clock.now();
+            let model = self.writer.model(&row.shape.entry, None);
+            self.metrics.time_blocked += self.clock.now().saturating_duration_since(started);
+            match model {
                 Err(error) if error.is_config() => return Err(error),
                 Err(_) => self.schema_deferred = true,
                 Ok(_) => {}
             }
         }
-        let model = |table: TableId| self.catalog.entry(table).and_then(|entry| entry.model.clone());
-        let mut binder = Binder::new(&model);
+        let mut binder = Binder::default();
         group
             .rows()
             .map(|row| {
                 let table = row.shape.table;
-                let is_known = self.catalog.entry(table).is_some_and(|entry| entry.model.is_some());
-                if !is_known {
+                if row.shape.entry.model().is_none() {
                     return Ok((table, None));
                 }
                 let bound = binder.bind(&row)?;
@@ -406,23 +326,6 @@ impl ForegroundBuffer {
         }))
     }
 
-    /// The model of a table, from the catalog or the sink.
-    fn model(&mut self, table: TableId, deadline: Option<Instant>) -> Result<Arc<TableModel>> {
-        let entry = self
-            .catalog
-            .entry(table)
-            .ok_or_else(|| Error::row("the table is not known"))?;
-        if let Some(model) = &entry.model {
-            return Ok(Arc::clone(model));
-        }
-        let started = self.clock.now();
-        let model = self.sink.model(entry, deadline);
-        self.metrics.time_blocked += self.clock.now().saturating_duration_since(started);
-        let model = Arc::new(model?);
-        self.catalog.set_model(table, Arc::clone(&model));
-        Ok(model)
-    }
-
     /// Commits the queue, oldest batches first.
     fn flush_until(&mut self, deadline: Option<Instant>) -> Result<usize, FlushError> {
         let started = self.clock.now();
@@ -446,26 +349,21 @@ impl ForegroundBuffer {
             }
         }
         self.metrics.time_blocked += self.clock.now().saturating_duration_since(started);
-        let error = match (result, given_up.first()) {
-            (Ok(()), None) => {
-                self.schema_deferred = false;
-                return Ok(committed);
-            }
-            (Ok(()), Some(first)) => {
-                let rows: usize = given_up.iter().map(|failure| failure.rows.len()).sum();
-                Error::row(format!(
-                    "gave up {} that can never be written, see takeFailures(); the first error: {}",
-                    count_rows(rows),
-                    first.message
-                ))
-            }
-            (Err(error), _) => error,
+        let failed = match result {
+            Ok(()) => match FlushError::given_up(given_up) {
+                None => {
+                    self.schema_deferred = false;
+                    return Ok(committed);
+                }
+                Some(failed) => failed,
+            },
+            Err(error) => FlushError {
+                error,
+                failures: given_up,
+            },
         };
-        self.metrics.failed(&error);
-        Err(FlushError {
-            error,
-            failures: given_up,
-        })
+        self.metrics.failed(&failed.error);
+        Err(failed)
     }
 
     /// Takes the batches of one transaction off the queue.
@@ -486,90 +384,15 @@ impl ForegroundBuffer {
 
     /// Writes batches as one transaction. Gives the rows committed and the groups that can never be.
     fn write(&mut self, taken: &[Queued], deadline: Option<Instant>) -> Result<(usize, Vec<DeadLetter>)> {
-        let started = self.clock.now();
-        let limits = self.sink.limits(deadline)?;
         let batches: Vec<&Batch> = taken.iter().map(|queued| &queued.batch).collect();
-        for batch in &batches {
-            for row in batch.all_rows() {
-                if self
-                    .catalog
-                    .entry(row.shape.table)
-                    .is_some_and(|entry| entry.model.is_none())
-                {
-                    self.model(row.shape.table, deadline)?;
-                }
-            }
-        }
-        let model = |table: TableId| self.catalog.entry(table).and_then(|entry| entry.model.clone());
-        let planned = plan(&batches, &model, &limits)?;
-        let rejected = self.dead_letters(&batches, &planned);
-        if planned.rows > 0 {
-            if let Err(error) = self.commit(&planned, deadline) {
-                // A table that changed under us shows as any of many errors: read it anew for the next try.
-                self.catalog.forget_models();
-                return Err(error);
-            }
-            let took = self.clock.now().saturating_duration_since(started);
+        let metrics = &mut self.metrics;
+        let mut retried = |error: &Error| metrics.retried(error);
+        let written = self.writer.write(&batches, 0..usize::MAX, deadline, &mut retried)?;
+        if written.rows > 0 {
             self.metrics
-                .committed(count(planned.rows), count(planned.coalesced_rows), took);
+                .committed(count(written.rows), count(written.coalesced_rows), written.took);
         }
-        Ok((planned.rows, rejected))
-    }
-
-    /// Commits a plan, repeating it after lost races, and once over a new connection where the old one was gone before
-    /// anything could be committed: an idle connection is closed by the server after `wait_timeout`.
-    fn commit(&mut self, planned: &Plan<'_>, deadline: Option<Instant>) -> Result<()> {
-        let mut budget = RetryBudget::new(self.settings.max_retries);
-        let mut may_reconnect = true;
-        loop {
-            let Err(error) = self.sink.commit(planned, deadline) else {
-                return Ok(());
-            };
-            if let Some(wait) = budget.backoff(&error, fastrand::f64()) {
-                let now = self.clock.now();
-                if deadline.is_some_and(|deadline| now + wait >= deadline) {
-                    return Err(Error::timeout(format!(
-                        "the time given is over; the last error: {error}"
-                    )));
-                }
-                self.metrics.retried(&error);
-                self.clock.sleep(wait);
-            } else if may_reconnect && error.is_connection() && !error.is_commit_unknown() {
-                may_reconnect = false;
-            } else {
-                return Err(error);
-            }
-        }
-    }
-
-    fn dead_letters(&self, batches: &[&Batch], planned: &Plan<'_>) -> Vec<DeadLetter> {
-        if planned.rejected.is_empty() {
-            return Vec::new();
-        }
-        let mut rejected = planned.rejected.iter().peekable();
-        let mut letters = Vec::new();
-        for (number, rows) in batches.iter().flat_map(|batch| batch.groups()).enumerate() {
-            let Some(found) = rejected.next_if(|rejected| rejected.group == number) else {
-                continue;
-            };
-            let rows = rows
-                .map(|row| {
-                    let table = self
-                        .catalog
-                        .entry(row.shape.table)
-                        .map_or_else(String::new, |entry| entry.name.to_string());
-                    let columns = row.shape.columns.iter().cloned();
-                    (table, columns.zip(row.values().map(Value::into_owned)).collect())
-                })
-                .collect();
-            letters.push(DeadLetter {
-                rows,
-                code: found.error.code(),
-                message: found.error.to_string(),
-                time: SystemTime::now(),
-            });
-        }
-        letters
+        Ok((written.rows, written.rejected))
     }
 
     fn give_up(&mut self, rejected: Vec<DeadLetter>, given_up: &mut Vec<DeadLetter>) {
@@ -594,45 +417,4 @@ impl ForegroundBuffer {
 
 fn count(rows: usize) -> u64 {
     u64::try_from(rows).unwrap_or(u64::MAX)
-}
-
-/// The values of a key, in the key's order.
-fn wanted_key<'v>(model: &TableModel, key: &'v [(Option<Box<str>>, Value<'v>)]) -> Result<Vec<&'v Value<'v>>> {
-    let shape = || {
-        Error::config(format!(
-            "table {}: its key has the columns ({}); give their values by name, or in this order",
-            model.name,
-            model.key.join(", ")
-        ))
-    };
-    if model.key.is_empty() || key.len() != model.key.len() {
-        return Err(shape());
-    }
-    model
-        .key
-        .iter()
-        .enumerate()
-        .map(|(at, column)| {
-            let by_name = key
-                .iter()
-                .find(|(name, _)| name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(column)));
-            let by_place = || key.get(at).filter(|(name, _)| name.is_none());
-            by_name.or_else(by_place).map(|(_, value)| value).ok_or_else(shape)
-        })
-        .collect()
-}
-
-/// Whether the row has the key: by the server's equality where that is certain, else by its bytes.
-fn has_key(row: &BoundRow<'_>, wanted: &[&Value<'_>]) -> bool {
-    !row.bound.key.is_empty()
-        && row.bound.key.iter().zip(wanted).all(|(at, wanted)| {
-            let (Some(kind), Some(value)) = (row.bound.kinds.get(*at), row.values.get(*at)) else {
-                return false;
-            };
-            let (mut left, mut right) = (Vec::new(), Vec::new());
-            match (kind.key(value, &mut left), kind.key(wanted, &mut right)) {
-                (Some(()), Some(())) => left == right,
-                _ => value == *wanted,
-            }
-        })
 }

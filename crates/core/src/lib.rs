@@ -14,25 +14,35 @@
 //! | [`dsn`], [`config`] | settings | yes |
 //! | [`error`], [`server_error`], [`retry`] | errors, and what to do after them | yes |
 //! | [`metrics`] | counters and latencies | yes |
+//! | [`find`] | looks for a row still buffered | yes |
+//! | [`dead_letter`] | groups that can never be written | yes |
 //! | [`clock`] | time, as an argument | no |
 //! | [`sink`] | where transactions go: MySQL and MariaDB, or memory | no |
+//! | [`writer`] | a batch into a transaction, with its retries | no |
+//! | [`queue`] | the batches of a background buffer, and what is due when | yes |
+//! | [`background`] | the buffer whose rows a native thread writes | no |
 //! | [`foreground`] | the buffer that flushes on its caller's thread | no |
 
+pub mod background;
 pub mod batch;
 pub mod catalog;
 pub mod clock;
 pub mod coalesce;
 pub mod column;
 pub mod config;
+pub mod dead_letter;
 pub mod decimal;
 pub mod dsn;
 pub mod error;
+pub mod find;
 pub mod foreground;
 pub mod metrics;
 pub mod plan;
+pub mod queue;
 pub mod retry;
 pub mod server_error;
 pub mod sink;
 pub mod sql;
 pub mod table;
 pub mod value;
+pub mod writer;

@@ -14,7 +14,7 @@ const MAX_LATENCY_US: u64 = 86_400_000_000;
 
 /// What a buffer counted since it was made. Durations are measured around whole transactions, retries and waits
 /// between them counted.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Metrics {
     /// Transactions committed.
     pub flush_count: u64,

@@ -8,11 +8,12 @@
 //! a two-byte count), the server's `max_allowed_packet`, and few statement sizes ([`chunks`]), since each size is a
 //! prepared statement on the server and `max_prepared_stmt_count` is 16,382 for all clients together.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::batch::{Batch, Row, Shape, TableId};
+use crate::batch::{Batch, Row, Shape};
 use crate::coalesce::{BoundRow, coalesce};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Operation, statement, update_order};
@@ -72,7 +73,7 @@ impl Statement<'_> {
     }
 
     /// The values of some rows, in the order of the placeholders.
-    pub fn parameters(&self, rows: std::ops::Range<usize>) -> Vec<&Value<'_>> {
+    pub fn parameters(&self, rows: Range<usize>) -> Vec<&Value<'_>> {
         let rows = self.rows.get(rows).unwrap_or_default();
         if self.operation == Operation::Update {
             let order = update_order(&self.bound);
@@ -139,21 +140,17 @@ pub struct Plan<'a> {
     pub coalesced_rows: usize,
 }
 
-/// Plans one transaction over all groups of the batches. `model` gives each table's model.
+/// Plans one transaction over some groups of the batches, counted over all of them. Each table's model is known.
 ///
 /// # Errors
 ///
 /// A bug of ours: see [`coalesce`].
-pub fn plan<'a>(
-    batches: &[&'a Batch],
-    model: &dyn Fn(TableId) -> Option<Arc<TableModel>>,
-    limits: &Limits,
-) -> Result<Plan<'a>> {
-    let mut binder = Binder::new(model);
+pub fn plan<'a>(batches: &[&'a Batch], groups: Range<usize>, limits: &Limits) -> Result<Plan<'a>> {
+    let mut binder = Binder::default();
     let mut plan = Plan::default();
     let mut tables: Vec<Vec<BoundRow<'a>>> = Vec::new();
-    let groups = batches.iter().flat_map(|batch| batch.groups());
-    for (number, rows) in groups.enumerate() {
+    let all_groups = batches.iter().flat_map(|batch| batch.groups()).enumerate();
+    for (number, rows) in all_groups.take(groups.end).skip(groups.start) {
         let bound: Result<Vec<_>> = rows
             .map(|row| binder.check(&row, limits).map(|bound| (row.shape.table, bound)))
             .collect();
@@ -215,16 +212,20 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
 }
 
 /// Binds rows to their tables, each shape once.
-pub struct Binder<'m> {
-    model: &'m dyn Fn(TableId) -> Option<Arc<TableModel>>,
+#[derive(Debug, Default)]
+pub struct Binder {
+    /// The model of rows whose table is not known yet.
+    fallback: Option<Arc<TableModel>>,
     bound: FxHashMap<*const Shape, Result<Arc<BoundColumns>>>,
 }
 
-impl<'m> Binder<'m> {
-    /// `model` gives each table's model.
-    pub fn new(model: &'m dyn Fn(TableId) -> Option<Arc<TableModel>>) -> Self {
-        let bound = FxHashMap::default();
-        Self { model, bound }
+impl Binder {
+    /// A binder for rows of one table, that has this model as long as the table is not known.
+    pub fn with_fallback(model: Arc<TableModel>) -> Self {
+        Self {
+            fallback: Some(model),
+            bound: FxHashMap::default(),
+        }
     }
 
     /// Binds a row and checks its values.
@@ -233,9 +234,10 @@ impl<'m> Binder<'m> {
     ///
     /// A row that its table can never take.
     pub fn bind<'a>(&mut self, row: &Row<'a>) -> Result<BoundRow<'a>> {
-        let model = self.model;
+        let fallback = &self.fallback;
         let bound = self.bound.entry(Arc::as_ptr(row.shape)).or_insert_with(|| {
-            let model = model(row.shape.table).ok_or_else(|| Error::row("the row's table is not known"))?;
+            let model = row.shape.entry.model().or_else(|| fallback.clone());
+            let model = model.ok_or_else(|| Error::row("the row's table is not known"))?;
             model.bind(&row.shape.columns).map(Arc::new)
         });
         let bound = bound.clone()?;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use proptest::prelude::*;
-use write_buffer_core::batch::{Batch, Group, TableId};
+use write_buffer_core::batch::{Batch, Group};
 use write_buffer_core::catalog::Catalog;
 use write_buffer_core::column::{Column, ColumnKind, TextKind};
 use write_buffer_core::decimal::Decimal;
@@ -250,9 +250,11 @@ fn limits(max_packet_bytes: usize) -> Limits {
 }
 
 /// The rows as batches, cut where `cuts` says.
-fn batches(rows: &[GivenRow], world: World, cuts: &[bool]) -> (Vec<Batch>, Arc<TableModel>) {
+fn batches(rows: &[GivenRow], world: World, cuts: &[bool]) -> Vec<Batch> {
     let mut catalog = Catalog::new(&["t"], "none", Vec::new()).expect("a catalog");
     let table = catalog.table("t").expect("a table");
+    let entry = catalog.entry(table).expect("the table");
+    entry.set_model(Some(Arc::new(world.model())));
     let now = Instant::now();
     let mut batches = vec![Batch::new(now)];
     let mut group = Group::default();
@@ -269,7 +271,7 @@ fn batches(rows: &[GivenRow], world: World, cuts: &[bool]) -> (Vec<Batch>, Arc<T
             batches.push(Batch::new(now));
         }
     }
-    (batches, Arc::new(world.model()))
+    batches
 }
 
 fn world() -> impl Strategy<Value = World> {
@@ -296,18 +298,17 @@ proptest! {
         together in any::<bool>(),
     ) {
         // One by one: each row a transaction of its own.
-        let (singles, model) = batches(&rows, world, &vec![true; rows.len()]);
-        let lookup = |_: TableId| Some(Arc::clone(&model));
+        let singles = batches(&rows, world, &vec![true; rows.len()]);
         let mut expected = Table::new();
         for single in &singles {
-            let planned = plan(&[single], &lookup, &limits(1 << 20)).expect("a plan");
+            let planned = plan(&[single], 0..usize::MAX, &limits(1 << 20)).expect("a plan");
             for statement in &planned.statements {
                 // A row that can only update, before there is one: its transaction fails, here as alone.
                 prop_assume!(execute_statement(&mut expected, world, statement).is_ok());
             }
         }
 
-        let (many, _) = batches(&rows, world, &cuts);
+        let many = batches(&rows, world, &cuts);
         let transactions: Vec<Vec<&Batch>> = if together {
             vec![many.iter().collect()]
         } else {
@@ -316,7 +317,7 @@ proptest! {
         let mut actual = Table::new();
         let mut planned_rows = 0;
         for transaction in &transactions {
-            let planned = plan(transaction, &lookup, &limits(1 << 20)).expect("a plan");
+            let planned = plan(transaction, 0..usize::MAX, &limits(1 << 20)).expect("a plan");
             prop_assert!(planned.rejected.is_empty(), "{:?}", planned.rejected);
             let written: usize = planned.statements.iter().map(|statement| statement.rows.len()).sum();
             prop_assert_eq!(written + planned.coalesced_rows, planned.rows);
@@ -335,10 +336,9 @@ proptest! {
         rows in prop::collection::vec(given_row(), 1..60),
         max_packet_bytes in 600..4_000_usize,
     ) {
-        let (one, model) = batches(&rows, world, &vec![false; rows.len()]);
-        let lookup = |_: TableId| Some(Arc::clone(&model));
+        let one = batches(&rows, world, &vec![false; rows.len()]);
         let limits = limits(max_packet_bytes);
-        let planned = plan(&[&one[0]], &lookup, &limits).expect("a plan");
+        let planned = plan(&[&one[0]], 0..usize::MAX, &limits).expect("a plan");
         for planned in &planned.statements {
             let mut start = 0;
             for rows in planned.chunks(&limits) {

@@ -149,7 +149,7 @@ proptest! {
             ..Settings::default()
         };
         let sink = Box::new(MemorySink::new(store.clone(), batch_size));
-        let mut buffer = ForegroundBuffer::new(settings, sink, Box::new(clock.clone())).expect("a buffer");
+        let mut buffer = ForegroundBuffer::new(settings, sink, Arc::new(clock.clone())).expect("a buffer");
         let mut expected = Expected::default();
         let version = Rc::new(Cell::new(0));
 
@@ -196,7 +196,7 @@ proptest! {
         }
 
         // The failures asked for run out, and then everything arrives.
-        while buffer.close(None).is_err() {}
+        while buffer.flush(None).is_err() {}
         expected.rows = 0;
         prop_assert_eq!(actual(&store), expected);
         prop_assert_eq!(buffer.pending().rows, 0);

@@ -13,7 +13,7 @@ use crate::coalesce::{BoundRow, merge_value};
 use crate::error::{Error, Result};
 use crate::plan::{Limits, MAX_STATEMENT_ROWS, Plan, Statement};
 use crate::server_error;
-use crate::sink::Sink;
+use crate::sink::{LocalModel, Sink};
 use crate::sql::{Dialect, Operation};
 use crate::table::{BoundColumns, TableModel};
 use crate::value::Value;
@@ -86,9 +86,11 @@ impl Sink for MemorySink {
     }
 
     fn model(&mut self, table: &TableEntry, _deadline: Option<Instant>) -> Result<TableModel> {
-        let mut rules = table.rules.clone();
-        rules.key = rules.key.or_else(|| table.key_hint.clone().map(|column| vec![column]));
-        TableModel::without_schema(&table.name, &rules, table.default_mode)
+        model(table)
+    }
+
+    fn local_model(&self) -> Option<LocalModel> {
+        Some(model)
     }
 
     fn commit(&mut self, plan: &Plan<'_>, _deadline: Option<Instant>) -> Result<()> {
@@ -113,6 +115,12 @@ impl Sink for MemorySink {
     }
 
     fn abandon(&mut self) {}
+}
+
+fn model(table: &TableEntry) -> Result<TableModel> {
+    let mut rules = table.rules.clone();
+    rules.key = rules.key.or_else(|| Some(vec![table.key_hint()?.to_owned()]));
+    TableModel::without_schema(&table.name, &rules, table.default_mode)
 }
 
 fn simulated_failure(code: u16) -> Error {

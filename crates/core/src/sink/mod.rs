@@ -11,6 +11,9 @@ pub mod memory;
 pub mod mysql;
 mod schema;
 
+/// Binds a table's rules without a server.
+pub type LocalModel = fn(&TableEntry) -> Result<TableModel>;
+
 /// A place that takes whole transactions.
 ///
 /// An implementation holds at most one connection, opens it when it is first needed, and throws it away after any
@@ -29,6 +32,11 @@ pub trait Sink: Send {
     ///
     /// As [`Self::limits`]; no such table; rules that the table cannot keep.
     fn model(&mut self, table: &TableEntry, deadline: Option<Instant>) -> Result<TableModel>;
+
+    /// Where the sink needs no server to bind a table's rules: how. Then rows are checked as they are added.
+    fn local_model(&self) -> Option<LocalModel> {
+        None
+    }
 
     /// Executes a plan as one transaction: all of it is committed, or nothing.
     ///

@@ -7,11 +7,14 @@
 //! Bounds: every wait on the socket has a time-out; [`STATEMENT_CACHE`] prepared statements.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-use mysql::consts::CapabilityFlags;
+use mysql::consts::{CapabilityFlags, StatusFlags};
 use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder, Params, Value as SqlValue};
+use mysql_common::packets::HandshakePacket;
 use mysql_common::proto::codec::error::PacketCodecError;
 
 use crate::catalog::TableEntry;
@@ -36,6 +39,28 @@ pub struct SocketHooks {
     pub close: fn(fd: i32),
 }
 
+/// The file descriptor of a sink's connection, for a forked child, which must close its copy without a word.
+#[derive(Debug, Clone)]
+pub struct Descriptor(Arc<AtomicI32>);
+
+impl Descriptor {
+    const NONE: i32 = -1;
+
+    fn new() -> Self {
+        Self(Arc::new(AtomicI32::new(Self::NONE)))
+    }
+
+    fn set(&self, fd: i32) {
+        self.0.store(fd, Ordering::SeqCst);
+    }
+
+    /// The descriptor, where there is a connection; it is forgotten with this.
+    pub fn take(&self) -> Option<i32> {
+        let fd = self.0.swap(Self::NONE, Ordering::SeqCst);
+        (fd != Self::NONE).then_some(fd)
+    }
+}
+
 /// A sink with a server behind it.
 #[derive(Debug)]
 pub struct MySqlSink {
@@ -43,6 +68,7 @@ pub struct MySqlSink {
     hooks: SocketHooks,
     batch_rows: usize,
     session: Option<Session>,
+    descriptor: Descriptor,
     connects: u64,
 }
 
@@ -58,13 +84,26 @@ struct Session {
 impl MySqlSink {
     /// A sink for the server of the DSN. Connects when it is first used.
     pub fn new(dsn: ServerDsn, batch_rows: usize, hooks: SocketHooks) -> Self {
+        warm_up();
         Self {
             dsn,
             hooks,
             batch_rows,
             session: None,
+            descriptor: Descriptor::new(),
             connects: 0,
         }
+    }
+
+    /// The descriptor of whatever connection the sink has.
+    pub fn descriptor(&self) -> Descriptor {
+        self.descriptor.clone()
+    }
+
+    /// Ends the connection, told before it is done: the number may be another file's a moment later.
+    fn hang_up(&mut self) {
+        self.descriptor.take();
+        self.session = None;
     }
 
     fn session(&mut self, deadline: Option<Instant>) -> Result<&mut Session> {
@@ -72,7 +111,9 @@ impl MySqlSink {
         let mut session = match self.session.take() {
             Some(session) => session,
             None => {
+                use std::os::fd::AsRawFd as _;
                 let session = self.connect(deadline)?;
+                self.descriptor.set(session.conn.as_raw_fd());
                 self.connects += 1;
                 session
             }
@@ -200,11 +241,11 @@ impl MySqlSink {
     fn failed(&mut self, error: &mysql::Error, deadline: Option<Instant>) -> Error {
         if let mysql::Error::MySqlError(server) = error {
             if server_error::classify(server.code) == Class::Reconnect {
-                self.session = None;
+                self.hang_up();
             }
             return Error::server(server.code, server.message.clone());
         }
-        self.session = None;
+        self.hang_up();
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Error::timeout("the server did not answer in time");
         }
@@ -228,7 +269,7 @@ impl MySqlSink {
         let rolled_back = self.session.as_mut().map(|session| session.conn.query_drop("ROLLBACK"));
         if let Some(Err(_)) = rolled_back {
             // The server ends the transaction with the connection.
-            self.session = None;
+            self.hang_up();
         }
     }
 
@@ -270,6 +311,12 @@ fn missing_row(statement: &Statement<'_>) -> Error {
         statement.bound.missing_required.as_deref().unwrap_or("?"),
         statement.bound.model.key.join(", ")
     ))
+}
+
+impl Drop for MySqlSink {
+    fn drop(&mut self) {
+        self.hang_up();
+    }
 }
 
 impl Sink for MySqlSink {
@@ -325,14 +372,35 @@ impl Sink for MySqlSink {
     }
 
     fn abandon(&mut self) {
-        if let Some(session) = self.session.take() {
-            use std::os::fd::AsRawFd as _;
-            let fd = session.conn.as_raw_fd();
-            // Dropping it would send COM_STMT_CLOSE and COM_QUIT into the parent's session.
-            std::mem::forget(session);
+        // Dropping it would send COM_STMT_CLOSE and COM_QUIT into the parent's session.
+        std::mem::forget(self.session.take());
+        if let Some(fd) = self.descriptor.take() {
             (self.hooks.close)(fd);
         }
     }
+}
+
+/// Makes the client library's lazily made statics, on the thread that makes the sink. Were the flusher's thread to make
+/// them, a fork at that moment would leave a child in which they are forever being made, by a thread that it has not.
+fn warm_up() {
+    let version = b"5.5.5-10.11.0-MariaDB".as_slice();
+    let none = None::<&[u8]>;
+    let capabilities = CapabilityFlags::empty();
+    let handshake = HandshakePacket::new(
+        10,
+        version,
+        0,
+        [0; 8],
+        none,
+        capabilities,
+        0,
+        StatusFlags::empty(),
+        none,
+    );
+    std::hint::black_box((
+        handshake.server_version_parsed(),
+        handshake.maria_db_server_version_parsed(),
+    ));
 }
 
 /// The socket's time-outs: the DSN's, or what is left of the caller's time.

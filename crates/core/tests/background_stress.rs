@@ -1,0 +1,175 @@
+//! The background buffer under real threads: several callers add, flush and look, while a sink fails now and then. In the
+//! end the tables hold what was added, and at every look the counters balance.
+
+#![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use write_buffer_core::background::BackgroundBuffer;
+use write_buffer_core::batch::Group;
+use write_buffer_core::config::{Overflow, Settings};
+use write_buffer_core::sink::memory::{MemorySink, MemoryStore};
+use write_buffer_core::table::{MergeRule, TableRules};
+use write_buffer_core::value::Value;
+
+fn spawn(body: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
+    std::thread::Builder::new().spawn(body).map(drop)
+}
+
+fn never() -> bool {
+    false
+}
+
+fn settings() -> Settings {
+    Settings {
+        batch_size: 20,
+        flush_interval: Duration::from_millis(2),
+        max_pending_rows: 400,
+        overflow: Overflow::Block,
+        overflow_timeout: Duration::from_secs(30),
+        tables: vec![(
+            "balances".to_owned(),
+            TableRules {
+                merge: vec![("amount".to_owned(), MergeRule::Sum)],
+                ..TableRules::default()
+            },
+        )],
+        ..Settings::default()
+    }
+}
+
+fn add(buffer: &BackgroundBuffer, table: &str, columns: [&str; 2], values: [i64; 2]) {
+    let mut group = Group::default();
+    let shape = {
+        let mut catalog = buffer.catalog();
+        let table = catalog.table(table).expect("a table");
+        catalog
+            .shape(table, columns.iter().map(|name| name.as_bytes()))
+            .expect("a shape")
+    };
+    group.push_row(&shape, &values.map(Value::Int)).expect("short");
+    buffer
+        .add(&group, buffer.room_limit(), &never)
+        .expect("room within the limit");
+}
+
+fn sums(store: &MemoryStore, table: &str) -> BTreeMap<i64, i64> {
+    let number = |value: &Value<'_>| match value {
+        Value::Int(number) => *number,
+        other => panic!("{other:?} is no number"),
+    };
+    let tables = store.tables();
+    let rows = tables
+        .iter()
+        .find(|(name, _)| name == table)
+        .map(|(_, rows)| rows.clone())
+        .unwrap_or_default();
+    rows.iter().map(|row| (number(&row[0].1), number(&row[1].1))).collect()
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_between_threads() {
+    const THREADS: i64 = 4;
+    const ADDS: i64 = 2_000;
+    let store = MemoryStore::default();
+    let sink = Box::new(MemorySink::new(store.clone(), 20));
+    let buffer = Arc::new(BackgroundBuffer::new(settings(), sink, spawn).expect("a buffer"));
+    let next = Arc::new(AtomicI64::new(0));
+    let over = Arc::new(AtomicBool::new(false));
+
+    let callers: Vec<_> = (0..THREADS)
+        .map(|thread| {
+            let (buffer, next) = (Arc::clone(&buffer), Arc::clone(&next));
+            std::thread::spawn(move || {
+                for round in 0..ADDS {
+                    let id = next.fetch_add(1, Ordering::Relaxed);
+                    add(&buffer, "trades", ["id", "thread"], [id, thread]);
+                    add(&buffer, "balances", ["id", "amount"], [id % 7, 1]);
+                    if round % 100 == 0 {
+                        // An error of the failing sink is no matter here: the rows stay.
+                        drop(buffer.flush(Some(Duration::from_millis(50)), &never));
+                    }
+                }
+            })
+        })
+        .collect();
+    let watcher = {
+        let (buffer, over, store) = (Arc::clone(&buffer), Arc::clone(&over), store.clone());
+        std::thread::spawn(move || {
+            let (mut looks, mut failures) = (0_u32, 0);
+            while !over.load(Ordering::Relaxed) {
+                let (metrics, pending, _, _) = buffer.snapshot();
+                let pending = u64::try_from(pending.rows).expect("few");
+                assert_eq!(
+                    metrics.added_rows,
+                    metrics.total_flushed + pending + metrics.failed_rows
+                );
+                assert!(pending <= 400);
+                looks += 1;
+                // Often enough to meet every kind of moment, and not so often that nothing is ever written.
+                if looks.is_multiple_of(50) && failures < 30 {
+                    failures += 1;
+                    store.fail_next(if looks.is_multiple_of(100) { 1213 } else { 2006 }, 2);
+                }
+                std::thread::yield_now();
+            }
+            looks
+        })
+    };
+    for caller in callers {
+        caller.join().expect("a caller");
+    }
+    over.store(true, Ordering::Relaxed);
+    assert!(watcher.join().expect("the watcher") > 0);
+    let began = Instant::now();
+    while buffer.flush(None, &never).is_err() {
+        assert!(
+            began.elapsed() < Duration::from_mins(1),
+            "the failures asked for run out"
+        );
+    }
+    assert_eq!(buffer.pending().rows, 0);
+    let total = THREADS * ADDS;
+    assert_eq!(sums(&store, "trades").len(), usize::try_from(total).expect("few"));
+    let expected: BTreeMap<i64, i64> = (0..7)
+        .map(|id| (id, (0..total).filter(|row| row % 7 == id).map(|_| 1).sum()))
+        .collect();
+    assert_eq!(sums(&store, "balances"), expected);
+    buffer.stop();
+}
+
+#[test]
+fn the_group_at_fault_is_given_up_and_no_other() {
+    let store = MemoryStore::default();
+    let sink = Box::new(MemorySink::new(store.clone(), 1_000));
+    let settings = Settings {
+        batch_size: 1_000,
+        flush_interval: Duration::from_mins(1),
+        ..Settings::default()
+    };
+    let buffer = BackgroundBuffer::new(settings, sink, spawn).expect("a buffer");
+    for id in 0..100 {
+        add(&buffer, "trades", ["id", "n"], [id, id]);
+    }
+    // Insert-only rows whose keys are there already: the server would refuse the whole transaction with 1062.
+    for id in [3, 50, 99] {
+        add(&buffer, "trades", ["id", "n"], [id, -1]);
+    }
+    for id in 100..150 {
+        add(&buffer, "trades", ["id", "n"], [id, id]);
+    }
+    let failed = buffer.flush(None, &never).expect_err("three groups are refused");
+    assert_eq!((failed.failures.len(), failed.error.code()), (3, 1062));
+    let expected: BTreeMap<i64, i64> = (0..150).map(|id| (id, id)).collect();
+    assert_eq!(sums(&store, "trades"), expected);
+    let letters = buffer.take_failures();
+    let keys: Vec<_> = letters.iter().map(|letter| letter.rows[0].1[0].1.clone()).collect();
+    assert_eq!(keys, [3, 50, 99].map(Value::Int));
+    assert!(buffer.flush(None, &never).is_ok(), "an error is reported once");
+    let (metrics, pending, _, _) = buffer.snapshot();
+    assert_eq!((metrics.failed_rows, metrics.total_flushed, pending.rows), (3, 150, 0));
+    buffer.stop();
+}

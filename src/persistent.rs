@@ -1,0 +1,112 @@
+//! Background buffers that outlive their objects and requests, by name.
+//!
+//! Invariants: a name stands for one buffer in the process, with one DSN and one set of settings; a forked child has none
+//! of its parent's. At module shutdown, which a worker of php-fpm reaches when it is recycled, reloaded or stopped
+//! gracefully, each is drained for up to its shutdown time.
+//!
+//! Bound: [`MAX_NAMES`].
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use write_buffer_core::background::BackgroundBuffer;
+use write_buffer_core::config::Settings;
+use write_buffer_core::dsn::Dsn;
+use write_buffer_core::error::{Error, Result, count_rows};
+use write_buffer_core::sink::mysql::Descriptor;
+
+use crate::{process, zend};
+
+/// A name is a setting, not data: more of them are a mistake, and each is a thread and a connection.
+const MAX_NAMES: usize = 100;
+
+struct Entry {
+    buffer: Arc<BackgroundBuffer>,
+    descriptor: Option<Descriptor>,
+    dsn: Dsn,
+    settings: Settings,
+    fork_generation: u64,
+}
+
+static BUFFERS: Mutex<BTreeMap<String, Entry>> = Mutex::new(BTreeMap::new());
+
+/// The buffer of that name, made by `make` at its first use in this process.
+///
+/// # Errors
+///
+/// The name stands for a buffer with other settings; too many names.
+pub fn get(
+    name: &str,
+    dsn: &Dsn,
+    settings: &Settings,
+    make: impl FnOnce() -> Result<(BackgroundBuffer, Option<Descriptor>)>,
+) -> Result<Arc<BackgroundBuffer>> {
+    let mut buffers = BUFFERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let generation = process::fork_generation();
+    if buffers
+        .get(name)
+        .is_some_and(|entry| entry.fork_generation != generation)
+    {
+        forget(buffers.remove(name));
+    }
+    if let Some(entry) = buffers.get(name) {
+        if entry.dsn != *dsn || entry.settings != *settings {
+            return Err(Error::config(format!(
+                "the persistent buffer {name:?} exists in this process with another DSN or other settings: \
+                 give it the same ones everywhere, or use another name"
+            )));
+        }
+        return Ok(Arc::clone(&entry.buffer));
+    }
+    if buffers.len() >= MAX_NAMES {
+        return Err(Error::config(format!(
+            "there are {MAX_NAMES} persistent buffers in this process already: use a few fixed names"
+        )));
+    }
+    let (buffer, descriptor) = make()?;
+    let buffer = Arc::new(buffer);
+    let entry = Entry {
+        buffer: Arc::clone(&buffer),
+        descriptor,
+        dsn: dsn.clone(),
+        settings: settings.clone(),
+        fork_generation: generation,
+    };
+    buffers.insert(name.to_owned(), entry);
+    Ok(buffer)
+}
+
+/// A parent's buffer in a forked child: its thread and its rows are not here, and its connection is not ours to end.
+fn forget(entry: Option<Entry>) {
+    let Some(entry) = entry else { return };
+    if let Some(fd) = entry.descriptor.as_ref().and_then(Descriptor::take) {
+        process::close_descriptor(fd);
+    }
+    std::mem::forget(entry);
+}
+
+/// Drains all buffers of this process, at module shutdown.
+pub fn end_all() {
+    let buffers = std::mem::take(&mut *BUFFERS.lock().unwrap_or_else(PoisonError::into_inner));
+    for (name, entry) in buffers {
+        if entry.fork_generation != process::fork_generation() {
+            forget(Some(entry));
+            continue;
+        }
+        if let Err(error) = entry.buffer.drain_through_failures(entry.settings.shutdown_timeout) {
+            zend::log(&format!(
+                "WriteBuffer: lost {} of the persistent buffer {name:?}: {error}",
+                count_rows(entry.buffer.pending().rows)
+            ));
+        }
+        let refused = entry.buffer.untaken_failed_rows();
+        if refused > 0 {
+            zend::log(&format!(
+                "WriteBuffer: gave up {} of the persistent buffer {name:?}, and nobody called takeFailures(); the last error: {}",
+                count_rows(refused),
+                entry.buffer.last_error().as_deref().unwrap_or("none")
+            ));
+        }
+        entry.buffer.stop();
+    }
+}
