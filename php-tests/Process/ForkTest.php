@@ -1,0 +1,441 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Process;
+
+use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\Tests\Process\Support\Child;
+use WriteBuffer\Tests\Process\Support\ChildProcess;
+use WriteBuffer\Tests\Process\Support\ProcessTestCase;
+
+/**
+ * A fork leaves the parent unharmed: its rows, its thread, its connection. The forked child starts empty, can use the
+ * buffer at once, and when it only exits, does so at once.
+ */
+final class ForkTest extends ProcessTestCase
+{
+    /** @return list<string> the server's sessions that have written trades */
+    private function writers(): array
+    {
+        return array_column($this->rows(Child::TRADES, 'DISTINCT connection', '1'), 'connection');
+    }
+
+    private function assertOneConnection(ChildProcess $child): void
+    {
+        self::assertCount(1, $this->writers(), "several connections have written\n{$child->describe()}");
+    }
+
+    /** @return iterable<string, array{string, bool}> what happens to the buffer before the fork */
+    public static function beforeTheFork(): iterable
+    {
+        $moments = [
+            'before the first row' => '$added = 0;',
+            'with rows in the open batch' => 'Child::add($buffer, 1, 2); $added = 2;',
+            'with full batches' => 'Child::add($buffer, 1, 200); $added = 200;',
+            'after a flush' => 'Child::add($buffer, 1, 5); $buffer->flush(); $added = 5;',
+            'after a flush, with new rows' => 'Child::add($buffer, 1, 5); $buffer->flush(); Child::add($buffer, 6); $added = 6;',
+            'after close' => 'Child::add($buffer, 1, 5); $buffer->close(); $buffer = Child::buffer(); $added = 5;',
+        ];
+        foreach ($moments as $name => $code) {
+            yield "{$name}, background" => [$code, true];
+            yield "{$name}, foreground" => [$code, false];
+        }
+    }
+
+    /**
+     * @dataProvider beforeTheFork
+     */
+    #[DataProvider('beforeTheFork')]
+    public function testAChildThatOnlyExitsDoesNothing(string $before, bool $background): void
+    {
+        $child = $this->runToItsEnd(
+            sprintf('$buffer = Child::buffer(background: %s); %s', var_export($background, true), $before) . <<<'PHP'
+                $ends = ['exit(0);', 'unset($buffer); exit(0);', 'throw new Exception("from the child");',
+                    'ini_set("memory_limit", "16M"); str_repeat("x", 1 << 28);', 'gc_collect_cycles(); exit(0);'];
+                foreach ($ends as $end) {
+                    $started = microtime(true);
+                    $pid = Child::fork(static function () use ($end): void {
+                        global $buffer;
+                        ini_set('display_errors', '0');
+                        eval($end);
+                    });
+                    Child::say(Child::reap($pid) . " after {$end}");
+                    $longest = max($longest ?? 0, microtime(true) - $started);
+                }
+                Child::add($buffer, $added + 1, $added + 10);
+                $buffer->flush();
+                Child::report('longest', $longest);
+                Child::report('reconnects', $buffer->getMetrics()['reconnects']);
+                Child::report('orders', $added + 10);
+                PHP,
+        );
+        self::assertSame(3, preg_match_all('/^exit 0 after/m', $child->said()), $child->describe());
+        self::assertSame(2, preg_match_all('/^exit 255 after/m', $child->said()), $child->describe());
+        // A child that drained, or joined a thread that it has not, would take its shutdownTimeoutMs, 30 s.
+        self::assertLessThan(10, $child->reported('longest'), $child->describe());
+        self::assertSame(0, $child->reported('reconnects'), $child->describe());
+        $this->assertOrders(range(1, $child->reported('orders')), $child);
+        if (!str_contains($before, 'close')) {
+            $this->assertOneConnection($child);
+        }
+    }
+
+    /**
+     * @dataProvider beforeTheFork
+     */
+    #[DataProvider('beforeTheFork')]
+    public function testAChildThatUsesTheBufferHasItsOwn(string $before, bool $background): void
+    {
+        $child = $this->runToItsEnd(
+            sprintf('$buffer = Child::buffer(background: %s); %s', var_export($background, true), $before) . <<<'PHP'
+                $pids = [];
+                foreach (['flush();', 'close();', 'count();'] as $number => $call) {
+                    $pids[] = Child::fork(static function () use ($number, $call): void {
+                        global $buffer;
+                        $said = [count($buffer), $buffer->getMetrics()['added_rows'], $buffer->find(Child::ORDERS, 1)];
+                        Child::report("empty {$number}", $said);
+                        Child::add($buffer, 1001 + 100 * $number, 1010 + 100 * $number);
+                        Child::report("pid {$number}", $buffer->getMetrics()['pid'] === getmypid());
+                        eval("\$buffer->{$call}");
+                    });
+                }
+                Child::add($buffer, $added + 1, $added + 10);
+                foreach ($pids as $pid) {
+                    Child::say(Child::reap($pid));
+                }
+                $buffer->flush();
+                Child::report('reconnects', $buffer->getMetrics()['reconnects']);
+                Child::report('orders', $added + 10);
+                PHP,
+        );
+        self::assertSame(3, substr_count($child->said(), "exit 0\n"), $child->describe());
+        for ($number = 0; $number < 3; $number++) {
+            self::assertSame([0, 0, null], $child->reported("empty {$number}"), $child->describe());
+            self::assertTrue($child->reported("pid {$number}"), $child->describe());
+        }
+        self::assertSame(0, $child->reported('reconnects'), $child->describe());
+        $orders = $child->reported('orders');
+        $this->assertOrders(
+            [...range(1, $orders), ...range(1001, 1010), ...range(1101, 1110), ...range(1201, 1210)],
+            $child,
+            'id',
+        );
+        // Each process wrote its own rows, over a connection of its own.
+        $connections = $this->rows(
+            Child::TRADES . ' GROUP BY connection, IF(order_id < 1001, 0, order_id DIV 100)',
+            'connection',
+            '1',
+        );
+        $connections = array_column($connections, 'connection');
+        self::assertSame(array_values(array_unique($connections)), $connections, $child->describe());
+    }
+
+    public function testForksUnderLoadHarmNobody(): void
+    {
+        $child = $this->runToItsEnd(<<<'PHP'
+            $buffer = Child::buffer(flushIntervalMs: 1);
+            Child::add($buffer, 1);
+            $buffer->flush();
+            $pids = [];
+            $inFlight = 0;
+            for ($id = 2; $id <= 4_000; $id++) {
+                Child::add($buffer, $id);
+                if ($id % 100 === 50) {
+                    $inFlight += $buffer->getMetrics()['thread_state'] === 'writing' ? 1 : 0;
+                    $pids[] = Child::fork(static function (): void {});
+                }
+            }
+            $buffer->flush();
+            $ends = Child::reapAll($pids);
+            Child::report('ends', $ends);
+            Child::report('in flight', $inFlight);
+            Child::report('reconnects', $buffer->getMetrics()['reconnects']);
+            Child::report('threads', Child::flusherCount());
+            PHP);
+        self::assertSame(['exit 0' => 40], $child->reported('ends'), $child->describe());
+        self::assertGreaterThan(0, $child->reported('in flight'), 'no fork met a flusher at work');
+        self::assertSame(0, $child->reported('reconnects'), $child->describe());
+        self::assertSame(1, $child->reported('threads'), $child->describe());
+        $this->assertOrders(range(1, 4_000), $child);
+        $this->assertOneConnection($child);
+    }
+
+    public function testForksUnderLoadWhoseChildrenWriteHarmNobody(): void
+    {
+        $child = $this->runToItsEnd(<<<'PHP'
+            $buffer = Child::buffer(flushIntervalMs: 1);
+            $pids = [];
+            for ($id = 1; $id <= 2_000; $id++) {
+                Child::add($buffer, $id);
+                if ($id % 100 === 50) {
+                    $pids[] = Child::fork(static function () use ($id): void {
+                        global $buffer;
+                        Child::add($buffer, 10_000 + $id, 10_000 + $id + 9);
+                    });
+                }
+            }
+            $ends = Child::reapAll($pids);
+            Child::report('ends', $ends);
+            $buffer->flush();
+            Child::report('reconnects', $buffer->getMetrics()['reconnects']);
+            PHP);
+        self::assertSame(['exit 0' => 20], $child->reported('ends'), $child->describe());
+        self::assertSame(0, $child->reported('reconnects'), $child->describe());
+        $ids = range(1, 2_000);
+        for ($first = 10_050; $first < 12_000; $first += 100) {
+            array_push($ids, ...range($first, $first + 9));
+        }
+        $this->assertOrders($ids, $child, 'id');
+        self::assertCount(21, $this->writers(), $child->describe());
+    }
+
+    public function testForksWhileTheThreadConnectsForTheFirstTime(): void
+    {
+        // What a library makes on first use is half made in a child forked meanwhile, and nobody there completes it.
+        for ($attempt = 1; $attempt <= 5; $attempt++) {
+            $this->pdo()->exec('TRUNCATE ' . Child::ORDERS);
+            $this->pdo()->exec('TRUNCATE ' . Child::TRADES);
+            $child = $this->start(<<<'PHP'
+                $buffer = Child::buffer(flushIntervalMs: 1, shutdownTimeoutMs: 60_000);
+                Child::add($buffer, 1, 10);
+                $begin = microtime(true) + 0.2;
+                for ($number = 1; $number <= 30; $number++) {
+                    // The children leave the processor to the thread until all of them are there.
+                    $pids[] = Child::fork(static function () use ($number, $begin): void {
+                        global $buffer;
+                        time_sleep_until(max($begin, microtime(true) + 0.001));
+                        Child::add($buffer, $number * 100, $number * 100 + 9);
+                        $buffer->flush();
+                    });
+                }
+                Child::report('ends', Child::reapAll($pids));
+                PHP);
+            self::assertSame(['exit 0' => 30], $child->reported('ends'), "attempt {$attempt}\n{$child->describe()}");
+            $this->assertEndsWell($child);
+            $ids = range(1, 10);
+            for ($number = 1; $number <= 30; $number++) {
+                array_push($ids, ...range($number * 100, $number * 100 + 9));
+            }
+            $this->assertOrders($ids, $child, 'id');
+        }
+    }
+
+    public function testAForkWhileABatchWaitsForALock(): void
+    {
+        $holder = $this->holdOrder(1);
+        $child = $this->start(<<<'PHP'
+            $buffer = Child::buffer();
+            Child::add($buffer, 1, 10);
+            Child::say('waits');
+            Child::hear();
+            Child::say(Child::reap(Child::fork(static function (): void {})));
+            Child::say(Child::reap(Child::fork(static function (): void {
+                global $buffer;
+                Child::add($buffer, 101, 110);
+                $buffer->flush();
+                Child::report('in the child', count($buffer));
+            })));
+            Child::say('forked');
+            $buffer->flush();
+            Child::report('reconnects', $buffer->getMetrics()['reconnects']);
+            PHP);
+        $child->waitFor('waits');
+        $this->awaitLockWait();
+        $child->send();
+        $child->waitFor('forked');
+        self::assertSame(2, substr_count($child->said(), "exit 0\n"), $child->describe());
+        self::assertSame(0, $child->reported('in the child'));
+        // The child's rows are there, the parent's still wait.
+        self::assertSame(10, $this->orderCount());
+        $this->releaseOrder($holder);
+        $this->assertEndsWell($child);
+        self::assertSame(0, $child->reported('reconnects'), $child->describe());
+        $this->assertOrders([...range(1, 10), ...range(101, 110)], $child, 'id');
+    }
+
+    public function testGrandchildren(): void
+    {
+        $child = $this->runToItsEnd(<<<'PHP'
+            $buffer = Child::buffer();
+            Child::add($buffer, 1, 10);
+            $generation = static function (int $number) use (&$generation): void {
+                global $buffer;
+                if ($number > 3) {
+                    return;
+                }
+                $pid = Child::fork(static function () use ($number, $generation): void {
+                    global $buffer;
+                    Child::report("empty {$number}", count($buffer));
+                    if ($number !== 2) {
+                        Child::add($buffer, $number * 100 + 1, $number * 100 + 10);
+                    }
+                    $generation($number + 1);
+                });
+                Child::say(Child::reap($pid));
+            };
+            $generation(1);
+            $buffer->flush();
+            Child::report('reconnects', $buffer->getMetrics()['reconnects']);
+            PHP);
+        self::assertSame(3, substr_count($child->said(), "exit 0\n"), $child->describe());
+        foreach ([1, 2, 3] as $number) {
+            self::assertSame(0, $child->reported("empty {$number}"), $child->describe());
+        }
+        self::assertSame(0, $child->reported('reconnects'), $child->describe());
+        $this->assertOrders([...range(1, 10), ...range(101, 110), ...range(301, 310)], $child, 'id');
+        self::assertCount(3, $this->writers(), $child->describe());
+    }
+
+    /**
+     * @dataProvider bothKinds
+     */
+    #[DataProvider('bothKinds')]
+    public function testAForkInsideAddsOwnConversion(bool $background): void
+    {
+        // The call returns in both processes, so both have added a group.
+        $child = $this->runToItsEnd(<<<'PHP'
+            final class Forking
+            {
+                public int $pid = 0;
+
+                public function toArray(): array
+                {
+                    $this->pid = pcntl_fork();
+
+                    return Child::order($this->pid === 0 ? 12 : 11);
+                }
+            }
+            $buffer = Child::buffer(background: $argv[1] === '1');
+            Child::add($buffer, 1, 10);
+            $forking = new Forking();
+            $buffer->add($forking, [['id' => 0, 'order_id' => 0]]);
+            if ($forking->pid !== 0) {
+                Child::say(Child::reap($forking->pid));
+            }
+            PHP, [$background ? '1' : '0']);
+        self::assertSame("exit 0\n", $child->said(), $child->describe());
+        $this->assertSameRows(
+            array_map(Child::order(...), range(1, 12)),
+            'SELECT id, v, n FROM ' . Child::ORDERS . ' ORDER BY id',
+            $child,
+        );
+        self::assertSame('2', $this->value('SELECT COUNT(*) FROM ' . Child::TRADES . ' WHERE id = 0'));
+    }
+
+    /** @return iterable<string, array{bool}> */
+    public static function bothKinds(): iterable
+    {
+        yield 'background' => [true];
+        yield 'foreground' => [false];
+    }
+
+    public function testAForkInASignalHandlerWhileFlushWaits(): void
+    {
+        // The child comes back from the handler into a flush() whose thread it has not.
+        $holder = $this->holdOrder(2);
+        $child = $this->start(<<<'PHP'
+            pcntl_async_signals(true);
+            $pid = 0;
+            $isChild = false;
+            pcntl_signal(SIGUSR1, static function () use (&$pid, &$isChild): void {
+                $pid = pcntl_fork();
+                $isChild = $pid === 0;
+                Child::say($isChild ? 'the child' : 'the parent');
+            });
+            $buffer = Child::buffer();
+            Child::add($buffer, 1, 4);
+            Child::say('waits');
+            $buffer->flush();
+            if ($isChild) {
+                Child::report('in the child', count($buffer));
+                exit(0);
+            }
+            Child::say(Child::reap($pid));
+            PHP);
+        $child->waitFor('waits');
+        $this->awaitLockWait();
+        $child->signal(SIGUSR1);
+        $child->waitFor('the parent');
+        $child->waitFor('the child');
+        $this->releaseOrder($holder);
+        $this->assertEndsWell($child);
+        self::assertStringContainsString("exit 0\n", $child->said(), $child->describe());
+        self::assertSame(0, $child->reported('in the child'));
+        $this->assertOrders([1, 2, 3, 4], $child);
+    }
+
+    public function testOtherProgramsStartWithACleanSlate(): void
+    {
+        $child = $this->runToItsEnd(<<<'PHP'
+            $look = 'grep SigBlk /proc/self/status; ls -l /proc/self/fd';
+            $started = static function (string $name, ?string $seen): void {
+                preg_match('/SigBlk:\s*(\w+)/', (string) $seen, $mask);
+                Child::report($name, [
+                    'blocked' => $mask[1] ?? 'nothing seen',
+                    'sockets' => substr_count((string) $seen, 'socket:'),
+                ]);
+            };
+            // Sockets of the test's own may be open in all its children.
+            $started('before', shell_exec($look));
+            $buffer = Child::buffer(flushIntervalMs: 1);
+            for ($id = 1; $id <= 500; $id++) {
+                Child::add($buffer, $id);
+                if ($id % 100 === 0) {
+                    $started("shell_exec {$id}", shell_exec($look));
+                    $lines = [];
+                    exec($look, $lines);
+                    $started("exec {$id}", implode("\n", $lines));
+                    $pipe = popen($look, 'r');
+                    $started("popen {$id}", stream_get_contents($pipe));
+                    pclose($pipe);
+                    $process = proc_open(['sh', '-c', $look], [1 => ['pipe', 'w']], $pipes);
+                    $started("proc_open {$id}", stream_get_contents($pipes[1]));
+                    proc_close($process);
+                    Child::say(Child::reap(Child::fork(static function () use ($id, $look): void {
+                        pcntl_exec('/bin/sh', ['-c', "echo begin; {$look}; echo end"]);
+                    })));
+                }
+            }
+            $buffer->flush();
+            Child::report('reconnects', $buffer->getMetrics()['reconnects']);
+            PHP);
+        $before = $child->reported('before');
+        self::assertSame('0000000000000000', $before['blocked']);
+        foreach ([100, 200, 300, 400, 500] as $id) {
+            foreach (['shell_exec', 'exec', 'popen', 'proc_open'] as $function) {
+                self::assertSame(
+                    $before,
+                    $child->reported("{$function} {$id}"),
+                    "{$function} {$id}",
+                );
+            }
+        }
+        self::assertSame(5, substr_count($child->said(), "exit 0\n"), $child->describe());
+        self::assertSame(5, preg_match_all('/^SigBlk:\s*0000000000000000$/m', $child->said()), $child->describe());
+        self::assertSame(5, preg_match_all('/^begin\n(.*?)^end$/ms', $child->said(), $seen), $child->describe());
+        foreach ($seen[1] as $files) {
+            self::assertSame($before['sockets'], substr_count($files, 'socket:'), $files);
+        }
+        self::assertSame(0, $child->reported('reconnects'), $child->describe());
+        $this->assertOrders(range(1, 500), $child);
+        $this->assertOneConnection($child);
+    }
+
+    public function testAnotherProgramMayTakeTheProcessOver(): void
+    {
+        $child = $this->runToItsEnd(<<<'PHP'
+            $look = static fn (): int => substr_count((string) shell_exec('ls -l /proc/self/fd'), 'socket:');
+            Child::report('sockets before', $look());
+            $buffer = Child::buffer();
+            Child::add($buffer, 1, 50);
+            $buffer->flush();
+            Child::await('a thread', static fn () => Child::flusherCount() === 1);
+            pcntl_exec('/bin/sh', ['-c', 'grep -E "SigBlk|Threads" /proc/self/status; ls -l /proc/self/fd']);
+            PHP);
+        self::assertMatchesRegularExpression('/^SigBlk:\s*0{16}$/m', $child->said());
+        self::assertMatchesRegularExpression('/^Threads:\s*1$/m', $child->said());
+        self::assertSame($child->reported('sockets before'), substr_count($child->said(), 'socket:'), $child->describe());
+        $this->assertOrders(range(1, 50), $child);
+    }
+}

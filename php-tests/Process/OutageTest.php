@@ -1,0 +1,294 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Process;
+
+use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\Tests\Process\Support\Child;
+use WriteBuffer\Tests\Process\Support\ChildProcess;
+use WriteBuffer\Tests\Process\Support\ProcessTestCase;
+
+/** What the database refuses in the background is told to the next caller; while it is away, the rows wait. */
+final class OutageTest extends ProcessTestCase
+{
+    /** @var list<array{resource, array<int, resource>}> */
+    private array $proxies = [];
+
+    protected function tearDown(): void
+    {
+        $this->stopProxies();
+        parent::tearDown();
+    }
+
+    /** Lets the server be reached at another port, 0: any; gives the port. */
+    private function startProxy(int $port = 0): int
+    {
+        $command = [PHP_BINARY, '-n', __DIR__ . '/Support/proxy.php', (string) $port];
+        array_push($command, self::setting('DB_HOST'), self::setting('DB_PORT'));
+        $process = proc_open($command, [['file', '/dev/null', 'r'], ['pipe', 'w'], ['file', '/dev/null', 'w']], $pipes);
+        self::assertIsResource($process);
+        $this->proxies[] = [$process, $pipes];
+        self::assertSame(1, preg_match('/^port (\d+)$/', trim((string) fgets($pipes[1])), $match), 'no proxy');
+
+        return (int) $match[1];
+    }
+
+    private function stopProxies(): void
+    {
+        foreach ($this->proxies as [$process, $pipes]) {
+            proc_terminate($process, SIGKILL);
+            fclose($pipes[1]);
+            proc_close($process);
+        }
+        $this->proxies = [];
+    }
+
+    private function dsnAt(int $port): string
+    {
+        $dsn = str_replace(':' . self::setting('DB_PORT') . '/', ":{$port}/", $this->dsn(), $count);
+        self::assertSame(1, $count);
+
+        return $dsn;
+    }
+
+    /** Trades with the order's number as key, so that a batch that is repeated after a lost COMMIT changes nothing. */
+    private function makeRowsRepeatable(): string
+    {
+        $this->pdo()->exec('ALTER TABLE ' . Child::TRADES . ' MODIFY seq BIGINT, DROP PRIMARY KEY, ADD PRIMARY KEY (id)');
+
+        return 'tables: [Child::TRADES => ["mode" => "upsert"]]';
+    }
+
+    private function assertRepeatedOrders(int $count, ChildProcess $child): void
+    {
+        $this->assertOrders(range(1, $count), $child, 'id');
+    }
+
+    public function testAServerThatIsDownAtTheStart(): void
+    {
+        $port = $this->startProxy();
+        $this->stopProxies();
+        $child = $this->start(<<<'PHP'
+            $buffer = Child::buffer(dsn: $argv[1]);
+            Child::add($buffer, 1, 10);
+            Child::report('flush', Child::thrownBy(static fn () => $buffer->flush()));
+            Child::add($buffer, 11, 20);
+            Child::report('close', Child::thrownBy(static fn () => $buffer->close()));
+            Child::report('pending', count($buffer));
+            Child::report('metrics', $buffer->getMetrics());
+            Child::report('failures', $buffer->takeFailures());
+            Child::hear();
+            $buffer->flush(60_000);
+            Child::report('left', count($buffer));
+            PHP, [$this->dsnAt($port)]);
+        $child->waitFor('failures=');
+        foreach (['flush', 'close'] as $method) {
+            [$class, $message] = $child->reported($method);
+            self::assertSame('WriteBuffer\ConnectionException', $class, $child->describe());
+            self::assertStringContainsString('buffered', $message);
+            self::assertStringNotContainsString(self::setting('DB_PASSWORD'), $message);
+        }
+        self::assertSame(60, $child->reported('pending'));
+        self::assertSame(60, $child->reported('metrics')['added_rows']);
+        self::assertNotNull($child->reported('metrics')['last_error']);
+        self::assertSame([], $child->reported('failures'));
+        $this->startProxy($port);
+        $this->awaitOrders(20, $child);
+        $child->send();
+        $this->assertEndsWell($child);
+        self::assertSame(0, $child->reported('left'));
+        $this->assertOrders(range(1, 20), $child);
+    }
+
+    public function testAServerThatIsNeverThere(): void
+    {
+        $port = $this->startProxy();
+        $this->stopProxies();
+        $child = $this->start(<<<'PHP'
+            $buffer = Child::buffer(dsn: $argv[1], flushIntervalMs: 1, shutdownTimeoutMs: 300, maxPendingRows: 30,
+                overflowTimeoutMs: 100);
+            Child::add($buffer, 1, 10);
+            Child::report('full', Child::thrownBy(static fn () => Child::add($buffer, 11)));
+            PHP, [$this->dsnAt($port)]);
+        self::assertSame('exit 0', $child->finish(20), $child->describe());
+        self::assertSame('WriteBuffer\FullException', $child->reported('full')[0]);
+        // The message says why there is no room.
+        self::assertMatchesRegularExpression('/last attempt to write failed: .*connect/i', $child->reported('full')[1]);
+        self::assertMatchesRegularExpression(
+            '/^Warning: WriteBuffer: (?=.*\blost\b).*\b30 buffered rows\b/m',
+            $child->complained(),
+        );
+        self::assertStringNotContainsString(self::setting('DB_PASSWORD'), $child->complained());
+        self::assertSame(0, $this->orderCount());
+    }
+
+    public function testAServerThatGoesAndComesBack(): void
+    {
+        $repeatable = $this->makeRowsRepeatable();
+        $port = $this->startProxy();
+        $child = $this->start(<<<PHP
+            \$buffer = Child::buffer(dsn: \$argv[1], flushIntervalMs: 5, {$repeatable});
+            for (\$id = 1; \$id <= 3_000; \$id++) {
+                Child::add(\$buffer, \$id);
+                usleep(500);
+            }
+            Child::await('all written', static fn () => count(\$buffer) === 0);
+            Child::report('reconnects', \$buffer->getMetrics()['reconnects']);
+            Child::report('failures', \$buffer->takeFailures());
+            PHP, [$this->dsnAt($port)]);
+        foreach ([200, 600, 1_000] as $written) {
+            $this->awaitOrders($written, $child);
+            $this->stopProxies();
+            self::await('a session less', fn (): bool => $this->bufferConnections() === [], $child);
+            $this->startProxy($port);
+        }
+        $this->assertEndsWell($child);
+        self::assertGreaterThanOrEqual(3, $child->reported('reconnects'));
+        self::assertSame([], $child->reported('failures'));
+        $this->assertRepeatedOrders(3_000, $child);
+    }
+
+    public function testConnectionsThatAreKilledUnderLoad(): void
+    {
+        $repeatable = $this->makeRowsRepeatable();
+        $child = $this->start(<<<PHP
+            \$buffer = Child::buffer(flushIntervalMs: 1, {$repeatable});
+            for (\$id = 1; \$id <= 4_000; \$id++) {
+                Child::add(\$buffer, \$id);
+                usleep(200);
+            }
+            Child::await('all written', static fn () => count(\$buffer) === 0);
+            Child::report('reconnects', \$buffer->getMetrics()['reconnects']);
+            Child::report('failures', \$buffer->takeFailures());
+            PHP);
+        $killed = 0;
+        for ($written = 100; $written <= 2_000; $written += 100) {
+            $this->awaitOrders($written, $child);
+            foreach ($this->bufferConnections() as $id) {
+                try {
+                    $killed += (int) ($this->admin()->exec("KILL {$id}") !== false);
+                } catch (\PDOException) {
+                    // It has gone by itself.
+                }
+            }
+        }
+        $this->assertEndsWell($child);
+        self::assertGreaterThan(10, $killed, 'hardly a connection was killed');
+        self::assertGreaterThan(10, $child->reported('reconnects'));
+        self::assertSame([], $child->reported('failures'));
+        $this->assertRepeatedOrders(4_000, $child);
+    }
+
+    /** @return iterable<string, array{string}> */
+    public static function flushAndClose(): iterable
+    {
+        yield 'flush' => ['flush'];
+        yield 'close' => ['close'];
+    }
+
+    /**
+     * @dataProvider flushAndClose
+     */
+    #[DataProvider('flushAndClose')]
+    public function testWhatTheServerRefusedInTheBackgroundIsThrownByTheNextCall(string $method): void
+    {
+        $child = $this->runToItsEnd(<<<PHP
+            \$buffer = Child::buffer(flushIntervalMs: 10);
+            Child::add(\$buffer, 1, 5);
+            \$buffer->add(['id' => 6, 'v' => str_repeat('x', 21), 'n' => 1], Child::trades(6));
+            Child::add(\$buffer, 7, 20);
+            Child::await('all settled', static fn () => count(\$buffer) === 0);
+            Child::report('failed_rows', \$buffer->getMetrics()['failed_rows']);
+            try {
+                \$buffer->{$method}();
+            } catch (WriteBuffer\\FlushException \$thrown) {
+                Child::report('thrown', [\$thrown->getCode(), \$thrown->getMessage(), \$thrown->getFailures()]);
+            }
+            Child::report('again', Child::thrownBy(static fn () => \$buffer->{$method}()));
+            Child::report('taken', \$buffer->takeFailures());
+            Child::report('taken again', \$buffer->takeFailures());
+            PHP);
+        self::assertSame(Child::ROWS_PER_GROUP, $child->reported('failed_rows'));
+        [$code, , $failures] = $child->reported('thrown');
+        self::assertSame(1406, $code);
+        self::assertSame(['', ''], $child->reported('again'));
+        $taken = $child->reported('taken');
+        self::assertSame($failures, $taken);
+        self::assertCount(1, $taken);
+        self::assertSame(1406, $taken[0]['code']);
+        self::assertSame([Child::ORDERS, Child::TRADES, Child::TRADES], array_column($taken[0]['rows'], 'table'));
+        self::assertSame(6, $taken[0]['rows'][0]['row']['id']);
+        self::assertSame([], $child->reported('taken again'));
+        $this->assertOrders([...range(1, 5), ...range(7, 20)], $child);
+    }
+
+    public function testFailuresThatNobodyTookAreAWarningAtTheEnd(): void
+    {
+        $child = $this->start(<<<'PHP'
+            $buffer = Child::buffer(flushIntervalMs: 10);
+            Child::add($buffer, 1, 5);
+            $buffer->add(['id' => 6, 'v' => str_repeat('x', 21), 'n' => 1], Child::trades(6));
+            PHP);
+        self::assertSame('exit 0', $child->finish(), $child->describe());
+        self::assertMatchesRegularExpression(
+            '/^Warning: WriteBuffer: (?=.*\b3 rows\b).*nobody called takeFailures\(\)/m',
+            $child->complained(),
+        );
+        $this->assertOrders(range(1, 5), $child);
+    }
+
+    public function testRowsOfATableThatIsNotThereWaitForIt(): void
+    {
+        $this->dropLater('DROP TABLE IF EXISTS wb_process_late');
+        $child = $this->start(<<<'PHP'
+            $buffer = Child::buffer(flushIntervalMs: 10, orderTable: 'wb_process_late', tables: []);
+            Child::add($buffer, 1, 10);
+            [$class, $message] = Child::thrownBy(static fn () => $buffer->flush());
+            Child::report('class', $class);
+            Child::report('message', $message);
+            Child::report('pending', count($buffer));
+            Child::hear();
+            Child::await('all written', static fn () => count($buffer) === 0);
+            Child::report('failures', $buffer->takeFailures());
+            PHP);
+        self::assertContains(
+            $child->reported('class'),
+            ['WriteBuffer\FlushException', 'WriteBuffer\ConfigException'],
+            $child->describe(),
+        );
+        self::assertStringContainsString('wb_process_late', $child->reported('message'));
+        self::assertSame(30, $child->reported('pending'));
+        $this->pdo()->exec('CREATE TABLE wb_process_late LIKE ' . Child::ORDERS);
+        $child->send();
+        $this->assertEndsWell($child);
+        self::assertSame([], $child->reported('failures'));
+        $this->assertSameRows(
+            array_map(Child::order(...), range(1, 10)),
+            'SELECT id, v, n FROM wb_process_late ORDER BY id',
+            $child,
+        );
+    }
+
+    public function testAllArrivesInOrderAfterAStop(): void
+    {
+        $child = $this->start(<<<'PHP'
+            $buffer = Child::buffer(flushIntervalMs: 5);
+            Child::add($buffer, 1, 10);
+            $buffer->flush();
+            Child::say('ready');
+            Child::hear();
+            Child::add($buffer, 11, 500);
+            Child::report('flush', Child::thrownBy(static fn () => $buffer->flush(200)));
+            Child::report('pending', count($buffer));
+            PHP);
+        $child->waitFor('ready');
+        $this->stopServer();
+        $child->send();
+        self::assertSame('WriteBuffer\TimeoutException', $child->reported('flush')[0], $child->describe());
+        self::assertSame(490 * Child::ROWS_PER_GROUP, $child->reported('pending'));
+        $this->continueServer();
+        $this->assertEndsWell($child);
+        $this->assertOrders(range(1, 500), $child);
+    }
+}

@@ -1,0 +1,250 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Process\Support;
+
+use RuntimeException;
+
+/**
+ * A PHP process with the extension whose life and death a test watches: its process id, signals, both outputs, and how it
+ * ended. It ends when everything that it started has closed its outputs, too.
+ */
+final class ChildProcess
+{
+    /** Longer than anything here takes on a busy machine; a process that hangs is a failed test. */
+    private const TIMEOUT_S = 60.0;
+    private const MARK = 'WRITE_BUFFER_TEST_CHILD';
+
+    /** @var resource|null */
+    private $process;
+
+    /** @var array<int, resource> those not at their end */
+    private array $pipes = [];
+
+    /** @var array{1: string, 2: string} */
+    private array $output = [1 => '', 2 => ''];
+
+    private string $mark;
+
+    private int $pid;
+
+    private ?string $ending = null;
+
+    /**
+     * @param string                $code      PHP code without the opening tag; `Child` is there
+     * @param list<string>          $arguments what the code finds in `$argv` from 1 on
+     * @param array<string, string> $settings  php.ini settings
+     */
+    public function __construct(string $code, array $arguments = [], array $settings = [])
+    {
+        $command = [PHP_BINARY];
+        $settings += ['display_errors' => 'stderr', 'log_errors' => '0', 'html_errors' => '0', 'memory_limit' => '512M'];
+        if (($extension = self::extension()) !== null) {
+            array_push($command, '-d', "extension={$extension}");
+        }
+        foreach ($settings as $name => $value) {
+            array_push($command, '-d', "{$name}={$value}");
+        }
+        array_push($command, __DIR__ . '/run.php', $code, ...$arguments);
+        $this->mark = bin2hex(random_bytes(8));
+        $process = proc_open(
+            $command,
+            [['pipe', 'r'], ['pipe', 'w'], ['pipe', 'w']],
+            $this->pipes,
+            null,
+            getenv() + [self::MARK => $this->mark],
+        );
+        if ($process === false) {
+            throw new RuntimeException('cannot start another PHP process');
+        }
+        $this->process = $process;
+        $this->pid = proc_get_status($process)['pid'];
+        stream_set_blocking($this->pipes[1], false);
+        stream_set_blocking($this->pipes[2], false);
+    }
+
+    public function __destruct()
+    {
+        $this->kill();
+    }
+
+    public function pid(): int
+    {
+        return $this->pid;
+    }
+
+    public function signal(int $signal): void
+    {
+        if (!posix_kill($this->pid, $signal)) {
+            throw new RuntimeException("no process to send signal {$signal} to\n{$this->describe()}");
+        }
+    }
+
+    /** Sends a line to its standard input. */
+    public function send(string $line = 'go on'): void
+    {
+        fwrite($this->pipes[0], $line . "\n");
+    }
+
+    /** Waits until it has said a whole line, the first that begins so; gives the line. */
+    public function waitFor(string $start, float $timeoutS = self::TIMEOUT_S): string
+    {
+        $deadline = microtime(true) + $timeoutS;
+        $pattern = '/^' . preg_quote($start, '/') . '.*\n/m';
+        while (preg_match($pattern, $this->output[1], $match) !== 1) {
+            if (!$this->read($deadline)) {
+                throw new RuntimeException("it ended, or the time did, before it said “{$start}”\n{$this->describe()}");
+            }
+        }
+
+        return rtrim($match[0], "\n");
+    }
+
+    /** What it said by {@see Child::report()}; waits for it. */
+    public function reported(string $name): mixed
+    {
+        $line = $this->waitFor("{$name}=");
+
+        return json_decode(substr($line, strlen($name) + 1), true, 512, JSON_THROW_ON_ERROR);
+    }
+
+    /** Takes in what it says, for a short time: a child that nobody listens to stops when its pipe is full. */
+    public function listen(float $seconds): void
+    {
+        $deadline = microtime(true) + $seconds;
+        while ($this->read($deadline)) {
+            continue;
+        }
+        $left = $deadline - microtime(true);
+        if ($left > 0) {
+            usleep((int) ($left * 1e6));
+        }
+    }
+
+    /** Waits for its end, and gives it: `exit 0`, `signal 9`. */
+    public function finish(float $timeoutS = self::TIMEOUT_S): string
+    {
+        $deadline = microtime(true) + $timeoutS;
+        $this->close(0);
+        while ($this->read($deadline)) {
+            continue;
+        }
+        if (isset($this->pipes[1]) || isset($this->pipes[2])) {
+            throw new RuntimeException("it, or what it started, still runs after {$timeoutS} s\n{$this->describe()}");
+        }
+        while ($this->ending() === null) {
+            if (microtime(true) > $deadline) {
+                throw new RuntimeException("it still runs after {$timeoutS} s\n{$this->describe()}");
+            }
+            usleep(1_000);
+        }
+
+        return (string) $this->ending();
+    }
+
+    /** How it ended; null while it runs. */
+    public function ending(): ?string
+    {
+        if ($this->ending === null && $this->process !== null) {
+            $status = proc_get_status($this->process);
+            if (!$status['running']) {
+                $this->ending = $status['signaled'] ? "signal {$status['termsig']}" : "exit {$status['exitcode']}";
+            }
+        }
+
+        return $this->ending;
+    }
+
+    /** The standard output so far. */
+    public function said(): string
+    {
+        return $this->output[1];
+    }
+
+    /** PHP's errors and warnings so far. */
+    public function complained(): string
+    {
+        return $this->output[2];
+    }
+
+    /** For the message of a failed assertion. */
+    public function describe(): string
+    {
+        return sprintf(
+            "--- ended: %s\n--- its output:\n%s\n--- its errors:\n%s",
+            $this->ending() ?? 'no',
+            // The end says what went wrong; a loop's output would hide it.
+            substr($this->output[1], -1_500),
+            substr($this->output[2], -1_500),
+        );
+    }
+
+    /** Ends it and all that it started, whatever they are doing. */
+    public function kill(): void
+    {
+        if ($this->process === null) {
+            return;
+        }
+        if (isset($this->pipes[1]) || $this->ending() === null) {
+            foreach (glob('/proc/[0-9]*/environ') ?: [] as $file) {
+                if (str_contains((string) @file_get_contents($file), self::MARK . "={$this->mark}")) {
+                    posix_kill((int) explode('/', $file)[2], SIGKILL);
+                }
+            }
+        }
+        foreach (array_keys($this->pipes) as $number) {
+            $this->close($number);
+        }
+        proc_close($this->process);
+        $this->process = null;
+        $this->ending ??= 'killed by the test';
+    }
+
+    /** Reads what there is, or waits for something. False: both outputs are at their end, or the time is over. */
+    private function read(float $deadline): bool
+    {
+        $read = array_intersect_key($this->pipes, [1 => true, 2 => true]);
+        $left = $deadline - microtime(true);
+        if ($read === [] || $left <= 0) {
+            return false;
+        }
+        $write = $except = null;
+        if (@stream_select($read, $write, $except, (int) $left, (int) (fmod($left, 1) * 1e6)) === false) {
+            return true;
+        }
+        foreach ($read as $number => $pipe) {
+            $chunk = fread($pipe, 65_536);
+            if ($chunk === false || $chunk === '') {
+                if (feof($pipe)) {
+                    $this->close($number);
+                }
+                continue;
+            }
+            $this->output[$number] .= $chunk;
+        }
+
+        return true;
+    }
+
+    private function close(int $number): void
+    {
+        if (isset($this->pipes[$number])) {
+            fclose($this->pipes[$number]);
+            unset($this->pipes[$number]);
+        }
+    }
+
+    /** The extension's file; null where PHP loads it by itself. */
+    private static function extension(): ?string
+    {
+        $built = dirname(__DIR__, 3) . '/target/release/libwrite_buffer.so';
+        foreach ([getenv('WRITE_BUFFER_EXTENSION'), $built] as $file) {
+            if (is_string($file) && is_file($file)) {
+                return $file;
+            }
+        }
+
+        return null;
+    }
+}
