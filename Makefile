@@ -26,7 +26,7 @@ endif
 unexport PHP PHP_CONFIG
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-core test-php test-exchange demo lint install uninstall clean
+.PHONY: help build test test-core test-php test-process test-exchange demo lint install uninstall clean
 
 help: ## list the targets
 	@echo 'make TARGET; variables: ORDERS, SEED (demo), PHP, PHP_CONFIG, DESTDIR (install)'
@@ -37,7 +37,7 @@ build: ## build the extension: target/release/libwrite_buffer.so
 	@echo 'building the extension'
 	@$(BUILD_ENV) $(CARGO) build --release --quiet $(CARGO_FLAGS)
 
-test: test-core test-php test-exchange ## run all tests
+test: test-core test-php test-process test-exchange ## run all tests
 
 test-core: ## run the tests of the engine (Rust)
 	@scripts/install-packages build test
@@ -47,7 +47,13 @@ test-core: ## run the tests of the engine (Rust)
 test-php: build ## run the tests of the extension (PHPUnit, on a throwaway MariaDB)
 	@scripts/install-packages test
 	@echo 'testing the extension'
-	@$(WITH_MARIADB) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
+	@$(WITH_MARIADB) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS) --testsuite unit,integration
+
+test-process: build ## run the tests of the extension's life in PHP processes: ends, forks, signals, php-fpm
+	@scripts/install-packages test
+	@echo 'testing the extension in processes of their own'
+	@fpm=$$(scripts/fetch-fpm) && $(WITH_MARIADB) env PHP_FPM="$$fpm" $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS) \
+		--testsuite process
 
 test-exchange: build ## run the tests of the Laravel example (PHPUnit, on a throwaway MariaDB)
 	@scripts/install-packages test

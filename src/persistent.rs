@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use write_buffer_core::background::BackgroundBuffer;
 use write_buffer_core::config::Settings;
@@ -85,15 +86,25 @@ fn forget(entry: Option<Entry>) {
     std::mem::forget(entry);
 }
 
-/// Drains all buffers of this process, at module shutdown.
+/// Drains all buffers of this process, at module shutdown: all at once, so that the process ends within the longest of
+/// their shutdown times.
 pub fn end_all() {
-    let buffers = std::mem::take(&mut *BUFFERS.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut buffers = std::mem::take(&mut *BUFFERS.lock().unwrap_or_else(PoisonError::into_inner));
+    let inherited: Vec<String> = buffers
+        .iter()
+        .filter(|(_, entry)| entry.fork_generation != process::fork_generation())
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in inherited {
+        forget(buffers.remove(&name));
+    }
+    let began = Instant::now();
+    for entry in buffers.values() {
+        entry.buffer.want_all();
+    }
     for (name, entry) in buffers {
-        if entry.fork_generation != process::fork_generation() {
-            forget(Some(entry));
-            continue;
-        }
-        if let Err(error) = entry.buffer.drain_through_failures(entry.settings.shutdown_timeout) {
+        let left = entry.settings.shutdown_timeout.saturating_sub(began.elapsed());
+        if let Err(error) = entry.buffer.drain_through_failures(left) {
             zend::log(&format!(
                 "WriteBuffer: lost {} of the persistent buffer {name:?}: {error}",
                 count_rows(entry.buffer.pending().rows)

@@ -351,6 +351,12 @@ impl BackgroundBuffer {
         }
     }
 
+    /// Asks the flusher to write all that was added so far, and does not wait for it.
+    pub fn want_all(&self) {
+        self.shared.lock().queue.want_all();
+        self.shared.work.notify_one();
+    }
+
     /// Waits until all is written, through failures, for up to `timeout`.
     ///
     /// # Errors

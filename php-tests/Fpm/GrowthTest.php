@@ -1,0 +1,110 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Fpm;
+
+use WriteBuffer\Tests\Fpm\Support\FpmServer;
+use WriteBuffer\Tests\Fpm\Support\FpmTestCase;
+
+/** Objects and requests come and go by the thousand; a worker and the server stay as they are. */
+final class GrowthTest extends FpmTestCase
+{
+    private const RESIDENT_BYTES_MAX = 8 * 1024 * 1024;
+
+    /** The sizes that a statement on the two tables may have; a statement kept for each request would be thousands. */
+    private const PREPARED_STATEMENTS_MAX = 100;
+
+    public function testPersistentBuffersOverThousandsOfRequests(): void
+    {
+        $fpm = $this->startFpm();
+        $settings = $this->settings(flushIntervalMs: 20);
+        $pid = $this->makeRequests($fpm, $settings, 1, 200);
+        $this->awaitExpectedOrders();
+        $before = $this->footprint($pid);
+        $bytesBefore = self::residentBytes($pid);
+
+        $this->makeRequests($fpm, $settings, 201, 2_000);
+        $this->awaitExpectedOrders();
+        self::assertSame([$pid], $this->answeringWorkers());
+        $this->assertNotGrown($before, $pid);
+        self::assertLessThan(self::RESIDENT_BYTES_MAX, self::residentBytes($pid) - $bytesBefore);
+        self::assertLessThan(self::PREPARED_STATEMENTS_MAX, $this->status('Prepared_stmt_count'));
+    }
+
+    public function testABufferPerRequestIsWrittenAtTheRequestsEnd(): void
+    {
+        $fpm = $this->startFpm();
+        $settings = $this->settings(persistent: null, batchSize: 1_000, flushIntervalMs: self::NEVER_MS);
+        $pid = $this->makeRequests($fpm, $settings, 1, 50);
+        $this->awaitExpectedOrders();
+        $this->awaitEndOfFlushers($pid);
+        $before = $this->footprint($pid);
+        $bytesBefore = self::residentBytes($pid);
+
+        $this->makeRequests($fpm, $settings, 51, 300);
+        $this->awaitExpectedOrders();
+        self::assertSame([$pid], $this->answeringWorkers());
+        $this->awaitEndOfFlushers($pid);
+        $this->assertNotGrown($before, $pid);
+        self::assertLessThan(self::RESIDENT_BYTES_MAX, self::residentBytes($pid) - $bytesBefore);
+        self::await('no prepared statement', fn (): bool => $this->status('Prepared_stmt_count') === 0);
+    }
+
+    /**
+     * Makes a request for each of the orders of a range.
+     *
+     * @param array<string, mixed> $settings
+     *
+     * @return int the worker
+     */
+    private function makeRequests(FpmServer $fpm, array $settings, int $first, int $last): int
+    {
+        $pid = 0;
+        for ($id = $first; $id <= $last; $id++) {
+            $pid = $this->request($fpm, $settings, $id)->pid;
+        }
+
+        return $pid;
+    }
+
+    /** A thread and a connection that were told to end are gone a little later. */
+    private function awaitEndOfFlushers(int $pid): void
+    {
+        self::awaitFlushers($pid, 0);
+        self::await('no connection of a buffer', fn (): bool => $this->bufferConnections() === []);
+    }
+
+    /**
+     * What is closed is gone a little later, in the worker and in the server.
+     *
+     * @param array<string, int> $before
+     */
+    private function assertNotGrown(array $before, int $pid): void
+    {
+        foreach (array_keys($before) as $name) {
+            self::await("no more {$name} than before, {$before[$name]}", function () use ($before, $pid, $name): bool {
+                return $this->footprint($pid)[$name] <= $before[$name];
+            });
+        }
+    }
+
+    /** @return array<string, int> */
+    private function footprint(int $pid): array
+    {
+        return [
+            'threads' => self::threadCount($pid),
+            'descriptors' => self::descriptorCount($pid),
+            'connections' => count($this->bufferConnections()),
+            'Threads_connected' => $this->status('Threads_connected'),
+        ];
+    }
+
+    /** A counter of the server. */
+    private function status(string $name): int
+    {
+        $row = $this->admin()->query('SHOW GLOBAL STATUS LIKE ' . $this->admin()->quote($name))->fetch();
+
+        return (int) $row[1];
+    }
+}

@@ -1,0 +1,150 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Fpm\Support;
+
+/**
+ * One request to a FastCGI server on a unix socket, as a web server makes it: a connection a request.
+ *
+ * Sending and reading are apart, so that a test can have several requests under way.
+ *
+ * @see https://fastcgi-archives.github.io/FastCGI_Specification.html
+ */
+final class FastCgiClient
+{
+    private const VERSION = 1;
+    private const BEGIN_REQUEST = 1;
+    private const END_REQUEST = 3;
+    private const PARAMS = 4;
+    private const STDIN = 5;
+    private const STDOUT = 6;
+    private const STDERR = 7;
+    private const RESPONDER = 1;
+    private const REQUEST_ID = 1;
+    private const HEADER_BYTES = 8;
+    private const CONTENT_BYTES_MAX = 65_535;
+
+    /** @var resource */
+    private $stream;
+
+    private string $received = '';
+
+    /** @var array<int, string> */
+    private array $output = [self::STDOUT => '', self::STDERR => ''];
+
+    private bool $hasEnded = false;
+
+    /**
+     * Sends a request.
+     *
+     * @throws FastCgiException no server took the connection
+     */
+    public function __construct(string $socket, string $script, string $body)
+    {
+        $stream = @stream_socket_client("unix://{$socket}", $code, $message, FpmServer::TIMEOUT_S);
+        if ($stream === false) {
+            throw new FastCgiException("no connection: {$message}", false);
+        }
+        $this->stream = $stream;
+        $parameters = [
+            'REQUEST_METHOD' => 'POST',
+            'SCRIPT_FILENAME' => $script,
+            'SCRIPT_NAME' => '/' . basename($script),
+            'REQUEST_URI' => '/' . basename($script),
+            'QUERY_STRING' => '',
+            'CONTENT_TYPE' => 'application/json',
+            'CONTENT_LENGTH' => (string) strlen($body),
+            'SERVER_PROTOCOL' => 'HTTP/1.1',
+            'GATEWAY_INTERFACE' => 'CGI/1.1',
+        ];
+        $pairs = '';
+        foreach ($parameters as $name => $value) {
+            $pairs .= self::length($name) . self::length($value) . $name . $value;
+        }
+        // The flags are 0: the server closes the connection after its answer.
+        $bytes = self::record(self::BEGIN_REQUEST, pack('nCx5', self::RESPONDER, 0))
+            . self::stream(self::PARAMS, $pairs)
+            . self::stream(self::STDIN, $body);
+        while ($bytes !== '') {
+            $written = @fwrite($stream, $bytes);
+            if ($written === false || $written === 0) {
+                throw new FastCgiException('the server hung up during the request', true);
+            }
+            $bytes = substr($bytes, $written);
+        }
+        stream_set_blocking($stream, false);
+    }
+
+    /**
+     * Waits for the whole answer.
+     *
+     * @throws FastCgiException the server hung up, or the time is over
+     */
+    public function answer(float $timeoutS = FpmServer::TIMEOUT_S): Answer
+    {
+        $deadline = microtime(true) + $timeoutS;
+        while (!$this->hasEnded) {
+            $this->read($deadline, $timeoutS);
+            $this->takeRecords();
+        }
+        fclose($this->stream);
+
+        return new Answer($this->output[self::STDOUT], $this->output[self::STDERR]);
+    }
+
+    private function read(float $deadline, float $timeoutS): void
+    {
+        $left = max(0.0, $deadline - microtime(true));
+        $read = [$this->stream];
+        $write = $except = null;
+        if (stream_select($read, $write, $except, (int) $left, (int) (fmod($left, 1) * 1e6)) === 0) {
+            throw new FastCgiException("no answer within {$timeoutS} s", true);
+        }
+        $chunk = @fread($this->stream, self::CONTENT_BYTES_MAX);
+        if ($chunk === false || $chunk === '') {
+            throw new FastCgiException('the server hung up before its answer was complete', true);
+        }
+        $this->received .= $chunk;
+    }
+
+    private function takeRecords(): void
+    {
+        while (strlen($this->received) >= self::HEADER_BYTES) {
+            ['type' => $type, 'content' => $contentBytes, 'padding' => $paddingBytes]
+                = unpack('Cversion/Ctype/nrequest/ncontent/Cpadding/Creserved', $this->received);
+            $bytes = self::HEADER_BYTES + $contentBytes + $paddingBytes;
+            if (strlen($this->received) < $bytes) {
+                return;
+            }
+            if (isset($this->output[$type])) {
+                $this->output[$type] .= substr($this->received, self::HEADER_BYTES, $contentBytes);
+            }
+            $this->hasEnded = $this->hasEnded || $type === self::END_REQUEST;
+            $this->received = substr($this->received, $bytes);
+        }
+    }
+
+    /** Content in as many records as it takes, and the empty one that ends a stream. */
+    private static function stream(int $type, string $content): string
+    {
+        $records = '';
+        foreach ($content === '' ? [] : str_split($content, self::CONTENT_BYTES_MAX) as $chunk) {
+            $records .= self::record($type, $chunk);
+        }
+
+        return $records . self::record($type, '');
+    }
+
+    private static function record(int $type, string $content): string
+    {
+        return pack('CCnnCx', self::VERSION, $type, self::REQUEST_ID, strlen($content), 0) . $content;
+    }
+
+    private static function length(string $text): string
+    {
+        $bytes = strlen($text);
+
+        return $bytes < 0x80 ? chr($bytes) : pack('N', $bytes | 0x80000000);
+    }
+}

@@ -1,0 +1,203 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Fpm;
+
+use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\Tests\Fpm\Support\FastCgiClient;
+use WriteBuffer\Tests\Fpm\Support\FastCgiException;
+use WriteBuffer\Tests\Fpm\Support\FpmServer;
+use WriteBuffer\Tests\Fpm\Support\FpmTestCase;
+
+/** Workers that are recycled, reloaded or stopped write what they still hold before they go. */
+final class WorkersTest extends FpmTestCase
+{
+    private const CHILDREN = 3;
+
+    public function testRecycledWorkersDrain(): void
+    {
+        $maxRequests = 10;
+        $fpm = $this->startFpm(['pm.max_children' => self::CHILDREN, 'pm.max_requests' => $maxRequests]);
+        // Nothing is due before a worker ends.
+        $settings = $this->settings(batchSize: 1_000, flushIntervalMs: self::NEVER_MS);
+        $perWorker = [];
+        for ($id = 1; $id <= 200; $id += self::CHILDREN) {
+            $clients = [];
+            for ($next = $id; $next < $id + self::CHILDREN; $next++) {
+                $clients[$next] = $this->send($fpm, $settings, $next);
+            }
+            foreach ($clients as $next => $client) {
+                $answer = $client->answer();
+                $this->assertAdded($answer, $next);
+                $perWorker[$answer->pid] = ($perWorker[$answer->pid] ?? 0) + 1;
+            }
+        }
+        self::assertGreaterThanOrEqual(20, count($perWorker));
+        self::assertLessThanOrEqual($maxRequests, max($perWorker));
+        $recycled = array_keys($perWorker, $maxRequests, true);
+        self::assertGreaterThan(10, count($recycled));
+        $written = 'SELECT COUNT(*) FROM ' . self::ORDERS . ' WHERE worker IN (' . implode(', ', $recycled) . ')';
+        $expected = count($recycled) * $maxRequests;
+        self::await('the rows of the recycled workers', fn (): bool => (int) $this->value($written) >= $expected);
+        $this->assertStopsWell($fpm);
+    }
+
+    public function testReloadUnderLoad(): void
+    {
+        $fpm = $this->startFpm(['pm.max_children' => self::CHILDREN]);
+        // Nothing is due before a worker ends.
+        $settings = $this->settings(batchSize: 1_000, flushIntervalMs: self::NEVER_MS);
+        $reloads = 0;
+        $maybeAdded = [];
+        $id = 0;
+        $afterTheLast = 0;
+        $deadline = microtime(true) + FpmServer::TIMEOUT_S;
+        // Two reloads, each after some requests, and as many requests after the last.
+        while ($reloads < 2 || $afterTheLast < 60) {
+            self::assertLessThan($deadline, microtime(true), "stuck at order {$id} after {$reloads} reloads");
+            $clients = [];
+            for ($number = 0; $number < self::CHILDREN; $number++) {
+                $client = $this->sendToWhoeverAnswers($fpm, $settings, ++$id);
+                if ($client === null) {
+                    $maybeAdded[] = $id;
+                } else {
+                    $clients[$id] = $client;
+                }
+            }
+            if ($reloads < 2 && $id >= ($reloads + 1) * 60 && $fpm->readyCount() === $reloads + 1) {
+                // While its workers have requests that nobody has read the answers of.
+                $fpm->signal(SIGUSR2);
+                $reloads++;
+            } elseif ($reloads === 2 && $fpm->readyCount() === 3) {
+                $afterTheLast += self::CHILDREN;
+            }
+            foreach ($clients as $sent => $client) {
+                try {
+                    $this->assertAdded($client->answer(), $sent);
+                } catch (FastCgiException) {
+                    $maybeAdded[] = $sent;
+                }
+            }
+        }
+        self::assertGreaterThanOrEqual(3, count($this->answeringWorkers()), 'workers before, between and after');
+        self::assertSame('exit 0', $fpm->stop());
+        // php-fpm may drop a connection that a worker had taken when it was told to go: nobody knows what became of it.
+        self::assertLessThanOrEqual(2 * self::CHILDREN, count($maybeAdded), implode(', ', $maybeAdded));
+        foreach ($maybeAdded as $id) {
+            $worker = $this->value('SELECT worker FROM ' . self::ORDERS . " WHERE id = {$id}");
+            if ($worker !== null) {
+                $this->expectOrder($id, (int) $worker);
+            }
+        }
+        $this->assertExpectedOrders();
+        self::assertStringNotContainsString('WriteBuffer', $fpm->phpLog());
+    }
+
+    /** @return array<string, array{int, int, bool}> the batch size, the orders, whether they fill no batch */
+    public static function batchSizes(): array
+    {
+        return ['nothing written yet' => [10_000, 4_000, true], 'amid batches' => [1_000, 30_000, false]];
+    }
+
+    /** @dataProvider batchSizes */
+    #[DataProvider('batchSizes')]
+    public function testStopRightAfterTheLastResponse(int $batchSize, int $orders, bool $isAllBuffered): void
+    {
+        $fpm = $this->startFpm(['pm.max_children' => self::CHILDREN]);
+        $settings = $this->settings(batchSize: $batchSize, flushIntervalMs: self::NEVER_MS);
+        $clients = [];
+        for ($id = 1; $id <= $orders; $id += 1_000) {
+            $clients[$id] = $this->send($fpm, $settings, $id, $id + 999);
+        }
+        foreach ($clients as $first => $client) {
+            $this->assertAdded($client->answer(), $first, $first + 999);
+        }
+        if ($isAllBuffered) {
+            self::assertSame(0, $this->orderCount());
+        }
+        $this->assertStopsWell($fpm);
+    }
+
+    public function testStopDuringARequest(): void
+    {
+        $fpm = $this->startFpm();
+        $settings = $this->settings(flushIntervalMs: self::NEVER_MS, batchSize: 1_000);
+        $this->request($fpm, $settings, 1);
+        $go = $fpm->file('go');
+        $client = $this->send($fpm, $settings, 2, hold: $go, started: $fpm->file('started'));
+        self::await('the start of the request', static fn (): bool => file_exists($fpm->file('started')));
+        $fpm->signal(SIGQUIT);
+        touch($go);
+        $this->assertAdded($client->answer(), 2);
+        self::assertSame('exit 0', $fpm->awaitEnd());
+        $this->assertExpectedOrders();
+    }
+
+    public function testAServerThatIsAwayWhenWorkersStopIsToldInTheLog(): void
+    {
+        $fpm = $this->startFpm();
+        $settings = $this->settings(flushIntervalMs: self::NEVER_MS, shutdownTimeoutMs: 500);
+        $this->request($fpm, $settings, 1, 5);
+        $this->stopDatabase();
+        try {
+            self::assertSame('exit 0', $fpm->stop());
+        } finally {
+            $this->continueDatabase();
+        }
+        self::assertMatchesRegularExpression(
+            '/WriteBuffer: lost 15 rows of the persistent buffer "orders": /',
+            $fpm->phpLog(),
+        );
+    }
+
+    /** php-fpm stops in good order, all rows are there once it is gone, and nothing was logged as lost. */
+    private function assertStopsWell(FpmServer $fpm): void
+    {
+        self::assertSame('exit 0', $fpm->stop());
+        $this->assertExpectedOrders();
+        self::assertStringNotContainsString('WriteBuffer', $fpm->phpLog());
+        self::assertSame([], $this->bufferConnections());
+    }
+
+    /**
+     * Sends a request, again where no worker took it; null where one may have taken it.
+     *
+     * @param array<string, mixed> $settings
+     */
+    private function sendToWhoeverAnswers(FpmServer $fpm, array $settings, int $id): ?FastCgiClient
+    {
+        $deadline = microtime(true) + FpmServer::TIMEOUT_S;
+        while (true) {
+            try {
+                return $this->send($fpm, $settings, $id);
+            } catch (FastCgiException $failed) {
+                if ($failed->mayHaveRun()) {
+                    return null;
+                }
+                self::assertLessThan($deadline, microtime(true), $failed->getMessage());
+                usleep(1_000);
+            }
+        }
+    }
+
+    /** Each name has the same time to end, and not one after the other. */
+    public function testAllNamesAreDrainedAtOnce(): void
+    {
+        $fpm = $this->startFpm();
+        for ($name = 1; $name <= 4; $name++) {
+            $settings = $this->settings(persistent: "n{$name}", flushIntervalMs: self::NEVER_MS, shutdownTimeoutMs: 1_500);
+            $this->request($fpm, $settings, $name);
+        }
+        $this->stopDatabase();
+        $began = microtime(true);
+        try {
+            $fpm->stop();
+        } finally {
+            $this->continueDatabase();
+        }
+        // One after the other they would take 6 seconds.
+        self::assertLessThan(4.5, microtime(true) - $began, $fpm->phpLog());
+        self::assertSame(4, substr_count($fpm->phpLog(), 'of the persistent buffer'), $fpm->phpLog());
+    }
+}

@@ -1,0 +1,81 @@
+<?php
+
+// A request of an exchange: adds orders with their trades to a buffer, and says who it was and how long it took.
+//
+// The body, JSON: `settings` of the buffer; the `first` and the `last` order's number; `placed`, a time for
+// each order; `started`, a file to make; `hold`, a file to wait for; and `end`, how the request ends.
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Fpm\Scripts;
+
+use RuntimeException;
+use WriteBuffer\Tests\Fpm\Support\Orders;
+
+require dirname(__DIR__) . '/Support/Orders.php';
+
+$start = hrtime(true);
+header('X-Worker: ' . getmypid());
+$request = json_decode((string) file_get_contents('php://input'), true, 512, JSON_THROW_ON_ERROR);
+
+if (isset($request['started'])) {
+    touch($request['started']);
+}
+if (isset($request['hold'])) {
+    $deadline = microtime(true) + 30;
+    while (!file_exists($request['hold'])) {
+        if (microtime(true) > $deadline) {
+            throw new RuntimeException('nobody let the request go on');
+        }
+        usleep(2_000);
+        clearstatcache();
+    }
+}
+
+$answer = [];
+try {
+    $buffer = new \WriteBuffer(...$request['settings']);
+    $addStart = hrtime(true);
+    for ($id = $request['first']; $id <= $request['last']; $id++) {
+        $placed = isset($request['placed']) ? ['added' => $request['placed']] : [];
+        $buffer->add(Orders::order($id, getmypid()) + $placed, Orders::trades($id));
+    }
+    $answer['add_ms'] = (hrtime(true) - $addStart) / 1e6;
+    $answer['count'] = count($buffer);
+    $answer['thread_state'] = $buffer->getMetrics()['thread_state'];
+} catch (\WriteBuffer\Exception $exception) {
+    $answer['error'] = [get_class($exception), $exception->getMessage()];
+}
+
+switch ($request['end'] ?? 'return') {
+    case 'exit':
+        exit(json_encode($answer));
+    case 'exception':
+        throw new RuntimeException('the request failed after its orders');
+    case 'user error':
+        trigger_error('the request failed after its orders', E_USER_ERROR);
+        // No break: E_USER_ERROR ends the request.
+    case 'memory limit':
+        str_repeat('x', 1 << 30);
+        // No break: the memory limit ends the request.
+    case 'memory limit in add':
+        // In the middle of the conversion of a group, whose first row is good.
+        $bomb = new class () implements \Stringable {
+            public function __toString(): string
+            {
+                return str_repeat('x', 1 << 30);
+            }
+        };
+        $bad = ['v' => $bomb] + Orders::order($request['last'] + 2, getmypid());
+        $buffer->add([Orders::order($request['last'] + 1, getmypid()), $bad]);
+        // No break: the memory limit ends the request.
+    case 'finish':
+        // The client has its answer, and the script goes on.
+        echo json_encode($answer);
+        fastcgi_finish_request();
+        $buffer->add(Orders::order($request['last'] + 1, getmypid()), Orders::trades($request['last'] + 1));
+        exit;
+}
+
+$answer['ms'] = (hrtime(true) - $start) / 1e6;
+echo json_encode($answer);
