@@ -216,9 +216,8 @@ impl BackgroundBuffer {
             if let (None, Some(local_model)) = (entry.model(), self.local_model) {
                 entry.set_model(Some(Arc::new(local_model(entry)?)));
             }
-            if entry.model().is_some() {
-                binder.bind(&row)?;
-            }
+            // The flusher forgets a model after an error, also between two looks of ours.
+            binder.bind_known(&row)?;
         }
         Ok(())
     }

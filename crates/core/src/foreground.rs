@@ -282,10 +282,9 @@ impl ForegroundBuffer {
             .rows()
             .map(|row| {
                 let table = row.shape.table;
-                if row.shape.entry.model().is_none() {
+                let Some(bound) = binder.bind_known(&row)? else {
                     return Ok((table, None));
-                }
-                let bound = binder.bind(&row)?;
+                };
                 let key = (bound.bound.model.mode == Mode::Upsert).then(|| bound.key()).flatten();
                 Ok((table, key.map(|key| FxBuildHasher.hash_one(key))))
             })

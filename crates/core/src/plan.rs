@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::batch::{Batch, Row, Shape};
+use crate::batch::{Batch, Row, Shape, TableId};
 use crate::coalesce::{BoundRow, coalesce};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Operation, statement, update_order};
@@ -140,13 +140,13 @@ pub struct Plan<'a> {
     pub coalesced_rows: usize,
 }
 
-/// Plans one transaction over some groups of the batches, counted over all of them. Each table's model is known.
+/// Plans one transaction over some groups of the batches, counted over all of them. The binder knows each
+/// table.
 ///
 /// # Errors
 ///
 /// A bug of ours: see [`coalesce`].
-pub fn plan<'a>(batches: &[&'a Batch], groups: Range<usize>, limits: &Limits) -> Result<Plan<'a>> {
-    let mut binder = Binder::default();
+pub fn plan<'a>(batches: &[&'a Batch], groups: Range<usize>, limits: &Limits, mut binder: Binder) -> Result<Plan<'a>> {
     let mut plan = Plan::default();
     let mut tables: Vec<Vec<BoundRow<'a>>> = Vec::new();
     let all_groups = batches.iter().flat_map(|batch| batch.groups()).enumerate();
@@ -214,9 +214,11 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
 /// Binds rows to their tables, each shape once.
 #[derive(Debug, Default)]
 pub struct Binder {
-    /// The model of rows whose table is not known yet.
+    /// Models that are given, and not asked of the tables themselves.
+    models: FxHashMap<TableId, Arc<TableModel>>,
+    /// The model of rows whose table is not known.
     fallback: Option<Arc<TableModel>>,
-    bound: FxHashMap<*const Shape, Result<Arc<BoundColumns>>>,
+    bound: FxHashMap<*const Shape, Option<Result<Arc<BoundColumns>>>>,
 }
 
 impl Binder {
@@ -224,7 +226,15 @@ impl Binder {
     pub fn with_fallback(model: Arc<TableModel>) -> Self {
         Self {
             fallback: Some(model),
-            bound: FxHashMap::default(),
+            ..Self::default()
+        }
+    }
+
+    /// A binder with these models, whatever becomes of the tables meanwhile.
+    pub fn with_models(models: FxHashMap<TableId, Arc<TableModel>>) -> Self {
+        Self {
+            models,
+            ..Self::default()
         }
     }
 
@@ -232,19 +242,32 @@ impl Binder {
     ///
     /// # Errors
     ///
-    /// A row that its table can never take.
+    /// A row that its table can never take; a table that is not known.
     pub fn bind<'a>(&mut self, row: &Row<'a>) -> Result<BoundRow<'a>> {
-        let fallback = &self.fallback;
+        self.bind_known(row)?
+            .ok_or_else(|| Error::row("the row's table is not known"))
+    }
+
+    /// As [`Self::bind`]; `None` where the table is not known. The table is asked for once a shape: another thread may
+    /// come to know it, or forget it, at any time.
+    ///
+    /// # Errors
+    ///
+    /// A row that its table can never take.
+    pub fn bind_known<'a>(&mut self, row: &Row<'a>) -> Result<Option<BoundRow<'a>>> {
+        let (models, fallback) = (&self.models, &self.fallback);
         let bound = self.bound.entry(Arc::as_ptr(row.shape)).or_insert_with(|| {
-            let model = row.shape.entry.model().or_else(|| fallback.clone());
-            let model = model.ok_or_else(|| Error::row("the row's table is not known"))?;
-            model.bind(&row.shape.columns).map(Arc::new)
+            let given = models.get(&row.shape.table).cloned();
+            let model = given.or_else(|| row.shape.entry.model()).or_else(|| fallback.clone())?;
+            Some(model.bind(&row.shape.columns).map(Arc::new))
         });
-        let bound = bound.clone()?;
+        let Some(bound) = bound.clone().transpose()? else {
+            return Ok(None);
+        };
         let mut values = Vec::with_capacity(bound.columns.len());
         values.extend(row.values());
         bound.check(&values)?;
-        Ok(BoundRow { bound, values })
+        Ok(Some(BoundRow { bound, values }))
     }
 
     fn check<'a>(&mut self, row: &Row<'a>, limits: &Limits) -> Result<BoundRow<'a>> {

@@ -5,12 +5,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustc_hash::FxHashMap;
+
 use crate::batch::Batch;
 use crate::catalog::TableEntry;
 use crate::clock::Clock;
 use crate::dead_letter::DeadLetter;
 use crate::error::{Error, Result};
-use crate::plan::{Plan, plan};
+use crate::plan::{Binder, Plan, plan};
 use crate::retry::RetryBudget;
 use crate::sink::Sink;
 use crate::table::TableModel;
@@ -75,10 +77,12 @@ impl Writer {
     ) -> Result<Written> {
         let started = self.clock.now();
         let limits = self.sink.limits(deadline)?;
-        for (_, table) in batches.iter().flat_map(|batch| batch.tables()) {
-            self.model(table, deadline).map_err(Error::after_taking)?;
+        // Held until the plan is made: a caller's thread must not change what its rows are bound to.
+        let mut models = FxHashMap::default();
+        for (id, table) in batches.iter().flat_map(|batch| batch.tables()) {
+            models.insert(id, self.model(table, deadline).map_err(Error::after_taking)?);
         }
-        let planned = plan(batches, groups, &limits)?;
+        let planned = plan(batches, groups, &limits, Binder::with_models(models))?;
         if planned.rows > 0
             && let Err(error) = self.commit(&planned, deadline, retried)
         {

@@ -141,6 +141,39 @@ fn nothing_is_lost_or_doubled_between_threads() {
     buffer.stop();
 }
 
+/// After an error the flusher forgets what it knows of a table, at any moment of an `add()`.
+#[test]
+fn a_table_that_is_forgotten_meanwhile_refuses_no_row() {
+    const ADDS: i64 = 20_000;
+    let store = MemoryStore::default();
+    let sink = Box::new(MemorySink::new(store.clone(), 20));
+    let buffer = Arc::new(BackgroundBuffer::new(settings(), sink, spawn).expect("a buffer"));
+    add(&buffer, "trades", ["id", "n"], [-1, 0]);
+    let entry = {
+        let mut catalog = buffer.catalog();
+        let table = catalog.table("trades").expect("a table");
+        Arc::clone(catalog.entry(table).expect("the table"))
+    };
+    let over = Arc::new(AtomicBool::new(false));
+    let forgetter = {
+        let over = Arc::clone(&over);
+        std::thread::spawn(move || {
+            while !over.load(Ordering::Relaxed) {
+                entry.set_model(None);
+                std::thread::yield_now();
+            }
+        })
+    };
+    for id in 0..ADDS {
+        add(&buffer, "trades", ["id", "n"], [id, id]);
+    }
+    over.store(true, Ordering::Relaxed);
+    forgetter.join().expect("the thread that forgets");
+    buffer.flush(None, &never).expect("all is written");
+    assert_eq!(sums(&store, "trades").len(), usize::try_from(ADDS + 1).expect("few"));
+    buffer.stop();
+}
+
 #[test]
 fn the_group_at_fault_is_given_up_and_no_other() {
     let store = MemoryStore::default();

@@ -16,7 +16,7 @@ use write_buffer_core::batch::{Batch, Group};
 use write_buffer_core::catalog::Catalog;
 use write_buffer_core::column::{Column, ColumnKind, TextKind};
 use write_buffer_core::decimal::Decimal;
-use write_buffer_core::plan::{Limits, Statement, plan};
+use write_buffer_core::plan::{Binder, Limits, Statement, plan};
 use write_buffer_core::sql::{Dialect, Operation, statement};
 use write_buffer_core::table::{MergeRule, Mode, TableModel, TableName, TableRules, TableSchema, UniqueIndex};
 use write_buffer_core::value::Value;
@@ -301,7 +301,7 @@ proptest! {
         let singles = batches(&rows, world, &vec![true; rows.len()]);
         let mut expected = Table::new();
         for single in &singles {
-            let planned = plan(&[single], 0..usize::MAX, &limits(1 << 20)).expect("a plan");
+            let planned = plan(&[single], 0..usize::MAX, &limits(1 << 20), Binder::default()).expect("a plan");
             for statement in &planned.statements {
                 // A row that can only update, before there is one: its transaction fails, here as alone.
                 prop_assume!(execute_statement(&mut expected, world, statement).is_ok());
@@ -317,7 +317,7 @@ proptest! {
         let mut actual = Table::new();
         let mut planned_rows = 0;
         for transaction in &transactions {
-            let planned = plan(transaction, 0..usize::MAX, &limits(1 << 20)).expect("a plan");
+            let planned = plan(transaction, 0..usize::MAX, &limits(1 << 20), Binder::default()).expect("a plan");
             prop_assert!(planned.rejected.is_empty(), "{:?}", planned.rejected);
             let written: usize = planned.statements.iter().map(|statement| statement.rows.len()).sum();
             prop_assert_eq!(written + planned.coalesced_rows, planned.rows);
@@ -338,7 +338,7 @@ proptest! {
     ) {
         let one = batches(&rows, world, &vec![false; rows.len()]);
         let limits = limits(max_packet_bytes);
-        let planned = plan(&[&one[0]], 0..usize::MAX, &limits).expect("a plan");
+        let planned = plan(&[&one[0]], 0..usize::MAX, &limits, Binder::default()).expect("a plan");
         for planned in &planned.statements {
             let mut start = 0;
             for rows in planned.chunks(&limits) {
