@@ -195,8 +195,9 @@ impl<T: Tables> Converter<'_, T> {
         let mut list = held.shallow_clone();
         let class = zend::class_name(object);
         let rows: Option<Vec<Zval>> = list.traversable().and_then(|iterator| {
-            let rows = iterator.iter()?.map(|(_, row)| row.shallow_clone()).collect();
-            (!zend::exception_is_pending()).then_some(rows)
+            let rows = iterator.iter().map(|rows| rows.map(|(_, row)| row).collect());
+            zend::release_iterator(iterator);
+            rows
         });
         if zend::exception_is_pending() {
             return Err(Refused::Pending);

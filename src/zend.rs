@@ -6,7 +6,7 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
 use ext_php_rs::ffi::{self, HashTable, zend_class_entry, zend_function, zend_object, zend_string, zval};
-use ext_php_rs::types::{ZendStr, Zval};
+use ext_php_rs::types::{ZendIterator, ZendStr, Zval};
 use ext_php_rs::zend::{ClassEntry, ExecuteData, ExecutorGlobals};
 
 unsafe extern "C" {
@@ -21,6 +21,7 @@ unsafe extern "C" {
     );
     fn zend_ini_string(name: *const c_char, length: usize, original: c_int) -> *mut c_char;
     fn zval_try_get_string_func(value: *mut zval) -> *mut zend_string;
+    fn zend_iterator_dtor(iterator: *mut ZendIterator);
     fn php_date_get_interface_ce() -> *mut zend_class_entry;
     fn zend_timeout();
     fn zend_error(kind: c_int, format: *const c_char, ...);
@@ -248,6 +249,12 @@ pub fn log(message: &str) {
     let message = c_text(&format!("PHP Warning:  {message}"));
     // SAFETY: the text is NUL-terminated and copied by the callee.
     unsafe { php_log_err_with_severity(message.as_ptr(), LOG_WARNING) };
+}
+
+/// Gives back an iterator that a class's `get_iterator` made. ext-php-rs hands it out as a reference and never does.
+pub fn release_iterator(iterator: &mut ZendIterator) {
+    // SAFETY: the caller got the iterator's only reference, and borrows nothing of it any more.
+    unsafe { zend_iterator_dtor(iterator) };
 }
 
 /// A text for C, where a NUL byte would end it.
