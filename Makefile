@@ -11,6 +11,8 @@ SEED ?= 1
 
 EXTENSION := $(CURDIR)/target/release/libwrite_buffer.so
 RUN_PHP := env PHP='$(PHP)' WRITE_BUFFER_EXTENSION='$(EXTENSION)' '$(CURDIR)/scripts/php-with-extension'
+ZTS_PHP := $(CURDIR)/target/zts-php
+ZTS_EXTENSION := $(CURDIR)/target/zts/release/libwrite_buffer.so
 WITH_MARIADB := '$(CURDIR)/scripts/with-mariadb'
 PHPUNIT_FLAGS := --colors=never
 
@@ -26,7 +28,7 @@ endif
 unexport PHP PHP_CONFIG
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-core test-php test-process test-exchange demo lint install uninstall clean
+.PHONY: help build test test-core test-php test-process test-exchange test-zts demo lint install uninstall clean
 
 help: ## list the targets
 	@echo 'make TARGET; variables: ORDERS, SEED (demo), PHP, PHP_CONFIG, DESTDIR (install)'
@@ -59,6 +61,15 @@ test-exchange: build ## run the tests of the Laravel example (PHPUnit, on a thro
 	@scripts/install-packages test
 	@echo 'testing the example'
 	@cd examples/spot-exchange && $(WITH_MARIADB) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
+
+test-zts: ## run the tests of the extension on a thread-safe debug PHP, built from source once
+	@scripts/install-packages build test
+	@PHP='$(PHP)' scripts/build-zts-php '$(ZTS_PHP)'
+	@echo 'building the extension for the thread-safe PHP'
+	@PHP='$(ZTS_PHP)/bin/php' PHP_CONFIG='$(ZTS_PHP)/bin/php-config' \
+		$(CARGO) build --release --quiet --target-dir target/zts $(CARGO_FLAGS)
+	@echo 'testing the extension on the thread-safe PHP'
+	@$(WITH_MARIADB) php-tests/Zts/run '$(ZTS_PHP)' '$(ZTS_EXTENSION)'
 
 demo: build ## save ORDERS orders by Eloquent, by PHP and by the extension, and compare the tables
 	@scripts/install-packages demo
