@@ -89,6 +89,17 @@ struct State {
     abandoned: bool,
 }
 
+impl State {
+    fn pending(&self, now: Instant) -> Pending {
+        let oldest = self.queue.oldest();
+        Pending {
+            rows: self.queue.pending_rows(),
+            bytes: self.queue.pending_bytes(),
+            oldest_age: oldest.map_or(Duration::ZERO, |oldest| now.saturating_duration_since(oldest)),
+        }
+    }
+}
+
 struct Shared {
     state: Mutex<State>,
     /// The flusher waits here.
@@ -433,30 +444,19 @@ impl BackgroundBuffer {
     /// Rows taken and not yet committed.
     pub fn pending(&self) -> Pending {
         let now = self.clock.now();
-        let state = self.shared.lock();
-        Pending {
-            rows: state.queue.pending_rows(),
-            bytes: state.queue.pending_bytes(),
-            oldest_age: state
-                .queue
-                .oldest()
-                .map_or(Duration::ZERO, |oldest| now.saturating_duration_since(oldest)),
-        }
+        self.shared.lock().pending(now)
     }
 
     /// The counters, and the state of the queue at the same instant.
     pub fn snapshot(&self) -> (Metrics, Pending, ThreadState, u64) {
         let now = self.clock.now();
         let state = self.shared.lock();
-        let pending = Pending {
-            rows: state.queue.pending_rows(),
-            bytes: state.queue.pending_bytes(),
-            oldest_age: state
-                .queue
-                .oldest()
-                .map_or(Duration::ZERO, |oldest| now.saturating_duration_since(oldest)),
-        };
-        (state.metrics.clone(), pending, state.thread, state.reconnects)
+        (
+            state.metrics.clone(),
+            state.pending(now),
+            state.thread,
+            state.reconnects,
+        )
     }
 
     /// The failures, handed over once.
