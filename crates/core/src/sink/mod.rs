@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::plan::{Limits, Plan};
 use crate::table::TableModel;
 
+mod connect;
 pub mod memory;
 pub mod mysql;
 mod schema;
