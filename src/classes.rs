@@ -10,7 +10,7 @@ use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags, PropertyFlags};
 use ext_php_rs::zend::{ClassEntry, ce};
 use parking_lot::Mutex;
 
-use crate::{memory_sink, methods, object, zend};
+use crate::{memory_sink, methods, object, retry, zend};
 
 /// The registered classes.
 #[derive(Clone, Copy)]
@@ -195,7 +195,7 @@ const fn tables() -> Parameter {
     }
 }
 
-const WRITE_BUFFER_PARAMETERS: [Parameter; 17] = [
+const WRITE_BUFFER_PARAMETERS: [Parameter; 18] = [
     optional("dsn", DataType::String),
     optional("batchSize", DataType::Long),
     optional("flushIntervalMs", DataType::Long),
@@ -213,14 +213,16 @@ const WRITE_BUFFER_PARAMETERS: [Parameter; 17] = [
     optional("routeBy", DataType::String),
     optional("persistent", DataType::String),
     optional("deadLetterFile", DataType::String),
+    optional("ledger", DataType::String),
 ];
 
-const SYNC_WRITE_BUFFER_PARAMETERS: [Parameter; 5] = [
+const SYNC_WRITE_BUFFER_PARAMETERS: [Parameter; 6] = [
     optional("dsn", DataType::String),
     optional("maxRetries", DataType::Long),
     optional("orderTable", DataType::String),
     optional("tradeTable", DataType::String),
     tables(),
+    optional("ledger", DataType::String),
 ];
 
 fn with_parameters<'a>(mut function: FunctionBuilder<'a>, parameters: &[Parameter]) -> FunctionBuilder<'a> {
@@ -272,7 +274,7 @@ const fn method(
     }
 }
 
-const BUFFER_METHODS: [BufferMethod; 9] = [
+const BUFFER_METHODS: [BufferMethod; 10] = [
     method(
         "add",
         methods::add,
@@ -304,6 +306,12 @@ const BUFFER_METHODS: [BufferMethod; 9] = [
     method("getMetrics", methods::get_metrics, &[], DataType::Array),
     method("count", methods::count, &[], DataType::Long),
     method("takeFailures", methods::take_failures, &[], DataType::Array),
+    method(
+        "retry",
+        retry::retry,
+        &[required("failures", DataType::Array)],
+        DataType::Long,
+    ),
     method(
         "close",
         methods::close,

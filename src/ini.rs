@@ -51,6 +51,7 @@ pub const LANES: &CStr = c"write_buffer.lanes";
 pub const ROUTE_BY: &CStr = c"write_buffer.route_by";
 pub const PERSISTENT: &CStr = c"write_buffer.persistent";
 pub const DEAD_LETTER_FILE: &CStr = c"write_buffer.dead_letter_file";
+pub const LEDGER: &CStr = c"write_buffer.ledger";
 
 const fn setting(name: &'static CStr, default: &'static CStr) -> IniEntryDef {
     let mut entry = IniEntryDef::new(name, default, IniEntryPermission::All);
@@ -64,7 +65,7 @@ const fn dsn_setting() -> IniEntryDef {
     entry
 }
 
-static ENTRIES: IniEntryDefs<17> = IniEntryDefs::new([
+static ENTRIES: IniEntryDefs<18> = IniEntryDefs::new([
     dsn_setting(),
     setting(BATCH_SIZE.ini, c"100"),
     setting(FLUSH_INTERVAL_MS.ini, c"500"),
@@ -81,6 +82,7 @@ static ENTRIES: IniEntryDefs<17> = IniEntryDefs::new([
     setting(ROUTE_BY, c""),
     setting(PERSISTENT, c""),
     setting(DEAD_LETTER_FILE, c""),
+    setting(LEDGER, c"auto"),
     IniEntryDef::end(),
 ]);
 

@@ -9,6 +9,7 @@
 //! | [`object`], [`state`] | a PHP object with a buffer behind it, from its constructor to its end |
 //! | [`engine`] | the foreground and the background buffer behind one face |
 //! | [`convert`] | rows of any form into Rust memory; the only place where user code may run |
+//! | [`retry`] | failures put back |
 //! | [`export`] | rows, failures and metrics as PHP arrays |
 //! | [`errors`] | the engine's errors as PHP's exceptions |
 //! | [`settings`], [`ini`] | constructor arguments and php.ini |
@@ -27,6 +28,7 @@ mod methods;
 mod object;
 mod persistent;
 mod process;
+mod retry;
 mod settings;
 mod state;
 mod zend;

@@ -78,7 +78,8 @@ pub extern "C" fn construct(call: &mut ExecuteData, _result: &mut Zval) {
             mut route,
             mut persistent,
             mut dead,
-        ] = [Text::NULL; 7];
+            mut ledger,
+        ] = [Text::NULL; 8];
         let [
             mut batch,
             mut interval,
@@ -95,7 +96,7 @@ pub extern "C" fn construct(call: &mut ExecuteData, _result: &mut Zval) {
         let parsed = unsafe {
             zend::zend_parse_parameters(
                 zend::argument_count(call),
-                c"|s!l!l!l!b!s!s!hl!l!s!l!l!l!s!s!s!".as_ptr(),
+                c"|s!l!l!l!b!s!s!hl!l!s!l!l!l!s!s!s!s!".as_ptr(),
                 &raw mut dsn.start,
                 &raw mut dsn.length,
                 &raw mut batch.value,
@@ -129,6 +130,8 @@ pub extern "C" fn construct(call: &mut ExecuteData, _result: &mut Zval) {
                 &raw mut persistent.length,
                 &raw mut dead.start,
                 &raw mut dead.length,
+                &raw mut ledger.start,
+                &raw mut ledger.length,
             )
         };
         if parsed != SUCCESS {
@@ -153,6 +156,7 @@ pub extern "C" fn construct(call: &mut ExecuteData, _result: &mut Zval) {
             route_by: route.get(),
             persistent: persistent.get(),
             dead_letter_file: dead.get(),
+            ledger: ledger.get(),
         };
         let state = arguments
             .settings()
@@ -164,14 +168,14 @@ pub extern "C" fn construct(call: &mut ExecuteData, _result: &mut Zval) {
 /// `SyncWriteBuffer::__construct()`
 pub extern "C" fn construct_sync(call: &mut ExecuteData, _result: &mut Zval) {
     run_handler(AssertUnwindSafe(|| {
-        let [mut dsn, mut order, mut trade] = [Text::NULL; 3];
+        let [mut dsn, mut order, mut trade, mut ledger] = [Text::NULL; 4];
         let mut retries = Int::NULL;
         let mut tables: *mut HashTable = ptr::null_mut();
         // SAFETY: each letter takes the variables that stand on its line.
         let parsed = unsafe {
             zend::zend_parse_parameters(
                 zend::argument_count(call),
-                c"|s!l!s!s!h".as_ptr(),
+                c"|s!l!s!s!hs!".as_ptr(),
                 &raw mut dsn.start,
                 &raw mut dsn.length,
                 &raw mut retries.value,
@@ -181,6 +185,8 @@ pub extern "C" fn construct_sync(call: &mut ExecuteData, _result: &mut Zval) {
                 &raw mut trade.start,
                 &raw mut trade.length,
                 &raw mut tables,
+                &raw mut ledger.start,
+                &raw mut ledger.length,
             )
         };
         if parsed != SUCCESS {
@@ -188,6 +194,7 @@ pub extern "C" fn construct_sync(call: &mut ExecuteData, _result: &mut Zval) {
         }
         let arguments = Arguments {
             dsn: dsn.get(),
+            ledger: ledger.get(),
             max_retries: retries.get(),
             order_table: order.get(),
             trade_table: trade.get(),
@@ -214,7 +221,7 @@ fn finish_construction(call: &mut ExecuteData, state: Result<State>) {
 }
 
 /// Runs a method's body with the state of `$this`.
-fn with_state(call: &mut ExecuteData, body: impl FnOnce(&mut ExecuteData, *mut State)) {
+pub fn with_state(call: &mut ExecuteData, body: impl FnOnce(&mut ExecuteData, *mut State)) {
     run_handler(AssertUnwindSafe(|| {
         let Some(state) = object::state_of(call) else {
             throw_class(
@@ -301,7 +308,7 @@ pub extern "C" fn put(call: &mut ExecuteData, _result: &mut Zval) {
     });
 }
 
-fn class_of(state: *const State) -> &'static str {
+pub fn class_of(state: *const State) -> &'static str {
     // SAFETY: the caller holds the object.
     if unsafe { (*state).is_sync } {
         "SyncWriteBuffer"
@@ -310,7 +317,7 @@ fn class_of(state: *const State) -> &'static str {
     }
 }
 
-fn table_named(state: *mut State, name: Option<&[u8]>) -> Result<TableId> {
+pub fn table_named(state: *mut State, name: Option<&[u8]>) -> Result<TableId> {
     let name = table_name(name)?;
     // SAFETY: no user code runs in this call.
     unsafe { &mut *state }
@@ -324,7 +331,7 @@ fn table_name(name: Option<&[u8]>) -> Result<&str> {
         .map_err(|_| Error::config(format!("\"{}\" is no table name: it is not UTF-8", name.escape_ascii())))
 }
 
-fn convert(
+pub fn convert(
     state: *mut State,
     group: &mut Group,
     value: &Zval,
@@ -535,7 +542,8 @@ pub extern "C" fn debug_info(call: &mut ExecuteData, result: &mut Zval) {
             .with("dsn", export::string(state.dsn.to_string()))
             .with("maxRetries", export::int(settings.max_retries))
             .with("orderTable", export::string(&settings.order_table))
-            .with("tradeTable", export::string(&settings.trade_table));
+            .with("tradeTable", export::string(&settings.trade_table))
+            .with("ledger", export::string(settings.ledger.name()));
         if !state.is_sync {
             let milliseconds = |time: Duration| export::int(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
             info = info
@@ -549,6 +557,9 @@ pub extern "C" fn debug_info(call: &mut ExecuteData, result: &mut Zval) {
                 info = info
                     .with("overflow", export::string(settings.overflow.name()))
                     .with("overflowTimeoutMs", milliseconds(settings.overflow_timeout));
+            }
+            if let Some(file) = &settings.dead_letter_file {
+                info = info.with("deadLetterFile", export::string(file.as_os_str().as_encoded_bytes()));
             }
             if let Flusher::Persistent(name) = &state.flusher {
                 info = info.with("persistent", export::string(name));

@@ -1,12 +1,16 @@
 //! From the constructor's arguments and php.ini to the engine's settings.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ext_php_rs::types::{ZendHashTable, Zval};
 use write_buffer_core::config::{Overflow, Settings};
+use write_buffer_core::dead_letter_file::DeadLetterFile;
 use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result};
+use write_buffer_core::ledger::LedgerUse;
 use write_buffer_core::table::{MergeRule, Mode, TableRules};
 
 use crate::ini::{self, IntSetting};
@@ -33,6 +37,7 @@ pub struct Arguments<'a> {
     pub route_by: Option<&'a [u8]>,
     pub persistent: Option<&'a [u8]>,
     pub dead_letter_file: Option<&'a [u8]>,
+    pub ledger: Option<&'a [u8]>,
 }
 
 impl Arguments<'_> {
@@ -69,6 +74,7 @@ impl Arguments<'_> {
             shutdown_timeout: milliseconds(integer(self.shutdown_timeout_ms, ini::SHUTDOWN_TIMEOUT_MS)?),
             overflow: self.overflow()?,
             overflow_timeout: milliseconds(integer(self.overflow_timeout_ms, ini::OVERFLOW_TIMEOUT_MS)?),
+            dead_letter_file: self.dead_letter_file()?,
             ..self.shared_settings()?
         })
     }
@@ -97,6 +103,7 @@ impl Arguments<'_> {
             order_table: name("orderTable", self.order_table, ini::ORDER_TABLE)?,
             trade_table: name("tradeTable", self.trade_table, ini::TRADE_TABLE)?,
             tables: self.tables.map(tables).transpose()?.unwrap_or_default(),
+            ledger: self.ledger()?,
             ..Settings::default()
         })
     }
@@ -139,6 +146,38 @@ impl Arguments<'_> {
         }
     }
 
+    fn ledger(&self) -> Result<LedgerUse> {
+        let ledger = match self.ledger {
+            Some(ledger) => text("ledger", ledger)?,
+            None => zend::ini_value(ini::LEDGER),
+        };
+        LedgerUse::parse(&ledger)
+            .ok_or_else(|| Error::config(format!("ledger must be 'auto', 'always' or 'never', not {ledger:?}")))
+    }
+
+    /// The dead-letter file, by its absolute path: a process may change its folder.
+    fn dead_letter_file(&self) -> Result<Option<PathBuf>> {
+        let from_ini = zend::ini_value(ini::DEAD_LETTER_FILE);
+        let given = self.dead_letter_file.unwrap_or(from_ini.as_bytes());
+        if given.is_empty() {
+            return Ok(None);
+        }
+        let shown = String::from_utf8_lossy(given);
+        if given.contains(&0) {
+            return Err(Error::config(format!("deadLetterFile {shown:?} has a NUL byte")));
+        }
+        let path = std::path::absolute(Path::new(OsStr::from_bytes(given)))
+            .map_err(|error| Error::config(format!("deadLetterFile {shown:?} is no path: {error}")))?;
+        if !zend::is_within_open_basedir(path.as_os_str().as_bytes()) {
+            return Err(Error::config(format!(
+                "deadLetterFile {} is outside open_basedir: name a file within, or extend open_basedir in php.ini",
+                path.display()
+            )));
+        }
+        DeadLetterFile::check(&path)?;
+        Ok(Some(path))
+    }
+
     /// A setting that nothing heeds must not look as if it were heeded.
     fn refuse_what_is_not_available(&self) -> Result<()> {
         if !self.background() {
@@ -162,11 +201,6 @@ impl Arguments<'_> {
         for (is_set, parameter, instead) in [
             (lanes, "lanes", "; use 1"),
             (set(self.route_by.is_some(), ini::ROUTE_BY, &[""]), "routeBy", ""),
-            (
-                set(self.dead_letter_file.is_some(), ini::DEAD_LETTER_FILE, &[""]),
-                "deadLetterFile",
-                "",
-            ),
         ] {
             if is_set {
                 return Err(Error::config(format!(
@@ -251,19 +285,22 @@ fn table_rules(array: &ZendHashTable, path: &str) -> Result<TableRules> {
             }
             "merge" => rules.merge = merge_rules(value, &path)?,
             "guard" => rules.guard = Some(column(value, &path, "a column's name")?),
-            "allowSecondUnique" => {
-                rules.allow_second_unique = value
-                    .bool()
-                    .ok_or_else(|| Error::config(format!("{path} must be true or false")))?;
-            }
+            "allowSecondUnique" => rules.allow_second_unique = boolean(value, &path)?,
+            "repeatable" => rules.repeatable = boolean(value, &path)?,
             _ => {
                 return Err(Error::config(format!(
-                    "{path} is no rule; there are: key, mode, merge, guard, allowSecondUnique"
+                    "{path} is no rule; there are: key, mode, merge, guard, allowSecondUnique, repeatable"
                 )));
             }
         }
     }
     Ok(rules)
+}
+
+fn boolean(value: &Zval, path: &str) -> Result<bool> {
+    value
+        .bool()
+        .ok_or_else(|| Error::config(format!("{path} must be true or false")))
 }
 
 fn key(value: &Zval, path: &str) -> Result<Vec<String>> {

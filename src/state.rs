@@ -164,8 +164,10 @@ impl State {
     /// The end of the object: what `drain()` does, and the thread goes.
     pub fn end(&mut self) -> Option<String> {
         let message = self.drain();
-        if let (Flusher::Background, Engine::Background(buffer)) = (&self.flusher, &self.buffer) {
-            buffer.stop();
+        match (&self.flusher, &mut self.buffer) {
+            (Flusher::Background, Engine::Background(buffer)) => buffer.stop(),
+            (_, Engine::Foreground(buffer)) => buffer.end(),
+            (_, Engine::Background(_)) => {}
         }
         message
     }
@@ -195,10 +197,11 @@ pub unsafe fn add(state: *mut State, mut group: Group, mut generation: u64) -> R
             }
             match &mut state.buffer {
                 Engine::Foreground(buffer) => {
-                    let added = buffer.add(&group);
+                    let mut added = buffer.add(&group);
                     if state.is_sync && added.is_err() {
                         buffer.discard();
                         buffer.take_failures();
+                        added = added.map_err(FlushError::of_one_group);
                     }
                     state.scratch = Some(group);
                     return added;
@@ -278,13 +281,13 @@ pub unsafe fn close(state: *mut State, timeout: Option<Duration>) -> Result<(), 
 /// A buffer for the DSN, and the descriptor of its connection, unless a registry looks after it.
 fn make_engine(dsn: &Dsn, settings: &Settings, flusher: &Flusher) -> Result<(Engine, Option<Descriptor>)> {
     let make_background = || {
-        let (sink, descriptor) = make_sink(dsn, settings);
+        let (sink, descriptor) = make_sink(dsn, settings)?;
         let buffer = BackgroundBuffer::new(settings.clone(), sink, process::spawn_flusher)?;
         Ok((buffer, descriptor))
     };
     match flusher {
         Flusher::Foreground => {
-            let (sink, descriptor) = make_sink(dsn, settings);
+            let (sink, descriptor) = make_sink(dsn, settings)?;
             let buffer = ForegroundBuffer::new(settings.clone(), sink, Arc::new(SystemClock))?;
             Ok((Engine::Foreground(Box::new(buffer)), descriptor))
         }
@@ -304,20 +307,16 @@ fn make_engine(dsn: &Dsn, settings: &Settings, flusher: &Flusher) -> Result<(Eng
     }
 }
 
-fn make_sink(dsn: &Dsn, settings: &Settings) -> (Box<dyn Sink>, Option<Descriptor>) {
+fn make_sink(dsn: &Dsn, settings: &Settings) -> Result<(Box<dyn Sink>, Option<Descriptor>)> {
     match dsn {
         Dsn::Memory(name) => {
             let store = process::memory_store(name);
-            (Box::new(MemorySink::new(store, settings.batch_size)), None)
+            Ok((Box::new(MemorySink::new(store, settings.batch_size)), None))
         }
         Dsn::Server(server) => {
-            let hooks = SocketHooks {
-                set_timeouts,
-                close: process::close_descriptor,
-            };
-            let sink = MySqlSink::new((**server).clone(), settings.batch_size, hooks);
+            let sink = MySqlSink::new((**server).clone(), settings.batch_size, SocketHooks { set_timeouts })?;
             let descriptor = sink.descriptor();
-            (Box::new(sink), Some(descriptor))
+            Ok((Box::new(sink), Some(descriptor)))
         }
     }
 }

@@ -24,6 +24,7 @@ unsafe extern "C" {
     fn zend_iterator_dtor(iterator: *mut ZendIterator);
     fn php_date_get_interface_ce() -> *mut zend_class_entry;
     fn zend_timeout();
+    fn php_check_open_basedir_ex(path: *const c_char, warn: c_int) -> c_int;
     fn zend_error(kind: c_int, format: *const c_char, ...);
     fn php_log_err_with_severity(message: *const c_char, severity: c_int);
     /// Prints the ini settings of an extension, for `phpinfo()`.
@@ -87,6 +88,15 @@ pub fn mark_first_parameter_sensitive(class: &mut ClassEntry) {
 pub fn argument_count(call: &ExecuteData) -> u32 {
     // SAFETY: PHP fills `num_args` for every call of an internal function.
     unsafe { call.This.u2.num_args }
+}
+
+/// Whether php.ini's `open_basedir` allows a path.
+pub fn is_within_open_basedir(path: &[u8]) -> bool {
+    let Ok(path) = std::ffi::CString::new(path) else {
+        return false;
+    };
+    // SAFETY: the path is NUL-terminated, and read during the call.
+    unsafe { php_check_open_basedir_ex(path.as_ptr(), 0) == 0 }
 }
 
 /// Whether an exception is waiting to be handled.

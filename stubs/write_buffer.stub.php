@@ -87,7 +87,8 @@ namespace WriteBuffer {
          *
          * @return int the rows committed by this call, those counted that were coalesced into another
          *
-         * @throws FlushException      the server refused a batch: its rows stay buffered; or rows were given up: see takeFailures()
+         * @throws FlushException      the server refused rows, which were given up, and all others are committed: see takeFailures();
+         *                             or it refused a table as it is configured: the rows stay buffered
          * @throws ConnectionException no server, or the connection was lost: the rows stay buffered
          * @throws TimeoutException    the time is over: the rows stay buffered
          * @throws ClosedException     after close()
@@ -119,6 +120,11 @@ namespace WriteBuffer {
          *     retries_deadlock: int,
          *     retries_lock_wait_timeout: int,
          *     retries_record_changed: int,
+         *     retries_other: int,
+         *     retries_reconnect: int,
+         *     unknown_commits: int,
+         *     ledger_lookups: int,
+         *     ledger_confirmed: int,
          *     reconnects: int,
          *     time_blocked_ms: float,
          *     flush_latency_p50_ms: float,
@@ -145,6 +151,23 @@ namespace WriteBuffer {
          *         a group each: its rows, the server's error code (0 for our own), why, and when (Unix time)
          */
         public function takeFailures(): array;
+
+        /**
+         * Puts failures back, each as the group that it was, for whoever removed the cause. Takes what takeFailures() and
+         * {@see FlushException::getFailures()} give, and lines of the dead-letter file after `json_decode($line, true)`.
+         *
+         * @param array<array{rows: list<array{table: string, row: array<string, mixed>}>}> $failures
+         *
+         * @return int how many were put back: all, or as many as fit under maxPendingRows and maxPendingBytes, from the first on
+         *
+         * @throws \TypeError       an element is no failure; none was put back
+         * @throws ConfigException  as add(); those before it were put back, and the message says which one it is
+         * @throws FullException    not even the first one fits
+         * @throws ClosedException  after close(); none was put back
+         * @throws FlushException   foreground: as add()
+         * @throws ConnectionException foreground: as add()
+         */
+        public function retry(array $failures): int;
 
         /**
          * Flushes, then refuses further adds. A second close() does nothing. When the flush fails, the buffer stays open
@@ -265,11 +288,12 @@ namespace {
          *     mode?: 'upsert'|'insert',
          *     merge?: array<string, 'replace'|'keep'|'sum'|'min'|'max'>,
          *     guard?: string,
-         *     allowSecondUnique?: bool
+         *     allowSecondUnique?: bool,
+         *     repeatable?: bool
          * }> $tables per table: its key (default: the primary key, read from the server; `id` for `memory:`), its mode (default:
          *        upsert, and insert for the trade table), a merge rule a column (default: replace), a guard column: a row is only
          *        replaced by one whose guard is not smaller. allowSecondUnique accepts that a row may update another row through
-         *        a second unique index
+         *        a second unique index. repeatable accepts that rows are written twice where the ledger is off
          * @param int|null $maxPendingRows bound of buffered rows. Default 100000
          * @param int|null $maxPendingBytes bound of buffered bytes. Default 67108864
          * @param string|null $overflow what add() does in the background when a bound is reached: `block` waits for room, `throw`
@@ -282,7 +306,13 @@ namespace {
          * @param string|null $persistent a name: the buffer, its thread and its connection outlive the object and the request, and
          *        every object that gives this name in the process shares them. It is drained when the process ends in good
          *        order. Needs a server, and the same DSN and settings everywhere
-         * @param string|null $deadLetterFile not available yet: ConfigException
+         * @param string|null $deadLetterFile a file that gets a JSON line for each group that is given up, before it leaves the
+         *        memory: `{"time":…,"code":…,"message":…,"rows":[{"table":…,"row":{…}}]}`, a string that is not UTF-8 as
+         *        `{"base64":"…"}`. It is made with mode 0600. While it cannot be written to nothing is given up
+         * @param string|null $ledger when a transaction is entered in the table `write_buffer_ledger`, which tells after a lost
+         *        connection whether its COMMIT was carried out: `auto`: where it has insert-only or summed rows, which must not
+         *        be written twice; `always`; or `never`: such tables are refused, unless they are `repeatable`. The table is
+         *        made at its first use. Default `auto`
          *
          * @throws \TypeError
          * @throws \WriteBuffer\ConfigException
@@ -305,6 +335,7 @@ namespace {
             ?string $routeBy = null,
             ?string $persistent = null,
             ?string $deadLetterFile = null,
+            ?string $ledger = null,
         ) {
         }
 
@@ -337,6 +368,10 @@ namespace {
         }
 
         public function takeFailures(): array
+        {
+        }
+
+        public function retry(array $failures): int
         {
         }
 
@@ -368,6 +403,7 @@ namespace {
             ?string $orderTable = null,
             ?string $tradeTable = null,
             array $tables = [],
+            ?string $ledger = null,
         ) {
         }
 
@@ -400,6 +436,10 @@ namespace {
         }
 
         public function takeFailures(): array
+        {
+        }
+
+        public function retry(array $failures): int
         {
         }
 

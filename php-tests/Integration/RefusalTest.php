@@ -8,7 +8,7 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\FlushException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 
-/** What the server refuses: nothing of the batch is written, all of it stays, and a later flush writes it. */
+/** What the server refuses: the group at fault is given up, all others are committed, and retry() puts it back. */
 final class RefusalTest extends DatabaseTestCase
 {
     private const COLUMNS = 'id INT PRIMARY KEY, n TINYINT NOT NULL DEFAULT 0, t VARCHAR(5), d DECIMAL(5,2), '
@@ -52,12 +52,6 @@ final class RefusalTest extends DatabaseTestCase
             'CONSTRAINT `wb_refused.c` failed for `write_buffer_test`.`wb_refused`',
             'MODIFY c INT',
         ];
-        yield 'no column' => [
-            ['extra' => 1],
-            1054,
-            "Unknown column 'extra' in 'INSERT INTO'",
-            'ADD COLUMN extra INT',
-        ];
     }
 
     /**
@@ -66,7 +60,7 @@ final class RefusalTest extends DatabaseTestCase
      * @param array<string, mixed> $wrong
      */
     #[DataProvider('refusedRows')]
-    public function testKeepsTheRowsUntilTheTableTakesThem(array $wrong, int $code, string $message, string $cure): void
+    public function testGivesUpTheGroupAtFault(array $wrong, int $code, string $message, string $cure): void
     {
         $this->createTable('wb_refused', self::COLUMNS);
         $this->createTable('wb_fills', 'id INT PRIMARY KEY');
@@ -74,31 +68,76 @@ final class RefusalTest extends DatabaseTestCase
         $buffer->add(['id' => 1, 't' => 'first'], ['id' => 10]);
         $buffer->add(['id' => 2] + $wrong, ['id' => 20]);
         $buffer->add([['id' => 3, 't' => 'a'], ['id' => 3, 't' => 'last']], ['id' => 30]);
-        foreach (['once', 'and again'] as $when) {
-            $thrown = self::assertThrowsMatching(
-                FlushException::class,
-                '/^table wb_refused: ' . self::loosely($message) . ' \(7 rows still buffered\)$/D',
-                static fn () => $buffer->flush(),
-                $code,
-            );
-            self::assertSame([], $thrown->getFailures(), $when);
-            self::assertSame([], $this->rows('wb_refused', '*', '1'), "{$when}: nothing of the batch is visible");
-            self::assertSame([], $this->rows('wb_fills', '*', '1'), $when);
-            self::assertCount(7, $buffer);
-        }
+        $thrown = self::assertThrowsMatching(
+            FlushException::class,
+            '/^gave up 2 rows that can never be written, see takeFailures\(\); the first error: table wb_refused: '
+                . self::loosely($message) . '$/D',
+            static fn () => $buffer->flush(),
+            $code,
+        );
+        self::assertCount(0, $buffer);
+        self::assertSame(['first', 'last'], array_column($this->rows('wb_refused'), 't'), 'the others are committed');
+        self::assertSame(['10', '30'], array_column($this->rows('wb_fills', '*', '1'), 'id'), 'a group is given up whole');
+        self::assertSame(0, $buffer->flush(), 'an error is reported once');
+
+        $failures = $buffer->takeFailures();
+        self::assertSame($thrown->getFailures(), $failures);
+        self::assertSame(
+            [['table' => 'wb_refused', 'row' => ['id' => 2] + $wrong], ['table' => 'wb_fills', 'row' => ['id' => 20]]],
+            $failures[0]['rows'],
+        );
         $this->pdo()->exec("ALTER TABLE wb_refused {$cure}");
-        self::assertSame(7, $buffer->flush());
+        self::assertSame(1, $buffer->retry($failures));
+        self::assertSame(2, $buffer->flush());
         $column = array_key_first($wrong);
-        self::assertSame(['first', null, 'last'], array_replace(
-            array_column($this->rows('wb_refused'), 't'),
-            $column === 't' ? [1 => null] : [],
-        ));
         self::assertSame(
             $wrong[$column] === null ? null : (string) $wrong[$column],
             $this->value("SELECT {$column} FROM wb_refused WHERE id = 2"),
         );
         self::assertSame(['10', '20', '30'], array_column($this->rows('wb_fills', '*', '1'), 'id'));
-        self::assertSame([0, 2], [$buffer->getMetrics()['failed_rows'], $buffer->getMetrics()['failed_flushes']]);
+        self::assertSame([2, 1], [$buffer->getMetrics()['failed_rows'], $buffer->getMetrics()['failed_flushes']]);
+    }
+
+    /** A column that is not there is no row's fault: nothing is given up. */
+    public function testAColumnThatIsNotThereIsWaitedFor(): void
+    {
+        $this->createTable('wb_refused', self::COLUMNS);
+        $buffer = $this->buffer(orderTable: 'wb_refused');
+        $buffer->add(['id' => 1]);
+        $buffer->add(['id' => 2, 'extra' => 1]);
+        foreach (['once', 'and again'] as $when) {
+            $thrown = self::assertThrowsMatching(
+                FlushException::class,
+                '/^table wb_refused: ' . self::loosely("Unknown column 'extra' in 'INSERT INTO'")
+                    . ' \(2 rows still buffered\)$/D',
+                static fn () => $buffer->flush(),
+                1054,
+            );
+            self::assertSame([], $thrown->getFailures(), $when);
+            self::assertSame([], $this->rows('wb_refused', '*', '1'), "{$when}: nothing of the batch is visible");
+        }
+        $this->pdo()->exec('ALTER TABLE wb_refused ADD COLUMN extra INT');
+        self::assertSame(2, $buffer->flush());
+        self::assertSame([null, '1'], array_column($this->rows('wb_refused'), 'extra'));
+    }
+
+    /** Among n groups the one at fault is found with about 2 log n transactions, each of them one look at the server. */
+    public function testFewTransactionsFindTheGroupAtFault(): void
+    {
+        $this->createTable('wb_refused', self::COLUMNS);
+        $buffer = $this->buffer(orderTable: 'wb_refused', batchSize: 10_000);
+        for ($id = 1; $id <= 1_024; $id++) {
+            $buffer->add(['id' => $id, 't' => $id === 700 ? 'too long' : 'fits']);
+            // A later row of the same key is not held up, and its order is kept.
+            $buffer->add(['id' => $id, 'n' => 1]);
+        }
+        $begun = fn (): int => (int) $this->admin()->query("SHOW GLOBAL STATUS LIKE 'Com_begin'")->fetchColumn(1);
+        $before = $begun();
+        self::assertSame(1406, self::thrownBy(static fn () => $buffer->flush())?->getCode());
+        self::assertLessThanOrEqual(2 * 11 + 2, $begun() - $before, 'transactions over 2,048 groups');
+        self::assertCount(1, $buffer->takeFailures());
+        self::assertSame('1024', $this->value('SELECT COUNT(*) FROM wb_refused WHERE n = 1'));
+        self::assertSame('1023', $this->value("SELECT COUNT(*) FROM wb_refused WHERE t = 'fits'"));
     }
 
     /** Where a server's versions differ in words: 'field list' or 'INSERT INTO', a row's number, a table's database. */
@@ -118,12 +157,14 @@ final class RefusalTest extends DatabaseTestCase
         $buffer->add(null, [['id' => 1, 'v' => 1], ['id' => 2, 'v' => 2], ['id' => 3, 'v' => 3]]);
         self::assertThrows(
             FlushException::class,
-            "table wb_fills: Duplicate entry '2' for key 'PRIMARY' (3 rows still buffered)",
+            'gave up 3 rows that can never be written, see takeFailures(); the first error: '
+                . "table wb_fills: Duplicate entry '2' for key 'PRIMARY'",
             static fn () => $buffer->flush(),
             1062,
         );
         self::assertSame([['id' => '2', 'v' => '99']], $this->rows('wb_fills'));
         $this->pdo()->exec('DELETE FROM wb_fills');
+        $buffer->retry($buffer->takeFailures());
         $buffer->flush();
         self::assertSame(['1', '2', '3'], array_column($this->rows('wb_fills'), 'v'));
     }
@@ -139,11 +180,12 @@ final class RefusalTest extends DatabaseTestCase
         $buffer->add(null, ['id' => 2, 'parent' => 8]);
         self::assertThrowsMatching(
             FlushException::class,
-            '/^table wb_child: Cannot add or update a child row: a foreign key constraint fails .* \(1 row still buffered\)$/D',
+            '/first error: table wb_child: Cannot add or update a child row: a foreign key constraint fails /',
             static fn () => $buffer->flush(),
             1452,
         );
         $this->pdo()->exec('INSERT INTO wb_parent VALUES (8)');
+        $buffer->retry($buffer->takeFailures());
         $buffer->flush();
         self::assertCount(2, $this->rows('wb_child'));
     }

@@ -398,15 +398,15 @@ final class AddErrorTest extends MemoryTestCase
     {
         $buffer = $this->buffer(batchSize: 2);
         $buffer->add(['id' => 1]);
-        MemorySink::failNext(1264);
+        MemorySink::failNext(1146);
         self::assertThrows(
             FlushException::class,
             'simulated error, asked for by MemorySink::failNext() (3 rows still buffered)',
             static fn () => $buffer->add(['id' => 2], ['id' => 20]),
-            1264,
+            1146,
         );
         self::assertCount(3, $buffer);
-        MemorySink::failNext(2013, 2);
+        MemorySink::failNext(2013, 4);
         self::assertThrows(
             ConnectionException::class,
             'simulated lost connection, asked for by MemorySink::failNext() (4 rows still buffered)',

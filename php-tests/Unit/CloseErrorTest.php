@@ -21,8 +21,8 @@ final class CloseErrorTest extends MemoryTestCase
         $buffer->add(['id' => 1]);
         foreach (
             [
-                [FlushException::class, 'simulated error, asked for by MemorySink::failNext()', 1264, 1, null],
-                [ConnectionException::class, 'simulated lost connection, asked for by MemorySink::failNext()', 2013, 2, null],
+                [FlushException::class, 'simulated error, asked for by MemorySink::failNext()', 1146, 1, null],
+                [ConnectionException::class, 'simulated lost connection, asked for by MemorySink::failNext()', 2013, 4, null],
                 [
                     TimeoutException::class,
                     'the time given is over; the last error: simulated deadlock, asked for by MemorySink::failNext()',

@@ -64,9 +64,31 @@ final class ConstructErrorTest extends MemoryTestCase
         foreach ([0, 2, -1] as $lanes) {
             yield "{$lanes} lanes" => [['lanes' => $lanes], $missing('lanes', '; use 1')];
         }
-        foreach (['routeBy', 'deadLetterFile'] as $name) {
-            yield $name => [[$name => 'x'], $missing($name)];
-        }
+        yield 'routeBy' => [['routeBy' => 'x'], $missing('routeBy')];
+        $file = 'name a file in a folder that is there and that this process may write to';
+        yield 'a dead-letter file that is a folder' => [
+            ['deadLetterFile' => '/tmp'],
+            "deadLetterFile /tmp: it is no file; {$file}",
+        ];
+        yield 'a dead-letter file without its folder' => [
+            ['deadLetterFile' => '/nowhere/failed.jsonl'],
+            "deadLetterFile /nowhere/failed.jsonl: there is no such folder; {$file}",
+        ];
+        yield 'a dead-letter file with a NUL byte' => [
+            ['deadLetterFile' => "a\0b"],
+            'deadLetterFile "a\0b" has a NUL byte',
+        ];
+        yield 'an unknown ledger' => [['ledger' => 'no'], "ledger must be 'auto', 'always' or 'never', not \"no\""];
+        $doubled = "and ledger is 'never', so a COMMIT that is not answered would write its rows twice: "
+            . "use ledger 'auto', or accept that with 'repeatable' => true in `tables`";
+        yield 'sums without a ledger' => [
+            ['ledger' => 'never', 'tables' => ['t' => ['merge' => ['n' => 'sum']]]],
+            "table t: its column n is summed, {$doubled}",
+        ];
+        yield 'inserts without a ledger' => [
+            ['ledger' => 'never', 'tables' => ['t' => ['mode' => 'insert']]],
+            "table t: it is insert-only, {$doubled}",
+        ];
     }
 
     /**
@@ -182,7 +204,7 @@ final class ConstructErrorTest extends MemoryTestCase
         yield 'rules that are a list' => [['t' => ['id']], 'tables["t"] must be an associative array; it has the key 0'];
         yield 'an unknown rule' => [
             ['t' => ['keys' => 'id']],
-            'tables["t"]["keys"] is no rule; there are: key, mode, merge, guard, allowSecondUnique',
+            'tables["t"]["keys"] is no rule; there are: key, mode, merge, guard, allowSecondUnique, repeatable',
         ];
         yield 'an empty key' => [['t' => ['key' => []]], 'tables["t"]["key"] must name at least one column'];
         foreach (['null' => null, 'a number' => 5, 'empty' => '', 'a list with a number' => ['id', 5]] as $case => $key) {
@@ -271,6 +293,7 @@ final class ConstructErrorTest extends MemoryTestCase
                 [['tables' => null], '#8 ($tables) must be of type array, null given'],
                 [['lanes' => '1'], '#14 ($lanes) must be of type ?int, string given'],
                 [['deadLetterFile' => false], '#17 ($deadLetterFile) must be of type ?string, bool given'],
+                [['ledger' => 1], '#18 ($ledger) must be of type ?string, int given'],
             ] as [$arguments, $message]
         ) {
             self::assertThrows(
@@ -281,13 +304,13 @@ final class ConstructErrorTest extends MemoryTestCase
         }
         self::assertThrows(
             ArgumentCountError::class,
-            'WriteBuffer::__construct() expects at most 17 arguments, 18 given',
-            static fn () => new \WriteBuffer(...array_fill(0, 18, null)),
+            'WriteBuffer::__construct() expects at most 18 arguments, 19 given',
+            static fn () => new \WriteBuffer(...array_fill(0, 19, null)),
         );
         self::assertThrows(
             ArgumentCountError::class,
-            'SyncWriteBuffer::__construct() expects at most 5 arguments, 6 given',
-            static fn () => new \SyncWriteBuffer(...array_fill(0, 6, null)),
+            'SyncWriteBuffer::__construct() expects at most 6 arguments, 7 given',
+            static fn () => new \SyncWriteBuffer(...array_fill(0, 7, null)),
         );
         self::assertThrows(
             Error::class,

@@ -105,7 +105,7 @@ final class ConstructTest extends MemoryTestCase
 
     public function testTheOrderOfArgumentsIsThatOfTheStub(): void
     {
-        $buffer = new \WriteBuffer('memory:', 10, 20, 2, false, 'a', 'b', [], 30, 4_096, null, null, 60, 1);
+        $buffer = new \WriteBuffer('memory:', 10, 20, 2, false, 'a', 'b', [], 30, 4_096, null, null, 60, 1, null, null, null, 'always');
         $info = $buffer->__debugInfo();
         unset($info['metrics']);
         self::assertSame(
@@ -114,6 +114,7 @@ final class ConstructTest extends MemoryTestCase
                 'maxRetries' => 2,
                 'orderTable' => 'a',
                 'tradeTable' => 'b',
+                'ledger' => 'always',
                 'batchSize' => 10,
                 'flushIntervalMs' => 20,
                 'maxPendingRows' => 30,
@@ -128,10 +129,17 @@ final class ConstructTest extends MemoryTestCase
 
     public function testTheSynchronousBufferShowsWhatItHas(): void
     {
-        $info = (new \SyncWriteBuffer('memory:', 2, 'a', 'b', ['a' => ['key' => 'k']]))->__debugInfo();
+        $info = (new \SyncWriteBuffer('memory:', 2, 'a', 'b', ['a' => ['key' => 'k']], 'always'))->__debugInfo();
         unset($info['metrics']);
         self::assertSame(
-            ['dsn' => 'memory:', 'maxRetries' => 2, 'orderTable' => 'a', 'tradeTable' => 'b', 'closed' => false],
+            [
+                'dsn' => 'memory:',
+                'maxRetries' => 2,
+                'orderTable' => 'a',
+                'tradeTable' => 'b',
+                'ledger' => 'always',
+                'closed' => false,
+            ],
             $info,
         );
     }

@@ -35,7 +35,7 @@ final class CountTest extends MemoryTestCase
     {
         $buffer = $this->buffer();
         $buffer->add(['id' => 1]);
-        MemorySink::failNext(1264);
+        MemorySink::failNext(1146);
         self::thrownBy(static fn () => $buffer->flush());
         self::assertCount(1, $buffer);
     }
@@ -43,7 +43,7 @@ final class CountTest extends MemoryTestCase
     public function testTheSynchronousBufferKeepsNothing(): void
     {
         $buffer = $this->syncBuffer();
-        MemorySink::failNext(1264);
+        MemorySink::failNext(1146);
         self::thrownBy(static fn () => $buffer->add(['id' => 1]));
         self::assertCount(0, $buffer);
     }

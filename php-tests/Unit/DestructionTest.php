@@ -27,7 +27,7 @@ final class DestructionTest extends MemoryTestCase
     public function testAnUnusedAnEmptyAndAClosedBufferEndInSilence(): void
     {
         $warnings = self::warningsOf(function (): void {
-            MemorySink::failNext(1264, 10);
+            MemorySink::failNext(1146, 10);
             new \WriteBuffer('memory:');
             $written = $this->buffer();
             $written->flush();
@@ -36,7 +36,7 @@ final class DestructionTest extends MemoryTestCase
             $closed = $this->buffer();
             $closed->add(['id' => 1]);
             $closed->close();
-            MemorySink::failNext(1264, 10);
+            MemorySink::failNext(1146, 10);
             unset($closed);
         });
         self::assertSame([], $warnings);
@@ -47,8 +47,8 @@ final class DestructionTest extends MemoryTestCase
         foreach (
             [
                 [1213, 5, 'simulated deadlock, asked for by MemorySink::failNext()'],
-                [2006, 2, 'simulated lost connection, asked for by MemorySink::failNext()'],
-                [1264, 1, 'simulated error, asked for by MemorySink::failNext()'],
+                [2006, 4, 'simulated lost connection, asked for by MemorySink::failNext()'],
+                [1146, 1, 'simulated error, asked for by MemorySink::failNext()'],
             ] as [$code, $times, $why]
         ) {
             $buffer = $this->buffer();
@@ -89,7 +89,7 @@ final class DestructionTest extends MemoryTestCase
     {
         $buffer = $this->buffer();
         $buffer->add(['id' => 1]);
-        MemorySink::failNext(1264);
+        MemorySink::failNext(1146);
         set_error_handler(static function (int $level, string $message): bool {
             throw new \ErrorException($message, 0, $level);
         });
@@ -166,7 +166,7 @@ final class DestructionTest extends MemoryTestCase
             $written = PhpProcess::run($code . $end);
             self::assertStringContainsString('Fatal error', $written, $case);
             self::assertStringNotContainsString('are lost', $written, $case);
-            $refused = PhpProcess::run($code . 'WriteBuffer\MemorySink::failNext(1264, 9); ' . $end);
+            $refused = PhpProcess::run($code . 'WriteBuffer\MemorySink::failNext(1146, 9); ' . $end);
             self::assertStringContainsString($lost, $refused, $case);
         }
     }
@@ -176,7 +176,7 @@ final class DestructionTest extends MemoryTestCase
         $output = PhpProcess::run(<<<'PHP'
             $buffer = new WriteBuffer('memory:');
             $buffer->add([['id' => 1], ['id' => 2]]);
-            WriteBuffer\MemorySink::failNext(1264);
+            WriteBuffer\MemorySink::failNext(1146);
             PHP);
         self::assertStringContainsString(
             'Warning: WriteBuffer: lost 2 buffered rows: simulated error, asked for by '

@@ -32,7 +32,7 @@ final class ExceptionTest extends MemoryTestCase
             ConnectionException::class,
             RuntimeException::class,
             static function (self $test): void {
-                MemorySink::failNext(2006, 2);
+                MemorySink::failNext(2006, 4);
                 $buffer = $test->buffer();
                 $buffer->add(['id' => 1]);
                 $buffer->flush();

@@ -23,22 +23,19 @@ final class FlushErrorTest extends MemoryTestCase
         $asked = 'asked for by MemorySink::failNext()';
         yield 'deadlocks beyond maxRetries' => [1213, 3, FlushException::class, "simulated deadlock, {$asked}"];
         yield 'lock waits beyond maxRetries' => [1205, 3, FlushException::class, "simulated lock wait time-out, {$asked}"];
-        foreach ([1048, 1062, 1264, 1406, 1452, 3819, 4025, 65_535] as $code) {
-            yield "a refused row: {$code}" => [$code, 1, FlushException::class, "simulated error, {$asked}"];
-        }
         foreach ([1044, 1054, 1142, 1146] as $code) {
             yield "a wrong schema: {$code}" => [$code, 1, FlushException::class, "simulated error, {$asked}"];
         }
         foreach ([2006, 2013] as $code) {
             yield "no connection: {$code}" => [
                 $code,
-                2,
+                4,
                 ConnectionException::class,
                 "simulated lost connection, {$asked}",
             ];
         }
         foreach ([1040, 1047, 1053, 1290, 1836, 1927] as $code) {
-            yield "no server: {$code}" => [$code, 2, ConnectionException::class, "simulated error, {$asked}"];
+            yield "no server: {$code}" => [$code, 4, ConnectionException::class, "simulated error, {$asked}"];
         }
     }
 
@@ -83,20 +80,60 @@ final class FlushErrorTest extends MemoryTestCase
         );
     }
 
+    /** @return iterable<string, array{int}> */
+    public static function refusals(): iterable
+    {
+        foreach ([1048, 1062, 1264, 1406, 1452, 3819, 4025, 65_535] as $code) {
+            yield "{$code}" => [$code];
+        }
+    }
+
+    /**
+     * @dataProvider refusals
+     */
+    #[DataProvider('refusals')]
+    public function testGivesUpWhatIsRefused(int $code): void
+    {
+        $buffer = $this->buffer();
+        $buffer->add(['id' => 1, 'x' => 'a'], [['id' => 10], ['id' => 11]]);
+        MemorySink::failNext($code);
+        $thrown = self::assertThrows(
+            FlushException::class,
+            'gave up 3 rows that can never be written, see takeFailures(); the first error: simulated error, asked for by '
+                . 'MemorySink::failNext()',
+            static fn () => $buffer->flush(),
+            $code,
+        );
+        self::assertSame([$code], array_column($thrown->getFailures(), 'code'));
+        self::assertSame([], MemorySink::tables());
+        $metrics = $buffer->getMetrics();
+        self::assertSame(
+            [0, 0, 1, 3],
+            [$metrics['pending_rows'], $metrics['total_flushed'], $metrics['failed_flushes'], $metrics['failed_rows']],
+        );
+        self::assertSame(0, $buffer->flush(), 'it was said once');
+        self::assertSame($thrown->getFailures(), $buffer->takeFailures());
+    }
+
     public function testAnInsertThatDoublesARowFails(): void
     {
         $buffer = $this->buffer();
         $buffer->add(null, ['id' => 1, 'x' => 'first']);
         $buffer->flush();
-        $buffer->add(['id' => 1], [['id' => 2], ['id' => 1, 'x' => 'second']]);
+        $buffer->add(['id' => 1], ['id' => 2]);
+        $buffer->add(['id' => 2], [['id' => 3], ['id' => 1, 'x' => 'second']]);
+        $buffer->add(['id' => 3], ['id' => 4]);
         self::assertThrows(
             FlushException::class,
-            'duplicate entry in table trades for key (id) (3 rows still buffered)',
+            'gave up 3 rows that can never be written, see takeFailures(); the first error: duplicate entry in table trades '
+                . 'for key (id)',
             static fn () => $buffer->flush(),
             1062,
         );
-        self::assertSame(['trades' => [['id' => 1, 'x' => 'first']]], MemorySink::tables());
+        self::assertSame([['id' => 1, 'x' => 'first'], ['id' => 2], ['id' => 4]], self::rowsOf('trades'));
+        self::assertSame([['id' => 1], ['id' => 3]], self::rowsOf('orders'), 'a group is given up whole');
         MemorySink::reset();
+        self::assertSame(1, $buffer->retry($buffer->takeFailures()));
         self::assertSame(3, $buffer->flush());
     }
 

@@ -33,6 +33,7 @@ final class IniTest extends TestCase
         'write_buffer.route_by' => '',
         'write_buffer.persistent' => '',
         'write_buffer.dead_letter_file' => '',
+        'write_buffer.ledger' => 'auto',
     ];
 
     /** @var array<string, string> */
@@ -116,10 +117,12 @@ final class IniTest extends TestCase
                 'write_buffer.max_pending_bytes' => '1500',
                 'write_buffer.shutdown_timeout_ms' => '16',
                 'write_buffer.background' => 'off',
+                'write_buffer.ledger' => 'always',
             ],
         );
         self::assertSame(
-            '{"dsn":"memory:ini","maxRetries":13,"orderTable":"o","tradeTable":"t","batchSize":11,"flushIntervalMs":12,'
+            '{"dsn":"memory:ini","maxRetries":13,"orderTable":"o","tradeTable":"t","ledger":"always",'
+                . '"batchSize":11,"flushIntervalMs":12,'
                 . '"maxPendingRows":14,"maxPendingBytes":1500,"shutdownTimeoutMs":16,"background":false,"closed":false}' . "\n"
                 . '{"o":[{"id":1}]}' . "\nbool(false)\n",
             $output,
@@ -159,7 +162,6 @@ final class IniTest extends TestCase
             [
                 'lanes' => ['2', '; use 1'],
                 'route_by' => ['symbol', ''],
-                'dead_letter_file' => ['file', ''],
             ] as $name => [$value, $instead]
         ) {
             $parameter = lcfirst(str_replace('_', '', ucwords($name, '_')));
@@ -170,6 +172,12 @@ final class IniTest extends TestCase
             ];
         }
         yield 'overflow' => ['write_buffer.overflow', 'drop', 'overflow must be \'block\' or \'throw\', not "drop"'];
+        yield 'ledger' => ['write_buffer.ledger', 'on', 'ledger must be \'auto\', \'always\' or \'never\', not "on"'];
+        yield 'dead_letter_file' => [
+            'write_buffer.dead_letter_file',
+            '/dev/null',
+            'deadLetterFile /dev/null: it is no file; name a file in a folder that is there and that this process may write to',
+        ];
         yield 'persistent' => ['write_buffer.persistent', 'name', 'persistent needs background: true'];
         yield 'order_table' => [
             'write_buffer.order_table',

@@ -15,7 +15,7 @@ final class IsFullTest extends MemoryTestCase
         $buffer->add([['id' => 1], ['id' => 2]], [['id' => 1], ['id' => 2]]);
         $buffer->put('balances', [['id' => 1], ['id' => 2]]);
         self::assertFalse($buffer->isFull(), 'six rows, but two of each table');
-        MemorySink::failNext(1264);
+        MemorySink::failNext(1146);
         self::thrownBy(static fn () => $buffer->put('balances', ['id' => 3]));
         self::assertTrue($buffer->isFull());
         $buffer->flush();
@@ -25,7 +25,7 @@ final class IsFullTest extends MemoryTestCase
     public function testStaysFullWhileAFlushFails(): void
     {
         $buffer = $this->buffer(batchSize: 2);
-        MemorySink::failNext(1264, 3);
+        MemorySink::failNext(1146, 3);
         foreach ([1, 2, 3] as $id) {
             self::thrownBy(static fn () => $buffer->add(['id' => $id]));
             self::assertSame($id > 1, $buffer->isFull(), "{$id} rows");
@@ -43,12 +43,12 @@ final class IsFullTest extends MemoryTestCase
         $buffer->put('balances', ['id' => 1]);
         self::assertCount(5, $buffer);
         self::assertFalse($buffer->isFull());
-        MemorySink::failNext(1264);
+        MemorySink::failNext(1146);
         self::thrownBy(static fn () => $buffer->add(['id' => 2]));
         self::assertTrue($buffer->isFull(), 'two keys');
         $buffer->flush();
         self::assertFalse($buffer->isFull());
-        MemorySink::failNext(1264);
+        MemorySink::failNext(1146);
         self::thrownBy(static fn () => $buffer->put('log', [['line' => 'a'], ['line' => 'a']]));
         self::assertTrue($buffer->isFull(), 'rows without keys, and rows that are only inserted, count each');
         MemorySink::reset();
@@ -70,7 +70,7 @@ final class IsFullTest extends MemoryTestCase
         $buffer = $this->syncBuffer();
         $buffer->add([['id' => 1], ['id' => 2], ['id' => 3]]);
         self::assertFalse($buffer->isFull());
-        MemorySink::failNext(1264);
+        MemorySink::failNext(1146);
         self::thrownBy(static fn () => $buffer->add(['id' => 4]));
         self::assertFalse($buffer->isFull());
     }

@@ -35,7 +35,7 @@ final class MemorySinkTest extends MemoryTestCase
         $other = $this->buffer(dsn: 'memory:other');
         $plain->add(['id' => 1]);
         $other->add(['id' => 2]);
-        MemorySink::failNext(1264, 1, 'other');
+        MemorySink::failNext(1146, 1, 'other');
         self::assertSame(1, $plain->flush());
         self::assertNotNull(self::thrownBy(static fn () => $other->flush()));
         $other->flush();
@@ -65,14 +65,14 @@ final class MemorySinkTest extends MemoryTestCase
     {
         $buffer = $this->buffer(maxRetries: 0);
         $buffer->add(['id' => 1]);
-        MemorySink::failNext(1264);
-        MemorySink::failNext(1406, 2);
-        MemorySink::failNext(code: 1048, times: 1, name: '');
+        MemorySink::failNext(1146);
+        MemorySink::failNext(1054, 2);
+        MemorySink::failNext(code: 1142, times: 1, name: '');
         $codes = [];
         while (($thrown = self::thrownBy(static fn () => $buffer->flush())) !== null) {
             $codes[] = $thrown->getCode();
         }
-        self::assertSame([1264, 1406, 1406, 1048], $codes);
+        self::assertSame([1146, 1054, 1054, 1142], $codes);
     }
 
     public function testGivesCopies(): void

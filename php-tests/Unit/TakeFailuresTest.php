@@ -4,10 +4,11 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Tests\Unit;
 
+use WriteBuffer\FlushException;
 use WriteBuffer\MemorySink;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 
-/** Rows that are given up need a server's limits: see Integration/PacketTest. Here is what is no failure. */
+/** What is given up, handed over once. Rows that a real server refuses: see Integration/RefusalTest. */
 final class TakeFailuresTest extends MemoryTestCase
 {
     public function testIsEmptyWhereNothingWasGivenUp(): void
@@ -15,11 +16,64 @@ final class TakeFailuresTest extends MemoryTestCase
         $buffer = $this->buffer();
         self::assertSame([], $buffer->takeFailures());
         $buffer->add(['id' => 1]);
-        MemorySink::failNext(1264);
+        MemorySink::failNext(1146);
         self::thrownBy(static fn () => $buffer->flush());
         self::assertSame([], $buffer->takeFailures(), 'the row is still buffered');
         $buffer->flush();
         self::assertSame([], $buffer->takeFailures());
+    }
+
+    public function testHandsOverOnceWhatWasGivenUp(): void
+    {
+        $buffer = $this->buffer();
+        $before = microtime(true);
+        $buffer->add(['id' => 1, 'v' => 'a'], [['id' => 10], ['id' => 11]]);
+        MemorySink::failNext(1264);
+        self::thrownBy(static fn () => $buffer->flush());
+        self::assertCount(0, $buffer);
+        $failures = $buffer->takeFailures();
+        self::assertCount(1, $failures);
+        ['time' => $time] = $failures[0];
+        unset($failures[0]['time']);
+        self::assertSame(
+            [
+                'rows' => [
+                    ['table' => 'orders', 'row' => ['id' => 1, 'v' => 'a']],
+                    ['table' => 'trades', 'row' => ['id' => 10]],
+                    ['table' => 'trades', 'row' => ['id' => 11]],
+                ],
+                'code' => 1264,
+                'message' => 'simulated error, asked for by MemorySink::failNext()',
+            ],
+            $failures[0],
+        );
+        self::assertGreaterThanOrEqual(floor($before), $time);
+        self::assertSame([], $buffer->takeFailures());
+    }
+
+    /** Nothing is dropped to make room: the buffer keeps what nobody takes, and says so. */
+    public function testNothingMoreIsGivenUpThanTheMemoryHolds(): void
+    {
+        $buffer = $this->buffer(batchSize: 10_000);
+        $buffer->add(null, ['id' => 0]);
+        $buffer->flush();
+        for ($id = 1; $id <= 1_001; $id++) {
+            // Each one has the key of the row that is there.
+            $buffer->add(null, ['id' => 0, 'n' => $id]);
+        }
+        $thrown = self::thrownBy(static fn () => $buffer->flush());
+        self::assertInstanceOf(FlushException::class, $thrown);
+        self::assertMatchesRegularExpression(
+            '/^a row was refused, and the memory for refused groups is full: call takeFailures\(\), or give a deadLetterFile\. '
+                . 'Nothing is lost: the rows stay buffered until then\. .* \(1 row still buffered\)$/D',
+            $thrown->getMessage(),
+        );
+        self::assertCount(1_000, $thrown->getFailures());
+        self::assertCount(1, $buffer);
+        self::assertCount(1_000, $buffer->takeFailures());
+        self::assertInstanceOf(FlushException::class, self::thrownBy(static fn () => $buffer->flush()));
+        self::assertCount(0, $buffer);
+        self::assertSame(1_001, $buffer->takeFailures()[0]['rows'][0]['row']['n']);
     }
 
     public function testTheSynchronousBufferHasThrownThem(): void

@@ -94,7 +94,7 @@ final class WriteBufferTest extends MemoryTestCase
     {
         foreach (['orders', 'trades'] as $table) {
             $buffer = $this->buffer(batchSize: 3);
-            MemorySink::failNext(2006, 2);
+            MemorySink::failNext(2006, 4);
             $rows = [self::order(1), self::order(2)];
             $table === 'orders' ? $buffer->add($rows) : $buffer->add(null, $rows);
             self::assertFalse($buffer->isFull(), $table);

@@ -26,13 +26,13 @@ use crate::config::{Overflow, Settings};
 use crate::dead_letter::{DeadLetter, FlushError, NamedRow};
 use crate::error::{Error, Result};
 use crate::find::{self, KeyPart};
-use crate::foreground::{MAX_FAILURES, Pending};
-use crate::metrics::Metrics;
+use crate::foreground::{GOODBYE, MAX_FAILURES, Pending, keep_failure};
+use crate::metrics::{Event, Metrics};
 use crate::plan::Binder;
 use crate::queue::{Added, Due, Queue};
 use crate::sink::{LocalModel, Sink};
 use crate::table::TableModel;
-use crate::writer::Writer;
+use crate::writer::{Observer, Writer, Written};
 
 /// The wait after the first failure in a row.
 const FIRST_RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
@@ -40,8 +40,6 @@ const FIRST_RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_RECONNECT_BACKOFF: Duration = Duration::from_secs(2);
 /// How often a waiting caller looks whether its thread is wanted elsewhere.
 const INTERRUPT_CHECK: Duration = Duration::from_millis(20);
-/// How long the end waits for the thread to close its connection, once all rows are written.
-const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Starts a thread: the binding's own way, since signals must stay with PHP's thread.
 pub type Spawn = fn(Box<dyn FnOnce() + Send>) -> std::io::Result<()>;
@@ -75,6 +73,7 @@ struct State {
     queue: Queue,
     metrics: Metrics,
     failures: VecDeque<DeadLetter>,
+    has_dead_letter_file: bool,
     /// What a caller has not been told yet.
     unreported: Vec<DeadLetter>,
     /// Attempts to write that were begun, and the last one that failed.
@@ -147,6 +146,7 @@ impl BackgroundBuffer {
             queue: Queue::new(&settings),
             metrics: Metrics::default(),
             failures: VecDeque::new(),
+            has_dead_letter_file: settings.dead_letter_file.is_some(),
             unreported: Vec::new(),
             attempts: 0,
             failed_attempt: None,
@@ -167,11 +167,7 @@ impl BackgroundBuffer {
             clock: SystemClock,
             spawn,
             local_model: sink.local_model(),
-            writer: Arc::new(Mutex::new(Some(Writer::new(
-                sink,
-                Arc::new(SystemClock),
-                settings.max_retries,
-            )))),
+            writer: Arc::new(Mutex::new(Some(Writer::new(sink, Arc::new(SystemClock), &settings)))),
             settings,
         })
     }
@@ -486,12 +482,17 @@ impl BackgroundBuffer {
 fn run(shared: &Shared, writer: &mut Writer) {
     loop {
         let (batches, done) = {
-            let Some(mut state) = wait_for_work(shared) else { return };
+            let Some(mut state) = wait_for_work(shared) else {
+                return end(shared, writer);
+            };
             state.thread = ThreadState::Writing;
             state.attempts += 1;
             state.queue.begin(Instant::now())
         };
-        let attempted = catch_unwind(AssertUnwindSafe(|| write(shared, writer, &batches, done)));
+        let batches: Vec<&Batch> = batches.iter().map(|batch| &**batch).collect();
+        let attempted = catch_unwind(AssertUnwindSafe(|| {
+            writer.write(&batches, done, None, &mut Settling { shared })
+        }));
         let error = match attempted {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error),
@@ -520,7 +521,24 @@ fn run(shared: &Shared, writer: &mut Writer) {
     }
 }
 
-/// Waits until something is due. `None`: the thread shall end, and has said so.
+/// The end of the thread, within [`GOODBYE`] where nothing is left to write.
+fn end(shared: &Shared, writer: &mut Writer) {
+    let is_clean = shared.lock().queue.pending_rows() == 0;
+    let retired = catch_unwind(AssertUnwindSafe(|| {
+        if is_clean {
+            writer.retire(Instant::now() + GOODBYE);
+        }
+    }));
+    let mut state = shared.lock();
+    if retired.is_err() {
+        state.metrics.last_error = Some("a bug in write_buffer ended its end".to_owned());
+    }
+    state.thread = ThreadState::None;
+    drop(state);
+    shared.done.notify_all();
+}
+
+/// Waits until something is due. `None`: the thread shall end.
 fn wait_for_work(shared: &Shared) -> Option<MutexGuard<'_, State>> {
     let mut state = shared.lock();
     loop {
@@ -528,9 +546,6 @@ fn wait_for_work(shared: &Shared) -> Option<MutexGuard<'_, State>> {
         let due = state.queue.due(now);
         let is_over = state.abandoned || (state.stopping && due == Due::Never);
         if is_over {
-            state.thread = ThreadState::None;
-            drop(state);
-            shared.done.notify_all();
             return None;
         }
         state.thread = if state.failures_in_a_row > 0 {
@@ -549,67 +564,44 @@ fn wait_for_work(shared: &Shared) -> Option<MutexGuard<'_, State>> {
     }
 }
 
-/// Writes what is in flight. Where the server refuses a transaction for good, halves of it are tried, down to the group
-/// at fault, which is given up; the others are committed, in order.
-fn write(shared: &Shared, writer: &mut Writer, batches: &[Arc<Batch>], done: usize) -> Result<()> {
-    let batches: Vec<&Batch> = batches.iter().map(|batch| &**batch).collect();
-    let total: usize = batches.iter().map(|batch| batch.group_count()).sum();
-    let mut start = done;
-    // Ends of the ranges that were refused, the widest first.
-    let mut ends = vec![total];
-    while start < total {
-        let end = ends.last().copied().unwrap_or(total);
-        let mut retries = Vec::new();
-        let written = writer.write(&batches, start..end, None, &mut |error| retries.push(error.clone()));
-        let mut state = shared.lock();
-        for error in &retries {
-            state.metrics.retried(error);
-        }
-        match written {
-            Ok(written) => {
-                let given_up: usize = written.rejected.iter().map(|letter| letter.rows.len()).sum();
-                if written.rows > 0 {
-                    state
-                        .metrics
-                        .committed(count(written.rows), count(written.coalesced_rows), written.took);
-                }
-                give_up(&mut state, written.rejected);
-                state.queue.settle(end - start, written.rows + given_up);
-            }
-            Err(error) if !error.is_refused() => return Err(error),
-            Err(_) if end - start > 1 => {
-                ends.push(start + (end - start) / 2);
-                continue;
-            }
-            Err(error) => {
-                let Some(group) = batches.iter().flat_map(|batch| batch.groups()).nth(start) else {
-                    return Err(error);
-                };
-                let letter = DeadLetter::new(group, &error);
-                let rows = letter.rows.len();
-                state.metrics.last_error = Some(error.to_string());
-                give_up(&mut state, vec![letter]);
-                state.queue.settle(1, rows);
-            }
-        }
-        drop(state);
-        shared.done.notify_all();
-        start = end;
-        ends.pop();
-    }
-    Ok(())
+/// Moves groups out of the queue, under the lock, and tells those who wait.
+struct Settling<'s> {
+    shared: &'s Shared,
 }
 
-fn give_up(state: &mut State, letters: Vec<DeadLetter>) {
-    for letter in letters {
-        state.metrics.failed_rows += count(letter.rows.len());
-        if state.failures.len() >= MAX_FAILURES {
-            state.failures.pop_front();
+impl Observer for Settling<'_> {
+    fn committed(&mut self, written: &Written) {
+        let mut state = self.shared.lock();
+        if written.rows > 0 {
+            let (rows, coalesced_rows) = (count(written.rows), count(written.coalesced_rows));
+            state.metrics.committed(rows, coalesced_rows, written.took);
         }
+        state.queue.settle(written.groups.len(), written.rows);
+        drop(state);
+        self.shared.done.notify_all();
+    }
+
+    fn given_up(&mut self, letter: DeadLetter) {
+        let rows = letter.rows.len();
+        let mut state = self.shared.lock();
+        state.metrics.last_error = Some(letter.message.clone());
+        state.metrics.failed_rows += count(rows);
         if state.unreported.len() < MAX_FAILURES {
             state.unreported.push(letter.clone());
         }
-        state.failures.push_back(letter);
+        keep_failure(&mut state.failures, letter);
+        state.queue.settle(1, rows);
+        drop(state);
+        self.shared.done.notify_all();
+    }
+
+    fn has_room_for_failure(&self) -> bool {
+        let state = self.shared.lock();
+        state.has_dead_letter_file || state.failures.len() < MAX_FAILURES
+    }
+
+    fn happened(&mut self, event: &Event<'_>) {
+        self.shared.lock().metrics.count(event);
     }
 }
 

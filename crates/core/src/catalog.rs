@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 
 use crate::batch::{Shape, TableId};
 use crate::error::{Error, Result};
+use crate::ledger::LedgerUse;
 use crate::table::{Mode, TableModel, TableName, TableRules};
 
 /// More tables than any application writes to through one buffer.
@@ -61,6 +62,7 @@ pub struct Catalog {
     shape_count: usize,
     configured: FxHashMap<String, TableRules>,
     insert_by_default: Option<String>,
+    refuses_unrepeatable: bool,
 }
 
 impl Catalog {
@@ -85,6 +87,38 @@ impl Catalog {
         Ok(catalog)
     }
 
+    /// The same catalog, which refuses rows that need a ledger where there is to be none: those of configured tables here,
+    /// others when the first one comes.
+    ///
+    /// # Errors
+    ///
+    /// A configured table that needs one.
+    pub fn with_ledger(mut self, ledger: LedgerUse) -> Result<Self> {
+        self.refuses_unrepeatable = ledger == LedgerUse::Never;
+        for (name, rules) in &self.configured {
+            self.check_repeatable(name, rules, self.default_mode(name))?;
+        }
+        Ok(self)
+    }
+
+    fn default_mode(&self, name: &str) -> Mode {
+        if self.insert_by_default.as_deref() == Some(name) {
+            Mode::Insert
+        } else {
+            Mode::Upsert
+        }
+    }
+
+    fn check_repeatable(&self, name: &str, rules: &TableRules, default_mode: Mode) -> Result<()> {
+        match rules.unrepeatable(default_mode).filter(|_| self.refuses_unrepeatable) {
+            None => Ok(()),
+            Some(why) => Err(Error::config(format!(
+                "table {name}: {why}, and ledger is 'never', so a COMMIT that is not answered would write its rows twice: \
+                 use ledger 'auto', or accept that with 'repeatable' => true in `tables`"
+            ))),
+        }
+    }
+
     /// The table of that name, made known at its first use.
     ///
     /// # Errors
@@ -101,11 +135,10 @@ impl Catalog {
             )));
         }
         let id = TableId(self.tables.len());
-        let inserts = self.insert_by_default.as_deref() == Some(name);
         self.tables.push(Arc::new(TableEntry {
             name: parsed,
             rules: self.configured.get(name).cloned().unwrap_or_default(),
-            default_mode: if inserts { Mode::Insert } else { Mode::Upsert },
+            default_mode: self.default_mode(name),
             key_hint: OnceLock::new(),
             model: RwLock::new(None),
         }));
@@ -161,6 +194,7 @@ impl Catalog {
             self.shape_count = 0;
         }
         let entry = self.entry(table).ok_or_else(|| Error::row("the table is not known"))?;
+        self.check_repeatable(&entry.name.to_string(), &entry.rules, entry.default_mode)?;
         let shape = Arc::new(Shape {
             table,
             entry: Arc::clone(entry),

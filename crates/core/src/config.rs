@@ -1,9 +1,11 @@
 //! The settings of a buffer, checked.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
+use crate::ledger::LedgerUse;
 use crate::table::TableRules;
 
 /// A buffer's settings. [`Settings::check`] has the bounds.
@@ -31,6 +33,10 @@ pub struct Settings {
     pub overflow_timeout: Duration,
     /// How long the last flush, at destruction, may take.
     pub shutdown_timeout: Duration,
+    /// When transactions are entered in the ledger.
+    pub ledger: LedgerUse,
+    /// Where groups that are given up are written to.
+    pub dead_letter_file: Option<PathBuf>,
 }
 
 /// What `add()` does where a group does not fit.
@@ -66,6 +72,8 @@ impl Default for Settings {
             overflow: Overflow::Block,
             overflow_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(5),
+            ledger: LedgerUse::Auto,
+            dead_letter_file: None,
         }
     }
 }
@@ -82,10 +90,10 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// A name that is none.
+    /// A name that is none; a table that needs the ledger, and must not have it.
     pub fn catalog(&self) -> Result<Catalog> {
         let order = [self.order_table.as_str(), self.trade_table.as_str()];
-        Catalog::new(&order, &self.trade_table, self.tables.clone())
+        Catalog::new(&order, &self.trade_table, self.tables.clone())?.with_ledger(self.ledger)
     }
 
     /// Checks the settings against each other.

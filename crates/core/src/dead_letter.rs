@@ -37,6 +37,18 @@ impl DeadLetter {
             time: SystemTime::now(),
         }
     }
+
+    /// The error that the group was given up for.
+    pub fn error(&self) -> Error {
+        error_of(self.code, self.message.clone())
+    }
+}
+
+fn error_of(code: u16, message: String) -> Error {
+    match code {
+        0 => Error::row(message),
+        code => Error::server(code, message),
+    }
 }
 
 /// What a flush that ended with an error has to say.
@@ -58,11 +70,21 @@ impl FlushError {
             count_rows(rows),
             first.message
         );
-        let error = match first.code {
-            0 => Error::row(message),
-            code => Error::server(code, message),
-        };
+        let error = error_of(first.code, message);
         Some(Self { error, failures })
+    }
+
+    /// The same, for a buffer that keeps no failures: the error of the first group is all there is to say.
+    #[must_use]
+    pub fn of_one_group(self) -> Self {
+        let error = match self.failures.first() {
+            None => self.error,
+            Some(first) => first.error(),
+        };
+        Self {
+            error,
+            failures: self.failures,
+        }
     }
 }
 

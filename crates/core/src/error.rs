@@ -31,6 +31,8 @@ enum Kind {
     Timeout,
     /// The caller's thread is wanted elsewhere.
     Interrupted,
+    /// The ledger is not where the writer left it: see [`crate::ledger`].
+    LedgerMoved,
 }
 
 impl Error {
@@ -68,14 +70,22 @@ impl Error {
         )
     }
 
-    /// A connection lost while a COMMIT was under way: the transaction may have been committed.
-    pub fn commit_unknown(message: impl Into<String>) -> Self {
+    /// No answer to a COMMIT, or one that does not say whether it was carried out: the transaction may be committed.
+    pub fn commit_unknown(code: u16, message: impl Into<String>) -> Self {
         Self::new(
             Kind::Connection {
-                code: server_error::CR_SERVER_LOST,
+                code,
                 commit_unknown: true,
             },
             message,
+        )
+    }
+
+    /// The ledger does not hold what the writer left there: it was committed to after all, or its row is gone.
+    pub fn ledger_moved() -> Self {
+        Self::new(
+            Kind::LedgerMoved,
+            "the ledger does not hold the number that this writer left there",
         )
     }
 
@@ -160,6 +170,20 @@ impl Error {
             Kind::Server { code } => server_error::classify(code) == Class::Reconnect,
             _ => false,
         }
+    }
+
+    /// Whether a connection was had and lost, or the server is of no use for now: connecting again may help at once.
+    pub fn is_lost_connection(&self) -> bool {
+        match self.kind {
+            Kind::Connection { code, commit_unknown } => commit_unknown || code == server_error::CR_SERVER_LOST,
+            Kind::Server { code } => server_error::classify(code) == Class::Reconnect,
+            _ => false,
+        }
+    }
+
+    /// Whether the ledger holds another number than the writer left there.
+    pub fn is_ledger_moved(&self) -> bool {
+        self.kind == Kind::LedgerMoved
     }
 
     /// Whether the transaction may have been committed all the same.

@@ -4,7 +4,8 @@
 //! - A row taken is, at any time, in exactly one place: the queue, a committed transaction, or the failures.
 //! - `added_rows = total_flushed + pending rows + failed_rows`.
 //! - A group is never split: it is taken whole, committed in one transaction, or given up whole.
-//! - Batches are committed in the order in which they were filled.
+//! - Batches are committed in the order in which they were filled. Those of a transaction that failed stay together, as they
+//!   are, until all their groups are settled.
 //!
 //! Bounds: `max_pending_rows` and `max_pending_bytes` over all batches; [`MAX_TRANSACTION_ROWS`] and
 //! [`MAX_TRANSACTION_BYTES`] a transaction, except that one batch is never split; [`MAX_ROWS_PER_KEY`]; [`MAX_FAILURES`] failures kept.
@@ -16,18 +17,18 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
-use crate::batch::{Batch, Group, TableId};
+use crate::batch::{Batch, Group, Row, TableId};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::dead_letter::{DeadLetter, FlushError, NamedRow};
 use crate::error::{Error, Result};
 use crate::find::{self, KeyPart};
-use crate::metrics::Metrics;
+use crate::metrics::{Event, Metrics};
 use crate::plan::Binder;
 use crate::sink::Sink;
 use crate::table::Mode;
-use crate::writer::Writer;
+use crate::writer::{Observer, Writer, Written};
 
 /// When several batches wait, one transaction takes up to this many rows of them.
 pub const MAX_TRANSACTION_ROWS: usize = 10_000;
@@ -35,8 +36,11 @@ pub const MAX_TRANSACTION_ROWS: usize = 10_000;
 pub const MAX_TRANSACTION_BYTES: usize = 16 * 1024 * 1024;
 /// A batch is also full when it holds this many times the batch size in rows, however few keys they have.
 pub const MAX_ROWS_PER_KEY: usize = 20;
-/// Failures kept for `take_failures()`. When there are more the oldest make room, and `failed_rows` still counts them.
+/// Failures kept for `take_failures()`. When there are more, those that are in the dead-letter file make room; without
+/// such a file nothing more is given up until they are taken, and the rows stay buffered.
 pub const MAX_FAILURES: usize = 1_000;
+/// How long the end may take to leave the ledger and to close the connection, once all rows are written.
+pub const GOODBYE: Duration = Duration::from_millis(500);
 
 /// A buffer's state, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +87,56 @@ impl Queued {
     }
 }
 
+/// What has become of the rows taken.
+#[derive(Default)]
+struct Settled {
+    metrics: Metrics,
+    failures: VecDeque<DeadLetter>,
+    has_dead_letter_file: bool,
+    /// How many of the groups in flight are settled.
+    done_groups: usize,
+    pending_rows: usize,
+    /// What this flush committed and gave up.
+    committed_rows: usize,
+    given_up: Vec<DeadLetter>,
+}
+
+impl Observer for Settled {
+    fn committed(&mut self, written: &Written) {
+        self.done_groups = written.groups.end;
+        self.pending_rows -= written.rows;
+        self.committed_rows += written.rows;
+        if written.rows > 0 {
+            self.metrics
+                .committed(count(written.rows), count(written.coalesced_rows), written.took);
+        }
+    }
+
+    fn given_up(&mut self, letter: DeadLetter) {
+        self.done_groups += 1;
+        self.pending_rows -= letter.rows.len();
+        self.metrics.failed_rows += count(letter.rows.len());
+        self.given_up.push(letter.clone());
+        keep_failure(&mut self.failures, letter);
+    }
+
+    fn has_room_for_failure(&self) -> bool {
+        self.has_dead_letter_file || self.failures.len() < MAX_FAILURES
+    }
+
+    fn happened(&mut self, event: &Event<'_>) {
+        self.metrics.count(event);
+    }
+}
+
+/// Keeps a group that was given up. Where the bound is reached it is in the dead-letter file, and the oldest make room.
+pub(crate) fn keep_failure(failures: &mut VecDeque<DeadLetter>, letter: DeadLetter) {
+    if failures.len() >= MAX_FAILURES {
+        failures.pop_front();
+    }
+    failures.push_back(letter);
+}
+
 /// See the module.
 pub struct ForegroundBuffer {
     settings: Settings,
@@ -91,10 +145,10 @@ pub struct ForegroundBuffer {
     clock: Arc<dyn Clock>,
     /// Batches in order; the last one is open when it is not full.
     queue: VecDeque<Queued>,
-    pending_rows: usize,
+    /// The batches of the transaction that is under way, or failed.
+    in_flight: Vec<Queued>,
+    settled: Settled,
     pending_bytes: usize,
-    metrics: Metrics,
-    failures: VecDeque<DeadLetter>,
     /// A table could not be asked for at `add()`: ask again when a flush comes through, not at each row.
     schema_deferred: bool,
 }
@@ -110,14 +164,16 @@ impl ForegroundBuffer {
         let catalog = settings.catalog()?;
         Ok(Self {
             catalog,
-            writer: Writer::new(sink, Arc::clone(&clock), settings.max_retries),
+            writer: Writer::new(sink, Arc::clone(&clock), &settings),
+            settled: Settled {
+                has_dead_letter_file: settings.dead_letter_file.is_some(),
+                ..Settled::default()
+            },
             settings,
             clock,
             queue: VecDeque::new(),
-            pending_rows: 0,
+            in_flight: Vec::new(),
             pending_bytes: 0,
-            metrics: Metrics::default(),
-            failures: VecDeque::new(),
             schema_deferred: false,
         })
     }
@@ -147,9 +203,9 @@ impl ForegroundBuffer {
         if let Some(open) = self.queue.back_mut() {
             let bytes_before = open.batch.size_bytes();
             open.append(group, &keys, now);
-            self.pending_rows += group.len();
+            self.settled.pending_rows += group.len();
             self.pending_bytes += open.batch.size_bytes() - bytes_before;
-            self.metrics.added_rows += count(group.len());
+            self.settled.metrics.added_rows += count(group.len());
         }
         if self.is_full() || self.is_overdue(now) {
             self.flush_until(None)?;
@@ -161,7 +217,7 @@ impl ForegroundBuffer {
     ///
     /// # Errors
     ///
-    /// What the server or a check refused; the rows that could not be written stay, in order.
+    /// Groups that the server or a check refused, which are given up; or why rows could not be written, which stay, in order.
     pub fn flush(&mut self, timeout: Option<Duration>) -> Result<usize, FlushError> {
         let deadline = timeout.and_then(|timeout| self.clock.now().checked_add(timeout));
         self.flush_until(deadline)
@@ -173,27 +229,42 @@ impl ForegroundBuffer {
     ///
     /// As [`Self::flush`].
     pub fn shut_down(&mut self) -> Result<(), FlushError> {
-        if self.pending_rows == 0 {
+        if self.settled.pending_rows == 0 {
             return Ok(());
         }
         let deadline = self.clock.now().checked_add(self.settings.shutdown_timeout);
         self.flush_until(deadline).map(|_| ())
     }
 
-    /// Forgets all rows, and the connection without a word: in a forked child both are the parent's.
-    pub fn abandon(&mut self) {
-        self.discard();
-        self.writer.abandon();
-        self.metrics = Metrics::default();
-        self.failures.clear();
+    /// The end, after [`Self::shut_down`]: leaves the ledger.
+    pub fn end(&mut self) {
+        if self.settled.pending_rows == 0 {
+            self.writer.retire(Instant::now() + GOODBYE);
+        }
     }
 
     /// Gives up all buffered rows, for a caller that reports each one's error itself.
     pub fn discard(&mut self) {
-        self.metrics.added_rows = self.metrics.added_rows.saturating_sub(count(self.pending_rows));
+        let metrics = &mut self.settled.metrics;
+        metrics.added_rows = metrics.added_rows.saturating_sub(count(self.settled.pending_rows));
         self.queue.clear();
-        self.pending_rows = 0;
+        self.in_flight.clear();
+        self.settled.done_groups = 0;
+        self.settled.pending_rows = 0;
         self.pending_bytes = 0;
+        self.writer.forget_doubts();
+    }
+
+    /// All batches, in order, those in flight first.
+    fn batches(&self) -> impl Iterator<Item = &Queued> {
+        self.in_flight.iter().chain(&self.queue)
+    }
+
+    /// All rows that are not settled, in order.
+    fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        let in_flight = self.in_flight.iter().flat_map(|queued| queued.batch.groups());
+        let waiting = self.queue.iter().flat_map(|queued| queued.batch.all_rows());
+        in_flight.skip(self.settled.done_groups).flatten().chain(waiting)
     }
 
     /// The row still buffered under a key: `key` names its columns, or gives the values in the key's order.
@@ -205,25 +276,24 @@ impl ForegroundBuffer {
         let Some(table) = self.catalog.known_table(table) else {
             return Ok(None);
         };
-        if self.queue.iter().all(|queued| queued.batch.rows_of(table) == 0) {
+        if self.batches().all(|queued| queued.batch.rows_of(table) == 0) {
             return Ok(None);
         }
         let Some(entry) = self.catalog.entry(table) else {
             return Ok(None);
         };
         let model = self.writer.model(entry, None)?;
-        let rows = self.queue.iter().flat_map(|queued| queued.batch.all_rows());
-        find::find(rows.filter(|row| row.shape.table == table), &model, key)
+        find::find(self.rows().filter(|row| row.shape.table == table), &model, key)
     }
 
     /// Whether the buffered rows of any one table, those with the same key counted once, have reached the batch size.
     pub fn is_full(&self) -> bool {
-        self.queue.iter().any(|queued| queued.is_full(self.settings.batch_size))
+        self.batches().any(|queued| queued.is_full(self.settings.batch_size))
     }
 
     fn is_overdue(&self, now: Instant) -> bool {
-        self.queue
-            .front()
+        self.batches()
+            .next()
             .is_some_and(|queued| now.saturating_duration_since(queued.batch.oldest) >= self.settings.flush_interval)
     }
 
@@ -231,9 +301,9 @@ impl ForegroundBuffer {
     pub fn pending(&self) -> Pending {
         let now = self.clock.now();
         Pending {
-            rows: self.pending_rows,
+            rows: self.settled.pending_rows,
             bytes: self.pending_bytes,
-            oldest_age: self.queue.front().map_or(Duration::ZERO, |queued| {
+            oldest_age: self.batches().next().map_or(Duration::ZERO, |queued| {
                 now.saturating_duration_since(queued.batch.oldest)
             }),
         }
@@ -241,7 +311,7 @@ impl ForegroundBuffer {
 
     /// The counters.
     pub fn metrics(&self) -> &Metrics {
-        &self.metrics
+        &self.settled.metrics
     }
 
     /// Connections opened after the first.
@@ -251,12 +321,12 @@ impl ForegroundBuffer {
 
     /// The failures, handed over once.
     pub fn take_failures(&mut self) -> Vec<DeadLetter> {
-        self.failures.drain(..).collect()
+        self.settled.failures.drain(..).collect()
     }
 
     /// How many rows the failures hold that nobody took.
     pub fn untaken_failed_rows(&self) -> usize {
-        self.failures.iter().map(|failure| failure.rows.len()).sum()
+        self.settled.failures.iter().map(|failure| failure.rows.len()).sum()
     }
 
     /// Refuses a group that could never be written, as far as that is known before a flush. Where the server cannot be
@@ -270,11 +340,15 @@ impl ForegroundBuffer {
             }
             let started = self.clock.now();
             let model = self.writer.model(&row.shape.entry, None);
-            self.metrics.time_blocked += self.clock.now().saturating_duration_since(started);
-            match model {
-                Err(error) if error.is_config() => return Err(error),
+            let ready = model.and_then(|model| self.writer.prepare_ledger(&model, None));
+            self.settled.metrics.time_blocked += self.clock.now().saturating_duration_since(started);
+            match ready {
+                Err(error) if error.is_config() => {
+                    row.shape.entry.set_model(None);
+                    return Err(error);
+                }
                 Err(_) => self.schema_deferred = true,
-                Ok(_) => {}
+                Ok(()) => {}
             }
         }
         let mut binder = Binder::default();
@@ -294,13 +368,13 @@ impl ForegroundBuffer {
     /// Flushes when the group would not fit, and refuses it when that did not help.
     fn make_room(&mut self, group: &Group) -> Result<()> {
         let fits = |buffer: &Self| {
-            buffer.pending_rows + group.len() <= buffer.settings.max_pending_rows
+            buffer.settled.pending_rows + group.len() <= buffer.settings.max_pending_rows
                 && buffer.pending_bytes + group.size_bytes() <= buffer.settings.max_pending_bytes
         };
         if fits(self) {
             return Ok(());
         }
-        let failed = if self.pending_rows > 0 {
+        let failed = if self.settled.pending_rows > 0 {
             self.flush_until(None).err()
         } else {
             None
@@ -312,7 +386,7 @@ impl ForegroundBuffer {
             "maxPendingRows is {}, maxPendingBytes {}; {} rows and {} bytes are buffered, the group has {} rows and {} bytes",
             self.settings.max_pending_rows,
             self.settings.max_pending_bytes,
-            self.pending_rows,
+            self.settled.pending_rows,
             self.pending_bytes,
             group.len(),
             group.size_bytes()
@@ -328,41 +402,37 @@ impl ForegroundBuffer {
     /// Commits the queue, oldest batches first.
     fn flush_until(&mut self, deadline: Option<Instant>) -> Result<usize, FlushError> {
         let started = self.clock.now();
-        let mut committed = 0;
-        let mut given_up = Vec::new();
-        let mut result = Ok(());
-        while result.is_ok() && !self.queue.is_empty() {
-            let taken = self.take_batches();
-            match self.write(&taken, deadline) {
-                Ok((rows, rejected)) => {
-                    committed += rows;
-                    self.give_up(rejected, &mut given_up);
-                    self.settle(&taken);
-                }
-                Err(error) => {
-                    for queued in taken.into_iter().rev() {
-                        self.queue.push_front(queued);
-                    }
-                    result = Err(error);
-                }
-            }
-        }
-        self.metrics.time_blocked += self.clock.now().saturating_duration_since(started);
+        self.settled.committed_rows = 0;
+        let result = self.write_all(deadline);
+        let failures = std::mem::take(&mut self.settled.given_up);
+        self.settled.metrics.time_blocked += self.clock.now().saturating_duration_since(started);
         let failed = match result {
-            Ok(()) => match FlushError::given_up(given_up) {
+            Ok(()) => match FlushError::given_up(failures) {
                 None => {
                     self.schema_deferred = false;
-                    return Ok(committed);
+                    return Ok(self.settled.committed_rows);
                 }
                 Some(failed) => failed,
             },
-            Err(error) => FlushError {
-                error,
-                failures: given_up,
-            },
+            Err(error) => FlushError { error, failures },
         };
-        self.metrics.failed(&failed.error);
+        self.settled.metrics.failed(&failed.error);
         Err(failed)
+    }
+
+    fn write_all(&mut self, deadline: Option<Instant>) -> Result<()> {
+        while !self.in_flight.is_empty() || !self.queue.is_empty() {
+            if self.in_flight.is_empty() {
+                self.in_flight = self.take_batches();
+            }
+            let batches: Vec<&Batch> = self.in_flight.iter().map(|queued| &queued.batch).collect();
+            let done = self.settled.done_groups;
+            self.writer.write(&batches, done, deadline, &mut self.settled)?;
+            self.pending_bytes -= batches.iter().map(|batch| batch.size_bytes()).sum::<usize>();
+            self.settled.done_groups = 0;
+            self.in_flight.clear();
+        }
+        Ok(())
     }
 
     /// Takes the batches of one transaction off the queue.
@@ -379,38 +449,6 @@ impl ForegroundBuffer {
             taken.push(next);
         }
         taken
-    }
-
-    /// Writes batches as one transaction. Gives the rows committed and the groups that can never be.
-    fn write(&mut self, taken: &[Queued], deadline: Option<Instant>) -> Result<(usize, Vec<DeadLetter>)> {
-        let batches: Vec<&Batch> = taken.iter().map(|queued| &queued.batch).collect();
-        let metrics = &mut self.metrics;
-        let mut retried = |error: &Error| metrics.retried(error);
-        let written = self.writer.write(&batches, 0..usize::MAX, deadline, &mut retried)?;
-        if written.rows > 0 {
-            self.metrics
-                .committed(count(written.rows), count(written.coalesced_rows), written.took);
-        }
-        Ok((written.rows, written.rejected))
-    }
-
-    fn give_up(&mut self, rejected: Vec<DeadLetter>, given_up: &mut Vec<DeadLetter>) {
-        for letter in rejected {
-            self.metrics.failed_rows += count(letter.rows.len());
-            if self.failures.len() >= MAX_FAILURES {
-                self.failures.pop_front();
-            }
-            self.failures.push_back(letter.clone());
-            given_up.push(letter);
-        }
-    }
-
-    /// Takes batches that are written or given up out of the count.
-    fn settle(&mut self, taken: &[Queued]) {
-        for Queued { batch, .. } in taken {
-            self.pending_rows -= batch.rows();
-            self.pending_bytes -= batch.size_bytes();
-        }
     }
 }
 

@@ -13,9 +13,11 @@
 //! | [`plan`], [`sql`] | statements of one transaction | yes |
 //! | [`dsn`], [`config`] | settings | yes |
 //! | [`error`], [`server_error`], [`retry`] | errors, and what to do after them | yes |
+//! | [`ledger`] | which transaction was committed, where a COMMIT was not answered | yes |
 //! | [`metrics`] | counters and latencies | yes |
 //! | [`find`] | looks for a row still buffered | yes |
 //! | [`dead_letter`] | groups that can never be written | yes |
+//! | [`dead_letter_file`] | the same, on disk | no |
 //! | [`clock`] | time, as an argument | no |
 //! | [`sink`] | where transactions go: MySQL and MariaDB, or memory | no |
 //! | [`writer`] | a batch into a transaction, with its retries | no |
@@ -31,11 +33,13 @@ pub mod coalesce;
 pub mod column;
 pub mod config;
 pub mod dead_letter;
+pub mod dead_letter_file;
 pub mod decimal;
 pub mod dsn;
 pub mod error;
 pub mod find;
 pub mod foreground;
+pub mod ledger;
 pub mod metrics;
 pub mod plan;
 pub mod queue;

@@ -38,6 +38,16 @@ pub struct Metrics {
     pub retries_lock_wait_timeout: u64,
     /// Of these, after 1020.
     pub retries_record_changed: u64,
+    /// Of these, after another lost race.
+    pub retries_other: u64,
+    /// Transactions repeated over a new connection.
+    pub retries_reconnect: u64,
+    /// COMMITs that were not answered.
+    pub unknown_commits: u64,
+    /// Answers of the ledger after such a COMMIT.
+    pub ledger_lookups: u64,
+    /// Of these, those that found the transaction committed.
+    pub ledger_confirmed: u64,
     /// Time that callers spent waiting for the database.
     pub time_blocked: Duration,
     /// The most rows that one transaction committed.
@@ -45,6 +55,22 @@ pub struct Metrics {
     /// The last error, as text.
     pub last_error: Option<String>,
     latency_us: Option<Histogram<u64>>,
+}
+
+/// What may happen on the way to a committed transaction.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// The transaction lost a race, and is repeated.
+    Retried(&'a Error),
+    /// The connection was lost before anything could be committed, and the transaction is repeated over a new one.
+    Reconnected,
+    /// A COMMIT was not answered.
+    CommitUnknown,
+    /// The ledger said whether such a COMMIT was carried out.
+    LedgerAnswered {
+        /// It was.
+        committed: bool,
+    },
 }
 
 impl Default for Metrics {
@@ -61,6 +87,11 @@ impl Default for Metrics {
             retries_deadlock: 0,
             retries_lock_wait_timeout: 0,
             retries_record_changed: 0,
+            retries_other: 0,
+            retries_reconnect: 0,
+            unknown_commits: 0,
+            ledger_lookups: 0,
+            ledger_confirmed: 0,
             time_blocked: Duration::ZERO,
             batch_rows_max: 0,
             last_error: None,
@@ -83,14 +114,24 @@ impl Metrics {
         }
     }
 
-    /// Counts a repetition.
-    pub fn retried(&mut self, error: &Error) {
-        self.retries += 1;
-        match error.code() {
-            ER_LOCK_DEADLOCK => self.retries_deadlock += 1,
-            ER_LOCK_WAIT_TIMEOUT => self.retries_lock_wait_timeout += 1,
-            ER_CHECKREAD => self.retries_record_changed += 1,
-            _ => {}
+    /// Counts what happened on the way to a committed transaction.
+    pub fn count(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Retried(error) => {
+                self.retries += 1;
+                match error.code() {
+                    ER_LOCK_DEADLOCK => self.retries_deadlock += 1,
+                    ER_LOCK_WAIT_TIMEOUT => self.retries_lock_wait_timeout += 1,
+                    ER_CHECKREAD => self.retries_record_changed += 1,
+                    _ => self.retries_other += 1,
+                }
+            }
+            Event::Reconnected => self.retries_reconnect += 1,
+            Event::CommitUnknown => self.unknown_commits += 1,
+            Event::LedgerAnswered { committed } => {
+                self.ledger_lookups += 1;
+                self.ledger_confirmed += u64::from(*committed);
+            }
         }
     }
 

@@ -56,6 +56,14 @@ pub struct Statement<'a> {
     pub rows: Vec<Vec<Value<'a>>>,
 }
 
+impl Plan<'_> {
+    /// Whether its rows can be written a second time without harm.
+    pub fn is_repeatable(&self) -> bool {
+        let models = self.statements.iter().map(|statement| &statement.bound.model);
+        models.into_iter().all(|model| model.is_repeatable())
+    }
+}
+
 impl Statement<'_> {
     /// How many rows each execution takes: see [`chunks`].
     pub fn chunks(&self, limits: &Limits) -> Vec<usize> {

@@ -114,6 +114,23 @@ pub struct TableRules {
     pub guard: Option<String>,
     /// Accept that a row may update another row through a second unique index.
     pub allow_second_unique: bool,
+    /// Accept that rows are written twice after a COMMIT that was not answered: they do no harm, or somebody else sees to it.
+    pub repeatable: bool,
+}
+
+impl TableRules {
+    /// Why rows written under these rules cannot be written a second time without harm; `None`: they can. A second `replace`,
+    /// `keep`, `min` or `max` of the same row finds what the first one left, and leaves it.
+    pub fn unrepeatable(&self, default_mode: Mode) -> Option<String> {
+        if self.repeatable {
+            return None;
+        }
+        if self.mode.unwrap_or(default_mode) == Mode::Insert {
+            return Some("it is insert-only".to_owned());
+        }
+        let summed = self.merge.iter().find(|(_, rule)| *rule == MergeRule::Sum);
+        summed.map(|(column, _)| format!("its column {column} is summed"))
+    }
 }
 
 /// A unique index of a table.
@@ -280,6 +297,11 @@ impl TableModel {
     /// The guard column.
     pub fn guard(&self) -> Option<&str> {
         self.rules.guard.as_deref()
+    }
+
+    /// Whether rows can be written a second time without harm: see [`TableRules::unrepeatable`].
+    pub fn is_repeatable(&self) -> bool {
+        self.rules.unrepeatable(self.mode).is_none()
     }
 
     /// Whether keys that differ here differ in the table.

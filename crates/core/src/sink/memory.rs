@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 use crate::catalog::TableEntry;
 use crate::coalesce::{BoundRow, merge_value};
 use crate::error::{Error, Result};
+use crate::ledger::LedgerEntry;
 use crate::plan::{Limits, MAX_STATEMENT_ROWS, Plan, Statement};
 use crate::server_error;
 use crate::sink::{LocalModel, Sink};
@@ -93,7 +94,7 @@ impl Sink for MemorySink {
         Some(model)
     }
 
-    fn commit(&mut self, plan: &Plan<'_>, _deadline: Option<Instant>) -> Result<()> {
+    fn commit(&mut self, plan: &Plan<'_>, _entry: Option<LedgerEntry>, _deadline: Option<Instant>) -> Result<()> {
         let mut store = self.store.tables.lock();
         if let Some(code) = store.failures.pop_front() {
             return Err(simulated_failure(code));
@@ -110,11 +111,23 @@ impl Sink for MemorySink {
         Ok(())
     }
 
+    // No answer of this sink is ever lost, so nobody asks it for an entry.
+
+    fn register(&mut self, _after: u64, _deadline: Option<Instant>) -> Result<()> {
+        Ok(())
+    }
+
+    fn forget_registration(&mut self) {}
+
+    fn last_entry(&mut self, _deadline: Option<Instant>) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
+    fn retire(&mut self, _deadline: Instant) {}
+
     fn connects(&self) -> u64 {
         0
     }
-
-    fn abandon(&mut self) {}
 }
 
 fn model(table: &TableEntry) -> Result<TableModel> {

@@ -4,10 +4,12 @@ use std::time::Instant;
 
 use crate::catalog::TableEntry;
 use crate::error::Result;
+use crate::ledger::LedgerEntry;
 use crate::plan::{Limits, Plan};
 use crate::table::TableModel;
 
 mod connect;
+mod ledger_table;
 pub mod memory;
 pub mod mysql;
 mod schema;
@@ -39,17 +41,38 @@ pub trait Sink: Send {
         None
     }
 
-    /// Executes a plan as one transaction: all of it is committed, or nothing.
+    /// Executes a plan as one transaction: all of it is committed, or nothing. With an entry, the transaction writes it into
+    /// the [ledger](crate::ledger) as its first step.
     ///
     /// # Errors
     ///
     /// Whatever the server answers, with nothing committed; except an error that
-    /// [is unknown](crate::error::Error::is_commit_unknown).
-    fn commit(&mut self, plan: &Plan<'_>, deadline: Option<Instant>) -> Result<()>;
+    /// [is unknown](crate::error::Error::is_commit_unknown). [Moved](crate::error::Error::is_ledger_moved): the ledger
+    /// does not hold what the entry follows.
+    fn commit(&mut self, plan: &Plan<'_>, entry: Option<LedgerEntry>, deadline: Option<Instant>) -> Result<()>;
+
+    /// Makes the writer's row in the ledger, holding `after`, unless that was done.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::limits`]; [config](crate::error::Error::is_config): there is no such table, and the account may not make
+    /// it.
+    fn register(&mut self, after: u64, deadline: Option<Instant>) -> Result<()>;
+
+    /// The writer's row is gone: the next [`Self::register`] makes it anew.
+    fn forget_registration(&mut self);
+
+    /// The number of the last transaction that was entered in the ledger and committed, once none is under way any more.
+    /// `None`: the row is gone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::limits`].
+    fn last_entry(&mut self, deadline: Option<Instant>) -> Result<Option<u64>>;
+
+    /// Deletes the writer's row, where that can be done at once. Otherwise the row stays, and goes a week later.
+    fn retire(&mut self, deadline: Instant);
 
     /// How often a connection was opened.
     fn connects(&self) -> u64;
-
-    /// Forgets the connection without a word to the server: in a forked child it is the parent's.
-    fn abandon(&mut self);
 }

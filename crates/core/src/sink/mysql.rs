@@ -11,14 +11,16 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use mysql::prelude::Queryable;
-use mysql::{Params, Value as SqlValue};
+use mysql::{Conn, Params, Value as SqlValue};
 
 use crate::catalog::TableEntry;
 use crate::dsn::ServerDsn;
 use crate::error::{Error, Result};
+use crate::ledger::LedgerEntry;
 use crate::plan::{Limits, Plan, Statement};
 use crate::server_error::{self, Class};
 use crate::sink::connect::{Connector, Session, describe, is_timeout};
+use crate::sink::ledger_table::{self, LedgerTable};
 use crate::sink::{Sink, schema};
 use crate::sql::{Operation, statement};
 use crate::table::TableModel;
@@ -29,8 +31,6 @@ use crate::value::Value;
 pub struct SocketHooks {
     /// Sets both time-outs of the socket behind a file descriptor.
     pub set_timeouts: fn(fd: i32, read: Duration, write: Duration) -> std::io::Result<()>,
-    /// Closes a file descriptor, without a word to the other side.
-    pub close: fn(fd: i32),
 }
 
 /// The file descriptor of a sink's connection, for a forked child, which must close its copy without a word.
@@ -63,18 +63,29 @@ pub struct MySqlSink {
     session: Option<Session>,
     descriptor: Descriptor,
     connects: u64,
+    ledger: LedgerTable,
 }
 
 impl MySqlSink {
     /// A sink for the server of the DSN. Connects when it is first used.
-    pub fn new(dsn: ServerDsn, batch_rows: usize, hooks: SocketHooks) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// The system has no random numbers.
+    pub fn new(dsn: ServerDsn, batch_rows: usize, hooks: SocketHooks) -> Result<Self> {
+        let ledger = LedgerTable::new(0).map_err(|error| {
+            Error::config(format!(
+                "the system gives no random numbers to name this writer by: {error}"
+            ))
+        })?;
+        Ok(Self {
             connector: Connector::new(dsn, batch_rows),
             hooks,
             session: None,
             descriptor: Descriptor::new(),
             connects: 0,
-        }
+            ledger,
+        })
     }
 
     /// The descriptor of whatever connection the sink has.
@@ -86,6 +97,27 @@ impl MySqlSink {
     fn hang_up(&mut self) {
         self.descriptor.take();
         self.session = None;
+        self.ledger.hung_up();
+    }
+
+    /// Runs statements of the ledger.
+    fn with_ledger<R>(
+        &mut self,
+        deadline: Option<Instant>,
+        run: impl FnOnce(&mut LedgerTable, &mut Conn) -> mysql::Result<R>,
+    ) -> Result<R> {
+        self.session(deadline)?;
+        let Some(session) = &mut self.session else {
+            return Err(Error::connection(0, "there is no connection"));
+        };
+        run(&mut self.ledger, &mut session.conn).map_err(|error| {
+            let failed = self.failed(&error, deadline);
+            if server_error::classify(failed.code()) == Class::Misconfigured {
+                // Somebody may have dropped the table: the next transaction looks, and makes it anew.
+                self.ledger.forget_registration();
+            }
+            failed.context(&format!("table {}", ledger_table::NAME))
+        })
     }
 
     fn session(&mut self, deadline: Option<Instant>) -> Result<&mut Session> {
@@ -108,6 +140,18 @@ impl MySqlSink {
             session.timeouts = timeouts;
         }
         Ok(self.session.insert(session))
+    }
+
+    /// The connection of the transaction that is under way. It never opens another one, on which COMMIT would succeed and
+    /// commit nothing.
+    fn current(&mut self, deadline: Option<Instant>) -> Result<&mut Session> {
+        if self.session.is_none() {
+            return Err(Error::connection(
+                server_error::CR_SERVER_LOST,
+                "the connection of the transaction is gone",
+            ));
+        }
+        self.session(deadline)
     }
 
     /// Turns an error of the client library into ours, and throws the connection away where it is of no use any more.
@@ -137,6 +181,33 @@ impl MySqlSink {
         )
     }
 
+    /// Enters the transaction in the ledger.
+    fn enter(&mut self, entry: Option<LedgerEntry>, deadline: Option<Instant>) -> Result<()> {
+        let Some(entry) = entry else { return Ok(()) };
+        self.current(deadline)?;
+        if self.with_ledger(deadline, |ledger, conn| ledger.enter(conn, entry))? {
+            Ok(())
+        } else {
+            Err(Error::ledger_moved())
+        }
+    }
+
+    /// Commits. Whatever answer leaves open whether that happened is [unknown](Error::is_commit_unknown).
+    fn end_transaction(&mut self, deadline: Option<Instant>) -> Result<()> {
+        let Err(error) = self.current(deadline)?.conn.query_drop("COMMIT") else {
+            return Ok(());
+        };
+        // The deadline may be over; the connection's end is what counts here.
+        let failed = self.failed(&error, None);
+        if !failed.is_lost_connection() {
+            return Err(failed);
+        }
+        Err(Error::commit_unknown(
+            failed.code(),
+            format!("{failed}; that was while COMMIT was under way, so the batch may be committed"),
+        ))
+    }
+
     /// Ends a transaction that failed. 1205 rolled back its statement only, so this is not optional.
     fn roll_back(&mut self) {
         let rolled_back = self.session.as_mut().map(|session| session.conn.query_drop("ROLLBACK"));
@@ -148,10 +219,10 @@ impl MySqlSink {
 
     fn write(&mut self, statements: &[Statement<'_>], deadline: Option<Instant>) -> Result<()> {
         for planned in statements {
-            let limits = self.session(deadline)?.limits;
+            let limits = self.current(deadline)?.limits;
             let mut start = 0;
             for rows in planned.chunks(&limits) {
-                let session = self.session(deadline)?;
+                let session = self.current(deadline)?;
                 let sql = statement(&planned.bound, planned.operation, rows, limits.dialect);
                 let values = planned
                     .parameters(start..start + rows)
@@ -217,39 +288,55 @@ impl Sink for MySqlSink {
         TableModel::from_server(&table.name, &table.rules, table.default_mode, schema)
     }
 
-    fn commit(&mut self, plan: &Plan<'_>, deadline: Option<Instant>) -> Result<()> {
+    fn commit(&mut self, plan: &Plan<'_>, entry: Option<LedgerEntry>, deadline: Option<Instant>) -> Result<()> {
         let begun = self.session(deadline)?.conn.query_drop("START TRANSACTION");
         if let Err(error) = begun {
             return Err(self.failed(&error, deadline));
         }
-        let committed = self.write(&plan.statements, deadline).and_then(|()| {
-            let session = self.session(deadline)?;
-            session.conn.query_drop("COMMIT").map_err(|error| match &error {
-                mysql::Error::MySqlError(_) => self.failed(&error, deadline),
-                _ => {
-                    let lost = self.failed(&error, None);
-                    Error::commit_unknown(format!(
-                        "{lost}; it was lost while COMMIT was under way, so the batch may be committed"
-                    ))
-                }
-            })
-        });
+        let committed = self
+            .enter(entry, deadline)
+            .and_then(|()| self.write(&plan.statements, deadline))
+            .and_then(|()| self.end_transaction(deadline));
         if committed.is_err() {
             self.roll_back();
         }
         committed
     }
 
-    fn connects(&self) -> u64 {
-        self.connects
+    fn register(&mut self, after: u64, deadline: Option<Instant>) -> Result<()> {
+        let registered = self.with_ledger(deadline, |ledger, conn| ledger.register(conn, after));
+        registered.map_err(|error| match server_error::classify(error.code()) {
+            Class::Misconfigured => Error::config(format!(
+                "{error}. The ledger says after a lost connection what was committed; the account {:?} needs to make it once, or \
+                 an administrator does: {}; and the account needs SELECT, INSERT, UPDATE and DELETE on it. Or do without, by \
+                 ledger: 'never'",
+                self.connector.dsn().user,
+                ledger_table::CREATE
+            )),
+            _ => error,
+        })
     }
 
-    fn abandon(&mut self) {
-        // Dropping it would send COM_STMT_CLOSE and COM_QUIT into the parent's session.
-        std::mem::forget(self.session.take());
-        if let Some(fd) = self.descriptor.take() {
-            (self.hooks.close)(fd);
+    fn forget_registration(&mut self) {
+        self.ledger.forget_registration();
+    }
+
+    fn last_entry(&mut self, deadline: Option<Instant>) -> Result<Option<u64>> {
+        self.with_ledger(deadline, |ledger, conn| ledger.last_entry(conn))
+    }
+
+    fn retire(&mut self, deadline: Instant) {
+        // Without a connection there is no haste: the row is pruned later.
+        if self.session.is_some() && self.ledger.is_registered() {
+            let retired = self.with_ledger(Some(deadline), LedgerTable::retire);
+            if retired.is_err() {
+                self.hang_up();
+            }
         }
+    }
+
+    fn connects(&self) -> u64 {
+        self.connects
     }
 }
 

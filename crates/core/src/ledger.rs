@@ -1,0 +1,245 @@
+//! The ledger's rules: which transactions are entered in it, under which number, and what its answer means. Pure: the
+//! [sink](crate::sink) keeps the table, the [writer](crate::writer) asks.
+//!
+//! The table has a row for each writer, with the number of the last transaction that it committed. A transaction sets the
+//! number as its first step, if the row still holds the one that the writer left there. So the row says of any transaction
+//! whether it was committed, and no transaction is committed twice: the second time the row holds its number already.
+//!
+//! Invariant: a number stands for one attempt, and is never used again. As long as an attempt may yet be found committed, what it
+//! held is remembered.
+//!
+//! Bound: the attempts in doubt are those since the last transaction that was committed for certain, or given up; each of
+//! them was preceded by a question that was answered, so [`crate::retry`] bounds how fast they grow.
+
+/// When transactions are entered in the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LedgerUse {
+    /// Those with a row that cannot be repeated: see [`TableModel::is_repeatable`](crate::table::TableModel::is_repeatable).
+    Auto,
+    /// All.
+    Always,
+    /// None. Tables whose rows cannot be repeated are refused, unless their rules accept it.
+    Never,
+}
+
+impl LedgerUse {
+    /// Reads the name in PHP.
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "auto" => Self::Auto,
+            "always" => Self::Always,
+            "never" => Self::Never,
+            _ => return None,
+        })
+    }
+
+    /// The name in PHP.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+}
+
+/// What a transaction writes into the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// The number that the row must hold.
+    pub after: u64,
+    /// The transaction's own.
+    pub number: u64,
+}
+
+/// What the row's number, or its absence, means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict<T> {
+    /// A transaction in doubt was committed; what it held.
+    Committed(T),
+    /// None of those in doubt was, so far. The writer goes on from here.
+    NotCommitted,
+    /// The row is gone, and with it every trace of the transactions in doubt; what they held.
+    NoTrace(Vec<T>),
+    /// The row is gone, no transaction is in doubt, and it is to be made anew.
+    Unregistered,
+}
+
+/// The writer's side of the ledger. `T` is what a transaction held.
+#[derive(Debug)]
+pub struct Ledger<T> {
+    /// What the row holds, as far as that is known.
+    last_known: u64,
+    last_used: u64,
+    /// Transactions whose COMMIT was not answered, by number.
+    doubts: Vec<(u64, T)>,
+    /// The row was not asked since the last of them.
+    is_in_doubt: bool,
+}
+
+impl<T> Default for Ledger<T> {
+    fn default() -> Self {
+        Self {
+            last_known: 0,
+            last_used: 0,
+            doubts: Vec::new(),
+            is_in_doubt: false,
+        }
+    }
+}
+
+impl<T> Ledger<T> {
+    /// The entry for the next attempt.
+    pub fn entry(&mut self) -> LedgerEntry {
+        self.last_used += 1;
+        LedgerEntry {
+            after: self.last_known,
+            number: self.last_used,
+        }
+    }
+
+    /// What the row must hold for the next transaction.
+    pub fn last_known(&self) -> u64 {
+        self.last_known
+    }
+
+    /// An attempt was committed for certain. It found the row as it was before those in doubt, so they never will be.
+    pub fn committed(&mut self, entry: LedgerEntry) {
+        self.last_known = entry.number;
+        self.forget_doubts();
+    }
+
+    /// The COMMIT of an attempt was not answered.
+    pub fn doubts(&mut self, entry: LedgerEntry, held: T) {
+        self.doubts.push((entry.number, held));
+        self.is_in_doubt = true;
+    }
+
+    /// Whether the row has to be asked before anything else is written.
+    pub fn is_in_doubt(&self) -> bool {
+        self.is_in_doubt
+    }
+
+    /// What was in doubt is settled otherwise, or nobody asks for it any more.
+    pub fn forget_doubts(&mut self) {
+        self.doubts.clear();
+        self.is_in_doubt = false;
+    }
+
+    /// What was found in the row. Attempts that it does not name stay in doubt until something is committed: on a cluster a
+    /// COMMIT under way on another node may yet come, and the row will then hold its number.
+    pub fn judge(&mut self, found: Option<u64>) -> Verdict<T> {
+        self.is_in_doubt = false;
+        let Some(found) = found else {
+            if self.doubts.is_empty() {
+                return Verdict::Unregistered;
+            }
+            let doubts = std::mem::take(&mut self.doubts);
+            return Verdict::NoTrace(doubts.into_iter().map(|(_, held)| held).collect());
+        };
+        self.last_known = found;
+        self.last_used = self.last_used.max(found);
+        let Some(at) = self.doubts.iter().position(|(number, _)| *number == found) else {
+            return Verdict::NotCommitted;
+        };
+        let (_, held) = self.doubts.swap_remove(at);
+        self.doubts.clear();
+        Verdict::Committed(held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_doubt(held: &'static str) -> (Ledger<&'static str>, LedgerEntry) {
+        let mut ledger = Ledger::default();
+        let entry = ledger.entry();
+        ledger.doubts(entry, held);
+        assert!(ledger.is_in_doubt());
+        (ledger, entry)
+    }
+
+    #[test]
+    fn numbers_follow_each_other() {
+        let mut ledger = Ledger::<()>::default();
+        for number in 1..4 {
+            let entry = ledger.entry();
+            let after = number - 1;
+            assert_eq!(entry, LedgerEntry { after, number });
+            ledger.committed(entry);
+        }
+    }
+
+    #[test]
+    fn a_number_is_used_once() {
+        let mut ledger = Ledger::<()>::default();
+        assert_eq!(ledger.entry().number, 1);
+        assert_eq!(ledger.entry(), LedgerEntry { after: 0, number: 2 });
+    }
+
+    #[test]
+    fn the_row_decides_what_is_in_doubt() {
+        for (found, expected) in [
+            (Some(1), Verdict::Committed("a")),
+            (Some(0), Verdict::NotCommitted),
+            (None, Verdict::NoTrace(vec!["a"])),
+        ] {
+            let (mut ledger, _) = in_doubt("a");
+            assert_eq!(ledger.judge(found), expected, "{found:?}");
+            assert!(!ledger.is_in_doubt());
+        }
+    }
+
+    #[test]
+    fn a_late_commit_is_noticed_whichever_attempt_it_belongs_to() {
+        for (found, expected) in [(1, "first"), (2, "second")] {
+            let (mut ledger, _) = in_doubt("first");
+            assert_eq!(ledger.judge(Some(0)), Verdict::NotCommitted);
+            let again = ledger.entry();
+            assert_eq!(again, LedgerEntry { after: 0, number: 2 });
+            ledger.doubts(again, "second");
+            assert_eq!(ledger.judge(Some(0)), Verdict::NotCommitted);
+            // A third attempt finds that the row holds another number, and asks.
+            assert_eq!(ledger.entry().number, 3);
+            assert_eq!(ledger.judge(Some(found)), Verdict::Committed(expected));
+            assert_eq!(ledger.entry().after, found);
+        }
+    }
+
+    #[test]
+    fn what_nobody_asks_for_is_not_taken_for_something_else() {
+        let (mut ledger, entry) = in_doubt("a");
+        ledger.forget_doubts();
+        assert_ne!(ledger.entry().number, entry.number);
+        // The forgotten one was committed: the writer goes on from there.
+        assert_eq!(ledger.judge(Some(entry.number)), Verdict::NotCommitted);
+        assert_eq!(ledger.entry().after, entry.number);
+    }
+
+    #[test]
+    fn a_server_that_lost_transactions_is_taken_as_it_is() {
+        let mut ledger = Ledger::default();
+        for _ in 0..5 {
+            let entry = ledger.entry();
+            ledger.committed(entry);
+        }
+        let entry = ledger.entry();
+        ledger.doubts(entry, "a");
+        assert_eq!(ledger.judge(Some(3)), Verdict::NotCommitted);
+        assert_eq!(ledger.entry(), LedgerEntry { after: 3, number: 7 });
+    }
+
+    #[test]
+    fn a_missing_row_without_a_doubt_is_made_anew() {
+        let mut ledger = Ledger::default();
+        assert_eq!(ledger.judge(None), Verdict::<()>::Unregistered);
+    }
+
+    #[test]
+    fn a_row_that_goes_between_two_questions_takes_the_trace_along() {
+        let (mut ledger, _) = in_doubt("a");
+        assert_eq!(ledger.judge(Some(0)), Verdict::NotCommitted);
+        assert_eq!(ledger.judge(None), Verdict::NoTrace(vec!["a"]));
+    }
+}

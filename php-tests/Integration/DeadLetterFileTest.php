@@ -1,0 +1,193 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Integration;
+
+use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\ConfigException;
+use WriteBuffer\FlushException;
+use WriteBuffer\Tests\Support\DatabaseTestCase;
+use WriteBuffer\Tests\Support\PhpProcess;
+
+/** A group that is given up is in the file before it leaves the memory, whoever takes it from there. */
+final class DeadLetterFileTest extends DatabaseTestCase
+{
+    private string $folder;
+
+    protected function setUp(): void
+    {
+        parent::setUp();
+        $this->createTable('wb_refused', 'id INT PRIMARY KEY, t VARBINARY(5)');
+        $this->folder = sys_get_temp_dir() . '/wb_dead_letters_' . bin2hex(random_bytes(6));
+        mkdir($this->folder);
+    }
+
+    protected function tearDown(): void
+    {
+        parent::tearDown();
+        foreach (glob("{$this->folder}/*") ?: [] as $file) {
+            unlink($file);
+        }
+        rmdir($this->folder);
+    }
+
+    /** @return list<array<string, mixed>> */
+    private function lines(string $name = 'failed.jsonl'): array
+    {
+        return array_map(
+            static fn (string $line): array => json_decode($line, true, 512, JSON_THROW_ON_ERROR),
+            (array) file("{$this->folder}/{$name}"),
+        );
+    }
+
+    /** @return iterable<string, array{bool}> */
+    public static function flushers(): iterable
+    {
+        yield 'in the background' => [true];
+        yield 'in the foreground' => [false];
+    }
+
+    /**
+     * @dataProvider flushers
+     */
+    #[DataProvider('flushers')]
+    public function testEachGroupIsALine(bool $background): void
+    {
+        $buffer = $this->buffer(
+            orderTable: 'wb_refused',
+            background: $background,
+            batchSize: 1_000,
+            deadLetterFile: "{$this->folder}/failed.jsonl",
+        );
+        for ($id = 1; $id <= 100; $id++) {
+            $buffer->add(['id' => $id, 't' => $id % 10 === 0 ? "\xfftoo long" : 'fits']);
+        }
+        self::assertInstanceOf(FlushException::class, self::thrownBy(static fn () => $buffer->flush()));
+        $lines = $this->lines();
+        self::assertSame(range(10, 100, 10), array_map(static fn (array $line): int => $line['rows'][0]['row']['id'], $lines));
+        self::assertSame([1406], array_values(array_unique(array_column($lines, 'code'))));
+        self::assertSame(0600, fileperms("{$this->folder}/failed.jsonl") & 0777);
+        self::assertSame('90', $this->value('SELECT COUNT(*) FROM wb_refused'));
+        self::assertCount(10, $buffer->takeFailures());
+
+        $this->pdo()->exec('ALTER TABLE wb_refused MODIFY t VARBINARY(20)');
+        self::assertSame(10, $buffer->retry($lines));
+        self::assertSame(10, $buffer->flush());
+        self::assertSame('10', $this->value("SELECT COUNT(*) FROM wb_refused WHERE t = X'FF746F6F206C6F6E67'"));
+    }
+
+    /** Failures that nobody takes are on disk, so the memory keeps the newest of them, and the buffer goes on. */
+    public function testTheMemoryHasABoundAndTheFileHasAll(): void
+    {
+        $buffer = $this->buffer(orderTable: 'wb_refused', deadLetterFile: "{$this->folder}/failed.jsonl", batchSize: 10_000);
+        for ($id = 1; $id <= 1_005; $id++) {
+            $buffer->add(['id' => $id, 't' => 'too long']);
+        }
+        self::thrownBy(static fn () => $buffer->flush());
+        self::assertCount(0, $buffer);
+        self::assertCount(1_005, $this->lines());
+        $kept = $buffer->takeFailures();
+        self::assertSame([1_000, 6], [count($kept), $kept[0]['rows'][0]['row']['id']]);
+    }
+
+    /**
+     * @dataProvider flushers
+     */
+    #[DataProvider('flushers')]
+    public function testNothingIsGivenUpWhileTheFileCannotBeWritten(bool $background): void
+    {
+        $file = "{$this->folder}/failed.jsonl";
+        $buffer = $this->buffer(orderTable: 'wb_refused', background: $background, deadLetterFile: $file);
+        $buffer->add(['id' => 1, 't' => 'fits']);
+        $buffer->add(['id' => 2, 't' => 'too long']);
+        $buffer->add(['id' => 3, 't' => 'fits']);
+        // The kernel's own full disk.
+        symlink('/dev/full', $file);
+        $thrown = self::assertThrowsMatching(
+            FlushException::class,
+            "#^a group was refused \\(table wb_refused: Data too long for column 't' at row \\d+\\) and cannot be written to "
+                . 'deadLetterFile ' . preg_quote($file, '#') . ': No space left on device.*Nothing is lost: it stays buffered, '
+                . 'and so do the rows after it, until the file can be written to \(2 rows still buffered\)$#D',
+            static fn () => $buffer->flush(),
+        );
+        self::assertSame([], $thrown->getFailures());
+        self::assertSame([], $buffer->takeFailures());
+        self::assertSame(0, $buffer->getMetrics()['failed_rows']);
+        unlink($file);
+        self::assertInstanceOf(FlushException::class, self::thrownBy(static fn () => $buffer->flush()));
+        self::assertSame([2], array_map(static fn (array $line): int => $line['rows'][0]['row']['id'], $this->lines()));
+        self::assertSame(['1', '3'], array_column($this->rows('wb_refused', 'id', '1'), 'id'));
+        $buffer->takeFailures();
+    }
+
+    public function testAFileMayBeRotated(): void
+    {
+        $buffer = $this->buffer(orderTable: 'wb_refused', deadLetterFile: "{$this->folder}/failed.jsonl");
+        foreach ([1, 2] as $id) {
+            $buffer->add(['id' => $id, 't' => 'too long']);
+            self::thrownBy(static fn () => $buffer->flush());
+            if ($id === 1) {
+                rename("{$this->folder}/failed.jsonl", "{$this->folder}/failed.1.jsonl");
+            }
+        }
+        self::assertSame([1, 1], [count($this->lines('failed.1.jsonl')), count($this->lines())]);
+        $buffer->takeFailures();
+    }
+
+    public function testLinesOfManyProcessesStayWhole(): void
+    {
+        $code = <<<'PHP'
+            $buffer = new WriteBuffer(dsn: $argv[1], orderTable: 'wb_refused', deadLetterFile: $argv[2], background: false);
+            for ($id = 0; $id < 50; $id++) {
+                $buffer->add(['id' => $argv[3] * 1000 + $id, 't' => str_repeat('x', 5_000)]);
+            }
+            try {
+                $buffer->flush();
+            } catch (WriteBuffer\FlushException) {
+                echo count($buffer->takeFailures()), "\n";
+            }
+            PHP;
+        $pids = [];
+        foreach (range(1, 4) as $writer) {
+            if (($pid = pcntl_fork()) === 0) {
+                $output = PhpProcess::run($code, [], [$this->dsn(), "{$this->folder}/failed.jsonl", (string) $writer]);
+                // No end of PHPUnit's in this process.
+                posix_kill(getmypid(), $output === "50\n" ? SIGKILL : SIGTERM);
+            }
+            $pids[] = $pid;
+        }
+        foreach ($pids as $pid) {
+            pcntl_waitpid($pid, $status);
+            self::assertSame(SIGKILL, pcntl_wtermsig($status), 'a writer gave up its 50 rows');
+        }
+        self::assertCount(200, $this->lines());
+    }
+
+    public function testTheFileIsWithinOpenBasedir(): void
+    {
+        $output = PhpProcess::run(
+            <<<'PHP'
+                try {
+                    new WriteBuffer(dsn: 'memory:', deadLetterFile: '/var/tmp/failed.jsonl');
+                } catch (WriteBuffer\ConfigException $thrown) {
+                    echo $thrown->getMessage();
+                }
+                PHP,
+            ['open_basedir' => dirname(__DIR__)],
+        );
+        self::assertSame(
+            'deadLetterFile /var/tmp/failed.jsonl is outside open_basedir: name a file within, or extend open_basedir in php.ini',
+            $output,
+        );
+    }
+
+    public function testAFileThatIsNotOursIsRefusedAtTheStart(): void
+    {
+        self::assertThrowsMatching(
+            ConfigException::class,
+            '#^deadLetterFile .*: it is no file; #',
+            fn () => $this->buffer(deadLetterFile: $this->folder),
+        );
+    }
+}
