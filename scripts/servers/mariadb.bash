@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# What scripts/with-server and scripts/guard-server need to know of MariaDB; they source it. `folder` is the server's.
+# shellcheck disable=SC2034,SC2154 # the scripts that source it use and set them
+
+# Fails, and says what to do, where the server cannot be run.
+need_server() {
+    local tool
+    for tool in mariadbd mariadb-install-db mariadb; do
+        command -v "$tool" >/dev/null || fail "$tool is missing; run: scripts/install-packages test"
+    done
+}
+
+# One file for the server, its installation and its client, so that none of them reads the machine's own settings.
+# The durability settings are the server's defaults: a benchmark without them would show nothing.
+write_configuration() {
+    cat >"$folder/my.cnf" <<CNF
+[client]
+socket = $folder/server.sock
+user = root
+
+[mariadbd]
+datadir = $folder/data
+socket = $folder/server.sock
+pid-file = $folder/server.pid
+log-error = $folder/server.log
+tmpdir = $folder/tmp
+secure-file-priv = $folder/tmp
+init-file = $folder/init.sql
+bind-address = 127.0.0.1
+skip-name-resolve
+user = $(id -un)
+character-set-server = utf8mb4
+collation-server = utf8mb4_general_ci
+innodb-flush-log-at-trx-commit = 1
+innodb-buffer-pool-size = 128M
+innodb-log-file-size = 96M
+max-connections = 100
+performance-schema = OFF
+CNF
+    # The server executes it before it listens: nobody ever meets a root account over TCP.
+    {
+        echo "DELETE FROM mysql.global_priv WHERE User = '' OR (User = 'root' AND Host <> 'localhost');"
+        echo 'FLUSH PRIVILEGES;'
+        account_statements
+    } >"$folder/init.sql"
+}
+
+create_data() {
+    mkdir "$folder/data" "$folder/tmp"
+    # --force: where not even localhost resolves, as in a bare chroot, the address does.
+    timeout "$INSTALL_TIMEOUT_S" mariadb-install-db --defaults-file="$folder/my.cnf" --force \
+        --auth-root-authentication-method=normal --skip-name-resolve --skip-test-db \
+        >"$folder/install.log" 2>&1 || fail 'mariadb-install-db failed' "$folder/install.log"
+}
+
+# Becomes the server: the process that calls it, and no child of it.
+exec_server() {
+    exec setpriv --pdeathsig TERM mariadbd --defaults-file="$folder/my.cnf" --port="$1"
+}
+
+answers() {
+    mariadb --defaults-file="$folder/my.cnf" --connect-timeout=5 --execute='SELECT 1' write_buffer_test \
+        >/dev/null 2>&1
+}
+
+remove_data() {
+    rm -rf "$folder"
+}
