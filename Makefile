@@ -44,7 +44,8 @@ test: test-core test-php test-process test-exchange ## run all tests
 test-core: ## run the tests of the engine (Rust)
 	@scripts/install-packages build test
 	@echo 'testing the engine'
-	@$(WITH_MARIADB) $(CARGO) test --quiet --package write-buffer-core $(CARGO_FLAGS)
+	@$(WITH_MARIADB) $(CARGO) test --quiet --package write-buffer-core \
+		--package write-buffer-fault-proxy $(CARGO_FLAGS)
 
 test-php: build ## run the tests of the extension (PHPUnit, on a throwaway MariaDB)
 	@scripts/install-packages test

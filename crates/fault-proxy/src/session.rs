@@ -1,0 +1,185 @@
+//! What a client says: the commands of one connection, and the texts of its prepared statements.
+//! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_command_phase.html>
+//!
+//! Invariant: the client waits for each answer before its next command, apart from commands that have none. A client
+//! that sends several at once is not understood.
+//!
+//! Bounds: [`TEXT_BYTES_MAX`] of each prepared statement that is not closed.
+
+use std::collections::HashMap;
+
+/// How much of a statement's text is kept, for its execution.
+const TEXT_BYTES_MAX: usize = 256;
+
+const COM_QUIT: u8 = 0x01;
+const COM_QUERY: u8 = 0x03;
+const COM_STMT_PREPARE: u8 = 0x16;
+const COM_STMT_EXECUTE: u8 = 0x17;
+const COM_STMT_SEND_LONG_DATA: u8 = 0x18;
+const COM_STMT_CLOSE: u8 = 0x19;
+/// MariaDB: a prepared statement for many rows.
+const COM_STMT_BULK_EXECUTE: u8 = 0xfa;
+
+/// The first byte of an answer that reports an error.
+const ERR: u8 = 0xff;
+
+/// How a statement's text came to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// `COM_QUERY`: it is executed at once.
+    Query,
+    /// `COM_STMT_PREPARE`.
+    Prepare,
+    /// `COM_STMT_EXECUTE` of a statement prepared before.
+    Execute,
+    /// A command without a text.
+    Other,
+}
+
+/// A command of the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// How the text came.
+    pub way: Way,
+    /// The beginning of the statement's text; empty where there is none.
+    pub text: Vec<u8>,
+}
+
+/// What the server answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Anything but an error.
+    Ok,
+    /// An error.
+    Error,
+}
+
+impl Answer {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// A connection's prepared statements, and the command that waits for an answer.
+#[derive(Debug, Default)]
+pub struct Session {
+    statements: HashMap<u32, Vec<u8>>,
+    unanswered: Option<Command>,
+}
+
+impl Session {
+    /// Takes in a command, by the beginning of its payload.
+    pub fn command(&mut self, payload: &[u8]) -> Command {
+        let (code, body) = payload.split_first().map_or((0, payload), |(code, body)| (*code, body));
+        let (way, text) = match code {
+            COM_QUERY => (Way::Query, beginning(body)),
+            COM_STMT_PREPARE => (Way::Prepare, beginning(body)),
+            COM_STMT_EXECUTE | COM_STMT_BULK_EXECUTE => {
+                let text = number(body).and_then(|id| self.statements.get(&id));
+                (Way::Execute, text.cloned().unwrap_or_default())
+            }
+            _ => (Way::Other, Vec::new()),
+        };
+        if code == COM_STMT_CLOSE
+            && let Some(id) = number(body)
+        {
+            self.statements.remove(&id);
+        }
+        let command = Command { way, text };
+        if !matches!(code, COM_QUIT | COM_STMT_CLOSE | COM_STMT_SEND_LONG_DATA) {
+            self.unanswered = Some(command.clone());
+        }
+        command
+    }
+
+    /// Takes in a packet of the server. What it answers, where it is the first packet of an answer.
+    pub fn answer(&mut self, payload: &[u8]) -> Option<Answer> {
+        let command = self.unanswered.take()?;
+        if payload.first() == Some(&ERR) {
+            return Some(Answer::Error);
+        }
+        if command.way == Way::Prepare
+            && let Some(id) = payload.get(1..).and_then(number)
+        {
+            self.statements.insert(id, command.text);
+        }
+        Some(Answer::Ok)
+    }
+}
+
+fn beginning(text: &[u8]) -> Vec<u8> {
+    let text = text.trim_ascii_start();
+    text[..text.len().min(TEXT_BYTES_MAX)].to_vec()
+}
+
+fn number(bytes: &[u8]) -> Option<u32> {
+    bytes.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OK_OF_PREPARE_7: &[u8] = b"\x00\x07\x00\x00\x00\x01\x00\x02\x00\x00\x00\x00";
+    const EXECUTE_7: &[u8] = b"\x17\x07\x00\x00\x00\x00\x01\x00\x00\x00";
+
+    fn said(way: Way, text: &str) -> Command {
+        Command {
+            way,
+            text: text.as_bytes().to_vec(),
+        }
+    }
+
+    #[test]
+    fn queries_have_their_text() {
+        let mut session = Session::default();
+        assert_eq!(session.command(b"\x03 \n COMMIT"), said(Way::Query, "COMMIT"));
+        assert_eq!(session.answer(b"\x00\x00\x00"), Some(Answer::Ok));
+        assert_eq!(session.answer(b"\xff\x00\x00"), None, "nothing was asked");
+        assert_eq!(session.command(b"\x0e"), said(Way::Other, ""));
+        assert_eq!(session.answer(b"\xff\x48\x04"), Some(Answer::Error));
+    }
+
+    #[test]
+    fn executions_have_the_text_that_was_prepared() {
+        let mut session = Session::default();
+        assert_eq!(
+            session.command(b"\x16INSERT INTO t"),
+            said(Way::Prepare, "INSERT INTO t")
+        );
+        assert_eq!(session.answer(OK_OF_PREPARE_7), Some(Answer::Ok));
+        assert_eq!(session.answer(b"\x03def"), None, "a column of the same answer");
+        assert_eq!(session.command(EXECUTE_7), said(Way::Execute, "INSERT INTO t"));
+        assert_eq!(session.answer(b"\x00"), Some(Answer::Ok));
+        assert_eq!(session.command(b"\xfa\x07\x00\x00\x00").way, Way::Execute);
+        session.answer(b"\x00");
+        session.command(b"\x19\x07\x00\x00\x00");
+        assert_eq!(session.command(EXECUTE_7), said(Way::Execute, ""), "closed");
+    }
+
+    #[test]
+    fn a_refused_statement_is_not_prepared() {
+        let mut session = Session::default();
+        session.command(b"\x16INSERT INTO t");
+        assert_eq!(session.answer(b"\xff\x07\x00\x00\x00"), Some(Answer::Error));
+        assert_eq!(session.command(EXECUTE_7), said(Way::Execute, ""));
+    }
+
+    #[test]
+    fn some_commands_have_no_answer() {
+        let mut session = Session::default();
+        for payload in [&b"\x19\x07\x00\x00\x00"[..], b"\x18\x07\x00\x00\x00\x00\x00x", b"\x01"] {
+            session.command(payload);
+            assert_eq!(session.answer(b"\x00"), None, "{payload:?}");
+        }
+        assert_eq!(
+            session.command(b""),
+            said(Way::Other, ""),
+            "an empty packet is no command that we know"
+        );
+    }
+}
