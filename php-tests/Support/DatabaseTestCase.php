@@ -92,6 +92,22 @@ abstract class DatabaseTestCase extends TestCase
         );
     }
 
+    /** The server's process now: a test may have had it started again. */
+    protected static function serverPid(): int
+    {
+        $ready = self::environment('DB_CONTROL_DIR') === null
+            ? self::setting('DB_PORT') . ' ' . self::setting('DB_SERVER_PID')
+            : (string) file_get_contents(self::setting('DB_CONTROL_DIR') . '/ready');
+
+        return (int) explode(' ', $ready)[1];
+    }
+
+    /** Connects anew at the next use: the server has gone, and is back. */
+    protected function forgetConnections(): void
+    {
+        $this->pdo = $this->admin = null;
+    }
+
     protected function admin(): PDO
     {
         return $this->admin ??= new PDO(

@@ -165,14 +165,13 @@ abstract class ProcessTestCase extends DatabaseTestCase
     protected function stopServer(): void
     {
         register_shutdown_function($this->continueServer(...));
-        self::assertTrue(posix_kill((int) self::setting('DB_SERVER_PID'), SIGSTOP));
+        self::assertTrue(posix_kill(self::serverPid(), SIGSTOP));
     }
 
     protected function continueServer(): void
     {
-        $pid = getenv('DB_SERVER_PID');
-        if ($pid !== false) {
-            posix_kill((int) $pid, SIGCONT);
+        if (getenv('DB_SERVER_PID') !== false) {
+            posix_kill(self::serverPid(), SIGCONT);
         }
     }
 

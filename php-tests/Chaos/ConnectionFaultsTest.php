@@ -1,0 +1,179 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Chaos;
+
+use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\Tests\Chaos\Support\ChaosTestCase;
+use WriteBuffer\Tests\Chaos\Support\FaultProxy;
+
+/**
+ * Connections that end at a chosen packet or byte, with rows that cannot be repeated: inserts without a key, and sums.
+ */
+final class ConnectionFaultsTest extends ChaosTestCase
+{
+    private const COMMIT = 'on statement COMMIT';
+
+    /** @return iterable<string, array{list<string>, bool}> the faults, and whether the rows are written in the background */
+    public static function faultsThatCommitNothing(): iterable
+    {
+        $faults = [
+            'before the transaction' => ['cut-before every=7 on statement START TRANSACTION'],
+            'before COMMIT' => ['cut-before every=7 ' . self::COMMIT],
+            'in the middle of COMMIT' => ['cut-at=6 every=7 ' . self::COMMIT],
+            'before an INSERT' => ['cut-before every=11 on execute INSERT'],
+            'in the header of an INSERT' => ['cut-at=2 every=11 on execute INSERT'],
+            'in the middle of an INSERT' => ['cut-at=60 every=11 on execute INSERT'],
+            'when an INSERT is done' => ['cut-after-answer every=11 on execute INSERT'],
+            // Statements are prepared once a connection: the first fault makes connections, the second hits new ones.
+            'while an INSERT is prepared' => [
+                'cut-at=30 every=5 on prepare INSERT',
+                'cut-before every=13 ' . self::COMMIT,
+            ],
+        ];
+        foreach ($faults as $name => $fault) {
+            yield $name => [$fault, true];
+        }
+        yield 'before COMMIT, in the foreground' => [$faults['before COMMIT'], false];
+        yield 'in the middle of an INSERT, in the foreground' => [$faults['in the middle of an INSERT'], false];
+    }
+
+    /**
+     * @param list<string> $faults
+     *
+     * @dataProvider faultsThatCommitNothing
+     */
+    #[DataProvider('faultsThatCommitNothing')]
+    public function testAConnectionThatEndsBeforeTheCommit(array $faults, bool $background): void
+    {
+        $proxy = $this->strikeUnderLoad($faults, $background);
+        // Each of these is a connection less, before a later one does its work.
+        self::assertGreaterThanOrEqual($proxy->struck('fault-0') - 1, $this->total('reconnects'), $this->describeAll());
+    }
+
+    /** @return iterable<string, array{string, bool}> a fault, and whether the rows are written in the background */
+    public static function faultsThatCommit(): iterable
+    {
+        foreach (['in the background' => true, 'in the foreground' => false] as $where => $background) {
+            yield "after the answer, {$where}" => ['cut-after-answer every=7 ' . self::COMMIT, $background];
+            yield "at once, {$where}" => ['cut-after every=7 ' . self::COMMIT, $background];
+        }
+    }
+
+    /**
+     * @dataProvider faultsThatCommit
+     */
+    #[DataProvider('faultsThatCommit')]
+    public function testACommitWhoseAnswerIsLost(string $fault, bool $background): void
+    {
+        $proxy = $this->strikeUnderLoad([$fault], $background);
+        $struck = $proxy->struck('fault-0');
+        self::assertGreaterThanOrEqual($struck, $this->total('ledger_lookups'), $this->describeAll());
+        $confirmed = $this->total('ledger_confirmed');
+        self::assertGreaterThan(0, $confirmed, $this->describeAll());
+        self::assertLessThanOrEqual($struck, $confirmed, $this->describeAll());
+        if (str_starts_with($fault, 'cut-after-answer')) {
+            self::assertSame($struck, $proxy->struck('fault-0', 'ok'), 'each COMMIT was done');
+            self::assertSame($struck, $confirmed, 'what the server committed, the ledger confirmed');
+        }
+    }
+
+    /** @return iterable<string, array{int}> milliseconds */
+    public static function holds(): iterable
+    {
+        yield 'for an instant' => [1];
+        yield 'until the client is back' => [250];
+    }
+
+    /**
+     * The client is back while its COMMIT is under way: its question has to wait for that, not to overtake it.
+     *
+     * @dataProvider holds
+     */
+    #[DataProvider('holds')]
+    public function testACommitThatIsUnderWayWhenTheClientIsBack(int $holdMs): void
+    {
+        $proxy = $this->strikeUnderLoad(["hold={$holdMs} every=7 " . self::COMMIT]);
+        $struck = $proxy->struck('fault-0');
+        self::assertSame($struck, $proxy->answered('fault-0', 'ok'), "each COMMIT was done\n{$this->describeAll()}");
+        self::assertGreaterThanOrEqual($struck, $this->total('ledger_lookups'), $this->describeAll());
+        self::assertSame($struck, $this->total('ledger_confirmed'), $this->describeAll());
+    }
+
+    /** All faults at once, and again and again: also while the buffer recovers from the last one. */
+    public function testFaultsThatMeetARecovery(): void
+    {
+        $proxy = $this->strikeUnderLoad([
+            'cut-after-answer every=5 ' . self::COMMIT,
+            'hold=20 every=11 ' . self::COMMIT,
+            // A recovery asks for much, and has to succeed now and then.
+            'cut-before every=41 on statement SELECT',
+            'cut-after-answer every=61 on statement SELECT',
+            'cut-at=50 every=53 on execute INSERT',
+            'cut-before every=307 on command',
+        ]);
+        self::assertGreaterThan(0, $proxy->struck('fault-1'), $proxy->describe());
+        self::assertGreaterThan(0, $proxy->struck('fault-5'), $proxy->describe());
+        self::assertGreaterThan(0, $this->total('ledger_confirmed'), $this->describeAll());
+    }
+
+    /** @return iterable<string, array{string}> */
+    public static function streams(): iterable
+    {
+        yield 'what the client says' => ['client-stream'];
+        yield 'what the server says' => ['server-stream'];
+    }
+
+    /**
+     * From the handshake on, through schema, ledger and first rows, the connection ends at any byte.
+     *
+     * @dataProvider streams
+     */
+    #[DataProvider('streams')]
+    public function testAConnectionThatEndsAtAnyByte(string $stream): void
+    {
+        $dsn = $this->proxy($proxy);
+        $this->startWriter($dsn);
+        // The bytes that are past the handshake differ from server to server: a step that divides nothing meets all.
+        $cuts = self::scaled(25, 150);
+        $step = self::scaled(157, 31);
+        $this->awaitMoreOrders(1);
+        for ($cut = 0; $cut < $cuts; $cut++) {
+            $proxy->arm("byte-{$cut}", 'cut-at=' . $cut * $step . " on {$stream}");
+            $proxy->cut();
+            $this->awaitUnderLoad(
+                "a cut at byte {$cut} × {$step}",
+                static fn (): bool => $proxy->struck("byte-{$cut}") === 1,
+            );
+            $this->awaitMoreOrders(1);
+        }
+        $this->assertNothingLostOrDoubled();
+    }
+
+    /**
+     * Lets faults strike until the first of them has done so often enough, and compares.
+     *
+     * @param list<string> $faults
+     */
+    private function strikeUnderLoad(array $faults, bool $background = true): FaultProxy
+    {
+        $dsn = $this->proxy($proxy);
+        foreach ($faults as $number => $fault) {
+            $proxy->arm("fault-{$number}", $fault);
+        }
+        $this->startWriter($dsn, settings: 'background: ' . var_export($background, true));
+        $strikes = self::scaled(10, 100);
+        $this->awaitUnderLoad(
+            "{$strikes} strikes",
+            static fn (): bool => $proxy->struck('fault-0') >= $strikes,
+        );
+        // The end of a test is no time for faults: the last COMMIT of all may be the one that is counted on.
+        foreach (array_keys($faults) as $number) {
+            self::assertTrue($proxy->disarm("fault-{$number}"), 'a fault that strikes every time stays armed');
+        }
+        $this->assertNothingLostOrDoubled();
+
+        return $proxy;
+    }
+}

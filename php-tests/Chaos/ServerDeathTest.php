@@ -1,0 +1,52 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Chaos;
+
+use WriteBuffer\Tests\Chaos\Support\ChaosTestCase;
+
+/** A server that is killed and started again, under load. */
+final class ServerDeathTest extends ChaosTestCase
+{
+    private const RESTART_TIMEOUT_S = 90.0;
+
+    protected function tearDown(): void
+    {
+        // A failed test may leave it dead.
+        if (getenv('DB_CONTROL_DIR') !== false) {
+            $this->awaitServer();
+            @unlink(self::setting('DB_CONTROL_DIR') . '/restart');
+            $this->forgetConnections();
+        }
+        parent::tearDown();
+    }
+
+    public function testAServerThatIsKilledUnderLoad(): void
+    {
+        $this->startWriter($this->dsn(), 1);
+        $this->startWriter($this->dsn(), 2);
+        touch(self::setting('DB_CONTROL_DIR') . '/restart');
+        $deaths = self::scaled(2, 10);
+        for ($death = 1; $death <= $deaths; $death++) {
+            $this->awaitMoreOrders(300);
+            $pid = self::serverPid();
+            self::assertTrue(posix_kill($pid, SIGKILL), "death {$death} of {$deaths}");
+            $this->awaitUnderLoad(
+                'another server process',
+                fn (): bool => self::serverPid() !== $pid,
+                self::RESTART_TIMEOUT_S,
+            );
+            $this->forgetConnections();
+        }
+        $this->awaitMoreOrders(300);
+        $this->assertNothingLostOrDoubled();
+        self::assertGreaterThanOrEqual($deaths, $this->total('reconnects'), $this->describeAll());
+    }
+
+    private function awaitServer(): void
+    {
+        touch(self::setting('DB_CONTROL_DIR') . '/restart');
+        self::await('a server', static fn (): bool => is_dir('/proc/' . self::serverPid()));
+    }
+}

@@ -1,0 +1,157 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Chaos\Support;
+
+use WriteBuffer\Tests\Process\Support\Child;
+use WriteBuffer\Tests\Process\Support\ProcessTestCase;
+
+/**
+ * A test that does harm while writers write, shows that it was done, and compares the tables row by row at the end:
+ * nothing lost, nothing doubled, nothing stale.
+ *
+ * The environment's WRITE_BUFFER_CHAOS says how much of it: `short`, the default, or `full`.
+ */
+abstract class ChaosTestCase extends ProcessTestCase
+{
+    private const TIMEOUT_S = 120.0;
+
+    /** @var list<Writer> */
+    protected array $writers = [];
+
+    /** @var list<FaultProxy> */
+    private array $proxies = [];
+
+    protected function setUp(): void
+    {
+        parent::setUp();
+        foreach (Load::definitions() as $table => $definition) {
+            $this->createTable($table, $definition);
+        }
+    }
+
+    protected function tearDown(): void
+    {
+        foreach ($this->proxies as $proxy) {
+            $proxy->stop();
+        }
+        $this->writers = $this->proxies = [];
+        parent::tearDown();
+    }
+
+    /**
+     * @template T
+     *
+     * @param T $short
+     * @param T $full
+     *
+     * @return T
+     */
+    protected static function scaled(mixed $short, mixed $full): mixed
+    {
+        return match (getenv('WRITE_BUFFER_CHAOS') ?: 'short') {
+            'short' => $short,
+            'full' => $full,
+        };
+    }
+
+    /** A proxy before the server, and the DSN of it. */
+    protected function proxy(?FaultProxy &$proxy): string
+    {
+        $this->proxies[] = $proxy = new FaultProxy(self::setting('DB_HOST'), self::setting('DB_PORT'));
+
+        return $this->dsnAt($proxy->port());
+    }
+
+    protected function dsnAt(int $port): string
+    {
+        $dsn = str_replace(':' . self::setting('DB_PORT') . '/', ":{$port}/", $this->dsn(), $count);
+        self::assertSame(1, $count);
+
+        return $dsn;
+    }
+
+    /** @param string $settings named arguments of the buffer, in PHP; `$argv[1]` is the DSN */
+    protected function startWriter(
+        string $dsn,
+        int $number = 1,
+        ?int $stepsMin = null,
+        string $settings = '',
+        int $pauseUs = 200,
+    ): Writer {
+        $stepsMin ??= self::scaled(1_000, 3_000);
+        $path = var_export(__DIR__ . '/Load.php', true);
+        $code = <<<PHP
+            use WriteBuffer\\Tests\\Chaos\\Support\\Load;
+            require {$path};
+            Load::run(Load::buffer(dsn: \$argv[1], {$settings}), {$number}, {$stepsMin}, {$pauseUs});
+            PHP;
+
+        return $this->writers[] = new Writer($number, $this->start($code, [$dsn]));
+    }
+
+    /** Waits until a condition holds, while the writers write. */
+    protected function awaitUnderLoad(string $what, callable $condition, float $timeoutS = self::TIMEOUT_S): void
+    {
+        $deadline = microtime(true) + $timeoutS;
+        while (!$condition()) {
+            if (microtime(true) > $deadline) {
+                self::fail("waited for {$timeoutS} s in vain: {$what}\n{$this->describeAll()}");
+            }
+            foreach ($this->writers as $writer) {
+                $writer->child->listen(0.005);
+                if ($writer->child->ending() !== null) {
+                    self::fail("writer {$writer->number} has ended before: {$what}\n{$this->describeAll()}");
+                }
+            }
+        }
+    }
+
+    /** Waits until so many more orders are in the table than now. */
+    protected function awaitMoreOrders(int $count): void
+    {
+        $target = $this->orderCount() + $count;
+        $this->awaitUnderLoad("{$target} orders", fn (): bool => $this->orderCount() >= $target);
+    }
+
+    /** Lets the writers come to their end, which has to be a good one, and compares all tables. */
+    protected function assertNothingLostOrDoubled(): void
+    {
+        foreach ($this->writers as $writer) {
+            $writer->stop();
+        }
+        $steps = [];
+        foreach ($this->writers as $writer) {
+            $steps[$writer->number] = $writer->steps();
+            self::assertSame([], $writer->child->reported('failures'), $this->describeAll());
+            $this->assertEndsWell($writer->child);
+        }
+        $expected = new Expected($steps);
+        $child = $this->writers[0]->child;
+        $this->assertSameRows($expected->trades(), 'SELECT id, order_id FROM ' . Child::TRADES . ' ORDER BY id', $child);
+        $this->assertSameRows($expected->orders(), 'SELECT id, v, n FROM ' . Child::ORDERS . ' ORDER BY id', $child);
+        foreach ([Load::ACCOUNTS => $expected->accounts(), Load::PRICES => $expected->prices()] as $table => $rows) {
+            $this->assertSameRows($rows, "SELECT * FROM {$table} ORDER BY id", $child);
+        }
+    }
+
+    protected function describeAll(): string
+    {
+        $parts = [];
+        foreach ($this->writers as $writer) {
+            $parts[] = "writer {$writer->number}: {$writer->child->describe()}";
+        }
+        foreach ($this->proxies as $proxy) {
+            $parts[] = $proxy->describe();
+        }
+
+        return implode("\n", $parts);
+    }
+
+    /** The sum of a metric of all writers, at their end. */
+    protected function total(string $metric): int
+    {
+        return (int) array_sum(array_map(static fn (Writer $writer): int => $writer->metric($metric), $this->writers));
+    }
+}

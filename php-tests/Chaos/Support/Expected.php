@@ -1,0 +1,85 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Chaos\Support;
+
+use WriteBuffer\Tests\Process\Support\Child;
+
+/** What the tables hold after so many steps of each writer, row by row. */
+final class Expected
+{
+    /** @param array<int, int> $steps by writer */
+    public function __construct(private array $steps)
+    {
+    }
+
+    /** @return iterable<array{id: int, v: string, n: int}> by id */
+    public function orders(): iterable
+    {
+        $writers = $this->steps;
+        ksort($writers);
+        foreach ($writers as $writer => $steps) {
+            $rows = [];
+            for ($step = 1; $step <= $steps; $step++) {
+                foreach (Load::orders($writer, $step) as $order) {
+                    $order['n'] += $rows[$order['id']]['n'] ?? 0;
+                    $rows[$order['id']] = $order;
+                }
+            }
+            yield from array_values($rows);
+        }
+    }
+
+    /** @return iterable<array{id: int, order_id: int}> by id */
+    public function trades(): iterable
+    {
+        $writers = $this->steps;
+        ksort($writers);
+        foreach ($writers as $writer => $steps) {
+            for ($step = 1; $step <= $steps; $step++) {
+                yield from Child::trades(Load::orderId($writer, $step));
+            }
+        }
+    }
+
+    /** @return list<array{id: int, available: string, transfers: int}> by id */
+    public function accounts(): array
+    {
+        $sums = $transfers = [];
+        foreach ($this->steps as $writer => $steps) {
+            for ($step = 1; $step <= $steps; $step++) {
+                [$from, $to, $amount] = Load::transfer($writer, $step);
+                foreach ([[$from, -$amount], [$to, $amount]] as [$id, $change]) {
+                    $sums[$id] = ($sums[$id] ?? 0) + $change;
+                    $transfers[$id] = ($transfers[$id] ?? 0) + 1;
+                }
+            }
+        }
+        ksort($sums);
+        $row = static fn (int $id, int $sum): array => [
+            'id' => $id,
+            'available' => Load::decimal($sum),
+            'transfers' => $transfers[$id],
+        ];
+
+        return array_map($row, array_keys($sums), $sums);
+    }
+
+    /** @return list<array{id: int, version: int, v: string}> by id */
+    public function prices(): array
+    {
+        $rows = [];
+        foreach ($this->steps as $writer => $steps) {
+            for ($step = 1; $step <= $steps; $step++) {
+                $price = Load::price($writer, $step);
+                if ($price['version'] >= ($rows[$price['id']]['version'] ?? -1)) {
+                    $rows[$price['id']] = $price;
+                }
+            }
+        }
+        ksort($rows);
+
+        return array_values($rows);
+    }
+}

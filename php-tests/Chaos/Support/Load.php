@@ -1,0 +1,199 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Chaos\Support;
+
+use WriteBuffer\Tests\Process\Support\Child;
+
+/**
+ * What a writer adds, step by step, each row following from the writer's and the step's number; so the tables' content
+ * follows from how many steps each writer took.
+ *
+ * Of each step:
+ * - an order, new, and the order of ten steps ago once more: `v` says which came last, `n` counts both (`sum`);
+ * - its trades, inserted without a key: one that is written twice is there twice;
+ * - a transfer between two of the accounts that all writers share: `available` and `transfers` are sums;
+ * - a price, of which the highest version stays, whoever writes last (`guard`).
+ *
+ * It is loaded by path and needs nothing but the extension and `Child`.
+ */
+final class Load
+{
+    public const ACCOUNTS = 'wb_chaos_accounts';
+    public const PRICES = 'wb_chaos_prices';
+    public const ACCOUNT_COUNT = 50;
+    public const ROWS_PER_STEP = 6 + Child::TRADES_PER_ORDER - 1;
+
+    /** So many orders may a writer have. */
+    private const ORDERS_PER_WRITER = 1_000_000;
+    private const STEPS_UNTIL_AGAIN = 10;
+    /** A writer rests while so many rows wait: a server that is away must not make a test's end long. */
+    private const PENDING_MAX = 6_000;
+    private const END_TIMEOUT_S = 120.0;
+
+    /** @return array<string, string> the tables beside Child's, and their definitions */
+    public static function definitions(): array
+    {
+        return [
+            self::ACCOUNTS => 'id INT PRIMARY KEY, available DECIMAL(20,4) NOT NULL DEFAULT 0,'
+                . ' transfers BIGINT NOT NULL DEFAULT 0',
+            self::PRICES => 'id INT PRIMARY KEY, version BIGINT NOT NULL, v VARCHAR(40) NOT NULL',
+        ];
+    }
+
+    /** @return array<string, array<string, mixed>> the tables' rules */
+    public static function rules(): array
+    {
+        return [
+            Child::ORDERS => ['merge' => ['n' => 'sum']],
+            self::ACCOUNTS => ['merge' => ['available' => 'sum', 'transfers' => 'sum']],
+            self::PRICES => ['guard' => 'version'],
+        ];
+    }
+
+    public static function buffer(mixed ...$settings): \WriteBuffer
+    {
+        return Child::buffer(...$settings + [
+            'batchSize' => 12,
+            'flushIntervalMs' => 5,
+            // In the foreground nobody waits for room.
+            'overflowTimeoutMs' => ($settings['background'] ?? true) ? 120_000 : null,
+            'shutdownTimeoutMs' => 120_000,
+            'tables' => self::rules(),
+        ]);
+    }
+
+    public static function orderId(int $writer, int $step): int
+    {
+        return $writer * self::ORDERS_PER_WRITER + $step;
+    }
+
+    /** @return list<array{id: int, v: string, n: int}> */
+    public static function orders(int $writer, int $step): array
+    {
+        $orders = [['id' => self::orderId($writer, $step), 'v' => 'new', 'n' => 1]];
+        if ($step > self::STEPS_UNTIL_AGAIN) {
+            $orders[] = ['id' => self::orderId($writer, $step - self::STEPS_UNTIL_AGAIN), 'v' => "at {$step}", 'n' => 1];
+        }
+
+        return $orders;
+    }
+
+    /** @return array{int, int, int} from, to, how many ten-thousandths */
+    public static function transfer(int $writer, int $step): array
+    {
+        $from = ($step * 7 + $writer) % self::ACCOUNT_COUNT;
+        $to = ($from + 1 + $step % (self::ACCOUNT_COUNT - 1)) % self::ACCOUNT_COUNT;
+
+        return [$from, $to, 1 + $step * 31 % 99_991];
+    }
+
+    /** @return list<array{id: int, available: string, transfers: int}> */
+    public static function accounts(int $writer, int $step): array
+    {
+        [$from, $to, $amount] = self::transfer($writer, $step);
+        $rows = [
+            ['id' => $from, 'available' => self::decimal(-$amount), 'transfers' => 1],
+            ['id' => $to, 'available' => self::decimal($amount), 'transfers' => 1],
+        ];
+
+        // Two writers name the same accounts in opposite orders.
+        return $writer % 2 === 0 ? $rows : array_reverse($rows);
+    }
+
+    /** @return array{id: int, version: int, v: string} */
+    public static function price(int $writer, int $step): array
+    {
+        return [
+            'id' => $step % self::ACCOUNT_COUNT,
+            // Of two writers now the one is ahead, now the other.
+            'version' => ($step + ($writer * 37 + $step) % 50) * 10 + $writer,
+            'v' => "of {$writer} at {$step}",
+        ];
+    }
+
+    public static function decimal(int $tenThousandths): string
+    {
+        $digits = str_pad((string) abs($tenThousandths), 5, '0', STR_PAD_LEFT);
+
+        return ($tenThousandths < 0 ? '-' : '') . substr($digits, 0, -4) . '.' . substr($digits, -4);
+    }
+
+    /** Takes steps until the test says `stop`, and at least so many; then waits until all is written. */
+    public static function run(\WriteBuffer $buffer, int $writer, int $stepsMin, int $pauseUs = 200): void
+    {
+        $stopping = false;
+        for ($step = 0; !$stopping || $step < $stepsMin;) {
+            $stopping = self::obey($buffer) || $stopping;
+            if (count($buffer) > self::PENDING_MAX) {
+                usleep(1_000);
+                self::poke($buffer);
+                continue;
+            }
+            $step++;
+            foreach (self::calls($buffer, $writer, $step) as $call) {
+                self::take($call);
+            }
+            usleep($pauseUs);
+        }
+        Child::await('all written', static function () use ($buffer): bool {
+            self::obey($buffer);
+            self::poke($buffer);
+
+            return count($buffer) === 0;
+        }, self::END_TIMEOUT_S);
+        Child::report('failures', array_slice($buffer->takeFailures(), 0, 3));
+        Child::report('metrics', $buffer->getMetrics());
+        Child::report('steps', $step);
+        $buffer->close();
+    }
+
+    /** @return list<callable(): void> */
+    private static function calls(\WriteBuffer $buffer, int $writer, int $step): array
+    {
+        $calls = [
+            static fn () => $buffer->add(self::orders($writer, $step), Child::trades(self::orderId($writer, $step))),
+            static fn () => $buffer->put(self::ACCOUNTS, self::accounts($writer, $step)),
+            static fn () => $buffer->put(self::PRICES, self::price($writer, $step)),
+        ];
+
+        // The tables of a transaction are written in the order of their first use: half of the writers have another.
+        return $writer % 2 === 0 ? $calls : array_reverse($calls);
+    }
+
+    /** Makes a call that takes rows. In the foreground it may flush, and throw after it took them. */
+    private static function take(callable $call): void
+    {
+        try {
+            $call();
+        } catch (\WriteBuffer\ConnectionException | \WriteBuffer\FlushException | \WriteBuffer\TimeoutException) {
+            // Taken, and still buffered: a later flush writes them.
+        }
+    }
+
+    /** In the foreground nothing is written unless somebody calls. */
+    private static function poke(\WriteBuffer $buffer): void
+    {
+        if ($buffer->getMetrics()['thread_state'] === 'none' && count($buffer) > 0) {
+            self::take($buffer->flush(...));
+        }
+    }
+
+    /** Does what the test says, if it says anything. Whether it said `stop`. */
+    private static function obey(\WriteBuffer $buffer): bool
+    {
+        $read = [STDIN];
+        $write = $except = null;
+        if (stream_select($read, $write, $except, 0) !== 1) {
+            return false;
+        }
+        $word = Child::hear();
+        if ($word === 'stop') {
+            return true;
+        }
+        Child::report("metrics {$word}", $buffer->getMetrics());
+
+        return false;
+    }
+}
