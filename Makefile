@@ -28,7 +28,8 @@ endif
 unexport PHP PHP_CONFIG
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-core test-php test-process test-exchange test-zts demo lint install uninstall clean
+.PHONY: help build build-fault-proxy test test-core test-php test-process test-chaos-short test-chaos test-exchange \
+	test-zts demo lint install uninstall clean
 
 help: ## list the targets
 	@echo 'make TARGET; variables: ORDERS, SEED (demo), PHP, PHP_CONFIG, DESTDIR (install)'
@@ -39,7 +40,7 @@ build: ## build the extension: target/release/libwrite_buffer.so
 	@echo 'building the extension'
 	@$(BUILD_ENV) $(CARGO) build --release --quiet $(CARGO_FLAGS)
 
-test: test-core test-php test-process test-exchange ## run all tests
+test: test-core test-php test-process test-chaos-short test-exchange ## run all tests
 
 test-core: ## run the tests of the engine (Rust)
 	@scripts/install-packages build test
@@ -57,6 +58,18 @@ test-process: build ## run the tests of the extension's life in PHP processes: e
 	@echo 'testing the extension in processes of their own'
 	@fpm=$$(scripts/fetch-fpm) && $(WITH_MARIADB) env PHP_FPM="$$fpm" $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS) \
 		--testsuite process
+
+build-fault-proxy:
+	@scripts/install-packages build
+	@$(CARGO) build --release --quiet --package write-buffer-fault-proxy $(CARGO_FLAGS)
+
+test-chaos-short: build build-fault-proxy
+	@scripts/install-packages test galera
+	@scripts/test-chaos short $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
+
+test-chaos: build build-fault-proxy ## run the tests that kill servers, cut connections and fill disks, at length: some minutes
+	@scripts/install-packages test galera
+	@scripts/test-chaos full $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
 
 test-exchange: build ## run the tests of the Laravel example (PHPUnit, on a throwaway MariaDB)
 	@scripts/install-packages test

@@ -79,13 +79,14 @@ abstract class ChaosTestCase extends ProcessTestCase
         ?int $stepsMin = null,
         string $settings = '',
         int $pauseUs = 200,
+        int $refusedEvery = 0,
     ): Writer {
         $stepsMin ??= self::scaled(1_000, 3_000);
         $path = var_export(__DIR__ . '/Load.php', true);
         $code = <<<PHP
             use WriteBuffer\\Tests\\Chaos\\Support\\Load;
             require {$path};
-            Load::run(Load::buffer(dsn: \$argv[1], {$settings}), {$number}, {$stepsMin}, {$pauseUs});
+            Load::run(Load::buffer(dsn: \$argv[1], {$settings}), {$number}, {$stepsMin}, {$pauseUs}, {$refusedEvery});
             PHP;
 
         return $this->writers[] = new Writer($number, $this->start($code, [$dsn]));
@@ -115,8 +116,12 @@ abstract class ChaosTestCase extends ProcessTestCase
         $this->awaitUnderLoad("{$target} orders", fn (): bool => $this->orderCount() >= $target);
     }
 
-    /** Lets the writers come to their end, which has to be a good one, and compares all tables. */
-    protected function assertNothingLostOrDoubled(): void
+    /**
+     * Lets the writers come to their end, which has to be a good one, and compares all tables.
+     *
+     * @param int $refusedEvery what the writers were started with
+     */
+    protected function assertNothingLostOrDoubled(int $refusedEvery = 0): void
     {
         foreach ($this->writers as $writer) {
             $writer->stop();
@@ -124,7 +129,11 @@ abstract class ChaosTestCase extends ProcessTestCase
         $steps = [];
         foreach ($this->writers as $writer) {
             $steps[$writer->number] = $writer->steps();
-            self::assertSame([], $writer->child->reported('failures'), $this->describeAll());
+            self::assertSame(
+                $this->refused($writer->number, $steps[$writer->number], $refusedEvery),
+                $writer->child->reported('failures'),
+                $this->describeAll(),
+            );
             $this->assertEndsWell($writer->child);
         }
         $expected = new Expected($steps);
@@ -134,6 +143,17 @@ abstract class ChaosTestCase extends ProcessTestCase
         foreach ([Load::ACCOUNTS => $expected->accounts(), Load::PRICES => $expected->prices()] as $table => $rows) {
             $this->assertSameRows($rows, "SELECT * FROM {$table} ORDER BY id", $child);
         }
+    }
+
+    /** @return list<array{int, int, int}> the groups that the server refuses, in the order in which they were added */
+    private function refused(int $writer, int $steps, int $refusedEvery): array
+    {
+        if ($refusedEvery === 0) {
+            return [];
+        }
+        $failure = static fn (int $step): array => [1406, Load::refusedId($writer, $step), Child::ROWS_PER_GROUP];
+
+        return array_map($failure, range($refusedEvery, $steps, $refusedEvery));
     }
 
     protected function describeAll(): string

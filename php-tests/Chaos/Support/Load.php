@@ -14,7 +14,8 @@ use WriteBuffer\Tests\Process\Support\Child;
  * - an order, new, and the order of ten steps ago once more: `v` says which came last, `n` counts both (`sum`);
  * - its trades, inserted without a key: one that is written twice is there twice;
  * - a transfer between two of the accounts that all writers share: `available` and `transfers` are sums;
- * - a price, of which the highest version stays, whoever writes last (`guard`).
+ * - a price, of which the highest version stays, whoever writes last (`guard`);
+ * - where the test asks for it, now and then a group that the server refuses, which leaves no row.
  *
  * It is loaded by path and needs nothing but the extension and `Child`.
  */
@@ -25,7 +26,7 @@ final class Load
     public const ACCOUNT_COUNT = 50;
     public const ROWS_PER_STEP = 6 + Child::TRADES_PER_ORDER - 1;
 
-    /** So many orders may a writer have. */
+    /** So many orders may a writer have, the second half of them refused. */
     private const ORDERS_PER_WRITER = 1_000_000;
     private const STEPS_UNTIL_AGAIN = 10;
     /** A writer rests while so many rows wait: a server that is away must not make a test's end long. */
@@ -69,6 +70,11 @@ final class Load
         return $writer * self::ORDERS_PER_WRITER + $step;
     }
 
+    public static function refusedId(int $writer, int $step): int
+    {
+        return self::orderId($writer, $step) + intdiv(self::ORDERS_PER_WRITER, 2);
+    }
+
     /** @return list<array{id: int, v: string, n: int}> */
     public static function orders(int $writer, int $step): array
     {
@@ -78,6 +84,19 @@ final class Load
         }
 
         return $orders;
+    }
+
+    /**
+     * The order has more characters than its column, and no later one takes its place; the trades beside it would do by
+     * themselves.
+     *
+     * @return array{array{id: int, v: string, n: int}, list<array{id: int, order_id: int}>}
+     */
+    public static function refusedGroup(int $writer, int $step): array
+    {
+        $id = self::refusedId($writer, $step);
+
+        return [['id' => $id, 'v' => str_repeat('x', 21), 'n' => 1], Child::trades($id)];
     }
 
     /** @return array{int, int, int} from, to, how many ten-thousandths */
@@ -121,8 +140,13 @@ final class Load
     }
 
     /** Takes steps until the test says `stop`, and at least so many; then waits until all is written. */
-    public static function run(\WriteBuffer $buffer, int $writer, int $stepsMin, int $pauseUs = 200): void
-    {
+    public static function run(
+        \WriteBuffer $buffer,
+        int $writer,
+        int $stepsMin,
+        int $pauseUs = 200,
+        int $refusedEvery = 0,
+    ): void {
         $stopping = false;
         for ($step = 0; !$stopping || $step < $stepsMin;) {
             $stopping = self::obey($buffer) || $stopping;
@@ -135,6 +159,9 @@ final class Load
             foreach (self::calls($buffer, $writer, $step) as $call) {
                 self::take($call);
             }
+            if ($refusedEvery > 0 && $step % $refusedEvery === 0) {
+                self::take(static fn () => $buffer->add(...self::refusedGroup($writer, $step)));
+            }
             usleep($pauseUs);
         }
         Child::await('all written', static function () use ($buffer): bool {
@@ -143,10 +170,20 @@ final class Load
 
             return count($buffer) === 0;
         }, self::END_TIMEOUT_S);
-        Child::report('failures', array_slice($buffer->takeFailures(), 0, 3));
+        Child::report('failures', array_map(self::summary(...), $buffer->takeFailures()));
         Child::report('metrics', $buffer->getMetrics());
         Child::report('steps', $step);
         $buffer->close();
+    }
+
+    /**
+     * @param array{rows: list<array{table: string, row: array<string, mixed>}>, code: int} $failure
+     *
+     * @return array{int, int, int} the server's code, the order's number, how many rows
+     */
+    private static function summary(array $failure): array
+    {
+        return [$failure['code'], $failure['rows'][0]['row']['id'], count($failure['rows'])];
     }
 
     /** @return list<callable(): void> */
