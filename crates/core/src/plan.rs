@@ -75,7 +75,8 @@ impl Statement<'_> {
         let text_room = limits.max_packet_bytes.saturating_sub(text + PACKET_OVERHEAD_BYTES);
         let max_rows = (MAX_PLACEHOLDERS / columns.max(1))
             .min(MAX_STATEMENT_ROWS)
-            .min(1 + text_room / (2 * columns + 2));
+            // A placeholder, its comma, and its type (see sink/parameters.rs).
+            .min(1 + text_room / (3 * columns + 2));
         let sizes: Vec<_> = self.rows.iter().map(|row| row_bytes(row)).collect();
         chunks(&sizes, max_rows, limits.batch_rows, limits.max_row_bytes())
     }

@@ -60,11 +60,13 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Bytes that this value takes on the wire, at most.
+    /// Bytes that this value takes on the wire, at most. A number may be sent as text (see sink/parameters.rs), and the
+    /// longest are -9223372036854775808 and -2.2250738585072014e-308.
     pub fn wire_bytes(&self) -> usize {
         match self {
             Self::Null => 0,
-            Self::Int(_) | Self::Float(_) => 8,
+            Self::Int(_) => 1 + 20,
+            Self::Float(_) => 1 + 24,
             Self::Bytes(bytes) => 9 + bytes.len(),
             Self::DateTime(text) => 9 + text.len(),
         }

@@ -12,6 +12,7 @@ mod connect;
 mod ledger_table;
 pub mod memory;
 pub mod mysql;
+mod parameters;
 mod schema;
 
 /// Binds a table's rules without a server.

@@ -21,8 +21,8 @@ use crate::plan::{Limits, Plan, Statement};
 use crate::server_error::{self, Class};
 use crate::sink::connect::{Connector, Session, describe, is_timeout};
 use crate::sink::ledger_table::{self, LedgerTable};
-use crate::sink::{Sink, schema};
-use crate::sql::{Operation, statement};
+use crate::sink::{Sink, parameters, schema};
+use crate::sql::{Dialect, Operation, statement};
 use crate::table::TableModel;
 use crate::value::Value;
 
@@ -223,12 +223,15 @@ impl MySqlSink {
             let mut start = 0;
             for rows in planned.chunks(&limits) {
                 let session = self.current(deadline)?;
-                let sql = statement(&planned.bound, planned.operation, rows, limits.dialect);
-                let values = planned
+                let mut sql = statement(&planned.bound, planned.operation, rows, limits.dialect);
+                let mut values: Vec<_> = planned
                     .parameters(start..start + rows)
                     .into_iter()
                     .map(to_sql)
                     .collect();
+                if limits.dialect == Dialect::RowAlias {
+                    parameters::settle_types(&mut sql, &mut values, &planned.bound, planned.operation);
+                }
                 let done = session
                     .conn
                     .prep(sql)
