@@ -44,7 +44,7 @@ final class ColumnTypesTest extends DatabaseTestCase
         ];
         yield 'DOUBLE' => ['DOUBLE', [
             [0.1, '0.1'],
-            [-0.0, '0'],
+            [-0.0, self::isMySql() ? '-0' : '0'],
             [1.7976931348623157e308, '1.7976931348623157e308'],
             [2.2250738585072014e-308, '2.2250738585072014e-308'],
             [1 / 3, '0.3333333333333333'],
@@ -85,7 +85,12 @@ final class ColumnTypesTest extends DatabaseTestCase
         ]];
         yield 'ENUM' => ["ENUM('buy','sell')", [[Side::Sell, 'sell'], ['buy', 'buy'], [2, 'sell']]];
         yield 'SET' => ["SET('a','b','c')", [['a,c', 'a,c'], ['', ''], [5, 'a,c']]];
-        yield 'JSON' => ['JSON', $same('{"b": 1, "a": [1.50, null, "ü😀"]}', '[]', 'null')];
+        $json = '{"b": 1, "a": [1.50, null, "ü😀"]}';
+        yield 'JSON' => ['JSON', [
+            // MariaDB keeps the text, MySQL the value.
+            [$json, self::isMySql() ? '{"a": [1.5, null, "ü😀"], "b": 1}' : $json],
+            ...$same('[]', 'null'),
+        ]];
         yield 'VARCHAR' => ['VARCHAR(100)', [
             ...$same('', ' spaces ', 'Größe', '😀👩‍👩‍👧‍👦', "line\nbreak\ttab", "quote ' \" ` \\ % _", "NUL \0 in it"),
             [new Text('12.50'), '12.50'],
@@ -97,8 +102,10 @@ final class ColumnTypesTest extends DatabaseTestCase
         yield 'VARBINARY' => ['VARBINARY(300)', $same($bytes, '', "\0", "\xff\xfe", "trailing \0\0")];
         yield 'BINARY' => ['BINARY(4)', [["\xff\0", "\xff\0\0\0"]]];
         yield 'BLOB' => ['BLOB', $same(strrev($bytes), str_repeat("\0", 60_000))];
-        yield 'UUID' => ['UUID', $same('123e4567-e89b-12d3-a456-426655440000')];
-        yield 'INET6' => ['INET6', $same('2001:db8::ff00:42:8329')];
+        if (!self::isMySql()) {
+            yield 'UUID, a type of MariaDB' => ['UUID', $same('123e4567-e89b-12d3-a456-426655440000')];
+            yield 'INET6, a type of MariaDB' => ['INET6', $same('2001:db8::ff00:42:8329')];
+        }
     }
 
     /**
@@ -118,7 +125,7 @@ final class ColumnTypesTest extends DatabaseTestCase
             }
             self::assertSame(count($values), $buffer->flush(), $how);
             $column = str_starts_with($type, 'BIT') ? 'CAST(x AS UNSIGNED) AS x' : 'x';
-            $stored = $this->rows('wb_types', "id, {$column}, last");
+            $stored = $this->rows('wb_types', "id, {$column}, last", 'id');
             self::assertCount(count($values), $stored, $how);
             foreach ($values as $at => [, $expected]) {
                 self::assertSame(['id' => (string) $at, 'x' => $expected, 'last' => "r{$round}"], $stored[$at], $how);
@@ -165,7 +172,7 @@ final class ColumnTypesTest extends DatabaseTestCase
             'fee_rate' => 0.001,
             'is_maker' => true,
             'bits' => 5,
-            'meta' => '{"client": "app", "tags": ["a", "ü"]}',
+            'meta' => '{"tags": ["a", "ü"], "client": "app"}',
             'note' => "Zeile\n2 😀",
             'raw' => "\0\xff\x80",
             'settles_on' => new DateTimeImmutable('2024-02-29'),

@@ -52,7 +52,8 @@ final class ConcurrencyTest extends DatabaseTestCase
         }
         $this->pdo()->exec("INSERT INTO wb_orders VALUES (1, 'before')");
         $this->pdo()->exec("INSERT INTO wb_trades VALUES (2, 'before')");
-        $this->pdo()->exec('INSERT INTO wb_weight SELECT seq, 0 FROM seq_1_to_500');
+        $rows = array_map(static fn (int $id): string => "({$id}, 0)", range(1, 500));
+        $this->pdo()->exec('INSERT INTO wb_weight VALUES ' . implode(', ', $rows));
     }
 
     private function opponent(): PhpProcess

@@ -59,7 +59,8 @@ final class ConnectionTest extends DatabaseTestCase
     {
         $admin = $this->admin();
         foreach (['localhost', '127.0.0.1'] as $host) {
-            $admin->exec("CREATE OR REPLACE USER 'a b@c:d/e'@'{$host}' IDENTIFIED BY 'p@ss:w/o?r#d%ü+ x'");
+            $admin->exec("DROP USER IF EXISTS 'a b@c:d/e'@'{$host}'");
+            $admin->exec("CREATE USER 'a b@c:d/e'@'{$host}' IDENTIFIED BY 'p@ss:w/o?r#d%ü+ x'");
             $admin->exec("GRANT ALL ON `write\\_buffer\\_%`.* TO 'a b@c:d/e'@'{$host}'");
             $this->dropLater("DROP USER 'a b@c:d/e'@'{$host}'");
         }

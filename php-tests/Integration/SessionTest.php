@@ -11,7 +11,7 @@ use WriteBuffer\Tests\Support\DatabaseTestCase;
 final class SessionTest extends DatabaseTestCase
 {
     /** A trigger has the character sets and the sql_mode of its own making, so these are not among them. */
-    private const VARIABLES = ['tx_isolation', 'time_zone', 'autocommit'];
+    private const VARIABLES = ['isolation', 'time_zone', 'autocommit'];
 
     protected function setUp(): void
     {
@@ -19,17 +19,24 @@ final class SessionTest extends DatabaseTestCase
         $this->createTable('wb_orders', 'id INT PRIMARY KEY, at TIMESTAMP NULL, t VARCHAR(5)');
         $columns = implode(', ', array_map(static fn (string $name): string => "{$name} VARCHAR(255)", self::VARIABLES));
         $this->createTable('wb_session', $columns);
-        $values = implode(', ', array_map(static fn (string $name): string => "@@SESSION.{$name}", self::VARIABLES));
+        $values = implode(', ', array_map(self::variable(...), self::VARIABLES));
         $this->admin()->exec(
             "CREATE TRIGGER wb_orders_session AFTER INSERT ON wb_orders FOR EACH ROW INSERT INTO wb_session VALUES ({$values})"
         );
+    }
+
+    private static function variable(string $name): string
+    {
+        $isolation = self::isMySql() ? 'transaction_isolation' : 'tx_isolation';
+
+        return '@@SESSION.' . ($name === 'isolation' ? $isolation : $name);
     }
 
     /** @return iterable<string, array{string, array<string, string>}> options of the DSN, variables */
     public static function options(): iterable
     {
         yield 'none' => ['', [
-            'tx_isolation' => 'READ-COMMITTED',
+            'isolation' => 'READ-COMMITTED',
             'autocommit' => '1',
             'time_zone' => 'SYSTEM',
         ]];
@@ -37,7 +44,7 @@ final class SessionTest extends DatabaseTestCase
         foreach (['read committed', 'REPEATABLE-READ', 'serializable', 'read_uncommitted'] as $level) {
             yield "isolation_level {$level}" => [
                 'isolation_level=' . rawurlencode($level),
-                ['tx_isolation' => strtoupper(strtr($level, ' _', '--'))],
+                ['isolation' => strtoupper(strtr($level, ' _', '--'))],
             ];
         }
     }

@@ -18,10 +18,15 @@ final class TransactionTest extends DatabaseTestCase
             'wb_seen',
             'seq INT AUTO_INCREMENT PRIMARY KEY, tab VARCHAR(10), id INT, connection BIGINT, in_transaction INT',
         );
+        // A transaction of the client's own making, and not the one that each statement has.
+        $inTransaction = self::isMySql()
+            ? "(SELECT AUTOCOMMIT = 'NO' FROM performance_schema.events_transactions_current "
+                . "WHERE THREAD_ID = PS_CURRENT_THREAD_ID() AND STATE = 'ACTIVE')"
+            : '@@in_transaction';
         foreach (['wb_orders', 'wb_trades'] as $table) {
             $this->admin()->exec("CREATE TRIGGER {$table}_seen AFTER INSERT ON {$table} FOR EACH ROW "
                 . "INSERT INTO wb_seen (tab, id, connection, in_transaction) "
-                . "VALUES ('{$table}', NEW.id, CONNECTION_ID(), @@in_transaction)");
+                . "VALUES ('{$table}', NEW.id, CONNECTION_ID(), {$inTransaction})");
         }
     }
 

@@ -7,7 +7,7 @@ namespace WriteBuffer\Tests\Support;
 use PDO;
 use PHPUnit\Framework\TestCase;
 
-/** A test with a MariaDB server of its own: see scripts/with-mariadb. */
+/** A test with a MariaDB or MySQL server of its own: see scripts/with-server. */
 abstract class DatabaseTestCase extends TestCase
 {
     use AssertsExceptions;
@@ -57,6 +57,12 @@ abstract class DatabaseTestCase extends TestCase
     protected static function setting(string $name): string
     {
         return self::environment($name) ?? self::fail("{$name} is not set: run the tests with `make test`");
+    }
+
+    /** Whether the server is MySQL, and not MariaDB. */
+    protected static function isMySql(): bool
+    {
+        return self::environment('DB_SERVER') === 'mysql';
     }
 
     protected function dsn(): string
