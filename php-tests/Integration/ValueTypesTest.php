@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer\Tests\Integration;
 
 use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\FlushException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\Tests\Support\Side;
 
@@ -94,6 +95,7 @@ final class ValueTypesTest extends DatabaseTestCase
     public static function wholeAndPartialRows(): iterable
     {
         yield 'whole rows' => [true];
+        yield 'rows that only update' => [false];
     }
 
     /**
@@ -136,6 +138,56 @@ final class ValueTypesTest extends DatabaseTestCase
             ]],
             $this->rows('wb_types', 'v, s, lo, hi, r', '1'),
         );
+    }
+
+    public function testARowThatOnlyUpdatesComparesNumbersAsNumbers(): void
+    {
+        $this->createTable(
+            'wb_types',
+            'id INT PRIMARY KEY, must INT NOT NULL, lo INT, hi DECIMAL(10,2), f DOUBLE, s INT NOT NULL DEFAULT 0, '
+                . 'c DECIMAL(5,2) NOT NULL DEFAULT 0',
+        );
+        $this->pdo()->exec('INSERT INTO wb_types VALUES (1, 1, 10, 9, 10, 0, 0), (2, 1, NULL, NULL, NULL, 0, 0)');
+        $buffer = $this->buffer(tables: ['wb_types' => [
+            'merge' => ['lo' => 'min', 'hi' => 'max', 'f' => 'min', 's' => 'sum', 'c' => 'sum'],
+        ]]);
+        foreach ([['9', '10', '9', '2', '0.004'], ['10', '9.5', '10', 3, '0.004'], ['11', 9, 11, '4', 0.004]] as $values) {
+            foreach ([1, 2] as $id) {
+                $buffer->put('wb_types', ['id' => $id] + array_combine(['lo', 'hi', 'f', 's', 'c'], $values));
+            }
+            $buffer->flush();
+        }
+        $expected = ['lo' => '9', 'hi' => '10.00', 'f' => '9', 's' => '9', 'c' => '0.00'];
+        self::assertSame([$expected, $expected], $this->rows('wb_types', 'lo, hi, f, s, c', 'id'));
+    }
+
+    public function testARowThatTheGuardRefusesChangesNoDigit(): void
+    {
+        $number = '12345678901234567890.00000000000000000001';
+        $this->createTable('wb_types', 'id INT PRIMARY KEY, must INT NOT NULL, v INT, d DECIMAL(40,20), n BIGINT');
+        $this->pdo()->exec("INSERT INTO wb_types VALUES (1, 1, 10, {$number}, 9007199254740993)");
+        $buffer = $this->buffer(tables: ['wb_types' => ['guard' => 'v']]);
+        foreach ([0.1, 1, '0.1'] as $older) {
+            $buffer->put('wb_types', ['id' => 1, 'v' => '9', 'd' => $older, 'n' => $older]);
+            $buffer->flush();
+        }
+        self::assertSame(
+            [['v' => '10', 'd' => $number, 'n' => '9007199254740993']],
+            $this->rows('wb_types', 'v, d, n', 'id'),
+        );
+    }
+
+    public function testARowThatOnlyUpdatesIsRefusedForWhatIsNoNumber(): void
+    {
+        $this->createTable('wb_types', 'id INT PRIMARY KEY, must INT NOT NULL, v INT, d DECIMAL(5,2)');
+        $this->pdo()->exec('INSERT INTO wb_types VALUES (1, 1, 10, 9)');
+        $buffer = $this->syncBuffer(tables: ['wb_types' => ['guard' => 'v']]);
+        foreach (['many' => [1292, 1366], '12x' => [1265, 1292, 1366], '1000' => [1264]] as $wrong => $codes) {
+            $thrown = self::thrownBy(static fn () => $buffer->put('wb_types', ['id' => 1, 'v' => 11, 'd' => (string) $wrong]));
+            self::assertInstanceOf(FlushException::class, $thrown, (string) $wrong);
+            self::assertContains($thrown->getCode(), $codes, (string) $thrown);
+        }
+        self::assertSame([['v' => '10', 'd' => '9.00']], $this->rows('wb_types', 'v, d', 'id'));
     }
 
     public function testRowsOfOneBatchMayMixTypes(): void

@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use crate::column::ColumnKind;
 use crate::table::{BoundColumns, MergeRule, TableName};
 
 /// How a server names the row that an upsert could not insert.
@@ -157,8 +158,23 @@ pub fn update_order(bound: &BoundColumns) -> Vec<usize> {
     order
 }
 
+/// The placeholder of a value that an update may compare with what is there, or add to it: a number of the column's own
+/// type, as `VALUES(column)` is in an upsert. A bare parameter is text or a float to the server, which then adds as DOUBLE
+/// and says that '9' is greater than '10': <https://dev.mysql.com/doc/refman/8.4/en/type-conversion.html>.
+fn incoming_placeholder(bound: &BoundColumns, at: usize) -> String {
+    let is_assigned_alone =
+        bound.guard.is_none() && matches!(bound.rules.get(at), None | Some(MergeRule::Replace | MergeRule::Keep));
+    match bound.kinds.get(at) {
+        _ if is_assigned_alone => "?".to_owned(),
+        Some(ColumnKind::Integer) => "CAST(? AS DECIMAL(65,0))".to_owned(),
+        Some(ColumnKind::Decimal { scale }) => format!("CAST(? AS DECIMAL(65,{scale}))"),
+        Some(ColumnKind::Float) => "(?+0e0)".to_owned(),
+        _ => "?".to_owned(),
+    }
+}
+
 fn update(bound: &BoundColumns, table: &str) -> String {
-    let mut assignments = assignments(bound, table, |_| "?".to_owned());
+    let mut assignments = assignments(bound, table, |at| incoming_placeholder(bound, at));
     let equal: Vec<_> = bound
         .key
         .iter()
@@ -257,6 +273,32 @@ mod tests {
             )
         );
         assert_eq!(update_order(&bound), vec![2, 4, 4, 5, 5, 0, 1]);
+    }
+
+    #[test]
+    fn an_update_adds_and_compares_numbers_of_the_columns_type() {
+        let rules = TableRules {
+            merge: merge(&[("s", MergeRule::Sum), ("lo", MergeRule::Min), ("hi", MergeRule::Max)]),
+            ..TableRules::default()
+        };
+        let mut bound = bound(&rules, Mode::Upsert, &["id", "s", "lo", "hi", "r"]);
+        bound.kinds = vec![
+            ColumnKind::Integer,
+            ColumnKind::Decimal { scale: 8 },
+            ColumnKind::Integer,
+            ColumnKind::Float,
+            ColumnKind::Integer,
+        ];
+        let t = "`ex`.`bal``s`";
+        let low = "CAST(? AS DECIMAL(65,0))";
+        assert_eq!(
+            statement(&bound, Operation::Update, 1, Dialect::RowAlias),
+            format!(
+                "UPDATE {t} SET {t}.`s`=IFNULL({t}.`s`,0)+CAST(? AS DECIMAL(65,8)),\
+                 {t}.`lo`=LEAST(IFNULL({t}.`lo`,{low}),IFNULL({low},{t}.`lo`)),\
+                 {t}.`hi`=GREATEST(IFNULL({t}.`hi`,(?+0e0)),IFNULL((?+0e0),{t}.`hi`)),{t}.`r`=? WHERE {t}.`id`=?"
+            )
+        );
     }
 
     #[test]
