@@ -161,6 +161,23 @@ final class ValueTypesTest extends DatabaseTestCase
         self::assertSame([$expected, $expected], $this->rows('wb_types', 'lo, hi, f, s, c', 'id'));
     }
 
+    public function testANumberFindsTheKeyOfItsTextAlone(): void
+    {
+        foreach (['VARCHAR(20)', 'VARBINARY(20)'] as $type) {
+            $this->createTable('wb_types', "k {$type} PRIMARY KEY, must INT NOT NULL, v INT");
+            $this->pdo()->exec("INSERT INTO wb_types VALUES ('1', 1, 0), ('01', 1, 0), ('1x', 1, 0), ('1.0', 1, 0), ('2.5', 1, 0)");
+            $buffer = $this->buffer();
+            $buffer->put('wb_types', ['k' => 1, 'v' => 5]);
+            $buffer->put('wb_types', ['k' => 2.5, 'v' => 6]);
+            self::assertSame(2, $buffer->flush());
+            self::assertSame(
+                [['k' => '1', 'v' => '5'], ['k' => '2.5', 'v' => '6']],
+                $this->rows('wb_types WHERE v > 0', 'k, v', 'k'),
+                $type,
+            );
+        }
+    }
+
     public function testARowThatTheGuardRefusesChangesNoDigit(): void
     {
         $number = '12345678901234567890.00000000000000000001';

@@ -229,9 +229,7 @@ impl MySqlSink {
                     .into_iter()
                     .map(to_sql)
                     .collect();
-                if limits.dialect == Dialect::RowAlias {
-                    parameters::settle_types(&mut sql, &mut values, &planned.bound, planned.operation);
-                }
+                parameters::settle_types(&mut sql, &mut values, &planned.bound, planned.operation, limits.dialect);
                 let done = session
                     .conn
                     .prep(sql)

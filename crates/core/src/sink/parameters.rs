@@ -1,21 +1,36 @@
-//! Parameters of prepared statements on a server that remembers their types.
+//! Parameters of prepared statements, by the types that servers make of them.
+//!
+//! A text that is compared with a number is compared as one: `WHERE k = 1` finds the rows '1', '01' and '1x'. So a number that
+//! looks up a key of text is sent as text.
 //!
 //! Since 8.0.22 MySQL keeps the types of a statement's first execution, or of one that it prepared anew because of them,
 //! and casts what comes later to them: after the number 1 the text '01' becomes '1', after a float the text
 //! '12345678901234567890.12' loses its last digits. <https://dev.mysql.com/doc/refman/8.4/en/prepare.html>.
 //!
-//! Invariant: a statement of one text always has parameters of the same types, NULL aside. Where a number's text says the
+//! Invariant: there a statement of one text always has parameters of the same types, NULL aside. Where a number's text says the
 //! same to its column, the text is sent: so rows may mix the two without a statement for each mixture. Elsewhere (an ENUM by
 //! its index, a BIT, a comparison with a column) the types are part of the statement's text, as a comment.
 
 use mysql::Value as SqlValue;
 
 use crate::column::ColumnKind;
-use crate::sql::Operation;
+use crate::sql::{Dialect, Operation};
 use crate::table::BoundColumns;
 
 /// Makes parameters, in the order of the placeholders, and a statement fit each other.
-pub(super) fn settle_types(sql: &mut String, values: &mut [SqlValue], bound: &BoundColumns, operation: Operation) {
+pub(super) fn settle_types(
+    sql: &mut String,
+    values: &mut [SqlValue],
+    bound: &BoundColumns,
+    operation: Operation,
+    dialect: Dialect,
+) {
+    if operation == Operation::Update {
+        look_up_text_by_text(values, bound);
+    }
+    if dialect != Dialect::RowAlias {
+        return;
+    }
     // What an update compares or adds to a column is no value of the column yet: there a number is not its text.
     if operation != Operation::Update {
         let kinds = bound.kinds.iter().cycle();
@@ -30,6 +45,24 @@ pub(super) fn settle_types(sql: &mut String, values: &mut [SqlValue], bound: &Bo
         sql.push_str(" /*");
         sql.push_str(&types);
         sql.push_str("*/");
+    }
+}
+
+/// An update's last parameters are its key.
+fn look_up_text_by_text(values: &mut [SqlValue], bound: &BoundColumns) {
+    let keys = values.len().saturating_sub(bound.key.len());
+    for (value, at) in values.iter_mut().skip(keys).zip(&bound.key) {
+        if !matches!(
+            bound.kinds.get(*at),
+            Some(ColumnKind::Text(_) | ColumnKind::Binary { .. })
+        ) {
+            continue;
+        }
+        match value {
+            SqlValue::Int(number) => *value = number.to_string().into(),
+            SqlValue::Double(number) => *value = number.to_string().into(),
+            _ => {}
+        }
     }
 }
 
@@ -89,7 +122,7 @@ mod tests {
     fn settled(kinds: &[ColumnKind], operation: Operation, values: &[SqlValue]) -> (String, Vec<SqlValue>) {
         let mut sql = "SQL".to_owned();
         let mut values = values.to_vec();
-        settle_types(&mut sql, &mut values, &bound(kinds), operation);
+        settle_types(&mut sql, &mut values, &bound(kinds), operation, Dialect::RowAlias);
         (sql, values)
     }
 
