@@ -14,6 +14,7 @@ RUN_PHP := env PHP='$(PHP)' WRITE_BUFFER_EXTENSION='$(EXTENSION)' '$(CURDIR)/scr
 ZTS_PHP := $(CURDIR)/target/zts-php
 ZTS_EXTENSION := $(CURDIR)/target/zts/release/libwrite_buffer.so
 WITH_MARIADB := '$(CURDIR)/scripts/with-mariadb'
+WITH_MYSQL := '$(CURDIR)/scripts/with-mysql'
 PHPUNIT_FLAGS := --colors=never
 
 # Where rustup puts cargo, for shells that have not read its profile.
@@ -28,8 +29,8 @@ endif
 unexport PHP PHP_CONFIG
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-fault-proxy test test-core test-php test-process test-chaos-short test-chaos test-exchange \
-	test-zts demo lint install uninstall clean
+.PHONY: help build build-fault-proxy test test-core test-php test-mysql test-process test-chaos-short test-chaos \
+	test-exchange test-zts demo lint install uninstall clean
 
 help: ## list the targets
 	@echo 'make TARGET; variables: ORDERS, SEED (demo), PHP, PHP_CONFIG, DESTDIR (install)'
@@ -40,7 +41,7 @@ build: ## build the extension: target/release/libwrite_buffer.so
 	@echo 'building the extension'
 	@$(BUILD_ENV) $(CARGO) build --release --quiet $(CARGO_FLAGS)
 
-test: test-core test-php test-process test-chaos-short test-exchange ## run all tests
+test: test-core test-php test-mysql test-process test-chaos-short test-exchange ## run all tests
 
 test-core: ## run the tests of the engine (Rust)
 	@scripts/install-packages build test
@@ -52,6 +53,19 @@ test-php: build ## run the tests of the extension (PHPUnit, on a throwaway Maria
 	@scripts/install-packages test
 	@echo 'testing the extension'
 	@$(WITH_MARIADB) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS) --testsuite unit,integration
+
+test-mysql: build ## run those of the extension's tests that are about the server on MySQL, fetched once
+	@scripts/install-packages test
+	@status=0; scripts/fetch-mysql >/dev/null || status=$$?; \
+		if [ $$status -eq 77 ]; then \
+			echo 'test-mysql: NOTHING WAS TESTED ON MYSQL, which cannot be had here: the reason is above' >&2; \
+			exit 0; \
+		elif [ $$status -ne 0 ]; then \
+			exit $$status; \
+		fi; \
+		echo 'testing the extension on MySQL'; \
+		$(WITH_MYSQL) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS) --testsuite integration,process \
+			--filter 'Integration|OutageTest'
 
 test-process: build ## run the tests of the extension's life in PHP processes: ends, forks, signals, php-fpm
 	@scripts/install-packages test
