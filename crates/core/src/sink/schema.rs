@@ -27,8 +27,15 @@ pub(super) fn read(conn: &mut Conn, name: &TableName, session: Session) -> mysql
              DATETIME_PRECISION, CHARACTER_MAXIMUM_LENGTH, COLLATION_NAME FROM information_schema.COLUMNS \
              WHERE TABLE_SCHEMA = {database} AND TABLE_NAME = {table} ORDER BY ORDINAL_POSITION"
         ),
-        |row: ColumnRow| row.into_column(session),
+        |row: ColumnRow| {
+            let is_made_up = row.is_made_up_key(session);
+            (row.into_column(session), is_made_up)
+        },
     )?;
+    // The primary key that MySQL gives a table without one is the server's and no row's: its numbers say nothing to who
+    // sends rows. <https://dev.mysql.com/doc/refman/8.4/en/create-table-gipks.html>.
+    let is_key_made_up = columns.iter().any(|(_, is_made_up)| *is_made_up);
+    let columns = columns.into_iter().map(|(column, _)| column).collect();
     let parts: Vec<(String, Option<String>, Option<u64>)> = conn.query(format!(
         "SELECT INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS \
          WHERE TABLE_SCHEMA = {database} AND TABLE_NAME = {table} AND NON_UNIQUE = 0 \
@@ -48,6 +55,9 @@ pub(super) fn read(conn: &mut Conn, name: &TableName, session: Session) -> mysql
                 whole_columns: whole,
             }),
         }
+    }
+    if is_key_made_up {
+        unique_indexes.retain(|index| index.name != "PRIMARY");
     }
     Ok(TableSchema {
         columns,
@@ -78,6 +88,11 @@ impl mysql::prelude::FromRow for ColumnRow {
 }
 
 impl ColumnRow {
+    fn is_made_up_key(&self, session: Session) -> bool {
+        let (name, _, _, _, extra, ..) = &self.0;
+        !session.is_mariadb && name == "my_row_id" && extra.as_deref().is_some_and(|extra| extra.contains("invisible"))
+    }
+
     fn into_column(self, session: Session) -> Column {
         let (name, data_type, nullable, default, extra, scale, precision, length, collation) = self.0;
         let extra = extra.unwrap_or_default();
