@@ -96,6 +96,63 @@ final class SessionTest extends DatabaseTestCase
         self::assertStringStartsWith($begins, $begun[0]);
     }
 
+    public function testTheServerSaysOfTheSessionWhatTheDsnSays(): void
+    {
+        $isolation = self::isMySql() ? 'transaction_isolation' : 'tx_isolation';
+        $expected = [
+            'autocommit' => '1',
+            'character_set_client' => 'latin1',
+            'character_set_connection' => 'latin1',
+            'character_set_results' => 'latin1',
+            'collation_connection' => 'latin1_german1_ci',
+            $isolation => 'SERIALIZABLE',
+            'sql_mode' => 'ANSI_QUOTES,STRICT_ALL_TABLES',
+            'time_zone' => '+05:30',
+        ];
+        // MariaDB's defaults may read the session. MySQL's may not, but it shows one session's variables to another.
+        $columns = array_map(static fn (string $name): string => "{$name} VARCHAR(255)", array_keys($expected));
+        if (!self::isMySql()) {
+            $columns = array_map(
+                static fn (string $name): string => "{$name} VARCHAR(255) DEFAULT (@@SESSION.{$name})",
+                array_keys($expected),
+            );
+        }
+        $this->createTable('wb_variables', 'id INT PRIMARY KEY, ' . implode(', ', $columns));
+        $buffer = $this->buffer(orderTable: 'wb_variables', dsn: $this->dsnWith(http_build_query([
+            'charset' => 'latin1',
+            'collation' => 'latin1_german1_ci',
+            'isolation_level' => 'serializable',
+            'sql_mode' => 'STRICT_ALL_TABLES,ANSI_QUOTES',
+            'timezone' => '+05:30',
+        ], '', '&', PHP_QUERY_RFC3986)));
+        $buffer->add(['id' => 1]);
+        $buffer->flush();
+        $session = $this->rows('wb_variables', implode(', ', array_keys($expected)), 'id')[0];
+        if (self::isMySql()) {
+            $session = $this->variablesOf($this->bufferConnections()[0], array_keys($expected));
+        }
+        ksort($expected);
+        ksort($session);
+        self::assertSame($expected, $session);
+    }
+
+    /**
+     * @param list<string> $names
+     *
+     * @return array<string, string> of MySQL, by name
+     */
+    private function variablesOf(string $connection, array $names): array
+    {
+        $list = implode(', ', array_map(fn (string $name): string => $this->admin()->quote($name), $names));
+        $variables = $this->admin()
+            ->query('SELECT VARIABLE_NAME, VARIABLE_VALUE FROM performance_schema.variables_by_thread '
+                . "JOIN performance_schema.threads USING (THREAD_ID) WHERE PROCESSLIST_ID = {$connection} "
+                . "AND VARIABLE_NAME IN ({$list})")
+            ->fetchAll(\PDO::FETCH_KEY_PAIR);
+
+        return array_replace($variables, ['autocommit' => $variables['autocommit'] === 'ON' ? '1' : '0']);
+    }
+
     public function testBytesAreOfTheSessionsCharacterSet(): void
     {
         $latin = $this->buffer(dsn: $this->dsnWith('charset=latin1'), orderTable: 'wb_orders');
@@ -124,6 +181,46 @@ final class SessionTest extends DatabaseTestCase
         $buffer->flush();
         $this->pdo()->exec("SET time_zone = '+00:00'");
         self::assertSame('2024-01-01 00:00:00', $this->value('SELECT at FROM wb_orders'));
+    }
+
+    public function testMomentsComeBackAsTheyWereUnderTheZoneOfTheDsn(): void
+    {
+        $this->createTable(
+            'wb_moments',
+            'id INT PRIMARY KEY, must INT NOT NULL, d DATETIME(3), t TIMESTAMP(3) NULL, latest TIMESTAMP(3) NULL, v TIMESTAMP NULL',
+        );
+        $buffer = $this->buffer(
+            dsn: $this->dsnWith('timezone=%2B05:30'),
+            tables: ['wb_moments' => ['guard' => 'v', 'merge' => ['latest' => 'max']]],
+        );
+        $moment = '2024-01-01 03:00:00.250';
+        $late = new \DateTimeImmutable('2024-06-30 23:59:59.9999');
+        $whole = ['id' => 1, 'must' => 1, 'd' => $moment, 't' => $moment, 'latest' => $moment, 'v' => '2024-01-01 03:00:00'];
+        $buffer->put('wb_moments', $whole);
+        $buffer->put('wb_moments', ['id' => 2, 'd' => $late, 't' => $late, 'latest' => $late, 'v' => $late] + $whole);
+        $buffer->flush();
+        // Rows that only update: one that is older by its guard, and one that is newer.
+        $buffer->put('wb_moments', ['id' => 1, 'd' => $late, 'v' => '2024-01-01 02:59:59']);
+        $buffer->put('wb_moments', ['id' => 2, 't' => $moment, 'latest' => $moment, 'v' => '2024-07-01 00:00:00']);
+        $buffer->flush();
+        $this->pdo()->exec("SET time_zone = '+05:30'");
+        $cut = '2024-06-30 23:59:59.999';
+        self::assertSame(
+            [
+                ['d' => $moment, 't' => $moment, 'latest' => $moment, 'v' => '2024-01-01 03:00:00'],
+                ['d' => $cut, 't' => $moment, 'latest' => $cut, 'v' => '2024-07-01 00:00:00'],
+            ],
+            $this->rows('wb_moments', 'd, t, latest, v', 'id'),
+        );
+        $this->pdo()->exec("SET time_zone = '+00:00'");
+        self::assertSame(
+            [
+                ['d' => $moment, 't' => '2023-12-31 21:30:00.250', 'latest' => '2023-12-31 21:30:00.250', 'v' => '2023-12-31 21:30:00'],
+                ['d' => $cut, 't' => '2023-12-31 21:30:00.250', 'latest' => '2024-06-30 18:29:59.999', 'v' => '2024-06-30 18:30:00'],
+            ],
+            $this->rows('wb_moments', 'd, t, latest, v', 'id'),
+            'a DATETIME is what was said, a TIMESTAMP the instant that was meant',
+        );
     }
 
     public function testALenientModeCutsWhatAStrictOneRefuses(): void
