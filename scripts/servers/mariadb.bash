@@ -8,6 +8,9 @@ need_server() {
     for tool in mariadbd mariadb-install-db mariadb; do
         command -v "$tool" >/dev/null || fail "$tool is missing; run: scripts/install-packages test"
     done
+    # Only the tests of ed25519 accounts need it; where it cannot be had, it has said why.
+    MARIADB_PLUGINS=$(bash "$root/scripts/fetch-mariadb-plugins") || MARIADB_PLUGINS=
+    export MARIADB_PLUGINS
 }
 
 # One file for the server, its installation and its client, so that none of them reads the machine's own settings.
@@ -36,7 +39,13 @@ innodb-buffer-pool-size = 128M
 innodb-log-file-size = 96M
 max-connections = 100
 performance-schema = OFF
+ssl-ca = $folder/tls/ca.pem
+ssl-cert = $folder/tls/server-cert.pem
+ssl-key = $folder/tls/server-key.pem
 CNF
+    if [[ $MARIADB_PLUGINS ]]; then
+        printf '%s\n' "plugin-dir = $MARIADB_PLUGINS" 'plugin-load-add = auth_ed25519' >>"$folder/my.cnf"
+    fi
     # The server executes it before it listens: nobody ever meets a root account over TCP.
     {
         echo "DELETE FROM mysql.global_priv WHERE User = '' OR (User = 'root' AND Host <> 'localhost');"

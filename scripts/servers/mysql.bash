@@ -30,6 +30,7 @@ write_configuration() {
     inside=/srv/$(basename "$folder")
     mkdir -m 700 "$MYSQL_TREE$inside"
     mkdir -m 700 "$MYSQL_TREE$inside/tmp"
+    cp -r "$folder/tls" "$MYSQL_TREE$inside/tls"
     cat >"$MYSQL_TREE$inside/my.cnf" <<CNF
 [client]
 socket = $inside/server.sock
@@ -45,6 +46,9 @@ bind-address = 127.0.0.1
 mysqlx = OFF
 skip-name-resolve
 max-connections = 100
+ssl-ca = $inside/tls/ca.pem
+ssl-cert = $inside/tls/server-cert.pem
+ssl-key = $inside/tls/server-key.pem
 CNF
     if [[ $EUID -ne 0 ]]; then
         # The namespace's root is the user who made it.
