@@ -65,6 +65,9 @@ impl State {
     ///
     /// Settings that cannot work.
     pub fn new(dsn: Dsn, settings: Settings, is_sync: bool, flusher: Flusher) -> Result<Self> {
+        if let Dsn::Server(server) = &dsn {
+            MySqlSink::check(server)?;
+        }
         let (mut buffer, descriptor) = make_engine(&dsn, &settings, &flusher)?;
         Ok(Self {
             order_table: buffer.with_catalog(|catalog| catalog.table(&settings.order_table))?,

@@ -273,9 +273,11 @@ namespace {
         /**
          * Opens no connection: the first row does.
          *
-         * @param string|null $dsn `mysql://user:pass@host:3306/db?option=value`, with `unix_socket=/path` for a socket, or `memory:`.
-         *        User, password and database are percent-encoded. Options: unix_socket, charset, collation, timezone, sql_mode,
-         *        isolation_level, connect_timeout_ms, read_timeout_ms, write_timeout_ms. Default: `write_buffer.dsn`
+         * @param string|null $dsn `mysql://user:pass@host:3306/db?option=value`, with `host1:3306,host2:3306` for the servers of
+         *        one cluster, `unix_socket=/path` for a socket, or `memory:`. User, password and database are percent-encoded.
+         *        Options: unix_socket, tls (off, required), tls_ca, tls_cert, tls_key (PEM files), tls_verify (identity, ca,
+         *        none), charset, collation, timezone, sql_mode, isolation_level, connect_timeout_ms, read_timeout_ms,
+         *        write_timeout_ms. Default: `write_buffer.dsn`
          * @param int|null $batchSize rows of one table, those with the same key counted once, that make the buffer full. Default 100
          * @param int|null $flushIntervalMs milliseconds, since the oldest buffered row, after which a flush is due. Default 500
          * @param int|null $maxRetries how often a transaction is repeated after a deadlock or a lock wait time-out. Default 3

@@ -150,13 +150,15 @@ final class ConnectionTest extends DatabaseTestCase
                     "mysql://{$user}:Wr0ng-Passw0rd@{$host}:{$port}/{$database}",
                     1045,
                     "cannot connect to {$place}\\/{$database} as \"{$user}\": Access denied for user '{$user}'@'.*' "
-                        . '\(using password: YES\); check user and password of the DSN \(percent-encode special characters\)',
+                        . '\(using password: YES\); check user and password of the DSN \(percent-encode special characters\); an account '
+                        . 'that REQUIREs SSL needs tls=required',
                 ],
                 'no password' => [
                     "mysql://{$user}@{$host}:{$port}/{$database}",
                     1045,
                     "cannot connect to {$place}\\/{$database} as \"{$user}\": Access denied for user '{$user}'@'.*' "
-                        . '\(using password: NO\); check user and password of the DSN \(percent-encode special characters\)',
+                        . '\(using password: NO\); check user and password of the DSN \(percent-encode special characters\); an account '
+                        . 'that REQUIREs SSL needs tls=required',
                 ],
                 'an unknown database' => [
                     "mysql://{$user}:{$password}@{$host}:{$port}/write_buffer_gone",
@@ -184,9 +186,9 @@ final class ConnectionTest extends DatabaseTestCase
                 ],
                 'no such host' => [
                     "mysql://{$user}:{$password}@host.invalid/{$database}",
-                    2003,
-                    "cannot connect to host\\.invalid:3306\\/{$database} as \"{$user}\": .*; check that the server runs there, "
-                        . 'and the DSN\'s host and port, or its unix_socket',
+                    2005,
+                    "cannot connect to host\\.invalid:3306\\/{$database} as \"{$user}\": the host's address cannot be found "
+                        . "\\(.*\\); check the DSN's host, and the machine's resolver",
                 ],
                 'an unknown time zone' => [
                     "mysql://{$user}:{$password}@{$host}:{$port}/{$database}?timezone=Nowhere/Land",
@@ -197,7 +199,8 @@ final class ConnectionTest extends DatabaseTestCase
                 'an unknown charset' => [
                     "mysql://{$user}:{$password}@{$host}:{$port}/{$database}?charset=klingon",
                     1115,
-                    "cannot connect to {$place}\\/{$database} as \"{$user}\": Unknown character set: 'klingon'",
+                    "cannot connect to {$place}\\/{$database} as \"{$user}\": Unknown character set: 'klingon'; correct "
+                        . 'charset and collation of the DSN',
                 ],
             ] as $case => [$dsn, $code, $pattern]
         ) {

@@ -5,13 +5,23 @@ declare(strict_types=1);
 namespace WriteBuffer\Tests\Integration;
 
 use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\ConnectionException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
+use WriteBuffer\Tests\Support\Proxies;
 
 /** The native session is not the application's: what it has set is seen by a trigger. */
 final class SessionTest extends DatabaseTestCase
 {
+    use Proxies;
+
     /** A trigger has the character sets and the sql_mode of its own making, so these are not among them. */
     private const VARIABLES = ['isolation', 'time_zone', 'autocommit'];
+
+    protected function tearDown(): void
+    {
+        $this->stopProxies();
+        parent::tearDown();
+    }
 
     protected function setUp(): void
     {
@@ -151,6 +161,56 @@ final class SessionTest extends DatabaseTestCase
             ->fetchAll(\PDO::FETCH_KEY_PAIR);
 
         return array_replace($variables, ['autocommit' => $variables['autocommit'] === 'ON' ? '1' : '0']);
+    }
+
+    /** @return iterable<string, array{string, string, string, string}> options of the DSN, what a proxy makes of what, and what is said */
+    public static function settingsThatAProxyChanges(): iterable
+    {
+        yield 'character sets' => [
+            '',
+            "SET NAMES 'utf8mb4'",
+            "SET NAMES 'latin1' ",
+            'character_set_client is "latin1", although "utf8mb4" was set',
+        ];
+        yield 'collation' => [
+            '?collation=utf8mb4_bin',
+            "COLLATE 'utf8mb4_bin'",
+            '                     ',
+            'collation_connection is "utf8mb4_\\w+", although "utf8mb4_bin" was set',
+        ];
+        yield 'time zone' => [
+            '?timezone=%2B02:00',
+            "'+02:00'",
+            "'+03:00'",
+            'time_zone is "\\+03:00", although "\\+02:00" was set',
+        ];
+        yield 'mode' => ['?sql_mode=ANSI_QUOTES', "'ANSI_QUOTES'", "''           ", 'sql_mode is "", although "ANSI_QUOTES" was set'];
+        yield 'isolation' => [
+            '',
+            "'READ-COMMITTED'",
+            "'SERIALIZABLE'  ",
+            'transaction_isolation is "SERIALIZABLE", although "READ-COMMITTED" was set',
+        ];
+        yield 'autocommit' => ['', 'autocommit = 1', 'autocommit = 0', 'autocommit is "0", although "1" was set'];
+    }
+
+    /**
+     * @dataProvider settingsThatAProxyChanges
+     */
+    #[DataProvider('settingsThatAProxyChanges')]
+    public function testASessionWithOtherSettingsIsRefused(string $options, string $from, string $to, string $message): void
+    {
+        $port = $this->startProxy(0, $from, $to);
+        $dsn = str_replace(':' . self::setting('DB_PORT') . '/', ":{$port}/", $this->dsn() . $options);
+        $buffer = $this->syncBuffer(dsn: $dsn, orderTable: 'wb_orders');
+        self::assertThrowsMatching(
+            ConnectionException::class,
+            "/^cannot connect to 127\\.0\\.0\\.1:{$port}\\/write_buffer_test as \"write_buffer\": the session's {$message}; a proxy before "
+                . "the server does not pass the settings on: connect to the server itself, or make the DSN's settings those of the "
+                . 'proxy$/D',
+            static fn () => $buffer->add(['id' => 1]),
+        );
+        self::assertSame([], $this->rows('wb_orders'));
     }
 
     public function testBytesAreOfTheSessionsCharacterSet(): void

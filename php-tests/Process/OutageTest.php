@@ -8,40 +8,17 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\Tests\Process\Support\Child;
 use WriteBuffer\Tests\Process\Support\ChildProcess;
 use WriteBuffer\Tests\Process\Support\ProcessTestCase;
+use WriteBuffer\Tests\Support\Proxies;
 
 /** What the database refuses in the background is told to the next caller; while it is away, the rows wait. */
 final class OutageTest extends ProcessTestCase
 {
-    /** @var list<array{resource, array<int, resource>}> */
-    private array $proxies = [];
+    use Proxies;
 
     protected function tearDown(): void
     {
         $this->stopProxies();
         parent::tearDown();
-    }
-
-    /** Lets the server be reached at another port, 0: any; gives the port. */
-    private function startProxy(int $port = 0): int
-    {
-        $command = [PHP_BINARY, '-n', __DIR__ . '/Support/proxy.php', (string) $port];
-        array_push($command, self::setting('DB_HOST'), self::setting('DB_PORT'));
-        $process = proc_open($command, [['file', '/dev/null', 'r'], ['pipe', 'w'], ['file', '/dev/null', 'w']], $pipes);
-        self::assertIsResource($process);
-        $this->proxies[] = [$process, $pipes];
-        self::assertSame(1, preg_match('/^port (\d+)$/', trim((string) fgets($pipes[1])), $match), 'no proxy');
-
-        return (int) $match[1];
-    }
-
-    private function stopProxies(): void
-    {
-        foreach ($this->proxies as [$process, $pipes]) {
-            proc_terminate($process, SIGKILL);
-            fclose($pipes[1]);
-            proc_close($process);
-        }
-        $this->proxies = [];
     }
 
     private function dsnAt(int $port): string

@@ -142,8 +142,8 @@ final class ConstructErrorTest extends MemoryTestCase
         ];
         yield 'an unknown option' => [
             'mysql://u:secret@h/d?lanes=4',
-            'the DSN has an unknown option "lanes"; there are: unix_socket, charset, collation, timezone, sql_mode, '
-                . 'isolation_level, connect_timeout_ms, read_timeout_ms, write_timeout_ms',
+            'the DSN has an unknown option "lanes"; there are: unix_socket, tls, tls_ca, tls_cert, tls_key, tls_verify, charset, '
+                . 'collation, timezone, sql_mode, isolation_level, connect_timeout_ms, read_timeout_ms, write_timeout_ms',
         ];
         yield 'an isolation level that is none' => [
             'mysql://u:secret@h/d?isolation_level=none',

@@ -1,4 +1,5 @@
 //! The DSN: where rows go. `mysql://user:password@host:3306/database?option=value`, or `memory:` and `memory:NAME`.
+//! Several hosts have commas between: `host1:3306,host2:3306`.
 //!
 //! Invariant: no text made from a DSN holds its password, neither a message nor `Debug`.
 
@@ -10,8 +11,13 @@ use url::Url;
 
 use crate::error::{Error, Result};
 
-/// The port of MySQL and MariaDB.
-const DEFAULT_PORT: u16 = 3306;
+mod host;
+mod tls;
+
+pub use host::{HOSTS_MAX, Host};
+use tls::TlsOptions;
+pub use tls::{Tls, Verify};
+
 /// A host on the same network answers within a few milliseconds; five seconds outlast a restart of a switch.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than `innodb_lock_wait_timeout`'s default of 50 seconds, so that the server's own answer comes first.
@@ -21,7 +27,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A day: no wait is meant to be longer, and a bound keeps the arithmetic of instants within its range.
 const MAX_TIMEOUT_MS: u64 = 86_400_000;
 
-const OPTIONS: &str = "unix_socket, charset, collation, timezone, sql_mode, isolation_level, connect_timeout_ms, read_timeout_ms, write_timeout_ms";
+const OPTIONS: &str = "unix_socket, tls, tls_ca, tls_cert, tls_key, tls_verify, charset, collation, timezone, sql_mode, isolation_level, \
+     connect_timeout_ms, read_timeout_ms, write_timeout_ms";
 const FORM: &str = "mysql://user:password@host:3306/database";
 
 /// Where rows go.
@@ -33,15 +40,15 @@ pub enum Dsn {
     Server(Box<ServerDsn>),
 }
 
-/// A MySQL or MariaDB server, the account and the session's settings.
+/// A MySQL or MariaDB server, or several of one cluster, the account and the session's settings.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerDsn {
-    /// Host name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// A unix socket's path; then host and port are not used.
+    /// The servers, in the order in which they are tried; at least one, at most [`HOSTS_MAX`].
+    pub hosts: Vec<Host>,
+    /// A unix socket's path; then the host is not used.
     pub unix_socket: Option<String>,
+    /// How the connection is encrypted; `None`: not at all.
+    pub tls: Option<Tls>,
     /// The account.
     pub user: String,
     /// Its password.
@@ -92,7 +99,8 @@ impl fmt::Display for Dsn {
 impl ServerDsn {
     fn parse(dsn: &str) -> Result<Self> {
         // The parser's own message may quote a part of the text, and the password with it.
-        let url = Url::parse(dsn).map_err(|error| {
+        let (url, mut hosts) = host::split(dsn)?;
+        let url = Url::parse(&url).map_err(|error| {
             Error::config(format!(
                 "the DSN cannot be read ({error}): write it as {FORM}, with special characters percent-encoded ('/' as %2F, '@' as %40)"
             ))
@@ -121,12 +129,13 @@ impl ServerDsn {
         if url.username().is_empty() {
             return Err(Error::config(format!("the DSN names no user: write it as {FORM}")));
         }
-        // Brackets belong to an IPv6 address in a URL, not to the address.
-        let host = url.host_str().unwrap_or("localhost").trim_matches(['[', ']']);
+        if hosts.is_empty() {
+            hosts.push(host::of_url(&url)?);
+        }
         let mut server = Self {
-            host: decode(host, "host")?,
-            port: url.port().unwrap_or(DEFAULT_PORT),
+            hosts,
             unix_socket: None,
+            tls: None,
             user: decode(url.username(), "user")?,
             password: url
                 .password()
@@ -142,9 +151,18 @@ impl ServerDsn {
             read_timeout: READ_TIMEOUT,
             write_timeout: WRITE_TIMEOUT,
         };
+        let mut tls = TlsOptions::default();
         for (name, value) in url.query_pairs() {
-            server.set(&name, &value)?;
+            if !tls.set(&name, &value)? {
+                server.set(&name, &value)?;
+            }
         }
+        if server.unix_socket.is_some() && server.hosts.len() > 1 {
+            return Err(Error::config(
+                "the DSN has several hosts and unix_socket, over which there is one server: leave out one of the two",
+            ));
+        }
+        server.tls = tls.finish(server.unix_socket.is_some())?;
         Ok(server)
     }
 
@@ -168,11 +186,17 @@ impl ServerDsn {
         Ok(())
     }
 
-    /// Where the server is, for messages.
-    pub fn place(&self) -> String {
-        match &self.unix_socket {
-            Some(path) => format!("{path}/{}", self.database),
-            None => format!("{}:{}/{}", self.host, self.port, self.database),
+    /// How many servers there are to try.
+    pub fn places(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// Where a server is, for messages.
+    pub fn place(&self, index: usize) -> String {
+        match (&self.unix_socket, self.hosts.get(index)) {
+            (Some(path), _) => format!("{path}/{}", self.database),
+            (None, Some(host)) => format!("{host}/{}", self.database),
+            (None, None) => self.database.clone(),
         }
     }
 }
@@ -180,10 +204,13 @@ impl ServerDsn {
 impl fmt::Debug for ServerDsn {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let password = if self.password.is_some() { ":***" } else { "" };
+        let hosts: Vec<String> = self.hosts.iter().map(ToString::to_string).collect();
         write!(
             formatter,
-            "mysql://{}{password}@{}:{}/{}",
-            self.user, self.host, self.port, self.database
+            "mysql://{}{password}@{}/{}",
+            self.user,
+            hosts.join(","),
+            self.database
         )?;
         if let Some(path) = &self.unix_socket {
             write!(formatter, "?unix_socket={path}")?;
@@ -228,7 +255,7 @@ mod tests {
             "mysql://us%40er:p%2Fw%3A@db.example:3307/ex%20change?charset=utf8mb3&collation=utf8mb3_bin&timezone=%2B02:00\
              &sql_mode=ANSI&isolation_level=repeatable%20read&connect_timeout_ms=10&read_timeout_ms=20&write_timeout_ms=30",
         );
-        assert_eq!((dsn.host.as_str(), dsn.port), ("db.example", 3307));
+        assert_eq!(dsn.place(0), "db.example:3307/ex change");
         assert_eq!((dsn.user.as_str(), dsn.password.as_deref()), ("us@er", Some("p/w:")));
         assert_eq!(dsn.database, "ex change");
         assert_eq!(
@@ -249,13 +276,26 @@ mod tests {
     #[test]
     fn has_defaults() {
         let dsn = server("mariadb://root@localhost/exchange?unix_socket=/run/mysqld/mysqld.sock");
-        assert_eq!((dsn.port, dsn.password), (3306, None));
+        assert_eq!((dsn.hosts[0].port, dsn.password, dsn.tls), (3306, None, None));
         assert_eq!(dsn.unix_socket.as_deref(), Some("/run/mysqld/mysqld.sock"));
         assert_eq!(
             (dsn.charset.as_str(), dsn.isolation_level.as_str()),
             ("utf8mb4", "READ-COMMITTED")
         );
-        assert_eq!(server("mysql://u@[::1]:3306/d").host, "::1");
+        assert_eq!(server("mysql://u@[::1]:3306/d").hosts[0].name, "::1");
+    }
+
+    #[test]
+    fn hosts_have_commas_between() {
+        let dsn = server("mysql://u:p@host1,host2:3307,[::1]:3308/d?tls_ca=/ca.pem");
+        assert_eq!(dsn.places(), 3);
+        let places: Vec<String> = (0..3).map(|index| dsn.place(index)).collect();
+        assert_eq!(places, ["host1:3306/d", "host2:3307/d", "[::1]:3308/d"]);
+        assert_eq!(
+            Dsn::Server(Box::new(dsn.clone())).to_string(),
+            "mysql://u:***@host1:3306,host2:3307,[::1]:3308/d"
+        );
+        assert_eq!(dsn.tls.and_then(|tls| tls.ca).as_deref(), Some("/ca.pem"));
     }
 
     #[test]
@@ -285,6 +325,14 @@ mod tests {
             ("mysql://u:secret@h/d?read_timeout_ms=soon", "read_timeout_ms must be"),
             ("mysql://u:secret@h/d?isolation_level=none", "isolation_level \"none\""),
             ("mysql://u:%ff@h/d", "password is not UTF-8"),
+            ("mysql://u:secret@%ff/d", "host is not UTF-8"),
+            ("mysql://u:secret@a,b:x/d", "host 2 of the DSN cannot be read"),
+            ("mysql://u:secret@a,b/d?unix_socket=/s", "several hosts and unix_socket"),
+            ("mysql://u:secret@h/d?tls=maybe", "tls must be off or required"),
+            (
+                "mysql://u:secret@h/d?tls_ca=/ca.pem&unix_socket=/s",
+                "unix_socket and tls_ca",
+            ),
             ("mysql://u:sec#ret@h/d", "cannot be read"),
         ] {
             let error = Dsn::parse(dsn).expect_err(dsn);

@@ -119,6 +119,8 @@ pub const CR_SERVER_LOST: u16 = 2013;
 pub const CR_CONNECTION_ERROR: u16 = 2002;
 /// The client library's "cannot connect to the host".
 pub const CR_CONN_HOST_ERROR: u16 = 2003;
+/// The client library's "unknown host".
+pub const CR_UNKNOWN_HOST: u16 = 2005;
 
 /// The account may not use this database.
 pub const ER_DBACCESS_DENIED_ERROR: u16 = 1044;
@@ -158,8 +160,22 @@ pub const ER_SPECIFIC_ACCESS_DENIED_ERROR: u16 = 1227;
 pub const ER_HOST_NOT_PRIVILEGED: u16 = 1130;
 /// `KILL` of a connection that is gone.
 pub const ER_NO_SUCH_THREAD: u16 = 1094;
+/// This host failed to connect too often (`max_connect_errors`).
+pub const ER_HOST_IS_BLOCKED: u16 = 1129;
 /// The account must change its password.
 pub const ER_MUST_CHANGE_PASSWORD: u16 = 1820;
+/// The account's password has expired, and this client cannot change it.
+pub const ER_MUST_CHANGE_PASSWORD_LOGIN: u16 = 1862;
+/// The account's authentication plugin is not loaded on the server.
+pub const ER_PLUGIN_IS_NOT_LOADED: u16 = 1524;
+/// The account identifies itself by other means than a password, as with `unix_socket`.
+pub const ER_ACCESS_DENIED_NO_PASSWORD_ERROR: u16 = 1698;
+/// The server takes no connection without TLS (`require_secure_transport`).
+pub const ER_SECURE_TRANSPORT_REQUIRED: u16 = 3159;
+/// The client library's "no TLS with the server".
+pub const CR_SSL_CONNECTION_ERROR: u16 = 2026;
+/// The client library's "authentication plugin cannot be loaded".
+pub const CR_AUTH_PLUGIN_CANNOT_LOAD: u16 = 2059;
 /// `max_prepared_stmt_count` is reached on the server.
 pub const ER_MAX_PREPARED_STMT_COUNT_REACHED: u16 = 1461;
 /// MySQL: the table needs a primary key (`sql_require_primary_key`).
@@ -222,6 +238,7 @@ pub fn classify(code: u16) -> Class {
         | ER_CLIENT_INTERACTION_TIMEOUT
         | CR_CONNECTION_ERROR
         | CR_CONN_HOST_ERROR
+        | CR_UNKNOWN_HOST
         | CR_SERVER_GONE_ERROR
         | CR_SERVER_LOST => Class::Reconnect,
         ER_DBACCESS_DENIED_ERROR
@@ -242,11 +259,26 @@ pub fn classify(code: u16) -> Class {
         | ER_COLLATION_CHARSET_MISMATCH
         | ER_SPECIFIC_ACCESS_DENIED_ERROR
         | ER_HOST_NOT_PRIVILEGED
+        | ER_HOST_IS_BLOCKED
         | ER_MUST_CHANGE_PASSWORD
+        | ER_MUST_CHANGE_PASSWORD_LOGIN
+        | ER_PLUGIN_IS_NOT_LOADED
+        | ER_ACCESS_DENIED_NO_PASSWORD_ERROR
+        | ER_SECURE_TRANSPORT_REQUIRED
+        | CR_SSL_CONNECTION_ERROR
+        | CR_AUTH_PLUGIN_CANNOT_LOAD
         | ER_MAX_PREPARED_STMT_COUNT_REACHED
         | ER_TABLE_WITHOUT_PK => Class::Misconfigured,
         _ => Class::Refused,
     }
+}
+
+/// Whether an error of [`Class::Reconnect`] is the connection's own, and says nothing against the server.
+pub fn is_of_connection(code: u16) -> bool {
+    matches!(
+        code,
+        ER_CONNECTION_KILLED | ER_CLIENT_INTERACTION_TIMEOUT | ER_UNKNOWN_STMT_HANDLER
+    )
 }
 
 #[cfg(test)]

@@ -2,11 +2,17 @@
 
 // A server that can be down and come back: passes on what comes to a port of this machine, until it is killed.
 //
-//   php proxy.php PORT TARGET_HOST TARGET_PORT      port 0: any; it says which on its first line
+//   php proxy.php PORT TARGET_HOST TARGET_PORT [FROM TO]      port 0: any; it says which on its first line
+//
+// With FROM and TO, of the same length, it says TO to the server wherever the client says FROM.
 
 declare(strict_types=1);
 
 [, $port, $host, $targetPort] = $argv;
+[$from, $to] = [$argv[4] ?? '', $argv[5] ?? ''];
+if (strlen($from) !== strlen($to)) {
+    exit(1);
+}
 $context = stream_context_create(['socket' => ['so_reuseaddr' => true, 'tcp_nodelay' => true]]);
 $flags = STREAM_SERVER_BIND | STREAM_SERVER_LISTEN;
 $server = stream_socket_server("tcp://127.0.0.1:{$port}", $code, $message, $flags, $context);
@@ -14,7 +20,7 @@ if ($server === false) {
     exit(1);
 }
 echo 'port ', substr((string) strrchr((string) stream_socket_get_name($server, false), ':'), 1), "\n";
-$sockets = $partners = [];
+$sockets = $partners = $clients = [];
 while (true) {
     $read = [$server, ...array_values($sockets)];
     $write = $except = null;
@@ -25,6 +31,7 @@ while (true) {
             $target = stream_socket_client("tcp://{$host}:{$targetPort}");
             if ($client !== false && $target !== false) {
                 $sockets[(int) $client] = $partners[(int) $target] = $client;
+                $clients[(int) $client] = true;
                 $sockets[(int) $target] = $partners[(int) $client] = $target;
             }
             continue;
@@ -34,9 +41,12 @@ while (true) {
         }
         $partner = $partners[(int) $ready];
         $chunk = fread($ready, 65_536);
+        if ($from !== '' && isset($clients[(int) $ready])) {
+            $chunk = str_replace($from, $to, (string) $chunk);
+        }
         if ($chunk === false || $chunk === '' || @fwrite($partner, $chunk) !== strlen($chunk)) {
             foreach ([$ready, $partner] as $socket) {
-                unset($sockets[(int) $socket], $partners[(int) $socket]);
+                unset($sockets[(int) $socket], $partners[(int) $socket], $clients[(int) $socket]);
                 fclose($socket);
             }
         }

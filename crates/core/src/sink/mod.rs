@@ -9,11 +9,14 @@ use crate::plan::{Limits, Plan};
 use crate::table::TableModel;
 
 mod connect;
+mod connect_error;
 mod ledger_table;
 pub mod memory;
 pub mod mysql;
 mod parameters;
 mod schema;
+mod session;
+mod tls;
 
 /// Binds a table's rules without a server.
 pub type LocalModel = fn(&TableEntry) -> Result<TableModel>;

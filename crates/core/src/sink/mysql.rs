@@ -19,10 +19,11 @@ use crate::error::{Error, Result};
 use crate::ledger::LedgerEntry;
 use crate::plan::{Limits, Plan, Statement};
 use crate::server_error::{self, Class};
-use crate::sink::connect::{Connector, Session, describe, is_timeout};
+use crate::sink::connect::{Connector, Session};
+use crate::sink::connect_error::{describe, is_timeout};
 use crate::sink::ledger_table::{self, LedgerTable};
-use crate::sink::{Sink, parameters, schema};
-use crate::sql::{Dialect, Operation, statement};
+use crate::sink::{Sink, parameters, schema, tls};
+use crate::sql::{Operation, statement};
 use crate::table::TableModel;
 use crate::value::Value;
 
@@ -79,13 +80,22 @@ impl MySqlSink {
             ))
         })?;
         Ok(Self {
-            connector: Connector::new(dsn, batch_rows),
+            connector: Connector::new(dsn, batch_rows, hooks),
             hooks,
             session: None,
             descriptor: Descriptor::new(),
             connects: 0,
             ledger,
         })
+    }
+
+    /// Checks what a DSN names on this machine, the files of TLS, before anything depends on them.
+    ///
+    /// # Errors
+    ///
+    /// A file that is of no use, and why.
+    pub fn check(dsn: &ServerDsn) -> Result<()> {
+        dsn.tls.as_ref().map_or(Ok(()), tls::check).map_err(Error::config)
     }
 
     /// The descriptor of whatever connection the sink has.
@@ -159,11 +169,15 @@ impl MySqlSink {
         if let mysql::Error::MySqlError(server) = error {
             if server_error::classify(server.code) == Class::Reconnect {
                 self.hang_up();
+                if !server_error::is_of_connection(server.code) {
+                    self.connector.leave_host();
+                }
             }
             return Error::server(server.code, server.message.clone());
         }
         self.hang_up();
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            // Slower than the caller would wait: that says nothing against the server.
             return Error::timeout("the server did not answer in time");
         }
         let why = match error {
@@ -175,10 +189,9 @@ impl MySqlSink {
             }
             other => describe(other),
         };
-        Error::connection(
-            server_error::CR_SERVER_LOST,
-            format!("lost the connection to {}: {why}", self.connector.dsn().place()),
-        )
+        let message = format!("lost the connection to {}: {why}", self.connector.place());
+        self.connector.leave_host();
+        Error::connection(server_error::CR_SERVER_LOST, message)
     }
 
     /// Enters the transaction in the ledger.
@@ -281,7 +294,7 @@ impl Sink for MySqlSink {
                 format!(
                     "table {} does not exist at {}, or the account {:?} may not see it; create it, or correct the table's name",
                     table.name,
-                    self.connector.dsn().place(),
+                    self.connector.place(),
                     self.connector.dsn().user
                 ),
             ));

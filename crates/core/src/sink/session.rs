@@ -1,0 +1,402 @@
+//! The session's settings: one SET, and what the server says it has afterwards. Plain functions over plain data.
+//!
+//! They are compared because not every SET arrives: a proxy may answer it itself, or hand the next statement to another
+//! connection. Rows written with another character set or time zone than was asked for would be wrong without an error.
+
+use std::fmt::Write as _;
+
+use mysql::Value as SqlValue;
+
+use crate::dsn::ServerDsn;
+
+/// Modes that stand for several: the server reports these beside them.
+const COMBINED_MODES: [&str; 9] = [
+    "ANSI",
+    "TRADITIONAL",
+    "DB2",
+    "MAXDB",
+    "MSSQL",
+    "MYSQL323",
+    "MYSQL40",
+    "ORACLE",
+    "POSTGRESQL",
+];
+
+/// What the session has after its settings were made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Variables {
+    /// `max_allowed_packet`, in bytes.
+    pub max_packet_bytes: usize,
+    /// `character_set_client`, `character_set_connection`, `character_set_results`.
+    pub charsets: [String; 3],
+    /// `collation_connection`.
+    pub collation: String,
+    /// `time_zone`.
+    pub timezone: String,
+    /// `sql_mode`.
+    pub sql_mode: String,
+    /// `transaction_isolation`, `tx_isolation` on MariaDB.
+    pub isolation_level: String,
+    /// `autocommit`.
+    pub autocommit: String,
+    /// Whether the server, where it was asked, takes writes.
+    pub is_writable: bool,
+}
+
+/// A variable that is not as it was set.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The variable's name.
+    pub variable: &'static str,
+    /// What was set.
+    pub wanted: String,
+    /// What the server has.
+    pub found: String,
+}
+
+/// The name that each server has had for longest and not dropped.
+fn isolation_variable(is_mariadb: bool) -> &'static str {
+    if is_mariadb {
+        "tx_isolation"
+    } else {
+        "transaction_isolation"
+    }
+}
+
+/// The statement that makes all settings.
+pub fn settings(dsn: &ServerDsn, is_mariadb: bool, no_backslash_escape: bool) -> String {
+    let quote = |text: &str| SqlValue::Bytes(text.as_bytes().to_vec()).as_sql(no_backslash_escape);
+    let mut sql = format!("SET NAMES {}", quote(&dsn.charset));
+    if let Some(collation) = &dsn.collation {
+        let _ = write!(sql, " COLLATE {}", quote(collation));
+    }
+    sql.push_str(", SESSION autocommit = 1");
+    let isolation = isolation_variable(is_mariadb);
+    let _ = write!(sql, ", SESSION {isolation} = {}", quote(&dsn.isolation_level));
+    if let Some(zone) = &dsn.timezone {
+        let _ = write!(sql, ", SESSION time_zone = {}", quote(zone));
+    }
+    if let Some(mode) = &dsn.sql_mode {
+        let _ = write!(sql, ", SESSION sql_mode = {}", quote(mode));
+    }
+    sql
+}
+
+/// The statement that reads [`Variables`]. Only one of several servers is asked whether it takes writes: a single one is
+/// used whatever it says. MySQL's `super_read_only` sets `read_only` too.
+pub fn read_back(is_mariadb: bool, ask_read_only: bool) -> String {
+    format!(
+        "SELECT @@max_allowed_packet, @@SESSION.character_set_client, @@SESSION.character_set_connection, \
+         @@SESSION.character_set_results, @@SESSION.collation_connection, @@SESSION.time_zone, @@SESSION.sql_mode, \
+         @@SESSION.{}, @@SESSION.autocommit, {}",
+        isolation_variable(is_mariadb),
+        if ask_read_only { "@@GLOBAL.read_only" } else { "0" },
+    )
+}
+
+impl Variables {
+    /// Of the columns of [`read_back`]; `None` where they are not as many.
+    pub fn of_columns(columns: Vec<String>) -> Option<Self> {
+        let [
+            packet,
+            client,
+            connection,
+            results,
+            collation,
+            timezone,
+            sql_mode,
+            isolation_level,
+            autocommit,
+            read_only,
+        ]: [String; 10] = columns.try_into().ok()?;
+        Some(Self {
+            max_packet_bytes: packet.parse().ok()?,
+            charsets: [client, connection, results],
+            collation,
+            timezone,
+            sql_mode,
+            isolation_level,
+            autocommit,
+            // A number, or on newer MariaDB one of OFF, ON, NO_LOCK, NO_LOCK_NO_ADMIN.
+            is_writable: matches!(read_only.as_str(), "0" | "OFF"),
+        })
+    }
+
+    /// Whether values that do not fit are refused rather than cut.
+    pub fn is_strict(&self) -> bool {
+        self.sql_mode.contains("STRICT_TRANS_TABLES") || self.sql_mode.contains("STRICT_ALL_TABLES")
+    }
+
+    /// The first variable that is not as the DSN sets it.
+    pub fn difference(&self, dsn: &ServerDsn) -> Option<Difference> {
+        let [client, connection, results] = &self.charsets;
+        let same_charset = |found: &str| same_charset(&dsn.charset, found);
+        let wanted_collation = dsn.collation.as_deref().unwrap_or(&dsn.charset);
+        let timezone = dsn.timezone.as_deref().unwrap_or_default();
+        let sql_mode = dsn.sql_mode.as_deref().unwrap_or_default();
+        [
+            (
+                "character_set_client",
+                dsn.charset.as_str(),
+                client,
+                same_charset(client),
+            ),
+            (
+                "character_set_connection",
+                dsn.charset.as_str(),
+                connection,
+                same_charset(connection),
+            ),
+            (
+                "character_set_results",
+                dsn.charset.as_str(),
+                results,
+                same_charset(results),
+            ),
+            (
+                "collation_connection",
+                wanted_collation,
+                &self.collation,
+                dsn.collation.is_none() || same_collation(wanted_collation, &self.collation),
+            ),
+            (
+                "time_zone",
+                timezone,
+                &self.timezone,
+                dsn.timezone.is_none() || same_timezone(timezone, &self.timezone),
+            ),
+            (
+                "sql_mode",
+                sql_mode,
+                &self.sql_mode,
+                dsn.sql_mode.is_none() || same_modes(sql_mode, &self.sql_mode),
+            ),
+            (
+                "transaction_isolation",
+                dsn.isolation_level.as_str(),
+                &self.isolation_level,
+                self.isolation_level == dsn.isolation_level,
+            ),
+            ("autocommit", "1", &self.autocommit, self.autocommit == "1"),
+        ]
+        .into_iter()
+        .find(|(_, _, _, is_same)| !is_same)
+        .map(|(variable, wanted, found, _)| Difference {
+            variable,
+            wanted: wanted.to_owned(),
+            found: found.clone(),
+        })
+    }
+}
+
+/// `utf8` is `utf8mb3` by another name, unless MariaDB's `old_mode` makes it `utf8mb4`.
+fn same_charset(wanted: &str, found: &str) -> bool {
+    let (wanted, found) = (wanted.to_ascii_lowercase(), found.to_ascii_lowercase());
+    match wanted.as_str() {
+        "utf8" => matches!(found.as_str(), "utf8" | "utf8mb3" | "utf8mb4"),
+        "utf8mb3" => matches!(found.as_str(), "utf8" | "utf8mb3"),
+        _ => wanted == found,
+    }
+}
+
+/// MariaDB takes `uca1400_ai_ci` for `utf8mb4_uca1400_ai_ci`.
+fn same_collation(wanted: &str, found: &str) -> bool {
+    let plain = |name: &str| name.to_ascii_lowercase().replace("utf8mb3_", "utf8_");
+    let (wanted, found) = (plain(wanted), plain(found));
+    wanted == found || found.ends_with(&format!("_{wanted}"))
+}
+
+/// Offsets are written in more than one way: `+2:00`, `+02:00`.
+fn same_timezone(wanted: &str, found: &str) -> bool {
+    match (offset_minutes(wanted), offset_minutes(found)) {
+        (Some(wanted), Some(found)) => wanted == found,
+        _ => wanted.eq_ignore_ascii_case(found),
+    }
+}
+
+fn offset_minutes(zone: &str) -> Option<i32> {
+    let sign = match zone.as_bytes().first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let (hours, minutes) = zone[1..].split_once(':')?;
+    Some(sign * (hours.parse::<i32>().ok()? * 60 + minutes.parse::<i32>().ok()?))
+}
+
+fn same_modes(wanted: &str, found: &str) -> bool {
+    if wanted.parse::<u64>().is_ok() {
+        // A number's bits differ between servers.
+        return true;
+    }
+    let modes = |text: &str| -> Vec<String> {
+        text.split(',')
+            .map(|mode| mode.trim().to_ascii_uppercase())
+            .filter(|mode| !mode.is_empty())
+            .collect()
+    };
+    let (wanted, found) = (modes(wanted), modes(found));
+    let is_combined = wanted.iter().any(|mode| COMBINED_MODES.contains(&mode.as_str()));
+    wanted.iter().all(|mode| found.contains(mode)) && (is_combined || found.iter().all(|mode| wanted.contains(mode)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dsn::Dsn;
+
+    fn dsn(options: &str) -> ServerDsn {
+        match Dsn::parse(&format!("mysql://u@h/d?{options}")) {
+            Ok(Dsn::Server(server)) => *server,
+            other => panic!("{options}: {other:?}"),
+        }
+    }
+
+    fn columns() -> [&'static str; 10] {
+        [
+            "16777216",
+            "utf8mb4",
+            "utf8mb4",
+            "utf8mb4",
+            "utf8mb4_general_ci",
+            "SYSTEM",
+            "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION",
+            "READ-COMMITTED",
+            "1",
+            "0",
+        ]
+    }
+
+    fn variables(changes: &[(usize, &'static str)]) -> Variables {
+        let mut columns = columns();
+        for (index, value) in changes {
+            columns[*index] = value;
+        }
+        Variables::of_columns(columns.map(str::to_owned).to_vec()).expect("ten columns")
+    }
+
+    #[test]
+    fn one_statement_makes_all_settings() {
+        assert_eq!(
+            settings(&dsn(""), true, false),
+            "SET NAMES 'utf8mb4', SESSION autocommit = 1, SESSION tx_isolation = 'READ-COMMITTED'"
+        );
+        let options =
+            "charset=latin1&collation=latin1_bin&timezone=%2B02:00&sql_mode=ANSI&isolation_level=serializable";
+        assert_eq!(
+            settings(&dsn(options), false, true),
+            "SET NAMES 'latin1' COLLATE 'latin1_bin', SESSION autocommit = 1, SESSION transaction_isolation = 'SERIALIZABLE', \
+             SESSION time_zone = '+02:00', SESSION sql_mode = 'ANSI'"
+        );
+    }
+
+    #[test]
+    fn the_same_by_another_name_is_no_difference() {
+        for (options, changes) in [
+            ("", vec![]),
+            (
+                "charset=utf8",
+                vec![
+                    (1, "utf8mb3"),
+                    (2, "utf8mb3"),
+                    (3, "utf8mb3"),
+                    (4, "utf8mb3_general_ci"),
+                ],
+            ),
+            ("charset=UTF8MB4&collation=utf8mb4_bin", vec![(4, "utf8mb4_bin")]),
+            ("charset=utf8&collation=utf8_bin", vec![(4, "utf8mb3_bin")]),
+            ("collation=uca1400_ai_ci", vec![(4, "utf8mb4_uca1400_ai_ci")]),
+            (
+                "charset=binary",
+                vec![(1, "binary"), (2, "binary"), (3, "binary"), (4, "binary")],
+            ),
+            ("timezone=%2B2:00", vec![(5, "+02:00")]),
+            ("timezone=-00:00", vec![(5, "+00:00")]),
+            ("timezone=system", vec![]),
+            ("timezone=europe/berlin", vec![(5, "Europe/Berlin")]),
+            ("sql_mode=", vec![(6, "")]),
+            ("sql_mode=no_engine_substitution, STRICT_TRANS_TABLES", vec![]),
+            (
+                "sql_mode=ANSI",
+                vec![(6, "REAL_AS_FLOAT,PIPES_AS_CONCAT,ANSI_QUOTES,IGNORE_SPACE,ANSI")],
+            ),
+            ("sql_mode=4", vec![]),
+        ] {
+            assert_eq!(variables(&changes).difference(&dsn(options)), None, "{options}");
+        }
+    }
+
+    #[test]
+    fn finds_what_was_not_heeded() {
+        for (options, changes, variable, wanted, found) in [
+            ("", vec![(1, "latin1")], "character_set_client", "utf8mb4", "latin1"),
+            ("", vec![(1, "utf8mb3")], "character_set_client", "utf8mb4", "utf8mb3"),
+            ("", vec![(2, "latin1")], "character_set_connection", "utf8mb4", "latin1"),
+            ("", vec![(3, "NULL")], "character_set_results", "utf8mb4", "NULL"),
+            (
+                "collation=utf8mb4_bin",
+                vec![],
+                "collation_connection",
+                "utf8mb4_bin",
+                "utf8mb4_general_ci",
+            ),
+            ("timezone=%2B02:00", vec![], "time_zone", "+02:00", "SYSTEM"),
+            (
+                "timezone=%2B02:00",
+                vec![(5, "-02:00")],
+                "time_zone",
+                "+02:00",
+                "-02:00",
+            ),
+            (
+                "sql_mode=ANSI_QUOTES",
+                vec![],
+                "sql_mode",
+                "ANSI_QUOTES",
+                "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION",
+            ),
+            (
+                "sql_mode=STRICT_TRANS_TABLES",
+                vec![],
+                "sql_mode",
+                "STRICT_TRANS_TABLES",
+                "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION",
+            ),
+            (
+                "",
+                vec![(7, "REPEATABLE-READ")],
+                "transaction_isolation",
+                "READ-COMMITTED",
+                "REPEATABLE-READ",
+            ),
+            ("", vec![(8, "0")], "autocommit", "1", "0"),
+        ] {
+            let expected = Difference {
+                variable,
+                wanted: wanted.to_owned(),
+                found: found.to_owned(),
+            };
+            assert_eq!(
+                variables(&changes).difference(&dsn(options)),
+                Some(expected),
+                "{options}"
+            );
+        }
+    }
+
+    #[test]
+    fn knows_a_server_that_takes_no_writes() {
+        for (read_only, is_writable) in [
+            ("0", true),
+            ("OFF", true),
+            ("1", false),
+            ("ON", false),
+            ("NO_LOCK", false),
+        ] {
+            assert_eq!(variables(&[(9, read_only)]).is_writable, is_writable, "{read_only}");
+        }
+        assert_eq!(Variables::of_columns(vec!["1".to_owned()]), None);
+        assert!(read_back(true, true).ends_with("@@SESSION.tx_isolation, @@SESSION.autocommit, @@GLOBAL.read_only"));
+        assert!(read_back(false, false).ends_with("@@SESSION.transaction_isolation, @@SESSION.autocommit, 0"));
+    }
+}

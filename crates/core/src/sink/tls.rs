@@ -1,0 +1,200 @@
+//! The certificates of a TLS connection: read and checked before the client library meets them, since it names no file in
+//! its errors; and what went wrong with a server's, in words.
+//!
+//! Trusted are the authorities of `tls_ca`, or without it those of the system's bundle, and no others: see
+//! `crates/no-web-roots`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mysql::{ClientIdentity, SslOpts};
+use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection, RootCertStore};
+
+use crate::dsn::{Tls, Verify};
+
+/// Where systems keep the authorities that they trust: Debian, Fedora, SUSE, Alpine and the BSDs.
+const SYSTEM_BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// Makes the statics of the TLS library: its provider of cryptography, and what it knows of the processor.
+pub fn warm_up() {
+    let config = ClientConfig::builder()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let hello = ServerName::try_from("localhost").map(|name| ClientConnection::new(Arc::new(config), name));
+    // It goes nowhere, so it matters to nobody whether it could.
+    std::hint::black_box(hello).ok();
+}
+
+/// Reads the files, and says which one is of no use, and why.
+pub fn check(tls: &Tls) -> Result<(), String> {
+    let mut roots = RootCertStore::empty();
+    if let Some((option, path)) = authorities(tls)? {
+        for certificate in certificates(option, path)? {
+            roots
+                .add(certificate)
+                .map_err(|error| format!("{option} {path} holds a certificate that is no authority's: {error}"))?;
+        }
+    }
+    if let Some((cert, key)) = &tls.identity {
+        let chain = certificates("tls_cert", cert)?;
+        let private = PrivateKeyDer::from_pem_slice(&read("tls_key", key)?).map_err(|error| match error {
+            pem::Error::NoItemsFound => format!(
+                "tls_key {key} holds no private key in PEM that can be read; an encrypted one is to be decrypted first (openssl pkey)"
+            ),
+            other => format!("tls_key {key} is no PEM file: {other}"),
+        })?;
+        ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_client_auth_cert(chain, private)
+            .map_err(|error| format!("tls_cert {cert} and tls_key {key} cannot be used together: {error}"))?;
+    }
+    Ok(())
+}
+
+/// The client library's options.
+pub fn ssl_opts(tls: &Tls) -> Result<SslOpts, String> {
+    let root = authorities(tls)?.map(|(_, path)| Path::new(path).to_owned());
+    let identity = tls
+        .identity
+        .as_ref()
+        .map(|(cert, key)| ClientIdentity::new(Path::new(cert).to_owned(), Path::new(key).to_owned()));
+    Ok(SslOpts::default()
+        .with_root_cert_path(root)
+        .with_client_identity(identity)
+        .with_danger_skip_domain_validation(tls.verify == Verify::Ca)
+        .with_danger_accept_invalid_certs(tls.verify == Verify::None))
+}
+
+/// The file of the authorities that are trusted, and who named it; `None` where nobody is asked.
+fn authorities(tls: &Tls) -> Result<Option<(&'static str, &str)>, String> {
+    match (&tls.ca, tls.verify) {
+        (_, Verify::None) => Ok(None),
+        (Some(path), _) => Ok(Some(("tls_ca", path))),
+        (None, _) => SYSTEM_BUNDLES
+            .into_iter()
+            .find(|path| Path::new(path).exists())
+            .map(|path| Some(("the system's bundle", path)))
+            .ok_or_else(|| {
+                format!(
+                    "TLS without tls_ca trusts the system's authorities, and there are none at {}: give tls_ca=PATH",
+                    SYSTEM_BUNDLES.join(", ")
+                )
+            }),
+    }
+}
+
+fn read(option: &str, path: &str) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("{option} {path} cannot be read: {error}"))
+}
+
+fn certificates(option: &str, path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found = CertificateDer::pem_slice_iter(&read(option, path)?)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| format!("{option} {path} is no PEM file: {error}"))?;
+    if found.is_empty() {
+        return Err(format!("{option} {path} holds no certificate in PEM"));
+    }
+    Ok(found)
+}
+
+/// The TLS library's error behind one of reading or writing.
+pub fn error_of(io: &std::io::Error) -> Option<&rustls::Error> {
+    io.get_ref()?.downcast_ref()
+}
+
+/// What went wrong between client and server, and what to do.
+pub fn explain(error: &rustls::Error, tls: &Tls) -> (String, &'static str) {
+    use rustls::Error as E;
+    match error {
+        E::InvalidCertificate(
+            CertificateError::UnknownIssuer
+            | CertificateError::BadSignature
+            | CertificateError::InvalidPurpose
+            | CertificateError::InvalidPurposeContext { .. },
+        ) => (
+            format!(
+                "the server's certificate is not signed by an authority of {}",
+                tls.ca.as_deref().unwrap_or("the system")
+            ),
+            "; give the authority's certificate as tls_ca=PATH, or accept any certificate by tls_verify=none",
+        ),
+        E::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => (
+            "the server's certificate is for another host".to_owned(),
+            "; name the host in the DSN as the certificate does, or check the authority only, by tls_verify=ca",
+        ),
+        E::InvalidCertificate(certificate) => (
+            format!("the server's certificate is not accepted ({certificate:?})"),
+            "; renew it, or accept any certificate by tls_verify=none",
+        ),
+        E::AlertReceived(
+            AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::UnknownCA,
+        ) => (
+            format!("the server refused this client's certificate ({error})"),
+            "; give one that an authority of the server's ssl_ca signed, as tls_cert and tls_key",
+        ),
+        other => (
+            format!("no TLS with the server: {other}"),
+            "; check its TLS settings, and that it speaks TLS 1.2 or 1.3",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_own_authorities_can_be_used() {
+        let tls = Tls {
+            ca: None,
+            identity: None,
+            verify: Verify::Identity,
+        };
+        match authorities(&tls) {
+            Ok(Some((_, path))) => assert_eq!(check(&tls), Ok(()), "{path}"),
+            Ok(None) => panic!("something is checked"),
+            Err(error) => assert!(error.contains("give tls_ca=PATH"), "{error}"),
+        }
+    }
+
+    #[test]
+    fn names_the_file_that_is_of_no_use() {
+        let tls = |ca: &str, identity: Option<(&str, &str)>| Tls {
+            ca: Some(ca.to_owned()),
+            identity: identity.map(|(cert, key)| (cert.to_owned(), key.to_owned())),
+            verify: Verify::Ca,
+        };
+        let not_pem = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        let gone = "/nowhere/ca.pem";
+        assert_eq!(
+            check(&tls(gone, None)),
+            Err("tls_ca /nowhere/ca.pem cannot be read: No such file or directory (os error 2)".to_owned())
+        );
+        assert_eq!(
+            check(&tls(not_pem, None)),
+            Err(format!("tls_ca {not_pem} holds no certificate in PEM"))
+        );
+        let nothing_checked = Tls {
+            ca: None,
+            verify: Verify::None,
+            ..tls(gone, Some((not_pem, gone)))
+        };
+        assert_eq!(
+            check(&nothing_checked),
+            Err(format!("tls_cert {not_pem} holds no certificate in PEM"))
+        );
+    }
+}

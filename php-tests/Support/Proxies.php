@@ -1,0 +1,43 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Support;
+
+/** Other ways to the test's server: see php-tests/Process/Support/proxy.php. Each is a process, ended by stopProxies(). */
+trait Proxies
+{
+    /** @var array<int, array{resource, array<int, resource>}> by port */
+    private array $proxies = [];
+
+    /** Lets the server be reached at another port, 0: any; gives the port. With $from and $to it changes what the client says. */
+    private function startProxy(int $port = 0, string $from = '', string $to = ''): int
+    {
+        $command = [PHP_BINARY, '-n', dirname(__DIR__) . '/Process/Support/proxy.php', (string) $port];
+        array_push($command, self::setting('DB_HOST'), self::setting('DB_PORT'), $from, $to);
+        $process = proc_open($command, [['file', '/dev/null', 'r'], ['pipe', 'w'], ['file', '/dev/null', 'w']], $pipes);
+        self::assertIsResource($process);
+        $started = preg_match('/^port (\d+)$/', trim((string) fgets($pipes[1])), $match);
+        $this->proxies[(int) ($match[1] ?? 0)] = [$process, $pipes];
+        self::assertSame(1, $started, 'no proxy');
+
+        return (int) $match[1];
+    }
+
+    /** Ends one way to the server, and all connections over it. */
+    private function stopProxy(int $port): void
+    {
+        [$process, $pipes] = $this->proxies[$port];
+        unset($this->proxies[$port]);
+        proc_terminate($process, 9);
+        fclose($pipes[1]);
+        proc_close($process);
+    }
+
+    private function stopProxies(): void
+    {
+        foreach (array_keys($this->proxies) as $port) {
+            $this->stopProxy($port);
+        }
+    }
+}
