@@ -284,13 +284,13 @@ pub unsafe fn close(state: *mut State, timeout: Option<Duration>) -> Result<(), 
 /// A buffer for the DSN, and the descriptor of its connection, unless a registry looks after it.
 fn make_engine(dsn: &Dsn, settings: &Settings, flusher: &Flusher) -> Result<(Engine, Option<Descriptor>)> {
     let make_background = || {
-        let (sink, descriptor) = make_sink(dsn, settings)?;
+        let (sink, descriptor) = make_sink(dsn, settings);
         let buffer = BackgroundBuffer::new(settings.clone(), sink, process::spawn_flusher)?;
         Ok((buffer, descriptor))
     };
     match flusher {
         Flusher::Foreground => {
-            let (sink, descriptor) = make_sink(dsn, settings)?;
+            let (sink, descriptor) = make_sink(dsn, settings);
             let buffer = ForegroundBuffer::new(settings.clone(), sink, Arc::new(SystemClock))?;
             Ok((Engine::Foreground(Box::new(buffer)), descriptor))
         }
@@ -310,16 +310,16 @@ fn make_engine(dsn: &Dsn, settings: &Settings, flusher: &Flusher) -> Result<(Eng
     }
 }
 
-fn make_sink(dsn: &Dsn, settings: &Settings) -> Result<(Box<dyn Sink>, Option<Descriptor>)> {
+fn make_sink(dsn: &Dsn, settings: &Settings) -> (Box<dyn Sink>, Option<Descriptor>) {
     match dsn {
         Dsn::Memory(name) => {
             let store = process::memory_store(name);
-            Ok((Box::new(MemorySink::new(store, settings.batch_size)), None))
+            (Box::new(MemorySink::new(store, settings.batch_size)), None)
         }
         Dsn::Server(server) => {
-            let sink = MySqlSink::new((**server).clone(), settings.batch_size, SocketHooks { set_timeouts })?;
+            let sink = MySqlSink::new((**server).clone(), settings.batch_size, SocketHooks { set_timeouts });
             let descriptor = sink.descriptor();
-            Ok((Box::new(sink), Some(descriptor)))
+            (Box::new(sink), Some(descriptor))
         }
     }
 }

@@ -33,6 +33,7 @@ pub const CREATE: &str = "CREATE TABLE IF NOT EXISTS `write_buffer_ledger` (\
 /// A writer's row in the table.
 #[derive(Debug)]
 pub struct LedgerTable {
+    /// Empty until the writer has a name.
     writer: String,
     lane: u16,
     is_registered: bool,
@@ -43,22 +44,26 @@ pub struct LedgerTable {
 }
 
 impl LedgerTable {
-    /// The row of a new writer. Its name comes from the system's random numbers, which two processes never share, not even
-    /// a parent and its forked child.
-    ///
-    /// # Errors
-    ///
-    /// The system has none.
-    pub fn new(lane: u16) -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes)?;
-        Ok(Self {
-            writer: format!("{:032x}", u128::from_le_bytes(bytes)),
+    /// The row of a new writer, which has no name yet.
+    pub fn new(lane: u16) -> Self {
+        Self {
+            writer: String::new(),
             lane,
             is_registered: false,
             connection: None,
             lost_connection: None,
-        })
+        }
+    }
+
+    /// Gives the writer its name, from the system's random numbers, which two processes never share, not even a parent and
+    /// its forked child.
+    pub fn name_writer(&mut self) -> Result<(), getrandom::Error> {
+        if self.writer.is_empty() {
+            let mut bytes = [0; 16];
+            getrandom::fill(&mut bytes)?;
+            self.writer = format!("{:032x}", u128::from_le_bytes(bytes));
+        }
+        Ok(())
     }
 
     /// The connection is gone.
@@ -71,7 +76,7 @@ impl LedgerTable {
         self.is_registered = false;
     }
 
-    /// Makes the row, holding `after`, and the table where it is missing.
+    /// Makes the row of the writer, which has a name, holding `after`, and the table where it is missing.
     pub fn register(&mut self, conn: &mut Conn, after: u64) -> mysql::Result<()> {
         if self.connection.is_none() {
             self.connection = conn.query_first("SELECT CONNECTION_ID()")?;
@@ -118,6 +123,12 @@ impl LedgerTable {
 
     fn is_ours(&self) -> String {
         format!("`writer` = '{}' AND `lane` = {}", self.writer, self.lane)
+    }
+
+    /// Whether the server is a replica, by its own word: what it knows of a transaction may be old.
+    pub fn is_on_replica(conn: &mut Conn) -> mysql::Result<bool> {
+        let read_only: Option<u8> = conn.query_first("SELECT @@GLOBAL.read_only")?;
+        Ok(read_only.is_some_and(|read_only| read_only != 0))
     }
 
     /// The number of the last transaction committed, after the one that may be under way; `None`: the row is gone.

@@ -69,24 +69,15 @@ pub struct MySqlSink {
 
 impl MySqlSink {
     /// A sink for the server of the DSN. Connects when it is first used.
-    ///
-    /// # Errors
-    ///
-    /// The system has no random numbers.
-    pub fn new(dsn: ServerDsn, batch_rows: usize, hooks: SocketHooks) -> Result<Self> {
-        let ledger = LedgerTable::new(0).map_err(|error| {
-            Error::config(format!(
-                "the system gives no random numbers to name this writer by: {error}"
-            ))
-        })?;
-        Ok(Self {
+    pub fn new(dsn: ServerDsn, batch_rows: usize, hooks: SocketHooks) -> Self {
+        Self {
             connector: Connector::new(dsn, batch_rows, hooks),
             hooks,
             session: None,
             descriptor: Descriptor::new(),
             connects: 0,
-            ledger,
-        })
+            ledger: LedgerTable::new(0),
+        }
     }
 
     /// Checks what a DSN names on this machine, the files of TLS, before anything depends on them.
@@ -318,6 +309,12 @@ impl Sink for MySqlSink {
     }
 
     fn register(&mut self, after: u64, deadline: Option<Instant>) -> Result<()> {
+        self.ledger.name_writer().map_err(|error| {
+            Error::connection(
+                0,
+                format!("the system gives no random numbers to name this writer by: {error}"),
+            )
+        })?;
         let registered = self.with_ledger(deadline, |ledger, conn| ledger.register(conn, after));
         registered.map_err(|error| match server_error::classify(error.code()) {
             Class::Misconfigured => Error::config(format!(
@@ -336,6 +333,16 @@ impl Sink for MySqlSink {
     }
 
     fn last_entry(&mut self, deadline: Option<Instant>) -> Result<Option<u64>> {
+        let may_be_replica = self.connector.dsn().places() > 1;
+        if may_be_replica && self.with_ledger(deadline, |_, conn| LedgerTable::is_on_replica(conn))? {
+            let place = self.connector.place();
+            self.hang_up();
+            self.connector.leave_host();
+            return Err(Error::server(
+                server_error::ER_OPTION_PREVENTS_STATEMENT,
+                format!("{place} is read-only, so it cannot say whether the last COMMIT was carried out"),
+            ));
+        }
         self.with_ledger(deadline, |ledger, conn| ledger.last_entry(conn))
     }
 
