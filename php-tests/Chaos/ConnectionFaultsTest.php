@@ -141,8 +141,8 @@ final class ConnectionFaultsTest extends ChaosTestCase
         $dsn = $this->proxy($proxy);
         $this->startWriter($dsn);
         // The bytes that are past the handshake differ from server to server: a step that divides nothing meets all.
-        $cuts = self::scaled(25, 150);
-        $step = self::scaled(157, 31);
+        $cuts = self::scaled(25, 100);
+        $step = self::scaled(157, 47);
         $this->awaitMoreOrders(1);
         for ($cut = 0; $cut < $cuts; $cut++) {
             $proxy->arm("byte-{$cut}", 'cut-at=' . $cut * $step . " on {$stream}");
@@ -178,7 +178,7 @@ final class ConnectionFaultsTest extends ChaosTestCase
         }
         $settings = 'background: ' . var_export($background, true);
         $this->startWriter($dsn, settings: $settings, refusedEvery: $refusedEvery);
-        $strikes = self::scaled(10, 100);
+        $strikes = self::scaled(10, 40);
         $this->awaitUnderLoad(
             "{$strikes} strikes",
             static fn (): bool => $proxy->struck('fault-0') >= $strikes,

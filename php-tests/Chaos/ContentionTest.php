@@ -90,7 +90,7 @@ final class ContentionTest extends ChaosTestCase
 
     private function contend(string $dsn, ?FaultProxy $proxy = null): void
     {
-        $rounds = self::scaled(1_000, 5_000);
+        $rounds = self::scaled(1_000, 4_000);
         $children = [];
         for ($number = 1; $number <= self::WRITER_COUNT; $number++) {
             $children[] = $this->start(self::CODE, [$dsn, (string) $number, (string) $rounds]);

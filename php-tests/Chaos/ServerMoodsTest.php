@@ -15,7 +15,7 @@ final class ServerMoodsTest extends ChaosTestCase
     {
         $this->setGlobal('innodb_lock_wait_timeout', 1);
         $writer = $this->startWriter($this->dsn());
-        $rounds = self::scaled(1, 5);
+        $rounds = self::scaled(1, 3);
         for ($round = 1; $round <= $rounds; $round++) {
             $this->awaitMoreOrders(100);
             $before = $writer->metrics()['retries_lock_wait_timeout'];
@@ -34,7 +34,7 @@ final class ServerMoodsTest extends ChaosTestCase
     public function testConnectionsThatAreKilled(): void
     {
         $writer = $this->startWriter($this->dsn(), pauseUs: 50);
-        $rounds = self::scaled(20, 200);
+        $rounds = self::scaled(20, 100);
         $killed = 0;
         for ($round = 1; $round <= $rounds; $round++) {
             $this->awaitMoreOrders(1);
@@ -55,7 +55,7 @@ final class ServerMoodsTest extends ChaosTestCase
     public function testAServerThatIsReadOnlyForAWhile(): void
     {
         $writer = $this->startWriter($this->dsn());
-        $rounds = self::scaled(2, 10);
+        $rounds = self::scaled(2, 5);
         for ($round = 1; $round <= $rounds; $round++) {
             $this->awaitMoreOrders(100);
             $this->setGlobal('read_only', 1);
@@ -69,7 +69,7 @@ final class ServerMoodsTest extends ChaosTestCase
     public function testAServerWithoutAConnectionLeft(): void
     {
         $writer = $this->startWriter($this->dsn());
-        $rounds = self::scaled(1, 5);
+        $rounds = self::scaled(1, 3);
         for ($round = 1; $round <= $rounds; $round++) {
             $this->awaitMoreOrders(100);
             // Ten is the least that MariaDB takes. Those that are open stay so, and a new one finds no place.

@@ -81,7 +81,7 @@ abstract class ChaosTestCase extends ProcessTestCase
         int $pauseUs = 200,
         int $refusedEvery = 0,
     ): Writer {
-        $stepsMin ??= self::scaled(1_000, 3_000);
+        $stepsMin ??= self::scaled(1_000, 2_000);
         $path = var_export(__DIR__ . '/Load.php', true);
         $code = <<<PHP
             use WriteBuffer\\Tests\\Chaos\\Support\\Load;
