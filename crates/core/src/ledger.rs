@@ -89,13 +89,22 @@ impl<T> Default for Ledger<T> {
 }
 
 impl<T> Ledger<T> {
-    /// The entry for the next attempt.
-    pub fn entry(&mut self) -> LedgerEntry {
+    /// The entry for an attempt that begins now. It is in doubt until it is known to be committed or to have failed, so
+    /// that nothing that ends it otherwise, not even a panic, leaves it forgotten.
+    pub fn begin(&mut self, held: T) -> LedgerEntry {
         self.last_used += 1;
+        self.doubts.push((self.last_used, held));
+        self.is_in_doubt = true;
         LedgerEntry {
             after: self.last_known,
             number: self.last_used,
         }
+    }
+
+    /// An attempt failed for certain. It began when nothing else had to be asked about.
+    pub fn failed(&mut self, entry: LedgerEntry) {
+        self.doubts.retain(|(number, _)| *number != entry.number);
+        self.is_in_doubt = false;
     }
 
     /// What the row must hold for the next transaction.
@@ -107,12 +116,6 @@ impl<T> Ledger<T> {
     pub fn committed(&mut self, entry: LedgerEntry) {
         self.last_known = entry.number;
         self.forget_doubts();
-    }
-
-    /// The COMMIT of an attempt was not answered.
-    pub fn doubts(&mut self, entry: LedgerEntry, held: T) {
-        self.doubts.push((entry.number, held));
-        self.is_in_doubt = true;
     }
 
     /// Whether the row has to be asked before anything else is written.
@@ -154,17 +157,16 @@ mod tests {
 
     fn in_doubt(held: &'static str) -> (Ledger<&'static str>, LedgerEntry) {
         let mut ledger = Ledger::default();
-        let entry = ledger.entry();
-        ledger.doubts(entry, held);
+        let entry = ledger.begin(held);
         assert!(ledger.is_in_doubt());
         (ledger, entry)
     }
 
     #[test]
     fn numbers_follow_each_other() {
-        let mut ledger = Ledger::<()>::default();
+        let mut ledger = Ledger::default();
         for number in 1..4 {
-            let entry = ledger.entry();
+            let entry = ledger.begin(());
             let after = number - 1;
             assert_eq!(entry, LedgerEntry { after, number });
             ledger.committed(entry);
@@ -173,9 +175,12 @@ mod tests {
 
     #[test]
     fn a_number_is_used_once() {
-        let mut ledger = Ledger::<()>::default();
-        assert_eq!(ledger.entry().number, 1);
-        assert_eq!(ledger.entry(), LedgerEntry { after: 0, number: 2 });
+        let (mut ledger, entry) = in_doubt("a");
+        ledger.failed(entry);
+        assert!(!ledger.is_in_doubt());
+        assert_eq!(ledger.begin("b"), LedgerEntry { after: 0, number: 2 });
+        // What failed for certain is not found later.
+        assert_eq!(ledger.judge(Some(1)), Verdict::NotCommitted);
     }
 
     #[test]
@@ -196,14 +201,13 @@ mod tests {
         for (found, expected) in [(1, "first"), (2, "second")] {
             let (mut ledger, _) = in_doubt("first");
             assert_eq!(ledger.judge(Some(0)), Verdict::NotCommitted);
-            let again = ledger.entry();
-            assert_eq!(again, LedgerEntry { after: 0, number: 2 });
-            ledger.doubts(again, "second");
+            assert_eq!(ledger.begin("second"), LedgerEntry { after: 0, number: 2 });
             assert_eq!(ledger.judge(Some(0)), Verdict::NotCommitted);
             // A third attempt finds that the row holds another number, and asks.
-            assert_eq!(ledger.entry().number, 3);
+            let third = ledger.begin("third");
+            ledger.failed(third);
             assert_eq!(ledger.judge(Some(found)), Verdict::Committed(expected));
-            assert_eq!(ledger.entry().after, found);
+            assert_eq!(ledger.begin("next").after, found);
         }
     }
 
@@ -211,23 +215,24 @@ mod tests {
     fn what_nobody_asks_for_is_not_taken_for_something_else() {
         let (mut ledger, entry) = in_doubt("a");
         ledger.forget_doubts();
-        assert_ne!(ledger.entry().number, entry.number);
+        let next = ledger.begin("b");
+        assert_ne!(next.number, entry.number);
+        ledger.failed(next);
         // The forgotten one was committed: the writer goes on from there.
         assert_eq!(ledger.judge(Some(entry.number)), Verdict::NotCommitted);
-        assert_eq!(ledger.entry().after, entry.number);
+        assert_eq!(ledger.begin("c").after, entry.number);
     }
 
     #[test]
     fn a_server_that_lost_transactions_is_taken_as_it_is() {
         let mut ledger = Ledger::default();
         for _ in 0..5 {
-            let entry = ledger.entry();
+            let entry = ledger.begin("a");
             ledger.committed(entry);
         }
-        let entry = ledger.entry();
-        ledger.doubts(entry, "a");
+        ledger.begin("b");
         assert_eq!(ledger.judge(Some(3)), Verdict::NotCommitted);
-        assert_eq!(ledger.entry(), LedgerEntry { after: 3, number: 7 });
+        assert_eq!(ledger.begin("b"), LedgerEntry { after: 3, number: 7 });
     }
 
     #[test]

@@ -327,14 +327,12 @@ impl Writer {
         self.sink
             .register(self.ledger.last_known(), deadline)
             .map_err(Error::after_taking)?;
-        let entry = self.ledger.entry();
+        let entry = self.ledger.begin(written.clone());
         let committed = self.sink.commit(planned, Some(entry), deadline);
         match &committed {
             Ok(()) => self.ledger.committed(entry),
-            Err(error) if error.is_commit_unknown() => {
-                self.ledger.doubts(entry, written.clone());
-            }
-            Err(_) => {}
+            Err(error) if error.is_commit_unknown() => {}
+            Err(_) => self.ledger.failed(entry),
         }
         committed
     }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
+use write_buffer_core::background::BackgroundBuffer;
 use write_buffer_core::batch::Group;
 use write_buffer_core::catalog::TableEntry;
 use write_buffer_core::clock::Clock;
@@ -39,6 +40,8 @@ enum Fault {
     /// The server answers COMMIT with an error that leaves it open, and carries it out.
     UnclearAnswer,
     Deadlock,
+    /// A bug ends the attempt when it is committed already. Only in a test of its own: the model's caller would end, too.
+    Panic,
     /// Nobody answers for so many attempts.
     Unreachable(u8),
 }
@@ -198,6 +201,11 @@ impl Sink for FakeSink {
                     changes,
                 }));
                 return Err(unknown(2013));
+            }
+            Some(Fault::Panic) => {
+                server.apply(entry, &changes);
+                drop(server);
+                panic!("a bug, asked for by a test");
             }
             Some(Fault::Deadlock) => return Err(Error::server(1213, "deadlock")),
             Some(Fault::Unreachable(times)) => {
@@ -438,6 +446,28 @@ proptest! {
         let ended = run(steps, batch_size, ledger);
         prop_assert!(ended.is_ok(), "{}", ended.unwrap_err());
     }
+}
+
+#[test]
+fn a_panic_behind_the_commit_doubles_nothing() {
+    let sink = FakeSink::default();
+    sink.server().faults.push(Fault::Panic);
+    let spawn = |body: Box<dyn FnOnce() + Send>| std::thread::Builder::new().spawn(body).map(drop);
+    let buffer = BackgroundBuffer::new(settings(10, LedgerUse::Auto), Box::new(sink.clone()), spawn).expect("a buffer");
+    let mut group = Group::default();
+    let shape = {
+        let mut catalog = buffer.catalog();
+        let table = catalog.table("trades").expect("a table");
+        catalog.shape(table, [b"n".as_slice()].into_iter()).expect("a shape")
+    };
+    group.push_row(&shape, &[Value::Int(0)]).expect("short");
+    let never = || false;
+    buffer.add(&group, None, &never).expect("taken");
+    let failed = buffer.flush(None, &never).expect_err("a bug is said");
+    assert!(failed.error.message().contains("a bug in write_buffer"), "{failed:?}");
+    assert_eq!(buffer.flush(None, &never).expect("the ledger has it"), 1);
+    assert_eq!(sink.server().tables.trades, BTreeMap::from([(0, 1)]));
+    buffer.stop();
 }
 
 /// The faults are real: without the ledger they double rows.

@@ -65,6 +65,8 @@ pub struct MySqlSink {
     descriptor: Descriptor,
     connects: u64,
     ledger: LedgerTable,
+    /// A transaction was begun and not ended: also after a panic in between.
+    is_mid_transaction: bool,
 }
 
 impl MySqlSink {
@@ -77,6 +79,7 @@ impl MySqlSink {
             descriptor: Descriptor::new(),
             connects: 0,
             ledger: LedgerTable::new(0),
+            is_mid_transaction: false,
         }
     }
 
@@ -98,6 +101,7 @@ impl MySqlSink {
     fn hang_up(&mut self) {
         self.descriptor.take();
         self.session = None;
+        self.is_mid_transaction = false;
         self.ledger.hung_up();
     }
 
@@ -294,10 +298,15 @@ impl Sink for MySqlSink {
     }
 
     fn commit(&mut self, plan: &Plan<'_>, entry: Option<LedgerEntry>, deadline: Option<Instant>) -> Result<()> {
+        if self.is_mid_transaction {
+            // START TRANSACTION would commit the part of the other one that is there.
+            self.hang_up();
+        }
         let begun = self.session(deadline)?.conn.query_drop("START TRANSACTION");
         if let Err(error) = begun {
             return Err(self.failed(&error, deadline));
         }
+        self.is_mid_transaction = true;
         let committed = self
             .enter(entry, deadline)
             .and_then(|()| self.write(&plan.statements, deadline))
@@ -305,6 +314,7 @@ impl Sink for MySqlSink {
         if committed.is_err() {
             self.roll_back();
         }
+        self.is_mid_transaction = false;
         committed
     }
 
