@@ -13,11 +13,8 @@ final class ServerDeathTest extends ChaosTestCase
 
     protected function tearDown(): void
     {
-        // A failed test may leave it dead.
         if (getenv('DB_CONTROL_DIR') !== false) {
-            $this->awaitServer();
-            @unlink(self::setting('DB_CONTROL_DIR') . '/restart');
-            $this->forgetConnections();
+            $this->bringServerBack();
         }
         parent::tearDown();
     }
@@ -26,7 +23,7 @@ final class ServerDeathTest extends ChaosTestCase
     {
         $this->startWriter($this->dsn(), 1);
         $this->startWriter($this->dsn(), 2);
-        touch(self::setting('DB_CONTROL_DIR') . '/restart');
+        self::wantServer(true);
         $deaths = self::scaled(2, 10);
         for ($death = 1; $death <= $deaths; $death++) {
             $this->awaitMoreOrders(300);
@@ -42,11 +39,5 @@ final class ServerDeathTest extends ChaosTestCase
         $this->awaitMoreOrders(300);
         $this->assertNothingLostOrDoubled();
         self::assertGreaterThanOrEqual($deaths, $this->total('reconnects'), $this->describeAll());
-    }
-
-    private function awaitServer(): void
-    {
-        touch(self::setting('DB_CONTROL_DIR') . '/restart');
-        self::await('a server', static fn (): bool => is_dir('/proc/' . self::serverPid()));
     }
 }

@@ -92,6 +92,31 @@ abstract class ChaosTestCase extends ProcessTestCase
         return $this->writers[] = new Writer($number, $this->start($code, [$dsn]));
     }
 
+    protected static function isServerDead(): bool
+    {
+        return !is_dir('/proc/' . self::serverPid());
+    }
+
+    /** Says whether a server that is dead, or dies, is to be started again. */
+    protected static function wantServer(bool $wanted): void
+    {
+        $request = self::setting('DB_CONTROL_DIR') . '/restart';
+        if ($wanted) {
+            touch($request);
+        } elseif (is_file($request)) {
+            unlink($request);
+        }
+    }
+
+    /** For the end of a test, which may have left it dead. */
+    protected function bringServerBack(): void
+    {
+        self::wantServer(true);
+        self::await('a server', static fn (): bool => !self::isServerDead());
+        self::wantServer(false);
+        $this->forgetConnections();
+    }
+
     /** Waits until a condition holds, while the writers write. */
     protected function awaitUnderLoad(string $what, callable $condition, float $timeoutS = self::TIMEOUT_S): void
     {
