@@ -65,6 +65,7 @@ unsafe extern "C" fn start_module(_kind: i32, module_number: i32) -> i32 {
     let started = std::panic::catch_unwind(|| {
         ini::register(module_number);
         process::watch_forks();
+        object::handlers();
         classes::Classes::register()
     });
     match started {

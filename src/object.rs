@@ -34,7 +34,9 @@ unsafe impl Send for Handlers {}
 // SAFETY: as above.
 unsafe impl Sync for Handlers {}
 
-fn handlers() -> &'static zend_object_handlers {
+/// The handlers of our objects. Made at module start: were a thread to make them, a fork at that moment would leave a child
+/// in which they are forever being made, by a thread that it has not.
+pub fn handlers() -> &'static zend_object_handlers {
     static HANDLERS: OnceLock<Handlers> = OnceLock::new();
     let made = HANDLERS.get_or_init(|| {
         // SAFETY: the engine's own table is complete before any module starts.

@@ -4,10 +4,15 @@
 //! of its parent's. At module shutdown, which a worker of php-fpm reaches when it is recycled, reloaded or stopped
 //! gracefully, each is drained for up to its shutdown time.
 //!
-//! Bound: [`MAX_NAMES`].
+//! A thread that forks holds the names meanwhile, so that no other thread is amid a change of them: its child finds them
+//! whole, and their lock free.
+//!
+//! Bound: [`MAX_NAMES`]. The lock is held for look-ups and for making a buffer, which does no I/O.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::mem::ManuallyDrop;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use write_buffer_core::background::BackgroundBuffer;
@@ -29,7 +34,29 @@ struct Entry {
     fork_generation: u64,
 }
 
-static BUFFERS: Mutex<BTreeMap<String, Entry>> = Mutex::new(BTreeMap::new());
+type Buffers = BTreeMap<String, Entry>;
+
+static BUFFERS: Mutex<Buffers> = Mutex::new(BTreeMap::new());
+
+thread_local! {
+    /// The lock, while this thread forks. Nothing to drop, so that a thread needs no clean-up for it.
+    static HELD: Cell<Option<ManuallyDrop<MutexGuard<'static, Buffers>>>> = const { Cell::new(None) };
+}
+
+fn lock() -> MutexGuard<'static, Buffers> {
+    BUFFERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Before a fork: waits until no other thread is at the names, and keeps them so. The thread that forks is at none of them
+/// itself, since no user code runs while it is.
+pub fn hold() {
+    HELD.set(Some(ManuallyDrop::new(lock())));
+}
+
+/// After a fork, in both processes: gives the names back.
+pub fn release() {
+    drop(HELD.take().map(ManuallyDrop::into_inner));
+}
 
 /// The buffer of that name, made by `make` at its first use in this process.
 ///
@@ -42,7 +69,7 @@ pub fn get(
     settings: &Settings,
     make: impl FnOnce() -> Result<(BackgroundBuffer, Option<Descriptor>)>,
 ) -> Result<Arc<BackgroundBuffer>> {
-    let mut buffers = BUFFERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut buffers = lock();
     let generation = process::fork_generation();
     if buffers
         .get(name)
@@ -89,7 +116,7 @@ fn forget(entry: Option<Entry>) {
 /// Drains all buffers of this process, at module shutdown: all at once, so that the process ends within the longest of
 /// their shutdown times.
 pub fn end_all() {
-    let mut buffers = std::mem::take(&mut *BUFFERS.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut buffers = std::mem::take(&mut *lock());
     let inherited: Vec<String> = buffers
         .iter()
         .filter(|(_, entry)| entry.fork_generation != process::fork_generation())

@@ -7,10 +7,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use write_buffer_core::sink::memory::MemoryStore;
 
+use crate::persistent;
+
 /// Counts the forks that led to this process. Comparing it costs a load, where `getpid()` is a system call.
 static FORK_GENERATION: AtomicU64 = AtomicU64::new(0);
 
+extern "C" fn before_fork() {
+    persistent::hold();
+}
+
+extern "C" fn after_fork_in_parent() {
+    persistent::release();
+}
+
 extern "C" fn after_fork_in_child() {
+    persistent::release();
     FORK_GENERATION.fetch_add(1, Ordering::Relaxed);
 }
 
@@ -18,8 +29,9 @@ extern "C" fn after_fork_in_child() {
 pub fn watch_forks() {
     static WATCHED: Once = Once::new();
     WATCHED.call_once(|| {
-        // SAFETY: the handler only adds to an atomic number, which a forked child may do.
-        unsafe { libc::pthread_atfork(None, None, Some(after_fork_in_child)) };
+        // SAFETY: in the child the handlers add to an atomic number and release a lock that its own thread holds, which a
+        // forked child may do.
+        unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
     });
 }
 
