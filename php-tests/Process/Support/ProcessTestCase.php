@@ -165,7 +165,25 @@ abstract class ProcessTestCase extends DatabaseTestCase
     protected function stopServer(): void
     {
         register_shutdown_function($this->continueServer(...));
-        self::assertTrue(posix_kill(self::serverPid(), SIGSTOP));
+        $pid = self::serverPid();
+        self::assertTrue(posix_kill($pid, SIGSTOP));
+        // A thread that runs at this moment runs on until the kernel interrupts it.
+        self::await('a server whose every thread is stopped', static fn (): bool => self::runningThreads($pid) === []);
+    }
+
+    /** @return list<string> the state letters of a process's threads that are not stopped */
+    private static function runningThreads(int $pid): array
+    {
+        $running = [];
+        foreach (glob("/proc/{$pid}/task/*/stat") ?: [] as $file) {
+            // The name, in parentheses, may hold anything.
+            $state = substr((string) strrchr((string) @file_get_contents($file), ')'), 2, 1);
+            if ($state !== 'T' && $state !== '') {
+                $running[] = $state;
+            }
+        }
+
+        return $running;
     }
 
     protected function continueServer(): void
