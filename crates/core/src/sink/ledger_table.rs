@@ -11,6 +11,7 @@ use mysql::prelude::Queryable;
 
 use crate::ledger::LedgerEntry;
 use crate::server_error;
+use crate::sink::session;
 
 /// The table's name.
 pub const NAME: &str = "write_buffer_ledger";
@@ -127,8 +128,8 @@ impl LedgerTable {
 
     /// Whether the server is a replica, by its own word: what it knows of a transaction may be old.
     pub fn is_on_replica(conn: &mut Conn) -> mysql::Result<bool> {
-        let read_only: Option<u8> = conn.query_first("SELECT @@GLOBAL.read_only")?;
-        Ok(read_only.is_some_and(|read_only| read_only != 0))
+        let read_only: Option<String> = conn.query_first("SELECT @@GLOBAL.read_only")?;
+        Ok(read_only.is_some_and(|read_only| !session::takes_writes(&read_only)))
     }
 
     /// The number of the last transaction committed, after the one that may be under way; `None`: the row is gone.

@@ -94,6 +94,11 @@ pub fn read_back(is_mariadb: bool, ask_read_only: bool) -> String {
     )
 }
 
+/// What `read_only` says: a number, or on newer MariaDB one of OFF, ON, `NO_LOCK`, `NO_LOCK_NO_ADMIN`.
+pub fn takes_writes(read_only: &str) -> bool {
+    matches!(read_only, "0" | "OFF")
+}
+
 impl Variables {
     /// Of the columns of [`read_back`]; `None` where they are not as many.
     pub fn of_columns(columns: Vec<String>) -> Option<Self> {
@@ -117,8 +122,7 @@ impl Variables {
             sql_mode,
             isolation_level,
             autocommit,
-            // A number, or on newer MariaDB one of OFF, ON, NO_LOCK, NO_LOCK_NO_ADMIN.
-            is_writable: matches!(read_only.as_str(), "0" | "OFF"),
+            is_writable: takes_writes(&read_only),
         })
     }
 
