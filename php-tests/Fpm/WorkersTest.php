@@ -200,4 +200,26 @@ final class WorkersTest extends FpmTestCase
         self::assertLessThan(4.5, microtime(true) - $began, $fpm->phpLog());
         self::assertSame(4, substr_count($fpm->phpLog(), 'of the persistent buffer'), $fpm->phpLog());
     }
+
+    public function testANameThatHasToWaitLeavesTheOthersTheirTime(): void
+    {
+        $fpm = $this->startFpm();
+        // They end in the order of their names, and the first one does not get through.
+        for ($name = 1; $name <= 4; $name++) {
+            $settings = $this->settings(persistent: "n{$name}", flushIntervalMs: self::NEVER_MS, shutdownTimeoutMs: 1_500);
+            $this->request($fpm, $settings, $name);
+        }
+        $holder = $this->connect();
+        $holder->beginTransaction();
+        $holder->exec('INSERT INTO ' . self::ORDERS . " (id, v, worker, n) VALUES (1, 'held', 0, 0)");
+        try {
+            self::assertSame('exit 0', $fpm->stop());
+        } finally {
+            $holder->rollBack();
+        }
+        self::assertSame(1, substr_count($fpm->phpLog(), 'of the persistent buffer'), $fpm->phpLog());
+        self::assertStringContainsString('lost 3 rows of the persistent buffer "n1"', $fpm->phpLog());
+        $written = 'SELECT GROUP_CONCAT(id ORDER BY id) FROM ' . self::ORDERS . ' WHERE id > 1';
+        self::assertSame('2,3,4', $this->value($written));
+    }
 }

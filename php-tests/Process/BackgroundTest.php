@@ -63,6 +63,23 @@ final class BackgroundTest extends ProcessTestCase
         $this->assertOrders(range(1, 20), $child);
     }
 
+    public function testAnIdleThreadWakesForItsFirstRow(): void
+    {
+        $child = $this->start(<<<'PHP'
+            $buffer = Child::buffer(batchSize: 1_000, flushIntervalMs: 200);
+            for ($id = 1; $id <= 3; $id++) {
+                Child::add($buffer, $id);
+                Child::awaitIdle($buffer);
+                Child::say("written {$id}");
+            }
+            Child::hear();
+            PHP);
+        $child->waitFor('written 3');
+        $child->send();
+        $this->assertEndsWell($child);
+        $this->assertOrders([1, 2, 3], $child);
+    }
+
     public function testAddGoesOnWhileTheServerIsStopped(): void
     {
         $child = $this->start(<<<'PHP'

@@ -47,6 +47,20 @@ final class FootprintTest extends ProcessTestCase
         self::assertSame($before, $after, $child->describe());
     }
 
+    public function testTheEndOfAProcessWaitsForTheConnectionsGoodbye(): void
+    {
+        // A session whose client goes without COM_QUIT is an aborted one, and a warning in the server's log.
+        $aborted = fn (): int => (int) $this->value("SHOW GLOBAL STATUS LIKE 'Aborted_clients'", 1);
+        $this->awaitNoConnections();
+        $before = $aborted();
+        for ($id = 1; $id <= 5; $id++) {
+            $child = $this->runToItsEnd('$buffer = Child::buffer(); Child::add($buffer, (int) $argv[1]);', [(string) $id]);
+        }
+        $this->awaitNoConnections();
+        self::assertSame($before, $aborted(), $child->describe());
+        $this->assertOrders(range(1, 5), $child);
+    }
+
     public function testAThreadWithNothingToDoSleeps(): void
     {
         $child = $this->runToItsEnd(<<<'PHP'

@@ -365,6 +365,87 @@ final class ForkTest extends ProcessTestCase
         $this->assertOrders([1, 2, 3, 4], $child);
     }
 
+    public function testAPersistentBufferIsTheParentsAlone(): void
+    {
+        $child = $this->runToItsEnd(<<<'PHP'
+            $buffer = Child::buffer(persistent: 'orders');
+            Child::add($buffer, 1, 5);
+            $buffer->flush();
+            // Less than a batch, and no flush() before the forks: what a child took for its own it would write, or wait for.
+            Child::add($buffer, 6);
+            $sockets = static fn (): int => count(array_filter(
+                scandir('/proc/self/fd'),
+                static fn (string $fd): bool => str_starts_with((string) @readlink("/proc/self/fd/{$fd}"), 'socket:'),
+            ));
+            Child::report('sockets before', $sockets());
+            $ends = [];
+            $ends[] = Child::reap(Child::fork(static function (): void {}));
+            $ends[] = Child::reap(Child::fork(static function () use ($sockets): void {
+                global $buffer;
+                Child::report('empty', count($buffer));
+                Child::report('sockets in the child', $sockets());
+                // The module's end writes it.
+                Child::add($buffer, 101, 110);
+            }));
+            $ends[] = Child::reap(Child::fork(static function (): void {
+                $again = Child::buffer(persistent: 'orders');
+                Child::report('empty again', count($again));
+                Child::add($again, 201, 210);
+                $again->flush();
+            }));
+            // No object stands for it when this child ends, so its module's end is the first to look at it.
+            unset($buffer);
+            $ends[] = Child::reap(Child::fork(static function (): void {}));
+            $buffer = Child::buffer(persistent: 'orders');
+            Child::report('ends', $ends);
+            Child::report('pending', count($buffer));
+            Child::add($buffer, 7, 10);
+            $buffer->flush();
+            Child::report('reconnects', $buffer->getMetrics()['reconnects']);
+            PHP);
+        // A child that drained, or joined a thread that it has not, would take its shutdownTimeoutMs, 30 s.
+        self::assertSame(array_fill(0, 4, 'exit 0'), $child->reported('ends'), $child->describe());
+        self::assertSame([0, 0], [$child->reported('empty'), $child->reported('empty again')], $child->describe());
+        // The copy of the parent's connection is closed in the child.
+        self::assertSame($child->reported('sockets before') - 1, $child->reported('sockets in the child'));
+        self::assertSame(Child::ROWS_PER_GROUP, $child->reported('pending'), $child->describe());
+        self::assertSame(0, $child->reported('reconnects'), $child->describe());
+        $this->assertOrders([...range(1, 10), ...range(101, 110), ...range(201, 210)], $child, 'id');
+        self::assertCount(3, $this->writers(), $child->describe());
+    }
+
+    /**
+     * @dataProvider bothKinds
+     */
+    #[DataProvider('bothKinds')]
+    public function testAChildHoldsNoConnectionOfItsParent(bool $background): void
+    {
+        // A session whose client has gone would live on, and its locks, for as long as a child has a copy of its socket.
+        $child = $this->runToItsEnd(<<<'PHP'
+            $buffer = Child::buffer(background: $argv[1] === '1');
+            $sockets = static fn (): int => count(array_filter(
+                scandir('/proc/self/fd'),
+                static fn (string $fd): bool => str_starts_with((string) @readlink("/proc/self/fd/{$fd}"), 'socket:'),
+            ));
+            $before = $sockets();
+            Child::add($buffer, 1);
+            $buffer->flush();
+            Child::report('in the parent', $sockets() - $before);
+            Child::say(Child::reap(Child::fork(static function () use ($sockets, $before): void {
+                global $buffer;
+                Child::report('at first', $sockets() - $before);
+                count($buffer);
+                Child::report('afterwards', $sockets() - $before);
+            })));
+            PHP, [$background ? '1' : '0']);
+        self::assertSame(
+            [1, 1, 0],
+            array_map($child->reported(...), ['in the parent', 'at first', 'afterwards']),
+            $child->describe(),
+        );
+        $this->assertOrders([1], $child);
+    }
+
     public function testOtherProgramsStartWithACleanSlate(): void
     {
         $child = $this->runToItsEnd(<<<'PHP'
