@@ -100,6 +100,27 @@ final class OutageTest extends ProcessTestCase
         self::assertSame(0, $this->orderCount());
     }
 
+    /** The end is no reason to give up at the first failure: there is time until shutdownTimeoutMs. */
+    public function testTheEndGoesOnThroughFailures(): void
+    {
+        $port = $this->startProxy();
+        $this->stopProxies();
+        // Nothing is due before the end.
+        $child = $this->start('$buffer = Child::buffer(dsn: $argv[1]); Child::add($buffer, 1);', [$this->dsnAt($port)]);
+        // Made after the child, which would inherit it and keep the port.
+        $nobody = stream_socket_server("tcp://127.0.0.1:{$port}");
+        self::assertIsResource($nobody);
+        for ($attempt = 1; $attempt <= 3; $attempt++) {
+            $client = stream_socket_accept($nobody, 30);
+            self::assertIsResource($client, "attempt {$attempt}: {$child->describe()}");
+            fclose($client);
+        }
+        fclose($nobody);
+        $this->startProxy($port);
+        $this->assertEndsWell($child);
+        $this->assertOrders([1], $child);
+    }
+
     public function testAServerThatGoesAndComesBack(): void
     {
         $repeatable = $this->makeRowsRepeatable();
