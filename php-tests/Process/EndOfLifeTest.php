@@ -229,6 +229,15 @@ final class EndOfLifeTest extends ProcessTestCase
         $this->assertOrders(range(1, 12 - $lost), $child);
     }
 
+    /** A thread that was given up may still run when PHP unloads its extensions: what it runs must stay where it is. */
+    public function testTheLibraryIsNeverUnloaded(): void
+    {
+        $file = getenv('WRITE_BUFFER_EXTENSION') ?: dirname(__DIR__, 2) . '/target/release/libwrite_buffer.so';
+        exec('readelf -d ' . escapeshellarg($file) . ' 2>&1', $lines, $status);
+        self::assertSame(0, $status, implode("\n", $lines));
+        self::assertMatchesRegularExpression('/FLAGS_1.*\bNODELETE\b/', implode("\n", $lines));
+    }
+
     public function testAHundredThousandOrdersWithTradesAreThereAfterExit(): void
     {
         // No pause and no flush(): the buffer's bound holds add() back, and the end writes what is left.
