@@ -30,7 +30,7 @@ unexport PHP PHP_CONFIG
 
 .DEFAULT_GOAL := help
 .PHONY: help build build-fault-proxy test test-core test-php test-mysql test-process test-chaos-short test-chaos \
-	test-exchange test-zts demo lint install uninstall clean
+	test-exchange test-laravel test-zts demo lint install uninstall clean
 
 help: ## list the targets
 	@echo 'make TARGET; variables: ORDERS, SEED (demo), PHP, PHP_CONFIG, DESTDIR (install)'
@@ -41,7 +41,7 @@ build: ## build the extension: target/release/libwrite_buffer.so
 	@echo 'building the extension'
 	@$(BUILD_ENV) $(CARGO) build --release --quiet $(CARGO_FLAGS)
 
-test: test-core test-php test-mysql test-process test-chaos-short test-exchange ## run all tests
+test: test-core test-php test-mysql test-process test-chaos-short test-exchange test-laravel ## run all tests
 
 test-core: ## run the tests of the engine (Rust)
 	@scripts/install-packages build test
@@ -89,6 +89,11 @@ test-exchange: build ## run the tests of the Laravel example (PHPUnit, on a thro
 	@scripts/install-packages test
 	@echo 'testing the example'
 	@cd examples/spot-exchange && $(WITH_MARIADB) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
+
+test-laravel: build ## run the tests of the Laravel package (PHPUnit, Laravel 8.83, on a throwaway MariaDB)
+	@scripts/install-packages test
+	@echo 'testing the Laravel package'
+	@cd laravel && $(WITH_MARIADB) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
 
 test-zts: ## run the tests of the extension on a thread-safe debug PHP, built from source once
 	@scripts/install-packages build test

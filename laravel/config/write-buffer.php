@@ -1,0 +1,90 @@
+<?php
+
+declare(strict_types=1);
+
+return [
+
+    /*
+    |--------------------------------------------------------------------------
+    | Default Buffer
+    |--------------------------------------------------------------------------
+    |
+    | The buffer that is injected wherever WriteBuffer\Buffer is type-hinted,
+    | and that the facade uses when no other one is named. It is one of the
+    | buffers below.
+    |
+    */
+
+    'default' => env('WRITE_BUFFER', 'default'),
+
+    /*
+    |--------------------------------------------------------------------------
+    | Buffers
+    |--------------------------------------------------------------------------
+    |
+    | Each buffer writes to one of the connections of config/database.php,
+    | null being the default one, and takes server, account, character set,
+    | time zone, modes and prefix from there. A setting that is null takes
+    | the value that php.ini gives it.
+    |
+    | Drivers: "native"  the extension; a native thread writes the rows
+    |          "sync"    the extension; each call is committed at once
+    |          "null"    takes rows, and drops them
+    |
+    */
+
+    'buffers' => [
+
+        'default' => [
+            'driver' => env('WRITE_BUFFER_DRIVER', 'native'),
+            'connection' => env('WRITE_BUFFER_CONNECTION'),
+
+            // Where the two arguments of add() go.
+            'order_table' => 'orders',
+            'trade_table' => 'trades',
+
+            // Per table: its key (default: the primary key), its mode, what
+            // happens to each column when a row meets an earlier one, and a
+            // guard column, by which an older row never replaces a newer one.
+            //
+            // 'balances' => [
+            //     'key' => ['user_id', 'asset'],
+            //     'mode' => 'upsert',
+            //     'merge' => ['available' => 'sum', 'created_at' => 'keep'],
+            //     'guard' => 'version',
+            // ],
+            'tables' => [],
+
+            // A flush is due when a table has so many rows, or the oldest row
+            // is so old.
+            'batch_size' => env('WRITE_BUFFER_BATCH_SIZE'),
+            'flush_interval_ms' => env('WRITE_BUFFER_FLUSH_INTERVAL_MS'),
+            'max_retries' => null,
+
+            // False: add() flushes on its caller's thread when a flush is due.
+            'background' => null,
+
+            // What waits at most, and what add() does then: "block" or "throw".
+            'max_pending_rows' => null,
+            'max_pending_bytes' => null,
+            'overflow' => null,
+            'overflow_timeout_ms' => null,
+
+            // How long the end of the buffer may take to write what is left.
+            'shutdown_timeout_ms' => null,
+
+            // A name under which the buffer outlives the request, in php-fpm.
+            'persistent' => env('WRITE_BUFFER_PERSISTENT'),
+
+            // A file that gets a JSON line for each group that the server
+            // refuses for good.
+            'dead_letter_file' => env('WRITE_BUFFER_DEAD_LETTER_FILE'),
+
+            // When transactions are entered in the table write_buffer_ledger:
+            // "auto", "always" or "never".
+            'ledger' => null,
+        ],
+
+    ],
+
+];

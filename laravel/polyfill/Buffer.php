@@ -1,0 +1,33 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer;
+
+/**
+ * The extension's interface, for machines without the extension, where the driver `null` implements it.
+ * `stubs/write_buffer.stub.php` documents every method; a test compares the two. The extension's own interface wins
+ * over this one.
+ */
+interface Buffer extends \Countable
+{
+    public function add(mixed $order, mixed $trade = null): void;
+
+    public function put(string $table, mixed $row): void;
+
+    public function find(string $table, mixed $key): ?array;
+
+    public function flush(?int $timeoutMs = null): int;
+
+    public function isFull(): bool;
+
+    public function getMetrics(): array;
+
+    public function count(): int;
+
+    public function takeFailures(): array;
+
+    public function retry(array $failures): int;
+
+    public function close(?int $timeoutMs = null): void;
+}

@@ -1,0 +1,134 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel;
+
+use Closure;
+use Illuminate\Contracts\Container\Container;
+use Illuminate\Database\Connection;
+use WriteBuffer\Buffer;
+use WriteBuffer\ConfigException;
+use WriteBuffer\Laravel\Buffers\NullBuffer;
+use WriteBuffer\Laravel\Buffers\PrefixedBuffer;
+use WriteBuffer\Laravel\Connection\NativeDsn;
+use WriteBuffer\Laravel\Rows\RowReader;
+
+/**
+ * The buffers of config/write-buffer.php by name, each made at its first use and kept: a manager in Laravel's sense. Calls that
+ * are none of its own go to the default buffer.
+ *
+ * @mixin Buffer
+ */
+class BufferManager
+{
+    /** @var array<string, Buffer> */
+    private array $buffers = [];
+
+    /** @var array<string, Closure(Container, array<string, mixed>, string): Buffer> */
+    private array $creators = [];
+
+    public function __construct(private readonly Container $container)
+    {
+    }
+
+    public function buffer(?string $name = null): Buffer
+    {
+        $name ??= $this->getDefaultBuffer();
+
+        return $this->buffers[$name] ??= $this->make($name);
+    }
+
+    public function getDefaultBuffer(): string
+    {
+        return (string) $this->container->make('config')->get('write-buffer.default', 'default');
+    }
+
+    /** @return list<string> the names of config/write-buffer.php */
+    public function names(): array
+    {
+        return array_map('strval', array_keys((array) $this->container->make('config')->get('write-buffer.buffers')));
+    }
+
+    /** @return array<string, Buffer> the buffers that were used, by name */
+    public function made(): array
+    {
+        return $this->buffers;
+    }
+
+    /**
+     * Registers a driver of the application's own.
+     *
+     * @param Closure(Container, array<string, mixed>, string): Buffer $creator gets the buffer's configuration and its name
+     */
+    public function extend(string $driver, Closure $creator): static
+    {
+        $this->creators[$driver] = $creator;
+
+        return $this;
+    }
+
+    /** Forgets a buffer, whose destruction writes what it holds; the next use makes it anew, from the configuration of then. */
+    public function purge(?string $name = null): void
+    {
+        unset($this->buffers[$name ?? $this->getDefaultBuffer()]);
+    }
+
+    /** @param array<mixed> $arguments */
+    public function __call(string $method, array $arguments): mixed
+    {
+        return $this->buffer()->{$method}(...$arguments);
+    }
+
+    private function make(string $name): Buffer
+    {
+        $config = $this->container->make('config')->get("write-buffer.buffers.{$name}");
+        if (!is_array($config)) {
+            throw new ConfigException("there is no buffer {$name} in config/write-buffer.php; there are: "
+                . implode(', ', $this->names()));
+        }
+        $driver = $config['driver'] ?? 'null';
+        if (isset($this->creators[$driver])) {
+            return ($this->creators[$driver])($this->container, $config, $name);
+        }
+
+        return match ($driver) {
+            'native', 'sync' => $this->makeNative($driver, $config, $name),
+            'null' => new NullBuffer(),
+            default => throw new ConfigException("the buffer {$name} of config/write-buffer.php has the driver {$driver};"
+                . ' there are: native, sync, null, and those that extend() registered'),
+        };
+    }
+
+    /** @param array<string, mixed> $config */
+    private function makeNative(string $driver, array $config, string $name): Buffer
+    {
+        if (!extension_loaded('write_buffer')) {
+            throw new ConfigException("the buffer {$name} of config/write-buffer.php has the driver {$driver}, and the"
+                . ' extension write_buffer is not loaded: add "extension=write_buffer" to php.ini');
+        }
+        $connection = null;
+        if (isset($config['dsn'])) {
+            $reader = new RowReader();
+            $dsn = $config['dsn'];
+        } else {
+            $connection = $this->connection($config);
+            $reader = new RowReader((string) $connection->getTablePrefix());
+            $dsn = NativeDsn::fromConfig($connection->getConfig());
+        }
+        $settings = BufferSettings::of($config, $reader, $driver === 'sync');
+        $buffer = $driver === 'sync'
+            ? new \SyncWriteBuffer($dsn, ...$settings)
+            : new \WriteBuffer($dsn, ...$settings);
+
+        return (string) $connection?->getTablePrefix() === ''
+            ? $buffer
+            : new PrefixedBuffer($buffer, $reader, ...BufferSettings::tables($config));
+    }
+
+    /** @param array<string, mixed> $config */
+    private function connection(array $config): Connection
+    {
+        return $this->container->make('db')->connection($config['connection'] ?? null);
+    }
+}

@@ -1,0 +1,91 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel;
+
+use WriteBuffer\ConfigException;
+use WriteBuffer\Laravel\Rows\RowReader;
+
+/**
+ * From a buffer's part of config/write-buffer.php to the parameters of the extension's classes. Numbers and booleans that come
+ * from the environment are text there.
+ */
+final class BufferSettings
+{
+    private const INTEGERS = [
+        'batch_size' => 'batchSize',
+        'flush_interval_ms' => 'flushIntervalMs',
+        'max_retries' => 'maxRetries',
+        'max_pending_rows' => 'maxPendingRows',
+        'max_pending_bytes' => 'maxPendingBytes',
+        'overflow_timeout_ms' => 'overflowTimeoutMs',
+        'shutdown_timeout_ms' => 'shutdownTimeoutMs',
+    ];
+
+    private const TEXTS = [
+        'overflow' => 'overflow',
+        'persistent' => 'persistent',
+        'dead_letter_file' => 'deadLetterFile',
+        'ledger' => 'ledger',
+    ];
+
+    /** What SyncWriteBuffer takes. */
+    private const OF_SYNC = ['maxRetries', 'ledger', 'orderTable', 'tradeTable', 'tables'];
+
+    /**
+     * @param array<string, mixed> $config
+     *
+     * @return array<string, mixed> parameters by name
+     */
+    public static function of(array $config, RowReader $reader, bool $isSync = false): array
+    {
+        $settings = [];
+        foreach (self::INTEGERS as $key => $parameter) {
+            if (self::has($config, $key)) {
+                $settings[$parameter] = self::integer($key, $config[$key]);
+            }
+        }
+        foreach (self::TEXTS as $key => $parameter) {
+            if (self::has($config, $key)) {
+                $settings[$parameter] = (string) $config[$key];
+            }
+        }
+        if (self::has($config, 'background')) {
+            $settings['background'] = filter_var($config['background'], FILTER_VALIDATE_BOOLEAN);
+        }
+        [$settings['orderTable'], $settings['tradeTable']] = array_map([$reader, 'table'], self::tables($config));
+        $settings['tables'] = [];
+        foreach ($config['tables'] ?? [] as $table => $rules) {
+            $settings['tables'][$reader->table((string) $table)] = $rules;
+        }
+
+        return $isSync ? array_intersect_key($settings, array_flip(self::OF_SYNC)) : $settings;
+    }
+
+    /**
+     * @param array<string, mixed> $config
+     *
+     * @return array{string, string} the tables of add()'s two arguments, without the prefix
+     */
+    public static function tables(array $config): array
+    {
+        return [(string) ($config['order_table'] ?? 'orders'), (string) ($config['trade_table'] ?? 'trades')];
+    }
+
+    /** @param array<string, mixed> $config */
+    private static function has(array $config, string $key): bool
+    {
+        return isset($config[$key]) && $config[$key] !== '';
+    }
+
+    private static function integer(string $key, mixed $value): int
+    {
+        $number = filter_var($value, FILTER_VALIDATE_INT);
+
+        return $number !== false
+            ? $number
+            : throw new ConfigException("{$key} in config/write-buffer.php must be a whole number, not "
+                . (is_scalar($value) ? var_export($value, true) : get_debug_type($value)));
+    }
+}

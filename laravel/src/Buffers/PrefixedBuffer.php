@@ -1,0 +1,77 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Buffers;
+
+use WriteBuffer\Buffer;
+use WriteBuffer\Laravel\Rows\RowReader;
+
+/**
+ * A buffer behind the table prefix of Laravel's connection. Rows get their server's names on the way in; failures keep them,
+ * so that what takeFailures() gave goes back by retry() as it is.
+ */
+final class PrefixedBuffer implements Buffer
+{
+    public function __construct(
+        private readonly Buffer $buffer,
+        private readonly RowReader $reader,
+        private readonly string $orderTable,
+        private readonly string $tradeTable,
+    ) {
+    }
+
+    public function add(mixed $order, mixed $trade = null): void
+    {
+        $orders = $this->reader->read($order, $this->orderTable, 'Argument #1 ($order)', true);
+        $this->buffer->add($orders, $this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true));
+    }
+
+    public function put(string $table, mixed $row): void
+    {
+        $this->buffer->put(
+            $this->reader->table($table),
+            $this->reader->read($row, $table, 'Argument #2 ($row)', false),
+        );
+    }
+
+    public function find(string $table, mixed $key): ?array
+    {
+        return $this->buffer->find($this->reader->table($table), $key);
+    }
+
+    public function flush(?int $timeoutMs = null): int
+    {
+        return $this->buffer->flush($timeoutMs);
+    }
+
+    public function isFull(): bool
+    {
+        return $this->buffer->isFull();
+    }
+
+    public function getMetrics(): array
+    {
+        return $this->buffer->getMetrics();
+    }
+
+    public function count(): int
+    {
+        return count($this->buffer);
+    }
+
+    public function takeFailures(): array
+    {
+        return $this->buffer->takeFailures();
+    }
+
+    public function retry(array $failures): int
+    {
+        return $this->buffer->retry($failures);
+    }
+
+    public function close(?int $timeoutMs = null): void
+    {
+        $this->buffer->close($timeoutMs);
+    }
+}

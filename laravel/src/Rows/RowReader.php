@@ -1,0 +1,187 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Rows;
+
+use BackedEnum;
+use DateTimeImmutable;
+use DateTimeInterface;
+use stdClass;
+use Stringable;
+use Traversable;
+use TypeError;
+use UnitEnum;
+
+/**
+ * Reads what add(), put() and retry() are given, by the extension's own rules: a row is an associative array, a stdClass, a
+ * model (by its methods) or an object with toArray(); a list of rows is an array whose first key is a number, or a Traversable.
+ *
+ * Tables get the connection's prefix here, and nowhere else.
+ */
+final class RowReader
+{
+    public function __construct(private readonly string $prefix = '')
+    {
+    }
+
+    /** The name that the server knows a table by. `database.table` has the prefix behind the point, as in Laravel. */
+    public function table(string $name): string
+    {
+        $point = strrpos($name, '.');
+
+        return $point === false
+            ? $this->prefix . $name
+            : substr($name, 0, $point + 1) . $this->prefix . substr($name, $point + 1);
+    }
+
+    /**
+     * @param string $parameter for messages: `Argument #1 ($order)`
+     *
+     * @return list<Row>
+     *
+     * @throws TypeError a value or a row of a wrong type
+     */
+    public function read(mixed $given, string $table, string $parameter, bool $mayBeNull): array
+    {
+        if ($given === null && $mayBeNull) {
+            return [];
+        }
+        if (!is_array($given) && !is_object($given)) {
+            $expected = $mayBeNull ? 'null, a row or a list of rows' : 'a row or a list of rows';
+            throw new TypeError("{$parameter} must be {$expected}, " . get_debug_type($given) . ' given');
+        }
+        if ($given instanceof Traversable && !self::isModel($given)) {
+            return $this->readList($given, $table, $parameter);
+        }
+        $row = is_object($given) ? $this->readObject($given, $table, $parameter) : $given;
+        if ($row instanceof Row) {
+            return [$row];
+        }
+
+        return self::isList($row)
+            ? $this->readList($row, $table, $parameter)
+            : [$this->make($row, $this->table($table), null, $parameter)];
+    }
+
+    /**
+     * @param iterable<mixed> $rows
+     *
+     * @return list<Row>
+     */
+    private function readList(iterable $rows, string $table, string $parameter): array
+    {
+        $read = [];
+        foreach ($rows as $row) {
+            if ($row instanceof Traversable && !self::isModel($row)) {
+                throw new TypeError("{$parameter} must be a list of rows: an element is the list " . $row::class);
+            }
+            if (is_object($row)) {
+                $row = $this->readObject($row, $table, $parameter);
+            }
+            if ($row instanceof Row) {
+                $read[] = $row;
+                continue;
+            }
+            if (!is_array($row)) {
+                throw new TypeError("{$parameter} must be a list of rows: an element is " . get_debug_type($row)
+                    . ', which is neither an array nor an object');
+            }
+            if (self::isList($row)) {
+                throw new TypeError(
+                    "{$parameter} must be a list of rows, and a row an associative array: an element is a list"
+                );
+            }
+            $read[] = $this->make($row, $this->table($table), null, $parameter);
+        }
+
+        return $read;
+    }
+
+    /** @return Row|array<mixed> */
+    private function readObject(object $object, string $table, string $parameter): Row|array
+    {
+        if ($object instanceof Row) {
+            return $object;
+        }
+        if (self::isModel($object)) {
+            $table = method_exists($object, 'getTable') ? $object->getTable() : $table;
+            $key = method_exists($object, 'getKeyName') ? $object->getKeyName() : null;
+
+            return $this->make(
+                $object->getAttributes(),
+                $this->table($table),
+                is_string($key) && $key !== '' ? $key : null,
+                $parameter,
+            );
+        }
+        if ($object instanceof UnitEnum || $object instanceof DateTimeInterface) {
+            throw new TypeError("{$parameter} must be a row, " . $object::class . ' given: it is a value, not a row');
+        }
+        if ($object instanceof stdClass) {
+            return get_object_vars($object);
+        }
+        if (is_callable([$object, 'toArray'])) {
+            $array = $object->toArray();
+
+            return is_array($array)
+                ? $array
+                : throw new TypeError("{$parameter} must be a row: " . $object::class . '::toArray() gave '
+                    . get_debug_type($array));
+        }
+
+        throw new TypeError("{$parameter} must be a row, " . $object::class
+            . ' given: it has neither getAttributes() nor toArray()');
+    }
+
+    /** @param array<mixed> $values */
+    private function make(array $values, string $table, ?string $keyName, string $parameter): Row
+    {
+        $plain = [];
+        foreach ($values as $column => $value) {
+            $plain[$column] = self::value($value, $table, (string) $column, $parameter);
+        }
+
+        return new Row($table, $plain, $keyName);
+    }
+
+    private static function value(
+        mixed $value,
+        string $table,
+        string $column,
+        string $parameter,
+    ): int|float|string|DateTimeImmutable|null {
+        if ($value === null || is_int($value) || is_string($value) || (is_float($value) && is_finite($value))) {
+            return $value;
+        }
+
+        return match (true) {
+            is_bool($value) => (int) $value,
+            $value instanceof BackedEnum => $value->value,
+            $value instanceof DateTimeInterface && self::hasFourDigitYear($value)
+                => DateTimeImmutable::createFromInterface($value),
+            $value instanceof Stringable => (string) $value,
+            default => throw new TypeError(
+                "{$parameter} has a wrong value: table {$table}, column {$column}: "
+                . (is_float($value) ? "{$value} is no finite number" : get_debug_type($value) . ' is no value')
+                . '; give null, bool, int, a finite float, string, a backed enum, DateTimeInterface or Stringable'
+            ),
+        };
+    }
+
+    private static function hasFourDigitYear(DateTimeInterface $moment): bool
+    {
+        return strlen($moment->format('Y')) === 4;
+    }
+
+    private static function isModel(object $object): bool
+    {
+        return is_callable([$object, 'getAttributes']) && method_exists($object, 'getAttributes');
+    }
+
+    /** @param array<mixed> $array an array is a row when its first key is a name; an empty one is an empty list */
+    private static function isList(array $array): bool
+    {
+        return $array === [] || is_int(array_key_first($array));
+    }
+}

@@ -1,0 +1,164 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Tests\Support;
+
+use Illuminate\Config\Repository;
+use Illuminate\Contracts\Console\Kernel as ConsoleKernelContract;
+use Illuminate\Contracts\Debug\ExceptionHandler;
+use Illuminate\Contracts\Http\Kernel as HttpKernelContract;
+use Illuminate\Foundation\Application;
+use Illuminate\Foundation\Console\Kernel as ConsoleKernel;
+use Illuminate\Foundation\Http\Kernel as HttpKernel;
+use Illuminate\Foundation\Testing\TestCase as LaravelTestCase;
+use Illuminate\Support\Facades\Facade;
+use WriteBuffer\Buffer;
+use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\WriteBufferServiceProvider;
+
+/**
+ * Laravel itself, with this package and no application around it: the configuration is here, and nothing is written to disk.
+ * Its database is the server of DB_HOST (see scripts/with-server), on whose account the tests may make databases.
+ */
+abstract class TestCase extends LaravelTestCase
+{
+    private const PROVIDERS = [
+        \Illuminate\Bus\BusServiceProvider::class,
+        \Illuminate\Cache\CacheServiceProvider::class,
+        \Illuminate\Database\DatabaseServiceProvider::class,
+        \Illuminate\Encryption\EncryptionServiceProvider::class,
+        \Illuminate\Filesystem\FilesystemServiceProvider::class,
+        \Illuminate\Foundation\Providers\ConsoleSupportServiceProvider::class,
+        \Illuminate\Queue\QueueServiceProvider::class,
+        \Illuminate\Testing\ParallelTestingServiceProvider::class,
+        WriteBufferServiceProvider::class,
+    ];
+
+    /** @var list<string> tables to drop */
+    private array $tables = [];
+
+    public function createApplication(): Application
+    {
+        $app = new Application(__DIR__);
+        $app->instance('env', 'testing');
+        $app->instance('config', new Repository($this->configuration()));
+        $app->singleton(ConsoleKernelContract::class, ConsoleKernel::class);
+        $app->singleton(HttpKernelContract::class, HttpKernel::class);
+        $app->singleton(ExceptionHandler::class, RecordingHandler::class);
+        Facade::clearResolvedInstances();
+        Facade::setFacadeApplication($app);
+        foreach (self::PROVIDERS as $provider) {
+            $app->register($provider);
+        }
+        // Nothing to bootstrap: a kernel must not look for an application's files.
+        $app->bootstrapWith([]);
+        $app->boot();
+
+        return $app;
+    }
+
+    /** @return array<string, mixed> */
+    protected function configuration(): array
+    {
+        return [
+            'app' => ['key' => str_repeat('k', 32), 'cipher' => 'AES-256-CBC', 'timezone' => 'UTC', 'env' => 'testing'],
+            'cache' => ['default' => 'array', 'stores' => ['array' => ['driver' => 'array']]],
+            'logging' => ['default' => 'null', 'channels' => ['null' => [
+                'driver' => 'monolog',
+                'handler' => \Monolog\Handler\NullHandler::class,
+            ]]],
+            'queue' => ['default' => 'sync', 'connections' => ['sync' => ['driver' => 'sync']]],
+            'database' => ['default' => 'mysql', 'migrations' => 'migrations', 'connections' => [
+                'mysql' => self::server(),
+                'sqlite' => ['driver' => 'sqlite', 'database' => ':memory:', 'prefix' => ''],
+            ]],
+            'write-buffer' => $this->bufferConfiguration(),
+        ];
+    }
+
+    /** @return array<string, mixed> replaces that of the package */
+    protected function bufferConfiguration(): array
+    {
+        return ['default' => 'default', 'buffers' => [
+            'default' => ['driver' => 'native', 'background' => false, 'flush_interval_ms' => 3_600_000],
+        ]];
+    }
+
+    /**
+     * Laravel's connection to the throwaway server, as config/database.php has it.
+     *
+     * @param array<string, mixed> $changes
+     *
+     * @return array<string, mixed>
+     */
+    protected static function server(array $changes = []): array
+    {
+        return $changes + [
+            'driver' => 'mysql',
+            'host' => self::setting('DB_HOST'),
+            'port' => self::setting('DB_PORT'),
+            'database' => self::setting('DB_DATABASE'),
+            'username' => self::setting('DB_USERNAME'),
+            'password' => self::setting('DB_PASSWORD'),
+            'unix_socket' => '',
+            'charset' => 'utf8mb4',
+            'collation' => 'utf8mb4_unicode_ci',
+            'prefix' => '',
+            'strict' => true,
+            'engine' => null,
+        ];
+    }
+
+    protected static function setting(string $name): string
+    {
+        $value = getenv($name);
+
+        return $value === false || $value === ''
+            ? self::fail("{$name} is not set: run the tests with `make test-laravel`")
+            : $value;
+    }
+
+    protected function tearDown(): void
+    {
+        if ($this->app) {
+            $manager = $this->app->make(BufferManager::class);
+            foreach ($manager->made() as $buffer) {
+                try {
+                    $buffer->flush(2_000);
+                } catch (\Throwable) {
+                    // The test has said what is wrong; the buffer's end is to be silent.
+                }
+                $buffer->takeFailures();
+            }
+            foreach ($this->tables as $table) {
+                $this->app->make('db')->connection('mysql')->unprepared("DROP TABLE IF EXISTS {$table}");
+            }
+            $this->app->make('db')->connection('mysql')->disconnect();
+        }
+        $this->tables = [];
+        parent::tearDown();
+    }
+
+    protected function buffer(?string $name = null): Buffer
+    {
+        return $this->app->make(BufferManager::class)->buffer($name);
+    }
+
+    /** Creates a table on the server that is dropped at the test's end. */
+    protected function createTable(string $name, string $definition): void
+    {
+        $database = $this->app->make('db')->connection('mysql');
+        $database->unprepared("DROP TABLE IF EXISTS {$name}");
+        $database->unprepared("CREATE TABLE {$name} ({$definition}) ENGINE=InnoDB");
+        $this->tables[] = $name;
+    }
+
+    /** @return list<array<string, mixed>> a table's rows as they are on the server, by their first column */
+    protected function rows(string $table, string $connection = 'mysql'): array
+    {
+        $rows = $this->app->make('db')->connection($connection)->select("SELECT * FROM {$table} ORDER BY 1, 2");
+
+        return array_map(static fn (object $row): array => (array) $row, $rows);
+    }
+}
