@@ -29,6 +29,7 @@ return [
     |
     | Drivers: "native"  the extension; a native thread writes the rows
     |          "sync"    the extension; each call is committed at once
+    |          "php"     Laravel's own connection, without the extension
     |          "null"    takes rows, and drops them
     |
     */

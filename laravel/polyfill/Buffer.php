@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer;
 
 /**
- * The extension's interface, for machines without the extension, where the driver `null` implements it.
+ * The extension's interface, for machines without the extension, where the drivers `php` and `null` implement it.
  * `stubs/write_buffer.stub.php` documents every method; a test compares the two. The extension's own interface wins
  * over this one.
  */

@@ -10,6 +10,7 @@ use Illuminate\Database\Connection;
 use WriteBuffer\Buffer;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Buffers\NullBuffer;
+use WriteBuffer\Laravel\Buffers\PhpBuffer;
 use WriteBuffer\Laravel\Buffers\PrefixedBuffer;
 use WriteBuffer\Laravel\Connection\NativeDsn;
 use WriteBuffer\Laravel\Rows\RowReader;
@@ -94,9 +95,10 @@ class BufferManager
 
         return match ($driver) {
             'native', 'sync' => $this->makeNative($driver, $config, $name),
+            'php' => $this->makePhp($config),
             'null' => new NullBuffer(),
             default => throw new ConfigException("the buffer {$name} of config/write-buffer.php has the driver {$driver};"
-                . ' there are: native, sync, null, and those that extend() registered'),
+                . ' there are: native, sync, php, null, and those that extend() registered'),
         };
     }
 
@@ -105,7 +107,7 @@ class BufferManager
     {
         if (!extension_loaded('write_buffer')) {
             throw new ConfigException("the buffer {$name} of config/write-buffer.php has the driver {$driver}, and the"
-                . ' extension write_buffer is not loaded: add "extension=write_buffer" to php.ini');
+                . ' extension write_buffer is not loaded: add "extension=write_buffer" to php.ini, or use the driver "php"');
         }
         $connection = null;
         if (isset($config['dsn'])) {
@@ -124,6 +126,15 @@ class BufferManager
         return (string) $connection?->getTablePrefix() === ''
             ? $buffer
             : new PrefixedBuffer($buffer, $reader, ...BufferSettings::tables($config));
+    }
+
+    /** @param array<string, mixed> $config */
+    private function makePhp(array $config): Buffer
+    {
+        $connection = fn (): Connection => $this->connection($config);
+        $reader = new RowReader((string) $connection()->getTablePrefix());
+
+        return new PhpBuffer($connection, $reader, ...BufferSettings::ofPhp($config, $reader));
     }
 
     /** @param array<string, mixed> $config */

@@ -30,6 +30,11 @@ final class BufferSettings
         'ledger' => 'ledger',
     ];
 
+    private const OF_PHP = [
+        'orderTable', 'tradeTable', 'tables', 'batchSize', 'flushIntervalMs', 'maxRetries', 'maxPendingRows', 'maxPendingBytes',
+        'deadLetterFile',
+    ];
+
     /** What SyncWriteBuffer takes. */
     private const OF_SYNC = ['maxRetries', 'ledger', 'orderTable', 'tradeTable', 'tables'];
 
@@ -61,6 +66,28 @@ final class BufferSettings
         }
 
         return $isSync ? array_intersect_key($settings, array_flip(self::OF_SYNC)) : $settings;
+    }
+
+    /**
+     * The parameters of the driver `php`. It has no thread, so what is about one is left out: the same configuration serves both.
+     * What is null takes php.ini's value where the extension is loaded, and its default where not.
+     *
+     * @param array<string, mixed> $config
+     *
+     * @return array<string, mixed> parameters by name
+     */
+    public static function ofPhp(array $config, RowReader $reader): array
+    {
+        $settings = self::of($config, $reader);
+        [$settings['orderTable'], $settings['tradeTable']] = self::tables($config);
+        foreach (self::INTEGERS as $key => $parameter) {
+            $ini = ini_get("write_buffer.{$key}");
+            if (!isset($settings[$parameter]) && $ini !== false && $ini !== '') {
+                $settings[$parameter] = self::integer("write_buffer.{$key}", $ini);
+            }
+        }
+
+        return array_intersect_key($settings, array_flip(self::OF_PHP));
     }
 
     /**

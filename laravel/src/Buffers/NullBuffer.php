@@ -69,7 +69,9 @@ final class NullBuffer implements Buffer
 
     public function retry(array $failures): int
     {
-        $this->refuseWhenClosed();
+        if ($failures !== []) {
+            $this->refuseWhenClosed();
+        }
 
         return count($failures);
     }

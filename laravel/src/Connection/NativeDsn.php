@@ -31,7 +31,7 @@ final class NativeDsn
             throw new ConfigException(
                 "the connection {$name} of config/database.php has the driver "
                 . (is_string($driver) ? $driver : get_debug_type($driver))
-                . ': the extension writes to mysql and mariadb'
+                . ': the extension writes to mysql and mariadb; use the buffer driver "php" for others'
             );
         }
         foreach (['username', 'database'] as $needed) {

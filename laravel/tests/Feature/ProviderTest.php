@@ -127,7 +127,7 @@ final class ProviderTest extends TestCase
         foreach (
             [
                 'missing' => 'there is no buffer missing in config/write-buffer.php; there are: main, audit, off,',
-                'wrong' => 'has the driver carrier pigeon; there are: native, sync, null',
+                'wrong' => 'has the driver carrier pigeon; there are: native, sync, php, null',
                 'not a number' => "batch_size in config/write-buffer.php must be a whole number, not 'many'",
                 'elsewhere' => 'the connection sqlite of config/database.php has the driver sqlite',
             ] as $name => $message

@@ -154,10 +154,10 @@ abstract class TestCase extends LaravelTestCase
         $this->tables[] = $name;
     }
 
-    /** @return list<array<string, mixed>> a table's rows as they are on the server, by their first column */
+    /** @return list<array<string, mixed>> a table's rows as they are on the server, by the first column */
     protected function rows(string $table, string $connection = 'mysql'): array
     {
-        $rows = $this->app->make('db')->connection($connection)->select("SELECT * FROM {$table} ORDER BY 1, 2");
+        $rows = $this->app->make('db')->connection($connection)->select("SELECT * FROM {$table} ORDER BY 1");
 
         return array_map(static fn (object $row): array => (array) $row, $rows);
     }

@@ -100,7 +100,8 @@ final class NativeDsnTest extends TestCase
     {
         yield 'another driver' => [
             ['driver' => 'sqlite'],
-            'the connection mysql of config/database.php has the driver sqlite: the extension writes to mysql and mariadb',
+            'the connection mysql of config/database.php has the driver sqlite: the extension writes to mysql and mariadb;'
+                . ' use the buffer driver "php" for others',
         ];
         yield 'no user' => [['username' => ''], 'the connection mysql of config/database.php has no username'];
         yield 'no host' => [['host' => []], 'the connection mysql of config/database.php has no host'];

@@ -1,0 +1,155 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Php;
+
+use Closure;
+use Illuminate\Database\Connection;
+use Throwable;
+use WriteBuffer\ConfigException;
+use WriteBuffer\Laravel\Rows\Row;
+
+/**
+ * Writes groups in one transaction, with its retries. Inside a transaction that is open already it is a savepoint, and a lost race
+ * is not tried again: it took the outer transaction with it.
+ */
+final class GroupWriter
+{
+    private const BACKOFF_MS = 10;
+
+    private const BACKOFF_MS_MAX = 500;
+
+    /** @var array<string, int> what happened, by the metric's name */
+    public array $counted = ['retries' => 0, 'retries_deadlock' => 0, 'retries_lock_wait_timeout' => 0,
+        'retries_record_changed' => 0, 'retries_other' => 0, 'retries_reconnect' => 0, 'unknown_commits' => 0,
+        'coalesced_rows' => 0];
+
+    /** @param Closure(): Connection $connection */
+    public function __construct(
+        private readonly Closure $connection,
+        private readonly Tables $tables,
+        private readonly int $maxRetries,
+    ) {
+    }
+
+    /**
+     * @param list<list<Row>> $groups
+     *
+     * @return WriteError|null null: they are committed
+     */
+    public function write(array $groups): ?WriteError
+    {
+        for ($retries = $reconnects = 0;; $retries++) {
+            $connection = ($this->connection)();
+            $isNested = $connection->transactionLevel() > 0;
+            $isDone = false;
+            $coalesced = 0;
+            try {
+                $connection->transaction(function () use ($connection, $groups, &$isDone, &$coalesced): void {
+                    $coalesced = $this->writeTables($connection, $groups);
+                    $isDone = true;
+                });
+                $this->counted['coalesced_rows'] += $coalesced;
+
+                return null;
+            } catch (Throwable $e) {
+                $error = DatabaseError::of($connection, $e);
+            }
+            if ($error->class === DatabaseError::CONNECTION && $isDone) {
+                $this->counted['unknown_commits']++;
+
+                return new WriteError($error, true);
+            }
+            if ($isNested || !$this->mayRepeat($connection, $error, $retries, $reconnects)) {
+                return new WriteError($error, false);
+            }
+        }
+    }
+
+    private function mayRepeat(Connection $connection, DatabaseError $error, int $retries, int &$reconnects): bool
+    {
+        if ($error->class === DatabaseError::RETRY && $retries - $reconnects < $this->maxRetries) {
+            $this->counted['retries']++;
+            $this->counted[match ($error->code) {
+                1213 => 'retries_deadlock',
+                1205 => 'retries_lock_wait_timeout',
+                1020 => 'retries_record_changed',
+                default => 'retries_other',
+            }]++;
+            $wait = min(self::BACKOFF_MS_MAX, self::BACKOFF_MS * 2 ** $retries);
+            usleep(random_int(intdiv($wait, 2), $wait) * 1_000);
+
+            return true;
+        }
+        if ($error->class === DatabaseError::CONNECTION && $reconnects === 0) {
+            $reconnects++;
+            $this->counted['retries']++;
+            $this->counted['retries_reconnect']++;
+            // Opens nothing: the next statement does, and says why it cannot.
+            $connection->disconnect();
+
+            return true;
+        }
+
+        return false;
+    }
+
+    /**
+     * @param list<list<Row>> $groups
+     *
+     * @return int how many rows went into others
+     */
+    private function writeTables(Connection $connection, array $groups): int
+    {
+        $byTable = [];
+        foreach ($groups as $group) {
+            foreach ($group as $row) {
+                $byTable[$row->table][] = $row;
+            }
+        }
+        $statements = new Statements($connection);
+        $coalesced = 0;
+        foreach ($this->tables->inOrder(array_map('strval', array_keys($byTable))) as $name) {
+            $rows = $byTable[$name];
+            $table = $this->tables->of($name, $rows[0]);
+            if ($table->schema === null) {
+                // There is no such table: let the database say so, in its own words and with its code.
+                $connection->select('SELECT 1 FROM `' . str_replace(['`', '.'], ['``', '`.`'], $name) . '` WHERE 1 = 0', [], false);
+                if ($table->isUpsert() && $table->key === []) {
+                    throw new ConfigException("table {$name}: its key is not known, configure it in `tables`");
+                }
+            }
+            $bound = array_map(static fn (Row $row): array => self::bind($table, $row), $rows);
+            $written = Coalescer::coalesce($table, $bound, self::isStrict($connection));
+            $statements->write($table, $written);
+            $coalesced += count($rows) - count($written);
+        }
+
+        return $coalesced;
+    }
+
+    /**
+     * @return array<string, mixed>
+     *
+     * @throws RowRefused a row that was taken unchecked, since the database could not be asked, and cannot be written
+     */
+    private static function bind(Table $table, Row $row): array
+    {
+        try {
+            return $table->bind($row);
+        } catch (ConfigException $e) {
+            throw new RowRefused($e->getMessage(), 0, $e);
+        }
+    }
+
+    /** A server that is lenient makes a key fit, and two that differ here may be one in the table. */
+    private static function isStrict(Connection $connection): bool
+    {
+        $modes = $connection->getConfig('modes');
+
+        return $connection->getDriverName() === 'sqlite' || ($modes === null
+            ? (bool) $connection->getConfig('strict')
+            : array_filter($modes, static fn (string $mode): bool => str_starts_with($mode, 'STRICT_')) !== []);
+    }
+}

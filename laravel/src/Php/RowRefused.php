@@ -1,0 +1,12 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Php;
+
+use RuntimeException;
+
+/** A row refused by a check of ours, as the server would refuse it: its group is given up. */
+final class RowRefused extends RuntimeException
+{
+}

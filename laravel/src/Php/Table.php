@@ -1,0 +1,121 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Php;
+
+use WriteBuffer\ConfigException;
+use WriteBuffer\Laravel\Rows\Row;
+use WriteBuffer\Laravel\Rows\TableRules;
+
+/** A table: its rules and what the database says of it, bound together. */
+final class Table
+{
+    /** @param list<string> $key its columns, in order; empty only where the key is not known */
+    public function __construct(
+        public readonly string $name,
+        public readonly TableRules $rules,
+        public readonly ?TableSchema $schema,
+        public readonly array $key,
+    ) {
+    }
+
+    public function isUpsert(): bool
+    {
+        return $this->rules->mode === TableRules::UPSERT;
+    }
+
+    /**
+     * The row's values, by the columns' own names: the database compares names without case.
+     *
+     * @return array<string, mixed>
+     *
+     * @throws ConfigException columns with which no row can be written
+     */
+    public function bind(Row $row): array
+    {
+        $values = $seen = [];
+        foreach ($row->values as $column => $value) {
+            $column = (string) $column;
+            if ($column === '' || str_contains($column, "\0")) {
+                throw new ConfigException("table {$this->name}: " . json_encode($column) . ' is no column name');
+            }
+            if (isset($seen[strtolower($column)])) {
+                throw new ConfigException("table {$this->name}: column {$column} is given twice in one row;"
+                    . ' the server compares column names without case');
+            }
+            $seen[strtolower($column)] = true;
+            $values[$this->nameOf($column)] = $value;
+        }
+        foreach ($this->isUpsert() ? $this->key : [] as $column) {
+            if (!isset($seen[strtolower($column)])) {
+                throw new ConfigException("table {$this->name}: a row has no key column {$column};"
+                    . ' give it a value, or configure another key in `tables`');
+            }
+        }
+        $guard = $this->rules->guard;
+        if ($guard !== null && !isset($seen[strtolower($guard)])) {
+            throw new ConfigException("table {$this->name}: a row has no guard column {$guard}");
+        }
+        $this->refuseSecondUnique($seen);
+
+        return $values;
+    }
+
+    public function nameOf(string $column): string
+    {
+        if ($this->schema !== null) {
+            return $this->schema->column($column)?->name ?? $column;
+        }
+        foreach ($this->key as $known) {
+            if (strcasecmp($known, $column) === 0) {
+                return $known;
+            }
+        }
+
+        return $column;
+    }
+
+    public function isInKey(string $column): bool
+    {
+        return in_array(strtolower($column), array_map('strtolower', $this->key), true);
+    }
+
+    /**
+     * @param array<string, mixed> $values
+     *
+     * @return list<string> the columns that a new row must have, and this one has not
+     */
+    public function missing(array $values): array
+    {
+        $missing = [];
+        foreach ($this->isUpsert() ? $this->schema?->columns ?? [] : [] as $column) {
+            if ($column->isRequired && !array_key_exists($column->name, $values)) {
+                $missing[] = $column->name;
+            }
+        }
+
+        return $missing;
+    }
+
+    /** @param array<string, true> $given columns in small letters */
+    private function refuseSecondUnique(array $given): void
+    {
+        if (!$this->isUpsert() || $this->rules->allowSecondUnique || $this->schema === null) {
+            return;
+        }
+        foreach ($this->schema->uniqueIndexes as $name => $columns) {
+            if (array_diff(array_map('strtolower', $columns), array_map('strtolower', $this->key)) === []) {
+                continue;
+            }
+            foreach ($columns as $column) {
+                if (!isset($given[strtolower($column)]) && $this->schema->column($column)?->isFilledUniquely) {
+                    continue 2;
+                }
+            }
+            throw new ConfigException("table {$this->name} has a second unique index, {$name} (" . implode(', ', $columns)
+                . '): an upsert could update another row than the one with its key (' . implode(', ', $this->key)
+                . "). Drop the index, use mode 'insert', or accept it with 'allowSecondUnique' => true in `tables`");
+        }
+    }
+}

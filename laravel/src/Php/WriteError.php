@@ -1,0 +1,15 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Php;
+
+/** Why groups were not written, and whether the answer to their COMMIT was lost: then nobody knows whether they were. */
+final class WriteError
+{
+    public function __construct(
+        public readonly DatabaseError $error,
+        public readonly bool $isCommitUnknown,
+    ) {
+    }
+}

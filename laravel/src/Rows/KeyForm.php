@@ -1,0 +1,58 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Rows;
+
+/**
+ * When two keys are equal, as far as PHP can say for every collation and every type of column: whole numbers, UUIDs, ULIDs and
+ * plain words, each among its like. Of anything else only the database knows; then rows are written as they came.
+ */
+final class KeyForm
+{
+    /**
+     * @param list<mixed> $values a key's values
+     *
+     * @return array{string, string}|null what kind of values they are, and a form that is the same for equal keys
+     */
+    public static function of(array $values): ?array
+    {
+        $kinds = $forms = [];
+        foreach ($values as $value) {
+            $kind = self::kind($value);
+            if ($kind === null) {
+                return null;
+            }
+            $kinds[] = $kind;
+            $forms[] = (string) $value;
+        }
+
+        return $forms === [] ? null : [implode(' ', $kinds), implode("\0", $forms)];
+    }
+
+    /** Whether two values of a key are the same, for find(): 1 and '1' are. */
+    public static function isSame(mixed $left, mixed $right): bool
+    {
+        if ($left === null || $right === null) {
+            return false;
+        }
+        if (is_bool($left) || is_bool($right)) {
+            [$left, $right] = [(int) $left, (int) $right];
+        }
+
+        return (string) $left === (string) $right;
+    }
+
+    private static function kind(mixed $value): ?string
+    {
+        return match (true) {
+            is_int($value) => 'number',
+            !is_string($value) => null,
+            preg_match('/^(0|-?[1-9][0-9]{0,17})$/D', $value) === 1 => 'number',
+            preg_match('/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/Di', $value) === 1 => 'uuid',
+            preg_match('/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/Di', $value) === 1 => 'ulid',
+            preg_match('/^[A-Za-z][A-Za-z0-9]*$/D', $value) === 1 => 'word',
+            default => null,
+        };
+    }
+}

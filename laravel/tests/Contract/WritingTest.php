@@ -1,0 +1,188 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Tests\Contract;
+
+use ArrayIterator;
+use DateTimeImmutable;
+use Illuminate\Database\Eloquent\Model;
+use Illuminate\Support\Collection;
+use Illuminate\Support\Stringable;
+use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\Laravel\Tests\Support\Side;
+
+/** The contract: what stands in the tables afterwards. */
+final class WritingTest extends ContractTestCase
+{
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
+    public function testAGroupIsWritten(string $driver): void
+    {
+        $buffer = $this->of($driver);
+        $buffer->add(
+            ['id' => 1, 'user_id' => 7, 'price' => '1.25', 'status' => 'new'],
+            [['id' => 10, 'order_id' => 1], ['id' => 11, 'order_id' => 1]],
+        );
+        $buffer->put('quotes', ['symbol' => 'BTC', 'version' => 1, 'price' => 5]);
+        self::assertCount($this->isSync() ? 0 : 4, $buffer);
+        self::assertSame($this->isSync() ? 0 : 4, $buffer->flush());
+
+        self::assertCounted($buffer);
+        self::assertCount(0, $buffer);
+        self::assertSame(4, $buffer->getMetrics()['total_flushed']);
+        self::assertSame([['id' => '1', 'price' => '1.25']], $this->tableOf('orders', ['id', 'price']));
+        self::assertSame(['10', '11'], array_column($this->tableOf('trades', ['id']), 'id'));
+        self::assertSame(0, $buffer->flush());
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
+    public function testTheLaterRowReplacesTheEarlier(string $driver): void
+    {
+        $buffer = $this->of($driver);
+        foreach ([false, true] as $isFlushedBetween) {
+            $id = (int) $isFlushedBetween;
+            $buffer->add(['id' => $id, 'user_id' => 7, 'price' => 1, 'status' => 'new']);
+            if ($isFlushedBetween) {
+                $buffer->flush();
+            }
+            $buffer->add(['id' => (string) $id, 'user_id' => 7, 'price' => 2, 'status' => 'new']);
+            $buffer->add(['id' => $id, 'user_id' => 8, 'status' => null]);
+        }
+        $buffer->flush();
+
+        self::assertSame([
+            ['id' => '0', 'user_id' => '8', 'price' => '2', 'status' => null],
+            ['id' => '1', 'user_id' => '8', 'price' => '2', 'status' => null],
+        ], $this->tableOf('orders', ['id', 'user_id', 'price', 'status']));
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
+    public function testARowWithoutARequiredColumnChangesTheWholeOne(string $driver): void
+    {
+        $buffer = $this->of($driver);
+        $buffer->add(['id' => 1, 'user_id' => 7, 'price' => 1]);
+        $buffer->add(['id' => 1, 'status' => 'filled']);
+        $buffer->flush();
+        $buffer->add(['id' => 1, 'price' => '2.5']);
+        if (!$this->isSync()) {
+            $buffer->add(['id' => 2, 'status' => 'early']);
+        }
+        $buffer->add(['id' => 2, 'user_id' => 9, 'price' => 3]);
+        $buffer->flush();
+
+        self::assertSame([
+            ['id' => '1', 'user_id' => '7', 'price' => '2.5', 'status' => 'filled'],
+            ['id' => '2', 'user_id' => '9', 'price' => '3', 'status' => $this->isSync() ? null : 'early'],
+        ], $this->tableOf('orders', ['id', 'user_id', 'price', 'status']));
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
+    public function testEachColumnHasItsRule(string $driver): void
+    {
+        $buffer = $this->of($driver);
+        foreach ([false, true] as $isFlushedBetween) {
+            foreach (
+                [
+                    ['free' => '1.5', 'first' => 'a', 'lo' => 5, 'hi' => null],
+                    ['free' => '0.25', 'first' => 'b', 'lo' => 3, 'hi' => 5],
+                    ['free' => -1, 'first' => 'c', 'lo' => null, 'hi' => 7],
+                    ['free' => '10', 'first' => 'd', 'lo' => 9, 'hi' => 6],
+                ] as $row
+            ) {
+                $buffer->put('balances', ['user_id' => (int) $isFlushedBetween, 'asset' => 'BTC'] + $row);
+                if ($isFlushedBetween) {
+                    $buffer->flush();
+                }
+            }
+        }
+        $buffer->flush();
+
+        $expected = ['asset' => 'BTC', 'free' => '10.75', 'first' => 'a', 'lo' => '3', 'hi' => '7'];
+        self::assertSame(
+            [['user_id' => '0'] + $expected, ['user_id' => '1'] + $expected],
+            $this->tableOf('balances', ['user_id', 'asset', 'free', 'first', 'lo', 'hi']),
+        );
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
+    public function testAnOlderRowNeverReplacesANewerOne(string $driver): void
+    {
+        $buffer = $this->of($driver);
+        foreach (['BTC' => false, 'ETH' => true] as $symbol => $isFlushedBetween) {
+            foreach ([[2, 20], [3, 30], [1, 10], [3, 31], [2, 21]] as [$version, $price]) {
+                $buffer->put('quotes', ['symbol' => $symbol, 'version' => $version, 'price' => $price]);
+                if ($isFlushedBetween) {
+                    $buffer->flush();
+                }
+            }
+        }
+        $buffer->flush();
+
+        self::assertSame([
+            ['symbol' => 'BTC', 'version' => '3', 'price' => '31'],
+            ['symbol' => 'ETH', 'version' => '3', 'price' => '31'],
+        ], $this->tableOf('quotes', ['symbol', 'version', 'price']));
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
+    public function testRowsOfEveryForm(string $driver): void
+    {
+        $buffer = $this->of($driver);
+        $model = (new class extends Model {
+            protected $table = 'orders';
+        })->forceFill(['id' => 2, 'user_id' => 7]);
+        $buffer->add((object) ['id' => 1, 'user_id' => 7]);
+        $buffer->add($model);
+        $model->forceFill(['id' => 99]);
+        $buffer->add([['id' => 3, 'user_id' => 7], (object) ['id' => 4, 'user_id' => 7]]);
+        $buffer->add(new Collection(['id' => 5, 'user_id' => 7]) instanceof \Traversable
+            ? new Collection([['id' => 5, 'user_id' => 7]])
+            : []);
+        $buffer->add((static function (): iterable {
+            yield ['id' => 6, 'user_id' => 7];
+            yield 'x' => ['id' => 7, 'user_id' => 7];
+        })());
+        $buffer->put('orders', new ArrayIterator([['id' => 8, 'user_id' => 7]]));
+        $buffer->add([], new ArrayIterator([]));
+        $buffer->add(null, null);
+        $buffer->put('trades', $model->forceFill(['id' => 9]));
+        $buffer->flush();
+
+        self::assertSame(
+            ['1', '2', '3', '4', '5', '6', '7', '8', '9'],
+            array_column($this->tableOf('orders', ['id']), 'id'),
+        );
+        self::assertSame([], $this->tableOf('trades', ['id']), "a model's own table wins");
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
+    public function testValuesOfEveryType(string $driver): void
+    {
+        $buffer = $this->of($driver);
+        $moment = new DateTimeImmutable('2024-01-31 23:59:59.999999', new \DateTimeZone('Asia/Tokyo'));
+        $buffer->put('moments', [
+            ['id' => 1, 'happened_at' => $moment, 'flag' => true, 'rate' => 0.1 + 0.2, 'word' => Side::Buy],
+            ['id' => 2, 'happened_at' => null, 'flag' => false, 'rate' => -1e-7, 'word' => new Stringable("it's ä")],
+        ]);
+        $buffer->flush();
+
+        $moments = $this->tableOf('moments', ['happened_at', 'flag', 'word']);
+        self::assertSame([null, '0', "it's ä"], array_values($moments[0]));
+        self::assertSame(['1', 'buy'], array_slice(array_values($moments[1]), 1));
+        // Cut, not rounded into the next month; memory: has no columns, and so no precision.
+        self::assertSame('2024-01-31 23:59:59' . ($driver === 'memory' ? '.999999' : ''), $moments[1]['happened_at']);
+        if ($driver !== 'memory') {
+            $rates = $this->app->make('db')->connection($driver === 'php on sqlite' ? 'sqlite' : 'mysql')->select(
+                'SELECT id FROM moments WHERE rate = 0.30000000000000004e0 OR rate = -1e-7'
+            );
+            self::assertCount(2, $rates, 'to the last digit');
+        }
+    }
+}

@@ -1,0 +1,179 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Tests\Feature;
+
+use Illuminate\Foundation\Testing\DatabaseTransactions;
+use PDO;
+use WriteBuffer\FlushException;
+use WriteBuffer\FullException;
+use WriteBuffer\Laravel\Tests\Support\TestCase;
+
+/** What is the driver `php`'s own: Laravel's connection, its transactions, and life without the extension. */
+final class PhpDriverTest extends TestCase
+{
+    protected function bufferConfiguration(): array
+    {
+        return ['default' => 'default', 'buffers' => ['default' => [
+            'driver' => 'php',
+            'flush_interval_ms' => 3_600_000,
+            'max_retries' => 0,
+            'batch_size' => 2,
+            'max_pending_rows' => 2,
+        ]]];
+    }
+
+    private function other(): PDO
+    {
+        $admin = new PDO(
+            'mysql:unix_socket=' . self::setting('DB_SOCKET') . ';dbname=' . self::setting('DB_DATABASE'),
+            'root',
+            null,
+            [PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION],
+        );
+
+        return $admin;
+    }
+
+    public function testItWritesWithinTheTransactionOfATest(): void
+    {
+        $this->createTable('orders', 'id INT PRIMARY KEY, v INT NOT NULL');
+        // As RefreshDatabase begins one.
+        $test = new class ($this->app) {
+            use DatabaseTransactions;
+
+            /** @var list<callable> */
+            public array $atEnd = [];
+
+            public function __construct(private readonly object $app)
+            {
+            }
+
+            public function beforeApplicationDestroyed(callable $callback): void
+            {
+                $this->atEnd[] = $callback;
+            }
+
+            protected function connectionsToTransact(): array
+            {
+                return ['mysql'];
+            }
+        };
+        $test->beginDatabaseTransaction();
+        $this->buffer()->add([['id' => 1, 'v' => 1], ['id' => 2, 'v' => 2]]);
+        try {
+            $this->buffer()->add([['id' => 3, 'v' => 3], ['id' => 4, 'v' => null]]);
+            self::fail('NULL was taken');
+        } catch (FlushException $e) {
+            self::assertSame(1048, $e->getCode());
+        }
+        $this->buffer()->takeFailures();
+
+        self::assertCount(2, $this->rows('orders'), 'the refused group took back to its savepoint, and no further');
+        self::assertSame('0', (string) $this->other()->query('SELECT COUNT(*) FROM orders')->fetchColumn());
+        foreach ($test->atEnd as $callback) {
+            $callback();
+        }
+        self::assertSame([], $this->rows('orders'));
+    }
+
+    public function testALockThatSomebodyHoldsLosesNothing(): void
+    {
+        $this->createTable('orders', 'id INT PRIMARY KEY, v INT');
+        $this->app->make('db')->unprepared('SET SESSION innodb_lock_wait_timeout = 1');
+        $other = $this->other();
+        $other->exec('INSERT INTO orders VALUES (1, 0), (2, 0)');
+        $other->beginTransaction();
+        $other->exec('UPDATE orders SET v = 5');
+        try {
+            $this->buffer()->add([['id' => 1, 'v' => 1], ['id' => 2, 'v' => 1]]);
+            self::fail('it was written past a lock');
+        } catch (FlushException $e) {
+            self::assertSame(1205, $e->getCode());
+            self::assertStringEndsWith('(2 rows still buffered)', $e->getMessage());
+        }
+        try {
+            $this->buffer()->add(['id' => 3, 'v' => 1]);
+            self::fail('there is no room');
+        } catch (FullException $e) {
+            self::assertStringContainsString('the last flush failed', $e->getMessage());
+        }
+        $other->rollBack();
+
+        self::assertSame(2, $this->buffer()->flush());
+        self::assertSame([['id' => 1, 'v' => 1], ['id' => 2, 'v' => 1]], $this->rows('orders'));
+    }
+
+    public function testALostConnectionIsMadeAnew(): void
+    {
+        $this->createTable('orders', 'id INT PRIMARY KEY, v INT');
+        $this->buffer()->add(['id' => 1, 'v' => 1]);
+        $id = $this->app->make('db')->selectOne('SELECT CONNECTION_ID() AS id')->id;
+        $this->other()->exec("KILL {$id}");
+
+        self::assertSame(1, $this->buffer()->flush());
+        self::assertSame([['id' => 1, 'v' => 1]], $this->rows('orders'));
+    }
+
+    public function testTheDeadLetterFileIsTheExtensions(): void
+    {
+        $this->createTable('orders', 'id INT PRIMARY KEY, v INT NOT NULL, raw VARBINARY(10)');
+        $lines = [];
+        foreach (['php', 'native'] as $driver) {
+            $file = sys_get_temp_dir() . "/wb_laravel_{$driver}_" . getmypid() . '.jsonl';
+            try {
+                $this->app->make('config')->set("write-buffer.buffers.{$driver}", [
+                    'driver' => $driver,
+                    'background' => false,
+                    'flush_interval_ms' => 3_600_000,
+                    'dead_letter_file' => $file,
+                ]);
+                $buffer = $this->buffer($driver);
+                $buffer->add(['id' => 1, 'v' => null, 'raw' => "\xff\x00"]);
+                try {
+                    $buffer->flush();
+                    self::fail('NULL was taken');
+                } catch (FlushException) {
+                    self::assertSame(0600, fileperms($file) & 0777);
+                }
+                $line = json_decode((string) file_get_contents($file), true, 512, JSON_THROW_ON_ERROR);
+                self::assertCount(1, $buffer->takeFailures());
+                $fixed = $line;
+                $fixed['rows'][0]['row']['v'] = 1;
+                self::assertSame(1, $buffer->retry([$fixed]));
+                self::assertSame(1, $buffer->flush());
+                self::assertSame([['id' => 1, 'v' => 1, 'raw' => "\xff\x00"]], $this->rows('orders'));
+                unset($line['time'], $line['message']);
+                $lines[$driver] = $line;
+            } finally {
+                @unlink($file);
+            }
+        }
+        self::assertSame($lines['native'], $lines['php']);
+    }
+
+    public function testItNeedsNoExtension(): void
+    {
+        $code = sprintf(
+            'require %s; exit((static function (): int {'
+            . 'if (extension_loaded("write_buffer")) { return 2; }'
+            . '$database = new Illuminate\Database\Capsule\Manager();'
+            . '$database->addConnection(["driver" => "sqlite", "database" => ":memory:", "prefix" => "p_"]);'
+            . '$connection = $database->getConnection();'
+            . '$connection->unprepared("CREATE TABLE p_orders (id INTEGER PRIMARY KEY, v INT)");'
+            . '$buffer = new WriteBuffer\Laravel\Buffers\PhpBuffer(static fn () => $connection,'
+            . ' new WriteBuffer\Laravel\Rows\RowReader("p_"));'
+            . 'foreach ([1, 2, 1] as $at => $id) { $buffer->add(["id" => $id, "v" => $at]); }'
+            . 'try { $buffer->put("none", ["id" => 1]); $buffer->flush(); return 3; }'
+            . ' catch (WriteBuffer\FlushException $e) { $connection->unprepared("CREATE TABLE p_none (id INTEGER PRIMARY KEY)"); }'
+            . '$buffer->flush();'
+            . 'return $connection->table("orders")->pluck("v", "id")->all() === [1 => 2, 2 => 1] ? 0 : 4;'
+            . '})());',
+            var_export(dirname(__DIR__) . '/bootstrap.php', true),
+        );
+        exec(escapeshellarg(PHP_BINARY) . ' -r ' . escapeshellarg($code) . ' 2>&1', $output, $status);
+
+        self::assertSame(0, $status, implode("\n", $output));
+    }
+}
