@@ -40,6 +40,10 @@ return [
             'driver' => env('WRITE_BUFFER_DRIVER', 'native'),
             'connection' => env('WRITE_BUFFER_CONNECTION'),
 
+            // Rows that are added in a transaction of Laravel's on the same
+            // connection wait for its commit, and go with its rollback.
+            'after_commit' => env('WRITE_BUFFER_AFTER_COMMIT', true),
+
             // Where the two arguments of add() go.
             'order_table' => 'orders',
             'trade_table' => 'trades',

@@ -9,11 +9,14 @@ use Illuminate\Contracts\Container\Container;
 use Illuminate\Database\Connection;
 use WriteBuffer\Buffer;
 use WriteBuffer\ConfigException;
+use WriteBuffer\Laravel\Buffers\HoldingBuffer;
 use WriteBuffer\Laravel\Buffers\NullBuffer;
 use WriteBuffer\Laravel\Buffers\PhpBuffer;
 use WriteBuffer\Laravel\Buffers\PrefixedBuffer;
 use WriteBuffer\Laravel\Connection\NativeDsn;
+use WriteBuffer\Laravel\Php\Tables;
 use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Transactions\OpenTransactions;
 
 /**
  * The buffers of config/write-buffer.php by name, each made at its first use and kept: a manager in Laravel's sense. Calls that
@@ -119,13 +122,16 @@ class BufferManager
             $dsn = NativeDsn::fromConfig($connection->getConfig());
         }
         $settings = BufferSettings::of($config, $reader, $driver === 'sync');
+        $tables = BufferSettings::tables($config);
         $buffer = $driver === 'sync'
             ? new \SyncWriteBuffer($dsn, ...$settings)
             : new \WriteBuffer($dsn, ...$settings);
 
-        return (string) $connection?->getTablePrefix() === ''
-            ? $buffer
-            : new PrefixedBuffer($buffer, $reader, ...BufferSettings::tables($config));
+        if ((string) $connection?->getTablePrefix() !== '') {
+            $buffer = new PrefixedBuffer($buffer, $reader, ...$tables);
+        }
+
+        return $connection === null ? $buffer : $this->holding($buffer, $config, $reader);
     }
 
     /** @param array<string, mixed> $config */
@@ -134,7 +140,36 @@ class BufferManager
         $connection = fn (): Connection => $this->connection($config);
         $reader = new RowReader((string) $connection()->getTablePrefix());
 
-        return new PhpBuffer($connection, $reader, ...BufferSettings::ofPhp($config, $reader));
+        $transactions = $this->container->make(OpenTransactions::class);
+        $mayWrite = BufferSettings::isAfterCommit($config)
+            ? static fn (): bool => !$transactions->isOpen($connection())
+            : null;
+        $settings = ['mayWrite' => $mayWrite] + BufferSettings::ofPhp($config, $reader);
+
+        return $this->holding(new PhpBuffer($connection, $reader, ...$settings), $config, $reader);
+    }
+
+    /**
+     * The buffer, behind Laravel's transactions where it is to follow them.
+     *
+     * @param array<string, mixed> $config
+     */
+    private function holding(Buffer $buffer, array $config, RowReader $reader): Buffer
+    {
+        if (!BufferSettings::isAfterCommit($config)) {
+            return $buffer;
+        }
+        $connection = fn (): Connection => $this->connection($config);
+        $settings = BufferSettings::of($config, $reader);
+
+        return new HoldingBuffer(
+            $buffer,
+            $this->container->make(OpenTransactions::class),
+            $connection,
+            $reader,
+            new Tables($connection, $settings['tables'], $settings['orderTable'], $settings['tradeTable']),
+            ...BufferSettings::tables($config),
+        );
     }
 
     /** @param array<string, mixed> $config */

@@ -101,6 +101,12 @@ final class BufferSettings
     }
 
     /** @param array<string, mixed> $config */
+    public static function isAfterCommit(array $config): bool
+    {
+        return filter_var($config['after_commit'] ?? true, FILTER_VALIDATE_BOOLEAN);
+    }
+
+    /** @param array<string, mixed> $config */
     private static function has(array $config, string $key): bool
     {
         return isset($config[$key]) && $config[$key] !== '';

@@ -33,7 +33,7 @@ final class ProviderTest extends TestCase
         $service = $this->app->make(Service::class);
 
         self::assertSame($this->buffer('main'), $service->buffer);
-        self::assertInstanceOf(\WriteBuffer::class, $service->buffer);
+        self::assertInstanceOf(\WriteBuffer::class, $service->buffer->inner());
         self::assertSame($service->buffer, $this->app->make(Service::class)->buffer, 'it is kept');
     }
 
@@ -43,7 +43,7 @@ final class ProviderTest extends TestCase
 
         $buffer = $this->app->make(Service::class)->buffer;
 
-        self::assertInstanceOf(\SyncWriteBuffer::class, $buffer);
+        self::assertInstanceOf(\SyncWriteBuffer::class, $buffer->inner());
         self::assertSame($this->buffer('audit'), $buffer);
         self::assertNotSame($buffer, $this->app->make(Buffer::class));
     }

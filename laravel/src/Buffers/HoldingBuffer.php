@@ -1,0 +1,238 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Buffers;
+
+use Closure;
+use Illuminate\Database\Connection;
+use Throwable;
+use TypeError;
+use WriteBuffer\Buffer;
+use WriteBuffer\ClosedException;
+use WriteBuffer\ConfigException;
+use WriteBuffer\FullException;
+use WriteBuffer\Laravel\Php\Merge;
+use WriteBuffer\Laravel\Php\Tables;
+use WriteBuffer\Laravel\Rows\KeyForm;
+use WriteBuffer\Laravel\Rows\Row;
+use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Transactions\HeldGroup;
+use WriteBuffer\Laravel\Transactions\OpenTransactions;
+
+/**
+ * A buffer whose rows follow Laravel's transactions on the connection that it is named for: what is added in one is held, as it was at
+ * that moment, is added after its commit, and is dropped by its rollback.
+ *
+ * Invariant: a group whose transaction was committed is in the buffer behind this one, or here among `late` (the buffer was full; it
+ * is tried again, in order, before anything else is added or flushed), or among the failures (the buffer will never take it). What
+ * held a group back is thrown out of the commit, and the transaction stays committed.
+ */
+final class HoldingBuffer implements Buffer
+{
+    /** @var list<list<Row>> */
+    private array $late = [];
+
+    /** @var list<array{rows: list<array{table: string, row: array<string, mixed>}>, code: int, message: string, time: float}> */
+    private array $failures = [];
+
+    private int $failedRows = 0;
+
+    /** @param Closure(): Connection $connection */
+    public function __construct(
+        private readonly Buffer $buffer,
+        private readonly OpenTransactions $transactions,
+        private readonly Closure $connection,
+        private readonly RowReader $reader,
+        private readonly Tables $tables,
+        private readonly string $orderTable,
+        private readonly string $tradeTable,
+    ) {
+    }
+
+    public function __destruct()
+    {
+        try {
+            $this->addLate();
+        } catch (Throwable $e) {
+            trigger_error('WriteBuffer: ' . self::countRows($this->late) . ' rows of committed transactions are lost: '
+                . $e->getMessage(), E_USER_WARNING);
+        }
+    }
+
+    /** The buffer that the rows go to. */
+    public function inner(): Buffer
+    {
+        return $this->buffer;
+    }
+
+    public function add(mixed $order, mixed $trade = null): void
+    {
+        $connection = ($this->connection)();
+        if (!$this->transactions->isOpen($connection)) {
+            $this->addLate();
+            $this->buffer->add($order, $trade);
+
+            return;
+        }
+        $rows = $this->reader->read($order, $this->orderTable, 'Argument #1 ($order)', true);
+        $this->hold($connection, [
+            ...$rows,
+            ...$this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true),
+        ]);
+    }
+
+    public function put(string $table, mixed $row): void
+    {
+        $connection = ($this->connection)();
+        if (!$this->transactions->isOpen($connection)) {
+            $this->addLate();
+            $this->buffer->put($table, $row);
+
+            return;
+        }
+        $this->hold($connection, $this->reader->read($row, $table, 'Argument #2 ($row)', false));
+    }
+
+    /** Rows that are held are found too: whoever added them reads them, before anybody else does. */
+    public function find(string $table, mixed $key): ?array
+    {
+        $found = $this->buffer->find($table, $key);
+        $name = $this->reader->table($table);
+        foreach ($this->waitingGroups() as $group) {
+            foreach ($group as $row) {
+                if ($row->table !== $name) {
+                    continue;
+                }
+                $known = $this->tables->of($name, $row);
+                $values = $known->bind($row);
+                foreach ($known->key as $at => $column) {
+                    $wanted = is_array($key) ? $key[$column] ?? $key[$at] ?? null : $key;
+                    if (!KeyForm::isSame($values[$column] ?? null, $wanted)) {
+                        continue 2;
+                    }
+                }
+                $values = (new Row($name, $values))->plainValues();
+                $found = $found === null ? $values : Merge::forReading($known, $found, $values);
+            }
+        }
+
+        return $found;
+    }
+
+    /** Writes what was added outside of transactions, and in those that were committed. What is held goes on waiting. */
+    public function flush(?int $timeoutMs = null): int
+    {
+        $this->addLate();
+
+        return $this->buffer->flush($timeoutMs);
+    }
+
+    public function isFull(): bool
+    {
+        return $this->buffer->isFull();
+    }
+
+    public function getMetrics(): array
+    {
+        $metrics = $this->buffer->getMetrics();
+        $waiting = self::countRows($this->waitingGroups());
+        $metrics['added_rows'] += $waiting + $this->failedRows;
+        $metrics['pending_rows'] += $waiting;
+        $metrics['failed_rows'] += $this->failedRows;
+
+        return $metrics;
+    }
+
+    public function count(): int
+    {
+        return count($this->buffer) + self::countRows($this->waitingGroups());
+    }
+
+    public function takeFailures(): array
+    {
+        [$failures, $this->failures] = [$this->failures, []];
+
+        return [...$failures, ...$this->buffer->takeFailures()];
+    }
+
+    public function retry(array $failures): int
+    {
+        return $this->buffer->retry($failures);
+    }
+
+    public function close(?int $timeoutMs = null): void
+    {
+        $this->addLate();
+        $this->buffer->close($timeoutMs);
+    }
+
+    /**
+     * Adds a group whose transaction was committed.
+     *
+     * @param list<Row> $rows
+     */
+    public function release(array $rows): void
+    {
+        $this->late[] = $rows;
+        $this->addLate();
+    }
+
+    private function addLate(): void
+    {
+        while ($this->late !== []) {
+            try {
+                $this->buffer->add($this->late[0]);
+            } catch (FullException $e) {
+                throw $e;
+            } catch (TypeError | ConfigException | ClosedException $e) {
+                $this->giveUp(array_shift($this->late), $e);
+                throw $e;
+            } catch (Throwable $e) {
+                // Any other says that the group was taken.
+                array_shift($this->late);
+                throw $e;
+            }
+            array_shift($this->late);
+        }
+    }
+
+    /** @param list<Row> $rows */
+    private function giveUp(array $rows, Throwable $e): void
+    {
+        $this->failedRows += count($rows);
+        $this->failures[] = [
+            'rows' => array_map(static fn (Row $row): array => ['table' => $row->table, 'row' => $row->plainValues()], $rows),
+            'code' => 0,
+            'message' => $e->getMessage(),
+            'time' => microtime(true),
+        ];
+    }
+
+    /** @param list<Row> $rows */
+    private function hold(Connection $connection, array $rows): void
+    {
+        if ($rows !== []) {
+            $this->transactions->hold($connection, new HeldGroup($this, $rows));
+        }
+    }
+
+    /** @return list<list<Row>> groups that the buffer has not yet, in order */
+    private function waitingGroups(): array
+    {
+        $waiting = $this->late;
+        foreach ($this->transactions->held(($this->connection)()) as $group) {
+            if ($group->buffer === $this) {
+                $waiting[] = $group->rows;
+            }
+        }
+
+        return $waiting;
+    }
+
+    /** @param list<list<Row>> $groups */
+    private static function countRows(array $groups): int
+    {
+        return array_sum(array_map('count', $groups));
+    }
+}

@@ -1,0 +1,24 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Transactions;
+
+use WriteBuffer\Laravel\Buffers\HoldingBuffer;
+use WriteBuffer\Laravel\Rows\Row;
+
+/** A group that waits for its transaction's end, and the buffer that it is for. */
+final class HeldGroup
+{
+    /** @param list<Row> $rows */
+    public function __construct(
+        public readonly HoldingBuffer $buffer,
+        public readonly array $rows,
+    ) {
+    }
+
+    public function release(): void
+    {
+        $this->buffer->release($this->rows);
+    }
+}
