@@ -19,6 +19,29 @@ return [
 
     /*
     |--------------------------------------------------------------------------
+    | Flushing
+    |--------------------------------------------------------------------------
+    |
+    | The buffers that were used are flushed where a piece of work ends: after
+    | the response was sent (except persistent buffers, which are there for
+    | the next request), after each job and when the worker stops, after each
+    | scheduled task and each command. What such a flush meets is reported to
+    | the exception handler; it may take so long for each buffer.
+    |
+    */
+
+    'flush_after' => [
+        'request' => true,
+        'job' => true,
+        'worker' => true,
+        'task' => true,
+        'command' => true,
+    ],
+
+    'flush_timeout_ms' => env('WRITE_BUFFER_FLUSH_TIMEOUT_MS', 5000),
+
+    /*
+    |--------------------------------------------------------------------------
     | Buffers
     |--------------------------------------------------------------------------
     |

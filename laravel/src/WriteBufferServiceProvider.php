@@ -11,6 +11,8 @@ use Illuminate\Database\Events\TransactionCommitted;
 use Illuminate\Database\Events\TransactionRolledBack;
 use Illuminate\Support\ServiceProvider;
 use WriteBuffer\Buffer;
+use WriteBuffer\Laravel\Flushing\EndOfWork;
+use WriteBuffer\Laravel\Flushing\Listeners;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
 
 /** Registers the buffers of config/write-buffer.php. */
@@ -20,8 +22,10 @@ final class WriteBufferServiceProvider extends ServiceProvider
     {
         $this->mergeConfigFrom(__DIR__ . '/../config/write-buffer.php', 'write-buffer');
 
-        $this->app->singleton(BufferManager::class);
-        $this->app->singleton(OpenTransactions::class);
+        // Made here, which costs nothing, and not at their first use: Octane gives each request a copy of the application, and
+        // all of them are to share the worker's buffers, and its connections' transactions.
+        $this->app->instance(BufferManager::class, new BufferManager($this->app));
+        $this->app->instance(OpenTransactions::class, new OpenTransactions($this->app));
         // Not a singleton: the manager keeps the buffer, and may be told to forget it.
         $this->app->bind(Buffer::class, static fn (Application $app): Buffer => $app->make(BufferManager::class)->buffer());
         foreach ($this->app->make('config')->get('write-buffer.buffers', []) as $name => $config) {
@@ -38,6 +42,12 @@ final class WriteBufferServiceProvider extends ServiceProvider
             [TransactionBeginning::class, TransactionCommitted::class, TransactionRolledBack::class],
             fn (ConnectionEvent $event) => $this->app->make(OpenTransactions::class)->handle($event),
         );
+        $end = new EndOfWork($this->app);
+        Listeners::register($this->app->make('events'), $end);
+        $this->app->terminating(static function () use ($end): void {
+            $end->flush('request');
+        });
+
         if ($this->app->runningInConsole()) {
             $this->publishes(
                 [__DIR__ . '/../config/write-buffer.php' => $this->app->configPath('write-buffer.php')],

@@ -66,6 +66,18 @@ final class HoldingBuffer implements Buffer
         return $this->buffer;
     }
 
+    /** Whether the connection has a transaction open, so that rows are held. */
+    public function isHolding(): bool
+    {
+        return $this->transactions->isOpen(($this->connection)());
+    }
+
+    /** How many rows wait for a transaction's end. */
+    public function heldRows(): int
+    {
+        return self::countRows($this->waitingGroups()) - self::countRows($this->late);
+    }
+
     public function add(mixed $order, mixed $trade = null): void
     {
         $connection = ($this->connection)();

@@ -12,6 +12,7 @@ use Illuminate\Foundation\Application;
 use Illuminate\Foundation\Console\Kernel as ConsoleKernel;
 use Illuminate\Foundation\Http\Kernel as HttpKernel;
 use Illuminate\Foundation\Testing\TestCase as LaravelTestCase;
+use Illuminate\Http\Request;
 use Illuminate\Support\Facades\Facade;
 use WriteBuffer\Buffer;
 use WriteBuffer\Laravel\BufferManager;
@@ -43,6 +44,7 @@ abstract class TestCase extends LaravelTestCase
         $app = new Application(__DIR__);
         $app->instance('env', 'testing');
         $app->instance('config', new Repository($this->configuration()));
+        $app->instance('request', Request::create('http://localhost'));
         $app->singleton(ConsoleKernelContract::class, ConsoleKernel::class);
         $app->singleton(HttpKernelContract::class, HttpKernel::class);
         $app->singleton(ExceptionHandler::class, RecordingHandler::class);
@@ -68,7 +70,10 @@ abstract class TestCase extends LaravelTestCase
                 'driver' => 'monolog',
                 'handler' => \Monolog\Handler\NullHandler::class,
             ]]],
-            'queue' => ['default' => 'sync', 'connections' => ['sync' => ['driver' => 'sync']]],
+            'queue' => ['default' => 'sync', 'failed' => ['driver' => 'null'], 'connections' => [
+                'sync' => ['driver' => 'sync'],
+                'database' => ['driver' => 'database', 'table' => 'wb_jobs', 'queue' => 'default', 'retry_after' => 90],
+            ]],
             'database' => ['default' => 'mysql', 'migrations' => 'migrations', 'connections' => [
                 'mysql' => self::server(),
                 'sqlite' => ['driver' => 'sqlite', 'database' => ':memory:', 'prefix' => ''],

@@ -1,0 +1,72 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Flushing;
+
+use Illuminate\Contracts\Container\Container;
+use Illuminate\Contracts\Debug\ExceptionHandler;
+use WriteBuffer\Buffer;
+use WriteBuffer\ClosedException;
+use WriteBuffer\Exception as BufferException;
+use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\HoldingBuffer;
+
+/**
+ * Flushes the buffers that were used, where a piece of work ends. It never throws: what a flush met is reported through Laravel's
+ * handler, and the rows are where the exception says.
+ *
+ * Bound: `flush_timeout_ms` for each buffer.
+ */
+final class EndOfWork
+{
+    public function __construct(private readonly Container $container)
+    {
+    }
+
+    /** @param string $kind of `flush_after` in config/write-buffer.php */
+    public function flush(string $kind): void
+    {
+        $config = $this->container->make('config');
+        if (!$config->get("write-buffer.flush_after.{$kind}", true)) {
+            return;
+        }
+        $timeoutMs = (int) ($config->get('write-buffer.flush_timeout_ms') ?? 5_000);
+        foreach ($this->container->make(BufferManager::class)->made() as $name => $buffer) {
+            // A persistent buffer is there for the next request, and its thread writes on.
+            $isPersistent = $kind === 'request' && $config->get("write-buffer.buffers.{$name}.persistent");
+            // A piece of work within another one's transaction: that one's end will flush.
+            if (!$isPersistent && !($buffer instanceof HoldingBuffer && $buffer->isHolding())) {
+                $this->flushOne($name, $buffer, $timeoutMs);
+            }
+        }
+    }
+
+    /** Says of rows that wait for a transaction which the work before has left open: nobody else would. */
+    public function reportHeld(): void
+    {
+        foreach ($this->container->make(BufferManager::class)->made() as $name => $buffer) {
+            $rows = $buffer instanceof HoldingBuffer ? $buffer->heldRows() : 0;
+            if ($rows > 0) {
+                $this->report(new RowsHeld($name, $rows));
+            }
+        }
+    }
+
+    private function flushOne(string $name, Buffer $buffer, int $timeoutMs): void
+    {
+        try {
+            $buffer->flush($timeoutMs);
+        } catch (ClosedException) {
+            // The application closed it itself, and close() has written its rows.
+        } catch (BufferException $e) {
+            $tables = (array) $this->container->make('config')->get("write-buffer.buffers.{$name}.tables", []);
+            $this->report(new FlushFailed($name, $e, count($buffer), $tables));
+        }
+    }
+
+    private function report(\Throwable $e): void
+    {
+        $this->container->make(ExceptionHandler::class)->report($e);
+    }
+}

@@ -1,0 +1,219 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Tests\Feature;
+
+use Illuminate\Console\Scheduling\Schedule;
+use Illuminate\Contracts\Console\Kernel;
+use Illuminate\Contracts\Debug\ExceptionHandler;
+use Illuminate\Queue\WorkerOptions;
+use Illuminate\Support\Facades\Route;
+use PHPUnit\Framework\Attributes\DataProvider;
+use Throwable;
+use WriteBuffer\Laravel\Flushing\FlushFailed;
+use WriteBuffer\Laravel\Flushing\RowsHeld;
+use WriteBuffer\Laravel\Tests\Support\BufferingJob;
+use WriteBuffer\Laravel\Tests\Support\TestCase;
+
+/** The buffers are flushed where a piece of work ends, and what that meets is reported. */
+final class EndOfWorkTest extends TestCase
+{
+    protected function bufferConfiguration(): array
+    {
+        return ['default' => 'default', 'buffers' => ['default' => [
+            'driver' => 'native',
+            'background' => false,
+            'flush_interval_ms' => 3_600_000,
+        ]]];
+    }
+
+    protected function setUp(): void
+    {
+        parent::setUp();
+        BufferingJob::$seen = [];
+        $this->createTable('orders', 'id INT PRIMARY KEY, v INT NOT NULL');
+        $this->createTable('wb_jobs', 'id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, queue VARCHAR(255) NOT NULL, '
+            . 'payload LONGTEXT NOT NULL, attempts TINYINT UNSIGNED NOT NULL, reserved_at INT UNSIGNED, '
+            . 'available_at INT UNSIGNED NOT NULL, created_at INT UNSIGNED NOT NULL');
+    }
+
+    /** @return list<int> */
+    private function written(): array
+    {
+        return array_column($this->rows('orders'), 'id');
+    }
+
+    /** @return list<Throwable> */
+    private function reported(): array
+    {
+        return $this->app->make(ExceptionHandler::class)->reported;
+    }
+
+    private function work(BufferingJob ...$jobs): void
+    {
+        foreach ($jobs as $job) {
+            $this->app->make('queue')->connection('database')->push($job);
+        }
+        $this->app->make('queue.worker')->daemon(
+            'database',
+            'default',
+            new WorkerOptions(sleep: 0, maxTries: 1, stopWhenEmpty: true),
+        );
+    }
+
+    public function testARequest(): void
+    {
+        $inRequest = null;
+        Route::get('/buffer', function () use (&$inRequest): string {
+            $this->buffer()->add(['id' => 1, 'v' => 1]);
+            $inRequest = count($this->buffer());
+
+            return 'ok';
+        });
+        $this->get('/buffer')->assertOk();
+
+        self::assertSame(1, $inRequest);
+        self::assertSame([1], $this->written());
+        self::assertSame([], $this->reported());
+    }
+
+    public function testARequestDoesNotWaitForAPersistentBuffer(): void
+    {
+        $this->app->make('config')->set('write-buffer.buffers.default.persistent', 'wb_end_of_work');
+        $this->app->make('config')->set('write-buffer.buffers.default.background', true);
+        Route::get('/buffer', function (): string {
+            $this->buffer()->add(['id' => 1, 'v' => 1]);
+
+            return 'ok';
+        });
+        $this->get('/buffer')->assertOk();
+
+        self::assertCount(1, $this->buffer());
+        $this->buffer()->flush();
+    }
+
+    public function testItCanBeTurnedOff(): void
+    {
+        $this->app->make('config')->set('write-buffer.flush_after.request', false);
+        Route::get('/buffer', function (): string {
+            $this->buffer()->add(['id' => 1, 'v' => 1]);
+
+            return 'ok';
+        });
+        $this->get('/buffer')->assertOk();
+
+        self::assertCount(1, $this->buffer());
+    }
+
+    public function testACommand(): void
+    {
+        $this->app->make(Kernel::class)->command('wb:add', function (): void {
+            app(\WriteBuffer\Buffer::class)->add(['id' => 1, 'v' => 1]);
+        });
+        $this->app->make(Kernel::class)->call('wb:add');
+
+        self::assertSame([1], $this->written());
+    }
+
+    public function testAScheduledTask(): void
+    {
+        $seen = null;
+        // The kernel is what makes the schedule.
+        $kernel = $this->app->make(Kernel::class);
+        $schedule = $this->app->make(Schedule::class);
+        $schedule->call(fn () => $this->buffer()->add(['id' => 1, 'v' => 1]))->everyMinute();
+        $schedule->call(function () use (&$seen): void {
+            $seen = $this->written();
+        })->everyMinute();
+        $kernel->call('schedule:run');
+
+        self::assertSame([1], $seen, "the first task's rows are there when the second one begins");
+    }
+
+    public function testEachJob(): void
+    {
+        $this->work(new BufferingJob(1), new BufferingJob(2));
+
+        self::assertSame([1 => 0, 2 => 1], BufferingJob::$seen);
+        self::assertSame([1, 2], $this->written());
+    }
+
+    public function testTheRowsOfAJobThatFailsAreWrittenBeforeTheNextOne(): void
+    {
+        $this->work(new BufferingJob(1, 'fail'), new BufferingJob(2));
+
+        self::assertSame([1 => 0, 2 => 1], BufferingJob::$seen);
+        self::assertSame(['on purpose'], array_map(static fn (Throwable $e): string => $e->getMessage(), $this->reported()));
+    }
+
+    public function testATransactionThatAJobLeftOpenIsReported(): void
+    {
+        // The worker's own queries are in that transaction too; so the queue has a connection of its own.
+        $config = $this->app->make('config');
+        $config->set('database.connections.jobs', $config->get('database.connections.mysql'));
+        $config->set('queue.connections.database.connection', 'jobs');
+        $this->work(new BufferingJob(1, 'leave open'));
+
+        self::assertInstanceOf(RowsHeld::class, $this->reported()[0]);
+        self::assertSame(1, $this->reported()[0]->rows);
+        $this->app->make('db')->rollBack();
+        $this->app->make('db')->connection('jobs')->disconnect();
+        self::assertSame([], $this->written());
+    }
+
+    public function testAJobThatIsFlushedByItsMiddlewareFailsWithItsRows(): void
+    {
+        $this->work(new BufferingJob(1, 'flush', null), new BufferingJob(2, 'flush'));
+
+        self::assertSame([2], $this->written());
+        self::assertInstanceOf(\WriteBuffer\FlushException::class, $this->reported()[0], 'it is the job itself that failed');
+        self::assertCount(1, $this->reported());
+    }
+
+    public function testAFlushThatFailsIsReportedWithTableAndKey(): void
+    {
+        $this->work(new BufferingJob(7, '', null), new BufferingJob(8));
+
+        self::assertSame([8], $this->written());
+        self::assertCount(1, $this->reported());
+        $reported = $this->reported()[0];
+        self::assertInstanceOf(FlushFailed::class, $reported);
+        self::assertStringStartsWith('the buffer default: gave up 1 row', $reported->getMessage());
+        $context = $reported->context();
+        self::assertSame(['default', 1048, 0, 1], [
+            $context['buffer'], $context['code'], $context['pending_rows'], $context['given_up_groups'],
+        ]);
+        self::assertSame([['table' => 'orders', 'key' => ['id' => 7]]], $context['given_up'][0]['rows']);
+    }
+
+    public function testAJobOfTheQueueSyncIsPartOfItsTransaction(): void
+    {
+        $this->app->make('db')->transaction(function (): void {
+            $this->app->make('queue')->connection('sync')->push(new BufferingJob(1));
+            self::assertCount(1, $this->buffer());
+        });
+
+        self::assertCount(1, $this->buffer());
+        $this->app->terminate();
+        self::assertSame([1], $this->written());
+    }
+
+    /** @return iterable<string, array{string}> */
+    public static function octane(): iterable
+    {
+        foreach (['RequestTerminated', 'TaskTerminated', 'TickTerminated', 'WorkerStopping'] as $event) {
+            yield $event => [$event];
+        }
+    }
+
+    /** @dataProvider octane */
+    #[DataProvider('octane')]
+    public function testOctane(string $event): void
+    {
+        $this->buffer()->add(['id' => 1, 'v' => 1]);
+        $this->app->make('events')->dispatch("Laravel\\Octane\\Events\\{$event}");
+
+        self::assertSame([1], $this->written());
+    }
+}
