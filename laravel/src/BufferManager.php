@@ -84,7 +84,7 @@ class BufferManager
         return $this->buffer()->{$method}(...$arguments);
     }
 
-    private function make(string $name): Buffer
+    protected function make(string $name): Buffer
     {
         $config = $this->container->make('config')->get("write-buffer.buffers.{$name}");
         if (!is_array($config)) {

@@ -19,6 +19,7 @@ use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
 use WriteBuffer\Laravel\Transactions\HeldGroup;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
+use WriteBuffer\Laravel\Transactions\TakesReleased;
 
 /**
  * A buffer whose rows follow Laravel's transactions on the connection that it is named for: what is added in one is held, as it was at
@@ -28,7 +29,7 @@ use WriteBuffer\Laravel\Transactions\OpenTransactions;
  * is tried again, in order, before anything else is added or flushed), or among the failures (the buffer will never take it). What
  * held a group back is thrown out of the commit, and the transaction stays committed.
  */
-final class HoldingBuffer implements Buffer
+final class HoldingBuffer implements Buffer, TakesReleased
 {
     /** @var list<list<Row>> */
     private array $late = [];
@@ -179,11 +180,7 @@ final class HoldingBuffer implements Buffer
         $this->buffer->close($timeoutMs);
     }
 
-    /**
-     * Adds a group whose transaction was committed.
-     *
-     * @param list<Row> $rows
-     */
+    /** Adds a group whose transaction was committed. */
     public function release(array $rows): void
     {
         $this->late[] = $rows;

@@ -6,6 +6,7 @@ namespace WriteBuffer\Laravel\Facades;
 
 use Illuminate\Support\Facades\Facade;
 use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Testing\BufferManagerFake;
 
 /**
  * The buffers of config/write-buffer.php; methods of a buffer go to the default one.
@@ -22,11 +23,27 @@ use WriteBuffer\Laravel\BufferManager;
  * @method static array takeFailures()
  * @method static int retry(array $failures)
  * @method static void close(?int $timeoutMs = null)
+ * @method static void assertBuffered(string $table, array|\Closure|int|null $expected = null)
+ * @method static void assertNotBuffered(string $table, array|\Closure|null $unexpected = null)
+ * @method static void assertBufferedCount(int $count, ?string $table = null)
+ * @method static void assertNothingBuffered()
+ * @method static void assertFlushed(?int $times = null)
+ * @method static void assertNotFlushed()
  *
  * @see BufferManager
+ * @see BufferManagerFake
  */
 final class WriteBuffer extends Facade
 {
+    /** Replaces all buffers, also those that are injected from now on, by fakes, which write nothing. */
+    public static function fake(): BufferManagerFake
+    {
+        $fake = new BufferManagerFake(static::getFacadeApplication());
+        static::swap($fake);
+
+        return $fake;
+    }
+
     protected static function getFacadeAccessor(): string
     {
         return BufferManager::class;

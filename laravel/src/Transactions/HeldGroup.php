@@ -4,7 +4,6 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Laravel\Transactions;
 
-use WriteBuffer\Laravel\Buffers\HoldingBuffer;
 use WriteBuffer\Laravel\Rows\Row;
 
 /** A group that waits for its transaction's end, and the buffer that it is for. */
@@ -12,7 +11,7 @@ final class HeldGroup
 {
     /** @param list<Row> $rows */
     public function __construct(
-        public readonly HoldingBuffer $buffer,
+        public readonly TakesReleased $buffer,
         public readonly array $rows,
     ) {
     }

@@ -1,0 +1,161 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Testing;
+
+use Closure;
+use DateTimeImmutable;
+use PHPUnit\Framework\Assert as PHPUnit;
+use WriteBuffer\Laravel\Rows\Row;
+
+/**
+ * The assertions of a fake. What they look for in a table is null (any row), an array of columns and values that a row must have, a
+ * closure that is given a row's values, or a number of rows. A failure prints what was buffered.
+ */
+trait AssertsBuffered
+{
+    /** @return list<Row> */
+    abstract public function buffered(): array;
+
+    abstract public function flushes(): int;
+
+    /** @param array<string, mixed>|(Closure(array<string, mixed>): bool)|int|null $expected */
+    public function assertBuffered(string $table, array|Closure|int|null $expected = null): void
+    {
+        if (is_int($expected)) {
+            $this->assertBufferedCount($expected, $table);
+
+            return;
+        }
+        PHPUnit::assertNotSame(
+            [],
+            $this->matching($table, $expected),
+            "No row of the table [{$table}]" . self::describe($expected) . " was buffered.\n" . $this->describeBuffered(),
+        );
+    }
+
+    /** @param array<string, mixed>|(Closure(array<string, mixed>): bool)|null $unexpected */
+    public function assertNotBuffered(string $table, array|Closure|null $unexpected = null): void
+    {
+        PHPUnit::assertSame(
+            0,
+            count($this->matching($table, $unexpected)),
+            "A row of the table [{$table}]" . self::describe($unexpected) . " was buffered.\n" . $this->describeBuffered(),
+        );
+    }
+
+    /** @param string|null $table null: of all tables */
+    public function assertBufferedCount(int $count, ?string $table = null): void
+    {
+        $found = count($table === null ? $this->buffered() : $this->matching($table, null));
+        PHPUnit::assertSame(
+            $count,
+            $found,
+            "{$found} rows" . ($table === null ? '' : " of the table [{$table}]")
+                . " were buffered instead of {$count}.\n" . $this->describeBuffered(),
+        );
+    }
+
+    public function assertNothingBuffered(): void
+    {
+        $this->assertBufferedCount(0);
+    }
+
+    /** @param int|null $times null: at least once */
+    public function assertFlushed(?int $times = null): void
+    {
+        $flushes = $this->flushes();
+        if ($times === null) {
+            PHPUnit::assertGreaterThan(0, $flushes, "The buffer was not flushed.\n" . $this->describeBuffered());
+
+            return;
+        }
+        PHPUnit::assertSame(
+            $times,
+            $flushes,
+            "The buffer was flushed {$flushes} times instead of {$times}.\n" . $this->describeBuffered(),
+        );
+    }
+
+    public function assertNotFlushed(): void
+    {
+        $this->assertFlushed(0);
+    }
+
+    /**
+     * @param array<string, mixed>|Closure|null $expected
+     *
+     * @return list<Row>
+     */
+    private function matching(string $table, array|Closure|null $expected): array
+    {
+        return array_values(array_filter(
+            $this->buffered(),
+            static fn (Row $row): bool => $row->table === $table && match (true) {
+                $expected === null => true,
+                $expected instanceof Closure => (bool) $expected($row->values),
+                default => self::has($row, $expected),
+            },
+        ));
+    }
+
+    /** @param array<string, mixed> $expected */
+    private static function has(Row $row, array $expected): bool
+    {
+        foreach ($expected as $column => $value) {
+            if (!array_key_exists($column, $row->values)) {
+                return false;
+            }
+            $found = $row->values[$column];
+            $isSame = match (true) {
+                $found instanceof DateTimeImmutable && $value instanceof \DateTimeInterface => $found == $value,
+                $value instanceof \BackedEnum => $found === $value->value,
+                is_bool($value) => $found === (int) $value,
+                // 1 and '1' reach a column alike; 1.0 and '1.00' may not.
+                is_int($value) || is_int($found) => $value !== null && $found !== null && (string) $found === (string) $value,
+                default => $found === $value,
+            };
+            if (!$isSame) {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /** @param array<string, mixed>|Closure|null $expected */
+    private static function describe(array|Closure|null $expected): string
+    {
+        return match (true) {
+            $expected === null => '',
+            $expected instanceof Closure => ' that the callback accepts',
+            default => ' with ' . self::json($expected),
+        };
+    }
+
+    private function describeBuffered(): string
+    {
+        $rows = $this->buffered();
+        if ($rows === []) {
+            return 'Nothing was buffered.';
+        }
+        $shown = array_slice($rows, 0, 50);
+        $lines = array_map(
+            static fn (Row $row): string => "  {$row->table} " . self::json($row->plainValues()),
+            $shown,
+        );
+        $more = count($rows) - count($shown);
+
+        return "Buffered:\n" . implode("\n", $lines) . ($more > 0 ? "\n  … and {$more} more" : '');
+    }
+
+    /** @param array<string, mixed> $values */
+    private static function json(array $values): string
+    {
+        return (string) json_encode(
+            $values,
+            JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE | JSON_PARTIAL_OUTPUT_ON_ERROR,
+        );
+    }
+}

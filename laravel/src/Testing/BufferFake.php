@@ -1,0 +1,179 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Testing;
+
+use Closure;
+use Illuminate\Database\Connection;
+use WriteBuffer\Buffer;
+use WriteBuffer\ClosedException;
+use WriteBuffer\ConfigException;
+use WriteBuffer\Laravel\Buffers\Metrics;
+use WriteBuffer\Laravel\Rows\KeyForm;
+use WriteBuffer\Laravel\Rows\Row;
+use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Transactions\HeldGroup;
+use WriteBuffer\Laravel\Transactions\OpenTransactions;
+use WriteBuffer\Laravel\Transactions\TakesReleased;
+
+/**
+ * A buffer that writes nothing and remembers what it was given, with the assertions of Laravel's other fakes. Rows are read, checked for
+ * their types, and follow Laravel's transactions as in the real one; tables have no prefix, and there is no server to refuse anything.
+ */
+final class BufferFake implements Buffer, TakesReleased
+{
+    use AssertsBuffered;
+
+    /** @var list<Row> all that was added, in order */
+    private array $rows = [];
+
+    private int $flushedRows = 0;
+
+    private int $flushes = 0;
+
+    private bool $isClosed = false;
+
+    private readonly RowReader $reader;
+
+    /**
+     * @param array<string, array<string, mixed>> $tables     the buffer's `tables`, for find()
+     * @param (Closure(): Connection)|null        $connection whose transactions rows follow
+     */
+    public function __construct(
+        private readonly string $orderTable = 'orders',
+        private readonly string $tradeTable = 'trades',
+        private readonly array $tables = [],
+        private readonly ?OpenTransactions $transactions = null,
+        private readonly ?Closure $connection = null,
+    ) {
+        $this->reader = new RowReader();
+    }
+
+    public function add(mixed $order, mixed $trade = null): void
+    {
+        $rows = $this->reader->read($order, $this->orderTable, 'Argument #1 ($order)', true);
+        $this->take([...$rows, ...$this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true)]);
+    }
+
+    public function put(string $table, mixed $row): void
+    {
+        $this->take($this->reader->read($row, $table, 'Argument #2 ($row)', false));
+    }
+
+    public function find(string $table, mixed $key): ?array
+    {
+        $columns = (array) ($this->tables[$table]['key'] ?? 'id');
+        $found = null;
+        foreach (array_slice($this->rows, $this->flushedRows) as $row) {
+            if ($row->table !== $table) {
+                continue;
+            }
+            foreach ($columns as $at => $column) {
+                $wanted = is_array($key) ? $key[$column] ?? $key[$at] ?? null : $key;
+                if (!KeyForm::isSame($row->values[$column] ?? null, $wanted)) {
+                    continue 2;
+                }
+            }
+            $found = array_replace($found ?? [], $row->plainValues());
+        }
+
+        return $found;
+    }
+
+    public function flush(?int $timeoutMs = null): int
+    {
+        $this->refuseWhenClosed();
+        $rows = count($this);
+        $this->flushedRows += $rows;
+        $this->flushes++;
+
+        return $rows;
+    }
+
+    public function isFull(): bool
+    {
+        return false;
+    }
+
+    public function getMetrics(): array
+    {
+        return array_replace(Metrics::none(), [
+            'added_rows' => count($this->rows),
+            'pending_rows' => count($this),
+            'total_flushed' => $this->flushedRows,
+            'flush_count' => $this->flushes,
+        ]);
+    }
+
+    public function count(): int
+    {
+        return count($this->rows) - $this->flushedRows;
+    }
+
+    public function takeFailures(): array
+    {
+        return [];
+    }
+
+    public function retry(array $failures): int
+    {
+        foreach ($failures as $failure) {
+            foreach ($failure['rows'] as $row) {
+                $this->put($row['table'], [$row['row']]);
+            }
+        }
+
+        return count($failures);
+    }
+
+    public function close(?int $timeoutMs = null): void
+    {
+        if (!$this->isClosed) {
+            $this->flush($timeoutMs);
+            $this->isClosed = true;
+        }
+    }
+
+    public function release(array $rows): void
+    {
+        $this->refuseWhenClosed();
+        array_push($this->rows, ...$rows);
+    }
+
+    /** @return list<Row> all rows that were added, those that were flushed since among them */
+    public function buffered(): array
+    {
+        return $this->rows;
+    }
+
+    /** How often flush() or close() was called. */
+    public function flushes(): int
+    {
+        return $this->flushes;
+    }
+
+    /** @param list<Row> $rows */
+    private function take(array $rows): void
+    {
+        $this->refuseWhenClosed();
+        foreach ($rows as $row) {
+            if ($row->values === []) {
+                throw new ConfigException("table {$row->table}: a row has no columns");
+            }
+        }
+        $connection = $this->connection === null || $rows === [] ? null : ($this->connection)();
+        if ($connection !== null && $this->transactions?->isOpen($connection)) {
+            $this->transactions->hold($connection, new HeldGroup($this, $rows));
+        } else {
+            array_push($this->rows, ...$rows);
+        }
+    }
+
+    private function refuseWhenClosed(): void
+    {
+        if ($this->isClosed) {
+            throw new ClosedException('the buffer is closed');
+        }
+    }
+}

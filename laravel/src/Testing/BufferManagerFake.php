@@ -1,0 +1,51 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Testing;
+
+use Illuminate\Contracts\Container\Container;
+use WriteBuffer\Buffer;
+use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\BufferSettings;
+use WriteBuffer\Laravel\Transactions\OpenTransactions;
+
+/** Gives a fake for every buffer. Its own assertions are about all of them together; a single one has the same. */
+final class BufferManagerFake extends BufferManager
+{
+    use AssertsBuffered;
+
+    public function __construct(private readonly Container $app)
+    {
+        parent::__construct($app);
+    }
+
+    public function buffered(): array
+    {
+        return array_merge(...array_map(static fn (BufferFake $fake): array => $fake->buffered(), $this->fakes()));
+    }
+
+    public function flushes(): int
+    {
+        return array_sum(array_map(static fn (BufferFake $fake): int => $fake->flushes(), $this->fakes()));
+    }
+
+    protected function make(string $name): Buffer
+    {
+        $config = (array) $this->app->make('config')->get("write-buffer.buffers.{$name}", []);
+        $follows = BufferSettings::isAfterCommit($config) && !isset($config['dsn']) && $this->app->bound('db');
+
+        return new BufferFake(
+            ...BufferSettings::tables($config),
+            tables: $config['tables'] ?? [],
+            transactions: $follows ? $this->app->make(OpenTransactions::class) : null,
+            connection: $follows ? fn () => $this->app->make('db')->connection($config['connection'] ?? null) : null,
+        );
+    }
+
+    /** @return list<BufferFake> */
+    private function fakes(): array
+    {
+        return array_values(array_filter($this->made(), static fn (Buffer $buffer): bool => $buffer instanceof BufferFake));
+    }
+}
