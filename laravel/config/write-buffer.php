@@ -83,6 +83,11 @@ return [
             // ],
             'tables' => [],
 
+            // Models whose tables get rules of their own making: the key, and
+            // created_at, which the first row sets. What stands in "tables"
+            // goes before.
+            'models' => [],
+
             // A flush is due when a table has so many rows, or the oldest row
             // is so old.
             'batch_size' => env('WRITE_BUFFER_BATCH_SIZE'),

@@ -14,7 +14,9 @@ use WriteBuffer\Laravel\Buffers\NullBuffer;
 use WriteBuffer\Laravel\Buffers\PhpBuffer;
 use WriteBuffer\Laravel\Buffers\PrefixedBuffer;
 use WriteBuffer\Laravel\Connection\NativeDsn;
+use WriteBuffer\Laravel\Php\Table;
 use WriteBuffer\Laravel\Php\Tables;
+use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
 
@@ -54,6 +56,32 @@ class BufferManager
         return array_map('strval', array_keys((array) $this->container->make('config')->get('write-buffer.buffers')));
     }
 
+    /**
+     * A buffer's rules for a table.
+     *
+     * @return array<string, mixed>
+     */
+    public function rulesOf(string $table, ?string $name = null): array
+    {
+        return BufferSettings::rules($this->config($name ?? $this->getDefaultBuffer()))[$table] ?? [];
+    }
+
+    /** A table as a buffer sees it, for whoever merges rows of it. */
+    public function table(string $table, string $keyName, ?string $name = null): Table
+    {
+        $config = $this->config($name ?? $this->getDefaultBuffer());
+        $reader = new RowReader((string) $this->connection($config)->getTablePrefix());
+        $settings = BufferSettings::of($config, $reader);
+        $tables = new Tables(
+            fn (): Connection => $this->connection($config),
+            $settings['tables'],
+            $settings['orderTable'],
+            $settings['tradeTable'],
+        );
+
+        return $tables->of($reader->table($table), new Row($reader->table($table), [], $keyName));
+    }
+
     /** @return array<string, Buffer> the buffers that were used, by name */
     public function made(): array
     {
@@ -86,11 +114,7 @@ class BufferManager
 
     protected function make(string $name): Buffer
     {
-        $config = $this->container->make('config')->get("write-buffer.buffers.{$name}");
-        if (!is_array($config)) {
-            throw new ConfigException("there is no buffer {$name} in config/write-buffer.php; there are: "
-                . implode(', ', $this->names()));
-        }
+        $config = $this->config($name);
         $driver = $config['driver'] ?? 'null';
         if (isset($this->creators[$driver])) {
             return ($this->creators[$driver])($this->container, $config, $name);
@@ -103,6 +127,17 @@ class BufferManager
             default => throw new ConfigException("the buffer {$name} of config/write-buffer.php has the driver {$driver};"
                 . ' there are: native, sync, php, null, and those that extend() registered'),
         };
+    }
+
+    /** @return array<string, mixed> */
+    private function config(string $name): array
+    {
+        $config = $this->container->make('config')->get("write-buffer.buffers.{$name}");
+
+        return is_array($config)
+            ? $config
+            : throw new ConfigException("there is no buffer {$name} in config/write-buffer.php; there are: "
+                . implode(', ', $this->names()));
     }
 
     /** @param array<string, mixed> $config */

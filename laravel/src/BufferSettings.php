@@ -61,7 +61,7 @@ final class BufferSettings
         }
         [$settings['orderTable'], $settings['tradeTable']] = array_map([$reader, 'table'], self::tables($config));
         $settings['tables'] = [];
-        foreach ($config['tables'] ?? [] as $table => $rules) {
+        foreach (self::rules($config) as $table => $rules) {
             $settings['tables'][$reader->table((string) $table)] = $rules;
         }
 
@@ -98,6 +98,29 @@ final class BufferSettings
     public static function tables(array $config): array
     {
         return [(string) ($config['order_table'] ?? 'orders'), (string) ($config['trade_table'] ?? 'trades')];
+    }
+
+    /**
+     * The rules of all tables, those that come from `models` among them, without the prefix.
+     *
+     * @param array<string, mixed> $config
+     *
+     * @return array<string, array<string, mixed>>
+     */
+    public static function rules(array $config): array
+    {
+        $rules = $config['tables'] ?? [];
+        foreach ($config['models'] ?? [] as $class) {
+            $model = new $class();
+            $own = $rules[$model->getTable()] ?? [];
+            $own += ['key' => $model->getKeyName()];
+            if ($model->usesTimestamps() && $model->getCreatedAtColumn() !== null) {
+                $own['merge'] = ($own['merge'] ?? []) + [$model->getCreatedAtColumn() => 'keep'];
+            }
+            $rules[$model->getTable()] = $own;
+        }
+
+        return $rules;
     }
 
     /** @param array<string, mixed> $config */

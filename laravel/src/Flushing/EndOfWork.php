@@ -11,6 +11,7 @@ use WriteBuffer\ClosedException;
 use WriteBuffer\Exception as BufferException;
 use WriteBuffer\Laravel\BufferManager;
 use WriteBuffer\Laravel\Buffers\HoldingBuffer;
+use WriteBuffer\Laravel\BufferSettings;
 
 /**
  * Flushes the buffers that were used, where a piece of work ends. It never throws: what a flush met is reported through Laravel's
@@ -60,7 +61,7 @@ final class EndOfWork
         } catch (ClosedException) {
             // The application closed it itself, and close() has written its rows.
         } catch (BufferException $e) {
-            $tables = (array) $this->container->make('config')->get("write-buffer.buffers.{$name}.tables", []);
+            $tables = BufferSettings::rules((array) $this->container->make('config')->get("write-buffer.buffers.{$name}"));
             $this->report(new FlushFailed($name, $e, count($buffer), $tables));
         }
     }

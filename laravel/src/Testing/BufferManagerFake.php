@@ -37,7 +37,7 @@ final class BufferManagerFake extends BufferManager
 
         return new BufferFake(
             ...BufferSettings::tables($config),
-            tables: $config['tables'] ?? [],
+            tables: BufferSettings::rules($config),
             transactions: $follows ? $this->app->make(OpenTransactions::class) : null,
             connection: $follows ? fn () => $this->app->make('db')->connection($config['connection'] ?? null) : null,
         );

@@ -1,0 +1,20 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Tests\Support;
+
+use Illuminate\Database\Eloquent\Model;
+use WriteBuffer\Laravel\Eloquent\BuffersWrites;
+
+/** A model whose key the database counts. */
+final class CountedOrder extends Model
+{
+    use BuffersWrites;
+
+    public $timestamps = false;
+
+    protected $table = 'counted_orders';
+
+    protected $guarded = [];
+}
