@@ -106,6 +106,20 @@ class BufferManager
         unset($this->buffers[$name ?? $this->getDefaultBuffer()]);
     }
 
+    /**
+     * A buffer like the named one, for groups that it has given up: it writes at once, and keeps no failures of its own.
+     */
+    public function makeForRetry(string $name): Buffer
+    {
+        $config = ['dead_letter_file' => '', 'after_commit' => false] + $this->config($name);
+
+        return match ($config['driver'] ?? 'null') {
+            'native', 'sync' => $this->makeNative('sync', $config, $name),
+            'php' => $this->makePhp($config),
+            default => $this->make($name),
+        };
+    }
+
     /** @param array<mixed> $arguments */
     public function __call(string $method, array $arguments): mixed
     {

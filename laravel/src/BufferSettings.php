@@ -87,6 +87,11 @@ final class BufferSettings
             }
         }
 
+        $file = ini_get('write_buffer.dead_letter_file');
+        if (!isset($config['dead_letter_file']) && $file !== false && $file !== '') {
+            $settings['deadLetterFile'] = $file;
+        }
+
         return array_intersect_key($settings, array_flip(self::OF_PHP));
     }
 

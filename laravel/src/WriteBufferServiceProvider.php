@@ -11,6 +11,7 @@ use Illuminate\Database\Events\TransactionCommitted;
 use Illuminate\Database\Events\TransactionRolledBack;
 use Illuminate\Support\ServiceProvider;
 use WriteBuffer\Buffer;
+use WriteBuffer\Laravel\Console\FailedCommand;
 use WriteBuffer\Laravel\Flushing\EndOfWork;
 use WriteBuffer\Laravel\Flushing\Listeners;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
@@ -49,6 +50,7 @@ final class WriteBufferServiceProvider extends ServiceProvider
         });
 
         if ($this->app->runningInConsole()) {
+            $this->commands([FailedCommand::class]);
             $this->publishes(
                 [__DIR__ . '/../config/write-buffer.php' => $this->app->configPath('write-buffer.php')],
                 'write-buffer-config',

@@ -12,6 +12,8 @@ use WriteBuffer\Exception as BufferException;
 use WriteBuffer\Laravel\BufferManager;
 use WriteBuffer\Laravel\Buffers\HoldingBuffer;
 use WriteBuffer\Laravel\BufferSettings;
+use WriteBuffer\Laravel\Events\BatchFlushed;
+use WriteBuffer\Laravel\Events\FlushFailed as FlushFailedEvent;
 
 /**
  * Flushes the buffers that were used, where a piece of work ends. It never throws: what a flush met is reported through Laravel's
@@ -57,12 +59,18 @@ final class EndOfWork
     private function flushOne(string $name, Buffer $buffer, int $timeoutMs): void
     {
         try {
-            $buffer->flush($timeoutMs);
+            $began = hrtime(true);
+            $rows = $buffer->flush($timeoutMs);
+            if ($rows > 0) {
+                $this->container->make('events')->dispatch(new BatchFlushed($name, $rows, (hrtime(true) - $began) / 1e6));
+            }
         } catch (ClosedException) {
             // The application closed it itself, and close() has written its rows.
         } catch (BufferException $e) {
             $tables = BufferSettings::rules((array) $this->container->make('config')->get("write-buffer.buffers.{$name}"));
-            $this->report(new FlushFailed($name, $e, count($buffer), $tables));
+            $report = new FlushFailed($name, $e, count($buffer), $tables);
+            $this->report($report);
+            $this->container->make('events')->dispatch(new FlushFailedEvent($name, $report));
         }
     }
 

@@ -224,12 +224,12 @@ final class TransactionTest extends TestCase
     public function testACallbackAfterTheCommitComesBehindTheRows(): void
     {
         $this->database()->transaction(function (): void {
-            $this->database()->afterCommit(fn () => $this->buffer()->add(['id' => 1, 'v' => 2]));
-            $this->buffer()->add(['id' => 1, 'v' => 1]);
+            $this->database()->afterCommit(fn () => $this->buffer()->add(['id' => 1, 'v' => 2, 'n' => 10]));
+            $this->buffer()->add(['id' => 1, 'v' => 1, 'n' => 1]);
         });
         $this->buffer()->flush();
 
-        self::assertSame([['id' => 1, 'v' => 2, 'n' => 0]], $this->rows('orders'));
+        self::assertSame([['id' => 1, 'v' => 2, 'n' => 11]], $this->rows('orders'), 'both are there, the held one first');
     }
 
     public function testWhatTheBufferWillNeverTakeIsAFailure(): void

@@ -1,0 +1,131 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Tests\Feature;
+
+use Illuminate\Contracts\Console\Kernel;
+use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\FlushException;
+use WriteBuffer\Laravel\Events\BatchFlushed;
+use WriteBuffer\Laravel\Events\FlushFailed;
+use WriteBuffer\Laravel\Tests\Support\TestCase;
+
+/** The dead-letter file by artisan, and the events of a flush. */
+final class FailedCommandTest extends TestCase
+{
+    private string $file;
+
+    protected function bufferConfiguration(): array
+    {
+        $this->file = sys_get_temp_dir() . '/wb_laravel_failed_' . getmypid() . '.jsonl';
+        $buffer = ['background' => false, 'flush_interval_ms' => 3_600_000, 'dead_letter_file' => $this->file];
+
+        return ['default' => 'native', 'buffers' => [
+            'native' => ['driver' => 'native'] + $buffer,
+            'php' => ['driver' => 'php'] + $buffer,
+            'without' => ['driver' => 'native'],
+        ]];
+    }
+
+    protected function tearDown(): void
+    {
+        parent::tearDown();
+        @unlink($this->file);
+    }
+
+    /** @return iterable<string, array{string}> */
+    public static function drivers(): iterable
+    {
+        yield 'native' => ['native'];
+        yield 'php' => ['php'];
+    }
+
+    /**
+     * @param array<string, mixed> $arguments
+     *
+     * @return array{int, string}
+     */
+    private function failed(array $arguments = []): array
+    {
+        $kernel = $this->app->make(Kernel::class);
+        $status = $kernel->call('write-buffer:failed', $arguments);
+
+        return [$status, $kernel->output()];
+    }
+
+    private function fill(string $driver): void
+    {
+        $this->createTable('orders', 'id INT PRIMARY KEY, v TINYINT NOT NULL, raw VARBINARY(5)');
+        $buffer = $this->buffer($driver);
+        foreach ([[1, 500], [2, 600], [3, null], [4, 4]] as [$id, $v]) {
+            $buffer->add(['id' => $id, 'v' => $v, 'raw' => "\xff"]);
+        }
+        try {
+            $buffer->flush();
+            self::fail('all were taken');
+        } catch (FlushException) {
+            self::assertCount(3, $buffer->takeFailures());
+        }
+    }
+
+    /** @return list<int> the ids in the file */
+    private function ids(): array
+    {
+        return array_map(
+            static fn (string $line): int => json_decode($line, true)['rows'][0]['row']['id'],
+            (array) file($this->file, FILE_IGNORE_NEW_LINES),
+        );
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
+    public function testGroupsAreListedRetriedAndForgotten(string $driver): void
+    {
+        $this->app->make('config')->set('write-buffer.default', $driver);
+        $this->fill($driver);
+        [$status, $output] = $this->failed();
+        self::assertSame(0, $status);
+        self::assertStringContainsString('orders 1', $output);
+        self::assertStringContainsString('1048', $output);
+        self::assertStringContainsString('"id": 2', $this->failed(['number' => ['2']])[1]);
+        self::assertStringNotContainsString('"id": 1', $this->failed(['number' => ['2']])[1]);
+
+        // One cause is removed: of the three groups one stays refused.
+        $this->app->make('db')->unprepared('ALTER TABLE orders MODIFY v INT NOT NULL');
+        [$status, $output] = $this->failed(['number' => ['1', '3'], '--retry' => true]);
+        self::assertSame(1, $status);
+        self::assertStringContainsString('1 groups written, 1 refused.', $output);
+        self::assertSame([2, 3], $this->ids());
+        self::assertSame([1, 4], array_column($this->rows('orders'), 'id'));
+        self::assertSame("\xff", $this->rows('orders')[0]['raw']);
+
+        self::assertSame(1, $this->failed(['--retry' => true])[0]);
+        self::assertSame([3], $this->ids());
+        self::assertSame("1 groups forgotten.\n", $this->failed(['number' => ['1'], '--forget' => true])[1]);
+        self::assertSame([], $this->ids());
+        self::assertSame("No groups were given up.\n", $this->failed()[1]);
+        self::assertSame([$this->file], glob("{$this->file}*"), 'no copy is left');
+    }
+
+    public function testABufferWithoutAFile(): void
+    {
+        self::assertSame(1, $this->failed(['--buffer' => 'without'])[0]);
+    }
+
+    public function testEvents(): void
+    {
+        $seen = [];
+        $this->app->make('events')->listen([BatchFlushed::class, FlushFailed::class], static function (object $event) use (&$seen): void {
+            $seen[] = [$event::class, $event->buffer, $event->rows ?? $event->exception->getCode()];
+        });
+        $this->createTable('orders', 'id INT PRIMARY KEY, v INT NOT NULL');
+        $this->buffer()->add(['id' => 1, 'v' => 1]);
+        $this->app->terminate();
+        $this->buffer()->add(['id' => 2, 'v' => null]);
+        $this->app->terminate();
+        $this->app->terminate();
+
+        self::assertSame([[BatchFlushed::class, 'native', 1], [FlushFailed::class, 'native', 1048]], $seen);
+    }
+}
