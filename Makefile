@@ -54,7 +54,7 @@ test-php: build ## run the tests of the extension (PHPUnit, on a throwaway Maria
 	@echo 'testing the extension'
 	@$(WITH_MARIADB) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS) --testsuite unit,integration
 
-test-mysql: build ## run those of the extension's tests that are about the server on MySQL, fetched once
+test-mysql: build ## run those tests that are about the server on MySQL, fetched once
 	@scripts/install-packages test
 	@status=0; scripts/fetch-mysql >/dev/null || status=$$?; \
 		if [ $$status -eq 77 ]; then \
@@ -65,7 +65,9 @@ test-mysql: build ## run those of the extension's tests that are about the serve
 		fi; \
 		echo 'testing the extension on MySQL'; \
 		$(WITH_MYSQL) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS) --testsuite integration,process \
-			--filter 'Integration|OutageTest'
+			--filter 'Integration|OutageTest' || exit $$?; \
+		echo 'testing the Laravel package on MySQL'; \
+		cd laravel && $(WITH_MYSQL) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
 
 test-process: build ## run the tests of the extension's life in PHP processes: ends, forks, signals, php-fpm
 	@scripts/install-packages test

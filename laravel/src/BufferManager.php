@@ -66,6 +66,19 @@ class BufferManager
         return BufferSettings::rules($this->config($name ?? $this->getDefaultBuffer()))[$table] ?? [];
     }
 
+    /**
+     * A buffer's rules by the names that the server knows its tables by, as failures name them.
+     *
+     * @return array<string, array<string, mixed>>
+     */
+    public function serverRules(string $name): array
+    {
+        $config = $this->config($name);
+        $prefix = isset($config['dsn']) ? '' : (string) $this->connection($config)->getTablePrefix();
+
+        return BufferSettings::of($config, new RowReader($prefix))['tables'];
+    }
+
     /** A table as a buffer sees it, for whoever merges rows of it. */
     public function table(string $table, string $keyName, ?string $name = null): Table
     {

@@ -11,7 +11,6 @@ use WriteBuffer\ClosedException;
 use WriteBuffer\Exception as BufferException;
 use WriteBuffer\Laravel\BufferManager;
 use WriteBuffer\Laravel\Buffers\HoldingBuffer;
-use WriteBuffer\Laravel\BufferSettings;
 use WriteBuffer\Laravel\Events\BatchFlushed;
 use WriteBuffer\Laravel\Events\FlushFailed as FlushFailedEvent;
 
@@ -67,7 +66,7 @@ final class EndOfWork
         } catch (ClosedException) {
             // The application closed it itself, and close() has written its rows.
         } catch (BufferException $e) {
-            $tables = BufferSettings::rules((array) $this->container->make('config')->get("write-buffer.buffers.{$name}"));
+            $tables = $this->container->make(BufferManager::class)->serverRules($name);
             $report = new FlushFailed($name, $e, count($buffer), $tables);
             $this->report($report);
             $this->container->make('events')->dispatch(new FlushFailedEvent($name, $report));

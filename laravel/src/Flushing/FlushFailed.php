@@ -16,7 +16,7 @@ final class FlushFailed extends RuntimeException
 {
     private const GROUPS_SHOWN = 20;
 
-    /** @param array<string, array<string, mixed>> $tables the buffer's `tables` */
+    /** @param array<string, array<string, mixed>> $tables the buffer's rules, by the server's names of the tables */
     public function __construct(
         public readonly string $buffer,
         Throwable $cause,

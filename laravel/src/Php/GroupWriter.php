@@ -82,7 +82,9 @@ final class GroupWriter
 
             return true;
         }
-        if ($error->class === DatabaseError::CONNECTION && $reconnects === 0) {
+        // A database in memory would be gone with its connection, and no other SQLite database is reached by one.
+        $isRemote = $connection->getDriverName() !== 'sqlite';
+        if ($error->class === DatabaseError::CONNECTION && $reconnects === 0 && $isRemote) {
             $reconnects++;
             $this->counted['retries']++;
             $this->counted['retries_reconnect']++;

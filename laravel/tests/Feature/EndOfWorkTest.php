@@ -187,6 +187,23 @@ final class EndOfWorkTest extends TestCase
         self::assertSame([['table' => 'orders', 'key' => ['id' => 7]]], $context['given_up'][0]['rows']);
     }
 
+    public function testTheKeyOfATableWithAPrefixIsReported(): void
+    {
+        $this->createTable('wb_balances', 'u INT, a VARCHAR(5), v INT NOT NULL, PRIMARY KEY (u, a)');
+        $config = $this->app->make('config');
+        $config->set('database.connections.prefixed', self::server(['prefix' => 'wb_']));
+        $config->set('write-buffer.buffers.default.connection', 'prefixed');
+        $config->set('write-buffer.buffers.default.tables', ['balances' => ['key' => ['u', 'a']]]);
+        $this->buffer()->put('balances', ['u' => 1, 'a' => 'BTC', 'v' => null]);
+        $this->app->terminate();
+
+        self::assertSame(
+            [['table' => 'wb_balances', 'key' => ['u' => 1, 'a' => 'BTC']]],
+            $this->reported()[0]->context()['given_up'][0]['rows'],
+        );
+        $this->app->make('db')->connection('prefixed')->disconnect();
+    }
+
     public function testAJobOfTheQueueSyncIsPartOfItsTransaction(): void
     {
         $this->app->make('db')->transaction(function (): void {

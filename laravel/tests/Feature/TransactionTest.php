@@ -72,7 +72,7 @@ final class TransactionTest extends TestCase
             $buffer->add(['id' => 1, 'n' => 2]);
             self::assertSame(['id' => 1, 'n' => $name === 'sync' ? 2 : 3], $buffer->find('orders', 1));
             if ($name !== 'php') {
-                self::assertSame([1], $this->written($buffer), 'what came before is written, what is held waits');
+                self::assertSame($name === 'sync' ? 0 : 1, $buffer->flush(), 'what came before is written, what is held waits');
             }
             $metrics = $buffer->getMetrics();
             self::assertSame(4, $metrics['added_rows']);
