@@ -116,6 +116,26 @@ final class RefusalTest extends DatabaseTestCase
         self::assertSame([2, 1], [$buffer->getMetrics()['failed_rows'], $buffer->getMetrics()['failed_flushes']]);
     }
 
+    /** Before the server was asked for the table nobody can say that a row lacks its key: it is found when it is written. */
+    public function testARowThatItsTableCanNeverTakeHoldsUpNoOther(): void
+    {
+        $this->createTable('wb_keyed', 'user_id INT, asset VARCHAR(5), free INT, PRIMARY KEY (user_id, asset)');
+        $buffer = $this->buffer(background: true, orderTable: 'wb_keyed');
+        $buffer->add(['user_id' => 1, 'asset' => 'BTC', 'free' => 1]);
+        $buffer->add(['user_id' => 1, 'free' => 2]);
+        $buffer->add(['user_id' => 1, 'asset' => null, 'free' => 3]);
+        $buffer->add(['user_id' => 1, 'asset' => 'ETH', 'free' => 4]);
+        self::assertThrowsMatching(
+            FlushException::class,
+            '/^gave up 2 rows .* first error: table wb_keyed: a row has no key column asset/',
+            static fn () => $buffer->flush(),
+        );
+        self::assertCount(0, $buffer);
+        self::assertSame(['1', '4'], array_column($this->rows('wb_keyed'), 'free'));
+        self::assertCount(2, $buffer->takeFailures());
+        self::assertSame(0, $buffer->flush());
+    }
+
     /** A column that is not there is no row's fault: nothing is given up. */
     public function testAColumnThatIsNotThereIsWaitedFor(): void
     {

@@ -108,6 +108,16 @@ impl Error {
         self
     }
 
+    /// The same error, met when a batch is written, of a row that its table can never take: the row is at fault, and is
+    /// [refused](Self::is_refused).
+    #[must_use]
+    pub fn of_row(mut self) -> Self {
+        if self.kind == Kind::Config {
+            self.kind = Kind::Row;
+        }
+        self
+    }
+
     /// The caller's time is over.
     pub fn timeout(message: impl Into<String>) -> Self {
         Self::new(Kind::Timeout, message)

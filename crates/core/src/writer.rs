@@ -288,7 +288,7 @@ impl Writer {
         if let Some(rejected) = planned.rejected.first() {
             if rejected.group == groups.start {
                 groups.end = groups.start + 1;
-                return Err(rejected.error.clone());
+                return Err(rejected.error.clone().of_row());
             }
             // Those before it are written first, and then it is given up alone.
             groups.end = rejected.group;
