@@ -33,6 +33,15 @@ impl LedgerUse {
         })
     }
 
+    /// Whether a transaction, or a table's rows, that can be repeated or cannot are entered.
+    pub fn covers(self, is_repeatable: bool) -> bool {
+        match self {
+            Self::Auto => !is_repeatable,
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+
     /// The name in PHP.
     pub fn name(self) -> &'static str {
         match self {

@@ -59,8 +59,9 @@ pub struct Statement<'a> {
 impl Plan<'_> {
     /// Whether its rows can be written a second time without harm.
     pub fn is_repeatable(&self) -> bool {
-        let models = self.statements.iter().map(|statement| &statement.bound.model);
-        models.into_iter().all(|model| model.is_repeatable())
+        self.statements
+            .iter()
+            .all(|statement| statement.bound.model.is_repeatable())
     }
 }
 

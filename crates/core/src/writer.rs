@@ -118,12 +118,7 @@ impl Writer {
     ///
     /// As [`Sink::register`].
     pub fn prepare_ledger(&mut self, model: &TableModel, deadline: Option<Instant>) -> Result<()> {
-        let is_needed = match self.ledger_use {
-            LedgerUse::Auto => !model.is_repeatable(),
-            LedgerUse::Always => true,
-            LedgerUse::Never => false,
-        };
-        if is_needed {
+        if self.ledger_use.covers(model.is_repeatable()) {
             self.sink.register(self.ledger.last_known(), deadline)?;
         }
         Ok(())
@@ -314,12 +309,7 @@ impl Writer {
     }
 
     fn commit(&mut self, planned: &Plan<'_>, written: &Written, deadline: Option<Instant>) -> Result<()> {
-        let uses_ledger = match self.ledger_use {
-            LedgerUse::Auto => !planned.is_repeatable(),
-            LedgerUse::Always => true,
-            LedgerUse::Never => false,
-        };
-        if !uses_ledger {
+        if !self.ledger_use.covers(planned.is_repeatable()) {
             self.sink.commit(planned, None, deadline)?;
             self.ledger.forget_doubts();
             return Ok(());
