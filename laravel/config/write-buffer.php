@@ -42,6 +42,23 @@ return [
 
     /*
     |--------------------------------------------------------------------------
+    | Watching
+    |--------------------------------------------------------------------------
+    |
+    | Each of these flushes is written to the log channel named here, at the
+    | level debug, and what it failed by at the level error; null writes none.
+    | The metrics of the process's buffers go into the folder "status" then, at
+    | most once a second, for `php artisan write-buffer:status`; false turns
+    | that off.
+    |
+    */
+
+    'log_channel' => env('WRITE_BUFFER_LOG_CHANNEL'),
+
+    'status' => env('WRITE_BUFFER_STATUS', true) ? storage_path('framework/write-buffer') : false,
+
+    /*
+    |--------------------------------------------------------------------------
     | Buffers
     |--------------------------------------------------------------------------
     |

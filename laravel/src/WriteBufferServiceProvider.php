@@ -11,8 +11,12 @@ use Illuminate\Database\Events\TransactionCommitted;
 use Illuminate\Database\Events\TransactionRolledBack;
 use Illuminate\Support\ServiceProvider;
 use WriteBuffer\Buffer;
+use WriteBuffer\Laravel\Console\AboutSection;
 use WriteBuffer\Laravel\Console\FailedCommand;
+use WriteBuffer\Laravel\Console\InstallCommand;
+use WriteBuffer\Laravel\Console\StatusCommand;
 use WriteBuffer\Laravel\Flushing\EndOfWork;
+use WriteBuffer\Laravel\Flushing\FlushLog;
 use WriteBuffer\Laravel\Flushing\Listeners;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
 
@@ -45,16 +49,23 @@ final class WriteBufferServiceProvider extends ServiceProvider
         );
         $end = new EndOfWork($this->app);
         Listeners::register($this->app->make('events'), $end);
+        (new FlushLog($this->app))->register($this->app->make('events'));
         $this->app->terminating(static function () use ($end): void {
             $end->flush('request');
         });
 
         if ($this->app->runningInConsole()) {
-            $this->commands([FailedCommand::class]);
+            $this->commands([FailedCommand::class, InstallCommand::class, StatusCommand::class]);
             $this->publishes(
                 [__DIR__ . '/../config/write-buffer.php' => $this->app->configPath('write-buffer.php')],
                 'write-buffer-config',
             );
+            $this->publishes([
+                __DIR__ . '/../database/migrations/create_write_buffer_ledger_table.php' => $this->app->databasePath(
+                    'migrations/' . gmdate('Y_m_d_His') . '_create_write_buffer_ledger_table.php',
+                ),
+            ], 'write-buffer-migrations');
+            AboutSection::register($this->app);
         }
     }
 }

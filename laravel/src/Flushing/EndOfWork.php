@@ -13,6 +13,7 @@ use WriteBuffer\Laravel\BufferManager;
 use WriteBuffer\Laravel\Buffers\HoldingBuffer;
 use WriteBuffer\Laravel\Events\BatchFlushed;
 use WriteBuffer\Laravel\Events\FlushFailed as FlushFailedEvent;
+use WriteBuffer\Laravel\Status\StatusFolder;
 
 /**
  * Flushes the buffers that were used, where a piece of work ends. It never throws: what a flush met is reported through Laravel's
@@ -22,6 +23,8 @@ use WriteBuffer\Laravel\Events\FlushFailed as FlushFailedEvent;
  */
 final class EndOfWork
 {
+    private bool $cannotPublish = false;
+
     public function __construct(private readonly Container $container)
     {
     }
@@ -29,10 +32,15 @@ final class EndOfWork
     /** @param string $kind of `flush_after` in config/write-buffer.php */
     public function flush(string $kind): void
     {
-        $config = $this->container->make('config');
-        if (!$config->get("write-buffer.flush_after.{$kind}", true)) {
-            return;
+        if ($this->container->make('config')->get("write-buffer.flush_after.{$kind}", true)) {
+            $this->flushAll($kind);
         }
+        $this->publishStatus();
+    }
+
+    private function flushAll(string $kind): void
+    {
+        $config = $this->container->make('config');
         $timeoutMs = (int) ($config->get('write-buffer.flush_timeout_ms') ?? 5_000);
         foreach ($this->container->make(BufferManager::class)->made() as $name => $buffer) {
             // A persistent buffer is there for the next request, and its thread writes on.
@@ -70,6 +78,24 @@ final class EndOfWork
             $report = new FlushFailed($name, $e, count($buffer), $tables);
             $this->report($report);
             $this->container->make('events')->dispatch(new FlushFailedEvent($name, $report));
+        }
+    }
+
+    /** Writes what `write-buffer:status` reads. Where that cannot be done, one report says so: nothing depends on it. */
+    private function publishStatus(): void
+    {
+        $path = $this->container->make('config')->get('write-buffer.status');
+        if (!is_string($path) || $path === '' || $this->cannotPublish) {
+            return;
+        }
+        try {
+            $folder = new StatusFolder($path);
+            foreach ($this->container->make(BufferManager::class)->made() as $name => $buffer) {
+                $folder->publish($name, $buffer->getMetrics());
+            }
+        } catch (\Throwable $e) {
+            $this->cannotPublish = true;
+            $this->report($e);
         }
     }
 

@@ -90,7 +90,8 @@ final class RefusalTest extends ContractTestCase
             self::assertThrows(TypeError::class, $call, '');
             self::assertCount(0, $buffer, "call {$at}");
         }
-        // In the background the thread asks the server for a table, so add() may not know it yet.
+        // In the background the thread asks the server for a table, so add() may not know it yet: such a row is taken, and given up
+        // at the flush.
         foreach (
             $driver === 'native background' ? [] : [
                 static fn () => $buffer->put('balances', ['user_id' => 1, 'free' => 1]),

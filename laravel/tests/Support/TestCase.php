@@ -41,7 +41,7 @@ abstract class TestCase extends LaravelTestCase
 
     public function createApplication(): Application
     {
-        $app = new Application(__DIR__);
+        $app = new Application($this->basePath());
         $app->instance('env', 'testing');
         $app->instance('config', new Repository($this->configuration()));
         $app->instance('request', Request::create('http://localhost'));
@@ -58,6 +58,12 @@ abstract class TestCase extends LaravelTestCase
         $app->boot();
 
         return $app;
+    }
+
+    /** The application's folder; nothing of it is looked into, unless a test does so. */
+    protected function basePath(): string
+    {
+        return __DIR__;
     }
 
     /** @return array<string, mixed> */
@@ -78,7 +84,7 @@ abstract class TestCase extends LaravelTestCase
                 'mysql' => self::server(),
                 'sqlite' => ['driver' => 'sqlite', 'database' => ':memory:', 'prefix' => ''],
             ]],
-            'write-buffer' => $this->bufferConfiguration(),
+            'write-buffer' => $this->bufferConfiguration() + ['status' => false],
         ];
     }
 

@@ -1,0 +1,96 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Console;
+
+use Illuminate\Console\Command;
+use Illuminate\Database\Connection;
+use WriteBuffer\Laravel\BufferManager;
+
+/** Publishes the configuration, and checks what each buffer needs. */
+final class InstallCommand extends Command
+{
+    protected $signature = 'write-buffer:install
+        {--migration : publish a migration for the table write_buffer_ledger, for an account that may not create tables}
+        {--force : overwrite what was published before}';
+
+    protected $description = 'Publish the configuration of the write buffer, and check what it needs';
+
+    public function handle(BufferManager $manager): int
+    {
+        $tags = ['write-buffer-config', ...($this->option('migration') ? ['write-buffer-migrations'] : [])];
+        foreach ($tags as $tag) {
+            $this->call('vendor:publish', ['--tag' => $tag, '--force' => (bool) $this->option('force')]);
+        }
+        $problems = 0;
+        foreach ($manager->names() as $name) {
+            foreach ($this->problems($manager, $name) as $problem) {
+                $this->warn("Buffer {$name}: {$problem}");
+                $problems++;
+            }
+        }
+        if ($problems > 0) {
+            $this->line('The configuration is in config/write-buffer.php. Mend this, and look again: php artisan write-buffer:install');
+
+            return 1;
+        }
+        $this->info('All is there. Type-hint WriteBuffer\Buffer, and call add() where you called save() and create().');
+
+        return 0;
+    }
+
+    /** @return iterable<string> what stands in a buffer's way, and what to do about it */
+    private function problems(BufferManager $manager, string $name): iterable
+    {
+        $config = $this->laravel->make('config')->get("write-buffer.buffers.{$name}");
+        $driver = $config['driver'] ?? 'null';
+        if (in_array($driver, ['native', 'sync'], true) && !extension_loaded('write_buffer')) {
+            yield "its driver {$driver} needs the extension write_buffer: add \"extension=write_buffer\" to php.ini, or use the driver \"php\"";
+        }
+        if (isset($config['dsn']) || !in_array($driver, ['native', 'sync', 'php'], true)) {
+            return;
+        }
+        try {
+            $connection = $this->laravel->make('db')->connection($config['connection'] ?? null);
+            $connection->getPdo();
+            // Reads what the buffer would: its server, its settings and its tables' rules.
+            $wasMade = isset($manager->made()[$name]);
+            $manager->buffer($name);
+            if (!$wasMade) {
+                $manager->purge($name);
+            }
+        } catch (\Throwable $e) {
+            yield $e->getMessage();
+
+            return;
+        }
+        foreach (['order_table' => 'orders', 'trade_table' => 'trades'] as $setting => $default) {
+            $table = $config[$setting] ?? $default;
+            if (!$connection->getSchemaBuilder()->hasTable($table)) {
+                yield "there is no table {$table} in {$connection->getDatabaseName()}: migrate, or name yours as {$setting} in"
+                    . ' config/write-buffer.php';
+            }
+        }
+        if (in_array($driver, ['native', 'sync'], true) && ($config['ledger'] ?? null) !== 'never') {
+            yield from $this->ledgerProblems($connection);
+        }
+    }
+
+    /** @return iterable<string> */
+    private function ledgerProblems(Connection $connection): iterable
+    {
+        $account = $connection->getConfig('username');
+        $grants = array_map(
+            static fn (object $row): string => (string) array_values((array) $row)[0],
+            $connection->select('SHOW GRANTS'),
+        );
+        $mayCreate = array_filter($grants, static fn (string $grant): bool => preg_match('/\b(ALL PRIVILEGES|CREATE)\b/', $grant) === 1);
+        $exists = $connection->select('SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE()'
+            . " AND table_name = 'write_buffer_ledger'") !== [];
+        if ($mayCreate === [] && !$exists) {
+            yield "the account {$account} may not create the table write_buffer_ledger: php artisan write-buffer:install --migration,"
+                . ' and migrate by an account that may';
+        }
+    }
+}

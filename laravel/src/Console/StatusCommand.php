@@ -1,0 +1,97 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Console;
+
+use Illuminate\Console\Command;
+use WriteBuffer\Laravel\Status\StatusFolder;
+
+/** What the buffers of this machine's processes last said of themselves, where a piece of work ended. */
+final class StatusCommand extends Command
+{
+    protected $signature = 'write-buffer:status
+        {--watch : show it again and again, until interrupted}
+        {--interval=2 : seconds between two looks}
+        {--json : a JSON array}';
+
+    protected $description = 'Show what the buffers of this machine hold, write and have given up';
+
+    private const HEADINGS = [
+        'process', 'buffer', 'seen', 'pending', 'oldest ms', 'rows/s', 'committed', 'p50 ms', 'p99 ms', 'retries', 'given up', 'thread',
+    ];
+
+    public function handle(): int
+    {
+        $path = $this->laravel->make('config')->get('write-buffer.status');
+        if (!is_string($path) || $path === '') {
+            $this->error('There is no folder to look into: "status" in config/write-buffer.php is off.');
+
+            return 1;
+        }
+        $intervalS = (float) $this->option('interval');
+        if (!is_numeric($this->option('interval')) || $intervalS < 0.1) {
+            $this->error('--interval is a number of seconds, 0.1 or more.');
+
+            return 1;
+        }
+        $folder = new StatusFolder($path);
+        $this->show($folder->all());
+        while ($this->option('watch')) {
+            usleep((int) ($intervalS * 1e6));
+            if ($this->output->isDecorated()) {
+                // The cursor home, and the screen cleared.
+                $this->output->write("\033[H\033[2J");
+            }
+            $this->show($folder->all());
+        }
+
+        return 0;
+    }
+
+    /** @param list<array<string, mixed>> $entries */
+    private function show(array $entries): void
+    {
+        if ($this->option('json')) {
+            $this->line((string) json_encode($entries, JSON_PRESERVE_ZERO_FRACTION | JSON_UNESCAPED_UNICODE));
+
+            return;
+        }
+        if ($entries === []) {
+            $this->info('No process of this machine has a buffer, or none has come to the end of a request, a job or a command yet.');
+
+            return;
+        }
+        $this->table(self::HEADINGS, array_map([$this, 'row'], $entries));
+        foreach ($entries as ['buffer' => $buffer, 'metrics' => $metrics]) {
+            if ($metrics['last_error'] !== null) {
+                $this->line("<error>{$metrics['pid']} {$buffer}</error> " . mb_strimwidth((string) $metrics['last_error'], 0, 160, '…'));
+            }
+        }
+    }
+
+    /**
+     * @param array<string, mixed> $entry
+     *
+     * @return list<string>
+     */
+    private function row(array $entry): array
+    {
+        $metrics = $entry['metrics'];
+
+        return [
+            "{$entry['host']}:{$metrics['pid']}" . ($entry['lives'] ? '' : ' (ended)'),
+            (string) $entry['buffer'],
+            max(0, (int) (microtime(true) - $entry['time'])) . ' s ago',
+            number_format($metrics['pending_rows']) . ' rows, ' . number_format($metrics['pending_bytes'] / 1024) . ' KiB',
+            number_format($metrics['oldest_pending_age_ms']),
+            $entry['rows_per_s'] === null ? '–' : number_format($entry['rows_per_s']),
+            number_format($metrics['total_flushed']),
+            number_format($metrics['flush_latency_p50_ms'], 1),
+            number_format($metrics['flush_latency_p99_ms'], 1),
+            number_format($metrics['retries'] + $metrics['retries_reconnect']),
+            number_format($metrics['failed_rows']),
+            (string) $metrics['thread_state'],
+        ];
+    }
+}

@@ -1,0 +1,108 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Tests\Feature;
+
+use Illuminate\Contracts\Console\Kernel;
+use Illuminate\Filesystem\Filesystem;
+use WriteBuffer\Laravel\Tests\Support\TestCase;
+
+/** `write-buffer:install`, in an application's empty folder. */
+final class InstallTest extends TestCase
+{
+    private string $folder;
+
+    protected function setUp(): void
+    {
+        $this->folder = sys_get_temp_dir() . '/write-buffer-app-' . bin2hex(random_bytes(6));
+        parent::setUp();
+    }
+
+    public function createApplication(): \Illuminate\Foundation\Application
+    {
+        mkdir("{$this->folder}/config", 0755, true);
+        mkdir("{$this->folder}/database/migrations", 0755, true);
+
+        return parent::createApplication();
+    }
+
+    protected function basePath(): string
+    {
+        return $this->folder;
+    }
+
+    protected function tearDown(): void
+    {
+        parent::tearDown();
+        (new Filesystem())->deleteDirectory($this->folder);
+    }
+
+    /**
+     * @param array<string, mixed> $arguments
+     *
+     * @return array{int, string}
+     */
+    private function install(array $arguments = []): array
+    {
+        $kernel = $this->app->make(Kernel::class);
+        $status = $kernel->call('write-buffer:install', $arguments);
+
+        return [$status, $kernel->output()];
+    }
+
+    public function testWhatIsPublishedIsThePackagesConfiguration(): void
+    {
+        $this->createTable('orders', 'id INT PRIMARY KEY');
+        $this->createTable('trades', 'id INT PRIMARY KEY');
+        [$status, $output] = $this->install();
+        self::assertSame(0, $status, $output);
+        self::assertStringContainsString('All is there.', $output);
+        self::assertFileEquals(__DIR__ . '/../../config/write-buffer.php', "{$this->folder}/config/write-buffer.php");
+        self::assertSame([], glob("{$this->folder}/database/migrations/*"));
+
+        file_put_contents("{$this->folder}/config/write-buffer.php", 'mine');
+        self::assertSame(0, $this->install()[0]);
+        self::assertStringEqualsFile("{$this->folder}/config/write-buffer.php", 'mine');
+        self::assertSame(0, $this->install(['--force' => true])[0]);
+        self::assertFileEquals(__DIR__ . '/../../config/write-buffer.php', "{$this->folder}/config/write-buffer.php");
+    }
+
+    public function testWhatIsMissingIsNamed(): void
+    {
+        $this->createTable('orders', 'id INT PRIMARY KEY');
+        $this->app->make('config')->set('write-buffer.buffers.default.trade_table', 'no_trades');
+        $this->app->make('config')->set('database.connections.down', ['host' => '127.0.0.1', 'port' => 1] + self::server());
+        $this->app->make('config')->set('write-buffer.buffers.far', ['driver' => 'native', 'connection' => 'down']);
+        $this->app->make('config')->set('write-buffer.buffers.memory', ['driver' => 'native', 'dsn' => 'memory:']);
+        [$status, $output] = $this->install();
+        self::assertSame(1, $status);
+        self::assertStringContainsString('Buffer default: there is no table no_trades in', $output);
+        self::assertStringContainsString('Buffer far: SQLSTATE[HY000] [2002]', $output);
+        self::assertStringNotContainsString('Buffer memory', $output);
+        self::assertStringNotContainsString('no table orders', $output);
+    }
+
+    public function testTheMigrationMakesTheLedgerThatTheExtensionMakes(): void
+    {
+        $database = $this->app->make('db')->connection('mysql');
+        $ddl = static fn (): string => ((array) $database->select('SHOW CREATE TABLE write_buffer_ledger')[0])['Create Table'];
+        $database->unprepared('DROP TABLE IF EXISTS write_buffer_ledger');
+        $this->createTable('orders', 'id INT PRIMARY KEY');
+        $this->createTable('trades', 'id INT AUTO_INCREMENT PRIMARY KEY, v INT');
+        $this->buffer()->add(null, ['v' => 1]);
+        $this->buffer()->flush();
+        $made = $ddl();
+        $this->app->make(\WriteBuffer\Laravel\BufferManager::class)->purge();
+        $database->unprepared('DROP TABLE write_buffer_ledger');
+
+        self::assertSame(0, $this->install(['--migration' => true])[0]);
+        [$file] = glob("{$this->folder}/database/migrations/*_create_write_buffer_ledger_table.php");
+        $migration = require $file;
+        $migration->up();
+        self::assertSame($made, $ddl());
+        $migration->up();
+        $migration->down();
+        self::assertFalse($database->getSchemaBuilder()->hasTable('write_buffer_ledger'));
+    }
+}
