@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use write_buffer_core::background::BackgroundBuffer;
+use write_buffer_core::background::{BackgroundBuffer, LaneSnapshot, ThreadState};
 use write_buffer_core::batch::Group;
 use write_buffer_core::catalog::Catalog;
 use write_buffer_core::dead_letter::{DeadLetter, FlushError, NamedRow};
@@ -30,8 +30,10 @@ pub struct Snapshot {
     pub pending: Pending,
     /// What the thread does.
     pub thread_state: &'static str,
-    /// Connections opened after the first.
+    /// Connections opened after each lane's first.
     pub reconnects: u64,
+    /// Each lane by itself.
+    pub lanes: Vec<LaneSnapshot>,
 }
 
 impl Engine {
@@ -71,18 +73,25 @@ impl Engine {
     pub fn snapshot(&self) -> Snapshot {
         match self {
             Self::Foreground(buffer) => Snapshot {
+                lanes: vec![LaneSnapshot {
+                    metrics: buffer.metrics().clone(),
+                    pending_rows: buffer.pending().rows,
+                    thread: ThreadState::None,
+                    reconnects: buffer.reconnects(),
+                }],
                 metrics: buffer.metrics().clone(),
                 pending: buffer.pending(),
-                thread_state: "none",
+                thread_state: ThreadState::None.name(),
                 reconnects: buffer.reconnects(),
             },
             Self::Background(buffer) => {
-                let (metrics, pending, thread, reconnects) = buffer.snapshot();
+                let snapshot = buffer.snapshot();
                 Snapshot {
-                    metrics,
-                    pending,
-                    thread_state: thread.name(),
-                    reconnects,
+                    metrics: snapshot.metrics,
+                    pending: snapshot.pending,
+                    thread_state: snapshot.thread.name(),
+                    reconnects: snapshot.reconnects,
+                    lanes: snapshot.lanes,
                 }
             }
         }

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
+use write_buffer_core::background::LaneSnapshot;
 use write_buffer_core::dead_letter::DeadLetter;
 use write_buffer_core::value::Value;
 
@@ -157,9 +158,37 @@ pub fn metrics(snapshot: &Snapshot) -> Zval {
         .with("flush_latency_max_ms", milliseconds(metrics.latency(100.0)))
         .with("batch_rows_avg", float(metrics.batch_rows_avg()))
         .with("batch_rows_max", int(metrics.batch_rows_max))
-        .with("lanes", int(1))
+        .with("lanes", int(snapshot.lanes.len() as u64))
+        .with("lane_metrics", lane_metrics(&snapshot.lanes))
         .with("thread_state", string(snapshot.thread_state))
         .with("pid", int(std::process::id()))
         .with("last_error", last_error)
         .build()
+}
+
+fn lane_metrics(lanes: &[LaneSnapshot]) -> Zval {
+    let mut list = ArrayBuilder::new();
+    for LaneSnapshot {
+        metrics,
+        pending_rows,
+        thread,
+        reconnects,
+    } in lanes
+    {
+        let lane = ArrayBuilder::new()
+            .with("flush_count", int(metrics.flush_count))
+            .with("total_flushed", int(metrics.total_flushed))
+            .with("added_rows", int(metrics.added_rows))
+            .with("pending_rows", int(*pending_rows as u64))
+            .with("failed_rows", int(metrics.failed_rows))
+            .with("retries", int(metrics.retries))
+            .with("retries_deadlock", int(metrics.retries_deadlock))
+            .with("reconnects", int(*reconnects))
+            .with("flush_latency_p50_ms", milliseconds(metrics.latency(50.0)))
+            .with("flush_latency_p99_ms", milliseconds(metrics.latency(99.0)))
+            .with("batch_rows_avg", float(metrics.batch_rows_avg()))
+            .with("thread_state", string(thread.name()));
+        list.push(lane.build());
+    }
+    list.build()
 }

@@ -6,6 +6,7 @@ use ext_php_rs::flags::IniEntryPermission;
 use ext_php_rs::zend::{IniEntryDef, IniEntryDefs, ModuleEntry};
 use ext_php_rs::{info_table_end, info_table_row, info_table_start};
 use write_buffer_core::dsn::Dsn;
+use write_buffer_core::lanes::MAX_LANES;
 
 use crate::zend;
 
@@ -42,12 +43,13 @@ pub const SHUTDOWN_TIMEOUT_MS: IntSetting = int("shutdownTimeoutMs", c"write_buf
 
 pub const OVERFLOW_TIMEOUT_MS: IntSetting = int("overflowTimeoutMs", c"write_buffer.overflow_timeout_ms", 0, DAY_MS);
 
+pub const LANES: IntSetting = int("lanes", c"write_buffer.lanes", 1, MAX_LANES.cast_signed() as i64);
+
 pub const DSN: &CStr = c"write_buffer.dsn";
 pub const BACKGROUND: &CStr = c"write_buffer.background";
 pub const ORDER_TABLE: &CStr = c"write_buffer.order_table";
 pub const TRADE_TABLE: &CStr = c"write_buffer.trade_table";
 pub const OVERFLOW: &CStr = c"write_buffer.overflow";
-pub const LANES: &CStr = c"write_buffer.lanes";
 pub const ROUTE_BY: &CStr = c"write_buffer.route_by";
 pub const PERSISTENT: &CStr = c"write_buffer.persistent";
 pub const DEAD_LETTER_FILE: &CStr = c"write_buffer.dead_letter_file";
@@ -78,7 +80,7 @@ static ENTRIES: IniEntryDefs<18> = IniEntryDefs::new([
     setting(OVERFLOW, c"block"),
     setting(OVERFLOW_TIMEOUT_MS.ini, c"5000"),
     setting(SHUTDOWN_TIMEOUT_MS.ini, c"5000"),
-    setting(LANES, c"1"),
+    setting(LANES.ini, c"1"),
     setting(ROUTE_BY, c""),
     setting(PERSISTENT, c""),
     setting(DEAD_LETTER_FILE, c""),

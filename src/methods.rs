@@ -554,6 +554,10 @@ pub extern "C" fn debug_info(call: &mut ExecuteData, result: &mut Zval) {
                 .with("shutdownTimeoutMs", milliseconds(settings.shutdown_timeout))
                 .with("background", export::boolean(state.flusher != Flusher::Foreground));
             if state.flusher != Flusher::Foreground {
+                info = info.with("lanes", export::int(settings.lanes));
+                if let Some(column) = &settings.route_by {
+                    info = info.with("routeBy", export::string(column));
+                }
                 info = info
                     .with("overflow", export::string(settings.overflow.name()))
                     .with("overflowTimeoutMs", milliseconds(settings.overflow_timeout));

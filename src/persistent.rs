@@ -28,7 +28,7 @@ const MAX_NAMES: usize = 100;
 
 struct Entry {
     buffer: Arc<BackgroundBuffer>,
-    descriptor: Option<Descriptor>,
+    descriptors: Vec<Descriptor>,
     dsn: Dsn,
     settings: Settings,
     fork_generation: u64,
@@ -67,7 +67,7 @@ pub fn get(
     name: &str,
     dsn: &Dsn,
     settings: &Settings,
-    make: impl FnOnce() -> Result<(BackgroundBuffer, Option<Descriptor>)>,
+    make: impl FnOnce() -> Result<(BackgroundBuffer, Vec<Descriptor>)>,
 ) -> Result<Arc<BackgroundBuffer>> {
     let mut buffers = lock();
     let generation = process::fork_generation();
@@ -91,11 +91,11 @@ pub fn get(
             "there are {MAX_NAMES} persistent buffers in this process already: use a few fixed names"
         )));
     }
-    let (buffer, descriptor) = make()?;
+    let (buffer, descriptors) = make()?;
     let buffer = Arc::new(buffer);
     let entry = Entry {
         buffer: Arc::clone(&buffer),
-        descriptor,
+        descriptors,
         dsn: dsn.clone(),
         settings: settings.clone(),
         fork_generation: generation,
@@ -107,9 +107,7 @@ pub fn get(
 /// A parent's buffer in a forked child: its thread and its rows are not here, and its connection is not ours to end.
 fn forget(entry: Option<Entry>) {
     let Some(entry) = entry else { return };
-    if let Some(fd) = entry.descriptor.as_ref().and_then(Descriptor::take) {
-        process::close_descriptor(fd);
-    }
+    process::close_descriptors(&entry.descriptors);
     std::mem::forget(entry);
 }
 

@@ -6,6 +6,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use write_buffer_core::sink::memory::MemoryStore;
+use write_buffer_core::sink::mysql::Descriptor;
 
 use crate::persistent;
 
@@ -85,8 +86,10 @@ pub fn spawn_flusher(body: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
     started.map(drop)
 }
 
-/// Closes a descriptor without a word to the other side.
-pub fn close_descriptor(fd: i32) {
-    // SAFETY: the connection that owned the descriptor was forgotten, so nobody closes it a second time.
-    unsafe { libc::close(fd) };
+/// Closes a forked child's copies of its parent's connections, without a word to the other side.
+pub fn close_descriptors(descriptors: &[Descriptor]) {
+    for fd in descriptors.iter().filter_map(Descriptor::take) {
+        // SAFETY: the connection that owned the descriptor was forgotten, so nobody closes it a second time.
+        unsafe { libc::close(fd) };
+    }
 }

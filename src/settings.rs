@@ -1,6 +1,6 @@
 //! From the constructor's arguments and php.ini to the engine's settings.
 
-use std::ffi::{CStr, OsStr};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -65,7 +65,7 @@ impl Arguments<'_> {
     ///
     /// A setting out of its bounds, or one that this version has no use for.
     pub fn settings(&self) -> Result<Settings> {
-        self.refuse_what_is_not_available()?;
+        self.refuse_what_needs_a_thread()?;
         Ok(Settings {
             batch_size: size(integer(self.batch_size, ini::BATCH_SIZE)?),
             flush_interval: milliseconds(integer(self.flush_interval_ms, ini::FLUSH_INTERVAL_MS)?),
@@ -75,6 +75,9 @@ impl Arguments<'_> {
             overflow: self.overflow()?,
             overflow_timeout: milliseconds(integer(self.overflow_timeout_ms, ini::OVERFLOW_TIMEOUT_MS)?),
             dead_letter_file: self.dead_letter_file()?,
+            // php.ini may give lanes for all buffers: one in the foreground has no use for them.
+            lanes: size(integer(self.lanes, ini::LANES)?).min(if self.background() { usize::MAX } else { 1 }),
+            route_by: self.route_by()?,
             ..self.shared_settings()?
         })
     }
@@ -179,37 +182,30 @@ impl Arguments<'_> {
     }
 
     /// A setting that nothing heeds must not look as if it were heeded.
-    fn refuse_what_is_not_available(&self) -> Result<()> {
-        if !self.background() {
-            for (is_given, parameter) in [
-                (self.overflow.is_some(), "overflow"),
-                (self.overflow_timeout_ms.is_some(), "overflowTimeoutMs"),
-            ] {
-                if is_given {
-                    return Err(Error::config(format!(
-                        "{parameter} needs background: true; a foreground buffer that is full flushes, and throws where that fails"
-                    )));
-                }
-            }
+    fn refuse_what_needs_a_thread(&self) -> Result<()> {
+        if self.background() {
+            return Ok(());
         }
-        let set = |given: bool, ini_name: &CStr, unset: &[&str]| {
-            given || !unset.contains(&zend::ini_value(ini_name).to_ascii_lowercase().as_str())
-        };
-        let lanes = self
-            .lanes
-            .map_or_else(|| set(false, ini::LANES, &["", "1"]), |lanes| lanes != 1);
-        for (is_set, parameter, instead) in [
-            (lanes, "lanes", "; use 1"),
-            (set(self.route_by.is_some(), ini::ROUTE_BY, &[""]), "routeBy", ""),
+        let full = "a foreground buffer that is full flushes, and throws where that fails";
+        let one = "a foreground buffer has one connection";
+        for (is_given, parameter, why) in [
+            (self.overflow.is_some(), "overflow", full),
+            (self.overflow_timeout_ms.is_some(), "overflowTimeoutMs", full),
+            (self.lanes.is_some_and(|lanes| lanes != 1), "lanes", one),
         ] {
-            if is_set {
-                return Err(Error::config(format!(
-                    "{parameter} is not available in this version of write_buffer ({}){instead}",
-                    env!("CARGO_PKG_VERSION")
-                )));
+            if is_given {
+                return Err(Error::config(format!("{parameter} needs background: true; {why}")));
             }
         }
         Ok(())
+    }
+
+    fn route_by(&self) -> Result<Option<String>> {
+        let column = match self.route_by {
+            Some(column) => text("routeBy", column)?,
+            None => zend::ini_value(ini::ROUTE_BY),
+        };
+        Ok(Some(column).filter(|column| !column.is_empty()))
     }
 }
 

@@ -49,8 +49,8 @@ pub struct State {
     /// The memory of the last group, for the next one.
     scratch: Option<Group>,
     fork_generation: u64,
-    /// The connection's, for a forked child.
-    descriptor: Option<Descriptor>,
+    /// The connections', for a forked child.
+    descriptors: Vec<Descriptor>,
     /// `close()` succeeded.
     pub is_closed: bool,
     /// Rows that the last warning said to be lost, and to be given up: neither is said twice.
@@ -68,7 +68,7 @@ impl State {
         if let Dsn::Server(server) = &dsn {
             MySqlSink::check(server)?;
         }
-        let (mut buffer, descriptor) = make_engine(&dsn, &settings, &flusher)?;
+        let (mut buffer, descriptors) = make_engine(&dsn, &settings, &flusher)?;
         Ok(Self {
             order_table: buffer.with_catalog(|catalog| catalog.table(&settings.order_table))?,
             trade_table: buffer.with_catalog(|catalog| catalog.table(&settings.trade_table))?,
@@ -79,7 +79,7 @@ impl State {
             settings,
             scratch: None,
             fork_generation: process::fork_generation(),
-            descriptor,
+            descriptors,
             is_closed: false,
             reported_lost: 0,
             reported_refused: 0,
@@ -99,14 +99,11 @@ impl State {
         self.reported_lost = 0;
         self.reported_refused = 0;
         // The settings made a buffer once, so they make another.
-        let Ok((buffer, descriptor)) = make_engine(&self.dsn, &self.settings, &self.flusher) else {
+        let Ok((buffer, descriptors)) = make_engine(&self.dsn, &self.settings, &self.flusher) else {
             return;
         };
         std::mem::forget(std::mem::replace(&mut self.buffer, buffer));
-        let old = std::mem::replace(&mut self.descriptor, descriptor);
-        if let Some(fd) = old.and_then(|descriptor| descriptor.take()) {
-            process::close_descriptor(fd);
-        }
+        process::close_descriptors(&std::mem::replace(&mut self.descriptors, descriptors));
     }
 
     /// In a forked child: a group that was gathered for the parent's buffer, for the child's own.
@@ -281,22 +278,28 @@ pub unsafe fn close(state: *mut State, timeout: Option<Duration>) -> Result<(), 
     Ok(())
 }
 
-/// A buffer for the DSN, and the descriptor of its connection, unless a registry looks after it.
-fn make_engine(dsn: &Dsn, settings: &Settings, flusher: &Flusher) -> Result<(Engine, Option<Descriptor>)> {
+/// A buffer for the DSN, and the descriptors of its connections, unless a registry looks after them.
+fn make_engine(dsn: &Dsn, settings: &Settings, flusher: &Flusher) -> Result<(Engine, Vec<Descriptor>)> {
     let make_background = || {
-        let (sink, descriptor) = make_sink(dsn, settings);
-        let buffer = BackgroundBuffer::new(settings.clone(), sink, process::spawn_flusher)?;
-        Ok((buffer, descriptor))
+        let mut sinks = Vec::with_capacity(settings.lanes);
+        let mut descriptors = Vec::new();
+        for lane in 0..settings.lanes {
+            let (sink, descriptor) = make_sink(dsn, settings, u16::try_from(lane).unwrap_or(u16::MAX));
+            sinks.push(sink);
+            descriptors.extend(descriptor);
+        }
+        let buffer = BackgroundBuffer::new(settings.clone(), sinks, process::spawn_flusher)?;
+        Ok((buffer, descriptors))
     };
     match flusher {
         Flusher::Foreground => {
-            let (sink, descriptor) = make_sink(dsn, settings);
+            let (sink, descriptor) = make_sink(dsn, settings, 0);
             let buffer = ForegroundBuffer::new(settings.clone(), sink, Arc::new(SystemClock))?;
-            Ok((Engine::Foreground(Box::new(buffer)), descriptor))
+            Ok((Engine::Foreground(Box::new(buffer)), descriptor.into_iter().collect()))
         }
         Flusher::Background => {
-            let (buffer, descriptor) = make_background()?;
-            Ok((Engine::Background(Arc::new(buffer)), descriptor))
+            let (buffer, descriptors) = make_background()?;
+            Ok((Engine::Background(Arc::new(buffer)), descriptors))
         }
         Flusher::Persistent(name) => {
             if matches!(dsn, Dsn::Memory(_)) {
@@ -305,19 +308,20 @@ fn make_engine(dsn: &Dsn, settings: &Settings, flusher: &Flusher) -> Result<(Eng
                 ));
             }
             let buffer = persistent::get(name, dsn, settings, make_background)?;
-            Ok((Engine::Background(buffer), None))
+            Ok((Engine::Background(buffer), Vec::new()))
         }
     }
 }
 
-fn make_sink(dsn: &Dsn, settings: &Settings) -> (Box<dyn Sink>, Option<Descriptor>) {
+fn make_sink(dsn: &Dsn, settings: &Settings, lane: u16) -> (Box<dyn Sink>, Option<Descriptor>) {
     match dsn {
         Dsn::Memory(name) => {
             let store = process::memory_store(name);
             (Box::new(MemorySink::new(store, settings.batch_size)), None)
         }
         Dsn::Server(server) => {
-            let sink = MySqlSink::new((**server).clone(), settings.batch_size, SocketHooks { set_timeouts });
+            let hooks = SocketHooks { set_timeouts };
+            let sink = MySqlSink::new((**server).clone(), settings.batch_size, lane, hooks);
             let descriptor = sink.descriptor();
             (Box::new(sink), Some(descriptor))
         }

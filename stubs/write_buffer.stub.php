@@ -134,6 +134,20 @@ namespace WriteBuffer {
          *     batch_rows_avg: float,
          *     batch_rows_max: int,
          *     lanes: int,
+         *     lane_metrics: list<array{
+         *         flush_count: int,
+         *         total_flushed: int,
+         *         added_rows: int,
+         *         pending_rows: int,
+         *         failed_rows: int,
+         *         retries: int,
+         *         retries_deadlock: int,
+         *         reconnects: int,
+         *         flush_latency_p50_ms: float,
+         *         flush_latency_p99_ms: float,
+         *         batch_rows_avg: float,
+         *         thread_state: string
+         *     }>,
          *     thread_state: string,
          *     pid: int,
          *     last_error: ?string
@@ -303,8 +317,12 @@ namespace {
          * @param int|null $overflowTimeoutMs how long `block` waits, in milliseconds; then FullException. Default 5000
          * @param int|null $shutdownTimeoutMs how long destruction, or the process's end for a persistent buffer, may take to flush, in
          *        milliseconds. Default 5000
-         * @param int|null $lanes not available yet, other than 1: ConfigException
-         * @param string|null $routeBy not available yet: ConfigException
+         * @param int|null $lanes how many threads write side by side, each over a connection of its own: 1 to 64. Rows of one key
+         *        are written in the order in which they were added, whatever their lanes; groups of different keys are not.
+         *        Needs `background`. Default 1
+         * @param string|null $routeBy the column whose value chooses a group's lane, `symbol` for instance: groups of one value go
+         *        to one lane, unless a row of theirs still waits in another one. Without it, or where no row of a group has
+         *        it, the key of the group's first row chooses
          * @param string|null $persistent a name: the buffer, its thread and its connection outlive the object and the request, and
          *        every object that gives this name in the process shares them. It is drained when the process ends in good
          *        order. Needs a server, and the same DSN and settings everywhere

@@ -114,6 +114,11 @@ return [
             // False: add() flushes on its caller's thread when a flush is due.
             'background' => null,
 
+            // How many threads write side by side, each over a connection of
+            // its own, and the column whose value chooses a row's thread.
+            'lanes' => env('WRITE_BUFFER_LANES'),
+            'route_by' => null,
+
             // What waits at most, and what add() does then: "block" or "throw".
             'max_pending_rows' => null,
             'max_pending_bytes' => null,

@@ -21,10 +21,12 @@ final class BufferSettings
         'max_pending_bytes' => 'maxPendingBytes',
         'overflow_timeout_ms' => 'overflowTimeoutMs',
         'shutdown_timeout_ms' => 'shutdownTimeoutMs',
+        'lanes' => 'lanes',
     ];
 
     private const TEXTS = [
         'overflow' => 'overflow',
+        'route_by' => 'routeBy',
         'persistent' => 'persistent',
         'dead_letter_file' => 'deadLetterFile',
         'ledger' => 'ledger',

@@ -24,6 +24,9 @@ final class ConstructErrorTest extends MemoryTestCase
             'maxPendingBytes' => [1_024, PHP_INT_MAX],
             'shutdownTimeoutMs' => [1, 86_400_000],
         ];
+        foreach ([0, 65, -1] as $lanes) {
+            yield "lanes {$lanes}" => [['background' => true, 'lanes' => $lanes], "lanes must be from 1 to 64, not {$lanes}"];
+        }
         foreach ($bounds as $name => [$min, $max]) {
             foreach ([$min - 1, PHP_INT_MIN, ...($max === PHP_INT_MAX ? [] : [$max + 1, PHP_INT_MAX])] as $value) {
                 yield "{$name} {$value}" => [[$name => $value], "{$name} must be from {$min} to {$max}, not {$value}"];
@@ -44,9 +47,6 @@ final class ConstructErrorTest extends MemoryTestCase
             ];
             yield "{$name} is not UTF-8" => [[$name => "\xff"], "{$name} is not UTF-8"];
         }
-        $version = phpversion('write_buffer');
-        $missing = static fn (string $name, string $instead = ''): string =>
-            "{$name} is not available in this version of write_buffer ({$version}){$instead}";
         $foreground = ' needs background: true; a foreground buffer that is full flushes, and throws where that fails';
         foreach (['block', 'throw', ''] as $overflow) {
             yield "overflow '{$overflow}'" => [['overflow' => $overflow], "overflow{$foreground}"];
@@ -61,10 +61,8 @@ final class ConstructErrorTest extends MemoryTestCase
             ['background' => true, 'persistent' => 'x'],
             'persistent needs a server: the tables of memory: end with the request',
         ];
-        foreach ([0, 2, -1] as $lanes) {
-            yield "{$lanes} lanes" => [['lanes' => $lanes], $missing('lanes', '; use 1')];
-        }
-        yield 'routeBy' => [['routeBy' => 'x'], $missing('routeBy')];
+        yield 'lanes in the foreground' => [['lanes' => 2], 'lanes needs background: true; a foreground buffer has one connection'];
+        yield 'routeBy is not UTF-8' => [['background' => true, 'routeBy' => "\xff"], 'routeBy is not UTF-8'];
         $file = 'name a file in a folder that is there and that this process may write to';
         yield 'a dead-letter file that is a folder' => [
             ['deadLetterFile' => '/tmp'],

@@ -13,7 +13,11 @@ final class GetMetricsTest extends MemoryTestCase
     {
         $stub = (string) file_get_contents(dirname(__DIR__, 2) . '/stubs/write_buffer.stub.php');
         self::assertSame(1, preg_match('/@return array\{(.*?)\}\s*\*\/\s*public function getMetrics/s', $stub, $found));
-        preg_match_all('/(\w+): (\??)(\w+)/', $found[1], $lines, PREG_SET_ORDER);
+        self::assertSame(1, preg_match('/list<array\{(.*?)\}>/s', $found[1], $ofLane));
+        preg_match_all('/(\w+): /', $ofLane[1], $laneKeys);
+        self::assertSame($laneKeys[1], array_keys($this->buffer()->getMetrics()['lane_metrics'][0]));
+        $types = str_replace($ofLane[0], 'array', $found[1]);
+        preg_match_all('/(\w+): (\??)(\w+)/', $types, $lines, PREG_SET_ORDER);
         self::assertGreaterThan(20, count($lines));
         foreach ([$this->buffer(), $this->syncBuffer()] as $buffer) {
             $before = $buffer->getMetrics();
@@ -66,6 +70,20 @@ final class GetMetricsTest extends MemoryTestCase
                 'batch_rows_avg' => 0.0,
                 'batch_rows_max' => 0,
                 'lanes' => 1,
+                'lane_metrics' => [[
+                    'flush_count' => 0,
+                    'total_flushed' => 0,
+                    'added_rows' => 0,
+                    'pending_rows' => 0,
+                    'failed_rows' => 0,
+                    'retries' => 0,
+                    'retries_deadlock' => 0,
+                    'reconnects' => 0,
+                    'flush_latency_p50_ms' => 0.0,
+                    'flush_latency_p99_ms' => 0.0,
+                    'batch_rows_avg' => 0.0,
+                    'thread_state' => 'none',
+                ]],
                 'thread_state' => 'none',
                 'last_error' => null,
             ],

@@ -157,20 +157,7 @@ final class IniTest extends TestCase
                 "write_buffer.{$name} in php.ini must be from {$min} to {$max}, not {$small}",
             ];
         }
-        $version = phpversion('write_buffer');
-        foreach (
-            [
-                'lanes' => ['2', '; use 1'],
-                'route_by' => ['symbol', ''],
-            ] as $name => [$value, $instead]
-        ) {
-            $parameter = lcfirst(str_replace('_', '', ucwords($name, '_')));
-            yield $name => [
-                "write_buffer.{$name}",
-                $value,
-                "{$parameter} is not available in this version of write_buffer ({$version}){$instead}",
-            ];
-        }
+        yield 'lanes' => ['write_buffer.lanes', '65', 'write_buffer.lanes in php.ini must be from 1 to 64, not 65'];
         yield 'overflow' => ['write_buffer.overflow', 'drop', 'overflow must be \'block\' or \'throw\', not "drop"'];
         yield 'ledger' => ['write_buffer.ledger', 'on', 'ledger must be \'auto\', \'always\' or \'never\', not "on"'];
         yield 'dead_letter_file' => [

@@ -2,11 +2,12 @@
 //! its oldest row is `flush_interval` old, whatever the caller does meanwhile.
 //!
 //! Invariants:
-//! - A row taken is in exactly one place: the [`Queue`], a committed transaction, or the failures. The flusher moves it
+//! - A row taken is in exactly one place: the [`Lanes`], a committed transaction, or the failures. The flusher moves it
 //!   under the lock.
 //! - The lock is held for copies and counters only: no I/O, no wait, no allocation that grows with the backlog but the
 //!   batch's own.
-//! - The flusher starts with the first row, waits without an alarm while nothing is buffered, and ends with the buffer.
+//! - A lane's flusher starts with its first row, waits without an alarm while nothing is buffered, and ends with the buffer.
+//! - The rows of one key are written in the order in which they were added, whatever their lanes: see [`crate::lanes`].
 //!
 //! Bounds: `max_pending_rows` and `max_pending_bytes`; every wait of a caller has a limit or ends with an attempt that
 //! failed; [`MAX_FAILURES`] failures are kept.
@@ -14,106 +15,34 @@
 //! The locks are the standard library's: they have no state outside themselves, so a forked child that makes a new buffer
 //! never meets a lock of a thread that it has not.
 
-use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::batch::{Batch, Group};
+use rustc_hash::FxBuildHasher;
+
+use crate::batch::Group;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Overflow, Settings};
 use crate::dead_letter::{DeadLetter, FlushError, NamedRow};
 use crate::error::{Error, Result};
 use crate::find::{self, KeyPart};
-use crate::foreground::{GOODBYE, MAX_FAILURES, Pending, keep_failure};
-use crate::metrics::{Event, Metrics};
-use crate::plan::Binder;
-use crate::queue::{Added, Due, Queue};
+use crate::flusher::{self, LaneState, Shared, State};
+use crate::foreground::{GOODBYE, Pending};
+use crate::lanes::{KeyHash, Lanes, Route};
+use crate::metrics::Metrics;
 use crate::sink::{LocalModel, Sink};
-use crate::table::TableModel;
-use crate::writer::{Observer, Writer, Written};
+use crate::table::{Mode, TableModel};
+use crate::writer::Writer;
 
-/// The wait after the first failure in a row.
-const FIRST_RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
-/// The longest wait after a failure: a server that is back is noticed within this time.
-const LONGEST_RECONNECT_BACKOFF: Duration = Duration::from_secs(2);
+pub use crate::flusher::ThreadState;
+
 /// How often a waiting caller looks whether its thread is wanted elsewhere.
 const INTERRUPT_CHECK: Duration = Duration::from_millis(20);
 
 /// Starts a thread: the binding's own way, since signals must stay with PHP's thread.
 pub type Spawn = fn(Box<dyn FnOnce() + Send>) -> std::io::Result<()>;
-
-/// What the flusher is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ThreadState {
-    /// There is no thread: no row has come yet, or it has ended.
-    None,
-    /// It waits for rows, or for their time.
-    Idle,
-    /// It writes.
-    Writing,
-    /// It waits after a failure.
-    Backoff,
-}
-
-impl ThreadState {
-    /// The name in the metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Idle => "idle",
-            Self::Writing => "writing",
-            Self::Backoff => "backoff",
-        }
-    }
-}
-
-struct State {
-    queue: Queue,
-    metrics: Metrics,
-    failures: VecDeque<DeadLetter>,
-    has_dead_letter_file: bool,
-    /// What a caller has not been told yet.
-    unreported: Vec<DeadLetter>,
-    /// Attempts to write that were begun, and the last one that failed.
-    attempts: u64,
-    failed_attempt: Option<(u64, Error)>,
-    failures_in_a_row: u32,
-    thread: ThreadState,
-    reconnects: u64,
-    /// No row will come any more: end when the queue is empty.
-    stopping: bool,
-    /// The time to end is over: end after the attempt that is under way.
-    abandoned: bool,
-}
-
-impl State {
-    fn pending(&self, now: Instant) -> Pending {
-        let oldest = self.queue.oldest();
-        Pending {
-            rows: self.queue.pending_rows(),
-            bytes: self.queue.pending_bytes(),
-            oldest_age: oldest.map_or(Duration::ZERO, |oldest| now.saturating_duration_since(oldest)),
-        }
-    }
-}
-
-struct Shared {
-    state: Mutex<State>,
-    /// The flusher waits here.
-    work: Condvar,
-    /// Callers wait here.
-    done: Condvar,
-}
-
-impl Shared {
-    /// A panic while the lock is held is a bug, and what it leaves is still counted right: each step changes the queue
-    /// at its end.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// See the module.
 pub struct BackgroundBuffer {
@@ -123,8 +52,8 @@ pub struct BackgroundBuffer {
     clock: SystemClock,
     spawn: Spawn,
     local_model: Option<LocalModel>,
-    /// What the thread is made of, until it runs.
-    writer: Arc<Mutex<Option<Writer>>>,
+    /// What each lane's thread is made of, until it runs.
+    writers: Vec<Arc<Mutex<Option<Writer>>>>,
 }
 
 /// Why a wait ended.
@@ -134,40 +63,74 @@ enum Waited {
     Interrupted,
 }
 
+/// The counters, and the state, at one instant.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The counters of all lanes together.
+    pub metrics: Metrics,
+    /// What waits in all lanes.
+    pub pending: Pending,
+    /// What the busiest thread does.
+    pub thread: ThreadState,
+    /// Connections opened after each lane's first.
+    pub reconnects: u64,
+    /// Each lane by itself.
+    pub lanes: Vec<LaneSnapshot>,
+}
+
+/// A lane at one instant.
+#[derive(Debug, Clone)]
+pub struct LaneSnapshot {
+    /// Its counters.
+    pub metrics: Metrics,
+    /// Rows taken and not yet committed.
+    pub pending_rows: usize,
+    /// What its thread does.
+    pub thread: ThreadState,
+    /// Connections opened after its first.
+    pub reconnects: u64,
+}
+
 impl BackgroundBuffer {
-    /// An empty buffer. Its thread starts with the first row.
+    /// An empty buffer with a lane for each sink. A lane's thread starts with its first row.
     ///
     /// # Errors
     ///
     /// Settings that cannot work.
-    pub fn new(settings: Settings, sink: Box<dyn Sink>, spawn: Spawn) -> Result<Self> {
+    pub fn new(settings: Settings, sinks: Vec<Box<dyn Sink>>, spawn: Spawn) -> Result<Self> {
         settings.check()?;
+        if sinks.len() != settings.lanes {
+            return Err(Error::config(format!(
+                "{} lanes need as many sinks, not {}",
+                settings.lanes,
+                sinks.len()
+            )));
+        }
         let state = State {
-            queue: Queue::new(&settings),
-            metrics: Metrics::default(),
-            failures: VecDeque::new(),
+            lanes: Lanes::new(&settings),
+            flushers: sinks.iter().map(|_| LaneState::default()).collect(),
+            failures: std::collections::VecDeque::new(),
             has_dead_letter_file: settings.dead_letter_file.is_some(),
             unreported: Vec::new(),
-            attempts: 0,
-            failed_attempt: None,
-            failures_in_a_row: 0,
-            thread: ThreadState::None,
-            reconnects: 0,
+            last_error: None,
+            time_blocked: Duration::ZERO,
             stopping: false,
             abandoned: false,
         };
         let shared = Shared {
             state: Mutex::new(state),
-            work: Condvar::new(),
+            work: sinks.iter().map(|_| Condvar::new()).collect(),
             done: Condvar::new(),
         };
+        let local_model = sinks.first().and_then(|sink| sink.local_model());
+        let writer = |sink| Arc::new(Mutex::new(Some(Writer::new(sink, Arc::new(SystemClock), &settings))));
         Ok(Self {
             catalog: Mutex::new(settings.catalog()?),
             shared: Arc::new(shared),
             clock: SystemClock,
             spawn,
-            local_model: sink.local_model(),
-            writer: Arc::new(Mutex::new(Some(Writer::new(sink, Arc::new(SystemClock), &settings)))),
+            local_model,
+            writers: sinks.into_iter().map(writer).collect(),
             settings,
         })
     }
@@ -189,61 +152,65 @@ impl BackgroundBuffer {
     ///
     /// The group was not taken: it can never be written as far as that is known, it does not fit, or the wait was [interrupted](Error::is_interrupted).
     pub fn add(&self, group: &Group, limit: Option<Instant>, interrupted: &dyn Fn() -> bool) -> Result<()> {
-        self.check_group(group)?;
-        let shared = Arc::clone(&self.shared);
-        let mut state = shared.lock();
+        let route = self.check_group(group)?;
         if group.is_empty() {
             return Ok(());
         }
-        if !state.queue.fits(group) {
-            state = self.wait_for_room(state, &shared, group, limit, interrupted)?;
+        let mut state = self.shared.lock();
+        if !state.lanes.fits(group) {
+            state = self.wait_for_room(state, group, limit, interrupted)?;
         }
-        let added = state.queue.add(group, self.clock.now());
-        state.metrics.added_rows += count(group.len());
-        let is_waiting = state.thread == ThreadState::Idle;
-        let is_first = state.thread == ThreadState::None && !state.stopping;
-        if is_first {
-            state.thread = ThreadState::Idle;
+        let (lane, wake) = state.lanes.add(group, route.as_ref(), self.clock.now());
+        let stopping = state.stopping;
+        let mut is_first = false;
+        if let Some(flusher) = state.flushers.get_mut(lane) {
+            flusher.metrics.added_rows += flusher::count(group.len());
+            is_first = flusher.thread == ThreadState::None && !stopping;
+            if is_first {
+                flusher.thread = ThreadState::Idle;
+            }
         }
+        let sleepers = wake.only(|lane| state.is_idle(lane));
         drop(state);
-        if is_first {
-            return self.start_thread();
-        }
-        if added == Added::Wake && is_waiting {
-            shared.work.notify_one();
-        }
-        Ok(())
+        sleepers.lanes().for_each(|lane| self.shared.wake(lane));
+        if is_first { self.start_thread(lane) } else { Ok(()) }
     }
 
-    /// Refuses a group that can never be written, as far as its tables are known.
-    fn check_group(&self, group: &Group) -> Result<()> {
-        let mut binder = Binder::default();
+    /// Refuses a group that can never be written, as far as its tables are known, and gives what decides about its lane where
+    /// there are several.
+    fn check_group(&self, group: &Group) -> Result<Option<Route>> {
+        let mut router = (self.settings.lanes > 1).then(Router::default);
         for row in group.rows() {
             let entry = &row.shape.entry;
             if let (None, Some(local_model)) = (entry.model(), self.local_model) {
                 entry.set_model(Some(Arc::new(local_model(entry)?)));
             }
             // The flusher forgets a model after an error, also between two looks of ours.
-            binder.bind_known(&row)?;
+            let bound = row.shape.bound()?;
+            if let Some(bound) = &bound {
+                bound.check(row.values())?;
+            }
+            if let Some(router) = &mut router {
+                router.pass(&row, bound.as_deref());
+            }
         }
-        Ok(())
+        Ok(router.map(|router| router.route))
     }
 
     fn wait_for_room<'s>(
-        &self,
+        &'s self,
         mut state: MutexGuard<'s, State>,
-        shared: &'s Shared,
         group: &Group,
         limit: Option<Instant>,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<MutexGuard<'s, State>> {
-        if limit.is_some() && state.queue.could_ever_fit(group) {
+        if limit.is_some() && state.lanes.could_ever_fit(group) {
             let started = self.clock.now();
-            state.queue.want_all();
-            shared.work.notify_one();
-            let (waited, why) = self.wait(shared, state, limit, interrupted, |state| state.queue.fits(group));
+            state.lanes.want_all();
+            self.shared.wake_all();
+            let (waited, why) = self.wait(state, limit, interrupted, |state| state.lanes.fits(group));
             state = waited;
-            state.metrics.time_blocked += self.clock.now().saturating_duration_since(started);
+            state.time_blocked += self.clock.now().saturating_duration_since(started);
             match why {
                 Waited::Done => return Ok(state),
                 Waited::Interrupted => return Err(Error::interrupted()),
@@ -254,31 +221,36 @@ impl BackgroundBuffer {
             "maxPendingRows is {}, maxPendingBytes {}; {} rows and {} bytes are buffered, the group has {} rows and {} bytes",
             self.settings.max_pending_rows,
             self.settings.max_pending_bytes,
-            state.queue.pending_rows(),
-            state.queue.pending_bytes(),
+            state.lanes.pending_rows(),
+            state.lanes.pending_bytes(),
             group.len(),
             group.size_bytes()
         );
-        Err(Error::full(match &state.failed_attempt {
-            _ if !state.queue.could_ever_fit(group) => {
+        Err(Error::full(match state.last_failed_attempt() {
+            _ if !state.lanes.could_ever_fit(group) => {
                 format!("the group does not fit into the buffer ({bound}): add fewer rows at once, or raise the bound")
             }
-            Some((_, error)) => format!("the buffer is full ({bound}), and the last attempt to write failed: {error}"),
+            Some(error) => format!("the buffer is full ({bound}), and the last attempt to write failed: {error}"),
             None => format!("the buffer is full ({bound}): the database takes rows more slowly than they are added"),
         }))
     }
 
-    /// Starts the flusher. Where that fails the rows stay, and the next `add()` tries again.
-    fn start_thread(&self) -> Result<()> {
-        let (shared, slot) = (Arc::clone(&self.shared), Arc::clone(&self.writer));
+    /// Starts a lane's flusher. Where that fails the rows stay, and the next `add()` tries again.
+    fn start_thread(&self, lane: usize) -> Result<()> {
+        let Some(slot) = self.writers.get(lane).map(Arc::clone) else {
+            return Ok(());
+        };
+        let shared = Arc::clone(&self.shared);
         let body = move || {
             let writer = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(mut writer) = writer {
-                run(&shared, &mut writer);
+                flusher::run(&shared, lane, &mut writer);
             }
         };
         (self.spawn)(Box::new(body)).map_err(|error| {
-            self.shared.lock().thread = ThreadState::None;
+            if let Some(flusher) = self.shared.lock().flushers.get_mut(lane) {
+                flusher.thread = ThreadState::None;
+            }
             Error::connection(
                 0,
                 format!("the group was taken, but the flusher's thread cannot be started: {error}"),
@@ -295,36 +267,40 @@ impl BackgroundBuffer {
     pub fn flush(&self, timeout: Option<Duration>, interrupted: &dyn Fn() -> bool) -> Result<usize, FlushError> {
         let started = self.clock.now();
         let limit = timeout.and_then(|timeout| started.checked_add(timeout));
-        let shared = Arc::clone(&self.shared);
-        let mut state = shared.lock();
-        let target = state.queue.want_all();
-        let flushed_before = state.metrics.total_flushed;
-        let attempts_before = state.attempts;
-        shared.work.notify_one();
+        let mut state = self.shared.lock();
+        let target = state.lanes.want_all();
+        let flushed_before = state.total_flushed();
+        let attempts_before: Vec<u64> = state.flushers.iter().map(|flusher| flusher.attempts).collect();
+        self.shared.wake_all();
         let failed_since = |state: &State| {
-            state
-                .failed_attempt
-                .as_ref()
-                .is_some_and(|(attempt, _)| *attempt > attempts_before)
+            let failed = state
+                .flushers
+                .iter()
+                .zip(&attempts_before)
+                .find_map(|(flusher, before)| {
+                    let (attempt, error) = flusher.failed_attempt.as_ref()?;
+                    (attempt > before).then_some(error)
+                });
+            failed.cloned()
         };
-        let (waited, why) = self.wait(&shared, state, limit, interrupted, |state| {
-            state.queue.is_settled(target) || failed_since(state)
+        let (waited, why) = self.wait(state, limit, interrupted, |state| {
+            state.lanes.is_settled(target) || failed_since(state).is_some()
         });
         state = waited;
-        state.metrics.time_blocked += self.clock.now().saturating_duration_since(started);
+        state.time_blocked += self.clock.now().saturating_duration_since(started);
         if matches!(why, Waited::Interrupted) {
             return Err(Error::interrupted().into());
         }
         let failures = std::mem::take(&mut state.unreported);
-        let error = match (why, &state.failed_attempt) {
-            (Waited::Done, _) if state.queue.is_settled(target) => {
+        let error = match (why, failed_since(&state).as_ref().or(state.last_failed_attempt())) {
+            (Waited::Done, _) if state.lanes.is_settled(target) => {
                 return match FlushError::given_up(failures) {
                     Some(failed) => Err(failed),
-                    None => Ok(usize::try_from(state.metrics.total_flushed - flushed_before).unwrap_or(usize::MAX)),
+                    None => Ok(usize::try_from(state.total_flushed() - flushed_before).unwrap_or(usize::MAX)),
                 };
             }
-            (Waited::Done, Some((_, error))) => error.clone(),
-            (Waited::TimeOver, Some((_, error))) => {
+            (Waited::Done, Some(error)) => error.clone(),
+            (Waited::TimeOver, Some(error)) => {
                 Error::timeout(format!("the time given is over; the last error: {error}"))
             }
             _ => Error::timeout("the time given is over"),
@@ -333,8 +309,7 @@ impl BackgroundBuffer {
     }
 
     fn wait<'s>(
-        &self,
-        shared: &'s Shared,
+        &'s self,
         mut state: MutexGuard<'s, State>,
         limit: Option<Instant>,
         interrupted: &dyn Fn() -> bool,
@@ -352,15 +327,15 @@ impl BackgroundBuffer {
                 return (state, Waited::Interrupted);
             }
             let slice = limit.map_or(INTERRUPT_CHECK, |limit| limit.duration_since(now).min(INTERRUPT_CHECK));
-            let waited = shared.done.wait_timeout(state, slice);
+            let waited = self.shared.done.wait_timeout(state, slice);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Asks the flusher to write all that was added so far, and does not wait for it.
+    /// Asks the flushers to write all that was added so far, and does not wait for it.
     pub fn want_all(&self) {
-        self.shared.lock().queue.want_all();
-        self.shared.work.notify_one();
+        self.shared.lock().lanes.want_all();
+        self.shared.wake_all();
     }
 
     /// Waits until all is written, through failures, for up to `timeout`.
@@ -369,36 +344,33 @@ impl BackgroundBuffer {
     ///
     /// The time is over, and why rows are left.
     pub fn drain_through_failures(&self, timeout: Duration) -> Result<()> {
-        let shared = Arc::clone(&self.shared);
-        let mut state = shared.lock();
-        if state.queue.pending_rows() == 0 {
+        let mut state = self.shared.lock();
+        if state.lanes.pending_rows() == 0 {
             return Ok(());
         }
-        state.queue.want_all();
-        shared.work.notify_one();
+        state.lanes.want_all();
+        self.shared.wake_all();
         let limit = self.clock.now() + timeout;
-        let is_done = |state: &State| state.queue.pending_rows() == 0 || state.thread == ThreadState::None;
-        state = self.wait(&shared, state, Some(limit), &|| false, is_done).0;
-        if state.queue.pending_rows() == 0 {
+        let is_done = |state: &State| state.lanes.pending_rows() == 0 || state.all_threads_ended();
+        state = self.wait(state, Some(limit), &|| false, is_done).0;
+        if state.lanes.pending_rows() == 0 {
             return Ok(());
         }
-        Err(Error::timeout(state.failed_attempt.as_ref().map_or_else(
+        Err(Error::timeout(state.last_failed_attempt().map_or_else(
             || format!("the database did not take them within {} ms", timeout.as_millis()),
-            |(_, error)| error.to_string(),
+            ToString::to_string,
         )))
     }
 
-    /// The end: lets the thread go. Rows that are not written by now are lost; the attempt that is under way goes on.
+    /// The end: lets the threads go. Rows that are not written by now are lost; the attempt that is under way goes on.
     pub fn stop(&self) {
-        let shared = Arc::clone(&self.shared);
-        let mut state = shared.lock();
+        let mut state = self.shared.lock();
         state.stopping = true;
-        state.abandoned = state.queue.pending_rows() > 0;
-        shared.work.notify_one();
+        state.abandoned = state.lanes.pending_rows() > 0;
+        self.shared.wake_all();
         if !state.abandoned {
             let goodbye = self.clock.now() + GOODBYE;
-            let is_gone = |state: &State| state.thread == ThreadState::None;
-            drop(self.wait(&shared, state, Some(goodbye), &|| false, is_gone));
+            drop(self.wait(state, Some(goodbye), &|| false, State::all_threads_ended));
         }
     }
 
@@ -418,7 +390,7 @@ impl BackgroundBuffer {
         };
         drop(catalog);
         let state = self.shared.lock();
-        if !state.queue.has_rows_of(id) {
+        if !state.lanes.has_rows_of(id) {
             return Ok(None);
         }
         let model = match entry.model() {
@@ -429,12 +401,12 @@ impl BackgroundBuffer {
                 entry.default_mode,
             )?),
         };
-        find::find(state.queue.rows().filter(|row| row.shape.table == id), &model, key)
+        find::find(state.lanes.rows_of(id), &model, key)
     }
 
     /// Whether the rows of any one table have reached the batch size, those in flight counted.
     pub fn is_full(&self) -> bool {
-        self.shared.lock().queue.is_full()
+        self.shared.lock().lanes.is_full(self.settings.batch_size)
     }
 
     /// Rows taken and not yet committed.
@@ -443,16 +415,36 @@ impl BackgroundBuffer {
         self.shared.lock().pending(now)
     }
 
-    /// The counters, and the state of the queue at the same instant.
-    pub fn snapshot(&self) -> (Metrics, Pending, ThreadState, u64) {
+    /// The counters and the state, of all lanes and of each.
+    pub fn snapshot(&self) -> Snapshot {
         let now = self.clock.now();
         let state = self.shared.lock();
-        (
-            state.metrics.clone(),
-            state.pending(now),
-            state.thread,
-            state.reconnects,
-        )
+        let lanes: Vec<_> = state
+            .flushers
+            .iter()
+            .enumerate()
+            .map(|(lane, flusher)| LaneSnapshot {
+                metrics: flusher.metrics.clone(),
+                pending_rows: state.lanes.queue(lane).map_or(0, crate::queue::Queue::pending_rows),
+                thread: flusher.thread,
+                reconnects: flusher.reconnects,
+            })
+            .collect();
+        let (pending, last_error, time_blocked) = (state.pending(now), state.last_error.clone(), state.time_blocked);
+        drop(state);
+        let mut metrics = Metrics::default();
+        for lane in &lanes {
+            metrics.add(&lane.metrics);
+        }
+        metrics.time_blocked = time_blocked;
+        metrics.last_error = last_error;
+        Snapshot {
+            metrics,
+            pending,
+            thread: lanes.iter().map(|lane| lane.thread).max().unwrap_or(ThreadState::None),
+            reconnects: lanes.iter().map(|lane| lane.reconnects).sum(),
+            lanes,
+        }
     }
 
     /// The failures, handed over once.
@@ -474,137 +466,54 @@ impl BackgroundBuffer {
 
     /// The last error, as text.
     pub fn last_error(&self) -> Option<String> {
-        self.shared.lock().metrics.last_error.clone()
+        self.shared.lock().last_error.clone()
     }
 }
 
-/// The flusher's thread.
-fn run(shared: &Shared, writer: &mut Writer) {
-    loop {
-        let (batches, done) = {
-            let Some(mut state) = wait_for_work(shared) else {
-                return end(shared, writer);
-            };
-            state.thread = ThreadState::Writing;
-            state.attempts += 1;
-            state.queue.begin(Instant::now())
-        };
-        let batches: Vec<&Batch> = batches.iter().map(|batch| &**batch).collect();
-        let attempted = catch_unwind(AssertUnwindSafe(|| {
-            writer.write(&batches, done, None, &mut Settling { shared })
-        }));
-        let error = match attempted {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error),
-            Err(_) => Some(Error::row(
-                "a bug in write_buffer ended an attempt to write; the rows stay buffered",
-            )),
-        };
-        let mut state = shared.lock();
-        state.reconnects = writer.reconnects();
-        match error {
-            None => {
-                state.failures_in_a_row = 0;
-                state.failed_attempt = None;
+/// Gathers what decides about a group's lane, row by row.
+#[derive(Default)]
+struct Router {
+    route: Route,
+    is_routed_by_column: bool,
+    is_routed: bool,
+    key: Vec<u8>,
+}
+
+impl Router {
+    fn pass(&mut self, row: &crate::batch::Row<'_>, bound: Option<&crate::table::BoundColumns>) {
+        let table = row.shape.table;
+        // The first row that has the column decides; where none has it, the first row's key.
+        if let Some(at) = row.shape.route.filter(|_| !self.is_routed_by_column) {
+            self.is_routed_by_column = true;
+            self.is_routed = true;
+            self.key.clear();
+            if let Some(value) = row.values().nth(at) {
+                // Numbers and their texts are one value here, as they are to most columns.
+                match &value {
+                    crate::value::Value::Int(number) => self.key.extend_from_slice(number.to_string().as_bytes()),
+                    value => drop(value.encode(&mut self.key)),
+                }
             }
-            Some(error) => {
-                let doubled = FIRST_RECONNECT_BACKOFF.saturating_mul(2_u32.saturating_pow(state.failures_in_a_row));
-                let wait = doubled.min(LONGEST_RECONNECT_BACKOFF).mul_f64(0.5 + fastrand::f64());
-                state.failures_in_a_row += 1;
-                state.queue.failed(Instant::now() + wait);
-                state.metrics.failed(&error);
-                state.failed_attempt = Some((state.attempts, error));
-            }
+            self.route.hash = FxBuildHasher.hash_one(&self.key);
         }
-        drop(state);
-        shared.done.notify_all();
-    }
-}
-
-/// The end of the thread, within [`GOODBYE`] where nothing is left to write.
-fn end(shared: &Shared, writer: &mut Writer) {
-    let is_clean = shared.lock().queue.pending_rows() == 0;
-    let retired = catch_unwind(AssertUnwindSafe(|| {
-        if is_clean {
-            writer.retire(Instant::now() + GOODBYE);
-        }
-    }));
-    let mut state = shared.lock();
-    if retired.is_err() {
-        state.metrics.last_error = Some("a bug in write_buffer ended its end".to_owned());
-    }
-    state.thread = ThreadState::None;
-    drop(state);
-    shared.done.notify_all();
-}
-
-/// Waits until something is due. `None`: the thread shall end.
-fn wait_for_work(shared: &Shared) -> Option<MutexGuard<'_, State>> {
-    let mut state = shared.lock();
-    loop {
-        let now = Instant::now();
-        let due = state.queue.due(now);
-        let is_over = state.abandoned || (state.stopping && due == Due::Never);
-        if is_over {
-            return None;
-        }
-        state.thread = if state.failures_in_a_row > 0 {
-            ThreadState::Backoff
-        } else {
-            ThreadState::Idle
-        };
-        state = match due {
-            Due::Now => return Some(state),
-            Due::Never => shared.work.wait(state).unwrap_or_else(PoisonError::into_inner),
-            Due::At(at) => {
-                let waited = shared.work.wait_timeout(state, at.saturating_duration_since(now));
-                waited.unwrap_or_else(PoisonError::into_inner).0
+        let key = match bound {
+            None => Some(KeyHash::Unknown),
+            // The server makes its key, which is like no other.
+            Some(bound) if bound.model.mode == Mode::Insert && bound.key.is_empty() => None,
+            Some(bound) => {
+                self.key.clear();
+                let is_known = bound.key_form(&row.values(), &mut self.key).is_some();
+                Some(if is_known {
+                    KeyHash::Known(FxBuildHasher.hash_one(&self.key))
+                } else {
+                    KeyHash::Unknown
+                })
             }
         };
-    }
-}
-
-/// Moves groups out of the queue, under the lock, and tells those who wait.
-struct Settling<'s> {
-    shared: &'s Shared,
-}
-
-impl Observer for Settling<'_> {
-    fn committed(&mut self, written: &Written) {
-        let mut state = self.shared.lock();
-        if written.rows > 0 {
-            let (rows, coalesced_rows) = (count(written.rows), count(written.coalesced_rows));
-            state.metrics.committed(rows, coalesced_rows, written.took);
+        if let (Some(KeyHash::Known(hash)), false) = (key, self.is_routed) {
+            self.is_routed = true;
+            self.route.hash = hash;
         }
-        state.queue.settle(written.groups.len(), written.rows);
-        drop(state);
-        self.shared.done.notify_all();
+        self.route.keys.extend(key.map(|key| (table, key)));
     }
-
-    fn given_up(&mut self, letter: DeadLetter) {
-        let rows = letter.rows.len();
-        let mut state = self.shared.lock();
-        state.metrics.last_error = Some(letter.message.clone());
-        state.metrics.failed_rows += count(rows);
-        if state.unreported.len() < MAX_FAILURES {
-            state.unreported.push(letter.clone());
-        }
-        keep_failure(&mut state.failures, letter);
-        state.queue.settle(1, rows);
-        drop(state);
-        self.shared.done.notify_all();
-    }
-
-    fn has_room_for_failure(&self) -> bool {
-        let state = self.shared.lock();
-        state.has_dead_letter_file || state.failures.len() < MAX_FAILURES
-    }
-
-    fn happened(&mut self, event: &Event<'_>) {
-        self.shared.lock().metrics.count(event);
-    }
-}
-
-fn count(rows: usize) -> u64 {
-    u64::try_from(rows).unwrap_or(u64::MAX)
 }

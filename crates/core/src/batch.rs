@@ -6,11 +6,16 @@
 //!
 //! Invariants: a group's rows stand together; a batch only grows at its end and is emptied whole.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use crate::catalog::TableEntry;
+use crate::error::Result as CoreResult;
+use crate::table::BoundColumns;
 use crate::value::{Value, ValueTooLong, Values};
+
+/// A batch reserves no more memory than this for rows that have not come yet.
+const MAX_RESERVED_BYTES: usize = 1024 * 1024;
 
 /// A table's place in its [`crate::catalog::Catalog`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,6 +30,45 @@ pub struct Shape {
     pub entry: Arc<TableEntry>,
     /// The columns' names, in the row's order.
     pub columns: Arc<[Box<str>]>,
+    /// The column that groups are routed by, where the row has it.
+    pub route: Option<usize>,
+    /// The columns bound to the table's model, and which of its models that was.
+    binding: RwLock<Option<(u64, CoreResult<Arc<BoundColumns>>)>>,
+}
+
+impl Shape {
+    /// The columns of a table's row.
+    pub fn new(table: TableId, entry: Arc<TableEntry>, columns: Arc<[Box<str>]>, route_by: Option<&str>) -> Self {
+        let is_route = |column: &str| route_by.is_some_and(|route_by| column.eq_ignore_ascii_case(route_by));
+        Self {
+            route: columns.iter().position(|column| is_route(column)),
+            table,
+            entry,
+            columns,
+            binding: RwLock::new(None),
+        }
+    }
+
+    /// The columns bound to the table, as far as the table is known: once for each model that the table ever had.
+    ///
+    /// # Errors
+    ///
+    /// Columns with which no row can be written.
+    pub fn bound(&self) -> CoreResult<Option<Arc<BoundColumns>>> {
+        // The version before the model: a model that comes in between is bound under a version that is old already.
+        let version = self.entry.model_version();
+        if let Some((bound_for, bound)) = &*self.binding.read().unwrap_or_else(PoisonError::into_inner)
+            && *bound_for == version
+        {
+            return bound.clone().map(Some);
+        }
+        let Some(model) = self.entry.model() else {
+            return Ok(None);
+        };
+        let bound = model.bind(&self.columns).map(Arc::new);
+        *self.binding.write().unwrap_or_else(PoisonError::into_inner) = Some((version, bound.clone()));
+        bound.map(Some)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -166,9 +210,18 @@ pub struct Batch {
 impl Batch {
     /// An empty batch; `now` is when its first group is about to be taken.
     pub fn new(now: Instant) -> Self {
+        Self::with_capacity(now, 0, 0)
+    }
+
+    /// An empty batch that is likely to get so many rows, of so many bytes.
+    pub fn with_capacity(now: Instant, rows: usize, arena_bytes: usize) -> Self {
         Self {
-            rows: Rows::default(),
-            group_ends: Vec::new(),
+            rows: Rows {
+                arena: Vec::with_capacity(arena_bytes.min(MAX_RESERVED_BYTES)),
+                heads: Vec::with_capacity(rows),
+                shapes: Vec::new(),
+            },
+            group_ends: Vec::with_capacity(rows.div_ceil(2)),
             table_rows: Vec::new(),
             oldest: now,
         }
@@ -247,6 +300,11 @@ impl Batch {
     /// The memory that its rows take, in bytes.
     pub fn size_bytes(&self) -> usize {
         self.rows.arena.len() + self.rows() * size_of::<RowHead>()
+    }
+
+    /// The memory that its rows' values take, in bytes.
+    pub fn arena_bytes(&self) -> usize {
+        self.rows.arena.len()
     }
 }
 

@@ -3,6 +3,7 @@
 //! Bounds: [`MAX_TABLES`] tables; [`MAX_SHAPES`] shapes are remembered, after which the memory starts anew. A forgotten
 //! shape lives on in the batches that use it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use rustc_hash::FxHashMap;
@@ -34,6 +35,8 @@ pub struct TableEntry {
     /// The rules bound to the table, once that is known. Whoever writes the table finds it out, and whoever adds a row
     /// checks it where it is there: the lock is held to copy a pointer.
     model: RwLock<Option<Arc<TableModel>>>,
+    /// Counts the models that the table had, and the times without one.
+    model_version: AtomicU64,
 }
 
 impl TableEntry {
@@ -44,7 +47,14 @@ impl TableEntry {
 
     /// Remembers the table's model, or forgets it, after an error that a changed table could explain.
     pub fn set_model(&self, model: Option<Arc<TableModel>>) {
-        *self.model.write().unwrap_or_else(PoisonError::into_inner) = model;
+        let mut slot = self.model.write().unwrap_or_else(PoisonError::into_inner);
+        *slot = model;
+        self.model_version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Differs from what it was whenever the model does.
+    pub fn model_version(&self) -> u64 {
+        self.model_version.load(Ordering::Acquire)
     }
 
     /// The key that a model object named.
@@ -63,6 +73,7 @@ pub struct Catalog {
     configured: FxHashMap<String, TableRules>,
     insert_by_default: Option<String>,
     refuses_unrepeatable: bool,
+    route_by: Option<String>,
 }
 
 impl Catalog {
@@ -99,6 +110,13 @@ impl Catalog {
             self.check_repeatable(name, rules, self.default_mode(name))?;
         }
         Ok(self)
+    }
+
+    /// The same catalog, whose groups are routed by a column.
+    #[must_use]
+    pub fn routed_by(mut self, column: Option<String>) -> Self {
+        self.route_by = column;
+        self
     }
 
     fn default_mode(&self, name: &str) -> Mode {
@@ -141,6 +159,7 @@ impl Catalog {
             default_mode: self.default_mode(name),
             key_hint: OnceLock::new(),
             model: RwLock::new(None),
+            model_version: AtomicU64::new(0),
         }));
         self.by_name.insert(name.to_owned(), id);
         Ok(id)
@@ -195,11 +214,7 @@ impl Catalog {
         }
         let entry = self.entry(table).ok_or_else(|| Error::row("the table is not known"))?;
         self.check_repeatable(&entry.name.to_string(), &entry.rules, entry.default_mode)?;
-        let shape = Arc::new(Shape {
-            table,
-            entry: Arc::clone(entry),
-            columns,
-        });
+        let shape = Arc::new(Shape::new(table, Arc::clone(entry), columns, self.route_by.as_deref()));
         self.shapes.entry(table).or_default().push(Arc::clone(&shape));
         self.shape_count += 1;
         Ok(shape)

@@ -35,6 +35,10 @@ pub struct Settings {
     pub shutdown_timeout: Duration,
     /// When transactions are entered in the ledger.
     pub ledger: LedgerUse,
+    /// How many flushers write side by side, each over a connection of its own.
+    pub lanes: usize,
+    /// The column by whose value a group's lane is chosen; `None`: by the key of its first row.
+    pub route_by: Option<String>,
     /// Where groups that are given up are written to.
     pub dead_letter_file: Option<PathBuf>,
 }
@@ -73,6 +77,8 @@ impl Default for Settings {
             overflow_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(5),
             ledger: LedgerUse::Auto,
+            lanes: 1,
+            route_by: None,
             dead_letter_file: None,
         }
     }
@@ -93,7 +99,8 @@ impl Settings {
     /// A name that is none; a table that needs the ledger, and must not have it.
     pub fn catalog(&self) -> Result<Catalog> {
         let order = [self.order_table.as_str(), self.trade_table.as_str()];
-        Catalog::new(&order, &self.trade_table, self.tables.clone())?.with_ledger(self.ledger)
+        let catalog = Catalog::new(&order, &self.trade_table, self.tables.clone())?.with_ledger(self.ledger)?;
+        Ok(catalog.routed_by(self.route_by.clone()))
     }
 
     /// Checks the settings against each other.

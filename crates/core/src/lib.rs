@@ -21,8 +21,10 @@
 //! | [`clock`] | time, as an argument | no |
 //! | [`sink`] | where transactions go: MySQL and MariaDB, or memory | no |
 //! | [`writer`] | a batch into a transaction, with its retries | no |
-//! | [`queue`] | the batches of a background buffer, and what is due when | yes |
-//! | [`background`] | the buffer whose rows a native thread writes | no |
+//! | [`queue`] | the batches of one lane, and what is due when | yes |
+//! | [`lanes`] | which lane a group takes, and what it waits for there | yes |
+//! | [`background`] | the buffer whose rows native threads write: its callers' side | no |
+//! | `flusher` | the same buffer: its threads' side | no |
 //! | [`foreground`] | the buffer that flushes on its caller's thread | no |
 
 pub mod background;
@@ -38,7 +40,9 @@ pub mod decimal;
 pub mod dsn;
 pub mod error;
 pub mod find;
+mod flusher;
 pub mod foreground;
+pub mod lanes;
 pub mod ledger;
 pub mod metrics;
 pub mod plan;

@@ -114,6 +114,32 @@ impl Metrics {
         }
     }
 
+    /// Adds what another lane counted.
+    pub fn add(&mut self, other: &Self) {
+        self.flush_count += other.flush_count;
+        self.total_flushed += other.total_flushed;
+        self.total_flush_time += other.total_flush_time;
+        self.added_rows += other.added_rows;
+        self.coalesced_rows += other.coalesced_rows;
+        self.failed_rows += other.failed_rows;
+        self.failed_flushes += other.failed_flushes;
+        self.retries += other.retries;
+        self.retries_deadlock += other.retries_deadlock;
+        self.retries_lock_wait_timeout += other.retries_lock_wait_timeout;
+        self.retries_record_changed += other.retries_record_changed;
+        self.retries_other += other.retries_other;
+        self.retries_reconnect += other.retries_reconnect;
+        self.unknown_commits += other.unknown_commits;
+        self.ledger_lookups += other.ledger_lookups;
+        self.ledger_confirmed += other.ledger_confirmed;
+        self.time_blocked += other.time_blocked;
+        self.batch_rows_max = self.batch_rows_max.max(other.batch_rows_max);
+        if let (Some(all), Some(others)) = (&mut self.latency_us, &other.latency_us) {
+            // Both have the same bounds, so there is nothing that one could not hold of the other.
+            let _ = all.add(others);
+        }
+    }
+
     /// Counts what happened on the way to a committed transaction.
     pub fn count(&mut self, event: &Event<'_>) {
         match event {

@@ -274,9 +274,9 @@ impl Binder {
         let Some(bound) = bound.clone().transpose()? else {
             return Ok(None);
         };
+        bound.check(row.values())?;
         let mut values = Vec::with_capacity(bound.columns.len());
         values.extend(row.values());
-        bound.check(&values)?;
         Ok(Some(BoundRow { bound, values }))
     }
 

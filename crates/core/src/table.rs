@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::column::{Column, ColumnKind};
 use crate::error::{Error, Result};
-use crate::value::Value;
+use crate::value::{Value, Values};
 
 /// A table's name, with its database where one was given.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -372,8 +372,18 @@ impl TableModel {
                 .map(|column| column.name.clone()),
             _ => None,
         };
+        let rules: Vec<_> = columns.iter().map(|column| self.rule(column)).collect();
+        let mut checks: Vec<_> = guard.iter().map(|at| (*at, Check::Guard)).collect();
+        if self.mode == Mode::Upsert {
+            checks.extend(key.iter().map(|at| (*at, Check::Key)));
+        }
+        let is_summed = |at: &usize| rules.get(*at) == Some(&MergeRule::Sum);
+        checks.extend((0..columns.len()).filter(is_summed).map(|at| (at, Check::Number)));
+        // No column has two: a guard is outside the key, and neither has a rule.
+        checks.sort_unstable_by_key(|(at, _)| *at);
         Ok(BoundColumns {
-            rules: columns.iter().map(|column| self.rule(column)).collect(),
+            checks,
+            rules,
             kinds: columns.iter().map(|column| self.kind(column)).collect(),
             columns: Arc::clone(columns),
             key,
@@ -471,6 +481,19 @@ pub struct BoundColumns {
     pub kinds: Vec<ColumnKind>,
     /// A column that the server wants and the row has not. Such a row can only update.
     pub missing_required: Option<String>,
+    /// What each row is checked for, by column, in their order.
+    checks: Vec<(usize, Check)>,
+}
+
+/// What a value must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Check {
+    /// Part of the key: not NULL.
+    Key,
+    /// The guard: not NULL.
+    Guard,
+    /// Under `sum`: a number.
+    Number,
 }
 
 impl BoundColumns {
@@ -479,42 +502,53 @@ impl BoundColumns {
         self.columns.iter().position(|column| column.eq_ignore_ascii_case(name))
     }
 
-    /// Checks one row's values, in the columns' order.
+    /// Checks one row's values, in the columns' order. Reads no further than the last column that can be wrong.
     ///
     /// # Errors
     ///
     /// NULL in the key or the guard, or no number under `sum`.
-    pub fn check(&self, values: &[Value<'_>]) -> Result<()> {
-        let name = &self.model.name;
-        for at in &self.key {
-            if values.get(*at).is_none_or(Value::is_null) && self.model.mode == Mode::Upsert {
-                return Err(Error::config(format!(
-                    "table {name}: key column {} is null; a row without its key cannot be written",
-                    self.columns.get(*at).map_or("?", |column| column)
-                )));
-            }
-        }
-        if let Some(at) = self.guard
-            && values.get(at).is_none_or(Value::is_null)
-        {
-            return Err(Error::config(format!(
-                "table {name}: guard column {} is null; a row without its guard cannot be compared",
-                self.columns.get(at).map_or("?", |column| column)
-            )));
-        }
-        for (at, rule) in self.rules.iter().enumerate() {
-            if *rule == MergeRule::Sum
-                && values
-                    .get(at)
-                    .is_none_or(|value| crate::column::number(value).is_none())
-            {
-                return Err(Error::config(format!(
-                    "table {name}: column {} is summed and takes a number: an int, or a string such as '12.50'",
-                    self.columns.get(at).map_or("?", |column| column)
-                )));
+    pub fn check<'v>(&self, mut values: impl Iterator<Item = Value<'v>>) -> Result<()> {
+        let mut read = 0;
+        for (at, check) in &self.checks {
+            let value = values.nth(at - read).unwrap_or(Value::Null);
+            read = at + 1;
+            let passes = match check {
+                Check::Number => crate::column::number(&value).is_some(),
+                Check::Key | Check::Guard => !value.is_null(),
+            };
+            if !passes {
+                return Err(self.refused(*at, *check));
             }
         }
         Ok(())
+    }
+
+    fn refused(&self, at: usize, check: Check) -> Error {
+        let (name, column) = (&self.model.name, self.columns.get(at).map_or("?", |column| column));
+        Error::config(match check {
+            Check::Key => {
+                format!("table {name}: key column {column} is null; a row without its key cannot be written")
+            }
+            Check::Guard => {
+                format!("table {name}: guard column {column} is null; a row without its guard cannot be compared")
+            }
+            Check::Number => format!(
+                "table {name}: column {column} is summed and takes a number: an int, or a string such as '12.50'"
+            ),
+        })
+    }
+
+    /// Appends the key form of a row, see [`ColumnKind::key`]. `None`: whether another row has the same key only the server
+    /// can tell.
+    pub fn key_form(&self, values: &Values<'_>, key: &mut Vec<u8>) -> Option<()> {
+        if self.key.is_empty() || !self.model.keys_are_certain() {
+            return None;
+        }
+        for at in &self.key {
+            let value = values.clone().nth(*at)?;
+            self.kinds.get(*at)?.key(&value, key)?;
+        }
+        Some(())
     }
 
     /// Compares two values of a column as the server does; `None` where only the server can tell.

@@ -48,6 +48,11 @@ pub trait Observer {
     fn committed(&mut self, written: &Written);
     /// The next group is given up, and kept nowhere but here, unless there is a dead-letter file.
     fn given_up(&mut self, letter: DeadLetter);
+    /// Waits until all groups that were added before the next one are settled, in other lanes too. Gives whether that took a
+    /// wait: then the next group, which the server has refused, may be taken now.
+    fn waited_for_earlier_groups(&mut self) -> bool {
+        false
+    }
     /// Whether one more group that is given up can be kept in memory.
     fn has_room_for_failure(&self) -> bool;
     /// Something happened on the way.
@@ -161,6 +166,7 @@ impl Writer {
                 Ok(Attempt::NoTrace) => {}
                 Err(failed) if !failed.error.is_refused() => return Err(failed.error),
                 Err(failed) if failed.groups.len() > 1 => ends.push(start + failed.groups.len() / 2),
+                Err(_) if observer.waited_for_earlier_groups() => {}
                 Err(failed) => {
                     self.give_up(batches, start, &failed.error, observer)?;
                     start += 1;

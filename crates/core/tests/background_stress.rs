@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use write_buffer_core::background::BackgroundBuffer;
+use write_buffer_core::background::{BackgroundBuffer, Snapshot};
 use write_buffer_core::batch::Group;
 use write_buffer_core::config::{Overflow, Settings};
+use write_buffer_core::sink::Sink;
 use write_buffer_core::sink::memory::{MemorySink, MemoryStore};
 use write_buffer_core::table::{MergeRule, TableRules};
 use write_buffer_core::value::Value;
@@ -75,8 +76,8 @@ fn nothing_is_lost_or_doubled_between_threads() {
     const THREADS: i64 = 4;
     const ADDS: i64 = 2_000;
     let store = MemoryStore::default();
-    let sink = Box::new(MemorySink::new(store.clone(), 20));
-    let buffer = Arc::new(BackgroundBuffer::new(settings(), sink, spawn).expect("a buffer"));
+    let sink: Box<dyn Sink> = Box::new(MemorySink::new(store.clone(), 20));
+    let buffer = Arc::new(BackgroundBuffer::new(settings(), vec![sink], spawn).expect("a buffer"));
     let next = Arc::new(AtomicI64::new(0));
     let over = Arc::new(AtomicBool::new(false));
 
@@ -101,7 +102,7 @@ fn nothing_is_lost_or_doubled_between_threads() {
         std::thread::spawn(move || {
             let (mut looks, mut failures) = (0_u32, 0);
             while !over.load(Ordering::Relaxed) {
-                let (metrics, pending, _, _) = buffer.snapshot();
+                let Snapshot { metrics, pending, .. } = buffer.snapshot();
                 let pending = u64::try_from(pending.rows).expect("few");
                 assert_eq!(
                     metrics.added_rows,
@@ -146,8 +147,8 @@ fn nothing_is_lost_or_doubled_between_threads() {
 fn a_table_that_is_forgotten_meanwhile_refuses_no_row() {
     const ADDS: i64 = 20_000;
     let store = MemoryStore::default();
-    let sink = Box::new(MemorySink::new(store.clone(), 20));
-    let buffer = Arc::new(BackgroundBuffer::new(settings(), sink, spawn).expect("a buffer"));
+    let sink: Box<dyn Sink> = Box::new(MemorySink::new(store.clone(), 20));
+    let buffer = Arc::new(BackgroundBuffer::new(settings(), vec![sink], spawn).expect("a buffer"));
     add(&buffer, "trades", ["id", "n"], [-1, 0]);
     let entry = {
         let mut catalog = buffer.catalog();
@@ -177,13 +178,13 @@ fn a_table_that_is_forgotten_meanwhile_refuses_no_row() {
 #[test]
 fn the_group_at_fault_is_given_up_and_no_other() {
     let store = MemoryStore::default();
-    let sink = Box::new(MemorySink::new(store.clone(), 1_000));
+    let sink: Box<dyn Sink> = Box::new(MemorySink::new(store.clone(), 1_000));
     let settings = Settings {
         batch_size: 1_000,
         flush_interval: Duration::from_mins(1),
         ..Settings::default()
     };
-    let buffer = BackgroundBuffer::new(settings, sink, spawn).expect("a buffer");
+    let buffer = BackgroundBuffer::new(settings, vec![sink], spawn).expect("a buffer");
     for id in 0..100 {
         add(&buffer, "trades", ["id", "n"], [id, id]);
     }
@@ -202,7 +203,7 @@ fn the_group_at_fault_is_given_up_and_no_other() {
     let keys: Vec<_> = letters.iter().map(|letter| letter.rows[0].1[0].1.clone()).collect();
     assert_eq!(keys, [3, 50, 99].map(Value::Int));
     assert!(buffer.flush(None, &never).is_ok(), "an error is reported once");
-    let (metrics, pending, _, _) = buffer.snapshot();
+    let Snapshot { metrics, pending, .. } = buffer.snapshot();
     assert_eq!((metrics.failed_rows, metrics.total_flushed, pending.rows), (3, 150, 0));
     buffer.stop();
 }

@@ -1,4 +1,4 @@
-//! The queue of the background buffer against a plain model: random interleavings of adding, flushing, time, and a
+//! The queue of one lane against a plain model: random interleavings of adding, flushing, time, and a
 //! flusher that commits, gives up or fails. Time is passed in, and nothing waits.
 
 #![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use write_buffer_core::batch::Group;
 use write_buffer_core::catalog::Catalog;
 use write_buffer_core::config::Settings;
-use write_buffer_core::queue::{Added, Due, Queue};
+use write_buffer_core::lanes::Lanes;
+use write_buffer_core::queue::Due;
 use write_buffer_core::value::Value;
 
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -97,7 +98,7 @@ proptest! {
         let mut catalog = Catalog::new(&["t"], "none", Vec::new()).expect("a catalog");
         let table = catalog.table("t").expect("a table");
         let shape = catalog.shape(table, std::iter::once(b"id".as_slice())).expect("a shape");
-        let mut queue = Queue::new(&settings);
+        let mut queue = Lanes::new(&settings);
         let mut model = Model::default();
         let mut now = Instant::now();
 
@@ -112,13 +113,13 @@ proptest! {
                     let fits = model.rows().len() + rows <= MAX_ROWS;
                     prop_assert_eq!(queue.fits(&group), fits);
                     if fits {
-                        let before = queue.due(now);
-                        let added = queue.add(&group, now);
+                        let before = queue.due(0, now);
+                        let (_, wake) = queue.add(&group, None, now);
                         model.next_row += i64::try_from(rows).expect("few");
                         model.groups.push_back(ModelGroup { rows: numbers, taken: now });
                         // A flusher that sleeps must be woken exactly where it has something to do sooner.
-                        if queue.due(now) != before && queue.due(now) != Due::Never {
-                            prop_assert_eq!(added, Added::Wake);
+                        if queue.due(0, now) != before && queue.due(0, now) != Due::Never {
+                            prop_assert_eq!(wake.lanes().collect::<Vec<_>>(), vec![0]);
                         }
                     }
                 }
@@ -128,8 +129,8 @@ proptest! {
                     model.retry_at = None;
                 }
                 Step::Pass(milliseconds) => now += Duration::from_millis(milliseconds),
-                Step::Begin if queue.due(now) == Due::Now => {
-                    let (batches, done) = queue.begin(now);
+                Step::Begin if queue.due(0, now) == Due::Now => {
+                    let (batches, done) = queue.begin(0, now);
                     let taken: Vec<i64> = batches
                         .iter()
                         .flat_map(|batch| batch.groups())
@@ -151,7 +152,7 @@ proptest! {
                     let groups = groups.min(model.in_flight);
                     if groups > 0 {
                         let rows = model.groups.drain(..groups).map(|group| group.rows.len()).sum();
-                        queue.settle(groups, rows);
+                        queue.settle(0, groups, rows);
                         model.in_flight -= groups;
                         model.settled += u64::try_from(groups).expect("few");
                     }
@@ -159,24 +160,24 @@ proptest! {
                 Step::Fail(milliseconds) => {
                     if model.in_flight > 0 {
                         let at = now + Duration::from_millis(milliseconds);
-                        queue.failed(at);
+                        queue.failed(0, at);
                         model.retry_at = Some(at);
                     }
                 }
             }
 
             // Each row is in exactly one place, and nothing but these rows is there.
-            let rows: Vec<i64> = queue.rows().map(|row| number(&row.values().next().expect("a value"))).collect();
+            let rows: Vec<i64> = queue.rows_of(table).map(|row| number(&row.values().next().expect("a value"))).collect();
             prop_assert_eq!(&rows, &model.rows());
             prop_assert_eq!(queue.pending_rows(), rows.len());
             prop_assert_eq!(queue.pending_bytes() == 0, rows.is_empty());
             prop_assert_eq!(queue.oldest().is_some(), !rows.is_empty());
             prop_assert_eq!(queue.is_settled(model.settled), true);
-            prop_assert_eq!(queue.is_settled(model.settled + 1), false);
+            prop_assert_eq!(queue.is_settled(model.settled + 1), rows.is_empty());
 
             // What is due: never where nothing waits, at once where someone waits or a row is old, and never later than
             // the oldest row's time.
-            let due = queue.due(now);
+            let due = queue.due(0, now);
             let retry_later = model.retry_at.is_some_and(|at| at > now);
             let oldest = model.groups.iter().map(|group| group.taken).min();
             match oldest {

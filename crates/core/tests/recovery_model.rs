@@ -453,7 +453,8 @@ fn a_panic_behind_the_commit_doubles_nothing() {
     let sink = FakeSink::default();
     sink.server().faults.push(Fault::Panic);
     let spawn = |body: Box<dyn FnOnce() + Send>| std::thread::Builder::new().spawn(body).map(drop);
-    let buffer = BackgroundBuffer::new(settings(10, LedgerUse::Auto), Box::new(sink.clone()), spawn).expect("a buffer");
+    let buffer =
+        BackgroundBuffer::new(settings(10, LedgerUse::Auto), vec![Box::new(sink.clone())], spawn).expect("a buffer");
     let mut group = Group::default();
     let shape = {
         let mut catalog = buffer.catalog();

@@ -5,11 +5,11 @@ declare(strict_types=1);
 use Illuminate\Database\Migrations\Migration;
 use Illuminate\Support\Facades\DB;
 
-/**
- * The ledger of the extension write_buffer, as the extension makes it by itself where its account may: it tells after a lost
- * connection whether the last COMMIT was carried out. That account needs SELECT, INSERT, UPDATE and DELETE on it.
- */
 return new class () extends Migration {
+    /**
+     * The ledger of the extension write_buffer, as the extension makes it by itself where its account may: it tells after a lost
+     * connection whether the last COMMIT was carried out. That account needs SELECT, INSERT, UPDATE and DELETE on it.
+     */
     public function up(): void
     {
         // By no schema builder: the character set of one column and the clock's ON UPDATE are the server's own words. Without a

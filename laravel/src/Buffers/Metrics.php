@@ -7,7 +7,7 @@ namespace WriteBuffer\Laravel\Buffers;
 /** The metrics of a buffer that has done nothing, so that every driver gives the same keys. */
 final class Metrics
 {
-    /** @return array<string, int|float|string|null> */
+    /** @return array<string, mixed> */
     public static function none(): array
     {
         return [
@@ -39,6 +39,7 @@ final class Metrics
             'batch_rows_avg' => 0.0,
             'batch_rows_max' => 0,
             'lanes' => 1,
+            'lane_metrics' => [],
             'thread_state' => 'none',
             'pid' => (int) getmypid(),
             'last_error' => null,

@@ -71,14 +71,14 @@ pub struct MySqlSink {
 
 impl MySqlSink {
     /// A sink for the server of the DSN. Connects when it is first used.
-    pub fn new(dsn: ServerDsn, batch_rows: usize, hooks: SocketHooks) -> Self {
+    pub fn new(dsn: ServerDsn, batch_rows: usize, lane: u16, hooks: SocketHooks) -> Self {
         Self {
             connector: Connector::new(dsn, batch_rows, hooks),
             hooks,
             session: None,
             descriptor: Descriptor::new(),
             connects: 0,
-            ledger: LedgerTable::new(0),
+            ledger: LedgerTable::new(lane),
             is_mid_transaction: false,
         }
     }

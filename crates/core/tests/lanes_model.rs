@@ -1,0 +1,216 @@
+//! Lanes against what they are for: flushers that take up, settle and fail in any order, and rows of one key that must never
+//! overtake each other. Time is passed in, and nothing waits.
+
+#![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use write_buffer_core::batch::{Group, Row, Shape, TableId};
+use write_buffer_core::catalog::Catalog;
+use write_buffer_core::config::Settings;
+use write_buffer_core::lanes::{KeyHash, Lanes, Route};
+use write_buffer_core::queue::Due;
+use write_buffer_core::value::Value;
+
+const INTERVAL: Duration = Duration::from_millis(100);
+const LANES: usize = 3;
+
+/// A row of the model: its table, its key, and whether the lanes are told of the key.
+#[derive(Debug, Clone, Copy)]
+struct ModelRow {
+    table: usize,
+    key: i64,
+    is_known: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Add { rows: Vec<ModelRow>, route: u64 },
+    Flush,
+    Pass(u64),
+    Begin(usize),
+    Settle(usize, usize),
+    Fail(usize, u64),
+}
+
+fn row() -> impl Strategy<Value = ModelRow> {
+    (0..2_usize, 0..6_i64, prop::bool::weighted(0.93)).prop_map(|(table, key, is_known)| ModelRow {
+        table,
+        key,
+        is_known,
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (prop::collection::vec(row(), 1..4), any::<u64>()).prop_map(|(rows, route)| Step::Add { rows, route }),
+        1 => Just(Step::Flush),
+        2 => (1..150_u64).prop_map(Step::Pass),
+        6 => (0..LANES).prop_map(Step::Begin),
+        6 => (0..LANES, 1..6_usize).prop_map(|(lane, groups)| Step::Settle(lane, groups)),
+        1 => (0..LANES, 0..300_u64).prop_map(|(lane, wait)| Step::Fail(lane, wait)),
+    ]
+}
+
+/// What became of the rows, each named by its number.
+#[derive(Default)]
+struct World {
+    next: i64,
+    /// Rows that are not settled, by table and key, in the order in which they were added.
+    waiting: BTreeMap<(usize, i64), Vec<i64>>,
+    /// The groups in flight, by lane: each group's rows.
+    in_flight: [Vec<Vec<(usize, i64, i64)>>; LANES],
+    pending: BTreeSet<i64>,
+}
+
+fn numbers(row: &Row<'_>) -> (usize, i64, i64) {
+    let values: Vec<_> = row.values().collect();
+    match values.as_slice() {
+        [Value::Int(key), Value::Int(number)] => (row.shape.table.0, *key, *number),
+        other => panic!("{other:?} is no row of this test"),
+    }
+}
+
+impl World {
+    fn add(&mut self, lanes: &mut Lanes, shapes: &[Arc<Shape>], rows: &[ModelRow], route: u64, now: Instant) {
+        let mut group = Group::default();
+        let mut keys = Vec::new();
+        for row in rows {
+            self.next += 1;
+            let values = [Value::Int(row.key), Value::Int(self.next)];
+            group.push_row(&shapes[row.table], &values).expect("short");
+            self.waiting.entry((row.table, row.key)).or_default().push(self.next);
+            self.pending.insert(self.next);
+            // A few hashes for more keys: what collides may wait, and must not be wrong.
+            let hash = KeyHash::Known(u64::try_from(row.key % 5).expect("positive"));
+            keys.push((TableId(row.table), if row.is_known { hash } else { KeyHash::Unknown }));
+        }
+        lanes.add(&group, Some(&Route { hash: route, keys }), now);
+    }
+
+    /// Settles groups of a lane: each row must be the oldest one of its key.
+    fn settle(&mut self, lanes: &mut Lanes, lane: usize, groups: usize) -> Result<Vec<usize>, TestCaseError> {
+        let groups: Vec<_> = self.in_flight[lane].drain(..groups).collect();
+        let mut rows = 0;
+        for (table, key, number) in groups.iter().flatten() {
+            let waiting = self.waiting.entry((*table, *key)).or_default();
+            prop_assert_eq!(
+                waiting.first(),
+                Some(number),
+                "table {} key {} in lane {}",
+                table,
+                key,
+                lane
+            );
+            waiting.remove(0);
+            self.pending.remove(number);
+            rows += 1;
+        }
+        Ok(lanes.settle(lane, groups.len(), rows).lanes().collect())
+    }
+
+    fn begin(&mut self, lanes: &mut Lanes, lane: usize, now: Instant) {
+        let (batches, done) = lanes.begin(lane, now);
+        self.in_flight[lane] = batches
+            .iter()
+            .flat_map(|batch| batch.groups())
+            .skip(done)
+            .map(|rows| rows.map(|row| numbers(&row)).collect())
+            .collect();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 3_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn rows_of_one_key_never_overtake_each_other(steps in prop::collection::vec(step(), 1..150)) {
+        let settings = Settings {
+            batch_size: 4,
+            flush_interval: INTERVAL,
+            lanes: LANES,
+            ..Settings::default()
+        };
+        let mut catalog = Catalog::new(&["a", "b"], "none", Vec::new()).expect("a catalog");
+        let columns = || [b"id".as_slice(), b"number"].into_iter();
+        let shapes = [0, 1].map(|table| catalog.shape(TableId(table), columns()).expect("a shape"));
+        let mut lanes = Lanes::new(&settings);
+        let mut world = World::default();
+        let mut now = Instant::now();
+
+        for step in steps {
+            let due_before: Vec<Due> = (0..LANES).map(|lane| lanes.due(lane, now)).collect();
+            let mut woken = None;
+            match step {
+                Step::Add { rows, route } => world.add(&mut lanes, &shapes, &rows, route, now),
+                Step::Flush => { lanes.want_all(); }
+                Step::Pass(milliseconds) => now += Duration::from_millis(milliseconds),
+                Step::Begin(lane) if lanes.due(lane, now) == Due::Now => {
+                    world.begin(&mut lanes, lane, now);
+                    prop_assert!(!world.in_flight[lane].is_empty());
+                }
+                Step::Begin(_) => {}
+                Step::Settle(lane, groups) => {
+                    let groups = groups.min(world.in_flight[lane].len());
+                    // After a failure nothing is settled before it is taken up again.
+                    if groups > 0 && lanes.due(lane, now) == Due::Now {
+                        woken = Some((lane, world.settle(&mut lanes, lane, groups)?));
+                    }
+                }
+                Step::Fail(lane, milliseconds) => {
+                    if !world.in_flight[lane].is_empty() {
+                        lanes.failed(lane, now + Duration::from_millis(milliseconds));
+                    }
+                }
+            }
+            // A lane that another one's work made due is woken.
+            if let Some((settled, woken)) = woken {
+                for lane in (0..LANES).filter(|lane| *lane != settled) {
+                    if due_before[lane] != Due::Now && lanes.due(lane, now) == Due::Now {
+                        prop_assert!(woken.contains(&lane), "lane {lane} slept on");
+                    }
+                }
+            }
+            // Nobody waits for a lane that itself only waits for its time.
+            let is_busy = |lane: usize| !world.in_flight[lane].is_empty() || lanes.due(lane, now) == Due::Now;
+            let waits = |lane: usize| {
+                lanes.due(lane, now) == Due::Never && lanes.queue(lane).is_some_and(|queue| queue.pending_rows() > 0)
+            };
+            prop_assert!(!(0..LANES).any(waits) || (0..LANES).any(is_busy), "all lanes sleep");
+            // Each row is in exactly one place, and is found in its order.
+            for (table, _) in shapes.iter().enumerate() {
+                let rows: Vec<i64> = lanes.rows_of(TableId(table)).map(|row| numbers(&row).2).collect();
+                let mut expected: Vec<i64> =
+                    world.waiting.iter().filter(|((of, _), _)| *of == table).flat_map(|(_, rows)| rows.clone()).collect();
+                expected.sort_unstable();
+                prop_assert_eq!(rows, expected);
+            }
+            prop_assert_eq!(lanes.pending_rows(), world.pending.len());
+            prop_assert_eq!(lanes.is_settled(u64::MAX), world.pending.is_empty());
+        }
+
+        // Whatever waits for whatever: it all gets written.
+        lanes.want_all();
+        for round in 0.. {
+            if world.pending.is_empty() {
+                break;
+            }
+            prop_assert!(round < 1_000, "{} rows wait for ever", world.pending.len());
+            for lane in 0..LANES {
+                if lanes.due(lane, now) == Due::Now {
+                    world.begin(&mut lanes, lane, now);
+                    let groups = world.in_flight[lane].len();
+                    world.settle(&mut lanes, lane, groups)?;
+                }
+            }
+        }
+        prop_assert_eq!((lanes.pending_rows(), lanes.pending_bytes()), (0, 0));
+    }
+}
