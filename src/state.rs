@@ -17,7 +17,7 @@ use write_buffer_core::sink::mysql::{Descriptor, MySqlSink, SocketHooks};
 
 use crate::convert::Tables;
 use crate::engine::{self, Engine, Stopped};
-use crate::{persistent, process};
+use crate::{persistent, process, socket};
 
 /// Which thread flushes, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -320,7 +320,11 @@ fn make_sink(dsn: &Dsn, settings: &Settings, lane: u16) -> (Box<dyn Sink>, Optio
             (Box::new(MemorySink::new(store, settings.batch_size)), None)
         }
         Dsn::Server(server) => {
-            let hooks = SocketHooks { set_timeouts };
+            let hooks = SocketHooks {
+                set_timeouts: socket::set_timeouts,
+                send: socket::send,
+                receive: socket::receive,
+            };
             let sink = MySqlSink::new((**server).clone(), settings.batch_size, lane, hooks);
             let descriptor = sink.descriptor();
             (Box::new(sink), Some(descriptor))
@@ -362,28 +366,4 @@ impl Tables for StateTables {
     fn hint_key(&self, table: TableId, column: &str) {
         self.with(|state| state.buffer.with_catalog(|catalog| catalog.hint_key(table, column)));
     }
-}
-
-fn set_timeouts(fd: i32, read: Duration, write: Duration) -> std::io::Result<()> {
-    for (option, timeout) in [(libc::SO_RCVTIMEO, read), (libc::SO_SNDTIMEO, write)] {
-        let timeout = libc::timeval {
-            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
-            // Zero would mean to wait without end.
-            tv_usec: i64::from(timeout.subsec_micros()).max(1),
-        };
-        // SAFETY: the descriptor is that of a living connection; the option's value is read during the call.
-        let result = unsafe {
-            libc::setsockopt(
-                fd,
-                libc::SOL_SOCKET,
-                option,
-                (&raw const timeout).cast(),
-                libc::socklen_t::try_from(size_of_val(&timeout)).unwrap_or_default(),
-            )
-        };
-        if result != 0 {
-            return Err(std::io::Error::last_os_error());
-        }
-    }
-    Ok(())
 }

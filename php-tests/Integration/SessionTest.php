@@ -47,7 +47,8 @@ final class SessionTest extends DatabaseTestCase
     {
         yield 'none' => ['', [
             'isolation' => 'READ-COMMITTED',
-            'autocommit' => '1',
+            // Amid a transaction: nothing of it may commit by itself.
+            'autocommit' => '0',
             'time_zone' => 'SYSTEM',
         ]];
         yield 'timezone' => ['timezone=%2B02:00', ['time_zone' => '+02:00']];
@@ -110,7 +111,7 @@ final class SessionTest extends DatabaseTestCase
     {
         $isolation = self::isMySql() ? 'transaction_isolation' : 'tx_isolation';
         $expected = [
-            'autocommit' => '1',
+            'autocommit' => '0',
             'character_set_client' => 'latin1',
             'character_set_connection' => 'latin1',
             'character_set_results' => 'latin1',

@@ -13,8 +13,6 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
 use crate::column::number;
 use crate::decimal::Decimal;
 use crate::error::Result;
@@ -51,40 +49,88 @@ pub fn coalesce(rows: Vec<BoundRow<'_>>, max_row_bytes: usize) -> Result<Coalesc
     let Some(mode) = rows.first().map(|row| row.bound.model.mode) else {
         return Ok(Coalesced::default());
     };
-    match (mode, keys_of(&rows)) {
-        (Mode::Upsert, Some(keys)) => merge_by_key(rows, keys, max_row_bytes),
-        (Mode::Insert, Some(keys)) => {
-            let mut keyed: Vec<_> = keys.into_iter().zip(rows).collect();
-            keyed.sort_by(|left, right| left.0.cmp(&right.0));
-            Ok(Coalesced {
-                layers: vec![keyed.into_iter().map(|(_, row)| row).collect()],
-                ..Coalesced::default()
-            })
-        }
-        (_, None) => Ok(Coalesced {
+    let Some(keys) = Keys::of(&rows) else {
+        return Ok(Coalesced {
             layers: vec![rows],
             in_order: true,
             coalesced_rows: 0,
-        }),
+        });
+    };
+    if keys.are_ascending() {
+        // Nothing to sort, and no two rows of one key: the way of most batches.
+        return Ok(Coalesced {
+            layers: vec![rows],
+            ..Coalesced::default()
+        });
+    }
+    let order = keys.order();
+    match mode {
+        Mode::Upsert => merge_by_key(rows, &keys, &order, max_row_bytes),
+        Mode::Insert => {
+            let mut rows: Vec<_> = rows.into_iter().map(Some).collect();
+            let sorted = order.iter().filter_map(|at| rows.get_mut(*at)?.take());
+            Ok(Coalesced {
+                layers: vec![sorted.collect()],
+                ..Coalesced::default()
+            })
+        }
     }
 }
 
-/// Each row's key form, or `None` where that of one row is not certain.
-fn keys_of(rows: &[BoundRow<'_>]) -> Option<Vec<Vec<u8>>> {
-    rows.iter().map(BoundRow::key).collect()
+/// The key forms of rows, one after the other.
+struct Keys {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Keys {
+    /// `None` where that of one row is not certain.
+    fn of(rows: &[BoundRow<'_>]) -> Option<Self> {
+        let mut keys = Self {
+            bytes: Vec::with_capacity(16 * rows.len()),
+            ends: Vec::with_capacity(rows.len()),
+        };
+        for row in rows {
+            row.append_key(&mut keys.bytes)?;
+            keys.ends.push(keys.bytes.len());
+        }
+        Some(keys)
+    }
+
+    fn get(&self, at: usize) -> &[u8] {
+        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied();
+        let end = self.ends.get(at).copied().unwrap_or_default();
+        self.bytes.get(start.unwrap_or_default()..end).unwrap_or_default()
+    }
+
+    fn are_ascending(&self) -> bool {
+        (1..self.ends.len()).all(|at| self.get(at - 1) < self.get(at))
+    }
+
+    /// The rows by key; those of one key in their order.
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.ends.len()).collect();
+        order.sort_by(|left, right| self.get(*left).cmp(self.get(*right)));
+        order
+    }
 }
 
 impl<'a> BoundRow<'a> {
     /// The key form of the row, see [`ColumnKind::key`](crate::column::ColumnKind::key).
     pub fn key(&self) -> Option<Vec<u8>> {
+        let mut key = Vec::with_capacity(24);
+        self.append_key(&mut key)?;
+        Some(key)
+    }
+
+    fn append_key(&self, key: &mut Vec<u8>) -> Option<()> {
         if self.bound.key.is_empty() || !self.bound.model.keys_are_certain() {
             return None;
         }
-        let mut key = Vec::with_capacity(24);
         for at in &self.bound.key {
-            self.bound.kinds.get(*at)?.key(self.values.get(*at)?, &mut key)?;
+            self.bound.kinds.get(*at)?.key(self.values.get(*at)?, key)?;
         }
-        Some(key)
+        Some(())
     }
 
     fn value(&self, at: usize) -> &Value<'a> {
@@ -92,35 +138,38 @@ impl<'a> BoundRow<'a> {
     }
 }
 
-fn merge_by_key(rows: Vec<BoundRow<'_>>, keys: Vec<Vec<u8>>, max_row_bytes: usize) -> Result<Coalesced<'_>> {
+fn merge_by_key<'a>(
+    rows: Vec<BoundRow<'a>>,
+    keys: &Keys,
+    order: &[usize],
+    max_row_bytes: usize,
+) -> Result<Coalesced<'a>> {
     let total = rows.len();
+    let mut rows: Vec<_> = rows.into_iter().map(Some).collect();
     let mut unions = Unions::new(max_row_bytes);
-    // Per key its rows by layer, nearly always one.
-    let mut by_key: FxHashMap<Vec<u8>, Vec<BoundRow<'_>>> = FxHashMap::default();
-    by_key.reserve(total);
-    for (key, row) in keys.into_iter().zip(rows) {
-        let stack = by_key.entry(key).or_default();
-        match stack.pop() {
-            None => stack.push(row),
-            Some(earlier) => match merge(earlier, row, &mut unions)? {
-                Merged::One(merged) => stack.push(merged),
-                Merged::Apart(earlier, later) => stack.extend([earlier, later]),
-            },
-        }
-    }
-    let mut sorted: Vec<_> = by_key.into_iter().collect();
-    sorted.sort_unstable_by(|left, right| left.0.cmp(&right.0));
-    let mut layers: Vec<Vec<BoundRow<'_>>> = Vec::new();
+    let mut layers: Vec<Vec<BoundRow<'a>>> = vec![Vec::with_capacity(total)];
     let mut kept = 0;
-    for (_, stack) in sorted {
-        for (layer, row) in stack.into_iter().enumerate() {
-            if layers.len() == layer {
-                layers.push(Vec::with_capacity(if layer == 0 { total } else { 4 }));
-            }
-            if let Some(rows) = layers.get_mut(layer) {
-                rows.push(row);
-                kept += 1;
-            }
+    for same_key in order.chunk_by(|left, right| keys.get(*left) == keys.get(*right)) {
+        // The rows of the key by layer, nearly always one.
+        let mut depth = 0;
+        let mut top: Option<BoundRow<'a>> = None;
+        for row in same_key.iter().filter_map(|at| rows.get_mut(*at)?.take()) {
+            top = Some(match top.take() {
+                None => row,
+                Some(earlier) => match merge(earlier, row, &mut unions)? {
+                    Merged::One(merged) => merged,
+                    Merged::Apart(earlier, later) => {
+                        place(&mut layers, depth, earlier);
+                        kept += 1;
+                        depth += 1;
+                        later
+                    }
+                },
+            });
+        }
+        if let Some(row) = top {
+            place(&mut layers, depth, row);
+            kept += 1;
         }
     }
     Ok(Coalesced {
@@ -128,6 +177,15 @@ fn merge_by_key(rows: Vec<BoundRow<'_>>, keys: Vec<Vec<u8>>, max_row_bytes: usiz
         in_order: false,
         coalesced_rows: total - kept,
     })
+}
+
+fn place<'a>(layers: &mut Vec<Vec<BoundRow<'a>>>, layer: usize, row: BoundRow<'a>) {
+    if layers.len() <= layer {
+        layers.resize_with(layer + 1, Vec::new);
+    }
+    if let Some(rows) = layers.get_mut(layer) {
+        rows.push(row);
+    }
 }
 
 /// Column sets that merges made, so that equal ones are shared and go into one statement.

@@ -160,15 +160,18 @@ pub fn plan<'a>(batches: &[&'a Batch], groups: Range<usize>, limits: &Limits, mu
     let mut plan = Plan::default();
     let mut tables: Vec<Vec<BoundRow<'a>>> = Vec::new();
     let all_groups = batches.iter().flat_map(|batch| batch.groups()).enumerate();
-    for (number, rows) in all_groups.take(groups.end).skip(groups.start) {
-        let bound: Result<Vec<_>> = rows
-            .map(|row| binder.check(&row, limits).map(|bound| (row.shape.table, bound)))
-            .collect();
+    let mut group: Vec<(TableId, BoundRow<'a>)> = Vec::new();
+    for (number, mut rows) in all_groups.take(groups.end).skip(groups.start) {
+        group.clear();
+        let bound = rows.try_for_each(|row| {
+            group.push((row.shape.table, binder.check(&row, limits)?));
+            Ok(())
+        });
         match bound {
             Err(error) => plan.rejected.push(Rejected { group: number, error }),
-            Ok(rows) => {
-                plan.rows += rows.len();
-                for (table, row) in rows {
+            Ok(()) => {
+                plan.rows += group.len();
+                for (table, row) in group.drain(..) {
                     if tables.len() <= table.0 {
                         tables.resize_with(table.0 + 1, Vec::new);
                     }

@@ -25,7 +25,9 @@ use crate::error::{Error, Result};
 use crate::plan::Limits;
 use crate::sink::connect_error::{Failure, all_failed, out_of_time};
 use crate::sink::mysql::SocketHooks;
+use crate::sink::pipeline::Prepared;
 use crate::sink::session::{self, Variables};
+use crate::sink::wire::Wire;
 use crate::sink::{schema, tls};
 use crate::sql::Dialect;
 
@@ -58,6 +60,12 @@ pub struct Session {
     pub schema: schema::Session,
     /// The time-outs now set on the socket.
     pub timeouts: (Duration, Duration),
+    /// Whether a statement outside a transaction commits by itself.
+    pub autocommit: bool,
+    /// What is sent and received without the client library.
+    pub(super) wire: Wire,
+    /// The statements prepared for that.
+    pub(super) prepared: Prepared,
 }
 
 /// The time that one host has.
@@ -180,6 +188,9 @@ impl Connector {
             limits,
             schema,
             timeouts,
+            autocommit: true,
+            wire: Wire::default(),
+            prepared: Prepared::default(),
         };
         Ok((session, is_writable))
     }
@@ -367,6 +378,8 @@ mod tests {
     fn connector(dsn: &str) -> Connector {
         let hooks = SocketHooks {
             set_timeouts: |_, _, _| Ok(()),
+            send: |_, bytes| Ok(bytes.len()),
+            receive: |_, _| Ok(0),
         };
         match Dsn::parse(dsn) {
             Ok(Dsn::Server(server)) => Connector::new(*server, 100, hooks),

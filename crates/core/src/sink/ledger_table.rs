@@ -113,13 +113,23 @@ impl LedgerTable {
 
     /// Enters a transaction, as its first step. `false`: the row does not hold what it must, or is gone.
     pub fn enter(&self, conn: &mut Conn, entry: LedgerEntry) -> mysql::Result<bool> {
+        conn.query_drop(self.entry_sql(entry))?;
+        Ok(conn.affected_rows() == 1)
+    }
+
+    /// The statement of [`Self::enter`]: it finds one row, or the row does not hold what it must.
+    pub fn entry_sql(&self, entry: LedgerEntry) -> String {
         let LedgerEntry { after, number } = entry;
-        conn.query_drop(format!(
+        format!(
             "UPDATE `{NAME}` SET `batch` = {number}, `connection` = {} WHERE {} AND `batch` = {after}",
             self.connection_id(),
             self.is_ours()
-        ))?;
-        Ok(conn.affected_rows() == 1)
+        )
+    }
+
+    /// Whether the next transaction can be entered over this connection.
+    pub fn is_ready(&self) -> bool {
+        self.is_registered && self.connection.is_some()
     }
 
     fn is_ours(&self) -> String {

@@ -14,9 +14,11 @@ mod ledger_table;
 pub mod memory;
 pub mod mysql;
 mod parameters;
+mod pipeline;
 mod schema;
 mod session;
 mod tls;
+mod wire;
 
 /// Binds a table's rules without a server.
 pub type LocalModel = fn(&TableEntry) -> Result<TableModel>;

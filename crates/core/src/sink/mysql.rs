@@ -22,16 +22,20 @@ use crate::server_error::{self, Class};
 use crate::sink::connect::{Connector, Session};
 use crate::sink::connect_error::{describe, is_timeout};
 use crate::sink::ledger_table::{self, LedgerTable};
-use crate::sink::{Sink, parameters, schema, tls};
+use crate::sink::parameters::{self, Parameter};
+use crate::sink::{Sink, schema, tls};
 use crate::sql::{Operation, statement};
 use crate::table::TableModel;
-use crate::value::Value;
 
 /// What this crate, which has no `unsafe`, cannot do to a socket by itself.
 #[derive(Debug, Clone, Copy)]
 pub struct SocketHooks {
     /// Sets both time-outs of the socket behind a file descriptor.
     pub set_timeouts: fn(fd: i32, read: Duration, write: Duration) -> std::io::Result<()>,
+    /// Sends some bytes, and says how many. A peer that has gone is an error and no signal.
+    pub send: fn(fd: i32, bytes: &[u8]) -> std::io::Result<usize>,
+    /// Receives some bytes, and says how many; none: the peer has ended the connection.
+    pub receive: fn(fd: i32, bytes: &mut [u8]) -> std::io::Result<usize>,
 }
 
 /// The file descriptor of a sink's connection, for a forked child, which must close its copy without a word.
@@ -60,11 +64,11 @@ impl Descriptor {
 #[derive(Debug)]
 pub struct MySqlSink {
     connector: Connector,
-    hooks: SocketHooks,
+    pub(super) hooks: SocketHooks,
     session: Option<Session>,
     descriptor: Descriptor,
     connects: u64,
-    ledger: LedgerTable,
+    pub(super) ledger: LedgerTable,
     /// A transaction was begun and not ended: also after a panic in between.
     is_mid_transaction: bool,
 }
@@ -98,7 +102,7 @@ impl MySqlSink {
     }
 
     /// Ends the connection, told before it is done: the number may be another file's a moment later.
-    fn hang_up(&mut self) {
+    pub(super) fn hang_up(&mut self) {
         self.descriptor.take();
         self.session = None;
         self.is_mid_transaction = false;
@@ -111,7 +115,7 @@ impl MySqlSink {
         deadline: Option<Instant>,
         run: impl FnOnce(&mut LedgerTable, &mut Conn) -> mysql::Result<R>,
     ) -> Result<R> {
-        self.session(deadline)?;
+        self.session_that_commits(deadline)?;
         let Some(session) = &mut self.session else {
             return Err(Error::connection(0, "there is no connection"));
         };
@@ -147,9 +151,26 @@ impl MySqlSink {
         Ok(self.session.insert(session))
     }
 
+    /// The connection, outside a transaction, with each statement being one.
+    fn session_that_commits(&mut self, deadline: Option<Instant>) -> Result<&mut Session> {
+        let session = self.session(deadline)?;
+        if !session.autocommit {
+            session.autocommit = true;
+            if let Err(error) = session.conn.query_drop("SET SESSION autocommit = 1") {
+                return Err(self.failed(&error, deadline));
+            }
+        }
+        self.current(deadline)
+    }
+
+    /// Whether there is a connection.
+    pub(super) fn is_connected(&self) -> bool {
+        self.session.is_some()
+    }
+
     /// The connection of the transaction that is under way. It never opens another one, on which COMMIT would succeed and
     /// commit nothing.
-    fn current(&mut self, deadline: Option<Instant>) -> Result<&mut Session> {
+    pub(super) fn current(&mut self, deadline: Option<Instant>) -> Result<&mut Session> {
         if self.session.is_none() {
             return Err(Error::connection(
                 server_error::CR_SERVER_LOST,
@@ -160,7 +181,7 @@ impl MySqlSink {
     }
 
     /// Turns an error of the client library into ours, and throws the connection away where it is of no use any more.
-    fn failed(&mut self, error: &mysql::Error, deadline: Option<Instant>) -> Error {
+    pub(super) fn failed(&mut self, error: &mysql::Error, deadline: Option<Instant>) -> Error {
         if let mysql::Error::MySqlError(server) = error {
             if server_error::classify(server.code) == Class::Reconnect {
                 self.hang_up();
@@ -225,6 +246,7 @@ impl MySqlSink {
         }
     }
 
+    /// Executes statements one after the other, by the client library: TLS is its own.
     fn write(&mut self, statements: &[Statement<'_>], deadline: Option<Instant>) -> Result<()> {
         for planned in statements {
             let limits = self.current(deadline)?.limits;
@@ -232,12 +254,18 @@ impl MySqlSink {
             for rows in planned.chunks(&limits) {
                 let session = self.current(deadline)?;
                 let mut sql = statement(&planned.bound, planned.operation, rows, limits.dialect);
-                let mut values: Vec<_> = planned
+                let mut values: Vec<Parameter<'_>> = planned
                     .parameters(start..start + rows)
                     .into_iter()
-                    .map(to_sql)
+                    .map(Parameter::from)
                     .collect();
-                parameters::settle_types(&mut sql, &mut values, &planned.bound, planned.operation, limits.dialect);
+                sql.push_str(&parameters::settle_types(
+                    &mut values,
+                    &planned.bound,
+                    planned.operation,
+                    limits.dialect,
+                ));
+                let values = values.into_iter().map(SqlValue::from).collect();
                 let done = session
                     .conn
                     .prep(sql)
@@ -257,7 +285,7 @@ impl MySqlSink {
     }
 }
 
-fn missing_row(statement: &Statement<'_>) -> Error {
+pub(super) fn missing_row(statement: &Statement<'_>) -> Error {
     Error::row(format!(
         "table {}: a row without column {} can only update, and there is no row with its key ({}); add the whole row first",
         statement.bound.model.name,
@@ -278,7 +306,7 @@ impl Sink for MySqlSink {
     }
 
     fn model(&mut self, table: &TableEntry, deadline: Option<Instant>) -> Result<TableModel> {
-        let session = self.session(deadline)?;
+        let session = self.session_that_commits(deadline)?;
         let schema = match schema::read(&mut session.conn, &table.name, session.schema) {
             Ok(schema) => schema,
             Err(error) => return Err(self.failed(&error, deadline)),
@@ -302,15 +330,23 @@ impl Sink for MySqlSink {
             // START TRANSACTION would commit the part of the other one that is there.
             self.hang_up();
         }
-        let begun = self.session(deadline)?.conn.query_drop("START TRANSACTION");
-        if let Err(error) = begun {
-            return Err(self.failed(&error, deadline));
-        }
-        self.is_mid_transaction = true;
-        let committed = self
-            .enter(entry, deadline)
-            .and_then(|()| self.write(&plan.statements, deadline))
-            .and_then(|()| self.end_transaction(deadline));
+        let written = if self.connector.dsn().tls.is_some() {
+            let begun = self
+                .session_that_commits(deadline)?
+                .conn
+                .query_drop("START TRANSACTION");
+            if let Err(error) = begun {
+                return Err(self.failed(&error, deadline));
+            }
+            self.is_mid_transaction = true;
+            self.enter(entry, deadline)
+                .and_then(|()| self.write(&plan.statements, deadline))
+        } else {
+            self.session(deadline)?;
+            self.is_mid_transaction = true;
+            self.write_ahead(&plan.statements, entry, deadline)
+        };
+        let committed = written.and_then(|()| self.end_transaction(deadline));
         if committed.is_err() {
             self.roll_back();
         }
@@ -319,6 +355,9 @@ impl Sink for MySqlSink {
     }
 
     fn register(&mut self, after: u64, deadline: Option<Instant>) -> Result<()> {
+        if self.session.is_some() && self.ledger.is_ready() {
+            return Ok(());
+        }
         self.ledger.name_writer().map_err(|error| {
             Error::connection(
                 0,
@@ -368,15 +407,5 @@ impl Sink for MySqlSink {
 
     fn connects(&self) -> u64 {
         self.connects
-    }
-}
-
-fn to_sql(value: &Value<'_>) -> SqlValue {
-    match value {
-        Value::Null => SqlValue::NULL,
-        Value::Int(number) => SqlValue::Int(*number),
-        Value::Float(number) => SqlValue::Double(*number),
-        Value::Bytes(bytes) => SqlValue::Bytes(bytes.to_vec()),
-        Value::DateTime(text) => SqlValue::Bytes(text.as_bytes().to_vec()),
     }
 }

@@ -11,78 +11,118 @@
 //! same to its column, the text is sent: so rows may mix the two without a statement for each mixture. Elsewhere (an ENUM by
 //! its index, a BIT, a comparison with a column) the types are part of the statement's text, as a comment.
 
+use std::borrow::Cow;
+
 use mysql::Value as SqlValue;
 
 use crate::column::ColumnKind;
 use crate::sql::{Dialect, Operation};
 use crate::table::BoundColumns;
+use crate::value::Value;
 
-/// Makes parameters, in the order of the placeholders, and a statement fit each other.
+/// A parameter, in the form in which it is sent.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Parameter<'a> {
+    Null,
+    Int(i64),
+    Double(f64),
+    Text(Cow<'a, [u8]>),
+}
+
+impl<'a> From<&'a Value<'_>> for Parameter<'a> {
+    fn from(value: &'a Value<'_>) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Int(number) => Self::Int(*number),
+            Value::Float(number) => Self::Double(*number),
+            Value::Bytes(bytes) => Self::Text(Cow::Borrowed(bytes)),
+            Value::DateTime(text) => Self::Text(Cow::Borrowed(text.as_bytes())),
+        }
+    }
+}
+
+impl From<Parameter<'_>> for SqlValue {
+    fn from(parameter: Parameter<'_>) -> Self {
+        match parameter {
+            Parameter::Null => Self::NULL,
+            Parameter::Int(number) => Self::Int(number),
+            Parameter::Double(number) => Self::Double(number),
+            Parameter::Text(text) => Self::Bytes(text.into_owned()),
+        }
+    }
+}
+
+/// Makes parameters, in the order of the placeholders, and a statement fit each other: gives what belongs at the end of the
+/// statement's text.
 pub(super) fn settle_types(
-    sql: &mut String,
-    values: &mut [SqlValue],
+    parameters: &mut [Parameter<'_>],
     bound: &BoundColumns,
     operation: Operation,
     dialect: Dialect,
-) {
+) -> String {
     if operation == Operation::Update {
-        look_up_text_by_text(values, bound);
+        look_up_text_by_text(parameters, bound);
     }
     if dialect != Dialect::RowAlias {
-        return;
+        return String::new();
     }
     // What an update compares or adds to a column is no value of the column yet: there a number is not its text.
     if operation != Operation::Update {
         let kinds = bound.kinds.iter().cycle();
-        for (value, kind) in values.iter_mut().zip(kinds) {
-            if let Some(text) = text_of(value, *kind) {
-                *value = SqlValue::Bytes(text.into_bytes());
+        for (parameter, kind) in parameters.iter_mut().zip(kinds) {
+            if let Some(text) = text_of(parameter, *kind) {
+                *parameter = text;
             }
         }
     }
-    let types: String = values.iter().map(type_of).collect();
-    if types.contains(|letter| letter != TEXT) {
-        sql.push_str(" /*");
-        sql.push_str(&types);
-        sql.push_str("*/");
+    if parameters.iter().all(|parameter| type_of(parameter) == TEXT) {
+        return String::new();
     }
+    let types: String = parameters.iter().map(type_of).collect();
+    format!(" /*{types}*/")
 }
 
 /// An update's last parameters are its key.
-fn look_up_text_by_text(values: &mut [SqlValue], bound: &BoundColumns) {
-    let keys = values.len().saturating_sub(bound.key.len());
-    for (value, at) in values.iter_mut().skip(keys).zip(&bound.key) {
+fn look_up_text_by_text(parameters: &mut [Parameter<'_>], bound: &BoundColumns) {
+    let keys = parameters.len().saturating_sub(bound.key.len());
+    for (parameter, at) in parameters.iter_mut().skip(keys).zip(&bound.key) {
         if !matches!(
             bound.kinds.get(*at),
             Some(ColumnKind::Text(_) | ColumnKind::Binary { .. })
         ) {
             continue;
         }
-        match value {
-            SqlValue::Int(number) => *value = number.to_string().into(),
-            SqlValue::Double(number) => *value = number.to_string().into(),
-            _ => {}
+        match parameter {
+            Parameter::Int(number) => *parameter = text(&number.to_string()),
+            Parameter::Double(number) => *parameter = text(&number.to_string()),
+            Parameter::Null | Parameter::Text(_) => {}
         }
     }
 }
 
 const TEXT: char = 't';
 
-fn type_of(value: &SqlValue) -> char {
-    match value {
-        SqlValue::Int(_) | SqlValue::UInt(_) => 'i',
-        SqlValue::Float(_) | SqlValue::Double(_) => 'f',
-        _ => TEXT,
+fn type_of(parameter: &Parameter<'_>) -> char {
+    match parameter {
+        Parameter::Int(_) => 'i',
+        Parameter::Double(_) => 'f',
+        Parameter::Null | Parameter::Text(_) => TEXT,
     }
 }
 
+fn text(text: &str) -> Parameter<'static> {
+    Parameter::Text(Cow::Owned(text.as_bytes().to_vec()))
+}
+
 /// A number's text, where the column takes it for the same.
-fn text_of(value: &SqlValue, kind: ColumnKind) -> Option<String> {
-    match (value, kind) {
+fn text_of(parameter: &Parameter<'_>, kind: ColumnKind) -> Option<Parameter<'static>> {
+    match (parameter, kind) {
         (_, ColumnKind::Other | ColumnKind::Untyped) => None,
-        (SqlValue::Int(number), _) => Some(number.to_string()),
+        (Parameter::Int(number), _) => Some(text(&number.to_string())),
         // A text with fewer digits may be rounded otherwise in an integer column, and be written otherwise in a text.
-        (SqlValue::Double(number), ColumnKind::Decimal { .. } | ColumnKind::Float) => Some(format!("{number:e}")),
+        (Parameter::Double(number), ColumnKind::Decimal { .. } | ColumnKind::Float) => {
+            Some(text(&format!("{number:e}")))
+        }
         _ => None,
     }
 }
@@ -119,28 +159,31 @@ mod tests {
         Arc::new(model).bind(&names).expect("bound")
     }
 
-    fn settled(kinds: &[ColumnKind], operation: Operation, values: &[SqlValue]) -> (String, Vec<SqlValue>) {
-        let mut sql = "SQL".to_owned();
+    fn settled(
+        kinds: &[ColumnKind],
+        operation: Operation,
+        values: &[Parameter<'static>],
+    ) -> (String, Vec<Parameter<'static>>) {
         let mut values = values.to_vec();
-        settle_types(&mut sql, &mut values, &bound(kinds), operation, Dialect::RowAlias);
-        (sql, values)
+        let types = settle_types(&mut values, &bound(kinds), operation, Dialect::RowAlias);
+        (format!("SQL{types}"), values)
     }
 
     #[test]
     fn numbers_are_sent_as_text_where_that_says_the_same() {
         let kinds = [ColumnKind::Integer, ColumnKind::Decimal { scale: 2 }, ColumnKind::Float];
-        let (int, double, text) = (SqlValue::Int(-7), SqlValue::Double(0.1), SqlValue::from("x"));
-        let rows = [int.clone(), double.clone(), double, text.clone(), int, SqlValue::NULL];
-        let texts = ["-7", "1e-1", "1e-1", "x", "-7"].map(SqlValue::from);
+        let (int, double, text) = (Parameter::Int(-7), Parameter::Double(0.1), self::text("x"));
+        let rows = [int.clone(), double.clone(), double, text.clone(), int, Parameter::Null];
+        let texts = ["-7", "1e-1", "1e-1", "x", "-7"].map(self::text);
         let (sql, values) = settled(&kinds, Operation::Upsert, &rows);
         assert_eq!(sql, "SQL");
-        assert_eq!(values, [texts.as_slice(), &[SqlValue::NULL]].concat());
+        assert_eq!(values, [texts.as_slice(), &[Parameter::Null]].concat());
     }
 
     #[test]
     fn elsewhere_the_types_are_part_of_the_statement() {
         let kinds = [ColumnKind::Integer, ColumnKind::Other];
-        let (int, double, text) = (SqlValue::Int(2), SqlValue::Double(2.5), SqlValue::from("2"));
+        let (int, double, text) = (Parameter::Int(2), Parameter::Double(2.5), self::text("2"));
         for (operation, values, expected) in [
             (Operation::Insert, vec![int.clone(), text.clone()], "SQL"),
             (Operation::Insert, vec![int.clone(), int.clone()], "SQL /*ti*/"),
@@ -149,7 +192,7 @@ mod tests {
                 vec![double.clone(), int.clone(), text.clone(), text.clone()],
                 "SQL /*fitt*/",
             ),
-            (Operation::Update, vec![SqlValue::NULL, text.clone()], "SQL"),
+            (Operation::Update, vec![Parameter::Null, text.clone()], "SQL"),
             (Operation::Update, vec![int.clone(), text.clone()], "SQL /*it*/"),
             (Operation::Update, vec![double, int], "SQL /*fi*/"),
         ] {
