@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use ext_php_rs::ffi::{_Bucket as Bucket, HashTable, zend_object};
+use ext_php_rs::ffi::{_Bucket as Bucket, HashTable, zend_object, zend_string};
 use ext_php_rs::flags::DataType;
 use ext_php_rs::types::Zval;
 use write_buffer_core::batch::{Group, Shape, TableId};
@@ -46,6 +46,10 @@ pub trait Tables {
     fn shape<'c>(&self, table: TableId, columns: impl Iterator<Item = &'c [u8]> + Clone) -> CoreResult<Arc<Shape>>;
     /// The key that a model names.
     fn hint_key(&self, table: TableId, column: &str);
+    /// Copies a row that looks like the last one of its table. `false`: it does not, and nothing was copied.
+    fn copy_alike(&self, table: TableId, row: &Elements<'_>, group: &mut Group) -> bool;
+    /// Remembers what a row of a table looks like.
+    fn remember(&self, shape: &Arc<Shape>, row: &Elements<'_>);
 }
 
 /// Converts one parameter: null, a row or a list of rows.
@@ -209,7 +213,11 @@ impl<T: Tables> Converter<'_, T> {
     }
 
     fn row(&mut self, elements: &Elements) -> Result<()> {
+        if self.tables.copy_alike(self.table, elements, self.group) {
+            return Ok(());
+        }
         let shape = self.shape(elements)?;
+        self.tables.remember(&shape, elements);
         self.group.begin_row(&shape);
         for at in 0..elements.slots() {
             let Some(element) = elements.slot(at) else { continue };
@@ -387,7 +395,7 @@ fn string_of(object: *mut zend_object, method: &str) -> Result<Option<String>> {
 ///
 /// The array is held by the value that this was made from, with a reference of its own, so PHP separates it before any
 /// write.
-struct Elements<'v> {
+pub struct Elements<'v> {
     table: &'v HashTable,
 }
 
@@ -401,7 +409,8 @@ impl<'v> Elements<'v> {
         Self { table }
     }
 
-    fn is_packed(&self) -> bool {
+    /// Whether it has numbers for keys, and no buckets.
+    pub fn is_packed(&self) -> bool {
         // SAFETY: all views of the flags are plain integers.
         unsafe { self.table.u.flags & HASH_FLAG_PACKED != 0 }
     }
@@ -415,7 +424,7 @@ impl<'v> Elements<'v> {
     }
 
     /// How many slots there are, empty ones counted.
-    fn slots(&self) -> usize {
+    pub fn slots(&self) -> usize {
         self.table.nNumUsed as usize
     }
 
@@ -453,6 +462,19 @@ impl<'v> Elements<'v> {
         }
         // SAFETY: a key is a living string, or null for a number.
         unsafe { self.bucket(at)?.key.as_ref() }.map(ext_php_rs::types::ZendStr::as_bytes)
+    }
+
+    /// The key of a slot that is not packed, unless it is a number.
+    pub fn key_string(&self, at: usize) -> Option<&'v zend_string> {
+        // SAFETY: a key is a living string, or null for a number.
+        self.bucket(at).and_then(|bucket| unsafe { bucket.key.as_ref() })
+    }
+
+    /// The key and the value of a slot that is not packed, unless the key is a number.
+    pub fn entry(&self, at: usize) -> Option<(&'v zend_string, &'v Zval)> {
+        let bucket = self.bucket(at)?;
+        // SAFETY: as above.
+        unsafe { bucket.key.as_ref() }.map(|key| (key, &bucket.val))
     }
 
     /// The key of a slot as a name, also where PHP made a number of it.

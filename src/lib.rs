@@ -30,6 +30,7 @@ mod persistent;
 mod process;
 mod retry;
 mod settings;
+mod shapes;
 mod socket;
 mod state;
 mod zend;

@@ -246,25 +246,12 @@ fn no_arguments(call: &ExecuteData) -> bool {
 /// `Buffer::add()`
 pub extern "C" fn add(call: &mut ExecuteData, _result: &mut Zval) {
     with_state(call, |call, state| {
-        let (mut order, mut trade): (*mut zval, *mut zval) = (ptr::null_mut(), ptr::null_mut());
-        // SAFETY: `z` takes a pointer to a value.
-        let parsed = unsafe {
-            zend::zend_parse_parameters(
-                zend::argument_count(call),
-                c"z|z".as_ptr(),
-                &raw mut order,
-                &raw mut trade,
-            )
-        };
-        if parsed != SUCCESS {
+        let Some((order, trade)) = order_and_trade(call) else {
             return;
-        }
+        };
         // SAFETY: the state is alive, and no user code runs before these are copied.
-        let (order_table, trade_table, class) =
-            unsafe { ((*state).order_table, (*state).trade_table, class_of(state)) };
-        // SAFETY: the arguments of a call live as long as it does.
-        let (order, trade) = unsafe { (order.as_ref(), trade.as_ref()) };
-        take_group(state, &format!("{class}::add"), |group| {
+        let (order_table, trade_table) = unsafe { ((*state).order_table, (*state).trade_table) };
+        take_group(state, "add", |group| {
             for (value, table, parameter) in [
                 (order, order_table, "Argument #1 ($order)"),
                 (trade, trade_table, "Argument #2 ($trade)"),
@@ -276,6 +263,21 @@ pub extern "C" fn add(call: &mut ExecuteData, _result: &mut Zval) {
             Ok(())
         });
     });
+}
+
+/// The arguments of `add()`. `None`: PHP's parser has said what is wrong with them.
+fn order_and_trade(call: &ExecuteData) -> Option<(Option<&Zval>, Option<&Zval>)> {
+    match zend::argument_count(call) {
+        // As many as there may be, of any type: there is nothing to parse.
+        1 => Some((zend::argument(call, 0), None)),
+        2 => Some((zend::argument(call, 0), zend::argument(call, 1))),
+        count => {
+            let (mut order, mut trade): (*mut zval, *mut zval) = (ptr::null_mut(), ptr::null_mut());
+            // SAFETY: `z` takes a pointer to a value.
+            unsafe { zend::zend_parse_parameters(count, c"z|z".as_ptr(), &raw mut order, &raw mut trade) };
+            None
+        }
+    }
 }
 
 /// `Buffer::put()`
@@ -296,9 +298,9 @@ pub extern "C" fn put(call: &mut ExecuteData, _result: &mut Zval) {
         if parsed != SUCCESS {
             return;
         }
-        // SAFETY: the state is alive; the arguments of a call live as long as it does.
-        let (class, row) = unsafe { (class_of(state), row.as_ref()) };
-        take_group(state, &format!("{class}::put"), |group| {
+        // SAFETY: the arguments of a call live as long as it does.
+        let row = unsafe { row.as_ref() };
+        take_group(state, "put", |group| {
             let table = table_named(state, table.get())?;
             match row {
                 Some(row) => convert(state, group, row, table, "Argument #2 ($row)", false),
@@ -355,7 +357,7 @@ fn take_group(state: *mut State, method: &str, gather: impl FnOnce(&mut Group) -
     let mut group = unsafe { (*state).take_scratch() };
     let generation = process::fork_generation();
     match gather(&mut group) {
-        Err(refused) => throw_refused(&refused, method),
+        Err(refused) => throw_refused(&refused, &format!("{}::{method}", class_of(state))),
         Ok(()) => {
             // SAFETY: `$this` is held by the call, so the state lives until it returns.
             if let Err(failed) = unsafe { state::add(state, group, generation) } {

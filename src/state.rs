@@ -15,8 +15,9 @@ use write_buffer_core::sink::Sink;
 use write_buffer_core::sink::memory::MemorySink;
 use write_buffer_core::sink::mysql::{Descriptor, MySqlSink, SocketHooks};
 
-use crate::convert::Tables;
+use crate::convert::{Elements, Tables};
 use crate::engine::{self, Engine, Stopped};
+use crate::shapes::LastShapes;
 use crate::{persistent, process, socket};
 
 /// Which thread flushes, and for how long.
@@ -48,6 +49,8 @@ pub struct State {
     pub settings: Settings,
     /// The memory of the last group, for the next one.
     scratch: Option<Group>,
+    /// What the last rows looked like.
+    last_shapes: LastShapes,
     fork_generation: u64,
     /// The connections', for a forked child.
     descriptors: Vec<Descriptor>,
@@ -78,6 +81,7 @@ impl State {
             dsn,
             settings,
             scratch: None,
+            last_shapes: LastShapes::default(),
             fork_generation: process::fork_generation(),
             descriptors,
             is_closed: false,
@@ -103,6 +107,8 @@ impl State {
             return;
         };
         std::mem::forget(std::mem::replace(&mut self.buffer, buffer));
+        // Their locks are the parent's, too.
+        std::mem::forget(std::mem::take(&mut self.last_shapes));
         process::close_descriptors(&std::mem::replace(&mut self.descriptors, descriptors));
     }
 
@@ -361,6 +367,14 @@ impl Tables for StateTables {
 
     fn shape<'c>(&self, table: TableId, columns: impl Iterator<Item = &'c [u8]> + Clone) -> Result<Arc<Shape>> {
         self.with(|state| state.buffer.with_catalog(|catalog| catalog.shape(table, columns)))
+    }
+
+    fn copy_alike(&self, table: TableId, row: &Elements<'_>, group: &mut Group) -> bool {
+        self.with(|state| state.last_shapes.copy(table, row, group))
+    }
+
+    fn remember(&self, shape: &Arc<Shape>, row: &Elements<'_>) {
+        self.with(|state| state.last_shapes.remember(shape, row));
     }
 
     fn hint_key(&self, table: TableId, column: &str) {

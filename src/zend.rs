@@ -90,6 +90,14 @@ pub fn argument_count(call: &ExecuteData) -> u32 {
     unsafe { call.This.u2.num_args }
 }
 
+/// An argument of a call, by its place from 0. It must be one of those that were given.
+pub fn argument(call: &ExecuteData, at: usize) -> Option<&Zval> {
+    /// `ZEND_CALL_FRAME_SLOT`: the arguments stand behind the frame.
+    const FRAME_SLOTS: usize = size_of::<ExecuteData>().div_ceil(size_of::<Zval>());
+    // SAFETY: the engine puts a call's arguments there, and they live as long as the call.
+    unsafe { std::ptr::from_ref(call).cast::<Zval>().add(FRAME_SLOTS + at).as_ref() }
+}
+
 /// Whether php.ini's `open_basedir` allows a path.
 pub fn is_within_open_basedir(path: &[u8]) -> bool {
     let Ok(path) = std::ffi::CString::new(path) else {

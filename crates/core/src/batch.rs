@@ -12,7 +12,7 @@ use std::time::Instant;
 use crate::catalog::TableEntry;
 use crate::error::Result as CoreResult;
 use crate::table::BoundColumns;
-use crate::value::{Value, ValueTooLong, Values};
+use crate::value::{self, Value, ValueTooLong, Values};
 
 /// A batch reserves no more memory than this for rows that have not come yet.
 const MAX_RESERVED_BYTES: usize = 1024 * 1024;
@@ -126,6 +126,13 @@ impl<'a> Row<'a> {
     }
 }
 
+/// A place in a group that is being gathered.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark {
+    rows: usize,
+    bytes: usize,
+}
+
 /// The rows of one `add()`, gathered before any of them is taken.
 #[derive(Debug, Default)]
 pub struct Group {
@@ -148,6 +155,48 @@ impl Group {
         let shape = self.rows.shape(shape);
         let start = self.rows.arena.len();
         self.rows.heads.push(RowHead { shape, start });
+    }
+
+    /// Where the group ends now.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            rows: self.rows.heads.len(),
+            bytes: self.rows.arena.len(),
+        }
+    }
+
+    /// Forgets all that came after a mark.
+    pub fn rewind(&mut self, mark: Mark) {
+        self.rows.heads.truncate(mark.rows);
+        self.rows.arena.truncate(mark.bytes);
+    }
+
+    /// Adds NULL to the row begun last.
+    #[inline]
+    pub fn push_null(&mut self) {
+        value::encode_null(&mut self.rows.arena);
+    }
+
+    /// Adds an int to the row begun last.
+    #[inline]
+    pub fn push_int(&mut self, number: i64) {
+        value::encode_int(&mut self.rows.arena, number);
+    }
+
+    /// Adds a float to the row begun last.
+    #[inline]
+    pub fn push_float(&mut self, number: f64) {
+        value::encode_float(&mut self.rows.arena, number);
+    }
+
+    /// Adds a string to the row begun last.
+    ///
+    /// # Errors
+    ///
+    /// It is too long.
+    #[inline]
+    pub fn push_bytes(&mut self, bytes: &[u8]) -> Result<(), ValueTooLong> {
+        value::encode_bytes(&mut self.rows.arena, bytes)
     }
 
     /// Adds a value to the row begun last.

@@ -79,16 +79,10 @@ impl<'a> Value<'a> {
     /// A string longer than [`MAX_VALUE_BYTES`]; nothing was appended.
     pub fn encode(&self, arena: &mut Vec<u8>) -> Result<(), ValueTooLong> {
         match self {
-            Self::Null => arena.push(TAG_NULL),
-            Self::Int(number) => {
-                arena.push(TAG_INT);
-                arena.extend_from_slice(&number.to_le_bytes());
-            }
-            Self::Float(number) => {
-                arena.push(TAG_FLOAT);
-                arena.extend_from_slice(&number.to_le_bytes());
-            }
-            Self::Bytes(bytes) => encode_string(arena, TAG_BYTES, bytes)?,
+            Self::Null => encode_null(arena),
+            Self::Int(number) => encode_int(arena, *number),
+            Self::Float(number) => encode_float(arena, *number),
+            Self::Bytes(bytes) => encode_bytes(arena, bytes)?,
             Self::DateTime(text) => encode_string(arena, TAG_DATE_TIME, text.as_bytes())?,
         }
         Ok(())
@@ -99,11 +93,42 @@ impl<'a> Value<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ValueTooLong;
 
+#[inline]
+pub(crate) fn encode_null(arena: &mut Vec<u8>) {
+    arena.push(TAG_NULL);
+}
+
+#[inline]
+pub(crate) fn encode_int(arena: &mut Vec<u8>, number: i64) {
+    encode_word(arena, TAG_INT, number.to_le_bytes());
+}
+
+#[inline]
+pub(crate) fn encode_float(arena: &mut Vec<u8>, number: f64) {
+    encode_word(arena, TAG_FLOAT, number.to_le_bytes());
+}
+
+#[inline]
+pub(crate) fn encode_bytes(arena: &mut Vec<u8>, bytes: &[u8]) -> Result<(), ValueTooLong> {
+    encode_string(arena, TAG_BYTES, bytes)
+}
+
+/// In one piece: each append looks whether there is room.
+#[inline]
+fn encode_word(arena: &mut Vec<u8>, tag: u8, bytes: [u8; 8]) {
+    let mut word = [tag; 9];
+    if let Some(payload) = word.get_mut(1..) {
+        payload.copy_from_slice(&bytes);
+    }
+    arena.extend_from_slice(&word);
+}
+
+#[inline]
 fn encode_string(arena: &mut Vec<u8>, tag: u8, bytes: &[u8]) -> Result<(), ValueTooLong> {
     let length = u32::try_from(bytes.len()).map_err(|_| ValueTooLong)?;
+    let [a, b, c, d] = length.to_le_bytes();
     arena.reserve(5 + bytes.len());
-    arena.push(tag);
-    arena.extend_from_slice(&length.to_le_bytes());
+    arena.extend_from_slice(&[tag, a, b, c, d]);
     arena.extend_from_slice(bytes);
     Ok(())
 }
