@@ -70,7 +70,7 @@ final class HoldingBuffer implements Buffer, TakesReleased
     /** Whether the connection has a transaction open, so that rows are held. */
     public function isHolding(): bool
     {
-        return $this->transactions->isOpen(($this->connection)());
+        return $this->openConnection() !== null;
     }
 
     /** How many rows wait for a transaction's end. */
@@ -81,8 +81,8 @@ final class HoldingBuffer implements Buffer, TakesReleased
 
     public function add(mixed $order, mixed $trade = null): void
     {
-        $connection = ($this->connection)();
-        if (!$this->transactions->isOpen($connection)) {
+        $connection = $this->openConnection();
+        if ($connection === null) {
             $this->addLate();
             $this->buffer->add($order, $trade);
 
@@ -97,8 +97,8 @@ final class HoldingBuffer implements Buffer, TakesReleased
 
     public function put(string $table, mixed $row): void
     {
-        $connection = ($this->connection)();
-        if (!$this->transactions->isOpen($connection)) {
+        $connection = $this->openConnection();
+        if ($connection === null) {
             $this->addLate();
             $this->buffer->put($table, $row);
 
@@ -187,6 +187,18 @@ final class HoldingBuffer implements Buffer, TakesReleased
         $this->addLate();
     }
 
+    /** The connection, while it has a transaction open; null: it has none, and nothing is to wait. */
+    private function openConnection(): ?Connection
+    {
+        // Asked at each add(), where asking Laravel for the connection would take longer than the extension does.
+        if (!$this->transactions->areAny()) {
+            return null;
+        }
+        $connection = ($this->connection)();
+
+        return $this->transactions->isOpen($connection) ? $connection : null;
+    }
+
     private function addLate(): void
     {
         while ($this->late !== []) {
@@ -230,7 +242,8 @@ final class HoldingBuffer implements Buffer, TakesReleased
     private function waitingGroups(): array
     {
         $waiting = $this->late;
-        foreach ($this->transactions->held(($this->connection)()) as $group) {
+        $connection = $this->openConnection();
+        foreach ($connection === null ? [] : $this->transactions->held($connection) as $group) {
             if ($group->buffer === $this) {
                 $waiting[] = $group->rows;
             }

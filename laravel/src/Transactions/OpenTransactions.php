@@ -41,6 +41,12 @@ final class OpenTransactions
         };
     }
 
+    /** Whether there may be one on any connection: what isOpen() says, without naming the connection, and cheaply. */
+    public function areAny(): bool
+    {
+        return $this->levels !== [];
+    }
+
     public function isOpen(Connection $connection): bool
     {
         $name = (string) $connection->getName();
