@@ -18,7 +18,7 @@ return [
 
     'fallback_locale' => 'en',
 
-    // Console only: no session, no view, no mail. Only what the commands use is registered.
+    // No session, no view, no mail: only what the commands and the API use is registered.
     'providers' => [
         Illuminate\Bus\BusServiceProvider::class,
         Illuminate\Cache\CacheServiceProvider::class,
@@ -26,6 +26,9 @@ return [
         Illuminate\Filesystem\FilesystemServiceProvider::class,
         Illuminate\Foundation\Providers\ConsoleSupportServiceProvider::class,
         Illuminate\Queue\QueueServiceProvider::class,
+
+        // Composer's auto-discovery would find it; there need be no vendor folder here.
+        WriteBuffer\Laravel\WriteBufferServiceProvider::class,
 
         App\Providers\AppServiceProvider::class,
     ],

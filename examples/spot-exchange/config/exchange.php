@@ -5,22 +5,6 @@ declare(strict_types=1);
 return [
 
     /*
-     * How rows reach the database: "eloquent" saves each model at once, "php" collects them in a PHP class and "native"
-     * in the write_buffer extension.
-     */
-    'buffer' => env('EXCHANGE_BUFFER', 'eloquent'),
-
-    /*
-     * For "php" and "native" alike. "background" is for "native" only: null leaves the choice to the extension.
-     */
-    'batch' => [
-        'size' => (int) env('EXCHANGE_BATCH_SIZE', 100),
-        'flush_interval_ms' => (int) env('EXCHANGE_FLUSH_INTERVAL_MS', 500),
-        'max_retries' => (int) env('EXCHANGE_MAX_RETRIES', 3),
-        'background' => env('EXCHANGE_BACKGROUND'),
-    ],
-
-    /*
      * The path of the extension's library, where php.ini does not load it: exchange:demo starts its PHP processes
      * with it.
      */

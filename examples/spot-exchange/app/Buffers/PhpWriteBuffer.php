@@ -4,14 +4,18 @@ declare(strict_types=1);
 
 namespace App\Buffers;
 
+use App\Matching\Row;
 use Illuminate\Database\Connection;
 use InvalidArgumentException;
 use LogicException;
 use PDO;
 use PDOException;
 use Throwable;
+use WriteBuffer\Buffer;
 
 /**
+ * The class that such a program grows by itself, before it has the extension, and what the demo compares with it.
+ *
  * Collects rows in PHP arrays and saves them with multi-row upserts, one transaction a batch. It flushes inside add()
  * and put(): when a table's rows are a batch, or the oldest row has waited long enough.
  *
@@ -65,30 +69,41 @@ final class PhpWriteBuffer implements Buffer
         try {
             $this->flush();
         } catch (Throwable $e) {
-            $count = array_sum(array_map('count', $this->rows));
+            $count = count($this);
             error_log("PhpWriteBuffer: {$count} rows are lost, the last flush failed: {$e->getMessage()}");
         }
     }
 
-    public function add(array $order, array $trade = []): void
+    /**
+     * @param list<Row>      $order
+     * @param list<Row>|null $trade
+     */
+    public function add(mixed $order, mixed $trade = null): void
     {
         foreach ($order as $row) {
             $this->take($row);
         }
-        foreach ($trade as $row) {
+        foreach ($trade ?? [] as $row) {
             $this->take($row);
         }
         $this->flushWhenDue();
     }
 
-    public function put(string $table, array $row): void
+    /** @param list<Row> $row */
+    public function put(string $table, mixed $row): void
     {
         $this->add($row);
     }
 
-    public function flush(): int
+    public function find(string $table, mixed $key): ?array
     {
-        $count = array_sum(array_map('count', $this->rows));
+        return $this->rows[$table][implode(' ', (array) $key)] ?? null;
+    }
+
+    /** @param int|null $timeoutMs is not heeded: PDO has no such thing */
+    public function flush(?int $timeoutMs = null): int
+    {
+        $count = count($this);
         if ($count === 0) {
             return 0;
         }
@@ -127,9 +142,34 @@ final class PhpWriteBuffer implements Buffer
             'flush_count' => $this->flushCount,
             'total_flushed' => $this->totalFlushed,
             'total_flush_time_ms' => $this->totalFlushTimeMs,
-            'pending_rows' => array_sum(array_map('count', $this->rows)),
+            'pending_rows' => count($this),
             'retries' => $this->retries,
         ];
+    }
+
+    public function count(): int
+    {
+        return array_sum(array_map('count', $this->rows));
+    }
+
+    /** It gives no row up: a flush that fails leaves all of them where they are. */
+    public function takeFailures(): array
+    {
+        return [];
+    }
+
+    public function retry(array $failures): int
+    {
+        if ($failures !== []) {
+            throw new LogicException('PhpWriteBuffer has no failures to retry.');
+        }
+
+        return 0;
+    }
+
+    public function close(?int $timeoutMs = null): void
+    {
+        $this->flush();
     }
 
     private function take(Row $row): void

@@ -20,6 +20,12 @@ final class Accounts
     /** @var array<string, Balance> changed since takeChanged(), in the order of their first change */
     private array $changed = [];
 
+    /** Goes on with a balance as it was saved. */
+    public function open(Balance $balance): void
+    {
+        $this->balances[$balance->userId][$balance->asset] = $balance;
+    }
+
     public function available(int $userId, string $asset): string
     {
         return $this->balances[$userId][$asset]->available ?? Decimal::ZERO;

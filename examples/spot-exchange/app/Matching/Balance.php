@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace App\Matching;
 
-use App\Buffers\Row;
+use App\Models\Balance as BalanceModel;
 
 /** What a user owns of an asset. */
 final class Balance implements Row
@@ -15,10 +15,25 @@ final class Balance implements Row
 
     public string $updatedAt = '';
 
+    /** Its row, once it was saved by save(). */
+    private ?BalanceModel $model = null;
+
     public function __construct(
         public readonly int $userId,
         public readonly string $asset,
     ) {
+    }
+
+    /** The balance as it was saved. */
+    public static function restore(BalanceModel $model): self
+    {
+        $balance = new self((int) $model->user_id, $model->asset);
+        $balance->available = $model->available;
+        $balance->reserved = $model->reserved;
+        $balance->updatedAt = $model->updated_at;
+        $balance->model = $model;
+
+        return $balance;
     }
 
     public function getTable(): string
@@ -40,5 +55,12 @@ final class Balance implements Row
             'reserved' => $this->reserved,
             'updated_at' => $this->updatedAt,
         ];
+    }
+
+    /** As a model's: writes the row at once. A service with a buffer has no use for it. */
+    public function save(): void
+    {
+        $this->model ??= BalanceModel::query()->firstOrNew(['user_id' => $this->userId, 'asset' => $this->asset]);
+        $this->model->fill($this->getAttributes())->save();
     }
 }

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace App\Matching;
 
-use App\Buffers\Row;
+use App\Models\Order as OrderModel;
 
 /**
  * An order while it is matched. It is light, since the book holds many of them and each fill changes one;
@@ -24,6 +24,9 @@ final class Order implements Row
     /** The price in the market's smallest steps, by which the book sorts; set when the exchange takes a limit order. */
     public ?int $priceUnits = null;
 
+    /** Its row, once it was saved by save(); null before, and when it is final. */
+    private ?OrderModel $model = null;
+
     /**
      * @param string|null $price     null for a market order
      * @param string      $createdAt `Y-m-d H:i:s.u`
@@ -40,6 +43,28 @@ final class Order implements Row
     ) {
         $this->updatedAt = $createdAt;
         $this->remaining = $quantity;
+    }
+
+    /** The order as it was saved. */
+    public static function restore(OrderModel $model): self
+    {
+        $order = new self(
+            id: (int) $model->id,
+            userId: (int) $model->user_id,
+            symbol: $model->symbol,
+            side: Side::from($model->side),
+            type: OrderType::from($model->type),
+            price: $model->price,
+            quantity: $model->quantity,
+            createdAt: $model->created_at,
+        );
+        $order->filledQuantity = $model->filled_quantity;
+        $order->remaining = bcsub($model->quantity, $model->filled_quantity, Decimal::SCALE);
+        $order->status = OrderStatus::from($model->status);
+        $order->updatedAt = $model->updated_at;
+        $order->model = $model;
+
+        return $order;
     }
 
     public function fill(string $quantity, string $at): void
@@ -81,5 +106,15 @@ final class Order implements Row
             'created_at' => $this->createdAt,
             'updated_at' => $this->updatedAt,
         ];
+    }
+
+    /** As a model's: writes the row at once. A service with a buffer has no use for it. */
+    public function save(): void
+    {
+        $this->model ??= new OrderModel();
+        $this->model->fill($this->getAttributes())->save();
+        if ($this->status->isFinal()) {
+            $this->model = null;
+        }
     }
 }

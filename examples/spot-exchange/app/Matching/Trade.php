@@ -4,8 +4,6 @@ declare(strict_types=1);
 
 namespace App\Matching;
 
-use App\Buffers\Row;
-
 /** One fill: the taker's order met the maker's, at the maker's price. */
 final class Trade implements Row
 {

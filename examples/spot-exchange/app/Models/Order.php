@@ -4,8 +4,8 @@ declare(strict_types=1);
 
 namespace App\Models;
 
-use App\Matching\OrderStatus;
 use Illuminate\Database\Eloquent\Model;
+use WriteBuffer\Laravel\Eloquent\BuffersWrites;
 
 /**
  * A row of `orders`.
@@ -15,6 +15,8 @@ use Illuminate\Database\Eloquent\Model;
  */
 class Order extends Model
 {
+    use BuffersWrites;
+
     /** The id is given by the exchange. */
     public $incrementing = false;
 
@@ -22,9 +24,4 @@ class Order extends Model
     public $timestamps = false;
 
     protected $guarded = [];
-
-    public function isFinal(): bool
-    {
-        return OrderStatus::from($this->status)->isFinal();
-    }
 }

@@ -36,7 +36,7 @@ final class BuffersAgreeTest extends DatabaseTestCase
     {
         // Few users, so that the deposits do not take longer than the orders; small batches, so that there are many.
         $this->app['config']->set('exchange.simulation.users', 20);
-        $this->app['config']->set('exchange.batch.size', 17);
+        $this->app['config']->set('write-buffer.buffers.default.batch_size', 17);
         $status = $this->artisan('exchange:match', [
             '--orders' => self::ORDERS,
             '--buffer' => $buffer,

@@ -6,6 +6,7 @@ namespace Tests\Support;
 
 use App\Matching\Accounts;
 use App\Matching\Decimal;
+use App\Matching\Exchange;
 use App\Matching\Market;
 use App\Matching\Order;
 use App\Matching\OrderType;
@@ -32,7 +33,8 @@ abstract class ExchangeTestCase extends TestCase
         $market = new Market(self::SYMBOL, 'BTC', 'USDT', priceScale: 2, quantityScale: 5);
         $this->accounts = new Accounts();
         $this->buffer = new MemoryBuffer();
-        $this->exchange = new OrderService([self::SYMBOL => $market], $this->accounts, $this->buffer);
+        $rules = new Exchange([self::SYMBOL => $market], $this->accounts);
+        $this->exchange = new OrderService($rules, $this->buffer);
         foreach ([1, 2, 3] as $userId) {
             $this->exchange->deposit($userId, 'BTC', '1000', $this->now());
             $this->exchange->deposit($userId, 'USDT', '1000000', $this->now());

@@ -4,8 +4,8 @@ declare(strict_types=1);
 
 namespace Tests\Support;
 
-use App\Buffers\Buffer;
-use App\Buffers\Row;
+use App\Matching\Row;
+use WriteBuffer\Buffer;
 
 /** Keeps rows as a database would: the last of a key stays, and a group is what one call brought. */
 final class MemoryBuffer implements Buffer
@@ -18,22 +18,31 @@ final class MemoryBuffer implements Buffer
     /** @var list<list<string>> the tables of each call's rows */
     public array $groups = [];
 
-    public function add(array $order, array $trade = []): void
+    /**
+     * @param list<Row>      $order
+     * @param list<Row>|null $trade
+     */
+    public function add(mixed $order, mixed $trade = null): void
     {
         $group = [];
-        foreach ([...$order, ...$trade] as $row) {
+        foreach ([...$order, ...$trade ?? []] as $row) {
             $this->keep($row);
             $group[] = $row->getTable();
         }
         $this->groups[] = $group;
     }
 
-    public function put(string $table, array $row): void
+    public function put(string $table, mixed $row): void
     {
         $this->add($row);
     }
 
-    public function flush(): int
+    public function find(string $table, mixed $key): ?array
+    {
+        return null;
+    }
+
+    public function flush(?int $timeoutMs = null): int
     {
         return 0;
     }
@@ -45,7 +54,26 @@ final class MemoryBuffer implements Buffer
 
     public function getMetrics(): array
     {
-        return ['flush_count' => 0, 'total_flushed' => 0, 'total_flush_time_ms' => 0.0];
+        return [];
+    }
+
+    public function count(): int
+    {
+        return 0;
+    }
+
+    public function takeFailures(): array
+    {
+        return [];
+    }
+
+    public function retry(array $failures): int
+    {
+        return 0;
+    }
+
+    public function close(?int $timeoutMs = null): void
+    {
     }
 
     private function keep(Row $row): void

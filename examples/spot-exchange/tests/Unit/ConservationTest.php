@@ -7,6 +7,7 @@ namespace Tests\Unit;
 use App\Exceptions\OrderRejectedException;
 use App\Matching\Accounts;
 use App\Matching\Decimal;
+use App\Matching\Exchange;
 use App\Matching\Market;
 use App\Services\OrderService;
 use App\Simulation\Cancellation;
@@ -39,7 +40,7 @@ final class ConservationTest extends TestCase
     private static function trade(int $seed, Accounts $accounts, MemoryBuffer $buffer): int
     {
         $markets = self::markets();
-        $exchange = new OrderService(Market::fromConfig($markets), $accounts, $buffer);
+        $exchange = new OrderService(new Exchange(Market::fromConfig($markets), $accounts), $buffer);
         foreach (self::DEPOSITS as $asset => $amount) {
             for ($userId = 1; $userId <= self::USERS; $userId++) {
                 $exchange->deposit($userId, $asset, $amount, OrderFlow::openingTime());

@@ -4,7 +4,6 @@ declare(strict_types=1);
 
 namespace App\Console\Commands;
 
-use App\Buffers\BufferFactory;
 use App\Services\TableSnapshot;
 use App\Simulation\SnapshotComparison;
 use Illuminate\Console\Command;
@@ -26,8 +25,8 @@ class DemoCommand extends Command
     public function handle(Filesystem $files, Connection $connection): int
     {
         $kinds = array_values(array_filter(explode(',', (string) $this->option('buffers'))));
-        if ($kinds === [] || array_diff($kinds, BufferFactory::KINDS) !== []) {
-            $this->error('--buffers takes a list of: ' . implode(', ', BufferFactory::KINDS) . '.');
+        if ($kinds === [] || array_diff($kinds, array_keys(MatchCommand::BUFFERS)) !== []) {
+            $this->error('--buffers takes a list of: ' . implode(', ', array_keys(MatchCommand::BUFFERS)) . '.');
 
             return 1;
         }

@@ -4,29 +4,32 @@ declare(strict_types=1);
 
 namespace App\Console\Commands;
 
-use App\Buffers\Buffer;
-use App\Buffers\BufferFactory;
 use App\Exceptions\OrderRejectedException;
-use App\Matching\Decimal;
 use App\Matching\Order;
 use App\Services\Audit;
+use App\Services\EloquentOrderService;
 use App\Services\OrderService;
 use App\Services\TableSnapshot;
 use App\Simulation\Cancellation;
+use App\Simulation\Deposits;
 use App\Simulation\Latencies;
 use App\Simulation\OrderFlow;
 use Illuminate\Console\Command;
 use Illuminate\Console\ConfirmableTrait;
-use InvalidArgumentException;
-use RuntimeException;
+use WriteBuffer\Buffer;
+use WriteBuffer\Exception as BufferException;
+use WriteBuffer\Laravel\BufferManager;
 
 class MatchCommand extends Command
 {
     use ConfirmableTrait;
 
+    /** What --buffer takes, and the driver in config/write-buffer.php that it stands for. */
+    public const BUFFERS = ['eloquent' => null, 'php' => 'batching', 'native' => 'native'];
+
     protected $signature = 'exchange:match
         {--orders=10000 : How many orders to match}
-        {--buffer= : eloquent, php or native; the default is EXCHANGE_BUFFER}
+        {--buffer=native : eloquent, php or native}
         {--seed=1 : The seed of the order flow}
         {--json= : Write the figures to this file}
         {--dump= : Write the tables to this folder, one JSON line a row}
@@ -40,20 +43,26 @@ class MatchCommand extends Command
 
     private int $rejected = 0;
 
-    public function handle(BufferFactory $buffers, TableSnapshot $snapshot, Audit $audit): int
+    public function handle(BufferManager $buffers, TableSnapshot $snapshot, Audit $audit): int
     {
         $orderCount = (int) $this->option('orders');
         $seed = (int) $this->option('seed');
-        $kind = $this->option('buffer') ?: config('exchange.buffer');
+        $kind = (string) $this->option('buffer');
         if ($orderCount < 1) {
             $this->error('--orders must be at least 1.');
 
             return 1;
         }
+        if (!array_key_exists($kind, self::BUFFERS)) {
+            $this->error("There is no buffer \"{$kind}\"; there are: " . implode(', ', array_keys(self::BUFFERS)) . '.');
+
+            return 1;
+        }
         try {
-            $buffer = $buffers->make($kind);
-        } catch (InvalidArgumentException | RuntimeException $e) {
+            $buffer = $this->buffer($buffers, $kind);
+        } catch (BufferException $e) {
             $this->error($e->getMessage());
+            $this->line('Or --buffer=php. For exchange:demo, which starts PHP itself, set WRITE_BUFFER_EXTENSION to the path of its library.');
 
             return 1;
         }
@@ -62,12 +71,9 @@ class MatchCommand extends Command
             return 1;
         }
 
-        // The tables are empty, and so must be the book of an exchange that this process may have had before.
-        $this->laravel->instance(Buffer::class, $buffer);
-        $this->laravel->forgetInstance(OrderService::class);
-        $exchange = $this->laravel->make(OrderService::class);
-        $deposits = $this->deposit($exchange);
-        $buffer->flush();
+        $exchange = $this->laravel->make($buffer === null ? EloquentOrderService::class : OrderService::class);
+        $deposits = $this->laravel->make(Deposits::class)->pay($exchange);
+        $buffer?->flush();
 
         // The flow is made before the clock starts, and is the same for every buffer.
         $flow = new OrderFlow(config('exchange.markets'), config('exchange.simulation.users'), $seed);
@@ -77,7 +83,7 @@ class MatchCommand extends Command
         $latencies = new Latencies();
         $start = hrtime(true);
         $this->match($exchange, $events, $orderCount, $latencies);
-        $buffer->flush();
+        $buffer?->flush();
         $elapsedS = (hrtime(true) - $start) / 1e9;
 
         $checksums = $snapshot->checksums();
@@ -97,7 +103,7 @@ class MatchCommand extends Command
             'tables' => $checksums,
             'checksum' => hash('sha256', implode(' ', array_column($checksums, 'sha256'))),
             'findings' => $findings,
-            'metrics' => $buffer->getMetrics(),
+            'metrics' => $buffer?->getMetrics(),
         ];
         $this->show($figures);
         if ($this->option('dump') !== null) {
@@ -111,24 +117,26 @@ class MatchCommand extends Command
         return $findings === [] ? 0 : 1;
     }
 
-    /** @return array<string, string> what all users deposited together, by asset */
-    private function deposit(OrderService $exchange): array
+    /** The buffer that OrderService is given from now on; null: there is none, and EloquentOrderService is to do. */
+    private function buffer(BufferManager $buffers, string $kind): ?Buffer
     {
-        $users = (int) config('exchange.simulation.users');
-        $totals = [];
-        foreach (config('exchange.simulation.deposits') as $asset => $amount) {
-            for ($userId = 1; $userId <= $users; $userId++) {
-                $exchange->deposit($userId, $asset, $amount, OrderFlow::openingTime());
-            }
-            $totals[$asset] = bcmul($amount, (string) $users, Decimal::SCALE);
+        $driver = self::BUFFERS[$kind];
+        if ($driver === null) {
+            return null;
         }
+        config(["write-buffer.buffers.{$buffers->getDefaultBuffer()}.driver" => $driver]);
+        $buffers->purge();
 
-        return $totals;
+        return $this->laravel->make(Buffer::class);
     }
 
     /** @param list<Order|Cancellation> $events */
-    private function match(OrderService $exchange, array $events, int $orderCount, Latencies $latencies): void
-    {
+    private function match(
+        OrderService|EloquentOrderService $exchange,
+        array $events,
+        int $orderCount,
+        Latencies $latencies,
+    ): void {
         $this->cancelled = $this->trades = $this->rejected = 0;
         $progress = $this->output->createProgressBar($orderCount);
         $progress->setRedrawFrequency(max(1, intdiv($orderCount, 20)));

@@ -2,11 +2,11 @@
 
 declare(strict_types=1);
 
-namespace App\Buffers;
+namespace App\Matching;
 
 /**
- * What a buffer can save. These are the methods of an Eloquent model by which the extension knows one, so that models
- * and the exchange's own light objects go the same way.
+ * What the exchange saves. These are the methods of an Eloquent model by which a buffer knows one, so that models and the
+ * exchange's own light objects go the same way.
  */
 interface Row
 {
