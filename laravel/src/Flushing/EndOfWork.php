@@ -11,6 +11,7 @@ use WriteBuffer\ClosedException;
 use WriteBuffer\Exception as BufferException;
 use WriteBuffer\Laravel\BufferManager;
 use WriteBuffer\Laravel\Buffers\HoldingBuffer;
+use WriteBuffer\Laravel\Buffers\Metrics;
 use WriteBuffer\Laravel\Events\BatchFlushed;
 use WriteBuffer\Laravel\Events\FlushFailed as FlushFailedEvent;
 use WriteBuffer\Laravel\Status\StatusFolder;
@@ -91,7 +92,8 @@ final class EndOfWork
         try {
             $folder = new StatusFolder($path);
             foreach ($this->container->make(BufferManager::class)->made() as $name => $buffer) {
-                $folder->publish($name, $buffer->getMetrics());
+                // A driver of the application's own need not have them all.
+                $folder->publish($name, $buffer->getMetrics() + Metrics::none());
             }
         } catch (\Throwable $e) {
             $this->cannotPublish = true;

@@ -11,6 +11,8 @@ use Illuminate\Foundation\Console\AboutCommand;
 use Monolog\Handler\TestHandler;
 use RuntimeException;
 use Symfony\Component\Console\Output\BufferedOutput;
+use WriteBuffer\Buffer;
+use WriteBuffer\Laravel\BufferManager;
 use WriteBuffer\Laravel\Buffers\Metrics;
 use WriteBuffer\Laravel\Console\AboutSection;
 use WriteBuffer\Laravel\Status\StatusFolder;
@@ -73,6 +75,22 @@ final class StatusTest extends TestCase
         $shown = $this->status();
         self::assertStringContainsString(gethostname() . ':' . getmypid(), $shown);
         self::assertStringContainsString('0 rows, 0 KiB', $shown);
+    }
+
+    public function testABufferOfTheApplicationsOwnNeedNotHaveAllMetrics(): void
+    {
+        $own = $this->createMock(Buffer::class);
+        $own->method('getMetrics')->willReturn(['total_flushed' => 3]);
+        $this->app->make(BufferManager::class)->extend('own', static fn (): Buffer => $own);
+        $this->app->make('config')->set('write-buffer.buffers.own', ['driver' => 'own']);
+        $this->buffer('own');
+        $this->app->terminate();
+
+        self::assertSame([], $this->app->make(ExceptionHandler::class)->reported);
+        self::assertSame([3, getmypid()], [
+            $this->entries()[0]['metrics']['total_flushed'], $this->entries()[0]['metrics']['pid'],
+        ]);
+        self::assertStringContainsString('own', $this->status());
     }
 
     public function testTheRateIsThatSinceTheLastWord(): void
