@@ -30,7 +30,7 @@ unexport PHP PHP_CONFIG
 
 .DEFAULT_GOAL := help
 .PHONY: help build build-fault-proxy test test-core test-php test-mysql test-process test-chaos-short test-chaos \
-	test-exchange test-laravel test-zts demo lint install uninstall clean
+	test-exchange test-laravel test-zts demo build-bench bench bench-short lint install uninstall clean
 
 help: ## list the targets
 	@echo 'make TARGET; variables: ORDERS, SEED (demo), PHP, PHP_CONFIG, DESTDIR (install)'
@@ -110,6 +110,16 @@ demo: build ## save ORDERS orders by Eloquent, by PHP and by the extension, and 
 	@scripts/install-packages demo
 	@echo 'matching $(ORDERS) orders on a throwaway MariaDB'
 	@$(WITH_MARIADB) $(RUN_PHP) examples/spot-exchange/artisan exchange:demo --orders=$(ORDERS) --seed=$(SEED)
+
+build-bench: build build-fault-proxy
+	@scripts/install-packages bench
+	@$(CARGO) build --release --quiet --package write-buffer-bench $(CARGO_FLAGS)
+
+bench: build-bench ## measure the extension beside other ways, and beside the server's own limit: about 20 minutes
+	@bench/run
+
+bench-short: build-bench ## the same in about a minute, on MariaDB, for a look: figures not for keeping
+	@bench/run --short
 
 lint: ## check formatting, clippy, PHP syntax and style, composer.json, shell scripts
 	@scripts/install-packages build lint

@@ -1,0 +1,25 @@
+<?php
+
+/** save() and create() an order: each row is a model, a statement and a commit. */
+
+declare(strict_types=1);
+
+use App\Models\Order;
+use App\Models\Trade;
+use Bench\Contestant;
+use Bench\Database;
+
+return static function (): Contestant {
+    Database::laravel()->getPdo();
+
+    return new class () implements Contestant {
+        public function write(array $pairs): void
+        {
+            foreach ($pairs as [$order, $trade]) {
+                $model = new Order();
+                $model->fill($order)->save();
+                Trade::create($trade);
+            }
+        }
+    };
+};

@@ -1,0 +1,47 @@
+<?php
+
+/**
+ * The extension, as a user calls it: add() of two arrays an order, flush() at the end. All settings but those of the task are
+ * the defaults; so the trades are inserted, and the transactions are entered in the ledger.
+ */
+
+declare(strict_types=1);
+
+use Bench\Contestant;
+use Bench\Database;
+use Bench\Task;
+use Bench\Unavailable;
+use WriteBuffer\ConfigException;
+
+return static function (Task $task): Contestant {
+    $lanes = $task->int('lanes', 1);
+    try {
+        $buffer = new WriteBuffer(
+            dsn: Database::dsn(),
+            batchSize: $task->int('batch'),
+            background: $task->bool('background'),
+            lanes: $lanes === 1 ? null : $lanes,
+            routeBy: $lanes === 1 ? null : 'symbol',
+        );
+    } catch (ConfigException $e) {
+        if (str_contains($e->getMessage(), 'not available')) {
+            throw new Unavailable($e->getMessage(), 0, $e);
+        }
+
+        throw $e;
+    }
+
+    return new class ($buffer) implements Contestant {
+        public function __construct(public readonly WriteBuffer $buffer)
+        {
+        }
+
+        public function write(array $pairs): void
+        {
+            foreach ($pairs as [$order, $trade]) {
+                $this->buffer->add($order, $trade);
+            }
+            $this->buffer->flush();
+        }
+    };
+};

@@ -1,0 +1,76 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Bench;
+
+use App\Models\Order;
+use Illuminate\Database\Capsule\Manager;
+use Illuminate\Database\Connection;
+use PDO;
+
+/** The throwaway server of scripts/with-server, over TCP, for every contestant the same. */
+final class Database
+{
+    /** The transport is TCP for all; BENCH_PORT, when set, is that of a proxy with latency. */
+    private static function port(): int
+    {
+        return (int) (getenv('BENCH_PORT') ?: getenv('DB_PORT'));
+    }
+
+    public static function pdo(bool $direct = false): PDO
+    {
+        $port = $direct ? (int) getenv('DB_PORT') : self::port();
+
+        return new PDO(
+            sprintf('mysql:host=%s;port=%d;dbname=%s;charset=utf8mb4', getenv('DB_HOST'), $port, getenv('DB_DATABASE')),
+            (string) getenv('DB_USERNAME'),
+            (string) getenv('DB_PASSWORD'),
+            [PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION, PDO::ATTR_EMULATE_PREPARES => false],
+        );
+    }
+
+    /** The same for the extension. */
+    public static function dsn(): string
+    {
+        return sprintf(
+            'mysql://%s:%s@%s:%d/%s?charset=utf8mb4',
+            rawurlencode((string) getenv('DB_USERNAME')),
+            rawurlencode((string) getenv('DB_PASSWORD')),
+            getenv('DB_HOST'),
+            self::port(),
+            rawurlencode((string) getenv('DB_DATABASE')),
+        );
+    }
+
+    /** Laravel's own connection, with the settings of the exchange's config/database.php; Eloquent uses it too. */
+    public static function laravel(): Connection
+    {
+        require_once __DIR__ . '/../../examples/spot-exchange/bootstrap/autoload.php';
+        $manager = new Manager();
+        $manager->addConnection([
+            'driver' => 'mysql',
+            'host' => getenv('DB_HOST'),
+            'port' => self::port(),
+            'database' => getenv('DB_DATABASE'),
+            'username' => getenv('DB_USERNAME'),
+            'password' => getenv('DB_PASSWORD'),
+            'charset' => 'utf8mb4',
+            'collation' => 'utf8mb4_unicode_ci',
+            'prefix' => '',
+            'strict' => true,
+            'engine' => 'InnoDB',
+        ]);
+        $manager->setAsGlobal();
+        $manager->bootEloquent();
+
+        return $manager->getConnection();
+    }
+
+    /** Loads Laravel and the models without a server. */
+    public static function loadModels(): void
+    {
+        require_once __DIR__ . '/../../examples/spot-exchange/bootstrap/autoload.php';
+        new Order();
+    }
+}

@@ -1,0 +1,57 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Bench;
+
+use RuntimeException;
+use Throwable;
+
+/** What the conductor asked this process for: a JSON object in the first argument; and the answer, a JSON line. */
+final class Task
+{
+    /** @param array<string, mixed> $settings */
+    private function __construct(private readonly array $settings)
+    {
+    }
+
+    /**
+     * Does the task and prints the answer. What is not available in this build of the extension is an answer too.
+     *
+     * @param callable(self): array<string, mixed> $work
+     */
+    public static function run(callable $work): never
+    {
+        try {
+            $settings = json_decode((string) ($GLOBALS['argv'][1] ?? '{}'), true, 16, JSON_THROW_ON_ERROR);
+            $answer = $work(new self($settings));
+        } catch (Unavailable $e) {
+            $answer = ['unavailable' => $e->getMessage()];
+        } catch (Throwable $e) {
+            fwrite(STDERR, get_class($e) . ": {$e->getMessage()}\n{$e->getTraceAsString()}\n");
+            exit(1);
+        }
+        echo json_encode($answer, JSON_THROW_ON_ERROR | JSON_PRESERVE_ZERO_FRACTION), "\n";
+        exit(0);
+    }
+
+    public function int(string $name, ?int $default = null): int
+    {
+        return (int) $this->get($name, $default);
+    }
+
+    public function string(string $name, ?string $default = null): string
+    {
+        return (string) $this->get($name, $default);
+    }
+
+    public function bool(string $name, bool $default = false): bool
+    {
+        return (bool) $this->get($name, $default);
+    }
+
+    private function get(string $name, mixed $default): mixed
+    {
+        return $this->settings[$name] ?? $default ?? throw new RuntimeException("The task has no \"{$name}\".");
+    }
+}

@@ -1,0 +1,103 @@
+//! The benchmark's conductor: starts a PHP process for each measurement, one after the other, collects what they say, and
+//! makes tables, plots and a report of it. `make bench` runs it; `bench/README.md` says what is measured and how.
+//!
+//! ```text
+//! write-buffer-bench measure [--short] [--only SECTION,…]   within scripts/with-mariadb or scripts/with-mysql
+//! write-buffer-bench report                                 the table
+//! write-buffer-bench markdown                               the README's table
+//! ```
+//!
+//! It is run from the root of the tree. Results are in `target/bench/`, a file for each server.
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`php`] | PHP processes and their answers |
+//! | [`machine`] | what it ran on: server, processors, file system |
+//! | [`progress`] | what is shown meanwhile |
+//! | [`stats`] | medians and spreads |
+//! | [`results`] | the figures of a server, as they are kept |
+//! | [`throughput`] | contestants, in rounds |
+//! | [`report`] | all that is made of the figures |
+
+mod machine;
+mod php;
+mod progress;
+mod report;
+mod results;
+mod stats;
+mod throughput;
+
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::machine::Machine;
+use crate::php::Php;
+use crate::progress::Progress;
+use crate::results::{Figures, Form};
+
+/// Where the results go.
+const FOLDER: &str = "target/bench";
+
+const SECTIONS: [&str; 1] = ["throughput"];
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "write-buffer-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let folder = Path::new(FOLDER);
+    match arguments.as_slice() {
+        ["measure", options @ ..] => measure(options, folder),
+        ["report"] => say(&report::write(folder)?),
+        ["markdown"] => say(&report::markdown(folder)?),
+        _ => bail!("usage: write-buffer-bench measure [--short] [--only SECTION,…] | report | markdown"),
+    }
+}
+
+fn say(text: &str) -> Result<()> {
+    writeln!(io::stdout().lock(), "{text}").context("cannot write to standard output")
+}
+
+fn measure(options: &[&str], folder: &Path) -> Result<()> {
+    let mut form = Form::Full;
+    let mut sections = SECTIONS.to_vec();
+    let mut options = options.iter();
+    while let Some(option) = options.next() {
+        match *option {
+            "--short" => form = Form::Short,
+            "--only" => {
+                let names = options.next().context("--only needs names of sections")?;
+                sections = names.split(',').collect();
+            }
+            _ => bail!("no such option: {option}"),
+        }
+    }
+    if let Some(name) = sections.iter().find(|name| !SECTIONS.contains(name)) {
+        bail!("no section {name}; there are: {}", SECTIONS.join(", "));
+    }
+    let php = Php::in_current_folder()?;
+    let machine = Machine::look(&php)?;
+    let progress = Progress::new(&machine.server);
+    progress.line(&machine.describe());
+    let mut figures = Figures::load_or_new(folder, machine, form)?;
+    for section in sections {
+        match section {
+            "throughput" => figures.throughput = throughput::measure(&php, &progress, form)?,
+            _ => bail!("the section {section} cannot be measured"),
+        }
+        // What was measured stays, whatever becomes of the rest.
+        figures.save(folder)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! The figures of one server, as they are kept in `target/bench/`.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::machine::Machine;
+use crate::stats::Summary;
+
+/// The servers, in the order in which they are shown.
+const KINDS: [&str; 2] = ["mariadb", "mysql"];
+
+/// How long the measurements may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// Many rows, many rounds.
+    Full,
+    /// A minute; its figures are for a look, not for keeping.
+    Short,
+}
+
+impl Form {
+    /// One of two, by the form.
+    pub fn choose<T>(self, full: T, short: T) -> T {
+        match self {
+            Self::Full => full,
+            Self::Short => short,
+        }
+    }
+}
+
+/// All that was measured on a server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Figures {
+    /// What it ran on.
+    pub machine: Machine,
+    /// How it was measured.
+    pub form: Form,
+    /// Persisted orders a second.
+    #[serde(default)]
+    pub throughput: Vec<Contestant>,
+}
+
+/// A way to write rows, and how it did.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Contestant {
+    /// Short, stable.
+    pub name: String,
+    /// For people.
+    pub label: String,
+    /// Why there are no rounds.
+    pub unavailable: Option<String>,
+    /// In the order in which they were run.
+    pub rounds: Vec<Round>,
+}
+
+/// What one process measured.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Round {
+    /// How many orders, each with a trade.
+    pub orders: u64,
+    /// From the first add until the last commit.
+    pub elapsed_s: f64,
+    /// CPU time of PHP's thread.
+    pub thread_us: f64,
+    /// CPU time of the process, all threads.
+    pub process_us: f64,
+    /// Resident memory before, with the rows that are to be written.
+    pub rss_before_kib: f64,
+    /// Its peak.
+    pub rss_peak_kib: f64,
+}
+
+impl Round {
+    /// Orders a second.
+    pub fn rate(&self) -> f64 {
+        self.orders as f64 / self.elapsed_s
+    }
+
+    /// CPU time of PHP's thread an order.
+    pub fn thread_us_an_order(&self) -> f64 {
+        self.thread_us / self.orders as f64
+    }
+
+    /// CPU time of the process an order.
+    pub fn process_us_an_order(&self) -> f64 {
+        self.process_us / self.orders as f64
+    }
+}
+
+impl Contestant {
+    /// A figure of all rounds.
+    pub fn summary(&self, figure: impl Fn(&Round) -> f64) -> Option<Summary> {
+        Summary::of(self.rounds.iter().map(figure))
+    }
+
+    /// A figure as a multiple of another contestant's, compared round by round: what slows a whole round counts on both sides.
+    pub fn ratio(&self, other: &Self, figure: impl Fn(&Round) -> f64) -> Option<Summary> {
+        let pairs = self.rounds.iter().zip(&other.rounds);
+        Summary::of(pairs.map(|(mine, other)| figure(mine) / figure(other)))
+    }
+}
+
+impl Figures {
+    /// What an earlier run of the same form left, or nothing: so that sections can be measured one by one.
+    pub fn load_or_new(folder: &Path, machine: Machine, form: Form) -> Result<Self> {
+        let path = folder.join(format!("{}.json", machine.kind));
+        if let Some(old) = Self::load(&path)?.filter(|old| old.form == form) {
+            return Ok(Self { machine, ..old });
+        }
+        Ok(Self {
+            machine,
+            form,
+            throughput: Vec::new(),
+        })
+    }
+
+    fn load(path: &Path) -> Result<Option<Self>> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        // What another version of this program left is no longer of use.
+        Ok(serde_json::from_str(&text).ok())
+    }
+
+    /// The figures of each server that was measured.
+    pub fn load_all(folder: &Path) -> Result<Vec<Self>> {
+        let mut all = Vec::new();
+        for kind in KINDS {
+            all.extend(Self::load(&folder.join(format!("{kind}.json")))?);
+        }
+        Ok(all)
+    }
+
+    /// Keeps them.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let path = folder.join(format!("{}.json", self.machine.kind));
+        let text = serde_json::to_string_pretty(self).context("cannot write JSON")?;
+        fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// A contestant of the throughput by its name.
+    pub fn contestant(&self, name: &str) -> Option<&Contestant> {
+        self.throughput.iter().find(|contestant| contestant.name == name)
+    }
+}

@@ -1,0 +1,34 @@
+<?php
+
+/** One contestant's round: empty tables, the rows, the time until the last commit; then the tables against the rows. */
+
+declare(strict_types=1);
+
+use Bench\Checksum;
+use Bench\Database;
+use Bench\Rows;
+use Bench\Schema;
+use Bench\Task;
+use Bench\Usage;
+
+require __DIR__ . '/lib/autoload.php';
+
+Task::run(static function (Task $task): array {
+    $pdo = Database::pdo(direct: true);
+    Schema::create($pdo);
+    $contestant = (require __DIR__ . "/contestants/{$task->string('contestant')}.php")($task);
+    $rows = new Rows($task->int('seed'));
+    $pairs = $rows->pairs($task->int('orders'));
+
+    // Connections, classes and prepared statements are there when the clock starts.
+    $contestant->write(array_slice($pairs, 0, $task->int('batch')));
+    Schema::truncate($pdo);
+
+    $usage = Usage::start();
+    $contestant->write($pairs);
+    $figures = $usage->stop();
+
+    Checksum::compare($pdo, $rows, count($pairs));
+
+    return $figures + ['orders' => count($pairs), 'metrics' => isset($contestant->buffer) ? $contestant->buffer->getMetrics() : null];
+});
