@@ -84,14 +84,14 @@ final class Checksum
             $values[] = $value;
         }
 
-        return md5(implode('|', $values));
+        return hash('sha256', implode('|', $values));
     }
 
     /** @param list<string> $columns */
     private static function ofTable(PDO $pdo, string $table, array $columns): string
     {
         $pdo->exec('SET SESSION group_concat_max_len = 4194304');
-        $row = "MD5(CONCAT_WS('|', " . implode(', ', $columns) . '))';
+        $row = "SHA2(CONCAT_WS('|', " . implode(', ', $columns) . '), 256)';
         $chunks = $pdo->query(
             "SELECT SHA2(GROUP_CONCAT({$row} ORDER BY id SEPARATOR ''), 256) FROM {$table}"
             . ' GROUP BY id DIV ' . self::CHUNK . ' ORDER BY id DIV ' . self::CHUNK
