@@ -42,10 +42,15 @@ final class Schema
 
     private const OPTIONS = ') ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci';
 
+    public static function drop(PDO $pdo): void
+    {
+        $pdo->exec('DROP TABLE IF EXISTS orders, trades');
+    }
+
     /** Makes both tables anew, empty. */
     public static function create(PDO $pdo): void
     {
-        $pdo->exec('DROP TABLE IF EXISTS orders, trades');
+        self::drop($pdo);
         $pdo->exec('CREATE TABLE orders ' . self::ORDERS . self::ORDERS_INDEXES . self::OPTIONS);
         $pdo->exec('CREATE TABLE trades ' . self::TRADES . self::TRADES_INDEXES . self::OPTIONS);
     }

@@ -17,9 +17,19 @@
 //! | [`stats`] | medians and spreads |
 //! | [`results`] | the figures of a server, as they are kept |
 //! | [`throughput`] | contestants, in rounds |
+//! | [`network`] | a proxy that delays |
+//! | [`add`] | what `add()` costs: time, instructions, memory |
+//! | [`latency`] | `add()` at fixed rates, and while the server is stopped |
+//! | [`growth`] | what changes with rows, columns, batches, processes |
+//! | [`exchange`] | the Laravel example, end to end |
 //! | [`report`] | all that is made of the figures |
 
+mod add;
+mod exchange;
+mod growth;
+mod latency;
 mod machine;
+mod network;
 mod php;
 mod progress;
 mod report;
@@ -41,7 +51,15 @@ use crate::results::{Figures, Form};
 /// Where the results go.
 const FOLDER: &str = "target/bench";
 
-const SECTIONS: [&str; 1] = ["throughput"];
+const SECTIONS: [&str; 7] = [
+    "throughput",
+    "add",
+    "memory",
+    "latency",
+    "exchange",
+    "network",
+    "growth",
+];
 
 fn main() -> ExitCode {
     match run() {
@@ -94,6 +112,15 @@ fn measure(options: &[&str], folder: &Path) -> Result<()> {
     for section in sections {
         match section {
             "throughput" => figures.throughput = throughput::measure(&php, &progress, form)?,
+            "network" => figures.network = throughput::measure_network(&php, &progress, form)?,
+            "add" => {
+                figures.add_ns = add::nanoseconds(&php, &progress, form)?;
+                figures.add_instructions = add::instructions(&php, &progress, folder)?;
+            }
+            "memory" => figures.memory = add::memory(&php, &progress, form)?,
+            "latency" => figures.latency = latency::measure(&php, &progress, form)?,
+            "growth" => figures.growth = growth::measure(&php, &progress, form)?,
+            "exchange" => figures.exchange = exchange::measure(&php, &progress, form, folder)?,
             _ => bail!("the section {section} cannot be measured"),
         }
         // What was measured stays, whatever becomes of the rest.

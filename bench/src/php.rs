@@ -1,7 +1,7 @@
 //! PHP processes: each gets a task, a JSON object, and answers with a JSON line.
 
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use serde::de::DeserializeOwned;
@@ -33,6 +33,7 @@ impl<T> Answer<T> {
 #[derive(Debug)]
 pub struct Php {
     root: PathBuf,
+    variables: Vec<(String, String)>,
 }
 
 impl Php {
@@ -42,7 +43,25 @@ impl Php {
         if !root.join("bench/throughput.php").exists() {
             bail!("run it from the root of the tree");
         }
-        Ok(Self { root })
+        Ok(Self {
+            root,
+            variables: Vec::new(),
+        })
+    }
+
+    /// The root of the tree.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The same with an environment variable for the processes.
+    pub fn with_variable(&self, name: &str, value: &str) -> Self {
+        let mut variables = self.variables.clone();
+        variables.push((name.to_owned(), value.to_owned()));
+        Self {
+            root: self.root.clone(),
+            variables,
+        }
     }
 
     /// A process that runs a script of the tree; the caller adds its arguments.
@@ -53,6 +72,7 @@ impl Php {
             .arg(self.root.join("scripts/php-with-extension"))
             .args(["-d", "memory_limit=-1", "-d", "display_errors=stderr"])
             .arg(self.root.join(script))
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.root)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -62,22 +82,46 @@ impl Php {
 
     /// Gives a task to a script, and waits for its answer.
     pub fn ask<T: DeserializeOwned>(&self, script: &str, task: &Value) -> Result<Answer<T>> {
+        self.start(script, task)?.answer()
+    }
+
+    /// Gives a task to a script, and does not wait.
+    pub fn start(&self, script: &str, task: &Value) -> Result<Asked> {
+        let mut command = self.command(script);
+        let child = command.arg(task.to_string()).spawn();
+        Ok(Asked {
+            child: child.with_context(|| format!("cannot start {script}"))?,
+            what: format!("{script} {task}"),
+        })
+    }
+}
+
+/// A process that has a task.
+#[derive(Debug)]
+pub struct Asked {
+    child: Child,
+    what: String,
+}
+
+impl Asked {
+    /// Waits for the answer.
+    pub fn answer<T: DeserializeOwned>(self) -> Result<Answer<T>> {
+        let what = self.what;
         let output = self
-            .command(script)
-            .arg(task.to_string())
-            .output()
-            .with_context(|| format!("cannot start {script}"))?;
+            .child
+            .wait_with_output()
+            .with_context(|| format!("cannot wait for {what}"))?;
         let said = String::from_utf8_lossy(&output.stdout);
         if !output.status.success() {
             let complaint = String::from_utf8_lossy(&output.stderr);
-            bail!("{script} {task}: {}\n{complaint}{said}", output.status);
+            bail!("{what}: {}\n{complaint}{said}", output.status);
         }
         let line = said.lines().last().unwrap_or_default();
-        let value: Value = serde_json::from_str(line).with_context(|| format!("{script} {task} said: {said}"))?;
+        let value: Value = serde_json::from_str(line).with_context(|| format!("{what} said: {said}"))?;
         if let Some(why) = value.get("unavailable").and_then(Value::as_str) {
             return Ok(Answer::Unavailable(why.to_owned()));
         }
-        let figures = serde_json::from_value(value).with_context(|| format!("{script} {task} said: {line}"))?;
+        let figures = serde_json::from_value(value).with_context(|| format!("{what} said: {line}"))?;
         Ok(Answer::Figures(figures))
     }
 }

@@ -38,4 +38,13 @@ impl Progress {
             self.line(&line);
         }
     }
+
+    /// What came of it.
+    pub fn result(&self, text: &str) {
+        if self.is_terminal {
+            let _ = write!(io::stderr(), ": {text}").and_then(|()| io::stderr().flush());
+        } else {
+            self.line(&format!("    {text}"));
+        }
+    }
 }

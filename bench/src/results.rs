@@ -42,6 +42,101 @@ pub struct Figures {
     /// Persisted orders a second.
     #[serde(default)]
     pub throughput: Vec<Contestant>,
+    /// The same with a slow network.
+    #[serde(default)]
+    pub network: Vec<Contestant>,
+    /// Nanoseconds of `add()` of a pair.
+    #[serde(default)]
+    pub add_ns: Vec<Measured>,
+    /// Instructions of `add()` of a pair.
+    #[serde(default)]
+    pub add_instructions: Vec<Measured>,
+    /// `add()` at fixed rates.
+    #[serde(default)]
+    pub latency: Vec<Latency>,
+    /// Bytes of a buffered pair.
+    #[serde(default)]
+    pub memory: Vec<Measured>,
+    /// What changes with the number of something.
+    #[serde(default)]
+    pub growth: Vec<Curve>,
+    /// Matched orders a second of the exchange.
+    #[serde(default)]
+    pub exchange: Vec<Measured>,
+}
+
+/// One figure, measured once or more.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Measured {
+    /// Short, stable.
+    pub name: String,
+    /// For people.
+    pub label: String,
+    /// In the order in which they were measured.
+    pub values: Vec<f64>,
+}
+
+/// How long `add()` took when orders came at a fixed rate; each percentile is a list of rounds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Latency {
+    /// Short, stable.
+    pub name: String,
+    /// For people.
+    pub label: String,
+    /// In the order in which they were run.
+    pub rounds: Vec<Percentiles>,
+}
+
+/// One round's percentiles.
+#[expect(clippy::struct_field_names, reason = "units are part of names")]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// Half of all were not slower.
+    pub p50_us: f64,
+    /// All but a hundredth.
+    pub p99_us: f64,
+    /// All but a thousandth.
+    pub p999_us: f64,
+    /// The slowest.
+    pub max_us: f64,
+}
+
+/// A figure that depends on another.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Curve {
+    /// Short, stable.
+    pub name: String,
+    /// What it shows.
+    pub title: String,
+    /// What grows.
+    pub x: String,
+    /// What is measured, with its unit.
+    pub y: String,
+    /// Those that are compared.
+    pub lines: Vec<Line>,
+}
+
+/// A line of a curve.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Line {
+    /// For people.
+    pub label: String,
+    /// What grows, and the median of what was measured.
+    pub points: Vec<(f64, f64)>,
+}
+
+impl Measured {
+    /// Of all its values.
+    pub fn median(&self) -> Option<f64> {
+        Some(Summary::of(self.values.iter().copied())?.median)
+    }
+}
+
+impl Latency {
+    /// The median of a percentile.
+    pub fn median(&self, percentile: impl Fn(&Percentiles) -> f64) -> Option<f64> {
+        Some(Summary::of(self.rounds.iter().map(percentile))?.median)
+    }
 }
 
 /// A way to write rows, and how it did.
@@ -115,6 +210,13 @@ impl Figures {
             machine,
             form,
             throughput: Vec::new(),
+            network: Vec::new(),
+            add_ns: Vec::new(),
+            add_instructions: Vec::new(),
+            latency: Vec::new(),
+            memory: Vec::new(),
+            growth: Vec::new(),
+            exchange: Vec::new(),
         })
     }
 
@@ -148,4 +250,9 @@ impl Figures {
     pub fn contestant(&self, name: &str) -> Option<&Contestant> {
         self.throughput.iter().find(|contestant| contestant.name == name)
     }
+}
+
+/// One of a list, by its name.
+pub fn named<'a>(list: &'a [Measured], name: &str) -> Option<&'a Measured> {
+    list.iter().find(|measured| measured.name == name)
 }

@@ -4,6 +4,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use crate::network::SlowNetwork;
 use crate::php::{Answer, Php};
 use crate::progress::Progress;
 use crate::results::{Contestant, Form, Round};
@@ -14,6 +15,9 @@ const BATCH: u64 = 100;
 
 /// The name of the contestant that all others are compared with.
 pub const LIMIT: &str = "server-limit";
+
+/// Each way, so that a round trip takes twice as long.
+pub const DELAY_MS: u64 = 1;
 
 struct Spec {
     name: &'static str,
@@ -31,7 +35,7 @@ fn specs(form: Form) -> Vec<Spec> {
         orders,
         settings,
     };
-    let many = form.choose(30_000, 6_000);
+    let many = form.choose(20_000, 6_000);
     let none = json!({});
     let lanes = |lanes: u64| json!({"background": true, "lanes": lanes});
     vec![
@@ -39,14 +43,14 @@ fn specs(form: Form) -> Vec<Spec> {
             "eloquent",
             "Eloquent, save() and create()",
             "eloquent",
-            form.choose(1_000, 150),
+            form.choose(600, 150),
             none.clone(),
         ),
         spec(
             "laravel-upsert",
             "Laravel, upsert() of 100 rows",
             "laravel-upsert",
-            form.choose(10_000, 3_000),
+            form.choose(8_000, 3_000),
             none.clone(),
         ),
         spec(
@@ -91,9 +95,26 @@ fn specs(form: Form) -> Vec<Spec> {
 
 /// Measures all contestants.
 pub fn measure(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Contestant>> {
-    let specs = specs(form);
+    in_rounds(php, progress, &specs(form), form.choose(7, 5))
+}
+
+/// The same, but for the one that has no client, through a network that delays what either side says.
+pub fn measure_network(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Contestant>> {
+    let proxy = SlowNetwork::start(DELAY_MS)?;
+    let php = php.with_variable("BENCH_PORT", proxy.port());
+    let mut specs = specs(form);
+    specs.retain(|spec| spec.name != LIMIT);
+    for spec in &mut specs {
+        spec.orders = (spec.orders / 2).max(100);
+        if spec.name == "eloquent" {
+            spec.orders = form.choose(200, 50);
+        }
+    }
+    in_rounds(&php, progress, &specs, form.choose(3, 1))
+}
+
+fn in_rounds(php: &Php, progress: &Progress, specs: &[Spec], rounds: usize) -> Result<Vec<Contestant>> {
     let mut contestants: Vec<Contestant> = specs.iter().map(empty).collect();
-    let rounds = form.choose(7, 5);
     for round in 0..rounds {
         for at in 0..specs.len() {
             let at = (at + round) % specs.len();
@@ -103,15 +124,16 @@ pub fn measure(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Contest
             if contestant.unavailable.is_some() {
                 continue;
             }
-            let figures = run(php, spec)?;
-            let said = match &figures {
-                Answer::Figures(round) => format!("{} orders/s", number(round.rate())),
-                Answer::Unavailable(_) => "not available".to_owned(),
-            };
-            progress.step(&format!("round {} of {rounds}: {}: {said}", round + 1, spec.label));
-            match figures {
-                Answer::Figures(round) => contestant.rounds.push(round),
-                Answer::Unavailable(why) => contestant.unavailable = Some(why),
+            progress.step(&format!("round {} of {rounds}: {}", round + 1, spec.label));
+            match run(php, spec)? {
+                Answer::Figures(round) => {
+                    progress.result(&format!("{} orders/s", number(round.rate())));
+                    contestant.rounds.push(round);
+                }
+                Answer::Unavailable(why) => {
+                    progress.result("not available");
+                    contestant.unavailable = Some(why);
+                }
             }
         }
     }

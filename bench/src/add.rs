@@ -1,0 +1,127 @@
+//! What `add()` of a pair costs: time, instructions, memory; beside a PHP method that only stores the rows.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::php::Php;
+use crate::progress::Progress;
+use crate::results::{Form, Measured};
+
+/// Pairs of the loops that callgrind counts.
+const PAIRS_COUNTED: u64 = 1_000;
+
+/// The loops of `bench/lib/AddLoops.php` but for the empty one.
+const LOOPS: [(&str, &str); 4] = [
+    ("php-arrays", "arrays, a PHP method that only stores them"),
+    ("native-arrays", "arrays, WriteBuffer::add()"),
+    (
+        "php-models",
+        "Eloquent models, a PHP method that only stores their attributes",
+    ),
+    ("native-models", "Eloquent models, WriteBuffer::add()"),
+];
+
+fn measured(name: &str, label: &str, values: Vec<f64>) -> Measured {
+    Measured {
+        name: name.to_owned(),
+        label: label.to_owned(),
+        values,
+    }
+}
+
+/// Nanoseconds a pair.
+pub fn nanoseconds(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Measured>> {
+    progress.step("add(): nanoseconds");
+    let task = json!({"rounds": form.choose(60, 15)});
+    let mut loops: BTreeMap<String, Vec<f64>> = php.ask("bench/add.php", &task)?.figures()?;
+    LOOPS
+        .into_iter()
+        .map(|(name, label)| {
+            let values = loops
+                .remove(name)
+                .with_context(|| format!("add.php has no loop {name}"))?;
+            Ok(measured(name, label, values))
+        })
+        .collect()
+}
+
+#[derive(Deserialize)]
+struct Counted {
+    names: Vec<String>,
+}
+
+/// Instructions a pair. Callgrind's file number 2n is the nth loop; the first of them is empty, and subtracted.
+pub fn instructions(php: &Php, progress: &Progress, folder: &Path) -> Result<Vec<Measured>> {
+    progress.step("add(): instructions, by callgrind");
+    let out = php.root().join(folder).join("callgrind");
+    remove_dumps(folder)?;
+    fs::create_dir_all(folder).context("cannot make the folder of the results")?;
+    let wrapper = php.root().join("bench/php-under-callgrind");
+    let php = php
+        .with_variable("PHP", &wrapper.to_string_lossy())
+        .with_variable("CALLGRIND_OUT", &out.to_string_lossy());
+    let counted: Counted = php
+        .ask("bench/instructions.php", &json!({"pairs": PAIRS_COUNTED}))?
+        .figures()?;
+    let mut totals = BTreeMap::new();
+    for (at, name) in counted.names.iter().enumerate() {
+        let dump = fs::read_to_string(out.with_extension((2 * (at + 1)).to_string()))
+            .with_context(|| format!("callgrind has not counted {name}"))?;
+        let total = dump.lines().find_map(|line| line.strip_prefix("totals: "));
+        let total: f64 = total
+            .context("a dump without totals")?
+            .trim()
+            .parse()
+            .context("totals")?;
+        totals.insert(name.as_str(), total / PAIRS_COUNTED as f64);
+    }
+    remove_dumps(folder)?;
+    let (Some(empty), true) = (totals.get("loop"), totals.len() > LOOPS.len()) else {
+        bail!("instructions.php has not counted all loops");
+    };
+    Ok(LOOPS
+        .into_iter()
+        .filter_map(|(name, label)| Some(measured(name, label, vec![totals.get(name)? - empty])))
+        .collect())
+}
+
+fn remove_dumps(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.context("cannot read the folder of the results")?.path();
+        if path.file_stem().is_some_and(|stem| stem == "callgrind") {
+            fs::remove_file(path).context("cannot remove a dump of callgrind")?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Grown {
+    rss_bytes: f64,
+    accounted_bytes: Option<f64>,
+}
+
+/// Bytes a buffered pair.
+pub fn memory(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Measured>> {
+    let pairs = form.choose(100_000, 50_000);
+    let ask = |contestant: &str| -> Result<Grown> {
+        progress.step(&format!("memory of a buffered pair: {contestant}"));
+        let task = json!({"contestant": contestant, "pairs": pairs});
+        php.ask("bench/memory.php", &task)?.figures()
+    };
+    let (in_php, native) = (ask("php")?, ask("native")?);
+    Ok(vec![
+        measured("php", "PHP arrays, resident memory", vec![in_php.rss_bytes]),
+        measured("native", "WriteBuffer, resident memory", vec![native.rss_bytes]),
+        measured(
+            "native-accounted",
+            "WriteBuffer, pending_bytes of getMetrics()",
+            native.accounted_bytes.into_iter().collect(),
+        ),
+    ])
+}
