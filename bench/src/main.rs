@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! write-buffer-bench measure [--short] [--only SECTION,…]   within scripts/with-mariadb or scripts/with-mysql
-//! write-buffer-bench report                                 the table
-//! write-buffer-bench markdown                               the README's table
+//! write-buffer-bench report                                 tables, JSON, report.html
+//! write-buffer-bench markdown [PLOT.svg]                    the README's tables, and its plot
 //! ```
 //!
 //! It is run from the root of the tree. Results are in `target/bench/`, a file for each server.
@@ -22,6 +22,7 @@
 //! | [`latency`] | `add()` at fixed rates, and while the server is stopped |
 //! | [`growth`] | what changes with rows, columns, batches, processes |
 //! | [`exchange`] | the Laravel example, end to end |
+//! | [`targets`] | what is meant to be reached |
 //! | [`report`] | all that is made of the figures |
 
 mod add;
@@ -35,6 +36,7 @@ mod progress;
 mod report;
 mod results;
 mod stats;
+mod targets;
 mod throughput;
 
 use std::io::{self, Write as _};
@@ -78,8 +80,9 @@ fn run() -> Result<()> {
     match arguments.as_slice() {
         ["measure", options @ ..] => measure(options, folder),
         ["report"] => say(&report::write(folder)?),
-        ["markdown"] => say(&report::markdown(folder)?),
-        _ => bail!("usage: write-buffer-bench measure [--short] [--only SECTION,…] | report | markdown"),
+        ["markdown"] => say(&report::markdown(folder, None)?),
+        ["markdown", plot] => say(&report::markdown(folder, Some(Path::new(plot)))?),
+        _ => bail!("usage: write-buffer-bench measure [--short] [--only SECTION,…] | report | markdown [PLOT.svg]"),
     }
 }
 

@@ -1,20 +1,29 @@
-//! All that is made of the figures: the table on the terminal, JSON, Markdown.
+//! All that is made of the figures: the tables on the terminal, JSON, the HTML report, Markdown.
 //!
 //! | module | what it owns |
 //! |---|---|
-//! | [`table`] | tables, for terminals and in Markdown |
+//! | [`table`] | tables, for terminals, in Markdown and in HTML |
+//! | [`sections`] | which figures are in which table |
+//! | [`plots`] | SVG |
+//! | [`html`] | the page |
 
+mod html;
+mod plots;
+mod sections;
 mod table;
 
 use std::fmt::Write as _;
+use std::fs;
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
+use serde_json::json;
 
-use crate::report::table::Table;
-use crate::results::{Contestant, Figures, Round};
-use crate::stats::{Summary, number};
-use crate::throughput::LIMIT;
+use crate::results::{Figures, Form};
+use crate::targets;
+
+/// Said of figures that are none.
+const SHORT: &str = "Short form: for a look. Its figures are not for keeping.";
 
 fn load(folder: &Path) -> Result<Vec<Figures>> {
     let all = Figures::load_all(folder)?;
@@ -24,62 +33,49 @@ fn load(folder: &Path) -> Result<Vec<Figures>> {
     Ok(all)
 }
 
-/// Writes the report, and says what belongs on the terminal.
+/// Writes the report and the merged figures, and says what belongs on the terminal.
 pub fn write(folder: &Path) -> Result<String> {
+    let all = load(folder)?;
     let mut text = String::new();
-    for figures in load(folder)? {
-        let table = throughput(&figures).for_terminal();
-        let _ = write!(text, "\n{}\n\n{table}", figures.machine.describe());
+    for figures in &all {
+        let _ = write!(text, "\n{}\n", figures.machine.describe());
+        if figures.form == Form::Short {
+            let _ = writeln!(text, "{SHORT}");
+        }
+        for section in sections::of(figures) {
+            let _ = write!(text, "\n{}\n{}", section.title, section.table.for_terminal());
+        }
     }
+    let results: Vec<_> = all
+        .iter()
+        .map(|figures| json!({"figures": figures, "targets": targets::of(figures)}))
+        .collect();
+    let json = serde_json::to_string_pretty(&results).context("cannot write JSON")?;
+    put(&folder.join("results.json"), &(json + "\n"))?;
+    let report = folder.join("report.html");
+    put(&report, &html::page(&all)?)?;
+    let _ = write!(text, "\nThe report, with plots: {}", report.display());
     Ok(text)
 }
 
-/// The README's table.
-pub fn markdown(folder: &Path) -> Result<String> {
+/// The README's table; and its plot, into a file.
+pub fn markdown(folder: &Path, plot: Option<&Path>) -> Result<String> {
+    let all = load(folder)?;
+    if let Some(path) = plot {
+        put(path, &plots::throughput(&all)?)?;
+    }
     let mut text = String::new();
-    for figures in load(folder)? {
-        let table = throughput(&figures).in_markdown();
-        let _ = write!(text, "{}\n\n{table}\n", figures.machine.describe());
+    for figures in &all {
+        if figures.form == Form::Short {
+            let _ = writeln!(text, "{SHORT}\n");
+        }
+        let table = sections::throughput(&figures.throughput).in_markdown();
+        let _ = writeln!(text, "{}\n\n{table}", figures.machine.describe());
+        let _ = writeln!(text, "{}", sections::targets(figures).in_markdown());
     }
-    Ok(text)
+    Ok(text.trim_end().to_owned())
 }
 
-fn throughput(figures: &Figures) -> Table {
-    let mut table = Table::new(&[
-        "contestant",
-        "orders/s",
-        "spread",
-        "to the limit",
-        "PHP thread µs/order",
-        "process µs/order",
-        "peak RSS MiB",
-        "RSS growth MiB",
-    ]);
-    let limit = figures.contestant(LIMIT);
-    for contestant in &figures.throughput {
-        table.row(throughput_row(contestant, limit));
-    }
-    table
-}
-
-fn throughput_row(contestant: &Contestant, limit: Option<&Contestant>) -> Vec<String> {
-    let Some(rate) = contestant.summary(Round::rate) else {
-        return vec![contestant.label.clone(), "not available".to_owned()];
-    };
-    let median = |figure: fn(&Round) -> f64| {
-        contestant
-            .summary(figure)
-            .map_or(0.0, |summary: Summary| summary.median)
-    };
-    let ratio = limit.and_then(|limit| contestant.ratio(limit, Round::rate));
-    vec![
-        contestant.label.clone(),
-        number(rate.median),
-        format!("{}–{}", number(rate.min), number(rate.max)),
-        ratio.map_or_else(String::new, |ratio| format!("{:.3}", ratio.median)),
-        number(median(Round::thread_us_an_order)),
-        number(median(Round::process_us_an_order)),
-        number(median(|round| round.rss_peak_kib / 1024.0)),
-        number(median(|round| (round.rss_peak_kib - round.rss_before_kib) / 1024.0)),
-    ]
+fn put(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }

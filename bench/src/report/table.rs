@@ -24,6 +24,11 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// Whether it has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     fn lines(&self) -> impl Iterator<Item = &Vec<String>> {
         std::iter::once(&self.head).chain(&self.rows)
     }
@@ -65,6 +70,25 @@ impl Table {
         }
         text
     }
+
+    /// As in a page.
+    pub fn in_html(&self) -> String {
+        let mut text = String::from("<table>\n");
+        for (at, line) in self.lines().enumerate() {
+            let tag = if at == 0 { "th" } else { "td" };
+            text.push_str("<tr>");
+            for cell in line {
+                let _ = write!(text, "<{tag}>{}</{tag}>", escape(cell));
+            }
+            text.push_str("</tr>\n");
+        }
+        text + "</table>\n"
+    }
+}
+
+/// Text as it stands in a page.
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]

@@ -1,0 +1,153 @@
+//! Which figures are in which table.
+
+use crate::report::table::Table;
+use crate::results::{Contestant, Curve, Figures, Latency, Measured, Percentiles, Round};
+use crate::stats::{Summary, number};
+use crate::targets;
+use crate::throughput::{DELAY_MS, LIMIT};
+
+/// A table with its title.
+#[derive(Debug)]
+pub struct Section {
+    /// What it is about.
+    pub title: String,
+    /// Its figures.
+    pub table: Table,
+}
+
+/// All that was measured on a server.
+pub fn of(figures: &Figures) -> Vec<Section> {
+    let mut all = Vec::new();
+    let mut add = |title: &str, table: Table| {
+        if !table.is_empty() {
+            all.push(Section {
+                title: title.to_owned(),
+                table,
+            });
+        }
+    };
+    add("Throughput", throughput(&figures.throughput));
+    add("add() of a pair, nanoseconds", measured("ns", &figures.add_ns));
+    add(
+        "add() of a pair, instructions",
+        measured("instructions", &figures.add_instructions),
+    );
+    add("A buffered pair's memory", measured("bytes", &figures.memory));
+    add(
+        "add() at fixed rates, from when an order was due, µs",
+        latency(&figures.latency),
+    );
+    add(
+        "The exchange, matchOrders() from end to end",
+        measured("orders/s", &figures.exchange),
+    );
+    let network = format!("Throughput with {DELAY_MS} ms of latency each way");
+    add(&network, throughput(&figures.network));
+    for curve in &figures.growth {
+        add(&format!("{}, {}", curve.title, curve.y), growth(curve));
+    }
+    add("Targets", targets(figures));
+    all
+}
+
+/// Contestants of a run.
+pub fn throughput(contestants: &[Contestant]) -> Table {
+    let mut table = Table::new(&[
+        "contestant",
+        "orders/s",
+        "lowest–highest",
+        "to the limit",
+        "PHP thread µs/order",
+        "process µs/order",
+        "peak RSS MiB",
+        "RSS growth MiB",
+    ]);
+    let limit = contestants.iter().find(|contestant| contestant.name == LIMIT);
+    for contestant in contestants {
+        table.row(throughput_row(contestant, limit));
+    }
+    table
+}
+
+fn throughput_row(contestant: &Contestant, limit: Option<&Contestant>) -> Vec<String> {
+    let Some(rate) = contestant.summary(Round::rate) else {
+        return vec![contestant.label.clone(), "not available".to_owned()];
+    };
+    let median = |figure: fn(&Round) -> f64| {
+        let summary = contestant.summary(figure);
+        summary.map_or_else(String::new, |summary| number(summary.median))
+    };
+    let ratio = limit.and_then(|limit| contestant.ratio(limit, Round::rate));
+    vec![
+        contestant.label.clone(),
+        number(rate.median),
+        format!("{}–{}", number(rate.min), number(rate.max)),
+        ratio.map_or_else(String::new, |ratio| format!("{:.3}", ratio.median)),
+        median(Round::thread_us_an_order),
+        median(Round::process_us_an_order),
+        median(|round| round.rss_peak_kib / 1024.0),
+        median(|round| (round.rss_peak_kib - round.rss_before_kib) / 1024.0),
+    ]
+}
+
+fn measured(unit: &str, list: &[Measured]) -> Table {
+    let mut table = Table::new(&["", unit, "lowest–highest"]);
+    for one in list {
+        if let Some(summary) = Summary::of(one.values.iter().copied()) {
+            let spread = format!("{}–{}", number(summary.min), number(summary.max));
+            table.row(vec![one.label.clone(), number(summary.median), spread]);
+        }
+    }
+    table
+}
+
+fn latency(list: &[Latency]) -> Table {
+    let mut table = Table::new(&["", "p50", "p99", "p99.9", "max"]);
+    for latency in list {
+        let cell = |percentile: fn(&Percentiles) -> f64| latency.median(percentile).map_or_else(String::new, number);
+        table.row(vec![
+            latency.label.clone(),
+            cell(|round| round.p50_us),
+            cell(|round| round.p99_us),
+            cell(|round| round.p999_us),
+            cell(|round| round.max_us),
+        ]);
+    }
+    table
+}
+
+fn growth(curve: &Curve) -> Table {
+    let head: Vec<String> = curve
+        .lines
+        .first()
+        .into_iter()
+        .flat_map(|line| &line.points)
+        .map(|(x, _)| number(x.round()))
+        .collect();
+    let mut columns = vec![curve.x.as_str()];
+    columns.extend(
+        head.iter()
+            .map(|cell| cell.trim_end_matches(".00").trim_end_matches(".0")),
+    );
+    let mut table = Table::new(&columns);
+    for line in &curve.lines {
+        let values = line.points.iter().map(|(_, y)| number(*y));
+        table.row(std::iter::once(line.label.clone()).chain(values).collect());
+    }
+    table
+}
+
+/// The targets, and what was reached.
+pub fn targets(figures: &Figures) -> Table {
+    let mut table = Table::new(&["target", "bound", "measured", ""]);
+    for target in targets::of(figures) {
+        let sign = if target.at_least { "≥" } else { "≤" };
+        table.row(vec![
+            target.what.to_owned(),
+            format!("{sign} {}", number(target.bound)),
+            target.value.map_or_else(String::new, number),
+            target.verdict().to_owned(),
+        ]);
+    }
+    table
+}
