@@ -1,6 +1,6 @@
 <?php
 
-/** What add() of a pair takes, in nanoseconds: a list for each loop, the empty loop's own share subtracted. */
+/** What add() of a pair takes, in nanoseconds: a list for each loop, the share of the same loop without add() subtracted. */
 
 declare(strict_types=1);
 
@@ -23,7 +23,7 @@ Task::run(static function (Task $task): array {
             $after();
         }
         foreach ($ofRound as $name => $time) {
-            $times[$name][] = $name === 'loop' ? $time : $time - $ofRound['loop'];
+            $times[$name][] = $time - $ofRound[AddLoops::emptyLoop($name)];
         }
     }
 

@@ -22,5 +22,8 @@ Task::run(static function (Task $task): array {
         $after();
     }
 
-    return ['names' => AddLoops::NAMES];
+    return [
+        'names' => AddLoops::NAMES,
+        'empty' => array_map([AddLoops::class, 'emptyLoop'], AddLoops::NAMES),
+    ];
 });

@@ -15,7 +15,9 @@ use WriteBuffer\MemorySink;
  */
 final class AddLoops
 {
-    public const NAMES = ['loop', 'php-arrays', 'native-arrays', 'php-models', 'native-models'];
+    public const NAMES = [
+        'loop', 'php-arrays', 'native-arrays', 'php-models', 'native-models', 'made', 'php-made', 'native-made',
+    ];
 
     /** So that no table has a full batch. */
     public const PAIRS_MAX = 4_900;
@@ -47,6 +49,12 @@ final class AddLoops
         return [(new Order())->setRawAttributes($pair[0]), (new Trade())->setRawAttributes($pair[1])];
     }
 
+    /** The loop that does the same but for add(). */
+    public static function emptyLoop(string $name): string
+    {
+        return str_ends_with($name, 'made') ? 'made' : 'loop';
+    }
+
     /**
      * Makes what one loop needs, with a pair added that is none of the loop's.
      *
@@ -68,6 +76,21 @@ final class AddLoops
                 foreach ($pairs as [$order, $trade]) {
                 }
             },
+            'made' => static function () use ($pairs): void {
+                foreach ($pairs as [$order, $trade]) {
+                    $id = $order['id'];
+                    $madeOrder = self::order($id);
+                    $madeTrade = self::trade($id);
+                }
+            },
+            'php-made', 'native-made' => static function () use ($pairs, $target): void {
+                foreach ($pairs as [$order, $trade]) {
+                    $id = $order['id'];
+                    $madeOrder = self::order($id);
+                    $madeTrade = self::trade($id);
+                    $target->add($madeOrder, $madeTrade);
+                }
+            },
             'php-models' => static function () use ($pairs, $target): void {
                 foreach ($pairs as [$order, $trade]) {
                     $target->addModels($order, $trade);
@@ -86,6 +109,44 @@ final class AddLoops
                 MemorySink::reset();
             }
         }];
+    }
+
+    /**
+     * A row as a program makes it: an array of its own, with values of its own.
+     *
+     * @return array<string, int|string>
+     */
+    private static function order(int $id): array
+    {
+        return [
+            'id' => $id,
+            'user_id' => $id & 1_023,
+            'symbol' => 'BTC-USDT',
+            'side' => 'buy',
+            'type' => 'limit',
+            'price' => "{$id}.25",
+            'quantity' => "0.{$id}",
+            'filled_quantity' => "0.{$id}",
+            'status' => 'open',
+            'created_at' => '2024-01-15 09:00:00.000000',
+            'updated_at' => '2024-01-15 09:00:00.000000',
+        ];
+    }
+
+    /** @return array<string, int|string> */
+    private static function trade(int $id): array
+    {
+        return [
+            'id' => $id,
+            'symbol' => 'BTC-USDT',
+            'maker_order_id' => $id >> 1,
+            'taker_order_id' => $id,
+            'maker_user_id' => $id & 511,
+            'taker_user_id' => $id & 1_023,
+            'price' => "{$id}.25",
+            'quantity' => "0.{$id}",
+            'executed_at' => '2024-01-15 09:00:00.000000',
+        ];
     }
 
     private static function buffer(): WriteBuffer

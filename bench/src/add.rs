@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -15,10 +15,12 @@ use crate::results::{Form, Measured};
 /// Pairs of the loops that callgrind counts.
 const PAIRS_COUNTED: u64 = 1_000;
 
-/// The loops of `bench/lib/AddLoops.php` but for the empty one.
-const LOOPS: [(&str, &str); 4] = [
+/// The loops of `bench/lib/AddLoops.php` but for the empty ones.
+const LOOPS: [(&str, &str); 6] = [
     ("php-arrays", "arrays, a PHP method that only stores them"),
     ("native-arrays", "arrays, WriteBuffer::add()"),
+    ("php-made", "arrays made one by one, a PHP method that only stores them"),
+    ("native-made", "arrays made one by one, WriteBuffer::add()"),
     (
         "php-models",
         "Eloquent models, a PHP method that only stores their attributes",
@@ -53,9 +55,11 @@ pub fn nanoseconds(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Mea
 #[derive(Deserialize)]
 struct Counted {
     names: Vec<String>,
+    /// For each the loop without `add()`.
+    empty: Vec<String>,
 }
 
-/// Instructions a pair. Callgrind's file number 2n is the nth loop; the first of them is empty, and subtracted.
+/// Instructions a pair. Callgrind's file number 2n is the nth loop; the same loop without `add()` is subtracted.
 pub fn instructions(php: &Php, progress: &Progress, folder: &Path) -> Result<Vec<Measured>> {
     progress.step("add(): instructions, by callgrind");
     let out = php.root().join(folder).join("callgrind");
@@ -81,13 +85,17 @@ pub fn instructions(php: &Php, progress: &Progress, folder: &Path) -> Result<Vec
         totals.insert(name.as_str(), total / PAIRS_COUNTED as f64);
     }
     remove_dumps(folder)?;
-    let (Some(empty), true) = (totals.get("loop"), totals.len() > LOOPS.len()) else {
-        bail!("instructions.php has not counted all loops");
+    let net = |name: &str| {
+        let at = counted.names.iter().position(|other| other == name)?;
+        Some(totals.get(name)? - totals.get(counted.empty.get(at)?.as_str())?)
     };
-    Ok(LOOPS
+    LOOPS
         .into_iter()
-        .filter_map(|(name, label)| Some(measured(name, label, vec![totals.get(name)? - empty])))
-        .collect())
+        .map(|(name, label)| {
+            let instructions = net(name).with_context(|| format!("instructions.php has no loop {name}"))?;
+            Ok(measured(name, label, vec![instructions]))
+        })
+        .collect()
 }
 
 fn remove_dumps(folder: &Path) -> Result<()> {

@@ -59,11 +59,16 @@ pub fn measure(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Curve>>
 fn by_rows(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Curve>> {
     // Few rows are over soon, and repeated: a buffer each time.
     let steps: [(u32, u32); 4] = [(10_000, 20), (100_000, 5), (1_000_000, 2), (10_000_000, 1)];
-    let steps = steps.iter().take(form.choose(4, 2));
+    // Under many keys little is coalesced, and the last step would show the server for minutes.
+    let few_steps = form.choose(4, 2);
+    let many_steps = form.choose(3, 2);
     let (mut wall, mut cpu) = (Vec::new(), Vec::new());
-    for (label, keys) in [("100 keys", FEW_KEYS), ("10,000 keys", MANY_KEYS)] {
+    for (label, keys, count) in [
+        ("100 keys", FEW_KEYS, few_steps),
+        ("10,000 keys", MANY_KEYS, many_steps),
+    ] {
         let (mut wall_line, mut cpu_line) = (line(label), line(label));
-        for &(rows, repeat) in steps.clone() {
+        for &(rows, repeat) in steps.iter().take(count) {
             progress.step(&format!("growth: {} rows of {label}", number(f64::from(rows))));
             let task = json!({"rows": rows, "keys": keys, "columns": 4, "repeat": repeat});
             let costs: Costs = php.ask("bench/growth.php", &task)?.figures()?;

@@ -56,6 +56,12 @@ pub fn number(value: f64) -> String {
     format!("{sign}{grouped}{point}{fraction}")
 }
 
+/// A whole number for people.
+pub fn whole(value: f64) -> String {
+    let text = number(value.round());
+    text.split('.').next().unwrap_or_default().to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +87,7 @@ mod tests {
         assert_eq!(number(-1_000.0), "-1,000");
         assert_eq!(number(12.34), "12.3");
         assert_eq!(number(0.5), "0.50");
+        assert_eq!(whole(10.0), "10");
         assert_eq!(number(0.0123), "0.0123");
     }
 }

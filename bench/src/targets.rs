@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::growth::ROWS_CPU;
 use crate::latency::STOPPED;
-use crate::results::{Figures, Measured, Round, named};
+use crate::results::{Figures, Line, Measured, Round, named};
 use crate::throughput::LIMIT;
 
 /// A figure with its bound.
@@ -129,18 +129,21 @@ pub fn of(figures: &Figures) -> Vec<Target> {
     ]
 }
 
-/// The worse of the lines.
+/// The cost of the last step to that of the first, of the worst line; where one of them came to 10,000,000 rows.
 fn growth(figures: &Figures) -> Option<f64> {
     let curve = figures.growth.iter().find(|curve| curve.name == ROWS_CPU)?;
-    let at = |points: &[(f64, f64)], rows: f64| {
-        let point = points.iter().find(|(x, _)| (x / rows - 1.0).abs() < 0.01)?;
-        Some(point.1)
-    };
-    let quotients = curve
+    let last = |line: &Line| line.points.last().copied();
+    let furthest = curve
         .lines
         .iter()
-        .filter_map(|line| Some(at(&line.points, 1e7)? / at(&line.points, 1e4)?));
-    quotients.reduce(f64::max)
+        .filter_map(last)
+        .map(|(rows, _)| rows)
+        .reduce(f64::max)?;
+    if furthest < 1e7 {
+        return None;
+    }
+    let quotient = |line: &Line| Some(last(line)?.1 / line.points.first()?.1);
+    curve.lines.iter().filter_map(quotient).reduce(f64::max)
 }
 
 #[cfg(test)]

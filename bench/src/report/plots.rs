@@ -6,7 +6,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::results::{Curve, Figures, Line, Round};
-use crate::stats::{Summary, number};
+use crate::stats::{Summary, number, whole};
 
 const FONT: &str = "sans-serif";
 const WIDTH: u32 = 860;
@@ -113,7 +113,12 @@ pub fn curve(curve: &Curve) -> Result<String> {
     let highest = points().map(|(_, y)| *y).fold(0.0, f64::max);
     let is_far = last / first >= 100.0;
     let place = |x: f64| if is_far { x.log10() } else { x };
-    let name = |x: &f64| number(if is_far { 10f64.powf(*x) } else { *x });
+    // Powers of ten alone are named where it grows far.
+    let name = |x: &f64| match is_far {
+        true if (x - x.round()).abs() > 0.01 => String::new(),
+        true => whole(10f64.powf(*x)),
+        false => whole(*x),
+    };
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (WIDTH, CURVE_HEIGHT)).into_drawing_area();
@@ -121,6 +126,7 @@ pub fn curve(curve: &Curve) -> Result<String> {
         let mut chart = ChartBuilder::on(&area)
             .caption(&curve.title, (FONT, 16).into_font().color(&INK))
             .margin(12)
+            .margin_right(48)
             .x_label_area_size(44)
             .y_label_area_size(70)
             .build_cartesian_2d(place(first)..place(last), 0.0..highest * 1.15)

@@ -2,7 +2,7 @@
 
 use crate::report::table::Table;
 use crate::results::{Contestant, Curve, Figures, Latency, Measured, Percentiles, Round};
-use crate::stats::{Summary, number};
+use crate::stats::{Summary, number, whole};
 use crate::targets;
 use crate::throughput::{DELAY_MS, LIMIT};
 
@@ -122,7 +122,7 @@ fn growth(curve: &Curve) -> Table {
         .first()
         .into_iter()
         .flat_map(|line| &line.points)
-        .map(|(x, _)| number(x.round()))
+        .map(|(x, _)| whole(*x))
         .collect();
     let mut columns = vec![curve.x.as_str()];
     columns.extend(
