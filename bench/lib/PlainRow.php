@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Bench;
 
-use App\Buffers\Row;
+use App\Matching\Row;
 
 /** A row for the exchange's pure-PHP buffer. */
 final class PlainRow implements Row
