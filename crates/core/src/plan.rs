@@ -22,8 +22,9 @@ use crate::value::Value;
 
 /// A statement has at most this many placeholders.
 pub const MAX_PLACEHOLDERS: usize = 65_535;
-/// A statement has at most this many rows: more bring nothing, and make its text long.
-pub const MAX_STATEMENT_ROWS: usize = 1_024;
+/// A statement has at most this many rows. Statements are sent without waiting for each other, so longer ones save nothing; and
+/// preparing one makes the server describe each placeholder, and the client read that.
+pub const MAX_STATEMENT_ROWS: usize = 128;
 /// What a packet holds beside the values, generously.
 const PACKET_OVERHEAD_BYTES: usize = 64;
 
@@ -103,13 +104,12 @@ fn row_bytes(row: &[Value<'_>]) -> usize {
 
 /// Splits rows, given by their sizes, into executions of few different lengths, the longest first, each within a packet.
 ///
-/// Each length is a statement that the server keeps prepared, and each execution a round trip. Two dozen lengths (1 to
-/// 8, multiples of 8 up to 128, then powers of two, and the length of a full batch) split any number up to 136 into two
-/// executions.
+/// Each length is a statement that the server keeps prepared. Two dozen lengths (1 to 8, multiples of 8, and the length of a full
+/// batch) split any number up to 136 into two executions.
 pub fn chunks(row_bytes: &[usize], max_rows: usize, batch_rows: usize, max_bytes: usize) -> Vec<usize> {
     let mut lengths: Vec<usize> = (1..8)
         .chain((8..=128).step_by(8))
-        .chain([256, 512, 1_024, batch_rows.max(1)])
+        .chain([batch_rows.max(1)])
         .filter(|length| *length <= max_rows.max(1))
         .collect();
     lengths.sort_unstable();
@@ -309,7 +309,8 @@ mod tests {
             (99, 1024, 100, 10_000, vec![96, 3]),
             (135, 1024, 100, 10_000, vec![128, 7]),
             (250, 1024, 100, 10_000, vec![128, 120, 2]),
-            (2_000, 1024, 100, 100_000, vec![1_024, 512, 256, 128, 80]),
+            (400, 1024, 100, 100_000, vec![128, 128, 128, 16]),
+            (2_000, 1024, 1_000, 100_000, vec![1_000, 1_000]),
             (100, 30, 100, 10_000, vec![24, 24, 24, 24, 4]),
             (10, 1024, 100, 45, vec![4, 4, 2]),
             (2, 1024, 100, 5, vec![1, 1]),
