@@ -15,7 +15,7 @@ ZTS_PHP := $(CURDIR)/target/zts-php
 ZTS_EXTENSION := $(CURDIR)/target/zts/release/libwrite_buffer.so
 WITH_MARIADB := '$(CURDIR)/scripts/with-mariadb'
 WITH_MYSQL := '$(CURDIR)/scripts/with-mysql'
-PHPUNIT_FLAGS := --colors=never
+PHPUNIT_FLAGS := --colors=never --do-not-cache-result
 
 # Where rustup puts cargo, for shells that have not read its profile.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin

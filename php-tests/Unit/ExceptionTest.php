@@ -92,7 +92,7 @@ final class ExceptionTest extends MemoryTestCase
         self::assertInstanceOf($parent, $thrown);
         self::assertSame(__FILE__, $thrown->getFile());
         self::assertGreaterThan(20, $thrown->getLine());
-        self::assertLessThan((new \ReflectionMethod(__METHOD__))->getStartLine(), $thrown->getLine());
+        self::assertLessThan((new \ReflectionMethod(__CLASS__, __FUNCTION__))->getStartLine(), $thrown->getLine());
         self::assertNull($thrown->getPrevious());
         $frame = $thrown->getTrace()[0];
         self::assertSame($thrown->getLine(), $frame['line']);
