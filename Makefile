@@ -16,6 +16,12 @@ ZTS_EXTENSION := $(CURDIR)/target/zts/release/libwrite_buffer.so
 WITH_MARIADB := '$(CURDIR)/scripts/with-mariadb'
 WITH_MYSQL := '$(CURDIR)/scripts/with-mysql'
 PHPUNIT_FLAGS := --colors=never --do-not-cache-result
+# What scripts/in-laravel13 runs: Debian's unstable branch has PHPUnit 13, where the flag has another name. Laravel's and PHP's
+# deprecations are failures there.
+LARAVEL13_EXTENSION := $(CURDIR)/target/laravel13/release/libwrite_buffer.so
+LARAVEL13_PHPUNIT := '$(CURDIR)/scripts/in-laravel13' env WRITE_BUFFER_EXTENSION='$(LARAVEL13_EXTENSION)' \
+	'$(CURDIR)/scripts/php-with-extension' /usr/bin/phpunit --colors=never --do-not-record-test-run-history \
+	--display-all-issues --fail-on-deprecation --fail-on-phpunit-deprecation --fail-on-notice
 
 # Where rustup puts cargo, for shells that have not read its profile.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -30,11 +36,12 @@ unexport PHP PHP_CONFIG
 
 .DEFAULT_GOAL := help
 .PHONY: help build build-fault-proxy test test-core test-php test-mysql test-process test-chaos-short test-chaos \
-	test-exchange test-laravel test-zts demo build-bench bench bench-short lint install uninstall clean
+	test-exchange test-laravel build-laravel13 test-laravel13 test-php84 test-zts demo build-bench bench \
+	bench-short lint install uninstall clean
 
 help: ## list the targets
 	@echo 'make TARGET; variables: ORDERS, SEED (demo), PHP, PHP_CONFIG, DESTDIR (install)'
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
 
 build: ## build the extension: target/release/libwrite_buffer.so
 	@scripts/install-packages build
@@ -96,6 +103,27 @@ test-laravel: build ## run the tests of the Laravel package (PHPUnit, Laravel 8.
 	@scripts/install-packages test
 	@echo 'testing the Laravel package'
 	@cd laravel && $(WITH_MARIADB) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
+
+# On the machine, against the headers of that PHP: a newer libc runs what was linked with an older one.
+build-laravel13:
+	@scripts/install-packages build
+	@scripts/fetch-laravel13 >/dev/null
+	@echo 'building the extension for PHP 8.4'
+	@PHP='$(CURDIR)/scripts/laravel13/php' PHP_CONFIG='$(CURDIR)/scripts/laravel13/php-config' \
+		$(CARGO) build --release --quiet --target-dir target/laravel13 $(CARGO_FLAGS)
+
+test-laravel13: build-laravel13 ## run the tests of the Laravel package on Laravel 13 and PHP 8.4, fetched once, on MariaDB and MySQL
+	@scripts/install-packages test
+	@echo 'testing the Laravel package on Laravel 13'
+	@cd laravel && $(WITH_MARIADB) $(LARAVEL13_PHPUNIT)
+	@echo 'testing the Laravel package on Laravel 13 and MySQL'
+	@cd laravel && $(WITH_MYSQL) $(LARAVEL13_PHPUNIT)
+
+test-php84: build-laravel13 ## run the tests of the extension, but for php-fpm, on the PHP 8.4 and PHPUnit 13 of test-laravel13
+	@scripts/install-packages test
+	@echo 'testing the extension on PHP 8.4'
+	@$(WITH_MARIADB) $(LARAVEL13_PHPUNIT) --testsuite unit,integration
+	@$(WITH_MARIADB) $(LARAVEL13_PHPUNIT) php-tests/Process
 
 test-zts: ## run the tests of the extension on a thread-safe debug PHP, built from source once
 	@scripts/install-packages build test

@@ -136,7 +136,7 @@ abstract class ContractTestCase extends TestCase
     }
 
     /** @param class-string<\Throwable> $class */
-    protected static function assertThrows(string $class, callable $call, string $message = ''): void
+    protected static function assertThrown(string $class, callable $call, string $message = ''): void
     {
         try {
             $call();

@@ -87,7 +87,7 @@ final class RefusalTest extends ContractTestCase
                 static fn () => $buffer->find('orders', 1.5),
             ] as $at => $call
         ) {
-            self::assertThrows(TypeError::class, $call, '');
+            self::assertThrown(TypeError::class, $call, '');
             self::assertCount(0, $buffer, "call {$at}");
         }
         // In the background the thread asks the server for a table, so add() may not know it yet: such a row is taken, and given up
@@ -99,7 +99,7 @@ final class RefusalTest extends ContractTestCase
                 static fn () => $buffer->put('quotes', ['symbol' => 'BTC', 'version' => 1, 'VERSION' => 2]),
             ] as $at => $call
         ) {
-            self::assertThrows(ConfigException::class, $call, 'table ');
+            self::assertThrown(ConfigException::class, $call, 'table ');
             self::assertSame(0, $buffer->getMetrics()['added_rows']);
             self::assertCount(0, $buffer, "call {$at}");
         }
@@ -136,7 +136,7 @@ final class RefusalTest extends ContractTestCase
             self::assertSame($this->isSync() ? null : $expected, $buffer->find($table, $key), $table);
         }
         if (!$this->isSync()) {
-            self::assertThrows(
+            self::assertThrown(
                 ConfigException::class,
                 static fn () => $buffer->find('balances', [1]),
                 'table balances: its key has the columns (user_id, asset); give their values by name, or in this order',
@@ -164,7 +164,7 @@ final class RefusalTest extends ContractTestCase
                 static fn () => $buffer->retry([['rows' => [['table' => 'orders', 'row' => ['id' => 2, 'user_id' => 7]]]]]),
             ] as $call
         ) {
-            self::assertThrows(ClosedException::class, $call);
+            self::assertThrown(ClosedException::class, $call);
         }
         self::assertCount(0, $buffer);
         self::assertSame([], $buffer->takeFailures());
@@ -182,7 +182,7 @@ final class RefusalTest extends ContractTestCase
 
             return;
         }
-        self::assertThrows(FullException::class, static fn () => $buffer->add($rows));
+        self::assertThrown(FullException::class, static fn () => $buffer->add($rows));
         self::assertCount(0, $buffer);
         $buffer->add(array_slice($rows, 1));
         $buffer->flush();

@@ -31,8 +31,8 @@ abstract class TestCase extends LaravelTestCase
         \Illuminate\Encryption\EncryptionServiceProvider::class,
         \Illuminate\Filesystem\FilesystemServiceProvider::class,
         \Illuminate\Foundation\Providers\ConsoleSupportServiceProvider::class,
+        \Illuminate\Foundation\Providers\FoundationServiceProvider::class,
         \Illuminate\Queue\QueueServiceProvider::class,
-        \Illuminate\Testing\ParallelTestingServiceProvider::class,
         WriteBufferServiceProvider::class,
     ];
 
