@@ -106,6 +106,11 @@ pub fn of(figures: &Figures) -> Vec<Target> {
             quotient(&figures.add_ns, "native-arrays", "php-arrays"),
         ),
         at_most(
+            "add() of two arrays that are made for it, to such a method that keeps them",
+            1.0,
+            quotient(&figures.add_ns, "native-made", "php-made"),
+        ),
+        at_most(
             "add() p99.9 at 20,000 orders/s, the server stopped for 2 s, µs",
             50.0,
             stopped.and_then(|latency| latency.median(|percentiles| percentiles.p999_us)),
