@@ -4,5 +4,6 @@ declare(strict_types=1);
 
 (require __DIR__ . '/../../../scripts/load-laravel.php')(dirname(__DIR__), [
     'App\\' => __DIR__ . '/../app/',
+    'Database\\Seeders\\' => __DIR__ . '/../database/seeders/',
     'Tests\\' => __DIR__ . '/../tests/',
 ]);

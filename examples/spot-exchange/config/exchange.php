@@ -11,6 +11,11 @@ return [
     'extension' => env('WRITE_BUFFER_EXTENSION'),
 
     /*
+     * Over HTTP orders are placed one at a time, in however many processes: how long one waits for those before it.
+     */
+    'lock_timeout_s' => (int) env('EXCHANGE_LOCK_TIMEOUT_S', 10),
+
+    /*
      * A market trades its base asset against its quote asset. The scales are the decimals that a price and a quantity
      * may have. Together they must not exceed the 18 decimals of the tables, so that price x quantity is exact.
      * "opening_price", "typical_quantity" and "weight", a share of the orders, are for the simulated order flow.

@@ -5,6 +5,9 @@ declare(strict_types=1);
 namespace App\Exceptions;
 
 use Illuminate\Foundation\Exceptions\Handler as ExceptionHandler;
+use Illuminate\Http\JsonResponse;
+use Illuminate\Validation\ValidationException;
+use Throwable;
 
 class Handler extends ExceptionHandler
 {
@@ -16,4 +19,27 @@ class Handler extends ExceptionHandler
     protected $dontReport = [
         OrderRejectedException::class,
     ];
+
+    public function register(): void
+    {
+        $this->renderable(static fn (OrderRejectedException $e): JsonResponse => new JsonResponse(
+            ['message' => $e->getMessage()],
+            JsonResponse::HTTP_UNPROCESSABLE_ENTITY,
+        ));
+    }
+
+    /** As the framework's own, which would need views for it. */
+    protected function invalidJson($request, ValidationException $exception): JsonResponse
+    {
+        return new JsonResponse(
+            ['message' => $exception->getMessage(), 'errors' => $exception->errors()],
+            $exception->status,
+        );
+    }
+
+    /** There is nothing here but the API. */
+    protected function shouldReturnJson($request, Throwable $e): bool
+    {
+        return true;
+    }
 }

@@ -8,6 +8,7 @@ use App\Buffers\PhpWriteBuffer;
 use App\Matching\Accounts;
 use App\Matching\Exchange;
 use App\Matching\Market;
+use App\Services\ExchangeLock;
 use Illuminate\Contracts\Foundation\Application;
 use Illuminate\Support\ServiceProvider;
 use WriteBuffer\Laravel\BufferManager;
@@ -20,10 +21,15 @@ class AppServiceProvider extends ServiceProvider
         $this->app->bind(Exchange::class, static function (Application $app): Exchange {
             return new Exchange(Market::fromConfig($app['config']['exchange.markets']), new Accounts());
         });
+        $this->app->singleton(ExchangeLock::class);
     }
 
     public function boot(): void
     {
+        $this->loadRoutesFrom($this->app->basePath('routes/api.php'));
+        // After the package's own callback, which flushes: its provider is registered before this one.
+        $this->app->terminating(fn () => $this->app->make(ExchangeLock::class)->release());
+
         // A driver of the application's own, for the demo.
         $this->app->make(BufferManager::class)->extend(
             'batching',

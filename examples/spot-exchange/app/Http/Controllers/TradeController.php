@@ -1,0 +1,29 @@
+<?php
+
+declare(strict_types=1);
+
+namespace App\Http\Controllers;
+
+use App\Http\Requests\ListTradesRequest;
+use App\Models\Trade;
+use Illuminate\Http\JsonResponse;
+use WriteBuffer\Buffer;
+
+final class TradeController
+{
+    /** The newest first. */
+    public function index(ListTradesRequest $request, Buffer $buffer): JsonResponse
+    {
+        // The table is asked, and not the buffer, which finds rows by their keys alone.
+        $buffer->flush();
+        $trades = Trade::query()
+            ->where('symbol', $request->query('symbol'))
+            ->orderByDesc('id')
+            ->limit((int) $request->query('limit', (string) ListTradesRequest::LIMIT_DEFAULT))
+            ->get();
+
+        return new JsonResponse([
+            'trades' => $trades->map(static fn (Trade $trade): array => $trade->getAttributes())->all(),
+        ]);
+    }
+}
