@@ -94,10 +94,11 @@ test-chaos: build build-fault-proxy ## run the tests that kill servers, cut conn
 	@scripts/install-packages test galera
 	@scripts/test-chaos full $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
 
-test-exchange: build ## run the tests of the Laravel example (PHPUnit, on a throwaway MariaDB)
+test-exchange: build ## run the tests of the Laravel example (PHPUnit, on a throwaway MariaDB), under real servers too
 	@scripts/install-packages test
 	@echo 'testing the example'
-	@cd examples/spot-exchange && $(WITH_MARIADB) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
+	@fpm=$$(scripts/fetch-fpm) && cd examples/spot-exchange && $(WITH_MARIADB) env PHP_FPM="$$fpm" $(RUN_PHP) \
+		$(PHPUNIT) $(PHPUNIT_FLAGS)
 
 test-laravel: build ## run the tests of the Laravel package (PHPUnit, Laravel 8.83, on a throwaway MariaDB)
 	@scripts/install-packages test

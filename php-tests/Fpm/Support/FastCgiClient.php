@@ -36,18 +36,20 @@ final class FastCgiClient
     private bool $hasEnded = false;
 
     /**
-     * Sends a request.
+     * Sends a request, a POST of JSON to the script itself unless the parameters say otherwise.
+     *
+     * @param array<string, string> $parameters of CGI, such as `REQUEST_URI`
      *
      * @throws FastCgiException no server took the connection
      */
-    public function __construct(string $socket, string $script, string $body)
+    public function __construct(string $socket, string $script, string $body, array $parameters = [])
     {
         $stream = @stream_socket_client("unix://{$socket}", $code, $message, FpmServer::TIMEOUT_S);
         if ($stream === false) {
             throw new FastCgiException("no connection: {$message}", false);
         }
         $this->stream = $stream;
-        $parameters = [
+        $parameters += [
             'REQUEST_METHOD' => 'POST',
             'SCRIPT_FILENAME' => $script,
             'SCRIPT_NAME' => '/' . basename($script),
@@ -86,11 +88,28 @@ final class FastCgiClient
         $deadline = microtime(true) + $timeoutS;
         while (!$this->hasEnded) {
             $this->read($deadline, $timeoutS);
-            $this->takeRecords();
         }
-        fclose($this->stream);
+        $this->close();
 
         return new Answer($this->output[self::STDOUT], $this->output[self::STDERR]);
+    }
+
+    /**
+     * Takes in what has come of the answer, without waiting, and says whether it is complete. A worker that has sent it goes on
+     * only when it is taken.
+     */
+    public function hasAnswer(): bool
+    {
+        $read = [$this->stream];
+        $write = $except = null;
+        if (!$this->hasEnded && stream_select($read, $write, $except, 0) === 1) {
+            $this->takeChunk();
+        }
+        if ($this->hasEnded) {
+            $this->close();
+        }
+
+        return $this->hasEnded;
     }
 
     private function read(float $deadline, float $timeoutS): void
@@ -101,11 +120,24 @@ final class FastCgiClient
         if (stream_select($read, $write, $except, (int) $left, (int) (fmod($left, 1) * 1e6)) === 0) {
             throw new FastCgiException("no answer within {$timeoutS} s", true);
         }
+        $this->takeChunk();
+    }
+
+    private function takeChunk(): void
+    {
         $chunk = @fread($this->stream, self::CONTENT_BYTES_MAX);
         if ($chunk === false || $chunk === '') {
             throw new FastCgiException('the server hung up before its answer was complete', true);
         }
         $this->received .= $chunk;
+        $this->takeRecords();
+    }
+
+    private function close(): void
+    {
+        if (is_resource($this->stream)) {
+            fclose($this->stream);
+        }
     }
 
     private function takeRecords(): void

@@ -1,0 +1,151 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Tests\Support;
+
+use RuntimeException;
+
+/**
+ * `php artisan serve` on a free port of this machine, with several workers, until it is stopped, which the end of this
+ * process does too. What it starts is known by a mark in its environment.
+ */
+final class ServeProcess
+{
+    private const TIMEOUT_S = 10.0;
+    private const MARK = 'EXCHANGE_TEST_SERVER';
+    private const PORTS_TRIED = 5;
+
+    /** @var resource|null */
+    private $process = null;
+
+    private string $mark;
+
+    private string $log;
+
+    private int $port = 0;
+
+    public function __construct(int $workers)
+    {
+        $this->mark = bin2hex(random_bytes(8));
+        $this->log = sys_get_temp_dir() . "/exchange-serve-{$this->mark}.log";
+        register_shutdown_function($this->kill(...));
+        // Somebody else may take the port before the server does.
+        for ($attempt = 1; !$this->start($workers); $attempt++) {
+            $log = $this->log();
+            $this->kill();
+            if ($attempt === self::PORTS_TRIED) {
+                throw new RuntimeException("the server does not start: {$log}");
+            }
+        }
+    }
+
+    public function __destruct()
+    {
+        $this->kill();
+    }
+
+    public function port(): int
+    {
+        return $this->port;
+    }
+
+    /** What it said, for the message of a failed assertion. */
+    public function log(): string
+    {
+        return substr((string) @file_get_contents($this->log), -4_000);
+    }
+
+    /** Stops the server as Ctrl-C does; the command sees that, and ends too. Waits for the end of both. */
+    public function stop(): void
+    {
+        $this->interrupt() ?: throw new RuntimeException("it runs on: {$this->log()}");
+    }
+
+    /** Ends it and all that it started, whatever they are doing. */
+    public function kill(): void
+    {
+        if ($this->process === null) {
+            return;
+        }
+        $this->interrupt();
+        // One that is killed may just have started another.
+        while (($pids = $this->processes()) !== []) {
+            foreach ($pids as $pid) {
+                posix_kill($pid, SIGKILL);
+            }
+            usleep(1_000);
+        }
+        proc_close($this->process);
+        $this->process = null;
+        @unlink($this->log);
+    }
+
+    private function interrupt(): bool
+    {
+        foreach (array_diff($this->processes(), [proc_get_status($this->process)['pid']]) as $pid) {
+            posix_kill($pid, SIGINT);
+        }
+
+        return $this->await(fn (): bool => $this->processes() === []);
+    }
+
+    private function start(int $workers): bool
+    {
+        $this->port = self::freePort();
+        $output = ['file', $this->log, 'a'];
+        $this->process = proc_open(
+            [PHP_BINARY, 'artisan', 'serve', "--port={$this->port}"],
+            [['file', '/dev/null', 'r'], $output, $output],
+            $pipes,
+            dirname(__DIR__, 2),
+            // Anybody's messages are in the answers, and none in the application's log.
+            ['APP_DEBUG' => 'true', 'LOG_CHANNEL' => 'null', 'WRITE_BUFFER_STATUS' => 'false']
+                + ['PHP_CLI_SERVER_WORKERS' => (string) $workers, self::MARK => $this->mark] + getenv(),
+        ) ?: throw new RuntimeException('cannot start another process');
+
+        return $this->await(fn (): bool => !$this->isRunning() || HttpConnection::isServed($this->port))
+            && $this->isRunning();
+    }
+
+    private function isRunning(): bool
+    {
+        return $this->process !== null && proc_get_status($this->process)['running'];
+    }
+
+    /** @return list<int> the command, the server that it starts, and that one's workers */
+    private function processes(): array
+    {
+        $pids = [];
+        foreach (glob('/proc/[0-9]*/environ') ?: [] as $file) {
+            // A process that has ended, and that nobody has asked for, has none.
+            if (str_contains((string) @file_get_contents($file), self::MARK . "={$this->mark}")) {
+                $pids[] = (int) explode('/', $file)[2];
+            }
+        }
+
+        return $pids;
+    }
+
+    private function await(callable $condition): bool
+    {
+        $deadline = microtime(true) + self::TIMEOUT_S;
+        while (!$condition()) {
+            if (microtime(true) > $deadline) {
+                return false;
+            }
+            usleep(5_000);
+        }
+
+        return true;
+    }
+
+    private static function freePort(): int
+    {
+        $listener = stream_socket_server('tcp://127.0.0.1:0') ?: throw new RuntimeException('no free port');
+        $port = (int) substr((string) strrchr((string) stream_socket_get_name($listener, false), ':'), 1);
+        fclose($listener);
+
+        return $port;
+    }
+}
