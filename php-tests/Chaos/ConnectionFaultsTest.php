@@ -19,7 +19,7 @@ final class ConnectionFaultsTest extends ChaosTestCase
     public static function faultsThatCommitNothing(): iterable
     {
         $faults = [
-            'before the transaction' => ['cut-before every=7 on statement START TRANSACTION'],
+            'before the transaction' => ['cut-before every=7 on statement UPDATE `write_buffer_ledger`'],
             'before COMMIT' => ['cut-before every=7 ' . self::COMMIT],
             'in the middle of COMMIT' => ['cut-at=6 every=7 ' . self::COMMIT],
             'before an INSERT' => ['cut-before every=11 on execute INSERT'],

@@ -64,6 +64,8 @@ enum Awaited {
 struct State {
     session: Session,
     awaited: Awaited,
+    /// Which of the answers to come that is, from 1.
+    awaited_at: usize,
     /// Who spoke last: only the first packet of a turn is delayed, as by a network that keeps its order.
     speaker: Option<Side>,
 }
@@ -89,6 +91,7 @@ impl Link {
         let state = State {
             session: Session::default(),
             awaited: Awaited::Nothing,
+            awaited_at: 0,
             speaker: None,
         };
         let link = Arc::new(Self {
@@ -250,15 +253,20 @@ impl Link {
             Action::Hold(_) => Awaited::Held(strike.name.clone()),
             Action::CutBefore | Action::CutAt(_) | Action::CutAfter => Awaited::Nothing,
         };
+        state.awaited_at = state.session.unanswered();
         Some(strike)
     }
 
     fn take_answer(&self, packet: &Packet) -> (Awaited, Answer) {
         let mut state = lock(&self.state);
-        match state.session.answer(&packet.head) {
-            Some(answer) => (std::mem::replace(&mut state.awaited, Awaited::Nothing), answer),
-            None => (Awaited::Nothing, Answer::Ok),
+        let Some(answer) = state.session.answer(&packet.head) else {
+            return (Awaited::Nothing, Answer::Ok);
+        };
+        state.awaited_at = state.awaited_at.saturating_sub(1);
+        if state.awaited_at > 0 {
+            return (Awaited::Nothing, answer);
         }
+        (std::mem::replace(&mut state.awaited, Awaited::Nothing), answer)
     }
 
     /// Reports a fault whose answer will not come: the server has gone.

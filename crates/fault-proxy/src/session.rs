@@ -6,7 +6,7 @@
 //!
 //! Bounds: [`TEXT_BYTES_MAX`] of each prepared statement that is not closed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 /// How much of a statement's text is kept, for its execution.
 const TEXT_BYTES_MAX: usize = 256;
@@ -64,11 +64,11 @@ impl Answer {
     }
 }
 
-/// A connection's prepared statements, and the command that waits for an answer.
+/// A connection's prepared statements, and the commands that wait for an answer: a client may send several before it reads.
 #[derive(Debug, Default)]
 pub struct Session {
     statements: HashMap<u32, Vec<u8>>,
-    unanswered: Option<Command>,
+    unanswered: VecDeque<Command>,
 }
 
 impl Session {
@@ -91,14 +91,20 @@ impl Session {
         }
         let command = Command { way, text };
         if !matches!(code, COM_QUIT | COM_STMT_CLOSE | COM_STMT_SEND_LONG_DATA) {
-            self.unanswered = Some(command.clone());
+            self.unanswered.push_back(command.clone());
         }
         command
     }
 
-    /// Takes in a packet of the server. What it answers, where it is the first packet of an answer.
+    /// How many answers there are to come.
+    pub fn unanswered(&self) -> usize {
+        self.unanswered.len()
+    }
+
+    /// Takes in a packet of the server. What it answers, where it is the first packet of an answer; one of several packets
+    /// must be all that is to come.
     pub fn answer(&mut self, payload: &[u8]) -> Option<Answer> {
-        let command = self.unanswered.take()?;
+        let command = self.unanswered.pop_front()?;
         if payload.first() == Some(&ERR) {
             return Some(Answer::Error);
         }
@@ -159,6 +165,18 @@ mod tests {
         session.answer(b"\x00");
         session.command(b"\x19\x07\x00\x00\x00");
         assert_eq!(session.command(EXECUTE_7), said(Way::Execute, ""), "closed");
+    }
+
+    #[test]
+    fn commands_that_are_sent_ahead_are_answered_in_their_order() {
+        let mut session = Session::default();
+        for payload in [b"\x03UPDATE".as_slice(), b"\x03INSERT"] {
+            session.command(payload);
+        }
+        assert_eq!(session.unanswered(), 2);
+        assert_eq!(session.answer(b"\xff"), Some(Answer::Error));
+        assert_eq!(session.answer(b"\x00"), Some(Answer::Ok));
+        assert_eq!(session.answer(b"\x00"), None);
     }
 
     #[test]
