@@ -155,9 +155,13 @@ impl MySqlSink {
     fn session_that_commits(&mut self, deadline: Option<Instant>) -> Result<&mut Session> {
         let session = self.session(deadline)?;
         if !session.autocommit {
-            session.autocommit = true;
-            if let Err(error) = session.conn.query_drop("SET SESSION autocommit = 1") {
-                return Err(self.failed(&error, deadline));
+            match session.conn.query_drop("SET SESSION autocommit = 1") {
+                Ok(()) => session.autocommit = true,
+                Err(error) => {
+                    let failed = self.failed(&error, deadline);
+                    self.hang_up();
+                    return Err(failed);
+                }
             }
         }
         self.current(deadline)

@@ -228,6 +228,10 @@ impl MySqlSink {
             (Err(error), _) => error.into(),
         };
         let failed = self.failed(&error, deadline);
+        if matches!(what, Sent::Setting) {
+            // What the session has now nobody knows, and everything depends on it.
+            self.hang_up();
+        }
         if matches!(what, Sent::Ledger) && server_error::classify(failed.code()) == server_error::Class::Misconfigured {
             self.ledger.forget_registration();
         }
