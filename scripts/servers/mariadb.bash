@@ -8,8 +8,11 @@ need_server() {
     for tool in mariadbd mariadb-install-db mariadb; do
         command -v "$tool" >/dev/null || fail "$tool is missing; run: scripts/install-packages test"
     done
-    # Only the tests of ed25519 accounts need it; where it cannot be had, it has said why.
-    MARIADB_PLUGINS=$(bash "$root/scripts/fetch-mariadb-plugins") || MARIADB_PLUGINS=
+    # Only the tests of ed25519 accounts need it; where it cannot be had, it has said why. Who calls may know already, as a
+    # server around this one.
+    if [[ ! -v MARIADB_PLUGINS ]]; then
+        MARIADB_PLUGINS=$(bash "$root/scripts/fetch-mariadb-plugins") || MARIADB_PLUGINS=
+    fi
     export MARIADB_PLUGINS
 }
 
