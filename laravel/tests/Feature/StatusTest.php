@@ -38,7 +38,7 @@ final class StatusTest extends TestCase
     }
 
     /** @param array<string, mixed> $arguments */
-    private function status(array $arguments = []): string
+    private function shownStatus(array $arguments = []): string
     {
         $kernel = $this->app->make(Kernel::class);
         $status = $kernel->call('write-buffer:status', $arguments);
@@ -51,12 +51,12 @@ final class StatusTest extends TestCase
     /** @return list<array<string, mixed>> */
     private function entries(): array
     {
-        return json_decode($this->status(['--json' => true]), true, 512, JSON_THROW_ON_ERROR);
+        return json_decode($this->shownStatus(['--json' => true]), true, 512, JSON_THROW_ON_ERROR);
     }
 
     public function testABufferTellsOfItselfWhereWorkEnds(): void
     {
-        self::assertStringContainsString('No process of this machine has a buffer', $this->status());
+        self::assertStringContainsString('No process of this machine has a buffer', $this->shownStatus());
         self::assertSame([], $this->entries());
         $this->buffer()->add(['id' => 1, 'v' => 1]);
         $this->buffer()->add(['id' => 2, 'v' => 2]);
@@ -72,14 +72,14 @@ final class StatusTest extends TestCase
             ],
         );
         self::assertSame(array_keys($this->buffer()->getMetrics()), array_keys($entry['metrics']));
-        $shown = $this->status();
+        $shown = $this->shownStatus();
         self::assertStringContainsString(gethostname() . ':' . getmypid(), $shown);
         self::assertStringContainsString('0 rows, 0 KiB', $shown);
     }
 
     public function testABufferOfTheApplicationsOwnNeedNotHaveAllMetrics(): void
     {
-        $own = $this->createMock(Buffer::class);
+        $own = $this->createStub(Buffer::class);
         $own->method('getMetrics')->willReturn(['total_flushed' => 3]);
         $this->app->make(BufferManager::class)->extend('own', static fn (): Buffer => $own);
         $this->app->make('config')->set('write-buffer.buffers.own', ['driver' => 'own']);
@@ -90,7 +90,7 @@ final class StatusTest extends TestCase
         self::assertSame([3, getmypid()], [
             $this->entries()[0]['metrics']['total_flushed'], $this->entries()[0]['metrics']['pid'],
         ]);
-        self::assertStringContainsString('own', $this->status());
+        self::assertStringContainsString('own', $this->shownStatus());
     }
 
     public function testTheRateIsThatSinceTheLastWord(): void
@@ -147,7 +147,7 @@ final class StatusTest extends TestCase
             static fn (array $entry): array => [$entry['buffer'], $entry['lives']],
             $folder->all(),
         ));
-        $shown = $this->status();
+        $shown = $this->shownStatus();
         self::assertStringContainsString("{$ended} (ended)", $shown);
         self::assertStringContainsString('Data too long', $shown);
         $this->setBack(4_000);
@@ -251,6 +251,8 @@ final class StatusTest extends TestCase
         if (!class_exists(AboutCommand::class)) {
             return;
         }
+        // Laravel's own sections look for compiled views.
+        $this->app->make('config')->set('view.compiled', $this->folder);
         $kernel = $this->app->make(Kernel::class);
         self::assertSame(0, $kernel->call('about', ['--only' => 'write_buffer', '--json' => true]));
         self::assertStringContainsString('native \/ mysql', $kernel->output());
