@@ -113,12 +113,14 @@ build-laravel13:
 	@PHP='$(CURDIR)/scripts/laravel13/php' PHP_CONFIG='$(CURDIR)/scripts/laravel13/php-config' \
 		$(CARGO) build --release --quiet --target-dir target/laravel13 $(CARGO_FLAGS)
 
-test-laravel13: build-laravel13 ## run the tests of the Laravel package on Laravel 13 and PHP 8.4, fetched once, on MariaDB and MySQL
+test-laravel13: build-laravel13 ## run the tests of the Laravel package, and the example's, on Laravel 13 and PHP 8.4, fetched once
 	@scripts/install-packages test
 	@echo 'testing the Laravel package on Laravel 13'
 	@cd laravel && $(WITH_MARIADB) $(LARAVEL13_PHPUNIT)
 	@echo 'testing the Laravel package on Laravel 13 and MySQL'
 	@cd laravel && $(WITH_MYSQL) $(LARAVEL13_PHPUNIT)
+	@echo 'testing the example on Laravel 13'
+	@cd examples/spot-exchange && $(WITH_MARIADB) $(LARAVEL13_PHPUNIT)
 
 test-php84: build-laravel13 ## run the tests of the extension, but for php-fpm, on the PHP 8.4 and PHPUnit 13 of test-laravel13
 	@scripts/install-packages test

@@ -11,6 +11,10 @@ use Illuminate\Foundation\Application;
 use Illuminate\Foundation\Http\Kernel as HttpKernel;
 
 $app = new Application(dirname(__DIR__));
+if (method_exists($app, 'dontMergeFrameworkConfiguration')) {
+    // From Laravel 11 on: config/ has all that is used here, and Debian's package has no other.
+    $app->dontMergeFrameworkConfiguration();
+}
 
 $app->singleton(KernelContract::class, Kernel::class);
 $app->singleton(HttpKernelContract::class, HttpKernel::class);

@@ -18,7 +18,7 @@ return [
 
     'fallback_locale' => 'en',
 
-    // No session, no view, no mail: only what the commands and the API use is registered.
+    // No session, no mail: only what the commands and the API use is registered.
     'providers' => [
         Illuminate\Bus\BusServiceProvider::class,
         Illuminate\Cache\CacheServiceProvider::class,
@@ -29,6 +29,7 @@ return [
         Illuminate\Queue\QueueServiceProvider::class,
         Illuminate\Translation\TranslationServiceProvider::class,
         Illuminate\Validation\ValidationServiceProvider::class,
+        Illuminate\View\ViewServiceProvider::class,
 
         // Composer's auto-discovery would find it; there need be no vendor folder here.
         WriteBuffer\Laravel\WriteBufferServiceProvider::class,

@@ -6,7 +6,6 @@ namespace App\Exceptions;
 
 use Illuminate\Foundation\Exceptions\Handler as ExceptionHandler;
 use Illuminate\Http\JsonResponse;
-use Illuminate\Validation\ValidationException;
 use Throwable;
 
 class Handler extends ExceptionHandler
@@ -26,15 +25,6 @@ class Handler extends ExceptionHandler
             ['message' => $e->getMessage()],
             JsonResponse::HTTP_UNPROCESSABLE_ENTITY,
         ));
-    }
-
-    /** As the framework's own, which would need views for it. */
-    protected function invalidJson($request, ValidationException $exception): JsonResponse
-    {
-        return new JsonResponse(
-            ['message' => $exception->getMessage(), 'errors' => $exception->errors()],
-            $exception->status,
-        );
     }
 
     /** There is nothing here but the API. */
