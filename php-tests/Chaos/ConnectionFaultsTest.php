@@ -52,22 +52,23 @@ final class ConnectionFaultsTest extends ChaosTestCase
         self::assertGreaterThanOrEqual($proxy->struck('fault-0') - 1, $this->total('reconnects'), $this->describeAll());
     }
 
-    /** @return iterable<string, array{string, bool}> a fault, and whether the rows are written in the background */
+    /** @return iterable<string, array{string, bool, 2?: int}> a fault, whether the rows are written in the background, and lanes */
     public static function faultsThatCommit(): iterable
     {
         foreach (['in the background' => true, 'in the foreground' => false] as $where => $background) {
             yield "after the answer, {$where}" => ['cut-after-answer every=7 ' . self::COMMIT, $background];
             yield "at once, {$where}" => ['cut-after every=7 ' . self::COMMIT, $background];
         }
+        yield 'after the answer, in four lanes' => ['cut-after-answer every=7 ' . self::COMMIT, true, 4];
     }
 
     /**
      * @dataProvider faultsThatCommit
      */
     #[DataProvider('faultsThatCommit')]
-    public function testACommitWhoseAnswerIsLost(string $fault, bool $background): void
+    public function testACommitWhoseAnswerIsLost(string $fault, bool $background, int $lanes = 1): void
     {
-        $proxy = $this->strikeUnderLoad([$fault], $background);
+        $proxy = $this->strikeUnderLoad([$fault], $background, lanes: $lanes);
         if (str_starts_with($fault, 'cut-after-answer')) {
             self::assertSame($proxy->struck('fault-0'), $proxy->struck('fault-0', 'ok'), 'each COMMIT was done');
         }
@@ -95,8 +96,21 @@ final class ConnectionFaultsTest extends ChaosTestCase
         $this->assertConfirmed($struck);
     }
 
-    /** All faults at once, and again and again: also while the buffer recovers from the last one. */
-    public function testFaultsThatMeetARecovery(): void
+    /** @return iterable<string, array{int}> */
+    public static function lanes(): iterable
+    {
+        yield 'one lane' => [1];
+        yield 'four lanes' => [4];
+    }
+
+    /**
+     * All faults at once, and again and again: also while the buffer recovers from the last one. Lanes do so one by one, beside
+     * others that write on.
+     *
+     * @dataProvider lanes
+     */
+    #[DataProvider('lanes')]
+    public function testFaultsThatMeetARecovery(int $lanes): void
     {
         $proxy = $this->strikeUnderLoad([
             'cut-after-answer every=5 ' . self::COMMIT,
@@ -106,7 +120,7 @@ final class ConnectionFaultsTest extends ChaosTestCase
             'cut-after-answer every=61 on statement SELECT',
             'cut-at=50 every=53 on execute INSERT',
             'cut-before every=307 on command',
-        ]);
+        ], lanes: $lanes);
         self::assertGreaterThan(0, $proxy->struck('fault-1'), $proxy->describe());
         self::assertGreaterThan(0, $proxy->struck('fault-5'), $proxy->describe());
         self::assertGreaterThan(0, $this->total('ledger_confirmed'), $this->describeAll());
@@ -170,13 +184,17 @@ final class ConnectionFaultsTest extends ChaosTestCase
      *
      * @param list<string> $faults
      */
-    private function strikeUnderLoad(array $faults, bool $background = true, int $refusedEvery = 0): FaultProxy
-    {
+    private function strikeUnderLoad(
+        array $faults,
+        bool $background = true,
+        int $refusedEvery = 0,
+        int $lanes = 1,
+    ): FaultProxy {
         $dsn = $this->proxy($proxy);
         foreach ($faults as $number => $fault) {
             $proxy->arm("fault-{$number}", $fault);
         }
-        $settings = 'background: ' . var_export($background, true);
+        $settings = 'background: ' . var_export($background, true) . ($lanes === 1 ? '' : ", lanes: {$lanes}");
         $this->startWriter($dsn, settings: $settings, refusedEvery: $refusedEvery);
         $strikes = self::scaled(10, 40);
         $this->awaitUnderLoad(

@@ -22,7 +22,7 @@ final class ServerDeathTest extends ChaosTestCase
     public function testAServerThatIsKilledUnderLoad(): void
     {
         $this->startWriter($this->dsn(), 1);
-        $this->startWriter($this->dsn(), 2);
+        $this->startWriter($this->dsn(), 2, settings: 'lanes: 4');
         self::wantServer(true);
         $deaths = self::scaled(2, 10);
         for ($death = 1; $death <= $deaths; $death++) {
