@@ -131,6 +131,38 @@ final class ForkTest extends ProcessTestCase
         self::assertSame(array_values(array_unique($connections)), $connections, $child->describe());
     }
 
+    /** Each lane has a thread and a connection of its own, and all of them are the parent's. */
+    public function testLanesStayWithTheParent(): void
+    {
+        $child = $this->runToItsEnd(
+            <<<'PHP'
+                $buffer = Child::buffer(background: true, lanes: 4);
+                Child::add($buffer, 1, 400);
+                $buffer->flush();
+                Child::add($buffer, 401, 600);
+                foreach (['exit(0);', 'Child::add($buffer, 1001, 1100); $buffer->flush(); exit(0);'] as $act) {
+                    $pids[] = Child::fork(static function () use ($act): void {
+                        global $buffer;
+                        eval('use WriteBuffer\Tests\Process\Support\Child; ' . $act);
+                    });
+                }
+                Child::add($buffer, 601, 800);
+                foreach ($pids as $pid) {
+                    Child::say(Child::reap($pid));
+                }
+                Child::add($buffer, 801, 900);
+                $buffer->flush();
+                $lanes = $buffer->getMetrics()['lane_metrics'];
+                Child::report('reconnects', array_sum(array_column($lanes, 'reconnects')));
+                Child::report('lanes', count(array_filter(array_column($lanes, 'total_flushed'))));
+                PHP,
+        );
+        self::assertSame(2, substr_count($child->said(), "exit 0\n"), $child->describe());
+        self::assertSame(0, $child->reported('reconnects'), $child->describe());
+        self::assertSame(4, $child->reported('lanes'), $child->describe());
+        $this->assertOrders([...range(1, 900), ...range(1001, 1100)], $child, 'order_id, id');
+    }
+
     public function testForksUnderLoadHarmNobody(): void
     {
         $child = $this->runToItsEnd(<<<'PHP'
