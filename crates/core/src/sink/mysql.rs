@@ -22,9 +22,8 @@ use crate::server_error::{self, Class};
 use crate::sink::connect::{Connector, Session};
 use crate::sink::connect_error::{describe, is_timeout};
 use crate::sink::ledger_table::{self, LedgerTable};
-use crate::sink::parameters::{self, Parameter};
-use crate::sink::{Sink, schema, tls};
-use crate::sql::{Operation, statement};
+use crate::sink::{Sink, parameters, schema, tls};
+use crate::sql::Operation;
 use crate::table::TableModel;
 
 /// What this crate, which has no `unsafe`, cannot do to a socket by itself.
@@ -119,14 +118,17 @@ impl MySqlSink {
         let Some(session) = &mut self.session else {
             return Err(Error::connection(0, "there is no connection"));
         };
-        run(&mut self.ledger, &mut session.conn).map_err(|error| {
-            let failed = self.failed(&error, deadline);
-            if server_error::classify(failed.code()) == Class::Misconfigured {
-                // Somebody may have dropped the table: the next transaction looks, and makes it anew.
-                self.ledger.forget_registration();
-            }
-            failed.context(&format!("table {}", ledger_table::NAME))
-        })
+        run(&mut self.ledger, &mut session.conn).map_err(|error| self.ledger_failed(&error, deadline))
+    }
+
+    /// As [`Self::failed`], for a statement of the ledger.
+    pub(super) fn ledger_failed(&mut self, error: &mysql::Error, deadline: Option<Instant>) -> Error {
+        let failed = self.failed(error, deadline);
+        if server_error::classify(failed.code()) == Class::Misconfigured {
+            // Somebody may have dropped the table: the next transaction looks, and makes it anew.
+            self.ledger.forget_registration();
+        }
+        failed.context(&format!("table {}", ledger_table::NAME))
     }
 
     fn session(&mut self, deadline: Option<Instant>) -> Result<&mut Session> {
@@ -254,22 +256,10 @@ impl MySqlSink {
     fn write(&mut self, statements: &[Statement<'_>], deadline: Option<Instant>) -> Result<()> {
         for planned in statements {
             let limits = self.current(deadline)?.limits;
-            let mut start = 0;
-            for rows in planned.chunks(&limits) {
+            for execution in parameters::executions(planned, limits) {
                 let session = self.current(deadline)?;
-                let mut sql = statement(&planned.bound, planned.operation, rows, limits.dialect);
-                let mut values: Vec<Parameter<'_>> = planned
-                    .parameters(start..start + rows)
-                    .into_iter()
-                    .map(Parameter::from)
-                    .collect();
-                sql.push_str(&parameters::settle_types(
-                    &mut values,
-                    &planned.bound,
-                    planned.operation,
-                    limits.dialect,
-                ));
-                let values = values.into_iter().map(SqlValue::from).collect();
+                let sql = execution.sql(planned, limits.dialect);
+                let values = execution.parameters.into_iter().map(SqlValue::from).collect();
                 let done = session
                     .conn
                     .prep(sql)
@@ -282,7 +272,6 @@ impl MySqlSink {
                 if planned.operation == Operation::Update && found == 0 {
                     return Err(missing_row(planned));
                 }
-                start += rows;
             }
         }
         Ok(())

@@ -16,7 +16,8 @@ use std::borrow::Cow;
 use mysql::Value as SqlValue;
 
 use crate::column::ColumnKind;
-use crate::sql::{Dialect, Operation};
+use crate::plan::{Limits, Statement};
+use crate::sql::{Dialect, Operation, statement};
 use crate::table::BoundColumns;
 use crate::value::Value;
 
@@ -52,9 +53,41 @@ impl From<Parameter<'_>> for SqlValue {
     }
 }
 
+/// One execution of a planned statement: some of its rows.
+pub(super) struct Execution<'p> {
+    pub rows: usize,
+    /// In the order of the placeholders.
+    pub parameters: Vec<Parameter<'p>>,
+    /// What belongs at the end of the statement's text.
+    pub types: String,
+}
+
+impl Execution<'_> {
+    /// The text of its statement.
+    pub fn sql(&self, planned: &Statement<'_>, dialect: Dialect) -> String {
+        statement(&planned.bound, planned.operation, self.rows, dialect) + &self.types
+    }
+}
+
+/// The executions of a planned statement, each within what the server takes at once.
+pub(super) fn executions<'p>(planned: &'p Statement<'p>, limits: Limits) -> impl Iterator<Item = Execution<'p>> {
+    let mut start = 0;
+    planned.chunks(&limits).into_iter().map(move |rows| {
+        let values = planned.parameters(start..start + rows);
+        start += rows;
+        let mut parameters: Vec<_> = values.into_iter().map(Parameter::from).collect();
+        let types = settle_types(&mut parameters, &planned.bound, planned.operation, limits.dialect);
+        Execution {
+            rows,
+            parameters,
+            types,
+        }
+    })
+}
+
 /// Makes parameters, in the order of the placeholders, and a statement fit each other: gives what belongs at the end of the
 /// statement's text.
-pub(super) fn settle_types(
+fn settle_types(
     parameters: &mut [Parameter<'_>],
     bound: &BoundColumns,
     operation: Operation,

@@ -15,12 +15,11 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, MySqlError};
 use rustc_hash::FxHashMap;
 
-use super::parameters::{self, Parameter};
+use super::parameters;
 use super::wire::Answer;
 use crate::error::{Error, Result};
 use crate::ledger::LedgerEntry;
 use crate::plan::Statement;
-use crate::server_error;
 use crate::sink::connect::STATEMENT_CACHE;
 use crate::sink::ledger_table;
 use crate::sink::mysql::{MySqlSink, missing_row};
@@ -120,23 +119,14 @@ impl MySqlSink {
         for planned in statements {
             let limits = self.current(deadline)?.limits;
             let one_row = statement(&planned.bound, planned.operation, 1, limits.dialect);
-            let mut start = 0;
-            for rows in planned.chunks(&limits) {
-                let mut parameters: Vec<Parameter<'_>> = planned
-                    .parameters(start..start + rows)
-                    .into_iter()
-                    .map(Parameter::from)
-                    .collect();
-                let types =
-                    parameters::settle_types(&mut parameters, &planned.bound, planned.operation, limits.dialect);
-                let key = (format!("{one_row}{types}"), rows);
+            for execution in parameters::executions(planned, limits) {
+                let key = (format!("{one_row}{}", execution.types), execution.rows);
                 let id = match self.current(deadline)?.prepared.id(&key) {
                     Some(id) => id,
-                    None => self.prepare(planned, key, &types, deadline, sent)?,
+                    None => self.prepare(planned, key, execution.sql(planned, limits.dialect), deadline, sent)?,
                 };
-                self.current(deadline)?.wire.execute(id, &parameters);
+                self.current(deadline)?.wire.execute(id, &execution.parameters);
                 self.send(Sent::Rows(planned), sent, deadline)?;
-                start += rows;
             }
         }
         Ok(())
@@ -147,7 +137,7 @@ impl MySqlSink {
         &mut self,
         planned: &'p Statement<'p>,
         key: (String, usize),
-        types: &str,
+        sql: String,
         deadline: Option<Instant>,
         sent: &mut VecDeque<Sent<'p>>,
     ) -> Result<u32> {
@@ -155,8 +145,6 @@ impl MySqlSink {
             self.take_answer(sent, deadline)?;
         }
         let session = self.current(deadline)?;
-        let mut sql = statement(&planned.bound, planned.operation, key.1, session.limits.dialect);
-        sql.push_str(types);
         let prepared = session
             .prepared
             .evict(&mut session.conn)
@@ -227,13 +215,13 @@ impl MySqlSink {
             }
             (Err(error), _) => error.into(),
         };
+        if matches!(what, Sent::Ledger) {
+            return Err(self.ledger_failed(&error, deadline));
+        }
         let failed = self.failed(&error, deadline);
         if matches!(what, Sent::Setting) {
             // What the session has now nobody knows, and everything depends on it.
             self.hang_up();
-        }
-        if matches!(what, Sent::Ledger) && server_error::classify(failed.code()) == server_error::Class::Misconfigured {
-            self.ledger.forget_registration();
         }
         Err(failed.context(&what.words()))
     }
