@@ -186,10 +186,7 @@ impl BackgroundBuffer {
                 entry.set_model(Some(Arc::new(local_model(entry)?)));
             }
             // The flusher forgets a model after an error, also between two looks of ours.
-            let bound = row.shape.bound()?;
-            if let Some(bound) = &bound {
-                bound.check(row.values())?;
-            }
+            let bound = row.check()?;
             if let Some(router) = &mut router {
                 router.pass(&row, bound.as_deref());
             }
@@ -500,15 +497,10 @@ impl Router {
             None => Some(KeyHash::Unknown),
             // The server makes its key, which is like no other.
             Some(bound) if bound.model.mode == Mode::Insert && bound.key.is_empty() => None,
-            Some(bound) => {
-                self.key.clear();
-                let is_known = bound.key_form(&row.values(), &mut self.key).is_some();
-                Some(if is_known {
-                    KeyHash::Known(FxBuildHasher.hash_one(&self.key))
-                } else {
-                    KeyHash::Unknown
-                })
-            }
+            Some(bound) => Some(match bound.key_hash(&row.values(), &mut self.key) {
+                Some(hash) => KeyHash::Known(hash),
+                None => KeyHash::Unknown,
+            }),
         };
         if let (Some(KeyHash::Known(hash)), false) = (key, self.is_routed) {
             self.is_routed = true;

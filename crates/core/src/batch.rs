@@ -120,6 +120,19 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// Its columns bound to its table and its values checked, as far as the table is known.
+    ///
+    /// # Errors
+    ///
+    /// A row that its table can never take.
+    pub fn check(&self) -> CoreResult<Option<Arc<BoundColumns>>> {
+        let bound = self.shape.bound()?;
+        if let Some(bound) = &bound {
+            bound.check(self.values())?;
+        }
+        Ok(bound)
+    }
+
     /// Its values, in the order of its columns.
     pub fn values(&self) -> Values<'a> {
         Values::new(self.encoded)

@@ -124,13 +124,7 @@ impl<'a> BoundRow<'a> {
     }
 
     fn append_key(&self, key: &mut Vec<u8>) -> Option<()> {
-        if self.bound.key.is_empty() || !self.bound.model.keys_are_certain() {
-            return None;
-        }
-        for at in &self.bound.key {
-            self.bound.kinds.get(*at)?.key(self.values.get(*at)?, key)?;
-        }
-        Some(())
+        self.bound.append_key(|at| self.values.get(at), key)
     }
 
     fn value(&self, at: usize) -> &Value<'a> {

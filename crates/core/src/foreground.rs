@@ -11,11 +11,10 @@
 //! [`MAX_TRANSACTION_BYTES`] a transaction, except that one batch is never split; [`MAX_ROWS_PER_KEY`]; [`MAX_FAILURES`] failures kept.
 
 use std::collections::VecDeque;
-use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::batch::{Batch, Group, Row, TableId};
 use crate::catalog::Catalog;
@@ -25,7 +24,6 @@ use crate::dead_letter::{DeadLetter, FlushError, NamedRow};
 use crate::error::{Error, Result};
 use crate::find::{self, KeyPart};
 use crate::metrics::{Event, Metrics};
-use crate::plan::Binder;
 use crate::sink::Sink;
 use crate::table::Mode;
 use crate::writer::{Observer, Writer, Written};
@@ -351,16 +349,13 @@ impl ForegroundBuffer {
                 Ok(()) => {}
             }
         }
-        let mut binder = Binder::default();
+        let mut scratch = Vec::new();
         group
             .rows()
             .map(|row| {
-                let table = row.shape.table;
-                let Some(bound) = binder.bind_known(&row)? else {
-                    return Ok((table, None));
-                };
-                let key = (bound.bound.model.mode == Mode::Upsert).then(|| bound.key()).flatten();
-                Ok((table, key.map(|key| FxBuildHasher.hash_one(key))))
+                let bound = row.check()?.filter(|bound| bound.model.mode == Mode::Upsert);
+                let key = bound.and_then(|bound| bound.key_hash(&row.values(), &mut scratch));
+                Ok((row.shape.table, key))
             })
             .collect()
     }

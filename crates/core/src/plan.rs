@@ -251,36 +251,27 @@ impl Binder {
         }
     }
 
-    /// Binds a row and checks its values.
+    /// Binds a row and checks its values. The table is asked for once a shape: another thread may come to know it, or forget it, at
+    /// any time.
     ///
     /// # Errors
     ///
     /// A row that its table can never take; a table that is not known.
     pub fn bind<'a>(&mut self, row: &Row<'a>) -> Result<BoundRow<'a>> {
-        self.bind_known(row)?
-            .ok_or_else(|| Error::row("the row's table is not known"))
-    }
-
-    /// As [`Self::bind`]; `None` where the table is not known. The table is asked for once a shape: another thread may
-    /// come to know it, or forget it, at any time.
-    ///
-    /// # Errors
-    ///
-    /// A row that its table can never take.
-    pub fn bind_known<'a>(&mut self, row: &Row<'a>) -> Result<Option<BoundRow<'a>>> {
         let (models, fallback) = (&self.models, &self.fallback);
         let bound = self.bound.entry(Arc::as_ptr(row.shape)).or_insert_with(|| {
             let given = models.get(&row.shape.table).cloned();
             let model = given.or_else(|| row.shape.entry.model()).or_else(|| fallback.clone())?;
             Some(model.bind(&row.shape.columns).map(Arc::new))
         });
-        let Some(bound) = bound.clone().transpose()? else {
-            return Ok(None);
-        };
+        let bound = bound
+            .clone()
+            .transpose()?
+            .ok_or_else(|| Error::row("the row's table is not known"))?;
         bound.check(row.values())?;
         let mut values = Vec::with_capacity(bound.columns.len());
         values.extend(row.values());
-        Ok(Some(BoundRow { bound, values }))
+        Ok(BoundRow { bound, values })
     }
 
     fn check<'a>(&mut self, row: &Row<'a>, limits: &Limits) -> Result<BoundRow<'a>> {

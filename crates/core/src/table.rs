@@ -4,9 +4,13 @@
 //! the wrong place (a key that is not unique, a second unique index, a sum over a column with a default) is refused
 //! when the model is made, with the table and the column named.
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
+
+use rustc_hash::FxBuildHasher;
 
 use crate::column::{Column, ColumnKind};
 use crate::error::{Error, Result};
@@ -538,17 +542,27 @@ impl BoundColumns {
         })
     }
 
-    /// Appends the key form of a row, see [`ColumnKind::key`]. `None`: whether another row has the same key only the server
-    /// can tell.
-    pub fn key_form(&self, values: &Values<'_>, key: &mut Vec<u8>) -> Option<()> {
+    /// Appends the key form of a row, whose values are asked for by column; see [`ColumnKind::key`]. `None`: whether another row has
+    /// the same key only the server can tell.
+    pub fn append_key<'v, V: Borrow<Value<'v>>>(
+        &self,
+        value: impl Fn(usize) -> Option<V>,
+        key: &mut Vec<u8>,
+    ) -> Option<()> {
         if self.key.is_empty() || !self.model.keys_are_certain() {
             return None;
         }
         for at in &self.key {
-            let value = values.clone().nth(*at)?;
-            self.kinds.get(*at)?.key(&value, key)?;
+            self.kinds.get(*at)?.key(value(*at)?.borrow(), key)?;
         }
         Some(())
+    }
+
+    /// A hash of a row's key form, which is written to `key` on the way; `None` as for [`Self::append_key`].
+    pub fn key_hash(&self, values: &Values<'_>, key: &mut Vec<u8>) -> Option<u64> {
+        key.clear();
+        self.append_key(|at| values.clone().nth(at), key)?;
+        Some(FxBuildHasher.hash_one(&*key))
     }
 
     /// Compares two values of a column as the server does; `None` where only the server can tell.
