@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use write_buffer_core::background::{BackgroundBuffer, LaneSnapshot, ThreadState};
+use write_buffer_core::background::{BackgroundBuffer, LaneSnapshot, Snapshot, ThreadState};
 use write_buffer_core::batch::Group;
 use write_buffer_core::catalog::Catalog;
 use write_buffer_core::dead_letter::{DeadLetter, FlushError, NamedRow};
 use write_buffer_core::error::{Error, Result};
 use write_buffer_core::find::KeyPart;
-use write_buffer_core::foreground::{ForegroundBuffer, Pending};
-use write_buffer_core::metrics::Metrics;
+use write_buffer_core::foreground::ForegroundBuffer;
 
 use crate::{process, zend};
 
@@ -20,20 +19,6 @@ pub enum Engine {
     Foreground(Box<ForegroundBuffer>),
     /// On its own. Shared by all objects that name the same persistent buffer.
     Background(Arc<BackgroundBuffer>),
-}
-
-/// The counters and the state at one instant.
-pub struct Snapshot {
-    /// The counters.
-    pub metrics: Metrics,
-    /// What waits.
-    pub pending: Pending,
-    /// What the thread does.
-    pub thread_state: &'static str,
-    /// Connections opened after each lane's first.
-    pub reconnects: u64,
-    /// Each lane by itself.
-    pub lanes: Vec<LaneSnapshot>,
 }
 
 impl Engine {
@@ -73,27 +58,18 @@ impl Engine {
     pub fn snapshot(&self) -> Snapshot {
         match self {
             Self::Foreground(buffer) => Snapshot {
+                metrics: buffer.metrics().clone(),
+                pending: buffer.pending(),
+                thread: ThreadState::None,
+                reconnects: buffer.reconnects(),
                 lanes: vec![LaneSnapshot {
                     metrics: buffer.metrics().clone(),
                     pending_rows: buffer.pending().rows,
                     thread: ThreadState::None,
                     reconnects: buffer.reconnects(),
                 }],
-                metrics: buffer.metrics().clone(),
-                pending: buffer.pending(),
-                thread_state: ThreadState::None.name(),
-                reconnects: buffer.reconnects(),
             },
-            Self::Background(buffer) => {
-                let snapshot = buffer.snapshot();
-                Snapshot {
-                    metrics: snapshot.metrics,
-                    pending: snapshot.pending,
-                    thread_state: snapshot.thread.name(),
-                    reconnects: snapshot.reconnects,
-                    lanes: snapshot.lanes,
-                }
-            }
+            Self::Background(buffer) => buffer.snapshot(),
         }
     }
 

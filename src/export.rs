@@ -4,11 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
-use write_buffer_core::background::LaneSnapshot;
+use write_buffer_core::background::{LaneSnapshot, Snapshot};
 use write_buffer_core::dead_letter::DeadLetter;
 use write_buffer_core::value::Value;
-
-use crate::engine::Snapshot;
 
 /// Builds an associative array. Its keys are ours or column names; a numeric one becomes an int, as in PHP.
 pub struct ArrayBuilder {
@@ -160,7 +158,7 @@ pub fn metrics(snapshot: &Snapshot) -> Zval {
         .with("batch_rows_max", int(metrics.batch_rows_max))
         .with("lanes", int(snapshot.lanes.len() as u64))
         .with("lane_metrics", lane_metrics(&snapshot.lanes))
-        .with("thread_state", string(snapshot.thread_state))
+        .with("thread_state", string(snapshot.thread.name()))
         .with("pid", int(std::process::id()))
         .with("last_error", last_error)
         .build()

@@ -31,7 +31,7 @@ use crate::find::{self, KeyPart};
 use crate::flusher::{self, LaneState, Shared, State};
 use crate::foreground::{GOODBYE, Pending};
 use crate::lanes::{KeyHash, Lanes, Route};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, count};
 use crate::sink::{LocalModel, Sink};
 use crate::table::{Mode, TableModel};
 use crate::writer::Writer;
@@ -164,7 +164,7 @@ impl BackgroundBuffer {
         let stopping = state.stopping;
         let mut is_first = false;
         if let Some(flusher) = state.flushers.get_mut(lane) {
-            flusher.metrics.added_rows += flusher::count(group.len());
+            flusher.metrics.added_rows += count(group.len());
             is_first = flusher.thread == ThreadState::None && !stopping;
             if is_first {
                 flusher.thread = ThreadState::Idle;

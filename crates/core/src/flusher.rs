@@ -13,7 +13,7 @@ use crate::dead_letter::DeadLetter;
 use crate::error::Error;
 use crate::foreground::{GOODBYE, MAX_FAILURES, Pending, keep_failure};
 use crate::lanes::{Lanes, Wake};
-use crate::metrics::{Event, Metrics};
+use crate::metrics::{Event, Metrics, count};
 use crate::queue::Due;
 use crate::writer::{Observer, Writer, Written};
 
@@ -258,11 +258,8 @@ struct Settling<'s> {
 impl Observer for Settling<'_> {
     fn committed(&mut self, written: &Written) {
         let mut state = self.shared.lock();
-        if written.rows > 0
-            && let Some(flusher) = state.flushers.get_mut(self.lane)
-        {
-            let (rows, coalesced_rows) = (count(written.rows), count(written.coalesced_rows));
-            flusher.metrics.committed(rows, coalesced_rows, written.took);
+        if let Some(flusher) = state.flushers.get_mut(self.lane) {
+            flusher.metrics.committed(written);
         }
         let wake = state.lanes.settle(self.lane, written.groups.len(), written.rows);
         drop(state);
@@ -306,8 +303,4 @@ impl Observer for Settling<'_> {
             flusher.metrics.count(event);
         }
     }
-}
-
-pub(crate) fn count(rows: usize) -> u64 {
-    u64::try_from(rows).unwrap_or(u64::MAX)
 }

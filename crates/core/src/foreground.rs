@@ -23,7 +23,7 @@ use crate::config::Settings;
 use crate::dead_letter::{DeadLetter, FlushError, NamedRow};
 use crate::error::{Error, Result};
 use crate::find::{self, KeyPart};
-use crate::metrics::{Event, Metrics};
+use crate::metrics::{Event, Metrics, count};
 use crate::sink::Sink;
 use crate::table::Mode;
 use crate::writer::{Observer, Writer, Written};
@@ -104,10 +104,7 @@ impl Observer for Settled {
         self.done_groups = written.groups.end;
         self.pending_rows -= written.rows;
         self.committed_rows += written.rows;
-        if written.rows > 0 {
-            self.metrics
-                .committed(count(written.rows), count(written.coalesced_rows), written.took);
-        }
+        self.metrics.committed(written);
     }
 
     fn given_up(&mut self, letter: DeadLetter) {
@@ -445,8 +442,4 @@ impl ForegroundBuffer {
         }
         taken
     }
-}
-
-fn count(rows: usize) -> u64 {
-    u64::try_from(rows).unwrap_or(u64::MAX)
 }

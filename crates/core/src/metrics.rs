@@ -8,6 +8,7 @@ use hdrhistogram::Histogram;
 
 use crate::error::Error;
 use crate::server_error::{ER_CHECKREAD, ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT};
+use crate::writer::Written;
 
 /// A day, in microseconds: the longest latency recorded as it is.
 const MAX_LATENCY_US: u64 = 86_400_000_000;
@@ -102,11 +103,15 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counts a committed transaction.
-    pub fn committed(&mut self, rows: u64, coalesced_rows: u64, took: Duration) {
+    /// Counts a committed transaction, unless it had no row.
+    pub fn committed(&mut self, written: &Written) {
+        if written.rows == 0 {
+            return;
+        }
+        let (rows, took) = (count(written.rows), written.took);
         self.flush_count += 1;
         self.total_flushed += rows;
-        self.coalesced_rows += coalesced_rows;
+        self.coalesced_rows += count(written.coalesced_rows);
         self.total_flush_time += took;
         self.batch_rows_max = self.batch_rows_max.max(rows);
         if let Some(histogram) = &mut self.latency_us {
@@ -184,4 +189,9 @@ impl Metrics {
         }
         self.total_flushed as f64 / self.flush_count as f64
     }
+}
+
+/// Rows, as counters have them.
+pub(crate) fn count(rows: usize) -> u64 {
+    u64::try_from(rows).unwrap_or(u64::MAX)
 }
