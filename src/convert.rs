@@ -11,8 +11,8 @@ use std::sync::Arc;
 use ext_php_rs::ffi::{_Bucket as Bucket, HashTable, zend_object, zend_string};
 use ext_php_rs::flags::DataType;
 use ext_php_rs::types::Zval;
-use write_buffer_core::batch::{Group, Shape, TableId};
 use write_buffer_core::error::{Error, Result as CoreResult};
+use write_buffer_core::rows::{Group, Shape, TableId};
 use write_buffer_core::value::Value;
 
 use crate::zend;

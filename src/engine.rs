@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use write_buffer_core::background::{BackgroundBuffer, LaneSnapshot, Snapshot, ThreadState};
-use write_buffer_core::batch::Group;
-use write_buffer_core::catalog::Catalog;
+use write_buffer_core::buffer::background::{BackgroundBuffer, LaneSnapshot, Snapshot, ThreadState};
+use write_buffer_core::buffer::find::KeyPart;
+use write_buffer_core::buffer::foreground::ForegroundBuffer;
 use write_buffer_core::dead_letter::{DeadLetter, FlushError, NamedRow};
 use write_buffer_core::error::{Error, Result};
-use write_buffer_core::find::KeyPart;
-use write_buffer_core::foreground::ForegroundBuffer;
+use write_buffer_core::rows::Group;
+use write_buffer_core::table::catalog::Catalog;
 
 use crate::{process, zend};
 

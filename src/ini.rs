@@ -5,8 +5,8 @@ use std::ffi::{CStr, c_int, c_void};
 use ext_php_rs::flags::IniEntryPermission;
 use ext_php_rs::zend::{IniEntryDef, IniEntryDefs, ModuleEntry};
 use ext_php_rs::{info_table_end, info_table_row, info_table_start};
+use write_buffer_core::buffer::background::lanes::MAX_LANES;
 use write_buffer_core::dsn::Dsn;
-use write_buffer_core::lanes::MAX_LANES;
 
 use crate::zend;
 

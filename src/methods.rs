@@ -11,8 +11,8 @@ use std::time::Duration;
 use ext_php_rs::ffi::{HashTable, zval};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ExecuteData, ce, run_handler};
-use write_buffer_core::batch::{Group, TableId};
 use write_buffer_core::error::{Error, Result};
+use write_buffer_core::rows::{Group, TableId};
 use write_buffer_core::value::Value;
 
 use crate::classes::Classes;

@@ -15,10 +15,10 @@ use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use write_buffer_core::background::BackgroundBuffer;
-use write_buffer_core::config::Settings;
+use write_buffer_core::buffer::background::BackgroundBuffer;
 use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result, count_rows};
+use write_buffer_core::settings::Settings;
 use write_buffer_core::sink::mysql::Descriptor;
 
 use crate::{process, zend};

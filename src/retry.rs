@@ -5,8 +5,8 @@ use std::ptr;
 use ext_php_rs::ffi::HashTable;
 use ext_php_rs::types::{ZendHashTable, Zval};
 use ext_php_rs::zend::ExecuteData;
-use write_buffer_core::batch::Group;
-use write_buffer_core::dead_letter_file::{BINARY_MARK, decode_binary};
+use write_buffer_core::dead_letter::file::{BINARY_MARK, decode_binary};
+use write_buffer_core::rows::Group;
 
 use crate::convert::Refused;
 use crate::errors::{throw_flush, throw_refused};

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ext_php_rs::types::{ZendHashTable, Zval};
-use write_buffer_core::config::{Overflow, Settings};
-use write_buffer_core::dead_letter_file::DeadLetterFile;
+use write_buffer_core::dead_letter::file::DeadLetterFile;
 use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result};
 use write_buffer_core::ledger::LedgerUse;
+use write_buffer_core::settings::{Overflow, Settings};
 use write_buffer_core::table::{MergeRule, Mode, TableRules};
 
 use crate::ini::{self, IntSetting};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ext_php_rs::ffi::{IS_DOUBLE, IS_FALSE, IS_LONG, IS_NULL, IS_REFERENCE, IS_STRING, IS_TRUE, zend_string};
 use ext_php_rs::types::Zval;
-use write_buffer_core::batch::{Group, Shape, TableId};
+use write_buffer_core::rows::{Group, Shape, TableId};
 
 use crate::convert::Elements;
 

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use write_buffer_core::background::BackgroundBuffer;
-use write_buffer_core::batch::{Group, Shape, TableId};
+use write_buffer_core::buffer::background::BackgroundBuffer;
+use write_buffer_core::buffer::foreground::ForegroundBuffer;
 use write_buffer_core::clock::SystemClock;
-use write_buffer_core::config::Settings;
 use write_buffer_core::dead_letter::FlushError;
 use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result, count_rows};
-use write_buffer_core::foreground::ForegroundBuffer;
+use write_buffer_core::rows::{Group, Shape, TableId};
+use write_buffer_core::settings::Settings;
 use write_buffer_core::sink::Sink;
 use write_buffer_core::sink::memory::MemorySink;
 use write_buffer_core::sink::mysql::{Descriptor, MySqlSink, SocketHooks};

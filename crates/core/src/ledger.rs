@@ -9,7 +9,7 @@
 //! held is remembered.
 //!
 //! Bound: the attempts in doubt are those since the last transaction that was committed for certain, or given up; each of
-//! them was preceded by a question that was answered, so [`crate::retry`] bounds how fast they grow.
+//! them was preceded by a question that was answered, so [`crate::writer::retry`] bounds how fast they grow.
 
 /// When transactions are entered in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use write_buffer_core::background::{BackgroundBuffer, Snapshot};
-use write_buffer_core::batch::Group;
-use write_buffer_core::config::{Overflow, Settings};
+use write_buffer_core::buffer::background::{BackgroundBuffer, Snapshot};
+use write_buffer_core::rows::Group;
+use write_buffer_core::settings::{Overflow, Settings};
 use write_buffer_core::sink::Sink;
 use write_buffer_core::sink::memory::{MemorySink, MemoryStore};
 use write_buffer_core::table::{MergeRule, TableRules};

@@ -12,14 +12,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use proptest::prelude::*;
-use write_buffer_core::batch::{Batch, Group};
-use write_buffer_core::catalog::Catalog;
-use write_buffer_core::column::{Column, ColumnKind, TextKind};
-use write_buffer_core::decimal::Decimal;
 use write_buffer_core::plan::{Binder, Limits, Statement, plan};
-use write_buffer_core::sql::{Dialect, Operation, statement};
+use write_buffer_core::rows::{Batch, Group};
+use write_buffer_core::sink::mysql::sql::{Dialect, Operation, statement};
+use write_buffer_core::table::catalog::Catalog;
+use write_buffer_core::table::column::{Column, ColumnKind, TextKind};
 use write_buffer_core::table::{MergeRule, Mode, TableModel, TableName, TableRules, TableSchema, UniqueIndex};
 use write_buffer_core::value::Value;
+use write_buffer_core::value::decimal::Decimal;
 
 /// A table of the model server, by folded key.
 type Table = BTreeMap<String, BTreeMap<String, Option<String>>>;

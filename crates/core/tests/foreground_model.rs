@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use write_buffer_core::batch::Group;
+use write_buffer_core::buffer::foreground::ForegroundBuffer;
 use write_buffer_core::clock::Clock;
-use write_buffer_core::config::Settings;
-use write_buffer_core::foreground::ForegroundBuffer;
+use write_buffer_core::rows::Group;
+use write_buffer_core::settings::Settings;
 use write_buffer_core::sink::memory::{MemorySink, MemoryStore};
 use write_buffer_core::value::Value;
 

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use write_buffer_core::batch::{Group, Row, Shape, TableId};
-use write_buffer_core::catalog::Catalog;
-use write_buffer_core::config::Settings;
-use write_buffer_core::lanes::{KeyHash, Lanes, Route};
-use write_buffer_core::queue::Due;
+use write_buffer_core::buffer::background::lanes::{KeyHash, Lanes, Route};
+use write_buffer_core::buffer::queue::Due;
+use write_buffer_core::rows::{Group, Row, Shape, TableId};
+use write_buffer_core::settings::Settings;
+use write_buffer_core::table::catalog::Catalog;
 use write_buffer_core::value::Value;
 
 const INTERVAL: Duration = Duration::from_millis(100);

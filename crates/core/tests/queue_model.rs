@@ -7,11 +7,11 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use write_buffer_core::batch::Group;
-use write_buffer_core::catalog::Catalog;
-use write_buffer_core::config::Settings;
-use write_buffer_core::lanes::Lanes;
-use write_buffer_core::queue::Due;
+use write_buffer_core::buffer::background::lanes::Lanes;
+use write_buffer_core::buffer::queue::Due;
+use write_buffer_core::rows::Group;
+use write_buffer_core::settings::Settings;
+use write_buffer_core::table::catalog::Catalog;
 use write_buffer_core::value::Value;
 
 const INTERVAL: Duration = Duration::from_millis(100);

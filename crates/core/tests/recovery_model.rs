@@ -10,17 +10,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use write_buffer_core::background::BackgroundBuffer;
-use write_buffer_core::batch::Group;
-use write_buffer_core::catalog::TableEntry;
+use write_buffer_core::buffer::background::BackgroundBuffer;
+use write_buffer_core::buffer::foreground::ForegroundBuffer;
 use write_buffer_core::clock::Clock;
-use write_buffer_core::config::Settings;
 use write_buffer_core::error::{Error, Result};
-use write_buffer_core::foreground::ForegroundBuffer;
 use write_buffer_core::ledger::{LedgerEntry, LedgerUse};
 use write_buffer_core::plan::{Limits, Plan};
+use write_buffer_core::rows::Group;
+use write_buffer_core::settings::Settings;
 use write_buffer_core::sink::Sink;
-use write_buffer_core::sql::Dialect;
+use write_buffer_core::sink::mysql::sql::Dialect;
+use write_buffer_core::table::catalog::TableEntry;
 use write_buffer_core::table::{MergeRule, TableModel, TableRules};
 use write_buffer_core::value::Value;
 

@@ -8,14 +8,14 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
-use crate::catalog::TableEntry;
-use crate::coalesce::{BoundRow, merge_value};
+use crate::error::server;
 use crate::error::{Error, Result};
 use crate::ledger::LedgerEntry;
+use crate::plan::coalesce::{BoundRow, merge_value};
 use crate::plan::{Limits, MAX_STATEMENT_ROWS, Plan, Statement};
-use crate::server_error;
+use crate::sink::mysql::sql::{Dialect, Operation};
 use crate::sink::{LocalModel, Sink};
-use crate::sql::{Dialect, Operation};
+use crate::table::catalog::TableEntry;
 use crate::table::{BoundColumns, TableModel};
 use crate::value::Value;
 
@@ -138,9 +138,9 @@ fn model(table: &TableEntry) -> Result<TableModel> {
 
 fn simulated_failure(code: u16) -> Error {
     let what = match code {
-        server_error::ER_LOCK_DEADLOCK => "deadlock",
-        server_error::ER_LOCK_WAIT_TIMEOUT => "lock wait time-out",
-        server_error::CR_SERVER_GONE_ERROR | server_error::CR_SERVER_LOST => "lost connection",
+        server::ER_LOCK_DEADLOCK => "deadlock",
+        server::ER_LOCK_WAIT_TIMEOUT => "lock wait time-out",
+        server::CR_SERVER_GONE_ERROR | server::CR_SERVER_LOST => "lost connection",
         _ => "error",
     };
     Error::server(code, format!("simulated {what}, asked for by MemorySink::failNext()"))
@@ -181,7 +181,7 @@ impl Tables {
             };
             if stored.is_some_and(|(_, table)| table.by_key.contains_key(&key)) || !seen.insert(key) {
                 return Err(Error::server(
-                    server_error::ER_DUP_ENTRY,
+                    server::ER_DUP_ENTRY,
                     format!(
                         "duplicate entry in table {name} for key ({})",
                         statement.bound.model.key.join(", ")

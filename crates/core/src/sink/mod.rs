@@ -2,23 +2,14 @@
 
 use std::time::Instant;
 
-use crate::catalog::TableEntry;
 use crate::error::Result;
 use crate::ledger::LedgerEntry;
 use crate::plan::{Limits, Plan};
 use crate::table::TableModel;
+use crate::table::catalog::TableEntry;
 
-mod connect;
-mod connect_error;
-mod ledger_table;
 pub mod memory;
 pub mod mysql;
-mod parameters;
-mod pipeline;
-mod schema;
-mod session;
-mod tls;
-mod wire;
 
 /// Binds a table's rules without a server.
 pub type LocalModel = fn(&TableEntry) -> Result<TableModel>;

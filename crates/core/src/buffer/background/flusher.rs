@@ -1,0 +1,306 @@
+//! A lane's flusher: the thread's side of a [background buffer](crate::buffer::background), and the state that both sides share.
+//!
+//! Invariants: groups leave the queue under the lock, as they are committed or given up; a group is given up only when the
+//! other lanes have settled what was added before it, since one of those may be what it refers to.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::buffer::background::lanes::{Lanes, Wake};
+use crate::buffer::foreground::{GOODBYE, MAX_FAILURES, Pending, keep_failure};
+use crate::buffer::metrics::{Event, Metrics, count};
+use crate::buffer::queue::Due;
+use crate::dead_letter::DeadLetter;
+use crate::error::Error;
+use crate::rows::Batch;
+use crate::writer::{Observer, Writer, Written};
+
+/// The wait after the first failure in a row.
+const FIRST_RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
+/// The longest wait after a failure: a server that is back is noticed within this time.
+const LONGEST_RECONNECT_BACKOFF: Duration = Duration::from_secs(2);
+
+/// What a flusher is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum ThreadState {
+    /// There is no thread: no row has come yet, or it has ended.
+    #[default]
+    None,
+    /// It waits for rows, or for their time.
+    Idle,
+    /// It writes.
+    Writing,
+    /// It waits after a failure.
+    Backoff,
+}
+
+impl ThreadState {
+    /// The name in the metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Idle => "idle",
+            Self::Writing => "writing",
+            Self::Backoff => "backoff",
+        }
+    }
+}
+
+/// A lane, beside its queue.
+#[derive(Default)]
+pub(crate) struct LaneState {
+    pub metrics: Metrics,
+    /// Attempts to write that were begun, and the last one that failed.
+    pub attempts: u64,
+    pub failed_attempt: Option<(u64, Error)>,
+    pub failures_in_a_row: u32,
+    pub thread: ThreadState,
+    pub reconnects: u64,
+}
+
+pub(crate) struct State {
+    pub lanes: Lanes,
+    pub flushers: Vec<LaneState>,
+    pub failures: VecDeque<DeadLetter>,
+    pub has_dead_letter_file: bool,
+    /// What a caller has not been told yet.
+    pub unreported: Vec<DeadLetter>,
+    pub last_error: Option<String>,
+    pub time_blocked: Duration,
+    /// No row will come any more: end when the queue is empty.
+    pub stopping: bool,
+    /// The time to end is over: end after the attempt that is under way.
+    pub abandoned: bool,
+}
+
+impl State {
+    pub fn pending(&self, now: Instant) -> Pending {
+        let oldest = self.lanes.oldest();
+        Pending {
+            rows: self.lanes.pending_rows(),
+            bytes: self.lanes.pending_bytes(),
+            oldest_age: oldest.map_or(Duration::ZERO, |oldest| now.saturating_duration_since(oldest)),
+        }
+    }
+
+    pub fn is_idle(&self, lane: usize) -> bool {
+        self.flushers
+            .get(lane)
+            .is_some_and(|flusher| flusher.thread == ThreadState::Idle)
+    }
+
+    pub fn all_threads_ended(&self) -> bool {
+        self.flushers.iter().all(|flusher| flusher.thread == ThreadState::None)
+    }
+
+    pub fn total_flushed(&self) -> u64 {
+        self.flushers.iter().map(|flusher| flusher.metrics.total_flushed).sum()
+    }
+
+    /// The error of a lane whose last attempt failed.
+    pub fn last_failed_attempt(&self) -> Option<&Error> {
+        let mut failed = self
+            .flushers
+            .iter()
+            .filter_map(|flusher| flusher.failed_attempt.as_ref());
+        failed.next().map(|(_, error)| error)
+    }
+}
+
+pub(crate) struct Shared {
+    pub state: Mutex<State>,
+    /// Each lane's flusher waits at its own.
+    pub work: Vec<Condvar>,
+    /// Callers wait here, and flushers for other lanes.
+    pub done: Condvar,
+}
+
+impl Shared {
+    /// A panic while the lock is held is a bug, and what it leaves is still counted right: each step changes the queue
+    /// at its end.
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn wake(&self, lane: usize) {
+        if let Some(work) = self.work.get(lane) {
+            work.notify_one();
+        }
+    }
+
+    pub fn wake_all(&self) {
+        self.work.iter().for_each(Condvar::notify_one);
+    }
+
+    fn tell(&self, wake: Wake) {
+        self.done.notify_all();
+        wake.lanes().for_each(|lane| self.wake(lane));
+    }
+}
+
+/// The flusher's thread.
+pub(crate) fn run(shared: &Shared, lane: usize, writer: &mut Writer) {
+    loop {
+        let (batches, done) = {
+            let Some(mut state) = wait_for_work(shared, lane) else {
+                return end(shared, lane, writer);
+            };
+            if let Some(flusher) = state.flushers.get_mut(lane) {
+                flusher.thread = ThreadState::Writing;
+                flusher.attempts += 1;
+            }
+            state.lanes.begin(lane, Instant::now())
+        };
+        let batches: Vec<&Batch> = batches.iter().map(|batch| &**batch).collect();
+        let attempted = catch_unwind(AssertUnwindSafe(|| {
+            writer.write(&batches, done, None, &mut Settling { shared, lane })
+        }));
+        let error = match attempted {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error),
+            Err(_) => Some(Error::row(
+                "a bug in write_buffer ended an attempt to write; the rows stay buffered",
+            )),
+        };
+        let mut state = shared.lock();
+        let reconnects = writer.reconnects();
+        if let Some(error) = &error {
+            state.last_error = Some(error.to_string());
+        }
+        let mut retry_at = None;
+        if let Some(flusher) = state.flushers.get_mut(lane) {
+            flusher.reconnects = reconnects;
+            match error {
+                None => {
+                    flusher.failures_in_a_row = 0;
+                    flusher.failed_attempt = None;
+                }
+                Some(error) => {
+                    let doubled =
+                        FIRST_RECONNECT_BACKOFF.saturating_mul(2_u32.saturating_pow(flusher.failures_in_a_row));
+                    let wait = doubled.min(LONGEST_RECONNECT_BACKOFF).mul_f64(0.5 + fastrand::f64());
+                    retry_at = Some(Instant::now() + wait);
+                    flusher.failures_in_a_row += 1;
+                    flusher.metrics.failed(&error);
+                    flusher.failed_attempt = Some((flusher.attempts, error));
+                }
+            }
+        }
+        if let Some(retry_at) = retry_at {
+            state.lanes.failed(lane, retry_at);
+        }
+        drop(state);
+        shared.done.notify_all();
+    }
+}
+
+/// The end of the thread, within [`GOODBYE`] where nothing is left to write.
+fn end(shared: &Shared, lane: usize, writer: &mut Writer) {
+    let is_clean = shared
+        .lock()
+        .lanes
+        .queue(lane)
+        .is_none_or(|queue| queue.pending_rows() == 0);
+    let retired = catch_unwind(AssertUnwindSafe(|| {
+        if is_clean {
+            writer.retire(Instant::now() + GOODBYE);
+        }
+    }));
+    let mut state = shared.lock();
+    if retired.is_err() {
+        state.last_error = Some("a bug in write_buffer ended its end".to_owned());
+    }
+    if let Some(flusher) = state.flushers.get_mut(lane) {
+        flusher.thread = ThreadState::None;
+    }
+    drop(state);
+    shared.done.notify_all();
+}
+
+/// Waits until something is due. `None`: the thread shall end.
+fn wait_for_work(shared: &Shared, lane: usize) -> Option<MutexGuard<'_, State>> {
+    let work = shared.work.get(lane)?;
+    let mut state = shared.lock();
+    loop {
+        let now = Instant::now();
+        let due = state.lanes.due(lane, now);
+        // What waits for another lane will be due: its lane is empty only when all its rows are settled.
+        let is_empty = state.lanes.queue(lane).is_none_or(|queue| queue.pending_rows() == 0);
+        if state.abandoned || (state.stopping && is_empty) {
+            return None;
+        }
+        if let Some(flusher) = state.flushers.get_mut(lane) {
+            flusher.thread = if flusher.failures_in_a_row > 0 {
+                ThreadState::Backoff
+            } else {
+                ThreadState::Idle
+            };
+        }
+        state = match due {
+            Due::Now => return Some(state),
+            Due::Never => work.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Due::At(at) => {
+                let waited = work.wait_timeout(state, at.saturating_duration_since(now));
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+    }
+}
+
+/// Moves groups out of the queue, under the lock, and tells those who wait.
+struct Settling<'s> {
+    shared: &'s Shared,
+    lane: usize,
+}
+
+impl Observer for Settling<'_> {
+    fn committed(&mut self, written: &Written) {
+        let mut state = self.shared.lock();
+        if let Some(flusher) = state.flushers.get_mut(self.lane) {
+            flusher.metrics.committed(written);
+        }
+        let wake = state.lanes.settle(self.lane, written.groups.len(), written.rows);
+        drop(state);
+        self.shared.tell(wake);
+    }
+
+    fn given_up(&mut self, letter: DeadLetter) {
+        let rows = letter.rows.len();
+        let mut state = self.shared.lock();
+        state.last_error = Some(letter.message.clone());
+        if let Some(flusher) = state.flushers.get_mut(self.lane) {
+            flusher.metrics.failed_rows += count(rows);
+        }
+        if state.unreported.len() < MAX_FAILURES {
+            state.unreported.push(letter.clone());
+        }
+        keep_failure(&mut state.failures, letter);
+        let wake = state.lanes.settle(self.lane, 1, rows);
+        drop(state);
+        self.shared.tell(wake);
+    }
+
+    fn waited_for_earlier_groups(&mut self) -> bool {
+        let mut state = self.shared.lock();
+        let mut has_waited = false;
+        while !state.abandoned && !state.lanes.others_are_settled(self.lane) {
+            has_waited = true;
+            self.shared.wake_all();
+            state = self.shared.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        has_waited
+    }
+
+    fn has_room_for_failure(&self) -> bool {
+        let state = self.shared.lock();
+        state.has_dead_letter_file || state.failures.len() < MAX_FAILURES
+    }
+
+    fn happened(&mut self, event: &Event<'_>) {
+        if let Some(flusher) = self.shared.lock().flushers.get_mut(self.lane) {
+            flusher.metrics.count(event);
+        }
+    }
+}

@@ -1,0 +1,518 @@
+//! The buffer whose rows a native thread writes: `add()` copies and returns; the flusher writes when a batch is full or
+//! its oldest row is `flush_interval` old, whatever the caller does meanwhile.
+//!
+//! Invariants:
+//! - A row taken is in exactly one place: the [`Lanes`], a committed transaction, or the failures. The flusher moves it
+//!   under the lock.
+//! - The lock is held for copies and counters only: no I/O, no wait, no allocation that grows with the backlog but the
+//!   batch's own.
+//! - A lane's flusher starts with its first row, waits without an alarm while nothing is buffered, and ends with the buffer.
+//! - The rows of one key are written in the order in which they were added, whatever their lanes: see [`crate::buffer::background::lanes`].
+//!
+//! Bounds: `max_pending_rows` and `max_pending_bytes`; every wait of a caller has a limit or ends with an attempt that
+//! failed; [`MAX_FAILURES`](crate::buffer::foreground::MAX_FAILURES) failures are kept.
+//!
+//! The locks are the standard library's: they have no state outside themselves, so a forked child that makes a new buffer
+//! never meets a lock of a thread that it has not.
+
+mod flusher;
+pub mod lanes;
+
+use std::hash::BuildHasher as _;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxBuildHasher;
+
+use crate::buffer::background::flusher::{LaneState, Shared, State};
+use crate::buffer::background::lanes::{KeyHash, Lanes, Route};
+use crate::buffer::find;
+use crate::buffer::find::KeyPart;
+use crate::buffer::foreground::{GOODBYE, Pending};
+use crate::buffer::metrics::{Metrics, count};
+use crate::clock::{Clock, SystemClock};
+use crate::dead_letter::{DeadLetter, FlushError, NamedRow};
+use crate::error::{Error, Result};
+use crate::rows::Group;
+use crate::settings::{Overflow, Settings};
+use crate::sink::{LocalModel, Sink};
+use crate::table::catalog::Catalog;
+use crate::table::{Mode, TableModel};
+use crate::writer::Writer;
+
+pub use crate::buffer::background::flusher::ThreadState;
+
+/// How often a waiting caller looks whether its thread is wanted elsewhere.
+const INTERRUPT_CHECK: Duration = Duration::from_millis(20);
+
+/// Starts a thread: the binding's own way, since signals must stay with PHP's thread.
+pub type Spawn = fn(Box<dyn FnOnce() + Send>) -> std::io::Result<()>;
+
+/// See the module.
+pub struct BackgroundBuffer {
+    settings: Settings,
+    catalog: Mutex<Catalog>,
+    shared: Arc<Shared>,
+    clock: SystemClock,
+    spawn: Spawn,
+    local_model: Option<LocalModel>,
+    /// What each lane's thread is made of, until it runs.
+    writers: Vec<Arc<Mutex<Option<Writer>>>>,
+}
+
+/// Why a wait ended.
+enum Waited {
+    Done,
+    TimeOver,
+    Interrupted,
+}
+
+/// The counters, and the state, at one instant.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The counters of all lanes together.
+    pub metrics: Metrics,
+    /// What waits in all lanes.
+    pub pending: Pending,
+    /// What the busiest thread does.
+    pub thread: ThreadState,
+    /// Connections opened after each lane's first.
+    pub reconnects: u64,
+    /// Each lane by itself.
+    pub lanes: Vec<LaneSnapshot>,
+}
+
+/// A lane at one instant.
+#[derive(Debug, Clone)]
+pub struct LaneSnapshot {
+    /// Its counters.
+    pub metrics: Metrics,
+    /// Rows taken and not yet committed.
+    pub pending_rows: usize,
+    /// What its thread does.
+    pub thread: ThreadState,
+    /// Connections opened after its first.
+    pub reconnects: u64,
+}
+
+impl BackgroundBuffer {
+    /// An empty buffer with a lane for each sink. A lane's thread starts with its first row.
+    ///
+    /// # Errors
+    ///
+    /// Settings that cannot work.
+    pub fn new(settings: Settings, sinks: Vec<Box<dyn Sink>>, spawn: Spawn) -> Result<Self> {
+        settings.check()?;
+        if sinks.len() != settings.lanes {
+            return Err(Error::config(format!(
+                "{} lanes need as many sinks, not {}",
+                settings.lanes,
+                sinks.len()
+            )));
+        }
+        let state = State {
+            lanes: Lanes::new(&settings),
+            flushers: sinks.iter().map(|_| LaneState::default()).collect(),
+            failures: std::collections::VecDeque::new(),
+            has_dead_letter_file: settings.dead_letter_file.is_some(),
+            unreported: Vec::new(),
+            last_error: None,
+            time_blocked: Duration::ZERO,
+            stopping: false,
+            abandoned: false,
+        };
+        let shared = Shared {
+            state: Mutex::new(state),
+            work: sinks.iter().map(|_| Condvar::new()).collect(),
+            done: Condvar::new(),
+        };
+        let local_model = sinks.first().and_then(|sink| sink.local_model());
+        let writer = |sink| Arc::new(Mutex::new(Some(Writer::new(sink, Arc::new(SystemClock), &settings))));
+        Ok(Self {
+            catalog: Mutex::new(settings.catalog()?),
+            shared: Arc::new(shared),
+            clock: SystemClock,
+            spawn,
+            local_model,
+            writers: sinks.into_iter().map(writer).collect(),
+            settings,
+        })
+    }
+
+    /// The tables and shapes, for whoever makes groups.
+    pub fn catalog(&self) -> MutexGuard<'_, Catalog> {
+        self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When a wait for room that begins now must end; `None`: there is none.
+    pub fn room_limit(&self) -> Option<Instant> {
+        let blocks = self.settings.overflow == Overflow::Block;
+        blocks.then(|| self.clock.now() + self.settings.overflow_timeout)
+    }
+
+    /// Takes a group. Waits only where it does not fit, until `limit`.
+    ///
+    /// # Errors
+    ///
+    /// The group was not taken: it can never be written as far as that is known, it does not fit, or the wait was [interrupted](Error::is_interrupted).
+    pub fn add(&self, group: &Group, limit: Option<Instant>, interrupted: &dyn Fn() -> bool) -> Result<()> {
+        let route = self.check_group(group)?;
+        if group.is_empty() {
+            return Ok(());
+        }
+        let mut state = self.shared.lock();
+        if !state.lanes.fits(group) {
+            state = self.wait_for_room(state, group, limit, interrupted)?;
+        }
+        let (lane, wake) = state.lanes.add(group, route.as_ref(), self.clock.now());
+        let stopping = state.stopping;
+        let mut is_first = false;
+        if let Some(flusher) = state.flushers.get_mut(lane) {
+            flusher.metrics.added_rows += count(group.len());
+            is_first = flusher.thread == ThreadState::None && !stopping;
+            if is_first {
+                flusher.thread = ThreadState::Idle;
+            }
+        }
+        let sleepers = wake.only(|lane| state.is_idle(lane));
+        drop(state);
+        sleepers.lanes().for_each(|lane| self.shared.wake(lane));
+        if is_first { self.start_thread(lane) } else { Ok(()) }
+    }
+
+    /// Refuses a group that can never be written, as far as its tables are known, and gives what decides about its lane where
+    /// there are several.
+    fn check_group(&self, group: &Group) -> Result<Option<Route>> {
+        let mut router = (self.settings.lanes > 1).then(Router::default);
+        for row in group.rows() {
+            let entry = &row.shape.entry;
+            if let (None, Some(local_model)) = (entry.model(), self.local_model) {
+                entry.set_model(Some(Arc::new(local_model(entry)?)));
+            }
+            // The flusher forgets a model after an error, also between two looks of ours.
+            let bound = row.check()?;
+            if let Some(router) = &mut router {
+                router.pass(&row, bound.as_deref());
+            }
+        }
+        Ok(router.map(|router| router.route))
+    }
+
+    fn wait_for_room<'s>(
+        &'s self,
+        mut state: MutexGuard<'s, State>,
+        group: &Group,
+        limit: Option<Instant>,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<MutexGuard<'s, State>> {
+        if limit.is_some() && state.lanes.could_ever_fit(group) {
+            let started = self.clock.now();
+            state.lanes.want_all();
+            self.shared.wake_all();
+            let (waited, why) = self.wait(state, limit, interrupted, |state| state.lanes.fits(group));
+            state = waited;
+            state.time_blocked += self.clock.now().saturating_duration_since(started);
+            match why {
+                Waited::Done => return Ok(state),
+                Waited::Interrupted => return Err(Error::interrupted()),
+                Waited::TimeOver => {}
+            }
+        }
+        let bound = format!(
+            "maxPendingRows is {}, maxPendingBytes {}; {} rows and {} bytes are buffered, the group has {} rows and {} bytes",
+            self.settings.max_pending_rows,
+            self.settings.max_pending_bytes,
+            state.lanes.pending_rows(),
+            state.lanes.pending_bytes(),
+            group.len(),
+            group.size_bytes()
+        );
+        Err(Error::full(match state.last_failed_attempt() {
+            _ if !state.lanes.could_ever_fit(group) => {
+                format!("the group does not fit into the buffer ({bound}): add fewer rows at once, or raise the bound")
+            }
+            Some(error) => format!("the buffer is full ({bound}), and the last attempt to write failed: {error}"),
+            None => format!("the buffer is full ({bound}): the database takes rows more slowly than they are added"),
+        }))
+    }
+
+    /// Starts a lane's flusher. Where that fails the rows stay, and the next `add()` tries again.
+    fn start_thread(&self, lane: usize) -> Result<()> {
+        let Some(slot) = self.writers.get(lane).map(Arc::clone) else {
+            return Ok(());
+        };
+        let shared = Arc::clone(&self.shared);
+        let body = move || {
+            let writer = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(mut writer) = writer {
+                flusher::run(&shared, lane, &mut writer);
+            }
+        };
+        (self.spawn)(Box::new(body)).map_err(|error| {
+            if let Some(flusher) = self.shared.lock().flushers.get_mut(lane) {
+                flusher.thread = ThreadState::None;
+            }
+            Error::connection(
+                0,
+                format!("the group was taken, but the flusher's thread cannot be started: {error}"),
+            )
+        })
+    }
+
+    /// Waits until all rows added before are committed or given up.
+    ///
+    /// # Errors
+    ///
+    /// An attempt that failed after this call began, the time, groups that were given up since the last report, or an
+    /// [interruption](Error::is_interrupted), after which the caller calls again. The rows that are not written stay.
+    pub fn flush(&self, timeout: Option<Duration>, interrupted: &dyn Fn() -> bool) -> Result<usize, FlushError> {
+        let started = self.clock.now();
+        let limit = timeout.and_then(|timeout| started.checked_add(timeout));
+        let mut state = self.shared.lock();
+        let target = state.lanes.want_all();
+        let flushed_before = state.total_flushed();
+        let attempts_before: Vec<u64> = state.flushers.iter().map(|flusher| flusher.attempts).collect();
+        self.shared.wake_all();
+        let failed_since = |state: &State| {
+            let failed = state
+                .flushers
+                .iter()
+                .zip(&attempts_before)
+                .find_map(|(flusher, before)| {
+                    let (attempt, error) = flusher.failed_attempt.as_ref()?;
+                    (attempt > before).then_some(error)
+                });
+            failed.cloned()
+        };
+        let (waited, why) = self.wait(state, limit, interrupted, |state| {
+            state.lanes.is_settled(target) || failed_since(state).is_some()
+        });
+        state = waited;
+        state.time_blocked += self.clock.now().saturating_duration_since(started);
+        if matches!(why, Waited::Interrupted) {
+            return Err(Error::interrupted().into());
+        }
+        let failures = std::mem::take(&mut state.unreported);
+        let error = match (why, failed_since(&state).as_ref().or(state.last_failed_attempt())) {
+            (Waited::Done, _) if state.lanes.is_settled(target) => {
+                return match FlushError::given_up(failures) {
+                    Some(failed) => Err(failed),
+                    None => Ok(usize::try_from(state.total_flushed() - flushed_before).unwrap_or(usize::MAX)),
+                };
+            }
+            (Waited::Done, Some(error)) => error.clone(),
+            (Waited::TimeOver, Some(error)) => {
+                Error::timeout(format!("the time given is over; the last error: {error}"))
+            }
+            _ => Error::timeout("the time given is over"),
+        };
+        Err(FlushError { error, failures })
+    }
+
+    fn wait<'s>(
+        &'s self,
+        mut state: MutexGuard<'s, State>,
+        limit: Option<Instant>,
+        interrupted: &dyn Fn() -> bool,
+        is_done: impl Fn(&State) -> bool,
+    ) -> (MutexGuard<'s, State>, Waited) {
+        loop {
+            if is_done(&state) {
+                return (state, Waited::Done);
+            }
+            let now = self.clock.now();
+            if limit.is_some_and(|limit| now >= limit) {
+                return (state, Waited::TimeOver);
+            }
+            if interrupted() {
+                return (state, Waited::Interrupted);
+            }
+            let slice = limit.map_or(INTERRUPT_CHECK, |limit| limit.duration_since(now).min(INTERRUPT_CHECK));
+            let waited = self.shared.done.wait_timeout(state, slice);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Asks the flushers to write all that was added so far, and does not wait for it.
+    pub fn want_all(&self) {
+        self.shared.lock().lanes.want_all();
+        self.shared.wake_all();
+    }
+
+    /// Waits until all is written, through failures, for up to `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// The time is over, and why rows are left.
+    pub fn drain_through_failures(&self, timeout: Duration) -> Result<()> {
+        let mut state = self.shared.lock();
+        if state.lanes.pending_rows() == 0 {
+            return Ok(());
+        }
+        state.lanes.want_all();
+        self.shared.wake_all();
+        let limit = self.clock.now() + timeout;
+        let is_done = |state: &State| state.lanes.pending_rows() == 0 || state.all_threads_ended();
+        state = self.wait(state, Some(limit), &|| false, is_done).0;
+        if state.lanes.pending_rows() == 0 {
+            return Ok(());
+        }
+        Err(Error::timeout(state.last_failed_attempt().map_or_else(
+            || format!("the database did not take them within {} ms", timeout.as_millis()),
+            ToString::to_string,
+        )))
+    }
+
+    /// The end: lets the threads go. Rows that are not written by now are lost; the attempt that is under way goes on.
+    pub fn stop(&self) {
+        let mut state = self.shared.lock();
+        state.stopping = true;
+        state.abandoned = state.lanes.pending_rows() > 0;
+        self.shared.wake_all();
+        if !state.abandoned {
+            let goodbye = self.clock.now() + GOODBYE;
+            drop(self.wait(state, Some(goodbye), &|| false, State::all_threads_ended));
+        }
+    }
+
+    /// The row still buffered under a key. Where the server has not been asked for the table yet, the configured key, or
+    /// `id`, is taken for its key.
+    ///
+    /// # Errors
+    ///
+    /// A key of the wrong shape.
+    pub fn find(&self, table: &str, key: &[KeyPart<'_>]) -> Result<Option<NamedRow>> {
+        let catalog = self.catalog();
+        let Some((id, entry)) = catalog
+            .known_table(table)
+            .and_then(|id| Some((id, Arc::clone(catalog.entry(id)?))))
+        else {
+            return Ok(None);
+        };
+        drop(catalog);
+        let state = self.shared.lock();
+        if !state.lanes.has_rows_of(id) {
+            return Ok(None);
+        }
+        let model = match entry.model() {
+            Some(model) => model,
+            None => Arc::new(TableModel::without_schema(
+                &entry.name,
+                &entry.rules,
+                entry.default_mode,
+            )?),
+        };
+        find::find(state.lanes.rows_of(id), &model, key)
+    }
+
+    /// Whether the rows of any one table have reached the batch size, those in flight counted.
+    pub fn is_full(&self) -> bool {
+        self.shared.lock().lanes.is_full(self.settings.batch_size)
+    }
+
+    /// Rows taken and not yet committed.
+    pub fn pending(&self) -> Pending {
+        let now = self.clock.now();
+        self.shared.lock().pending(now)
+    }
+
+    /// The counters and the state, of all lanes and of each.
+    pub fn snapshot(&self) -> Snapshot {
+        let now = self.clock.now();
+        let state = self.shared.lock();
+        let lanes: Vec<_> = state
+            .flushers
+            .iter()
+            .enumerate()
+            .map(|(lane, flusher)| LaneSnapshot {
+                metrics: flusher.metrics.clone(),
+                pending_rows: state
+                    .lanes
+                    .queue(lane)
+                    .map_or(0, crate::buffer::queue::Queue::pending_rows),
+                thread: flusher.thread,
+                reconnects: flusher.reconnects,
+            })
+            .collect();
+        let (pending, last_error, time_blocked) = (state.pending(now), state.last_error.clone(), state.time_blocked);
+        drop(state);
+        let mut metrics = Metrics::default();
+        for lane in &lanes {
+            metrics.add(&lane.metrics);
+        }
+        metrics.time_blocked = time_blocked;
+        metrics.last_error = last_error;
+        Snapshot {
+            metrics,
+            pending,
+            thread: lanes.iter().map(|lane| lane.thread).max().unwrap_or(ThreadState::None),
+            reconnects: lanes.iter().map(|lane| lane.reconnects).sum(),
+            lanes,
+        }
+    }
+
+    /// The failures, handed over once.
+    pub fn take_failures(&self) -> Vec<DeadLetter> {
+        let mut state = self.shared.lock();
+        state.unreported.clear();
+        state.failures.drain(..).collect()
+    }
+
+    /// How many rows the failures hold that nobody took.
+    pub fn untaken_failed_rows(&self) -> usize {
+        self.shared
+            .lock()
+            .failures
+            .iter()
+            .map(|failure| failure.rows.len())
+            .sum()
+    }
+
+    /// The last error, as text.
+    pub fn last_error(&self) -> Option<String> {
+        self.shared.lock().last_error.clone()
+    }
+}
+
+/// Gathers what decides about a group's lane, row by row.
+#[derive(Default)]
+struct Router {
+    route: Route,
+    is_routed_by_column: bool,
+    is_routed: bool,
+    key: Vec<u8>,
+}
+
+impl Router {
+    fn pass(&mut self, row: &crate::rows::Row<'_>, bound: Option<&crate::table::BoundColumns>) {
+        let table = row.shape.table;
+        // The first row that has the column decides; where none has it, the first row's key.
+        if let Some(at) = row.shape.route.filter(|_| !self.is_routed_by_column) {
+            self.is_routed_by_column = true;
+            self.is_routed = true;
+            self.key.clear();
+            if let Some(value) = row.values().nth(at) {
+                // Numbers and their texts are one value here, as they are to most columns.
+                match &value {
+                    crate::value::Value::Int(number) => self.key.extend_from_slice(number.to_string().as_bytes()),
+                    value => drop(value.encode(&mut self.key)),
+                }
+            }
+            self.route.hash = FxBuildHasher.hash_one(&self.key);
+        }
+        let key = match bound {
+            None => Some(KeyHash::Unknown),
+            // The server makes its key, which is like no other.
+            Some(bound) if bound.model.mode == Mode::Insert && bound.key.is_empty() => None,
+            Some(bound) => Some(match bound.key_hash(&row.values(), &mut self.key) {
+                Some(hash) => KeyHash::Known(hash),
+                None => KeyHash::Unknown,
+            }),
+        };
+        if let (Some(KeyHash::Known(hash)), false) = (key, self.is_routed) {
+            self.is_routed = true;
+            self.route.hash = hash;
+        }
+        self.route.keys.extend(key.map(|key| (table, key)));
+    }
+}

@@ -1,0 +1,86 @@
+//! Looks for a row still buffered.
+
+use std::sync::Arc;
+
+use crate::dead_letter::NamedRow;
+use crate::error::{Error, Result};
+use crate::plan::Binder;
+use crate::plan::coalesce::{BoundRow, Unions, merge_for_reading};
+use crate::rows::Row;
+use crate::table::TableModel;
+use crate::value::Value;
+
+/// A part of a key: its column, where it was named, and its value.
+pub type KeyPart<'a> = (Option<Box<str>>, Value<'a>);
+
+/// The rows of one table that have the key, in their order, merged by the table's rules.
+///
+/// # Errors
+///
+/// A key of the wrong shape.
+pub fn find<'a>(
+    rows: impl Iterator<Item = Row<'a>>,
+    model: &Arc<TableModel>,
+    key: &[KeyPart<'_>],
+) -> Result<Option<NamedRow>> {
+    let wanted = wanted_key(model, key)?;
+    let mut binder = Binder::with_fallback(Arc::clone(model));
+    let mut unions = Unions::new(usize::MAX);
+    let mut found: Option<BoundRow<'_>> = None;
+    for row in rows {
+        // A row that cannot be bound will be given up; it is no row of the table.
+        let Ok(bound) = binder.bind(&row) else { continue };
+        if !has_key(&bound, &wanted) {
+            continue;
+        }
+        found = Some(match found.take() {
+            None => bound,
+            Some(earlier) => merge_for_reading(earlier, bound, &mut unions)?,
+        });
+    }
+    Ok(found.map(|row| {
+        let names = row.bound.columns.iter().cloned();
+        names.zip(row.values.into_iter().map(Value::into_owned)).collect()
+    }))
+}
+
+/// The values of a key, in the key's order.
+fn wanted_key<'v>(model: &TableModel, key: &'v [KeyPart<'v>]) -> Result<Vec<&'v Value<'v>>> {
+    let shape = || {
+        Error::config(format!(
+            "table {}: its key has the columns ({}); give their values by name, or in this order",
+            model.name,
+            model.key.join(", ")
+        ))
+    };
+    if model.key.is_empty() || key.len() != model.key.len() {
+        return Err(shape());
+    }
+    model
+        .key
+        .iter()
+        .enumerate()
+        .map(|(at, column)| {
+            let by_name = key
+                .iter()
+                .find(|(name, _)| name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(column)));
+            let by_place = || key.get(at).filter(|(name, _)| name.is_none());
+            by_name.or_else(by_place).map(|(_, value)| value).ok_or_else(shape)
+        })
+        .collect()
+}
+
+/// Whether the row has the key: by the server's equality where that is certain, else by its bytes.
+fn has_key(row: &BoundRow<'_>, wanted: &[&Value<'_>]) -> bool {
+    !row.bound.key.is_empty()
+        && row.bound.key.iter().zip(wanted).all(|(at, wanted)| {
+            let (Some(kind), Some(value)) = (row.bound.kinds.get(*at), row.values.get(*at)) else {
+                return false;
+            };
+            let (mut left, mut right) = (Vec::new(), Vec::new());
+            match (kind.key(value, &mut left), kind.key(wanted, &mut right)) {
+                (Some(()), Some(())) => left == right,
+                _ => value == *wanted,
+            }
+        })
+}

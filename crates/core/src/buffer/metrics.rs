@@ -1,0 +1,197 @@
+//! Counters and latencies of one buffer.
+//!
+//! Bound: the histogram takes a fixed few kilobytes, whatever it records.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::error::Error;
+use crate::error::server::{ER_CHECKREAD, ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT};
+use crate::writer::Written;
+
+/// A day, in microseconds: the longest latency recorded as it is.
+const MAX_LATENCY_US: u64 = 86_400_000_000;
+
+/// What a buffer counted since it was made. Durations are measured around whole transactions, retries and waits
+/// between them counted.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Transactions committed.
+    pub flush_count: u64,
+    /// Rows committed, coalesced ones counted.
+    pub total_flushed: u64,
+    /// Time spent in transactions that were committed.
+    pub total_flush_time: Duration,
+    /// Rows taken.
+    pub added_rows: u64,
+    /// Rows that went into others.
+    pub coalesced_rows: u64,
+    /// Rows given up.
+    pub failed_rows: u64,
+    /// Flushes that ended with an error.
+    pub failed_flushes: u64,
+    /// Transactions repeated, all classes.
+    pub retries: u64,
+    /// Of these, after a deadlock (1213).
+    pub retries_deadlock: u64,
+    /// Of these, after a lock wait time-out (1205).
+    pub retries_lock_wait_timeout: u64,
+    /// Of these, after 1020.
+    pub retries_record_changed: u64,
+    /// Of these, after another lost race.
+    pub retries_other: u64,
+    /// Transactions repeated over a new connection.
+    pub retries_reconnect: u64,
+    /// COMMITs that were not answered.
+    pub unknown_commits: u64,
+    /// Answers of the ledger after such a COMMIT.
+    pub ledger_lookups: u64,
+    /// Of these, those that found the transaction committed.
+    pub ledger_confirmed: u64,
+    /// Time that callers spent waiting for the database.
+    pub time_blocked: Duration,
+    /// The most rows that one transaction committed.
+    pub batch_rows_max: u64,
+    /// The last error, as text.
+    pub last_error: Option<String>,
+    latency_us: Option<Histogram<u64>>,
+}
+
+/// What may happen on the way to a committed transaction.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// The transaction lost a race, and is repeated.
+    Retried(&'a Error),
+    /// The connection was lost before anything could be committed, and the transaction is repeated over a new one.
+    Reconnected,
+    /// A COMMIT was not answered.
+    CommitUnknown,
+    /// The ledger said whether such a COMMIT was carried out.
+    LedgerAnswered {
+        /// It was.
+        committed: bool,
+    },
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            flush_count: 0,
+            total_flushed: 0,
+            total_flush_time: Duration::ZERO,
+            added_rows: 0,
+            coalesced_rows: 0,
+            failed_rows: 0,
+            failed_flushes: 0,
+            retries: 0,
+            retries_deadlock: 0,
+            retries_lock_wait_timeout: 0,
+            retries_record_changed: 0,
+            retries_other: 0,
+            retries_reconnect: 0,
+            unknown_commits: 0,
+            ledger_lookups: 0,
+            ledger_confirmed: 0,
+            time_blocked: Duration::ZERO,
+            batch_rows_max: 0,
+            last_error: None,
+            // Two digits: percentiles within one percent.
+            latency_us: Histogram::new_with_bounds(1, MAX_LATENCY_US, 2).ok(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts a committed transaction, unless it had no row.
+    pub fn committed(&mut self, written: &Written) {
+        if written.rows == 0 {
+            return;
+        }
+        let (rows, took) = (count(written.rows), written.took);
+        self.flush_count += 1;
+        self.total_flushed += rows;
+        self.coalesced_rows += count(written.coalesced_rows);
+        self.total_flush_time += took;
+        self.batch_rows_max = self.batch_rows_max.max(rows);
+        if let Some(histogram) = &mut self.latency_us {
+            histogram.saturating_record(u64::try_from(took.as_micros()).unwrap_or(MAX_LATENCY_US));
+        }
+    }
+
+    /// Adds what another lane counted.
+    pub fn add(&mut self, other: &Self) {
+        self.flush_count += other.flush_count;
+        self.total_flushed += other.total_flushed;
+        self.total_flush_time += other.total_flush_time;
+        self.added_rows += other.added_rows;
+        self.coalesced_rows += other.coalesced_rows;
+        self.failed_rows += other.failed_rows;
+        self.failed_flushes += other.failed_flushes;
+        self.retries += other.retries;
+        self.retries_deadlock += other.retries_deadlock;
+        self.retries_lock_wait_timeout += other.retries_lock_wait_timeout;
+        self.retries_record_changed += other.retries_record_changed;
+        self.retries_other += other.retries_other;
+        self.retries_reconnect += other.retries_reconnect;
+        self.unknown_commits += other.unknown_commits;
+        self.ledger_lookups += other.ledger_lookups;
+        self.ledger_confirmed += other.ledger_confirmed;
+        self.time_blocked += other.time_blocked;
+        self.batch_rows_max = self.batch_rows_max.max(other.batch_rows_max);
+        if let (Some(all), Some(others)) = (&mut self.latency_us, &other.latency_us) {
+            // Both have the same bounds, so there is nothing that one could not hold of the other.
+            let _ = all.add(others);
+        }
+    }
+
+    /// Counts what happened on the way to a committed transaction.
+    pub fn count(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Retried(error) => {
+                self.retries += 1;
+                match error.code() {
+                    ER_LOCK_DEADLOCK => self.retries_deadlock += 1,
+                    ER_LOCK_WAIT_TIMEOUT => self.retries_lock_wait_timeout += 1,
+                    ER_CHECKREAD => self.retries_record_changed += 1,
+                    _ => self.retries_other += 1,
+                }
+            }
+            Event::Reconnected => self.retries_reconnect += 1,
+            Event::CommitUnknown => self.unknown_commits += 1,
+            Event::LedgerAnswered { committed } => {
+                self.ledger_lookups += 1;
+                self.ledger_confirmed += u64::from(*committed);
+            }
+        }
+    }
+
+    /// Counts a flush that ended with an error.
+    pub fn failed(&mut self, error: &Error) {
+        self.failed_flushes += 1;
+        self.last_error = Some(error.to_string());
+    }
+
+    /// A percentile (0 to 100) of the committed transactions' latencies; zero before the first.
+    pub fn latency(&self, percentile: f64) -> Duration {
+        let histogram = self.latency_us.as_ref().filter(|histogram| !histogram.is_empty());
+        Duration::from_micros(histogram.map_or(0, |histogram| histogram.value_at_percentile(percentile)))
+    }
+
+    /// Rows a committed transaction has, on average.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "an average needs no more than a float's 53 bits"
+    )]
+    pub fn batch_rows_avg(&self) -> f64 {
+        if self.flush_count == 0 {
+            return 0.0;
+        }
+        self.total_flushed as f64 / self.flush_count as f64
+    }
+}
+
+/// Rows, as counters have them.
+pub(crate) fn count(rows: usize) -> u64 {
+    u64::try_from(rows).unwrap_or(u64::MAX)
+}

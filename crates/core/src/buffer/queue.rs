@@ -1,0 +1,288 @@
+//! The queue of one lane: which batches there are, and what is due at a given instant. Pure: time comes in as an argument,
+//! nothing waits and nothing is written here.
+//!
+//! Invariants:
+//! - Groups leave in the order in which they came: `in_flight`, then `sealed`, then `open`. Their numbers, which count the
+//!   groups of all lanes, only grow.
+//! - `pending_rows` and `pending_bytes` cover all three.
+//! - While something is in flight nothing else is taken up; what failed stays in flight and is tried again.
+//! - A batch that waits for a group of another lane is not taken up before that one is settled. Only its first group waits.
+//!
+//! Bounds: the caller asks [`crate::buffer::background::lanes::Lanes::fits`] before it adds; [`MAX_TRANSACTION_ROWS`] and
+//! [`MAX_TRANSACTION_BYTES`] a transaction, except that one batch is never split.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::buffer::foreground::{MAX_TRANSACTION_BYTES, MAX_TRANSACTION_ROWS};
+use crate::rows::{Batch, Group, Row, TableId};
+use crate::settings::Settings;
+
+/// What the flusher has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Write.
+    Now,
+    /// Nothing before this instant, unless something changes.
+    At(Instant),
+    /// Nothing until something changes.
+    Never,
+}
+
+/// What an added group changes for a flusher that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// Nothing: it has its alarm set, or works.
+    Nothing,
+    /// There is something to do, or a new alarm to set.
+    Wake,
+}
+
+/// A group of another lane, which has to be settled first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct After {
+    /// Its lane.
+    pub lane: usize,
+    /// Its number.
+    pub group: u64,
+}
+
+/// A batch that is not in flight.
+#[derive(Debug)]
+struct Waiting {
+    batch: Batch,
+    /// The number of its first group.
+    first_group: u64,
+    /// What its first group waits for.
+    after: Vec<After>,
+}
+
+impl Waiting {
+    fn may_go(&self, is_settled: &impl Fn(&After) -> bool) -> bool {
+        self.after.iter().all(is_settled)
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Queue {
+    batch_size: usize,
+    flush_interval: Duration,
+    open: Option<Waiting>,
+    sealed: VecDeque<Waiting>,
+    in_flight: Vec<Arc<Batch>>,
+    /// How many of the groups in flight are settled: committed or given up.
+    done_groups: usize,
+    pending_rows: usize,
+    pending_bytes: usize,
+    /// The numbers of the groups that are not settled.
+    unsettled: VecDeque<u64>,
+    /// Groups up to this number are to be written without waiting for a full batch or the interval.
+    wanted: u64,
+    /// After a failure: not before this.
+    retry_at: Option<Instant>,
+    /// The size that the last batch had: the next one is likely to have it.
+    last_batch: (usize, usize),
+}
+
+impl Queue {
+    /// An empty queue.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            batch_size: settings.batch_size,
+            flush_interval: settings.flush_interval,
+            open: None,
+            sealed: VecDeque::new(),
+            in_flight: Vec::new(),
+            done_groups: 0,
+            pending_rows: 0,
+            pending_bytes: 0,
+            unsettled: VecDeque::new(),
+            wanted: 0,
+            retry_at: None,
+            last_batch: (0, 0),
+        }
+    }
+
+    /// Takes a group with its number, which waits for groups of other lanes.
+    pub fn add(&mut self, group: &Group, number: u64, after: Vec<After>, now: Instant) -> Added {
+        let must_seal = !after.is_empty() && self.open.is_some();
+        if must_seal {
+            self.seal();
+        }
+        let (rows, bytes) = self.last_batch;
+        let open = self.open.get_or_insert_with(|| Waiting {
+            batch: Batch::with_capacity(now, rows, bytes),
+            first_group: number,
+            after,
+        });
+        let was_empty = open.batch.is_empty();
+        let bytes_before = open.batch.size_bytes();
+        open.batch.append(group, now);
+        self.pending_rows += group.len();
+        self.pending_bytes += open.batch.size_bytes() - bytes_before;
+        self.unsettled.push_back(number);
+        let is_full = open.batch.largest_table_rows() >= self.batch_size;
+        if is_full {
+            self.seal();
+        }
+        if is_full || was_empty || must_seal {
+            Added::Wake
+        } else {
+            Added::Nothing
+        }
+    }
+
+    fn seal(&mut self) {
+        if let Some(waiting) = self.open.take() {
+            self.last_batch = (waiting.batch.rows(), waiting.batch.arena_bytes());
+            self.sealed.push_back(waiting);
+        }
+    }
+
+    /// Asks for all groups up to a number, at once. After a failure they wait like others.
+    pub fn want(&mut self, group: u64) {
+        self.wanted = self.wanted.max(group);
+    }
+
+    /// What failed is not to wait any longer.
+    pub fn retry_now(&mut self) {
+        self.retry_at = None;
+    }
+
+    /// The number of the first group that is not settled.
+    pub fn first_unsettled(&self) -> Option<u64> {
+        self.unsettled.front().copied()
+    }
+
+    /// Whether all groups up to a number are settled.
+    pub fn is_settled(&self, group: u64) -> bool {
+        self.first_unsettled().is_none_or(|first| first > group)
+    }
+
+    fn open_is_wanted(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.first_group <= self.wanted)
+    }
+
+    /// What there is to do. Groups of other lanes are settled as `is_settled` says.
+    pub fn due(&self, now: Instant, is_settled: impl Fn(&After) -> bool) -> Due {
+        if self.pending_rows == 0 {
+            return Due::Never;
+        }
+        if let Some(at) = self.retry_at.filter(|at| *at > now) {
+            return Due::At(at);
+        }
+        if !self.in_flight.is_empty() {
+            return Due::Now;
+        }
+        match (self.sealed.front(), &self.open) {
+            (Some(first), _) if first.may_go(&is_settled) => Due::Now,
+            (None, Some(open)) if open.may_go(&is_settled) => {
+                let at = open.batch.oldest + self.flush_interval;
+                if now >= at || self.open_is_wanted() {
+                    Due::Now
+                } else {
+                    Due::At(at)
+                }
+            }
+            _ => Due::Never,
+        }
+    }
+
+    /// Whether what comes next waits for another lane.
+    pub fn waits_for_others(&self) -> bool {
+        let next = self.sealed.front().or(self.open.as_ref());
+        self.in_flight.is_empty() && next.is_some_and(|next| !next.after.is_empty())
+    }
+
+    /// Takes batches into flight, or those that are still there after a failure. Gives them, and how many of their
+    /// groups are settled already.
+    pub fn begin(&mut self, now: Instant, is_settled: impl Fn(&After) -> bool) -> (Vec<Arc<Batch>>, usize) {
+        self.retry_at = None;
+        if self.in_flight.is_empty() {
+            let open_is_due = self.open_is_wanted()
+                || self
+                    .open
+                    .as_ref()
+                    .is_some_and(|open| now >= open.batch.oldest + self.flush_interval);
+            if open_is_due {
+                self.seal();
+            }
+            let (mut rows, mut bytes) = (0, 0);
+            while let Some(next) = self.sealed.front().filter(|next| next.may_go(&is_settled)) {
+                rows += next.batch.rows();
+                bytes += next.batch.size_bytes();
+                if !self.in_flight.is_empty() && (rows > MAX_TRANSACTION_ROWS || bytes > MAX_TRANSACTION_BYTES) {
+                    break;
+                }
+                self.in_flight
+                    .extend(self.sealed.pop_front().map(|next| Arc::new(next.batch)));
+            }
+        }
+        (self.in_flight.clone(), self.done_groups)
+    }
+
+    /// The next `groups` groups in flight, with `rows` rows, are committed or given up.
+    pub fn settle(&mut self, groups: usize, rows: usize) {
+        self.done_groups += groups;
+        self.unsettled.drain(..groups.min(self.unsettled.len()));
+        self.pending_rows -= rows;
+        let all: usize = self.in_flight.iter().map(|batch| batch.group_count()).sum();
+        if self.done_groups >= all {
+            self.pending_bytes -= self.in_flight.iter().map(|batch| batch.size_bytes()).sum::<usize>();
+            self.in_flight.clear();
+            self.done_groups = 0;
+        }
+    }
+
+    /// What is in flight failed; it stays there, and is due again at `retry_at`.
+    pub fn failed(&mut self, retry_at: Instant) {
+        self.retry_at = Some(retry_at);
+    }
+
+    fn waiting(&self) -> impl Iterator<Item = &Batch> {
+        let sealed = self.sealed.iter().map(|waiting| &waiting.batch);
+        sealed.chain(self.open.iter().map(|waiting| &waiting.batch))
+    }
+
+    fn batches(&self) -> impl Iterator<Item = &Batch> {
+        self.in_flight.iter().map(|batch| &**batch).chain(self.waiting())
+    }
+
+    /// All groups that are not settled, in order, each with its number.
+    pub fn groups(&self) -> impl Iterator<Item = (u64, impl Iterator<Item = Row<'_>>)> {
+        let groups = self.batches().flat_map(Batch::groups).skip(self.done_groups);
+        self.unsettled.iter().copied().zip(groups)
+    }
+
+    /// Whether any batch has rows of a table.
+    pub fn has_rows_of(&self, table: TableId) -> bool {
+        self.batches().any(|batch| batch.rows_of(table) > 0)
+    }
+
+    /// Rows taken and not settled.
+    pub fn pending_rows(&self) -> usize {
+        self.pending_rows
+    }
+
+    /// The memory they take, in bytes.
+    pub fn pending_bytes(&self) -> usize {
+        self.pending_bytes
+    }
+
+    /// When the oldest of them was taken.
+    pub fn oldest(&self) -> Option<Instant> {
+        self.batches().map(|batch| batch.oldest).next()
+    }
+
+    /// The tables that there are rows for, some of them more than once.
+    pub fn tables(&self) -> impl Iterator<Item = TableId> {
+        self.batches().flat_map(Batch::tables).map(|(table, _)| table)
+    }
+
+    /// How many rows of a table there are, settled ones counted while others of their transaction are not.
+    pub fn rows_of(&self, table: TableId) -> usize {
+        self.batches().map(|batch| batch.rows_of(table)).sum()
+    }
+}

@@ -1,0 +1,98 @@
+//! Groups that can never be written.
+
+pub mod file;
+
+use std::time::SystemTime;
+
+use crate::error::{Error, count_rows};
+use crate::rows::Row;
+use crate::value::Value;
+
+/// A row with its columns' names, as PHP gave it.
+pub type NamedRow = Vec<(Box<str>, Value<'static>)>;
+
+/// A group that can never be written, kept with the reason.
+#[derive(Debug, Clone)]
+pub struct DeadLetter {
+    /// Its rows, each with its table's name.
+    pub rows: Vec<(String, NamedRow)>,
+    /// The server's error code, or 0.
+    pub code: u16,
+    /// Why.
+    pub message: String,
+    /// When it was given up.
+    pub time: SystemTime,
+}
+
+impl DeadLetter {
+    /// Copies a group that an error refused.
+    pub fn new<'a>(group: impl Iterator<Item = Row<'a>>, error: &Error) -> Self {
+        let rows = group.map(|row| {
+            let columns = row.shape.columns.iter().cloned();
+            let named = columns.zip(row.values().map(Value::into_owned)).collect();
+            (row.shape.entry.name.to_string(), named)
+        });
+        Self {
+            rows: rows.collect(),
+            code: error.code(),
+            message: error.to_string(),
+            time: SystemTime::now(),
+        }
+    }
+
+    /// The error that the group was given up for.
+    pub fn error(&self) -> Error {
+        error_of(self.code, self.message.clone())
+    }
+}
+
+fn error_of(code: u16, message: String) -> Error {
+    match code {
+        0 => Error::row(message),
+        code => Error::server(code, message),
+    }
+}
+
+/// What a flush that ended with an error has to say.
+#[derive(Debug, Clone)]
+pub struct FlushError {
+    /// The error.
+    pub error: Error,
+    /// Groups that this flush gave up.
+    pub failures: Vec<DeadLetter>,
+}
+
+impl FlushError {
+    /// The error of a flush that gave up groups and wrote all others. `None`: it gave up none.
+    pub fn given_up(failures: Vec<DeadLetter>) -> Option<Self> {
+        let first = failures.first()?;
+        let rows: usize = failures.iter().map(|failure| failure.rows.len()).sum();
+        let message = format!(
+            "gave up {} that can never be written, see takeFailures(); the first error: {}",
+            count_rows(rows),
+            first.message
+        );
+        let error = error_of(first.code, message);
+        Some(Self { error, failures })
+    }
+
+    /// The same, for a buffer that keeps no failures: the error of the first group is all there is to say.
+    #[must_use]
+    pub fn of_one_group(self) -> Self {
+        let error = match self.failures.first() {
+            None => self.error,
+            Some(first) => first.error(),
+        };
+        Self {
+            error,
+            failures: self.failures,
+        }
+    }
+}
+
+impl From<Error> for FlushError {
+    fn from(error: Error) -> Self {
+        let failures = Vec::new();
+        Self { error, failures }
+    }
+}

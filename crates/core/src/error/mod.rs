@@ -1,0 +1,245 @@
+//! The one error of the engine. Its kind decides which PHP exception it becomes, and whether the rows were taken.
+
+pub mod server;
+
+use std::fmt;
+
+use crate::error::server::Class;
+
+/// Why something did not work. A message says what, where and what to do; it never holds a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Settings, a table or a row that cannot work. Nothing was taken.
+    Config,
+    /// The buffer's bound is reached. Nothing was taken.
+    Full,
+    /// The buffer is closed. Nothing was taken.
+    Closed,
+    /// No server, or the connection was lost. `commit_unknown`: it was lost while a COMMIT was under way.
+    Connection { code: u16, commit_unknown: bool },
+    /// The server answered with an error.
+    Server { code: u16 },
+    /// A table cannot be written to as it is configured, found out when rows were taken already.
+    Misconfigured,
+    /// A check of ours refused a row before it was sent.
+    Row,
+    /// The caller's time is over.
+    Timeout,
+    /// The caller's thread is wanted elsewhere.
+    Interrupted,
+    /// The ledger is not where the writer left it: see [`crate::ledger`].
+    LedgerMoved,
+}
+
+impl Error {
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { kind, message }
+    }
+
+    /// A setting, a table or a row that cannot work.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::new(Kind::Config, message)
+    }
+
+    /// The buffer's bound is reached.
+    pub fn full(message: impl Into<String>) -> Self {
+        Self::new(Kind::Full, message)
+    }
+
+    /// The buffer is closed.
+    pub fn closed() -> Self {
+        Self::new(
+            Kind::Closed,
+            "the buffer is closed: create a new one, or add before close()",
+        )
+    }
+
+    /// No server, or a lost connection. `code` is the server's or the client library's, or 0.
+    pub fn connection(code: u16, message: impl Into<String>) -> Self {
+        Self::new(
+            Kind::Connection {
+                code,
+                commit_unknown: false,
+            },
+            message,
+        )
+    }
+
+    /// No answer to a COMMIT, or one that does not say whether it was carried out: the transaction may be committed.
+    pub fn commit_unknown(code: u16, message: impl Into<String>) -> Self {
+        Self::new(
+            Kind::Connection {
+                code,
+                commit_unknown: true,
+            },
+            message,
+        )
+    }
+
+    /// The ledger does not hold what the writer left there: it was committed to after all, or its row is gone.
+    pub fn ledger_moved() -> Self {
+        Self::new(
+            Kind::LedgerMoved,
+            "the ledger does not hold the number that this writer left there",
+        )
+    }
+
+    /// An error that the server answered with.
+    pub fn server(code: u16, message: impl Into<String>) -> Self {
+        Self::new(Kind::Server { code }, message)
+    }
+
+    /// A row refused by a check of ours.
+    pub fn row(message: impl Into<String>) -> Self {
+        Self::new(Kind::Row, message)
+    }
+
+    /// The same error, met when a batch is written: its rows were taken, which [`Self::is_config`] denies.
+    #[must_use]
+    pub fn after_taking(mut self) -> Self {
+        if self.kind == Kind::Config {
+            self.kind = Kind::Misconfigured;
+        }
+        self
+    }
+
+    /// The same error, met when a batch is written, of a row that its table can never take: the row is at fault, and is
+    /// [refused](Self::is_refused).
+    #[must_use]
+    pub fn of_row(mut self) -> Self {
+        if self.kind == Kind::Config {
+            self.kind = Kind::Row;
+        }
+        self
+    }
+
+    /// The caller's time is over.
+    pub fn timeout(message: impl Into<String>) -> Self {
+        Self::new(Kind::Timeout, message)
+    }
+
+    /// A wait that ended because the caller's thread is wanted elsewhere.
+    pub fn interrupted() -> Self {
+        Self::new(Kind::Interrupted, "the wait was interrupted")
+    }
+
+    /// The same error, said with more words before it.
+    #[must_use]
+    pub fn context(mut self, words: &str) -> Self {
+        self.message = format!("{words}: {}", self.message);
+        self
+    }
+
+    /// The server's error code, or 0.
+    pub fn code(&self) -> u16 {
+        match self.kind {
+            Kind::Connection { code, .. } | Kind::Server { code } => code,
+            _ => 0,
+        }
+    }
+
+    /// The message, without a code.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Whether a setting, a table or a row cannot work.
+    pub fn is_config(&self) -> bool {
+        self.kind == Kind::Config
+    }
+
+    /// Whether the bound is reached.
+    pub fn is_full(&self) -> bool {
+        self.kind == Kind::Full
+    }
+
+    /// Whether the buffer is closed.
+    pub fn is_closed(&self) -> bool {
+        self.kind == Kind::Closed
+    }
+
+    /// Whether the caller's time is over.
+    pub fn is_timeout(&self) -> bool {
+        self.kind == Kind::Timeout
+    }
+
+    /// Whether the wait ended because the caller's thread is wanted elsewhere.
+    pub fn is_interrupted(&self) -> bool {
+        self.kind == Kind::Interrupted
+    }
+
+    /// Whether the connection could not be had, or is of no use any more.
+    pub fn is_connection(&self) -> bool {
+        match self.kind {
+            Kind::Connection { .. } => true,
+            Kind::Server { code } => server::classify(code) == Class::Reconnect,
+            _ => false,
+        }
+    }
+
+    /// Whether a connection was had and lost, or the server is of no use for now: connecting again may help at once.
+    pub fn is_lost_connection(&self) -> bool {
+        match self.kind {
+            Kind::Connection { code, commit_unknown } => commit_unknown || code == server::CR_SERVER_LOST,
+            Kind::Server { code } => server::classify(code) == Class::Reconnect,
+            _ => false,
+        }
+    }
+
+    /// Whether the ledger holds another number than the writer left there.
+    pub fn is_ledger_moved(&self) -> bool {
+        self.kind == Kind::LedgerMoved
+    }
+
+    /// Whether the transaction may have been committed all the same.
+    pub fn is_commit_unknown(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Connection {
+                commit_unknown: true,
+                ..
+            }
+        )
+    }
+
+    /// Whether rows of the transaction will never be taken, and those beside them may be.
+    pub fn is_refused(&self) -> bool {
+        match self.kind {
+            Kind::Row => true,
+            Kind::Server { code } => server::classify(code) == Class::Refused,
+            _ => false,
+        }
+    }
+
+    /// Whether the transaction is worth repeating as it is.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.kind, Kind::Server { code } if server::classify(code) == Class::Retry)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// "1 row", "2 rows".
+pub fn count_rows(rows: usize) -> String {
+    if rows == 1 {
+        "1 row".to_owned()
+    } else {
+        format!("{rows} rows")
+    }
+}
+
+/// A result with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;

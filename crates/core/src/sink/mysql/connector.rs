@@ -1,0 +1,414 @@
+//! Opens connections to MySQL or MariaDB: the hosts in turn, the handshake, the session's settings.
+//!
+//! Of several hosts the one that worked last is tried first, until [`Connector::leave_host`] says that it is no good now; one
+//! that takes no writes (`read_only`) is used only where no other can be had. A single host is used whatever it says.
+//!
+//! Round trips: the client library's handshake (2 to 4, by the account's authentication; 2 more for TLS), then 3: the
+//! server's version, one SET, and one SELECT that reads back what the session has now.
+//!
+//! Bounds: a host has `connect_timeout_ms`, or what is left of the caller's time where that is less, and the caller's
+//! time bounds all of them together; a server that sends its handshake piece by piece may take that long for each
+//! piece. Looking up a host's name is bounded by the system's resolver only. [`ADDRESSES_MAX`] addresses a name,
+//! [`STATEMENT_CACHE`] prepared statements a connection.
+
+use std::net::{IpAddr, ToSocketAddrs as _};
+use std::os::fd::AsRawFd as _;
+use std::time::{Duration, Instant};
+
+use mysql::consts::{CapabilityFlags, StatusFlags};
+use mysql::prelude::Queryable;
+use mysql::{Conn, DriverError, OptsBuilder, Row, Value as SqlValue};
+use mysql_common::packets::HandshakePacket;
+
+use crate::dsn::{Host, ServerDsn};
+use crate::error::{Error, Result};
+use crate::plan::Limits;
+use crate::sink::mysql::SocketHooks;
+use crate::sink::mysql::connect_error::{Failure, all_failed, out_of_time};
+use crate::sink::mysql::pipeline::Prepared;
+use crate::sink::mysql::protocol::Wire;
+use crate::sink::mysql::sql::Dialect;
+use crate::sink::mysql::variables;
+use crate::sink::mysql::variables::Variables;
+use crate::sink::mysql::{schema, tls};
+
+/// Prepared statements that the connection keeps. A table and column set needs up to a dozen, one for each length.
+pub const STATEMENT_CACHE: usize = 128;
+/// Addresses of one name that are tried, as of `localhost`: `::1` and `127.0.0.1`.
+const ADDRESSES_MAX: usize = 8;
+/// The protocol's own bound. The server's is read with the session's variables, and kept by the plan; asked for here, the
+/// client library would spend a round trip on it.
+const PACKET_BYTES_MAX: usize = 1 << 30;
+
+/// Where to connect, and as whom.
+#[derive(Debug)]
+pub struct Connector {
+    dsn: ServerDsn,
+    batch_rows: usize,
+    hooks: SocketHooks,
+    /// The host to begin with: the one that worked last, or the one after it.
+    first: usize,
+}
+
+/// A connection with its session's settings made.
+#[derive(Debug)]
+pub struct Session {
+    /// The connection.
+    pub conn: Conn,
+    /// What the server takes at once.
+    pub limits: Limits,
+    /// What reading a table's schema needs to know.
+    pub schema: schema::Session,
+    /// The time-outs now set on the socket.
+    pub timeouts: (Duration, Duration),
+    /// Whether a statement outside a transaction commits by itself.
+    pub autocommit: bool,
+    /// What is sent and received without the client library.
+    pub(super) wire: Wire,
+    /// The statements prepared for that.
+    pub(super) prepared: Prepared,
+}
+
+/// The time that one host has.
+struct Budget {
+    ends: Instant,
+    /// For messages.
+    said: String,
+}
+
+impl Budget {
+    fn left(&self) -> Option<Duration> {
+        let left = self.ends.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+}
+
+impl Connector {
+    /// A connector for the servers of the DSN.
+    pub fn new(dsn: ServerDsn, batch_rows: usize, hooks: SocketHooks) -> Self {
+        warm_up();
+        if dsn.tls.is_some() {
+            tls::warm_up();
+        }
+        Self {
+            dsn,
+            batch_rows,
+            hooks,
+            first: 0,
+        }
+    }
+
+    /// The DSN, for messages.
+    pub fn dsn(&self) -> &ServerDsn {
+        &self.dsn
+    }
+
+    /// Where the connection goes, for messages; after [`Self::leave_host`], where the next one will.
+    pub fn place(&self) -> String {
+        self.dsn.place(self.first)
+    }
+
+    /// The host of the last connection is no good now: the next begins with the host after it.
+    pub fn leave_host(&mut self) {
+        self.first = (self.first + 1) % self.dsn.places();
+    }
+
+    /// The socket's time-outs: the DSN's, or what is left of the caller's time.
+    pub fn timeouts(&self, deadline: Option<Instant>) -> Result<(Duration, Duration)> {
+        let Some(deadline) = deadline else {
+            return Ok((self.dsn.read_timeout, self.dsn.write_timeout));
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Error::timeout("the time given is over"));
+        }
+        Ok((self.dsn.read_timeout.min(left), self.dsn.write_timeout.min(left)))
+    }
+
+    /// Opens a connection to the first host that will do, and makes its session's settings.
+    pub fn connect(&mut self, deadline: Option<Instant>) -> Result<Session> {
+        let count = self.dsn.places();
+        let mut failures = Vec::new();
+        let mut read_only = None;
+        for index in (0..count).map(|step| (self.first + step) % count) {
+            let Some(budget) = self.budget(deadline) else {
+                break;
+            };
+            match self.connect_to(index, &budget) {
+                Ok((session, true)) => {
+                    self.first = index;
+                    return Ok(session);
+                }
+                Ok((session, false)) => {
+                    read_only.get_or_insert((index, session));
+                }
+                Err(failure) => failures.push(failure),
+            }
+        }
+        if let Some((index, session)) = read_only {
+            self.first = index;
+            return Ok(session);
+        }
+        if failures.len() < count || self.budget(deadline).is_none() {
+            // A host that used up the caller's time does not get the next one's too.
+            self.first = (self.first + failures.len()) % count;
+            return Err(out_of_time(&failures, &self.dsn));
+        }
+        Err(all_failed(&failures, &self.dsn))
+    }
+
+    /// What a host gets of the time; `None` where the caller's is over.
+    fn budget(&self, deadline: Option<Instant>) -> Option<Budget> {
+        let now = Instant::now();
+        let own = now + self.dsn.connect_timeout;
+        match deadline {
+            Some(deadline) if deadline <= now => None,
+            Some(deadline) if deadline < own => Some(Budget {
+                ends: deadline,
+                said: "the time given".to_owned(),
+            }),
+            _ => Some(Budget {
+                ends: own,
+                said: format!("{} ms (connect_timeout_ms)", self.dsn.connect_timeout.as_millis()),
+            }),
+        }
+    }
+
+    /// A session with one host, and whether it takes writes.
+    fn connect_to(&self, index: usize, budget: &Budget) -> Result<(Session, bool), Failure> {
+        let place = || self.dsn.place(index);
+        let mut conn = match (&self.dsn.unix_socket, self.dsn.hosts.get(index)) {
+            (None, Some(host)) => self.shake_hands_over_tcp(host, &place, budget)?,
+            _ => self.shake_hands(self.options(), &place, budget)?,
+        };
+        let (limits, schema, is_writable) = self.begin_session(&mut conn, &place, budget)?;
+        // Whatever time-outs it has now, they are not those of a write.
+        let timeouts = (Duration::ZERO, Duration::ZERO);
+        let session = Session {
+            conn,
+            limits,
+            schema,
+            timeouts,
+            autocommit: true,
+            wire: Wire::default(),
+            prepared: Prepared::default(),
+        };
+        Ok((session, is_writable))
+    }
+
+    fn options(&self) -> OptsBuilder {
+        OptsBuilder::new()
+            .socket(self.dsn.unix_socket.clone())
+            // The crate would open a second connection, over the server's own socket.
+            .prefer_socket(false)
+            .user(Some(self.dsn.user.clone()))
+            .pass(self.dsn.password.clone())
+            .db_name(Some(self.dsn.database.clone()))
+            .max_allowed_packet(Some(PACKET_BYTES_MAX))
+            .stmt_cache_size(STATEMENT_CACHE)
+            // An UPDATE counts the rows that it found, not those that it changed.
+            .additional_capabilities(CapabilityFlags::CLIENT_FOUND_ROWS)
+    }
+
+    /// Tries a name's addresses in turn: the client library knows only the first. Under TLS the name itself must be given
+    /// to it, for the certificate, and so only its first address is tried.
+    fn shake_hands_over_tcp(&self, host: &Host, place: &impl Fn() -> String, budget: &Budget) -> Result<Conn, Failure> {
+        let options = self.options().tcp_port(host.port);
+        if self.dsn.tls.is_some() || host.name.parse::<IpAddr>().is_ok() {
+            return self.shake_hands(options.ip_or_hostname(Some(host.name.as_str())), place, budget);
+        }
+        let mut addresses: Vec<IpAddr> = (host.name.as_str(), host.port)
+            .to_socket_addrs()
+            .map_err(|error| Failure::unknown_host(place(), &error))?
+            .map(|address| address.ip())
+            .collect();
+        addresses.truncate(ADDRESSES_MAX);
+        let mut failed = None;
+        for (tried, address) in addresses.iter().enumerate() {
+            let options = options.clone().ip_or_hostname(Some(address.to_string()));
+            // An address that does not answer leaves the others their share.
+            match self.attempt(options, place, budget, addresses.len() - tried) {
+                Err((failure, true)) => failed = Some(failure),
+                Err((failure, false)) => return Err(failure),
+                Ok(conn) => return Ok(conn),
+            }
+        }
+        Err(failed.unwrap_or_else(|| Failure::unknown_host(place(), &std::io::ErrorKind::NotFound.into())))
+    }
+
+    fn shake_hands(&self, options: OptsBuilder, place: &impl Fn() -> String, budget: &Budget) -> Result<Conn, Failure> {
+        self.attempt(options, place, budget, 1).map_err(|(failure, _)| failure)
+    }
+
+    /// One attempt; with a failure, whether nobody was reached, so that another address of the host may do.
+    fn attempt(
+        &self,
+        options: OptsBuilder,
+        place: &impl Fn() -> String,
+        budget: &Budget,
+        addresses_left: usize,
+    ) -> Result<Conn, (Failure, bool)> {
+        let Some(left) = budget.left() else {
+            return Err((Failure::no_answer(place(), &budget.said), false));
+        };
+        let ssl_opts = match &self.dsn.tls {
+            Some(tls) => Some(tls::ssl_opts(tls).map_err(|why| (Failure::of_files(place(), why), false))?),
+            None => None,
+        };
+        let options = options
+            .ssl_opts(ssl_opts)
+            .tcp_connect_timeout(Some(left / u32::try_from(addresses_left).unwrap_or(u32::MAX).max(1)))
+            // The handshake is part of connecting: a server that accepts and then says nothing is a dead one.
+            .read_timeout(Some(left))
+            .write_timeout(Some(left));
+        Conn::new(options).map_err(|error| {
+            // The client library names no file in its errors.
+            if let Some(Err(why)) = self.dsn.tls.as_ref().map(tls::check) {
+                return (Failure::of_files(place(), why), false);
+            }
+            let is_unreached = matches!(
+                error,
+                mysql::Error::DriverError(DriverError::CouldNotConnect(_) | DriverError::ConnectTimeout)
+            );
+            (
+                Failure::of_library(place(), &error, &self.dsn, &budget.said),
+                is_unreached,
+            )
+        })
+    }
+
+    /// Sets the session's variables in one statement, reads them back, and tells whether the server takes writes.
+    fn begin_session(
+        &self,
+        conn: &mut Conn,
+        place: &impl Fn() -> String,
+        budget: &Budget,
+    ) -> Result<(Limits, schema::Session, bool), Failure> {
+        let version = self.ask(conn, "SELECT VERSION()", place, budget)?.join("");
+        let is_mariadb = version.to_ascii_lowercase().contains("mariadb");
+        let settings = variables::settings(&self.dsn, is_mariadb, conn.no_backslash_escape());
+        self.ask(conn, &settings, place, budget)?;
+        let read_back = variables::read_back(is_mariadb, self.dsn.places() > 1);
+        let columns = self.ask(conn, &read_back, place, budget)?;
+        let Some(variables) = Variables::of_columns(columns) else {
+            return Err(Failure::new(
+                place(),
+                0,
+                "the server does not say what its session's variables are",
+                "; check that it is MySQL or MariaDB, and what a proxy before it does",
+            ));
+        };
+        if let Some(difference) = variables.difference(&self.dsn) {
+            return Err(Failure::new(
+                place(),
+                0,
+                format!(
+                    "the session's {} is {:?}, although {:?} was set",
+                    difference.variable, difference.found, difference.wanted
+                ),
+                "; a proxy before the server does not pass the settings on: connect to the server itself, or make the \
+                 DSN's settings those of the proxy",
+            ));
+        }
+        let limits = Limits {
+            max_packet_bytes: variables.max_packet_bytes,
+            batch_rows: self.batch_rows,
+            dialect: Dialect::of_version(&version),
+        };
+        let schema = schema::Session {
+            is_mariadb,
+            is_strict: variables.is_strict(),
+        };
+        Ok((limits, schema, variables.is_writable))
+    }
+
+    /// Runs a statement within the host's time. Gives its first row, as text.
+    fn ask(
+        &self,
+        conn: &mut Conn,
+        sql: &str,
+        place: &impl Fn() -> String,
+        budget: &Budget,
+    ) -> Result<Vec<String>, Failure> {
+        let failed = |error: &mysql::Error| Failure::of_library(place(), error, &self.dsn, &budget.said);
+        let left = budget.left().ok_or_else(|| Failure::no_answer(place(), &budget.said))?;
+        (self.hooks.set_timeouts)(conn.as_raw_fd(), left, left).map_err(|error| failed(&error.into()))?;
+        let row: Option<Row> = conn.query_first(sql).map_err(|error| failed(&error))?;
+        let values = row.map(Row::unwrap_raw).unwrap_or_default();
+        Ok(values.into_iter().map(text_of).collect())
+    }
+}
+
+/// A value of the text protocol.
+fn text_of(value: Option<SqlValue>) -> String {
+    match value {
+        Some(SqlValue::Bytes(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
+        Some(SqlValue::NULL) | None => "NULL".to_owned(),
+        Some(other) => other.as_sql(true),
+    }
+}
+
+/// Makes the client library's lazily made statics, on the thread that makes the sink. Were the flusher's thread to make
+/// them, a fork at that moment would leave a child in which they are forever being made, by a thread that it has not.
+fn warm_up() {
+    let version = b"5.5.5-10.11.0-MariaDB".as_slice();
+    let none = None::<&[u8]>;
+    let capabilities = CapabilityFlags::empty();
+    let handshake = HandshakePacket::new(
+        10,
+        version,
+        0,
+        [0; 8],
+        none,
+        capabilities,
+        0,
+        StatusFlags::empty(),
+        none,
+    );
+    std::hint::black_box((
+        handshake.server_version_parsed(),
+        handshake.maria_db_server_version_parsed(),
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dsn::Dsn;
+
+    fn connector(dsn: &str) -> Connector {
+        let hooks = SocketHooks {
+            set_timeouts: |_, _, _| Ok(()),
+            send: |_, bytes| Ok(bytes.len()),
+            receive: |_, _| Ok(0),
+        };
+        match Dsn::parse(dsn) {
+            Ok(Dsn::Server(server)) => Connector::new(*server, 100, hooks),
+            other => panic!("{dsn}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_left_comes_last() {
+        let mut several = connector("mysql://u@a,b:3307,c/d?tls=required");
+        let mut places = Vec::new();
+        for _ in 0..4 {
+            places.push(several.place());
+            several.leave_host();
+        }
+        assert_eq!(places, ["a:3306/d", "b:3307/d", "c:3306/d", "a:3306/d"]);
+        let mut single = connector("mysql://u@localhost/d?unix_socket=/s");
+        single.leave_host();
+        assert_eq!(single.place(), "/s/d");
+    }
+
+    #[test]
+    fn no_time_is_no_attempt() {
+        let mut connector = connector("mysql://u@127.0.0.1:1,127.0.0.1:2/d");
+        let error = connector.connect(Some(Instant::now())).expect_err("no time");
+        assert!(error.is_timeout(), "{error}");
+        let error = connector.connect(None).expect_err("nobody there");
+        assert!(error.is_connection(), "{error}");
+        assert!(error.message().contains("127.0.0.1:2/d: Connection refused"), "{error}");
+    }
+}

@@ -1,0 +1,331 @@
+//! Commands of the client/server protocol, several sent before the first is answered. The client library waits for each
+//! answer, and takes each value by a copy of its own; here a transaction's statements are encoded from the batch's memory
+//! while the server executes those before them, and a network's latency is paid once for all of them.
+//!
+//! Only what a transaction's statements need: `COM_QUERY` and `COM_STMT_EXECUTE`, answered by an OK or an ERR packet.
+//! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html>,
+//! <https://mariadb.com/kb/en/com_stmt_execute/>.
+//!
+//! Invariants: whoever sends takes all answers before the client library gets the connection back; after an error of the
+//! socket, or an answer that is none of the two, the connection is of no use any more.
+//!
+//! Bound: the buffers keep the size of the largest command, which `max_allowed_packet` bounds.
+
+use std::io::{Error, ErrorKind, Result};
+
+use crate::sink::mysql::SocketHooks;
+use crate::sink::mysql::executions::Parameter;
+
+const COM_QUERY: u8 = 0x03;
+const COM_STMT_EXECUTE: u8 = 0x17;
+const OK: u8 = 0x00;
+const ERR: u8 = 0xff;
+const TYPE_DOUBLE: u8 = 0x05;
+const TYPE_NULL: u8 = 0x06;
+const TYPE_LONGLONG: u8 = 0x08;
+const TYPE_VAR_STRING: u8 = 0xfd;
+/// A longer command is several packets: <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html>.
+const MAX_PACKET_BYTES: usize = 0xff_ffff;
+const HEADER_BYTES: usize = 4;
+/// What is read at once.
+const READ_BYTES: usize = 4_096;
+
+/// What the server says of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It was executed. With `CLIENT_FOUND_ROWS` these are the rows that it found.
+    Ok { affected_rows: u64 },
+    /// It was not.
+    Err { code: u16, state: String, message: String },
+}
+
+/// The buffers of one connection.
+#[derive(Debug, Default)]
+pub(super) struct Wire {
+    output: Vec<u8>,
+    sent_to: usize,
+    input: Vec<u8>,
+    read_to: usize,
+}
+
+impl Wire {
+    /// Takes a statement's text, to be sent.
+    pub fn query(&mut self, sql: &str) {
+        self.begin(COM_QUERY);
+        self.output.extend_from_slice(sql.as_bytes());
+        split_into_packets(&mut self.output);
+    }
+
+    /// Takes the parameters of a prepared statement, to be sent.
+    pub fn execute(&mut self, statement: u32, parameters: &[Parameter<'_>]) {
+        self.begin(COM_STMT_EXECUTE);
+        encode_execute(&mut self.output, statement, parameters);
+        split_into_packets(&mut self.output);
+    }
+
+    fn begin(&mut self, command: u8) {
+        self.sent_to = 0;
+        self.output.clear();
+        self.output.extend_from_slice(&[0; HEADER_BYTES]);
+        self.output.push(command);
+    }
+
+    /// Sends what was taken. After an error because of the time it goes on where it was.
+    pub fn send(&mut self, fd: i32, hooks: SocketHooks) -> Result<()> {
+        while let Some(rest) = self.output.get(self.sent_to..).filter(|rest| !rest.is_empty()) {
+            self.sent_to += (hooks.send)(fd, rest)?;
+        }
+        Ok(())
+    }
+
+    /// The answer to the first command that has none yet.
+    pub fn receive(&mut self, fd: i32, hooks: SocketHooks) -> Result<Answer> {
+        loop {
+            if let Some((packet, end)) = packet(self.input.get(self.read_to..).unwrap_or_default()) {
+                let answer = answer(packet);
+                self.read_to += end;
+                if self.read_to == self.input.len() {
+                    self.input.clear();
+                    self.read_to = 0;
+                }
+                return answer
+                    .ok_or_else(|| Error::new(ErrorKind::InvalidData, "the server sent no answer that is known"));
+            }
+            let before = self.input.len();
+            self.input.resize(before + READ_BYTES, 0);
+            let read = (hooks.receive)(fd, self.input.get_mut(before..).unwrap_or_default());
+            self.input.truncate(before + *read.as_ref().unwrap_or(&0));
+            if read? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    /// Whether nothing was received that nobody has asked for.
+    pub fn is_in_step(&self) -> bool {
+        self.input.is_empty()
+    }
+}
+
+/// The body of `COM_STMT_EXECUTE`, with the types of the parameters: the server forgets none, but the rows may mix them.
+fn encode_execute(output: &mut Vec<u8>, statement: u32, parameters: &[Parameter<'_>]) {
+    output.extend_from_slice(&statement.to_le_bytes());
+    // No cursor, one execution.
+    output.push(0);
+    output.extend_from_slice(&1_u32.to_le_bytes());
+    if parameters.is_empty() {
+        return;
+    }
+    for eight in parameters.chunks(8) {
+        let nulls = eight
+            .iter()
+            .enumerate()
+            .map(|(at, one)| u8::from(*one == Parameter::Null) << at);
+        output.push(nulls.fold(0, |all, one| all | one));
+    }
+    output.push(1);
+    for parameter in parameters {
+        let kind = match parameter {
+            Parameter::Null => TYPE_NULL,
+            Parameter::Int(_) => TYPE_LONGLONG,
+            Parameter::Double(_) => TYPE_DOUBLE,
+            Parameter::Text(_) => TYPE_VAR_STRING,
+        };
+        output.extend_from_slice(&[kind, 0]);
+    }
+    for parameter in parameters {
+        match parameter {
+            Parameter::Null => {}
+            Parameter::Int(number) => output.extend_from_slice(&number.to_le_bytes()),
+            Parameter::Double(number) => output.extend_from_slice(&number.to_le_bytes()),
+            Parameter::Text(text) => {
+                encode_length(output, text.len());
+                output.extend_from_slice(text);
+            }
+        }
+    }
+}
+
+/// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_dt_integers.html>
+fn encode_length(output: &mut Vec<u8>, length: usize) {
+    let bytes = (length as u64).to_le_bytes();
+    let (marker, used) = match length {
+        0..=0xfa => (None, 1),
+        0xfb..=0xffff => (Some(0xfc), 2),
+        0x1_0000..=0xff_ffff => (Some(0xfd), 3),
+        _ => (Some(0xfe), 8),
+    };
+    output.extend(marker);
+    output.extend_from_slice(bytes.get(..used).unwrap_or_default());
+}
+
+/// Fills in the headers of a command that begins with the room for one.
+fn split_into_packets(output: &mut Vec<u8>) {
+    let length = output.len() - HEADER_BYTES;
+    if length < MAX_PACKET_BYTES {
+        if let Some(header) = output.get_mut(..HEADER_BYTES) {
+            header.copy_from_slice(&header_of(length, 0));
+        }
+        return;
+    }
+    let command = output.split_off(HEADER_BYTES);
+    output.clear();
+    let mut sequence: u8 = 0;
+    let mut chunks = command.chunks(MAX_PACKET_BYTES);
+    loop {
+        // A packet of the full length says that another one follows, if only an empty one.
+        let chunk = chunks.next().unwrap_or_default();
+        output.extend_from_slice(&header_of(chunk.len(), sequence));
+        output.extend_from_slice(chunk);
+        sequence = sequence.wrapping_add(1);
+        if chunk.len() < MAX_PACKET_BYTES {
+            return;
+        }
+    }
+}
+
+fn header_of(length: usize, sequence: u8) -> [u8; HEADER_BYTES] {
+    let [first, second, third, ..] = (length as u64).to_le_bytes();
+    [first, second, third, sequence]
+}
+
+/// The first packet, where it is there as a whole, and where it ends.
+fn packet(input: &[u8]) -> Option<(&[u8], usize)> {
+    let [first, second, third, _] = *input.first_chunk::<HEADER_BYTES>()?;
+    let length = u32::from_le_bytes([first, second, third, 0]) as usize;
+    let end = HEADER_BYTES + length;
+    input.get(HEADER_BYTES..end).map(|packet| (packet, end))
+}
+
+fn answer(packet: &[u8]) -> Option<Answer> {
+    let (kind, rest) = packet.split_first()?;
+    match *kind {
+        OK => Some(Answer::Ok {
+            affected_rows: length_of(rest)?,
+        }),
+        ERR => {
+            let (code, rest) = rest.split_first_chunk::<2>()?;
+            // The state is left out before a handshake is over, and so may be by a proxy.
+            let (state, message) = match rest.split_at_checked(6) {
+                Some((state, message)) if state.first() == Some(&b'#') => (state.get(1..).unwrap_or_default(), message),
+                _ => (b"HY000".as_slice(), rest),
+            };
+            Some(Answer::Err {
+                code: u16::from_le_bytes(*code),
+                state: String::from_utf8_lossy(state).into_owned(),
+                message: String::from_utf8_lossy(message).into_owned(),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// A length-encoded integer.
+fn length_of(bytes: &[u8]) -> Option<u64> {
+    let (first, rest) = bytes.split_first()?;
+    let used = match *first {
+        small @ 0..=0xfa => return Some(u64::from(small)),
+        0xfc => 2,
+        0xfd => 3,
+        0xfe => 8,
+        _ => return None,
+    };
+    let mut number = [0; 8];
+    number.get_mut(..used)?.copy_from_slice(rest.get(..used)?);
+    Some(u64::from_le_bytes(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mysql_common::io::ParseBuf;
+    use mysql_common::packets::ComStmtExecuteRequestBuilder;
+    use mysql_common::proto::MySerialize as _;
+    use mysql_common::value::Value as SqlValue;
+    use proptest::prelude::*;
+    use std::borrow::Cow;
+
+    fn parameter() -> impl Strategy<Value = Parameter<'static>> {
+        prop_oneof![
+            Just(Parameter::Null),
+            any::<i64>().prop_map(Parameter::Int),
+            any::<f64>()
+                .prop_filter("NAN equals nothing", |float| !float.is_nan())
+                .prop_map(Parameter::Double),
+            prop::collection::vec(any::<u8>(), 0..400).prop_map(|bytes| Parameter::Text(Cow::Owned(bytes))),
+        ]
+    }
+
+    proptest! {
+        /// The client library's own encoding is the reference.
+        #[test]
+        fn an_execution_is_encoded_as_the_library_does(parameters in prop::collection::vec(parameter(), 0..40), id: u32) {
+            let values: Vec<SqlValue> = parameters.iter().cloned().map(SqlValue::from).collect();
+            let (request, _) = ComStmtExecuteRequestBuilder::new(id).build(&values);
+            let mut expected = Vec::new();
+            request.serialize(&mut expected);
+            let mut encoded = vec![COM_STMT_EXECUTE];
+            encode_execute(&mut encoded, id, &parameters);
+            prop_assert_eq!(encoded, expected);
+        }
+
+        #[test]
+        fn no_bytes_make_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = packet(&bytes).map(|(packet, _)| answer(packet));
+        }
+
+        #[test]
+        fn lengths_are_read_as_they_are_written(length in prop_oneof![0..300_u64, 0..70_000_u64, any::<u64>()]) {
+            let mut bytes = Vec::new();
+            encode_length(&mut bytes, usize::try_from(length).expect("64 bit"));
+            prop_assert_eq!(length_of(&bytes), Some(length));
+            prop_assert_eq!(ParseBuf(&bytes).eat_lenenc_int(), length);
+        }
+    }
+
+    #[test]
+    fn long_commands_are_several_packets() {
+        for (length, lengths) in [
+            (1, vec![1]),
+            (MAX_PACKET_BYTES - 1, vec![MAX_PACKET_BYTES - 1]),
+            (MAX_PACKET_BYTES, vec![MAX_PACKET_BYTES, 0]),
+            (2 * MAX_PACKET_BYTES + 5, vec![MAX_PACKET_BYTES, MAX_PACKET_BYTES, 5]),
+        ] {
+            let mut output = vec![0; HEADER_BYTES];
+            output.resize(HEADER_BYTES + length, 7);
+            split_into_packets(&mut output);
+            let (mut rest, mut found) = (output.as_slice(), Vec::new());
+            while let Some((packet, end)) = packet(rest) {
+                assert_eq!(usize::from(rest[3]), found.len(), "the sequence");
+                assert!(packet.iter().all(|byte| *byte == 7));
+                found.push(packet.len());
+                rest = &rest[end..];
+            }
+            assert_eq!((found, rest.len()), (lengths, 0), "{length}");
+        }
+    }
+
+    #[test]
+    fn answers_are_told_apart() {
+        let refused = |state: &str| Answer::Err {
+            code: 1062,
+            state: state.to_owned(),
+            message: "no".to_owned(),
+        };
+        for (packet, expected) in [
+            (
+                b"\x00\x05\x00\x02\x00\x00\x00".as_slice(),
+                Some(Answer::Ok { affected_rows: 5 }),
+            ),
+            (b"\x00\xfc\x00\x01\x00", Some(Answer::Ok { affected_rows: 256 })),
+            (b"\xff\x26\x04#23000no", Some(refused("23000"))),
+            (b"\xff\x26\x04no", Some(refused("HY000"))),
+            (b"\xfe\x00\x00\x02\x00", None),
+            (b"\x00", None),
+            (b"\xff\x26", None),
+            (b"", None),
+        ] {
+            assert_eq!(answer(packet), expected, "{packet:?}");
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! SQL text: upserts, inserts and updates, in the server's own dialect, with placeholders for every value.
+//!
+//! The guard column is assigned last: ON DUPLICATE KEY UPDATE and UPDATE assign from left to right, and what is
+//! assigned already is what a later expression reads:
+//! <https://dev.mysql.com/doc/refman/8.4/en/update.html>.
+
+use std::fmt::Write as _;
+
+use crate::table::column::ColumnKind;
+use crate::table::{BoundColumns, MergeRule, TableName};
+
+/// How a server names the row that an upsert could not insert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// `INSERT … VALUES … AS wb_new`, since 8.0.20:
+    /// <https://dev.mysql.com/doc/refman/8.4/en/insert-on-duplicate.html>.
+    RowAlias,
+    /// `VALUES(column)`: MariaDB, older MySQL, TiDB. <https://mariadb.com/kb/en/values-value/>
+    ValuesFunction,
+}
+
+impl Dialect {
+    /// The dialect of a server by its `VERSION()`.
+    pub fn of_version(version: &str) -> Self {
+        let lower = version.to_ascii_lowercase();
+        let is_mysql = !lower.contains("mariadb") && !lower.contains("tidb");
+        if is_mysql && version_numbers(version) >= [8, 0, 20] {
+            Self::RowAlias
+        } else {
+            Self::ValuesFunction
+        }
+    }
+}
+
+fn version_numbers(version: &str) -> [u32; 3] {
+    let mut numbers = [0; 3];
+    for (slot, part) in numbers.iter_mut().zip(version.split(['.', '-', '+'])) {
+        *slot = part.parse().unwrap_or(0);
+    }
+    numbers
+}
+
+/// What a statement does with its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Insert, or merge into the row with the same key.
+    Upsert,
+    /// Insert only.
+    Insert,
+    /// Merge into the row with the same key, which must be there: the row lacks a column that an insert needs. One row
+    /// a statement.
+    Update,
+}
+
+/// Quotes an identifier: <https://dev.mysql.com/doc/refman/8.4/en/identifiers.html>.
+pub fn quote(identifier: &str) -> String {
+    format!("`{}`", identifier.replace('`', "``"))
+}
+
+/// Quotes a table's name.
+pub fn quote_table(name: &TableName) -> String {
+    match name.database() {
+        Some(database) => format!("{}.{}", quote(database), quote(name.table())),
+        None => quote(name.table()),
+    }
+}
+
+/// The statement for `rows` rows of these columns. Its placeholders are the rows' values in the columns' order, one row
+/// after the other; those of an update are ordered by [`update_order`].
+pub fn statement(bound: &BoundColumns, operation: Operation, rows: usize, dialect: Dialect) -> String {
+    let table = quote_table(&bound.model.name);
+    if operation == Operation::Update {
+        return update(bound, &table);
+    }
+    let names: Vec<_> = bound.columns.iter().map(|name| quote(name)).collect();
+    let row = format!("({})", vec!["?"; names.len()].join(","));
+    let mut sql = String::with_capacity(64 + 24 * names.len() * 3 + (row.len() + 1) * rows);
+    let _ = write!(sql, "INSERT INTO {table} ({}) VALUES ", names.join(","));
+    for at in 0..rows {
+        if at > 0 {
+            sql.push(',');
+        }
+        sql.push_str(&row);
+    }
+    if operation == Operation::Upsert {
+        if dialect == Dialect::RowAlias {
+            sql.push_str(" AS wb_new");
+        }
+        sql.push_str(" ON DUPLICATE KEY UPDATE ");
+        let incoming = |at: usize| {
+            let name = names.get(at).map_or("", String::as_str);
+            match dialect {
+                Dialect::RowAlias => format!("wb_new.{name}"),
+                Dialect::ValuesFunction => format!("VALUES({name})"),
+            }
+        };
+        let assignments = assignments(bound, &table, incoming);
+        if assignments.is_empty() {
+            // Nothing to change: the row is there, and this says so without an error and without hiding another one.
+            let key = bound
+                .key
+                .first()
+                .and_then(|at| names.get(*at))
+                .map_or("", String::as_str);
+            let _ = write!(sql, "{table}.{key}={table}.{key}");
+        } else {
+            sql.push_str(&assignments.join(","));
+        }
+    }
+    sql
+}
+
+/// The columns that a row assigns outside its key, the guard last.
+fn assigned_columns(bound: &BoundColumns) -> Vec<usize> {
+    let assigned = |at: &usize| {
+        !bound.key.contains(at) && bound.guard != Some(*at) && bound.rules.get(*at) != Some(&MergeRule::Keep)
+    };
+    (0..bound.columns.len()).filter(assigned).chain(bound.guard).collect()
+}
+
+fn assignments(bound: &BoundColumns, table: &str, incoming: impl Fn(usize) -> String) -> Vec<String> {
+    let passes = bound.guard.map(|at| {
+        let guard = format!("{table}.{}", quote(bound.columns.get(at).map_or("", |name| name)));
+        format!("{guard} IS NULL OR {}>={guard}", incoming(at))
+    });
+    assigned_columns(bound)
+        .into_iter()
+        .map(|at| {
+            let name = quote(bound.columns.get(at).map_or("", |name| name));
+            let old = format!("{table}.{name}");
+            let new = incoming(at);
+            let merged = match bound.rules.get(at).copied().unwrap_or(MergeRule::Replace) {
+                MergeRule::Replace | MergeRule::Keep => new,
+                MergeRule::Sum => format!("IFNULL({old},0)+{new}"),
+                MergeRule::Min => format!("LEAST(IFNULL({old},{new}),IFNULL({new},{old}))"),
+                MergeRule::Max => format!("GREATEST(IFNULL({old},{new}),IFNULL({new},{old}))"),
+            };
+            match &passes {
+                None => format!("{old}={merged}"),
+                Some(passes) => format!("{old}=IF({passes},{merged},{old})"),
+            }
+        })
+        .collect()
+}
+
+/// The order in which an update's placeholders take a row's values; a value may stand several times.
+pub fn update_order(bound: &BoundColumns) -> Vec<usize> {
+    let mut order = Vec::new();
+    for at in assigned_columns(bound) {
+        order.extend(bound.guard);
+        let times = match bound.rules.get(at) {
+            Some(MergeRule::Min | MergeRule::Max) => 2,
+            _ => 1,
+        };
+        order.extend(std::iter::repeat_n(at, times));
+    }
+    order.extend(&bound.key);
+    order
+}
+
+/// The placeholder of a value that an update may compare with what is there, or add to it: a number of the column's own
+/// type, as `VALUES(column)` is in an upsert. A bare parameter is text or a float to the server, which then adds as DOUBLE
+/// and says that '9' is greater than '10': <https://dev.mysql.com/doc/refman/8.4/en/type-conversion.html>.
+fn incoming_placeholder(bound: &BoundColumns, at: usize) -> String {
+    let is_assigned_alone =
+        bound.guard.is_none() && matches!(bound.rules.get(at), None | Some(MergeRule::Replace | MergeRule::Keep));
+    match bound.kinds.get(at) {
+        _ if is_assigned_alone => "?".to_owned(),
+        Some(ColumnKind::Integer) => "CAST(? AS DECIMAL(65,0))".to_owned(),
+        Some(ColumnKind::Decimal { scale }) => format!("CAST(? AS DECIMAL(65,{scale}))"),
+        Some(ColumnKind::Float) => "(?+0e0)".to_owned(),
+        _ => "?".to_owned(),
+    }
+}
+
+fn update(bound: &BoundColumns, table: &str) -> String {
+    let mut assignments = assignments(bound, table, |at| incoming_placeholder(bound, at));
+    let equal: Vec<_> = bound
+        .key
+        .iter()
+        .filter_map(|at| bound.columns.get(*at))
+        .map(|name| format!("{table}.{}", quote(name)))
+        .collect();
+    if let (true, Some(key)) = (assignments.is_empty(), equal.first()) {
+        assignments.push(format!("{key}={key}"));
+    }
+    let conditions: Vec<_> = equal.iter().map(|key| format!("{key}=?")).collect();
+    format!(
+        "UPDATE {table} SET {} WHERE {}",
+        assignments.join(","),
+        conditions.join(" AND ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::{Mode, TableModel, TableRules};
+    use std::sync::Arc;
+
+    fn bound(rules: &TableRules, mode: Mode, columns: &[&str]) -> BoundColumns {
+        let name = TableName::parse("ex.bal`s").expect("a name");
+        let model = Arc::new(TableModel::without_schema(&name, rules, mode).expect("a model"));
+        model
+            .bind(&columns.iter().map(|name| Box::from(*name)).collect())
+            .expect("bound")
+    }
+
+    fn merge(rules: &[(&str, MergeRule)]) -> Vec<(String, MergeRule)> {
+        rules.iter().map(|(name, rule)| ((*name).to_owned(), *rule)).collect()
+    }
+
+    #[test]
+    fn versions_speak_their_dialect() {
+        for (version, dialect) in [
+            ("9.7.0", Dialect::RowAlias),
+            ("8.0.20", Dialect::RowAlias),
+            ("8.0.36-0ubuntu0.22.04.1", Dialect::RowAlias),
+            ("8.4.3-debian+1", Dialect::RowAlias),
+            ("8.0.19", Dialect::ValuesFunction),
+            ("5.7.44-log", Dialect::ValuesFunction),
+            ("10.11.19-MariaDB-0+deb12u1", Dialect::ValuesFunction),
+            ("5.5.5-11.4.2-MariaDB", Dialect::ValuesFunction),
+            ("8.0.11-TiDB-v7.5.0", Dialect::ValuesFunction),
+            ("", Dialect::ValuesFunction),
+        ] {
+            assert_eq!(Dialect::of_version(version), dialect, "{version}");
+        }
+    }
+
+    #[test]
+    fn statements_per_dialect() {
+        let plain = bound(&TableRules::default(), Mode::Upsert, &["id", "a`b"]);
+        let t = "`ex`.`bal``s`";
+        let start = format!("INSERT INTO {t} (`id`,`a``b`) VALUES (?,?),(?,?)");
+        assert_eq!(statement(&plain, Operation::Insert, 2, Dialect::RowAlias), start);
+        assert_eq!(
+            statement(&plain, Operation::Upsert, 2, Dialect::RowAlias),
+            format!("{start} AS wb_new ON DUPLICATE KEY UPDATE {t}.`a``b`=wb_new.`a``b`")
+        );
+        assert_eq!(
+            statement(&plain, Operation::Upsert, 2, Dialect::ValuesFunction),
+            format!("{start} ON DUPLICATE KEY UPDATE {t}.`a``b`=VALUES(`a``b`)")
+        );
+        assert_eq!(
+            statement(&plain, Operation::Update, 1, Dialect::RowAlias),
+            format!("UPDATE {t} SET {t}.`a``b`=? WHERE {t}.`id`=?")
+        );
+        assert_eq!(update_order(&plain), vec![1, 0]);
+    }
+
+    #[test]
+    fn rules_are_one_expression_each() {
+        let rules = TableRules {
+            key: Some(vec!["u".to_owned(), "a".to_owned()]),
+            merge: merge(&[
+                ("s", MergeRule::Sum),
+                ("k", MergeRule::Keep),
+                ("lo", MergeRule::Min),
+                ("hi", MergeRule::Max),
+            ]),
+            ..TableRules::default()
+        };
+        let bound = bound(&rules, Mode::Upsert, &["u", "a", "s", "k", "lo", "hi"]);
+        let t = "`ex`.`bal``s`";
+        assert_eq!(
+            statement(&bound, Operation::Upsert, 1, Dialect::RowAlias),
+            format!(
+                "INSERT INTO {t} (`u`,`a`,`s`,`k`,`lo`,`hi`) VALUES (?,?,?,?,?,?) AS wb_new ON DUPLICATE KEY UPDATE \
+                 {t}.`s`=IFNULL({t}.`s`,0)+wb_new.`s`,\
+                 {t}.`lo`=LEAST(IFNULL({t}.`lo`,wb_new.`lo`),IFNULL(wb_new.`lo`,{t}.`lo`)),\
+                 {t}.`hi`=GREATEST(IFNULL({t}.`hi`,wb_new.`hi`),IFNULL(wb_new.`hi`,{t}.`hi`))"
+            )
+        );
+        assert_eq!(update_order(&bound), vec![2, 4, 4, 5, 5, 0, 1]);
+    }
+
+    #[test]
+    fn an_update_adds_and_compares_numbers_of_the_columns_type() {
+        let rules = TableRules {
+            merge: merge(&[("s", MergeRule::Sum), ("lo", MergeRule::Min), ("hi", MergeRule::Max)]),
+            ..TableRules::default()
+        };
+        let mut bound = bound(&rules, Mode::Upsert, &["id", "s", "lo", "hi", "r"]);
+        bound.kinds = vec![
+            ColumnKind::Integer,
+            ColumnKind::Decimal { scale: 8 },
+            ColumnKind::Integer,
+            ColumnKind::Float,
+            ColumnKind::Integer,
+        ];
+        let t = "`ex`.`bal``s`";
+        let low = "CAST(? AS DECIMAL(65,0))";
+        assert_eq!(
+            statement(&bound, Operation::Update, 1, Dialect::RowAlias),
+            format!(
+                "UPDATE {t} SET {t}.`s`=IFNULL({t}.`s`,0)+CAST(? AS DECIMAL(65,8)),\
+                 {t}.`lo`=LEAST(IFNULL({t}.`lo`,{low}),IFNULL({low},{t}.`lo`)),\
+                 {t}.`hi`=GREATEST(IFNULL({t}.`hi`,(?+0e0)),IFNULL((?+0e0),{t}.`hi`)),{t}.`r`=? WHERE {t}.`id`=?"
+            )
+        );
+    }
+
+    #[test]
+    fn the_guard_is_assigned_last_and_guards_every_column() {
+        let rules = TableRules {
+            guard: Some("v".to_owned()),
+            ..TableRules::default()
+        };
+        let bound = bound(&rules, Mode::Upsert, &["id", "v", "x"]);
+        let t = "`ex`.`bal``s`";
+        let passes = format!("{t}.`v` IS NULL OR VALUES(`v`)>={t}.`v`");
+        assert_eq!(
+            statement(&bound, Operation::Upsert, 1, Dialect::ValuesFunction),
+            format!(
+                "INSERT INTO {t} (`id`,`v`,`x`) VALUES (?,?,?) ON DUPLICATE KEY UPDATE \
+                 {t}.`x`=IF({passes},VALUES(`x`),{t}.`x`),{t}.`v`=IF({passes},VALUES(`v`),{t}.`v`)"
+            )
+        );
+        assert_eq!(update_order(&bound), vec![1, 2, 1, 1, 0]);
+    }
+
+    #[test]
+    fn a_row_of_its_key_alone_changes_nothing() {
+        let bound = bound(&TableRules::default(), Mode::Upsert, &["id"]);
+        let t = "`ex`.`bal``s`";
+        assert_eq!(
+            statement(&bound, Operation::Upsert, 1, Dialect::RowAlias),
+            format!("INSERT INTO {t} (`id`) VALUES (?) AS wb_new ON DUPLICATE KEY UPDATE {t}.`id`={t}.`id`")
+        );
+    }
+}

@@ -1,0 +1,253 @@
+//! The tables and shapes that a buffer has met, by name.
+//!
+//! Bounds: [`MAX_TABLES`] tables; [`MAX_SHAPES`] shapes are remembered, after which the memory starts anew. A forgotten
+//! shape lives on in the batches that use it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use rustc_hash::FxHashMap;
+
+use crate::error::{Error, Result};
+use crate::ledger::LedgerUse;
+use crate::rows::{Shape, TableId};
+use crate::table::{Mode, TableModel, TableName, TableRules};
+
+/// More tables than any application writes to through one buffer.
+pub const MAX_TABLES: usize = 1_000;
+/// Column sets remembered. An application has a few per table.
+pub const MAX_SHAPES: usize = 1_000;
+/// The most columns that a server's table can have:
+/// <https://dev.mysql.com/doc/refman/8.4/en/column-count-limit.html>.
+pub const MAX_COLUMNS: usize = 4_096;
+
+/// A table that rows are given for.
+#[derive(Debug)]
+pub struct TableEntry {
+    /// Its name.
+    pub name: TableName,
+    /// What the user configured for it.
+    pub rules: TableRules,
+    /// Its mode where the rules name none.
+    pub default_mode: Mode,
+    /// The key that a model object named, for a table that no server describes.
+    key_hint: OnceLock<String>,
+    /// The rules bound to the table, once that is known. Whoever writes the table finds it out, and whoever adds a row
+    /// checks it where it is there: the lock is held to copy a pointer.
+    model: RwLock<Option<Arc<TableModel>>>,
+    /// Counts the models that the table had, and the times without one.
+    model_version: AtomicU64,
+}
+
+impl TableEntry {
+    /// The rules bound to the table, where that is known.
+    pub fn model(&self) -> Option<Arc<TableModel>> {
+        self.model.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers the table's model, or forgets it, after an error that a changed table could explain.
+    pub fn set_model(&self, model: Option<Arc<TableModel>>) {
+        let mut slot = self.model.write().unwrap_or_else(PoisonError::into_inner);
+        *slot = model;
+        self.model_version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Differs from what it was whenever the model does.
+    pub fn model_version(&self) -> u64 {
+        self.model_version.load(Ordering::Acquire)
+    }
+
+    /// The key that a model object named.
+    pub fn key_hint(&self) -> Option<&str> {
+        self.key_hint.get().map(String::as_str)
+    }
+}
+
+/// All tables, in order of first use.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    tables: Vec<Arc<TableEntry>>,
+    by_name: FxHashMap<String, TableId>,
+    shapes: FxHashMap<TableId, Vec<Arc<Shape>>>,
+    shape_count: usize,
+    configured: FxHashMap<String, TableRules>,
+    insert_by_default: Option<String>,
+    refuses_unrepeatable: bool,
+    route_by: Option<String>,
+}
+
+impl Catalog {
+    /// A catalog with the rules of `tables`, in which `insert_by_default` (the trade table) is insert-only unless its
+    /// rules say otherwise. `order` names the tables that are written first, in that order.
+    ///
+    /// # Errors
+    ///
+    /// A name that is none.
+    pub fn new(order: &[&str], insert_by_default: &str, configured: Vec<(String, TableRules)>) -> Result<Self> {
+        let mut catalog = Self {
+            configured: configured.into_iter().collect(),
+            insert_by_default: Some(insert_by_default.to_owned()),
+            ..Self::default()
+        };
+        for name in order {
+            catalog.table(name)?;
+        }
+        for name in catalog.configured.keys() {
+            TableName::parse(name)?;
+        }
+        Ok(catalog)
+    }
+
+    /// The same catalog, which refuses rows that need a ledger where there is to be none: those of configured tables here,
+    /// others when the first one comes.
+    ///
+    /// # Errors
+    ///
+    /// A configured table that needs one.
+    pub fn with_ledger(mut self, ledger: LedgerUse) -> Result<Self> {
+        self.refuses_unrepeatable = ledger == LedgerUse::Never;
+        for (name, rules) in &self.configured {
+            self.check_repeatable(name, rules, self.default_mode(name))?;
+        }
+        Ok(self)
+    }
+
+    /// The same catalog, whose groups are routed by a column.
+    #[must_use]
+    pub fn routed_by(mut self, column: Option<String>) -> Self {
+        self.route_by = column;
+        self
+    }
+
+    fn default_mode(&self, name: &str) -> Mode {
+        if self.insert_by_default.as_deref() == Some(name) {
+            Mode::Insert
+        } else {
+            Mode::Upsert
+        }
+    }
+
+    fn check_repeatable(&self, name: &str, rules: &TableRules, default_mode: Mode) -> Result<()> {
+        match rules.unrepeatable(default_mode).filter(|_| self.refuses_unrepeatable) {
+            None => Ok(()),
+            Some(why) => Err(Error::config(format!(
+                "table {name}: {why}, and ledger is 'never', so a COMMIT that is not answered would write its rows twice: \
+                 use ledger 'auto', or accept that with 'repeatable' => true in `tables`"
+            ))),
+        }
+    }
+
+    /// The table of that name, made known at its first use.
+    ///
+    /// # Errors
+    ///
+    /// A name that is none, or too many tables.
+    pub fn table(&mut self, name: &str) -> Result<TableId> {
+        if let Some(id) = self.by_name.get(name) {
+            return Ok(*id);
+        }
+        let parsed = TableName::parse(name)?;
+        if self.tables.len() >= MAX_TABLES {
+            return Err(Error::config(format!(
+                "table {name}: one buffer writes to {MAX_TABLES} tables at most; use another buffer"
+            )));
+        }
+        let id = TableId(self.tables.len());
+        self.tables.push(Arc::new(TableEntry {
+            name: parsed,
+            rules: self.configured.get(name).cloned().unwrap_or_default(),
+            default_mode: self.default_mode(name),
+            key_hint: OnceLock::new(),
+            model: RwLock::new(None),
+            model_version: AtomicU64::new(0),
+        }));
+        self.by_name.insert(name.to_owned(), id);
+        Ok(id)
+    }
+
+    /// The table of that name, where it was used before.
+    pub fn known_table(&self, name: &str) -> Option<TableId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// A table by its place.
+    pub fn entry(&self, table: TableId) -> Option<&Arc<TableEntry>> {
+        self.tables.get(table.0)
+    }
+
+    /// Remembers the key that a model object named. A configured key and the server's own go before it.
+    pub fn hint_key(&self, table: TableId, column: &str) {
+        if let Some(entry) = self.tables.get(table.0) {
+            entry.key_hint.get_or_init(|| column.to_owned());
+        }
+    }
+
+    /// The shape with these columns, shared with all rows that have the same ones.
+    ///
+    /// # Errors
+    ///
+    /// No column, too many, or a name that no server takes.
+    pub fn shape<'c>(&mut self, table: TableId, columns: impl Iterator<Item = &'c [u8]> + Clone) -> Result<Arc<Shape>> {
+        let known = self.shapes.get(&table);
+        if let Some(shape) = known.and_then(|shapes| {
+            let same = |shape: &&Arc<Shape>| shape.columns.iter().map(|name| name.as_bytes()).eq(columns.clone());
+            shapes.iter().find(same)
+        }) {
+            return Ok(Arc::clone(shape));
+        }
+        let columns = columns.map(|name| {
+            std::str::from_utf8(name).map(Box::from).map_err(|_| {
+                let name_of_table = self
+                    .entry(table)
+                    .map_or_else(String::new, |entry| entry.name.to_string());
+                Error::config(format!(
+                    "table {name_of_table}: column \"{}\" is not UTF-8",
+                    name.escape_ascii()
+                ))
+            })
+        });
+        let columns: Arc<[Box<str>]> = columns.collect::<Result<_>>()?;
+        self.check_columns(table, &columns)?;
+        if self.shape_count >= MAX_SHAPES {
+            self.shapes.clear();
+            self.shape_count = 0;
+        }
+        let entry = self.entry(table).ok_or_else(|| Error::row("the table is not known"))?;
+        self.check_repeatable(&entry.name.to_string(), &entry.rules, entry.default_mode)?;
+        let shape = Arc::new(Shape::new(table, Arc::clone(entry), columns, self.route_by.as_deref()));
+        self.shapes.entry(table).or_default().push(Arc::clone(&shape));
+        self.shape_count += 1;
+        Ok(shape)
+    }
+
+    fn check_columns(&self, table: TableId, columns: &[Box<str>]) -> Result<()> {
+        let name = || {
+            self.entry(table)
+                .map_or_else(String::new, |entry| entry.name.to_string())
+        };
+        if columns.is_empty() {
+            return Err(Error::config(format!("table {}: a row has no column", name())));
+        }
+        if columns.len() > MAX_COLUMNS {
+            return Err(Error::config(format!(
+                "table {}: a row has {} columns; a table has {MAX_COLUMNS} at most",
+                name(),
+                columns.len()
+            )));
+        }
+        for column in columns {
+            // <https://dev.mysql.com/doc/refman/8.4/en/identifiers.html>: up to 64 characters of the basic plane, no NUL,
+            // no space at the end.
+            let legal = !column.is_empty()
+                && column.chars().count() <= 64
+                && !column.ends_with(' ')
+                && column
+                    .chars()
+                    .all(|letter| letter != '\0' && u32::from(letter) <= 0xffff);
+            if !legal {
+                return Err(Error::config(format!("table {}: {column:?} is no column name", name())));
+            }
+        }
+        Ok(())
+    }
+}

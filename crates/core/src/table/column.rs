@@ -1,0 +1,469 @@
+//! What a column is, as far as comparing, summing and keying its values needs it.
+//!
+//! Invariant: a comparison or a key given here agrees with the server's. Where that is not certain the answer is
+//! `None`, and the rows go to the server one after the other, so that it decides.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use crate::value::Value;
+use crate::value::decimal::Decimal;
+
+/// A column, as the server describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent facts that the server states"
+)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// What its values are.
+    pub kind: ColumnKind,
+    /// NOT NULL, without a default, and not filled by the server: an INSERT must give it a value.
+    pub is_required: bool,
+    /// Left out, it becomes NULL or a fresh number: no two rows are equal in it.
+    pub is_filled_uniquely: bool,
+    /// Left out, it becomes a value other than NULL.
+    pub has_default: bool,
+    /// That value is not 0 either.
+    pub has_nonzero_default: bool,
+}
+
+/// What a column's values are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// TINYINT to BIGINT, signed or not.
+    Integer,
+    /// DECIMAL with that many digits behind the point.
+    Decimal {
+        /// Digits behind the point.
+        scale: usize,
+    },
+    /// FLOAT or DOUBLE.
+    Float,
+    /// CHAR, VARCHAR, TEXT.
+    Text(TextKind),
+    /// BINARY (padded), VARBINARY, BLOB.
+    Binary {
+        /// BINARY(n): padded with NUL bytes.
+        padded: bool,
+    },
+    /// DATE.
+    Date,
+    /// DATETIME or TIMESTAMP with that many digits behind the seconds.
+    DateTime {
+        /// Digits behind the seconds.
+        precision: usize,
+    },
+    /// TIME with that many digits behind the seconds.
+    Time {
+        /// Digits behind the seconds.
+        precision: usize,
+    },
+    /// Any other type.
+    Other,
+    /// No server describes the column: `memory:`.
+    Untyped,
+}
+
+/// How a text column's values are equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextKind {
+    /// Whether equality of plain ASCII words is known.
+    pub equality: TextEquality,
+    /// Whether any Unicode text can be told apart by its bytes: a `_bin` collation of utf8mb4.
+    pub unicode_by_bytes: bool,
+    /// The longest value, in characters; a longer one is refused, or cut where the server is lenient.
+    pub max_chars: usize,
+}
+
+/// How plain ASCII words (letters, digits and `-_.:/`) are equal under a collation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextEquality {
+    /// By their bytes.
+    Bytes,
+    /// Without case.
+    AsciiCase,
+    /// Not known: the collation may contract or fold letters.
+    Unknown,
+}
+
+impl TextKind {
+    /// What a collation's name tells. Only collations whose ASCII rules are known are told apart; a test asks both
+    /// servers whether that holds.
+    pub fn from_collation(collation: &str, max_chars: usize) -> Self {
+        let equality = if collation.ends_with("_bin") {
+            TextEquality::Bytes
+        } else if is_plain_collation(collation) {
+            if collation.ends_with("_as_cs") {
+                TextEquality::Bytes
+            } else {
+                TextEquality::AsciiCase
+            }
+        } else {
+            TextEquality::Unknown
+        };
+        Self {
+            equality,
+            unicode_by_bytes: collation.starts_with("utf8mb4_") && collation.ends_with("_bin"),
+            max_chars,
+        }
+    }
+}
+
+/// Whether the collation is a language-neutral one: those of a language may fold `v` and `w`, or contract `ch`.
+fn is_plain_collation(collation: &str) -> bool {
+    const CHARSETS: [&str; 5] = ["utf8mb4_", "utf8mb3_", "utf8_", "ascii_", "uca1400_"];
+    const PLAIN: [&str; 15] = [
+        "general_ci",
+        "general_nopad_ci",
+        "general_mysql500_ci",
+        "unicode_ci",
+        "unicode_nopad_ci",
+        "unicode_520_ci",
+        "unicode_520_nopad_ci",
+        "0900_ai_ci",
+        "0900_as_ci",
+        "0900_as_cs",
+        "uca1400_ai_ci",
+        "uca1400_as_ci",
+        "uca1400_as_cs",
+        "uca1400_nopad_ai_ci",
+        "uca1400_nopad_as_ci",
+    ];
+    CHARSETS
+        .iter()
+        .find_map(|charset| collation.strip_prefix(charset))
+        .is_some_and(|rest| PLAIN.contains(&rest))
+}
+
+/// A value as an exact number, where it is one.
+pub fn number(value: &Value<'_>) -> Option<Decimal> {
+    match value {
+        Value::Int(number) => Some(Decimal::from(*number)),
+        // The shortest digits that give the float back: what PHP shows of it, and what the server makes of a DOUBLE
+        // that meets a DECIMAL.
+        Value::Float(number) => Decimal::parse(format!("{number:e}").as_bytes()),
+        Value::Bytes(bytes) => Decimal::parse(bytes),
+        Value::Null | Value::DateTime(_) => None,
+    }
+}
+
+impl ColumnKind {
+    /// The value as this column would store it, where the value's own form says more than the column holds: a
+    /// `DateTimeInterface` is cut to the column's precision.
+    pub fn cut(self, value: Value<'_>) -> Value<'_> {
+        let Value::DateTime(text) = &value else {
+            return value;
+        };
+        let length = match self {
+            Self::Date => 10,
+            Self::DateTime { precision: 0 } => 19,
+            Self::DateTime { precision } => 20 + precision.min(6),
+            _ => return value,
+        };
+        match text {
+            Cow::Borrowed(text) => Value::DateTime(Cow::Borrowed(text.get(..length).unwrap_or(text))),
+            Cow::Owned(text) => Value::DateTime(Cow::Owned(text.get(..length).unwrap_or(text).to_owned())),
+        }
+    }
+
+    /// Compares two values as the server would compare them in this column.
+    pub fn compare(self, left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
+        if let (Self::Integer | Self::Untyped, Value::Int(left), Value::Int(right)) = (self, left, right) {
+            return Some(left.cmp(right));
+        }
+        match self {
+            Self::Integer => Some(number(left)?.round(0).cmp(&number(right)?.round(0))),
+            Self::Decimal { scale } => Some(number(left)?.round(scale).cmp(&number(right)?.round(scale))),
+            Self::Date | Self::DateTime { .. } => {
+                let (left, right) = (self.moment(left)?, self.moment(right)?);
+                Some(left.cmp(&right))
+            }
+            Self::Untyped => Some(match (number(left), number(right)) {
+                (Some(left), Some(right)) => left.cmp(&right),
+                _ => plain_bytes(left).cmp(&plain_bytes(right)),
+            }),
+            // A float column rounds (FLOAT) or not (DOUBLE), and text compares by its collation.
+            Self::Float | Self::Text(_) | Self::Binary { .. } | Self::Time { .. } | Self::Other => None,
+        }
+    }
+
+    /// A date or time in the one form in which text order is time order, padded to microseconds.
+    fn moment(self, value: &Value<'_>) -> Option<[u8; 26]> {
+        let value = self.cut(value.clone());
+        let text: &[u8] = match &value {
+            Value::Bytes(bytes) => bytes,
+            Value::DateTime(text) => text.as_bytes(),
+            _ => return None,
+        };
+        let precision = match self {
+            Self::DateTime { precision } => precision,
+            _ => 0,
+        };
+        let longest = if precision == 0 { 19 } else { 20 + precision };
+        let mut padded = *b"0000-00-00 00:00:00.000000";
+        let fits = match self {
+            Self::Date => text.len() == 10,
+            _ => text.len() == 10 || text.len() == 19 || (text.len() > 20 && text.len() <= longest),
+        };
+        if !fits {
+            return None;
+        }
+        for (slot, byte) in padded.iter_mut().zip(text) {
+            let same_form = if slot.is_ascii_digit() {
+                byte.is_ascii_digit()
+            } else {
+                byte == slot
+            };
+            if !same_form {
+                return None;
+            }
+            *slot = *byte;
+        }
+        Some(padded)
+    }
+
+    /// Appends the key form of a value: equal bytes exactly where the server sees equal keys, ordered by the same
+    /// order in every process. `None` where the server's equality is not certain.
+    pub fn key(self, value: &Value<'_>, key: &mut Vec<u8>) -> Option<()> {
+        match self {
+            Self::Integer => {
+                let number = match value {
+                    Value::Int(number) => i128::from(*number),
+                    _ => number(value)?.to_i128()?,
+                };
+                push_integer_key(key, number);
+            }
+            Self::Decimal { scale } => {
+                push_text_key(key, number(value)?.round(scale).to_string().as_bytes());
+            }
+            Self::Text(text) => push_text_key(key, &text_key(text, value)?),
+            Self::Binary { padded } => {
+                let Value::Bytes(bytes) = value else { return None };
+                if padded && bytes.last() == Some(&0) {
+                    return None;
+                }
+                push_text_key(key, bytes);
+            }
+            Self::Date | Self::DateTime { .. } => push_text_key(key, &self.moment(value)?),
+            Self::Untyped => match value {
+                Value::Int(number) => push_integer_key(key, i128::from(*number)),
+                Value::Bytes(bytes) => match canonical_integer(bytes) {
+                    Some(number) => push_integer_key(key, i128::from(number)),
+                    None => {
+                        key.push(1);
+                        push_text_key(key, bytes);
+                    }
+                },
+                Value::Float(number) => {
+                    key.push(1);
+                    push_text_key(key, number.to_string().as_bytes());
+                }
+                Value::DateTime(text) => {
+                    key.push(1);
+                    push_text_key(key, text.as_bytes());
+                }
+                Value::Null => key.push(2),
+            },
+            Self::Float | Self::Time { .. } | Self::Other => return None,
+        }
+        Some(())
+    }
+}
+
+/// A 16-byte form in which byte order is number order.
+fn push_integer_key(key: &mut Vec<u8>, number: i128) {
+    key.push(0);
+    let flipped = number.cast_unsigned() ^ (1 << 127);
+    key.extend_from_slice(&flipped.to_be_bytes());
+}
+
+/// A form that no other text is a prefix of, so that the parts of a composite key cannot run into each other.
+fn push_text_key(key: &mut Vec<u8>, text: &[u8]) {
+    for byte in text {
+        key.push(*byte);
+        if *byte == 0 {
+            key.push(0xff);
+        }
+    }
+    key.extend_from_slice(&[0, 0]);
+}
+
+fn text_key(text: TextKind, value: &Value<'_>) -> Option<Vec<u8>> {
+    let bytes: Cow<'_, [u8]> = match value {
+        Value::Int(number) => Cow::Owned(number.to_string().into_bytes()),
+        Value::Bytes(bytes) => Cow::Borrowed(bytes),
+        _ => return None,
+    };
+    if bytes.len() > text.max_chars {
+        return None;
+    }
+    let plain = bytes
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/'));
+    match text.equality {
+        TextEquality::Unknown => None,
+        TextEquality::Bytes if plain => Some(bytes.into_owned()),
+        TextEquality::AsciiCase if plain => Some(bytes.to_ascii_lowercase()),
+        // A `_bin` collation pads with spaces or not; without a space at the end both compare bytes.
+        _ if text.unicode_by_bytes && !bytes.ends_with(b" ") && std::str::from_utf8(&bytes).is_ok() => {
+            Some(bytes.into_owned())
+        }
+        _ => None,
+    }
+}
+
+/// The number, where the text is how PHP itself would write it.
+fn canonical_integer(text: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let number: i64 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
+}
+
+fn plain_bytes<'v>(value: &'v Value<'_>) -> Cow<'v, [u8]> {
+    match value {
+        Value::Null => Cow::Borrowed(b""),
+        Value::Int(number) => Cow::Owned(number.to_string().into_bytes()),
+        Value::Float(number) => Cow::Owned(number.to_string().into_bytes()),
+        Value::Bytes(bytes) => Cow::Borrowed(bytes),
+        Value::DateTime(text) => Cow::Borrowed(text.as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CI: ColumnKind = ColumnKind::Text(TextKind {
+        equality: TextEquality::AsciiCase,
+        unicode_by_bytes: false,
+        max_chars: 36,
+    });
+    const BIN: ColumnKind = ColumnKind::Text(TextKind {
+        equality: TextEquality::Bytes,
+        unicode_by_bytes: true,
+        max_chars: 36,
+    });
+
+    fn key(kind: ColumnKind, value: &Value<'_>) -> Option<Vec<u8>> {
+        let mut key = Vec::new();
+        kind.key(value, &mut key).map(|()| key)
+    }
+
+    #[test]
+    fn keys_are_equal_where_the_server_sees_one_row() {
+        let text = Value::text;
+        for (kind, left, right, expected) in [
+            (ColumnKind::Integer, Value::Int(1), text("1"), Some(true)),
+            (ColumnKind::Integer, Value::Int(1), text("01"), Some(true)),
+            (
+                ColumnKind::Integer,
+                text("18446744073709551615"),
+                text("18446744073709551614"),
+                Some(false),
+            ),
+            (ColumnKind::Integer, Value::Int(1), text("1.5"), None),
+            (ColumnKind::Integer, Value::Int(1), text("1abc"), None),
+            (ColumnKind::Decimal { scale: 2 }, text("1.5"), text("1.50"), Some(true)),
+            (CI, text("ABC-1"), text("abc-1"), Some(true)),
+            (CI, text("abc"), text("abd"), Some(false)),
+            (CI, text("abc"), text("äbc"), None),
+            (CI, text("abc"), text("abc "), None),
+            (CI, text("1"), Value::Int(1), Some(true)),
+            (BIN, text("A"), text("a"), Some(false)),
+            (BIN, text("ä"), text("ä"), Some(true)),
+            (BIN, text("a"), text("a "), None),
+            (ColumnKind::Binary { padded: true }, text("a"), text("a\0"), None),
+            (
+                ColumnKind::Binary { padded: false },
+                text("a"),
+                text("a\0"),
+                Some(false),
+            ),
+            (ColumnKind::Date, text("2024-01-02"), text("2024-1-2"), None),
+            (ColumnKind::Other, text("a"), text("a"), None),
+            (ColumnKind::Untyped, Value::Int(7), text("7"), Some(true)),
+            (ColumnKind::Untyped, text("07"), text("7"), Some(false)),
+        ] {
+            let equal = key(kind, &left)
+                .zip(key(kind, &right))
+                .map(|(left, right)| left == right);
+            assert_eq!(equal, expected, "{kind:?}: {left:?}, {right:?}");
+        }
+    }
+
+    #[test]
+    fn integer_keys_keep_their_order() {
+        let keys: Vec<_> = [-5, -1, 0, 1, 300]
+            .map(|number| key(ColumnKind::Integer, &Value::Int(number)))
+            .into();
+        assert!(keys.is_sorted());
+    }
+
+    #[test]
+    fn values_compare_as_in_their_column() {
+        let text = Value::text;
+        let micros = ColumnKind::DateTime { precision: 6 };
+        let seconds = ColumnKind::DateTime { precision: 0 };
+        for (kind, left, right, expected) in [
+            (ColumnKind::Integer, Value::Int(9), text("10"), Some(Ordering::Less)),
+            (
+                ColumnKind::Decimal { scale: 2 },
+                text("1.004"),
+                text("1"),
+                Some(Ordering::Equal),
+            ),
+            (ColumnKind::Decimal { scale: 2 }, text("x"), text("1"), None),
+            (
+                micros,
+                text("2024-01-02 03:04:05"),
+                text("2024-01-02 03:04:05.1"),
+                Some(Ordering::Less),
+            ),
+            (
+                seconds,
+                text("2024-01-02 03:04:05.9"),
+                text("2024-01-02 03:04:05"),
+                None,
+            ),
+            (
+                seconds,
+                Value::DateTime(Cow::Borrowed("2024-01-02 03:04:05.900000")),
+                text("2024-01-02 03:04:05"),
+                Some(Ordering::Equal),
+            ),
+            (ColumnKind::Float, Value::Float(1.0), Value::Float(2.0), None),
+            (CI, text("a"), text("b"), None),
+            (ColumnKind::Untyped, text("9"), text("10"), Some(Ordering::Less)),
+            (ColumnKind::Untyped, text("b"), text("a"), Some(Ordering::Greater)),
+        ] {
+            assert_eq!(kind.compare(&left, &right), expected, "{kind:?}: {left:?}, {right:?}");
+        }
+    }
+
+    #[test]
+    fn collations_of_a_language_are_not_trusted() {
+        for (collation, expected) in [
+            ("utf8mb4_unicode_ci", TextEquality::AsciiCase),
+            ("utf8mb4_general_ci", TextEquality::AsciiCase),
+            ("utf8mb4_0900_ai_ci", TextEquality::AsciiCase),
+            ("utf8mb4_0900_as_cs", TextEquality::Bytes),
+            ("utf8mb4_uca1400_ai_ci", TextEquality::AsciiCase),
+            ("utf8mb4_bin", TextEquality::Bytes),
+            ("ascii_bin", TextEquality::Bytes),
+            ("ascii_general_ci", TextEquality::AsciiCase),
+            ("utf8mb4_swedish_ci", TextEquality::Unknown),
+            ("utf8mb4_czech_ci", TextEquality::Unknown),
+            ("latin1_german1_ci", TextEquality::Unknown),
+            ("utf8mb4_tr_0900_ai_ci", TextEquality::Unknown),
+        ] {
+            assert_eq!(
+                TextKind::from_collation(collation, 10).equality,
+                expected,
+                "{collation}"
+            );
+        }
+    }
+}

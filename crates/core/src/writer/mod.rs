@@ -1,0 +1,362 @@
+//! Writes batches through a sink: models, plan, transaction, repetitions, the ledger, dead letters. What both buffers do
+//! with a batch, whichever thread they do it on.
+//!
+//! Invariants:
+//! - Groups are settled in their order, each once: committed with those around it, or given up alone.
+//! - After a COMMIT that was not answered, the ledger is asked before anything else is written: what was in doubt is settled
+//!   then, or written once more.
+//! - A group is given up only when it is kept: in the dead-letter file, or in memory where there is room for it.
+//!
+//! Bounds: those of [`crate::writer::retry`]; a group at fault is found among *n* with about 2 log₂ *n* transactions.
+
+pub mod retry;
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
+
+use crate::buffer::metrics::Event;
+use crate::clock::Clock;
+use crate::dead_letter::DeadLetter;
+use crate::dead_letter::file::DeadLetterFile;
+use crate::error::{Error, Result, count_rows};
+use crate::ledger::{Ledger, LedgerUse, Verdict};
+use crate::plan::{Binder, Plan, plan};
+use crate::rows::Batch;
+use crate::settings::Settings;
+use crate::sink::Sink;
+use crate::table::TableModel;
+use crate::table::catalog::TableEntry;
+use crate::writer::retry::{Again, RetryBudget};
+
+/// A transaction that was committed.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// Its groups, counted over all batches.
+    pub groups: Range<usize>,
+    /// Rows committed, coalesced ones counted.
+    pub rows: usize,
+    /// How many of them went into others.
+    pub coalesced_rows: usize,
+    /// How long it took, with all repetitions.
+    pub took: Duration,
+}
+
+/// The buffer that a writer writes for.
+pub trait Observer {
+    /// The next groups are committed.
+    fn committed(&mut self, written: &Written);
+    /// The next group is given up, and kept nowhere but here, unless there is a dead-letter file.
+    fn given_up(&mut self, letter: DeadLetter);
+    /// Waits until all groups that were added before the next one are settled, in other lanes too. Gives whether that took a
+    /// wait: then the next group, which the server has refused, may be taken now.
+    fn waited_for_earlier_groups(&mut self) -> bool {
+        false
+    }
+    /// Whether one more group that is given up can be kept in memory.
+    fn has_room_for_failure(&self) -> bool;
+    /// Something happened on the way.
+    fn happened(&mut self, event: &Event<'_>);
+}
+
+/// Why groups were not written.
+struct Failed {
+    /// The groups that were tried.
+    groups: Range<usize>,
+    error: Error,
+}
+
+/// How one attempt ended that was no failure.
+enum Attempt {
+    Committed(Written),
+    /// The ledger has lost every trace of the transaction in doubt, and nobody can say whether it was committed.
+    NoTrace,
+}
+
+/// See the module.
+pub struct Writer {
+    sink: Box<dyn Sink>,
+    clock: Arc<dyn Clock>,
+    max_retries: u32,
+    ledger_use: LedgerUse,
+    ledger: Ledger<Written>,
+    dead_letter_file: Option<DeadLetterFile>,
+    /// Groups up to here were in doubt when the ledger lost every trace of them. They are given up, since writing them once
+    /// more could double them.
+    untraceable_end: usize,
+    /// The ledger did not hold what it should: ask it before the next attempt.
+    asks_ledger: bool,
+}
+
+impl Writer {
+    /// A writer for a buffer with these settings.
+    pub fn new(sink: Box<dyn Sink>, clock: Arc<dyn Clock>, settings: &Settings) -> Self {
+        Self {
+            sink,
+            clock,
+            max_retries: settings.max_retries,
+            ledger_use: settings.ledger,
+            ledger: Ledger::default(),
+            dead_letter_file: settings.dead_letter_file.clone().map(DeadLetterFile::new),
+            untraceable_end: 0,
+            asks_ledger: false,
+        }
+    }
+
+    /// The model of a table: known, or asked of the sink.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sink::model`].
+    pub fn model(&mut self, table: &TableEntry, deadline: Option<Instant>) -> Result<Arc<TableModel>> {
+        if let Some(model) = table.model() {
+            return Ok(model);
+        }
+        let model = Arc::new(self.sink.model(table, deadline)?);
+        table.set_model(Some(Arc::clone(&model)));
+        Ok(model)
+    }
+
+    /// Makes the ledger ready for rows of this table, where they need it, before any of them is taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sink::register`].
+    pub fn prepare_ledger(&mut self, model: &TableModel, deadline: Option<Instant>) -> Result<()> {
+        if self.ledger_use.covers(model.is_repeatable()) {
+            self.sink.register(self.ledger.last_known(), deadline)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the groups of the batches from `done` on, counted over all of them, as few transactions. Where the server
+    /// refuses one for good, halves of it are tried, down to the group at fault, which is given up; the others are
+    /// committed, in order.
+    ///
+    /// # Errors
+    ///
+    /// Why the groups that are not settled yet were not written; they are to be given again, as they are.
+    pub fn write(
+        &mut self,
+        batches: &[&Batch],
+        done: usize,
+        deadline: Option<Instant>,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        let total = batches.iter().map(|batch| batch.group_count()).sum();
+        let mut start = done;
+        // Ends of the ranges that were refused, the widest first.
+        let mut ends = vec![total];
+        while start < total {
+            if start < self.untraceable_end {
+                self.give_up(batches, start, &no_trace(), observer)?;
+                start += 1;
+                continue;
+            }
+            self.untraceable_end = 0;
+            while ends.last().is_some_and(|end| *end <= start) {
+                ends.pop();
+            }
+            let end = ends.last().copied().unwrap_or(total);
+            match self.write_range(batches, start..end, deadline, observer) {
+                Ok(Attempt::Committed(written)) => {
+                    start = written.groups.end;
+                    observer.committed(&written);
+                }
+                Ok(Attempt::NoTrace) => {}
+                Err(failed) if !failed.error.is_refused() => return Err(failed.error),
+                Err(failed) if failed.groups.len() > 1 => ends.push(start + failed.groups.len() / 2),
+                Err(_) if observer.waited_for_earlier_groups() => {}
+                Err(failed) => {
+                    self.give_up(batches, start, &failed.error, observer)?;
+                    start += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a group that can never be written, and then forgets it.
+    fn give_up(&mut self, batches: &[&Batch], group: usize, error: &Error, observer: &mut dyn Observer) -> Result<()> {
+        let mut groups = batches.iter().flat_map(|batch| batch.groups());
+        let rows = groups.nth(group).ok_or_else(|| Error::row("there is no such group"))?;
+        let letter = DeadLetter::new(rows, error);
+        match &self.dead_letter_file {
+            Some(file) => file.append(&letter)?,
+            None if observer.has_room_for_failure() => {}
+            None => {
+                return Err(Error::config(format!(
+                    "{} refused, and the memory for refused groups is full: call takeFailures(), or give a deadLetterFile. \
+                     Nothing is lost: the rows stay buffered until then. The error: {error}",
+                    if letter.rows.len() == 1 {
+                        "a row was".to_owned()
+                    } else {
+                        format!("{} were", count_rows(letter.rows.len()))
+                    }
+                ))
+                .after_taking());
+            }
+        }
+        self.ledger.forget_doubts();
+        observer.given_up(letter);
+        Ok(())
+    }
+
+    /// Writes some groups as one transaction, repeating it as often as its budgets allow.
+    fn write_range(
+        &mut self,
+        batches: &[&Batch],
+        mut groups: Range<usize>,
+        deadline: Option<Instant>,
+        observer: &mut dyn Observer,
+    ) -> Result<Attempt, Failed> {
+        let started = self.clock.now();
+        let mut budget = RetryBudget::new(self.max_retries);
+        loop {
+            let error = match self.attempt(batches, &mut groups, deadline, observer) {
+                Ok(Attempt::Committed(mut written)) => {
+                    written.took = self.clock.now().saturating_duration_since(started);
+                    return Ok(Attempt::Committed(written));
+                }
+                Ok(Attempt::NoTrace) => return Ok(Attempt::NoTrace),
+                Err(error) => error,
+            };
+            if error.is_commit_unknown() {
+                observer.happened(&Event::CommitUnknown);
+            }
+            let Some((again, wait)) = budget.next(&error, self.ledger.is_in_doubt(), fastrand::f64()) else {
+                return Err(Failed { groups, error });
+            };
+            if deadline.is_some_and(|deadline| self.clock.now() + wait >= deadline) {
+                let error = Error::timeout(format!("the time given is over; the last error: {error}"));
+                return Err(Failed { groups, error });
+            }
+            match again {
+                Again::Transaction => observer.happened(&Event::Retried(&error)),
+                Again::Reconnect => observer.happened(&Event::Reconnected),
+                Again::LedgerLookup => self.asks_ledger = true,
+            }
+            if !wait.is_zero() {
+                self.clock.sleep(wait);
+            }
+        }
+    }
+
+    /// Asks the ledger what became of what is in doubt. `None`: it was not committed, or nothing is.
+    fn settle_doubt(&mut self, deadline: Option<Instant>, observer: &mut dyn Observer) -> Result<Option<Attempt>> {
+        let was_in_doubt = self.ledger.is_in_doubt();
+        let found = self.sink.last_entry(deadline)?;
+        self.asks_ledger = false;
+        let verdict = self.ledger.judge(found);
+        if was_in_doubt {
+            let committed = matches!(verdict, Verdict::Committed(_));
+            observer.happened(&Event::LedgerAnswered { committed });
+        }
+        match verdict {
+            Verdict::Committed(written) => Ok(Some(Attempt::Committed(written))),
+            Verdict::NoTrace(attempts) => {
+                let ends = attempts.iter().map(|written| written.groups.end);
+                self.untraceable_end = ends.max().unwrap_or(0);
+                Ok(Some(Attempt::NoTrace))
+            }
+            Verdict::NotCommitted => Ok(None),
+            Verdict::Unregistered => {
+                self.sink.forget_registration();
+                Ok(None)
+            }
+        }
+    }
+
+    fn attempt(
+        &mut self,
+        batches: &[&Batch],
+        groups: &mut Range<usize>,
+        deadline: Option<Instant>,
+        observer: &mut dyn Observer,
+    ) -> Result<Attempt> {
+        if (self.asks_ledger || self.ledger.is_in_doubt())
+            && let Some(ended) = self.settle_doubt(deadline, observer)?
+        {
+            return Ok(ended);
+        }
+        let limits = self.sink.limits(deadline)?;
+        // Held until the plan is made: a caller's thread must not change what its rows are bound to.
+        let mut models = FxHashMap::default();
+        for (id, table) in batches.iter().flat_map(|batch| batch.tables()) {
+            models.insert(id, self.model(table, deadline).map_err(Error::after_taking)?);
+        }
+        let mut planned = plan(batches, groups.clone(), &limits, Binder::with_models(models.clone()))?;
+        if let Some(rejected) = planned.rejected.first() {
+            if rejected.group == groups.start {
+                groups.end = groups.start + 1;
+                return Err(rejected.error.clone().of_row());
+            }
+            // Those before it are written first, and then it is given up alone.
+            groups.end = rejected.group;
+            planned = plan(batches, groups.clone(), &limits, Binder::with_models(models))?;
+        }
+        let written = Written {
+            groups: groups.clone(),
+            rows: planned.rows,
+            coalesced_rows: planned.coalesced_rows,
+            took: Duration::ZERO,
+        };
+        if let Err(error) = self.commit(&planned, &written, deadline) {
+            // A table that changed under us shows as any of many errors: read it anew for the next try. A lost race, which
+            // is repeated at once, is none of them.
+            if !error.is_retryable() {
+                for (_, table) in batches.iter().flat_map(|batch| batch.tables()) {
+                    table.set_model(None);
+                }
+            }
+            return Err(error);
+        }
+        Ok(Attempt::Committed(written))
+    }
+
+    fn commit(&mut self, planned: &Plan<'_>, written: &Written, deadline: Option<Instant>) -> Result<()> {
+        if !self.ledger_use.covers(planned.is_repeatable()) {
+            self.sink.commit(planned, None, deadline)?;
+            self.ledger.forget_doubts();
+            return Ok(());
+        }
+        self.sink
+            .register(self.ledger.last_known(), deadline)
+            .map_err(Error::after_taking)?;
+        let entry = self.ledger.begin(written.clone());
+        let committed = self.sink.commit(planned, Some(entry), deadline);
+        match &committed {
+            Ok(()) => self.ledger.committed(entry),
+            Err(error) if error.is_commit_unknown() => {}
+            Err(_) => self.ledger.failed(entry),
+        }
+        committed
+    }
+
+    /// The groups given last will not be given again, whatever became of them.
+    pub fn forget_doubts(&mut self) {
+        self.ledger.forget_doubts();
+        self.untraceable_end = 0;
+    }
+
+    /// Takes the writer's row out of the ledger, at a clean end, within a time.
+    pub fn retire(&mut self, deadline: Instant) {
+        if !self.ledger.is_in_doubt() {
+            self.sink.retire(deadline);
+        }
+    }
+
+    /// Connections opened after the first.
+    pub fn reconnects(&self) -> u64 {
+        self.sink.connects().saturating_sub(1)
+    }
+}
+
+fn no_trace() -> Error {
+    Error::row(
+        "the connection was lost while COMMIT was under way, and this writer's row in the ledger has been deleted since, so \
+         nobody can say whether these rows were committed: look, and retry() what is missing",
+    )
+}
