@@ -12,7 +12,9 @@ use ext_php_rs::ffi::{_Bucket as Bucket, HashTable, zend_object, zend_string};
 use ext_php_rs::flags::DataType;
 use ext_php_rs::types::Zval;
 use write_buffer_core::error::{Error, Result as CoreResult};
-use write_buffer_core::rows::{Group, Shape, TableId};
+use write_buffer_core::rows::group::Group;
+use write_buffer_core::table::entry::TableId;
+use write_buffer_core::table::shape::Shape;
 use write_buffer_core::value::Value;
 
 use crate::zend;

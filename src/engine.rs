@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use write_buffer_core::buffer::background::{BackgroundBuffer, LaneSnapshot, Snapshot, ThreadState};
+use write_buffer_core::buffer::background::{BackgroundBuffer, ThreadState};
 use write_buffer_core::buffer::find::KeyPart;
 use write_buffer_core::buffer::foreground::ForegroundBuffer;
+use write_buffer_core::buffer::snapshot::{LaneSnapshot, Snapshot};
 use write_buffer_core::dead_letter::{DeadLetter, FlushError, NamedRow};
 use write_buffer_core::error::{Error, Result};
-use write_buffer_core::rows::Group;
+use write_buffer_core::rows::group::Group;
 use write_buffer_core::table::catalog::Catalog;
 
 use crate::{process, zend};

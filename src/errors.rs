@@ -1,8 +1,7 @@
 //! From the engine's errors to PHP's exceptions: the one place where they are matched.
 
 use ext_php_rs::ffi;
-use ext_php_rs::zend::ClassEntry;
-use ext_php_rs::zend::ce;
+use ext_php_rs::zend::{ClassEntry, ce};
 use write_buffer_core::dead_letter::FlushError;
 use write_buffer_core::error::{Error, count_rows};
 

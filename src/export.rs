@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
-use write_buffer_core::buffer::background::{LaneSnapshot, Snapshot};
+use write_buffer_core::buffer::snapshot::{LaneSnapshot, Snapshot};
 use write_buffer_core::dead_letter::DeadLetter;
 use write_buffer_core::value::Value;
 

@@ -12,7 +12,8 @@ use ext_php_rs::ffi::{HashTable, zval};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ExecuteData, ce, run_handler};
 use write_buffer_core::error::{Error, Result};
-use write_buffer_core::rows::{Group, TableId};
+use write_buffer_core::rows::group::Group;
+use write_buffer_core::table::entry::TableId;
 use write_buffer_core::value::Value;
 
 use crate::classes::Classes;

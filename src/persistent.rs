@@ -19,7 +19,7 @@ use write_buffer_core::buffer::background::BackgroundBuffer;
 use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result, count_rows};
 use write_buffer_core::settings::Settings;
-use write_buffer_core::sink::mysql::Descriptor;
+use write_buffer_core::sink::mysql::socket::Descriptor;
 
 use crate::{process, zend};
 

@@ -6,7 +6,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use write_buffer_core::sink::memory::MemoryStore;
-use write_buffer_core::sink::mysql::Descriptor;
+use write_buffer_core::sink::mysql::socket::Descriptor;
 
 use crate::persistent;
 

@@ -6,7 +6,7 @@ use ext_php_rs::ffi::HashTable;
 use ext_php_rs::types::{ZendHashTable, Zval};
 use ext_php_rs::zend::ExecuteData;
 use write_buffer_core::dead_letter::file::{BINARY_MARK, decode_binary};
-use write_buffer_core::rows::Group;
+use write_buffer_core::rows::group::Group;
 
 use crate::convert::Refused;
 use crate::errors::{throw_flush, throw_refused};

@@ -11,7 +11,7 @@ use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result};
 use write_buffer_core::ledger::LedgerUse;
 use write_buffer_core::settings::{Overflow, Settings};
-use write_buffer_core::table::{MergeRule, Mode, TableRules};
+use write_buffer_core::table::rules::{MergeRule, Mode, TableRules};
 
 use crate::ini::{self, IntSetting};
 use crate::state::Flusher;

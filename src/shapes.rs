@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use ext_php_rs::ffi::{IS_DOUBLE, IS_FALSE, IS_LONG, IS_NULL, IS_REFERENCE, IS_STRING, IS_TRUE, zend_string};
 use ext_php_rs::types::Zval;
-use write_buffer_core::rows::{Group, Shape, TableId};
+use write_buffer_core::rows::group::Group;
+use write_buffer_core::table::entry::TableId;
+use write_buffer_core::table::shape::Shape;
 
 use crate::convert::Elements;
 

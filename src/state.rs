@@ -9,11 +9,14 @@ use write_buffer_core::clock::SystemClock;
 use write_buffer_core::dead_letter::FlushError;
 use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result, count_rows};
-use write_buffer_core::rows::{Group, Shape, TableId};
+use write_buffer_core::rows::group::Group;
 use write_buffer_core::settings::Settings;
 use write_buffer_core::sink::Sink;
 use write_buffer_core::sink::memory::MemorySink;
-use write_buffer_core::sink::mysql::{Descriptor, MySqlSink, SocketHooks};
+use write_buffer_core::sink::mysql::MySqlSink;
+use write_buffer_core::sink::mysql::socket::{Descriptor, SocketHooks};
+use write_buffer_core::table::entry::TableId;
+use write_buffer_core::table::shape::Shape;
 
 use crate::convert::{Elements, Tables};
 use crate::engine::{self, Engine, Stopped};
@@ -323,7 +326,7 @@ fn make_sink(dsn: &Dsn, settings: &Settings, lane: u16) -> (Box<dyn Sink>, Optio
     match dsn {
         Dsn::Memory(name) => {
             let store = process::memory_store(name);
-            (Box::new(MemorySink::new(store, settings.batch_size)), None)
+            (Box::new(MemorySink::new(store)), None)
         }
         Dsn::Server(server) => {
             let hooks = SocketHooks {

@@ -14,7 +14,7 @@
 /// When transactions are entered in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LedgerUse {
-    /// Those with a row that cannot be repeated: see [`TableModel::is_repeatable`](crate::table::TableModel::is_repeatable).
+    /// Those with a row that cannot be repeated: see [`TableModel::is_repeatable`](crate::table::model::TableModel::is_repeatable).
     Auto,
     /// All.
     Always,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::ledger::LedgerUse;
-use crate::table::TableRules;
 use crate::table::catalog::Catalog;
+use crate::table::rules::TableRules;
 
 /// A buffer's settings. [`Settings::check`] has the bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]

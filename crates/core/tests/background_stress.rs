@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use write_buffer_core::buffer::background::{BackgroundBuffer, Snapshot};
-use write_buffer_core::rows::Group;
+use write_buffer_core::buffer::background::BackgroundBuffer;
+use write_buffer_core::buffer::snapshot::Snapshot;
+use write_buffer_core::rows::group::Group;
 use write_buffer_core::settings::{Overflow, Settings};
 use write_buffer_core::sink::Sink;
 use write_buffer_core::sink::memory::{MemorySink, MemoryStore};
-use write_buffer_core::table::{MergeRule, TableRules};
+use write_buffer_core::table::rules::{MergeRule, TableRules};
 use write_buffer_core::value::Value;
 
 fn spawn(body: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
@@ -76,7 +77,7 @@ fn nothing_is_lost_or_doubled_between_threads() {
     const THREADS: i64 = 4;
     const ADDS: i64 = 2_000;
     let store = MemoryStore::default();
-    let sink: Box<dyn Sink> = Box::new(MemorySink::new(store.clone(), 20));
+    let sink: Box<dyn Sink> = Box::new(MemorySink::new(store.clone()));
     let buffer = Arc::new(BackgroundBuffer::new(settings(), vec![sink], spawn).expect("a buffer"));
     let next = Arc::new(AtomicI64::new(0));
     let over = Arc::new(AtomicBool::new(false));
@@ -147,7 +148,7 @@ fn nothing_is_lost_or_doubled_between_threads() {
 fn a_table_that_is_forgotten_meanwhile_refuses_no_row() {
     const ADDS: i64 = 20_000;
     let store = MemoryStore::default();
-    let sink: Box<dyn Sink> = Box::new(MemorySink::new(store.clone(), 20));
+    let sink: Box<dyn Sink> = Box::new(MemorySink::new(store.clone()));
     let buffer = Arc::new(BackgroundBuffer::new(settings(), vec![sink], spawn).expect("a buffer"));
     add(&buffer, "trades", ["id", "n"], [-1, 0]);
     let entry = {
@@ -178,7 +179,7 @@ fn a_table_that_is_forgotten_meanwhile_refuses_no_row() {
 #[test]
 fn the_group_at_fault_is_given_up_and_no_other() {
     let store = MemoryStore::default();
-    let sink: Box<dyn Sink> = Box::new(MemorySink::new(store.clone(), 1_000));
+    let sink: Box<dyn Sink> = Box::new(MemorySink::new(store.clone()));
     let settings = Settings {
         batch_size: 1_000,
         flush_interval: Duration::from_mins(1),

@@ -12,12 +12,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use proptest::prelude::*;
-use write_buffer_core::plan::{Binder, Limits, Statement, plan};
-use write_buffer_core::rows::{Batch, Group};
-use write_buffer_core::sink::mysql::sql::{Dialect, Operation, statement};
+use write_buffer_core::plan::binder::Binder;
+use write_buffer_core::plan::limits::Limits;
+use write_buffer_core::plan::{Operation, Statement, plan};
+use write_buffer_core::rows::batch::Batch;
+use write_buffer_core::rows::group::Group;
+use write_buffer_core::sink::mysql::executions::{StatementForm, executions};
+use write_buffer_core::sink::mysql::parameters::Parameter;
+use write_buffer_core::sink::mysql::sql::Dialect;
 use write_buffer_core::table::catalog::Catalog;
 use write_buffer_core::table::column::{Column, ColumnKind, TextKind};
-use write_buffer_core::table::{MergeRule, Mode, TableModel, TableName, TableRules, TableSchema, UniqueIndex};
+use write_buffer_core::table::model::TableModel;
+use write_buffer_core::table::name::TableName;
+use write_buffer_core::table::rules::{MergeRule, Mode, TableRules};
+use write_buffer_core::table::schema::{TableSchema, UniqueIndex};
 use write_buffer_core::value::Value;
 use write_buffer_core::value::decimal::Decimal;
 
@@ -242,10 +250,15 @@ fn execute_statement(table: &mut Table, world: World, statement: &Statement<'_>)
 }
 
 fn limits(max_packet_bytes: usize) -> Limits {
-    Limits {
-        max_packet_bytes,
-        batch_rows: 100,
-        dialect: Dialect::RowAlias,
+    Limits { max_packet_bytes }
+}
+
+/// What a parameter takes in an execute packet, with its type and its bit for NULL.
+fn packet_bytes(parameter: &Parameter<'_>) -> usize {
+    3 + match parameter {
+        Parameter::Null => 0,
+        Parameter::Int(_) | Parameter::Double(_) => 8,
+        Parameter::Text(text) => 9 + text.len(),
     }
 }
 
@@ -338,18 +351,18 @@ proptest! {
     ) {
         let one = batches(&rows, world, &vec![false; rows.len()]);
         let limits = limits(max_packet_bytes);
+        let form = StatementForm { limits, batch_rows: 100, dialect: Dialect::RowAlias };
         let planned = plan(&[&one[0]], 0..usize::MAX, &limits, Binder::default()).expect("a plan");
         for planned in &planned.statements {
-            let mut start = 0;
-            for rows in planned.chunks(&limits) {
-                let sql = statement(&planned.bound, planned.operation, rows, Dialect::RowAlias);
-                let values = planned.parameters(start..start + rows);
-                prop_assert_eq!(sql.matches('?').count(), values.len(), "{}", sql);
-                let packet: usize = values.iter().map(|value| value.wire_bytes() + 3).sum();
+            let mut written = 0;
+            for execution in executions(planned, form) {
+                let (rows, sql) = (execution.rows, execution.sql(planned, form.dialect));
+                prop_assert_eq!(sql.matches('?').count(), execution.parameters.len(), "{}", sql);
+                let packet: usize = execution.parameters.iter().map(packet_bytes).sum();
                 prop_assert!(packet <= max_packet_bytes && sql.len() <= max_packet_bytes || rows == 1, "{}", sql);
-                start += rows;
+                written += rows;
             }
-            prop_assert_eq!(start, planned.rows.len());
+            prop_assert_eq!(written, planned.rows.len());
         }
     }
 }

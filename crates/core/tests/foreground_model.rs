@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use write_buffer_core::buffer::foreground::ForegroundBuffer;
 use write_buffer_core::clock::Clock;
-use write_buffer_core::rows::Group;
+use write_buffer_core::rows::group::Group;
 use write_buffer_core::settings::Settings;
 use write_buffer_core::sink::memory::{MemorySink, MemoryStore};
 use write_buffer_core::value::Value;
@@ -180,14 +180,14 @@ proptest! {
             max_pending_rows: 40,
             tables: vec![(
                 "balances".to_owned(),
-                write_buffer_core::table::TableRules {
-                    merge: vec![("amount".to_owned(), write_buffer_core::table::MergeRule::Sum)],
+                write_buffer_core::table::rules::TableRules {
+                    merge: vec![("amount".to_owned(), write_buffer_core::table::rules::MergeRule::Sum)],
                     ..Default::default()
                 },
             )],
             ..Settings::default()
         };
-        let sink = Box::new(MemorySink::new(store.clone(), batch_size));
+        let sink = Box::new(MemorySink::new(store.clone()));
         let mut buffer = ForegroundBuffer::new(settings, sink, Arc::new(clock.clone())).expect("a buffer");
         let mut taken: Vec<Taken> = Vec::new();
         let (mut next, mut next_trade, mut rows) = (0, 0, 0_u64);

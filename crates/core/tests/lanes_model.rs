@@ -8,11 +8,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use write_buffer_core::buffer::background::lanes::{KeyHash, Lanes, Route};
+use write_buffer_core::buffer::background::lanes::Lanes;
+use write_buffer_core::buffer::background::route::{KeyHash, Route};
 use write_buffer_core::buffer::queue::Due;
-use write_buffer_core::rows::{Group, Row, Shape, TableId};
+use write_buffer_core::rows::arena::Row;
+use write_buffer_core::rows::group::Group;
 use write_buffer_core::settings::Settings;
 use write_buffer_core::table::catalog::Catalog;
+use write_buffer_core::table::entry::TableId;
+use write_buffer_core::table::shape::Shape;
 use write_buffer_core::value::Value;
 
 const INTERVAL: Duration = Duration::from_millis(100);

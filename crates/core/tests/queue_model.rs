@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use write_buffer_core::buffer::background::lanes::Lanes;
 use write_buffer_core::buffer::queue::Due;
-use write_buffer_core::rows::Group;
+use write_buffer_core::rows::group::Group;
 use write_buffer_core::settings::Settings;
 use write_buffer_core::table::catalog::Catalog;
 use write_buffer_core::value::Value;

@@ -15,13 +15,14 @@ use write_buffer_core::buffer::foreground::ForegroundBuffer;
 use write_buffer_core::clock::Clock;
 use write_buffer_core::error::{Error, Result};
 use write_buffer_core::ledger::{LedgerEntry, LedgerUse};
-use write_buffer_core::plan::{Limits, Plan};
-use write_buffer_core::rows::Group;
+use write_buffer_core::plan::Plan;
+use write_buffer_core::plan::limits::Limits;
+use write_buffer_core::rows::group::Group;
 use write_buffer_core::settings::Settings;
 use write_buffer_core::sink::Sink;
-use write_buffer_core::sink::mysql::sql::Dialect;
-use write_buffer_core::table::catalog::TableEntry;
-use write_buffer_core::table::{MergeRule, TableModel, TableRules};
+use write_buffer_core::table::entry::TableEntry;
+use write_buffer_core::table::model::TableModel;
+use write_buffer_core::table::rules::{MergeRule, TableRules};
 use write_buffer_core::value::Value;
 
 /// What happens to a transaction, or to a question to the ledger.
@@ -166,8 +167,6 @@ impl Sink for FakeSink {
         self.server().connect()?;
         Ok(Limits {
             max_packet_bytes: 1 << 20,
-            batch_rows: 10,
-            dialect: Dialect::RowAlias,
         })
     }
 

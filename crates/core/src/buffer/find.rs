@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::dead_letter::NamedRow;
 use crate::error::{Error, Result};
-use crate::plan::Binder;
-use crate::plan::coalesce::{BoundRow, Unions, merge_for_reading};
-use crate::rows::Row;
-use crate::table::TableModel;
+use crate::plan::binder::{Binder, BoundRow};
+use crate::plan::merge::{Unions, merge_for_reading};
+use crate::rows::arena::Row;
+use crate::table::model::TableModel;
 use crate::value::Value;
 
 /// A part of a key: its column, where it was named, and its value.

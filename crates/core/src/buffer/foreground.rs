@@ -16,41 +16,25 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::buffer::failures::{MAX_FAILURES, keep_failure};
 use crate::buffer::find;
 use crate::buffer::find::KeyPart;
-use crate::buffer::metrics::{Event, Metrics, count};
+use crate::buffer::limits::{GOODBYE, MAX_ROWS_PER_KEY, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_ROWS};
+use crate::buffer::metrics::{Metrics, count};
+use crate::buffer::snapshot::Pending;
 use crate::clock::Clock;
 use crate::dead_letter::{DeadLetter, FlushError, NamedRow};
 use crate::error::{Error, Result};
-use crate::rows::{Batch, Group, Row, TableId};
+use crate::rows::arena::Row;
+use crate::rows::batch::Batch;
+use crate::rows::group::Group;
 use crate::settings::Settings;
 use crate::sink::Sink;
-use crate::table::Mode;
 use crate::table::catalog::Catalog;
-use crate::writer::{Observer, Writer, Written};
-
-/// When several batches wait, one transaction takes up to this many rows of them.
-pub const MAX_TRANSACTION_ROWS: usize = 10_000;
-/// And up to this many bytes.
-pub const MAX_TRANSACTION_BYTES: usize = 16 * 1024 * 1024;
-/// A batch is also full when it holds this many times the batch size in rows, however few keys they have.
-pub const MAX_ROWS_PER_KEY: usize = 20;
-/// Failures kept for `take_failures()`. When there are more, those that are in the dead-letter file make room; without
-/// such a file nothing more is given up until they are taken, and the rows stay buffered.
-pub const MAX_FAILURES: usize = 1_000;
-/// How long the end may take to leave the ledger and to close the connection, once all rows are written.
-pub const GOODBYE: Duration = Duration::from_millis(500);
-
-/// A buffer's state, for metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pending {
-    /// Rows taken and not yet committed.
-    pub rows: usize,
-    /// The memory they take.
-    pub bytes: usize,
-    /// How long the oldest of them has waited.
-    pub oldest_age: Duration,
-}
+use crate::table::entry::TableId;
+use crate::table::rules::Mode;
+use crate::writer::Writer;
+use crate::writer::observer::{Event, Observer, Written};
 
 /// A batch in the queue, and how much of it will be written.
 #[derive(Debug)]
@@ -123,14 +107,6 @@ impl Observer for Settled {
     fn happened(&mut self, event: &Event<'_>) {
         self.metrics.count(event);
     }
-}
-
-/// Keeps a group that was given up. Where the bound is reached it is in the dead-letter file, and the oldest make room.
-pub(crate) fn keep_failure(failures: &mut VecDeque<DeadLetter>, letter: DeadLetter) {
-    if failures.len() >= MAX_FAILURES {
-        failures.pop_front();
-    }
-    failures.push_back(letter);
 }
 
 /// See the module.

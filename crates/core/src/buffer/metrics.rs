@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 
 use crate::error::Error;
 use crate::error::server::{ER_CHECKREAD, ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT};
-use crate::writer::Written;
+use crate::writer::observer::{Event, Written};
 
 /// A day, in microseconds: the longest latency recorded as it is.
 const MAX_LATENCY_US: u64 = 86_400_000_000;
@@ -56,22 +56,6 @@ pub struct Metrics {
     /// The last error, as text.
     pub last_error: Option<String>,
     latency_us: Option<Histogram<u64>>,
-}
-
-/// What may happen on the way to a committed transaction.
-#[derive(Debug, Clone, Copy)]
-pub enum Event<'a> {
-    /// The transaction lost a race, and is repeated.
-    Retried(&'a Error),
-    /// The connection was lost before anything could be committed, and the transaction is repeated over a new one.
-    Reconnected,
-    /// A COMMIT was not answered.
-    CommitUnknown,
-    /// The ledger said whether such a COMMIT was carried out.
-    LedgerAnswered {
-        /// It was.
-        committed: bool,
-    },
 }
 
 impl Default for Metrics {

@@ -15,9 +15,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::buffer::foreground::{MAX_TRANSACTION_BYTES, MAX_TRANSACTION_ROWS};
-use crate::rows::{Batch, Group, Row, TableId};
+use crate::buffer::limits::{MAX_TRANSACTION_BYTES, MAX_TRANSACTION_ROWS};
+use crate::rows::arena::Row;
+use crate::rows::batch::Batch;
+use crate::rows::group::Group;
 use crate::settings::Settings;
+use crate::table::entry::TableId;
 
 /// What the flusher has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ pub mod file;
 use std::time::SystemTime;
 
 use crate::error::{Error, count_rows};
-use crate::rows::Row;
+use crate::rows::arena::Row;
 use crate::value::Value;
 
 /// A row with its columns' names, as PHP gave it.

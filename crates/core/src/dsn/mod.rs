@@ -3,20 +3,18 @@
 //!
 //! Invariant: no text made from a DSN holds its password, neither a message nor `Debug`.
 
+use crate::error::{Error, Result};
+
+pub use host::{HOSTS_MAX, Host};
+use percent_encoding::percent_decode_str;
 use std::fmt;
 use std::time::Duration;
-
-use percent_encoding::percent_decode_str;
+use tls::TlsOptions;
+pub use tls::{Tls, Verify};
 use url::Url;
-
-use crate::error::{Error, Result};
 
 mod host;
 mod tls;
-
-pub use host::{HOSTS_MAX, Host};
-use tls::TlsOptions;
-pub use tls::{Tls, Verify};
 
 /// A host on the same network answers within a few milliseconds; five seconds outlast a restart of a switch.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -187,12 +185,12 @@ impl ServerDsn {
     }
 
     /// How many servers there are to try.
-    pub fn places(&self) -> usize {
+    pub fn host_count(&self) -> usize {
         self.hosts.len()
     }
 
     /// Where a server is, for messages.
-    pub fn place(&self, index: usize) -> String {
+    pub fn address(&self, index: usize) -> String {
         match (&self.unix_socket, self.hosts.get(index)) {
             (Some(path), _) => format!("{path}/{}", self.database),
             (None, Some(host)) => format!("{host}/{}", self.database),
@@ -255,7 +253,7 @@ mod tests {
             "mysql://us%40er:p%2Fw%3A@db.example:3307/ex%20change?charset=utf8mb3&collation=utf8mb3_bin&timezone=%2B02:00\
              &sql_mode=ANSI&isolation_level=repeatable%20read&connect_timeout_ms=10&read_timeout_ms=20&write_timeout_ms=30",
         );
-        assert_eq!(dsn.place(0), "db.example:3307/ex change");
+        assert_eq!(dsn.address(0), "db.example:3307/ex change");
         assert_eq!((dsn.user.as_str(), dsn.password.as_deref()), ("us@er", Some("p/w:")));
         assert_eq!(dsn.database, "ex change");
         assert_eq!(
@@ -288,9 +286,9 @@ mod tests {
     #[test]
     fn hosts_have_commas_between() {
         let dsn = server("mysql://u:p@host1,host2:3307,[::1]:3308/d?tls_ca=/ca.pem");
-        assert_eq!(dsn.places(), 3);
-        let places: Vec<String> = (0..3).map(|index| dsn.place(index)).collect();
-        assert_eq!(places, ["host1:3306/d", "host2:3307/d", "[::1]:3308/d"]);
+        assert_eq!(dsn.host_count(), 3);
+        let addresses: Vec<String> = (0..3).map(|index| dsn.address(index)).collect();
+        assert_eq!(addresses, ["host1:3306/d", "host2:3307/d", "[::1]:3308/d"]);
         assert_eq!(
             Dsn::Server(Box::new(dsn.clone())).to_string(),
             "mysql://u:***@host1:3306,host2:3307,[::1]:3308/d"

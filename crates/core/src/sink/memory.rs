@@ -8,15 +8,16 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
-use crate::error::server;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, server};
 use crate::ledger::LedgerEntry;
-use crate::plan::coalesce::{BoundRow, merge_value};
-use crate::plan::{Limits, MAX_STATEMENT_ROWS, Plan, Statement};
-use crate::sink::mysql::sql::{Dialect, Operation};
+use crate::plan::binder::BoundRow;
+use crate::plan::limits::Limits;
+use crate::plan::merge::merge_value;
+use crate::plan::{Operation, Plan, Statement};
 use crate::sink::{LocalModel, Sink};
-use crate::table::catalog::TableEntry;
-use crate::table::{BoundColumns, TableModel};
+use crate::table::bound::BoundColumns;
+use crate::table::entry::TableEntry;
+use crate::table::model::TableModel;
 use crate::value::Value;
 
 /// A stored row: its columns and values, in the order in which they first came.
@@ -67,22 +68,19 @@ impl MemoryStore {
 #[derive(Debug)]
 pub struct MemorySink {
     store: MemoryStore,
-    batch_rows: usize,
 }
 
 impl MemorySink {
     /// A sink for the store.
-    pub fn new(store: MemoryStore, batch_rows: usize) -> Self {
-        Self { store, batch_rows }
+    pub fn new(store: MemoryStore) -> Self {
+        Self { store }
     }
 }
 
 impl Sink for MemorySink {
     fn limits(&mut self, _deadline: Option<Instant>) -> Result<Limits> {
         Ok(Limits {
-            max_packet_bytes: usize::MAX / MAX_STATEMENT_ROWS,
-            batch_rows: self.batch_rows,
-            dialect: Dialect::RowAlias,
+            max_packet_bytes: usize::MAX,
         })
     }
 
@@ -230,7 +228,11 @@ fn update(stored: &mut StoredRow, bound: &BoundColumns, row: &[Value<'_>]) {
         if bound.key.contains(&at) {
             continue;
         }
-        let rule = bound.rules.get(at).copied().unwrap_or(crate::table::MergeRule::Replace);
+        let rule = bound
+            .rules
+            .get(at)
+            .copied()
+            .unwrap_or(crate::table::rules::MergeRule::Replace);
         match position(stored, name).and_then(|column| stored.get_mut(column)) {
             Some((_, old)) => {
                 let merged = merge_value(bound, at, rule, old, value);

@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use crate::error::Result;
 use crate::ledger::LedgerEntry;
-use crate::plan::{Limits, Plan};
-use crate::table::TableModel;
-use crate::table::catalog::TableEntry;
+use crate::plan::Plan;
+use crate::plan::limits::Limits;
+use crate::table::entry::TableEntry;
+use crate::table::model::TableModel;
 
 pub mod memory;
 pub mod mysql;

@@ -3,65 +3,27 @@
 //! Bounds: [`MAX_TABLES`] tables; [`MAX_SHAPES`] shapes are remembered, after which the memory starts anew. A forgotten
 //! shape lives on in the batches that use it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock, RwLock};
 
 use rustc_hash::FxHashMap;
 
 use crate::error::{Error, Result};
 use crate::ledger::LedgerUse;
-use crate::rows::{Shape, TableId};
-use crate::table::{Mode, TableModel, TableName, TableRules};
+use crate::table::entry::{TableEntry, TableId};
+use crate::table::name::TableName;
+use crate::table::rules::{Mode, TableRules};
+use crate::table::shape::Shape;
 
 /// More tables than any application writes to through one buffer.
 pub const MAX_TABLES: usize = 1_000;
+
 /// Column sets remembered. An application has a few per table.
 pub const MAX_SHAPES: usize = 1_000;
+
 /// The most columns that a server's table can have:
 /// <https://dev.mysql.com/doc/refman/8.4/en/column-count-limit.html>.
 pub const MAX_COLUMNS: usize = 4_096;
-
-/// A table that rows are given for.
-#[derive(Debug)]
-pub struct TableEntry {
-    /// Its name.
-    pub name: TableName,
-    /// What the user configured for it.
-    pub rules: TableRules,
-    /// Its mode where the rules name none.
-    pub default_mode: Mode,
-    /// The key that a model object named, for a table that no server describes.
-    key_hint: OnceLock<String>,
-    /// The rules bound to the table, once that is known. Whoever writes the table finds it out, and whoever adds a row
-    /// checks it where it is there: the lock is held to copy a pointer.
-    model: RwLock<Option<Arc<TableModel>>>,
-    /// Counts the models that the table had, and the times without one.
-    model_version: AtomicU64,
-}
-
-impl TableEntry {
-    /// The rules bound to the table, where that is known.
-    pub fn model(&self) -> Option<Arc<TableModel>> {
-        self.model.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Remembers the table's model, or forgets it, after an error that a changed table could explain.
-    pub fn set_model(&self, model: Option<Arc<TableModel>>) {
-        let mut slot = self.model.write().unwrap_or_else(PoisonError::into_inner);
-        *slot = model;
-        self.model_version.fetch_add(1, Ordering::Release);
-    }
-
-    /// Differs from what it was whenever the model does.
-    pub fn model_version(&self) -> u64 {
-        self.model_version.load(Ordering::Acquire)
-    }
-
-    /// The key that a model object named.
-    pub fn key_hint(&self) -> Option<&str> {
-        self.key_hint.get().map(String::as_str)
-    }
-}
 
 /// All tables, in order of first use.
 #[derive(Debug, Default)]

@@ -9,6 +9,7 @@
 //!
 //! Bounds: those of [`crate::writer::retry`]; a group at fault is found among *n* with about 2 log₂ *n* transactions.
 
+pub mod observer;
 pub mod retry;
 
 use std::ops::Range;
@@ -17,49 +18,20 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
-use crate::buffer::metrics::Event;
 use crate::clock::Clock;
 use crate::dead_letter::DeadLetter;
 use crate::dead_letter::file::DeadLetterFile;
 use crate::error::{Error, Result, count_rows};
 use crate::ledger::{Ledger, LedgerUse, Verdict};
-use crate::plan::{Binder, Plan, plan};
-use crate::rows::Batch;
+use crate::plan::binder::Binder;
+use crate::plan::{Plan, plan};
+use crate::rows::batch::Batch;
 use crate::settings::Settings;
 use crate::sink::Sink;
-use crate::table::TableModel;
-use crate::table::catalog::TableEntry;
+use crate::table::entry::TableEntry;
+use crate::table::model::TableModel;
+use crate::writer::observer::{Event, Observer, Written};
 use crate::writer::retry::{Again, RetryBudget};
-
-/// A transaction that was committed.
-#[derive(Debug, Clone)]
-pub struct Written {
-    /// Its groups, counted over all batches.
-    pub groups: Range<usize>,
-    /// Rows committed, coalesced ones counted.
-    pub rows: usize,
-    /// How many of them went into others.
-    pub coalesced_rows: usize,
-    /// How long it took, with all repetitions.
-    pub took: Duration,
-}
-
-/// The buffer that a writer writes for.
-pub trait Observer {
-    /// The next groups are committed.
-    fn committed(&mut self, written: &Written);
-    /// The next group is given up, and kept nowhere but here, unless there is a dead-letter file.
-    fn given_up(&mut self, letter: DeadLetter);
-    /// Waits until all groups that were added before the next one are settled, in other lanes too. Gives whether that took a
-    /// wait: then the next group, which the server has refused, may be taken now.
-    fn waited_for_earlier_groups(&mut self) -> bool {
-        false
-    }
-    /// Whether one more group that is given up can be kept in memory.
-    fn has_room_for_failure(&self) -> bool;
-    /// Something happened on the way.
-    fn happened(&mut self, event: &Event<'_>);
-}
 
 /// Why groups were not written.
 struct Failed {

@@ -3,142 +3,27 @@
 //! Invariants: groups leave the queue under the lock, as they are committed or given up; a group is given up only when the
 //! other lanes have settled what was added before it, since one of those may be what it refers to.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::buffer::background::lanes::{Lanes, Wake};
-use crate::buffer::foreground::{GOODBYE, MAX_FAILURES, Pending, keep_failure};
-use crate::buffer::metrics::{Event, Metrics, count};
+use crate::buffer::background::shared::{Shared, State};
+use crate::buffer::failures::{MAX_FAILURES, keep_failure};
+use crate::buffer::limits::GOODBYE;
+use crate::buffer::metrics::count;
 use crate::buffer::queue::Due;
+use crate::buffer::snapshot::ThreadState;
 use crate::dead_letter::DeadLetter;
 use crate::error::Error;
-use crate::rows::Batch;
-use crate::writer::{Observer, Writer, Written};
+use crate::rows::batch::Batch;
+use crate::writer::Writer;
+use crate::writer::observer::{Event, Observer, Written};
 
 /// The wait after the first failure in a row.
 const FIRST_RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
+
 /// The longest wait after a failure: a server that is back is noticed within this time.
 const LONGEST_RECONNECT_BACKOFF: Duration = Duration::from_secs(2);
-
-/// What a flusher is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum ThreadState {
-    /// There is no thread: no row has come yet, or it has ended.
-    #[default]
-    None,
-    /// It waits for rows, or for their time.
-    Idle,
-    /// It writes.
-    Writing,
-    /// It waits after a failure.
-    Backoff,
-}
-
-impl ThreadState {
-    /// The name in the metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Idle => "idle",
-            Self::Writing => "writing",
-            Self::Backoff => "backoff",
-        }
-    }
-}
-
-/// A lane, beside its queue.
-#[derive(Default)]
-pub(crate) struct LaneState {
-    pub metrics: Metrics,
-    /// Attempts to write that were begun, and the last one that failed.
-    pub attempts: u64,
-    pub failed_attempt: Option<(u64, Error)>,
-    pub failures_in_a_row: u32,
-    pub thread: ThreadState,
-    pub reconnects: u64,
-}
-
-pub(crate) struct State {
-    pub lanes: Lanes,
-    pub flushers: Vec<LaneState>,
-    pub failures: VecDeque<DeadLetter>,
-    pub has_dead_letter_file: bool,
-    /// What a caller has not been told yet.
-    pub unreported: Vec<DeadLetter>,
-    pub last_error: Option<String>,
-    pub time_blocked: Duration,
-    /// No row will come any more: end when the queue is empty.
-    pub stopping: bool,
-    /// The time to end is over: end after the attempt that is under way.
-    pub abandoned: bool,
-}
-
-impl State {
-    pub fn pending(&self, now: Instant) -> Pending {
-        let oldest = self.lanes.oldest();
-        Pending {
-            rows: self.lanes.pending_rows(),
-            bytes: self.lanes.pending_bytes(),
-            oldest_age: oldest.map_or(Duration::ZERO, |oldest| now.saturating_duration_since(oldest)),
-        }
-    }
-
-    pub fn is_idle(&self, lane: usize) -> bool {
-        self.flushers
-            .get(lane)
-            .is_some_and(|flusher| flusher.thread == ThreadState::Idle)
-    }
-
-    pub fn all_threads_ended(&self) -> bool {
-        self.flushers.iter().all(|flusher| flusher.thread == ThreadState::None)
-    }
-
-    pub fn total_flushed(&self) -> u64 {
-        self.flushers.iter().map(|flusher| flusher.metrics.total_flushed).sum()
-    }
-
-    /// The error of a lane whose last attempt failed.
-    pub fn last_failed_attempt(&self) -> Option<&Error> {
-        let mut failed = self
-            .flushers
-            .iter()
-            .filter_map(|flusher| flusher.failed_attempt.as_ref());
-        failed.next().map(|(_, error)| error)
-    }
-}
-
-pub(crate) struct Shared {
-    pub state: Mutex<State>,
-    /// Each lane's flusher waits at its own.
-    pub work: Vec<Condvar>,
-    /// Callers wait here, and flushers for other lanes.
-    pub done: Condvar,
-}
-
-impl Shared {
-    /// A panic while the lock is held is a bug, and what it leaves is still counted right: each step changes the queue
-    /// at its end.
-    pub fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn wake(&self, lane: usize) {
-        if let Some(work) = self.work.get(lane) {
-            work.notify_one();
-        }
-    }
-
-    pub fn wake_all(&self) {
-        self.work.iter().for_each(Condvar::notify_one);
-    }
-
-    fn tell(&self, wake: Wake) {
-        self.done.notify_all();
-        wake.lanes().for_each(|lane| self.wake(lane));
-    }
-}
 
 /// The flusher's thread.
 pub(crate) fn run(shared: &Shared, lane: usize, writer: &mut Writer) {

@@ -21,32 +21,19 @@ use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 
+use crate::buffer::background::route::{KeyHash, Route};
 use crate::buffer::queue::{Added, After, Due, Queue};
-use crate::rows::{Batch, Group, Row, TableId};
+use crate::rows::arena::Row;
+use crate::rows::batch::Batch;
+use crate::rows::group::Group;
 use crate::settings::Settings;
+use crate::table::entry::TableId;
 
 /// More lanes than a server profits from.
 pub const MAX_LANES: usize = 64;
+
 /// The memory of keys is not cleared below this.
 const KEYS_KEPT: usize = 4_096;
-
-/// What decides about a group's lane.
-#[derive(Debug, Default)]
-pub struct Route {
-    /// A hash of the column that groups are routed by, or of the first row's key.
-    pub hash: u64,
-    /// For each row its table, and a hash of its key. Rows that can meet no other one are not here.
-    pub keys: Vec<(TableId, KeyHash)>,
-}
-
-/// What is known of a row's key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyHash {
-    /// Rows with another hash have another key.
-    Known(u64),
-    /// It may be any key of the table.
-    Unknown,
-}
 
 /// Lanes that have something to do now, as bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -10,37 +10,37 @@
 //! - The rows of one key are written in the order in which they were added, whatever their lanes: see [`crate::buffer::background::lanes`].
 //!
 //! Bounds: `max_pending_rows` and `max_pending_bytes`; every wait of a caller has a limit or ends with an attempt that
-//! failed; [`MAX_FAILURES`](crate::buffer::foreground::MAX_FAILURES) failures are kept.
+//! failed; [`MAX_FAILURES`](crate::buffer::failures::MAX_FAILURES) failures are kept.
 //!
 //! The locks are the standard library's: they have no state outside themselves, so a forked child that makes a new buffer
 //! never meets a lock of a thread that it has not.
 
 mod flusher;
 pub mod lanes;
+pub mod route;
+mod shared;
 
-use std::hash::BuildHasher as _;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-use rustc_hash::FxBuildHasher;
-
-use crate::buffer::background::flusher::{LaneState, Shared, State};
-use crate::buffer::background::lanes::{KeyHash, Lanes, Route};
+use crate::buffer::background::lanes::Lanes;
+use crate::buffer::background::route::{Route, Router};
+use crate::buffer::background::shared::{LaneState, Shared, State};
 use crate::buffer::find;
 use crate::buffer::find::KeyPart;
-use crate::buffer::foreground::{GOODBYE, Pending};
+use crate::buffer::limits::GOODBYE;
 use crate::buffer::metrics::{Metrics, count};
+use crate::buffer::snapshot::{LaneSnapshot, Pending, Snapshot};
+
+pub use crate::buffer::snapshot::ThreadState;
 use crate::clock::{Clock, SystemClock};
 use crate::dead_letter::{DeadLetter, FlushError, NamedRow};
 use crate::error::{Error, Result};
-use crate::rows::Group;
+use crate::rows::group::Group;
 use crate::settings::{Overflow, Settings};
 use crate::sink::{LocalModel, Sink};
 use crate::table::catalog::Catalog;
-use crate::table::{Mode, TableModel};
+use crate::table::model::TableModel;
 use crate::writer::Writer;
-
-pub use crate::buffer::background::flusher::ThreadState;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// How often a waiting caller looks whether its thread is wanted elsewhere.
 const INTERRUPT_CHECK: Duration = Duration::from_millis(20);
@@ -65,34 +65,6 @@ enum Waited {
     Done,
     TimeOver,
     Interrupted,
-}
-
-/// The counters, and the state, at one instant.
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    /// The counters of all lanes together.
-    pub metrics: Metrics,
-    /// What waits in all lanes.
-    pub pending: Pending,
-    /// What the busiest thread does.
-    pub thread: ThreadState,
-    /// Connections opened after each lane's first.
-    pub reconnects: u64,
-    /// Each lane by itself.
-    pub lanes: Vec<LaneSnapshot>,
-}
-
-/// A lane at one instant.
-#[derive(Debug, Clone)]
-pub struct LaneSnapshot {
-    /// Its counters.
-    pub metrics: Metrics,
-    /// Rows taken and not yet committed.
-    pub pending_rows: usize,
-    /// What its thread does.
-    pub thread: ThreadState,
-    /// Connections opened after its first.
-    pub reconnects: u64,
 }
 
 impl BackgroundBuffer {
@@ -471,48 +443,5 @@ impl BackgroundBuffer {
     /// The last error, as text.
     pub fn last_error(&self) -> Option<String> {
         self.shared.lock().last_error.clone()
-    }
-}
-
-/// Gathers what decides about a group's lane, row by row.
-#[derive(Default)]
-struct Router {
-    route: Route,
-    is_routed_by_column: bool,
-    is_routed: bool,
-    key: Vec<u8>,
-}
-
-impl Router {
-    fn pass(&mut self, row: &crate::rows::Row<'_>, bound: Option<&crate::table::BoundColumns>) {
-        let table = row.shape.table;
-        // The first row that has the column decides; where none has it, the first row's key.
-        if let Some(at) = row.shape.route.filter(|_| !self.is_routed_by_column) {
-            self.is_routed_by_column = true;
-            self.is_routed = true;
-            self.key.clear();
-            if let Some(value) = row.values().nth(at) {
-                // Numbers and their texts are one value here, as they are to most columns.
-                match &value {
-                    crate::value::Value::Int(number) => self.key.extend_from_slice(number.to_string().as_bytes()),
-                    value => drop(value.encode(&mut self.key)),
-                }
-            }
-            self.route.hash = FxBuildHasher.hash_one(&self.key);
-        }
-        let key = match bound {
-            None => Some(KeyHash::Unknown),
-            // The server makes its key, which is like no other.
-            Some(bound) if bound.model.mode == Mode::Insert && bound.key.is_empty() => None,
-            Some(bound) => Some(match bound.key_hash(&row.values(), &mut self.key) {
-                Some(hash) => KeyHash::Known(hash),
-                None => KeyHash::Unknown,
-            }),
-        };
-        if let (Some(KeyHash::Known(hash)), false) = (key, self.is_routed) {
-            self.is_routed = true;
-            self.route.hash = hash;
-        }
-        self.route.keys.extend(key.map(|key| (table, key)));
     }
 }

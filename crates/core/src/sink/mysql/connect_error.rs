@@ -4,17 +4,16 @@ use mysql::DriverError;
 use mysql_common::proto::codec::error::PacketCodecError;
 
 use crate::dsn::ServerDsn;
-use crate::error::Error;
-use crate::error::server;
 use crate::error::server::{Class, classify};
+use crate::error::{Error, server};
 use crate::sink::mysql::tls;
 
-const CHECK_PLACE: &str = "; check that the server runs there, and the DSN's host and port, or its unix_socket";
+const CHECK_ADDRESS: &str = "; check that the server runs there, and the DSN's host and port, or its unix_socket";
 
 /// One server that could not be connected to.
 #[derive(Debug)]
 pub struct Failure {
-    place: String,
+    address: String,
     code: u16,
     why: String,
     advice: String,
@@ -22,9 +21,9 @@ pub struct Failure {
 
 impl Failure {
     /// A failure that this crate found.
-    pub fn new(place: String, code: u16, why: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub fn new(address: String, code: u16, why: impl Into<String>, advice: impl Into<String>) -> Self {
         Self {
-            place,
+            address,
             code,
             why: why.into(),
             advice: advice.into(),
@@ -32,14 +31,14 @@ impl Failure {
     }
 
     /// A file of the DSN's `tls_…` options.
-    pub fn of_files(place: String, why: String) -> Self {
-        Self::new(place, server::CR_SSL_CONNECTION_ERROR, why, "")
+    pub fn of_files(address: String, why: String) -> Self {
+        Self::new(address, server::CR_SSL_CONNECTION_ERROR, why, "")
     }
 
     /// No such host.
-    pub fn unknown_host(place: String, why: &std::io::Error) -> Self {
+    pub fn unknown_host(address: String, why: &std::io::Error) -> Self {
         Self::new(
-            place,
+            address,
             server::CR_UNKNOWN_HOST,
             format!("the host's address cannot be found ({why})"),
             "; check the DSN's host, and the machine's resolver",
@@ -47,30 +46,30 @@ impl Failure {
     }
 
     /// No answer in time. `within` names the time.
-    pub fn no_answer(place: String, within: &str) -> Self {
+    pub fn no_answer(address: String, within: &str) -> Self {
         Self::new(
-            place,
+            address,
             server::CR_CONN_HOST_ERROR,
             format!("no answer within {within}"),
-            CHECK_PLACE,
+            CHECK_ADDRESS,
         )
     }
 
     /// What the client library met. `within` names the time that connecting had.
-    pub fn of_library(place: String, error: &mysql::Error, dsn: &ServerDsn, within: &str) -> Self {
+    pub fn of_library(address: String, error: &mysql::Error, dsn: &ServerDsn, within: &str) -> Self {
         match error {
             mysql::Error::MySqlError(server) => Self::new(
-                place,
+                address,
                 server.code,
                 server.message.clone(),
                 server_advice(server.code, dsn),
             ),
-            mysql::Error::DriverError(DriverError::ConnectTimeout) => Self::no_answer(place, within),
+            mysql::Error::DriverError(DriverError::ConnectTimeout) => Self::no_answer(address, within),
             mysql::Error::DriverError(DriverError::CouldNotConnect(Some((_, why, _)))) => {
-                Self::new(place, server::CR_CONN_HOST_ERROR, why.clone(), CHECK_PLACE)
+                Self::new(address, server::CR_CONN_HOST_ERROR, why.clone(), CHECK_ADDRESS)
             }
             mysql::Error::DriverError(DriverError::TlsNotSupported) => Self::new(
-                place,
+                address,
                 server::CR_SSL_CONNECTION_ERROR,
                 "the server speaks no TLS",
                 "; give it a certificate (its ssl_cert and ssl_key), or connect without, by tls=off",
@@ -80,18 +79,18 @@ impl Failure {
                 | DriverError::OldMysqlPasswordDisabled
                 | DriverError::CleartextPluginDisabled),
             ) => Self::new(
-                place,
+                address,
                 server::CR_AUTH_PLUGIN_CANNOT_LOAD,
                 format!("the account's way to authenticate is not known here ({plugin})"),
                 "; give the account caching_sha2_password, mysql_native_password or ed25519",
             ),
-            other if is_timeout(other) => Self::no_answer(place, within),
+            other if is_timeout(other) => Self::no_answer(address, within),
             other => match (tls_error(other), &dsn.tls) {
                 (Some(error), Some(tls)) => {
                     let (why, advice) = tls::explain(error, tls);
-                    Self::new(place, server::CR_SSL_CONNECTION_ERROR, why, advice)
+                    Self::new(address, server::CR_SSL_CONNECTION_ERROR, why, advice)
                 }
-                _ => Self::new(place, server::CR_CONN_HOST_ERROR, describe(other), CHECK_PLACE),
+                _ => Self::new(address, server::CR_CONN_HOST_ERROR, describe(other), CHECK_ADDRESS),
             },
         }
     }
@@ -107,7 +106,7 @@ pub fn all_failed(failures: &[Failure], dsn: &ServerDsn) -> Error {
     let message = match failures {
         [only] => format!(
             "cannot connect to {} as {:?}: {}{}",
-            only.place, dsn.user, only.why, only.advice
+            only.address, dsn.user, only.why, only.advice
         ),
         _ => format!("cannot connect to any host as {:?}: {}", dsn.user, listed(failures)),
     };
@@ -133,7 +132,7 @@ fn listed(failures: &[Failure]) -> String {
         if index > 0 {
             text.push_str(" | ");
         }
-        text.push_str(&failure.place);
+        text.push_str(&failure.address);
         text.push_str(": ");
         text.push_str(&failure.why);
         let is_said_later = failures[index + 1..].iter().any(|later| later.advice == failure.advice);
@@ -225,13 +224,13 @@ mod tests {
         }
     }
 
-    fn refused(place: &str, code: u16) -> Failure {
+    fn refused(address: &str, code: u16) -> Failure {
         let server = mysql::MySqlError {
             state: "HY000".to_owned(),
             message: format!("error {code}"),
             code,
         };
-        Failure::of_library(place.to_owned(), &server.into(), &dsn(), "5 ms")
+        Failure::of_library(address.to_owned(), &server.into(), &dsn(), "5 ms")
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Opens connections to MySQL or MariaDB: the hosts in turn, the handshake, the session's settings.
 //!
-//! Of several hosts the one that worked last is tried first, until [`Connector::leave_host`] says that it is no good now; one
+//! Of several hosts the one that worked last is tried first, until [`Connector::advance_host`] says that it is no good now; one
 //! that takes no writes (`read_only`) is used only where no other can be had. A single host is used whatever it says.
 //!
 //! Round trips: the client library's handshake (2 to 4, by the account's authentication; 2 more for TLS), then 3: the
@@ -9,7 +9,7 @@
 //! Bounds: a host has `connect_timeout_ms`, or what is left of the caller's time where that is less, and the caller's
 //! time bounds all of them together; a server that sends its handshake piece by piece may take that long for each
 //! piece. Looking up a host's name is bounded by the system's resolver only. [`ADDRESSES_MAX`] addresses a name,
-//! [`STATEMENT_CACHE`] prepared statements a connection.
+//! [`LIBRARY_STATEMENTS_MAX`] prepared statements a connection.
 
 use std::net::{IpAddr, ToSocketAddrs as _};
 use std::os::fd::AsRawFd as _;
@@ -21,21 +21,21 @@ use mysql::{Conn, DriverError, OptsBuilder, Row, Value as SqlValue};
 use mysql_common::packets::HandshakePacket;
 
 use crate::dsn::{Host, ServerDsn};
-use crate::error::{Error, Result};
-use crate::plan::Limits;
-use crate::sink::mysql::SocketHooks;
+use crate::error::Result;
+use crate::plan::limits::Limits;
 use crate::sink::mysql::connect_error::{Failure, all_failed, out_of_time};
-use crate::sink::mysql::pipeline::Prepared;
-use crate::sink::mysql::protocol::Wire;
+use crate::sink::mysql::connection::{Connection, SocketTimeouts};
+use crate::sink::mysql::executions::StatementForm;
+use crate::sink::mysql::schema::ServerTraits;
+use crate::sink::mysql::socket::SocketHooks;
 use crate::sink::mysql::sql::Dialect;
-use crate::sink::mysql::variables;
+use crate::sink::mysql::statement_cache::LIBRARY_STATEMENTS_MAX;
 use crate::sink::mysql::variables::Variables;
-use crate::sink::mysql::{schema, tls};
+use crate::sink::mysql::{tls, variables};
 
-/// Prepared statements that the connection keeps. A table and column set needs up to a dozen, one for each length.
-pub const STATEMENT_CACHE: usize = 128;
 /// Addresses of one name that are tried, as of `localhost`: `::1` and `127.0.0.1`.
 const ADDRESSES_MAX: usize = 8;
+
 /// The protocol's own bound. The server's is read with the session's variables, and kept by the plan; asked for here, the
 /// client library would spend a round trip on it.
 const PACKET_BYTES_MAX: usize = 1 << 30;
@@ -48,25 +48,6 @@ pub struct Connector {
     hooks: SocketHooks,
     /// The host to begin with: the one that worked last, or the one after it.
     first: usize,
-}
-
-/// A connection with its session's settings made.
-#[derive(Debug)]
-pub struct Session {
-    /// The connection.
-    pub conn: Conn,
-    /// What the server takes at once.
-    pub limits: Limits,
-    /// What reading a table's schema needs to know.
-    pub schema: schema::Session,
-    /// The time-outs now set on the socket.
-    pub timeouts: (Duration, Duration),
-    /// Whether a statement outside a transaction commits by itself.
-    pub autocommit: bool,
-    /// What is sent and received without the client library.
-    pub(super) wire: Wire,
-    /// The statements prepared for that.
-    pub(super) prepared: Prepared,
 }
 
 /// The time that one host has.
@@ -103,31 +84,19 @@ impl Connector {
         &self.dsn
     }
 
-    /// Where the connection goes, for messages; after [`Self::leave_host`], where the next one will.
-    pub fn place(&self) -> String {
-        self.dsn.place(self.first)
+    /// Where the connection goes, for messages; after [`Self::advance_host`], where the next one will.
+    pub fn address(&self) -> String {
+        self.dsn.address(self.first)
     }
 
     /// The host of the last connection is no good now: the next begins with the host after it.
-    pub fn leave_host(&mut self) {
-        self.first = (self.first + 1) % self.dsn.places();
-    }
-
-    /// The socket's time-outs: the DSN's, or what is left of the caller's time.
-    pub fn timeouts(&self, deadline: Option<Instant>) -> Result<(Duration, Duration)> {
-        let Some(deadline) = deadline else {
-            return Ok((self.dsn.read_timeout, self.dsn.write_timeout));
-        };
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(Error::timeout("the time given is over"));
-        }
-        Ok((self.dsn.read_timeout.min(left), self.dsn.write_timeout.min(left)))
+    pub fn advance_host(&mut self) {
+        self.first = (self.first + 1) % self.dsn.host_count();
     }
 
     /// Opens a connection to the first host that will do, and makes its session's settings.
-    pub fn connect(&mut self, deadline: Option<Instant>) -> Result<Session> {
-        let count = self.dsn.places();
+    pub fn connect(&mut self, deadline: Option<Instant>) -> Result<Connection> {
+        let count = self.dsn.host_count();
         let mut failures = Vec::new();
         let mut read_only = None;
         for index in (0..count).map(|step| (self.first + step) % count) {
@@ -135,19 +104,19 @@ impl Connector {
                 break;
             };
             match self.connect_to(index, &budget) {
-                Ok((session, true)) => {
+                Ok((connection, true)) => {
                     self.first = index;
-                    return Ok(session);
+                    return Ok(connection);
                 }
-                Ok((session, false)) => {
-                    read_only.get_or_insert((index, session));
+                Ok((connection, false)) => {
+                    read_only.get_or_insert((index, connection));
                 }
                 Err(failure) => failures.push(failure),
             }
         }
-        if let Some((index, session)) = read_only {
+        if let Some((index, connection)) = read_only {
             self.first = index;
-            return Ok(session);
+            return Ok(connection);
         }
         if failures.len() < count || self.budget(deadline).is_none() {
             // A host that used up the caller's time does not get the next one's too.
@@ -175,25 +144,19 @@ impl Connector {
     }
 
     /// A session with one host, and whether it takes writes.
-    fn connect_to(&self, index: usize, budget: &Budget) -> Result<(Session, bool), Failure> {
-        let place = || self.dsn.place(index);
+    fn connect_to(&self, index: usize, budget: &Budget) -> Result<(Connection, bool), Failure> {
+        let address = || self.dsn.address(index);
         let mut conn = match (&self.dsn.unix_socket, self.dsn.hosts.get(index)) {
-            (None, Some(host)) => self.shake_hands_over_tcp(host, &place, budget)?,
-            _ => self.shake_hands(self.options(), &place, budget)?,
+            (None, Some(host)) => self.handshake_over_tcp(host, &address, budget)?,
+            _ => self.handshake(self.options(), &address, budget)?,
         };
-        let (limits, schema, is_writable) = self.begin_session(&mut conn, &place, budget)?;
-        // Whatever time-outs it has now, they are not those of a write.
-        let timeouts = (Duration::ZERO, Duration::ZERO);
-        let session = Session {
-            conn,
-            limits,
-            schema,
-            timeouts,
-            autocommit: true,
-            wire: Wire::default(),
-            prepared: Prepared::default(),
+        let (form, traits, is_writable) = self.begin_session(&mut conn, &address, budget)?;
+        let timeouts = SocketTimeouts {
+            read: self.dsn.read_timeout,
+            write: self.dsn.write_timeout,
         };
-        Ok((session, is_writable))
+        let connection = Connection::new(conn, form, traits, timeouts, self.hooks);
+        Ok((connection, is_writable))
     }
 
     fn options(&self) -> OptsBuilder {
@@ -205,54 +168,55 @@ impl Connector {
             .pass(self.dsn.password.clone())
             .db_name(Some(self.dsn.database.clone()))
             .max_allowed_packet(Some(PACKET_BYTES_MAX))
-            .stmt_cache_size(STATEMENT_CACHE)
+            .stmt_cache_size(LIBRARY_STATEMENTS_MAX)
             // An UPDATE counts the rows that it found, not those that it changed.
             .additional_capabilities(CapabilityFlags::CLIENT_FOUND_ROWS)
     }
 
     /// Tries a name's addresses in turn: the client library knows only the first. Under TLS the name itself must be given
     /// to it, for the certificate, and so only its first address is tried.
-    fn shake_hands_over_tcp(&self, host: &Host, place: &impl Fn() -> String, budget: &Budget) -> Result<Conn, Failure> {
+    fn handshake_over_tcp(&self, host: &Host, address: &impl Fn() -> String, budget: &Budget) -> Result<Conn, Failure> {
         let options = self.options().tcp_port(host.port);
         if self.dsn.tls.is_some() || host.name.parse::<IpAddr>().is_ok() {
-            return self.shake_hands(options.ip_or_hostname(Some(host.name.as_str())), place, budget);
+            return self.handshake(options.ip_or_hostname(Some(host.name.as_str())), address, budget);
         }
         let mut addresses: Vec<IpAddr> = (host.name.as_str(), host.port)
             .to_socket_addrs()
-            .map_err(|error| Failure::unknown_host(place(), &error))?
+            .map_err(|error| Failure::unknown_host(address(), &error))?
             .map(|address| address.ip())
             .collect();
         addresses.truncate(ADDRESSES_MAX);
         let mut failed = None;
-        for (tried, address) in addresses.iter().enumerate() {
-            let options = options.clone().ip_or_hostname(Some(address.to_string()));
+        for (tried, ip) in addresses.iter().enumerate() {
+            let options = options.clone().ip_or_hostname(Some(ip.to_string()));
             // An address that does not answer leaves the others their share.
-            match self.attempt(options, place, budget, addresses.len() - tried) {
+            match self.attempt(options, address, budget, addresses.len() - tried) {
                 Err((failure, true)) => failed = Some(failure),
                 Err((failure, false)) => return Err(failure),
                 Ok(conn) => return Ok(conn),
             }
         }
-        Err(failed.unwrap_or_else(|| Failure::unknown_host(place(), &std::io::ErrorKind::NotFound.into())))
+        Err(failed.unwrap_or_else(|| Failure::unknown_host(address(), &std::io::ErrorKind::NotFound.into())))
     }
 
-    fn shake_hands(&self, options: OptsBuilder, place: &impl Fn() -> String, budget: &Budget) -> Result<Conn, Failure> {
-        self.attempt(options, place, budget, 1).map_err(|(failure, _)| failure)
+    fn handshake(&self, options: OptsBuilder, address: &impl Fn() -> String, budget: &Budget) -> Result<Conn, Failure> {
+        self.attempt(options, address, budget, 1)
+            .map_err(|(failure, _)| failure)
     }
 
     /// One attempt; with a failure, whether nobody was reached, so that another address of the host may do.
     fn attempt(
         &self,
         options: OptsBuilder,
-        place: &impl Fn() -> String,
+        address: &impl Fn() -> String,
         budget: &Budget,
         addresses_left: usize,
     ) -> Result<Conn, (Failure, bool)> {
         let Some(left) = budget.left() else {
-            return Err((Failure::no_answer(place(), &budget.said), false));
+            return Err((Failure::no_answer(address(), &budget.said), false));
         };
         let ssl_opts = match &self.dsn.tls {
-            Some(tls) => Some(tls::ssl_opts(tls).map_err(|why| (Failure::of_files(place(), why), false))?),
+            Some(tls) => Some(tls::ssl_opts(tls).map_err(|why| (Failure::of_files(address(), why), false))?),
             None => None,
         };
         let options = options
@@ -264,14 +228,14 @@ impl Connector {
         Conn::new(options).map_err(|error| {
             // The client library names no file in its errors.
             if let Some(Err(why)) = self.dsn.tls.as_ref().map(tls::check) {
-                return (Failure::of_files(place(), why), false);
+                return (Failure::of_files(address(), why), false);
             }
             let is_unreached = matches!(
                 error,
                 mysql::Error::DriverError(DriverError::CouldNotConnect(_) | DriverError::ConnectTimeout)
             );
             (
-                Failure::of_library(place(), &error, &self.dsn, &budget.said),
+                Failure::of_library(address(), &error, &self.dsn, &budget.said),
                 is_unreached,
             )
         })
@@ -281,18 +245,18 @@ impl Connector {
     fn begin_session(
         &self,
         conn: &mut Conn,
-        place: &impl Fn() -> String,
+        address: &impl Fn() -> String,
         budget: &Budget,
-    ) -> Result<(Limits, schema::Session, bool), Failure> {
-        let version = self.ask(conn, "SELECT VERSION()", place, budget)?.join("");
+    ) -> Result<(StatementForm, ServerTraits, bool), Failure> {
+        let version = self.ask(conn, "SELECT VERSION()", address, budget)?.join("");
         let is_mariadb = version.to_ascii_lowercase().contains("mariadb");
         let settings = variables::settings(&self.dsn, is_mariadb, conn.no_backslash_escape());
-        self.ask(conn, &settings, place, budget)?;
-        let read_back = variables::read_back(is_mariadb, self.dsn.places() > 1);
-        let columns = self.ask(conn, &read_back, place, budget)?;
+        self.ask(conn, &settings, address, budget)?;
+        let read_back = variables::read_back(is_mariadb, self.dsn.host_count() > 1);
+        let columns = self.ask(conn, &read_back, address, budget)?;
         let Some(variables) = Variables::of_columns(columns) else {
             return Err(Failure::new(
-                place(),
+                address(),
                 0,
                 "the server does not say what its session's variables are",
                 "; check that it is MySQL or MariaDB, and what a proxy before it does",
@@ -300,7 +264,7 @@ impl Connector {
         };
         if let Some(difference) = variables.difference(&self.dsn) {
             return Err(Failure::new(
-                place(),
+                address(),
                 0,
                 format!(
                     "the session's {} is {:?}, although {:?} was set",
@@ -310,16 +274,18 @@ impl Connector {
                  DSN's settings those of the proxy",
             ));
         }
-        let limits = Limits {
-            max_packet_bytes: variables.max_packet_bytes,
+        let form = StatementForm {
+            limits: Limits {
+                max_packet_bytes: variables.max_packet_bytes,
+            },
             batch_rows: self.batch_rows,
             dialect: Dialect::of_version(&version),
         };
-        let schema = schema::Session {
+        let traits = ServerTraits {
             is_mariadb,
             is_strict: variables.is_strict(),
         };
-        Ok((limits, schema, variables.is_writable))
+        Ok((form, traits, variables.is_writable))
     }
 
     /// Runs a statement within the host's time. Gives its first row, as text.
@@ -327,11 +293,13 @@ impl Connector {
         &self,
         conn: &mut Conn,
         sql: &str,
-        place: &impl Fn() -> String,
+        address: &impl Fn() -> String,
         budget: &Budget,
     ) -> Result<Vec<String>, Failure> {
-        let failed = |error: &mysql::Error| Failure::of_library(place(), error, &self.dsn, &budget.said);
-        let left = budget.left().ok_or_else(|| Failure::no_answer(place(), &budget.said))?;
+        let failed = |error: &mysql::Error| Failure::of_library(address(), error, &self.dsn, &budget.said);
+        let left = budget
+            .left()
+            .ok_or_else(|| Failure::no_answer(address(), &budget.said))?;
         (self.hooks.set_timeouts)(conn.as_raw_fd(), left, left).map_err(|error| failed(&error.into()))?;
         let row: Option<Row> = conn.query_first(sql).map_err(|error| failed(&error))?;
         let values = row.map(Row::unwrap_raw).unwrap_or_default();
@@ -393,13 +361,13 @@ mod tests {
         let mut several = connector("mysql://u@a,b:3307,c/d?tls=required");
         let mut places = Vec::new();
         for _ in 0..4 {
-            places.push(several.place());
-            several.leave_host();
+            places.push(several.address());
+            several.advance_host();
         }
         assert_eq!(places, ["a:3306/d", "b:3307/d", "c:3306/d", "a:3306/d"]);
         let mut single = connector("mysql://u@localhost/d?unix_socket=/s");
-        single.leave_host();
-        assert_eq!(single.place(), "/s/d");
+        single.advance_host();
+        assert_eq!(single.address(), "/s/d");
     }
 
     #[test]

@@ -1,60 +1,35 @@
-//! Parameters of prepared statements, by the types that servers make of them.
+//! A planned statement as executions of prepared statements: how many rows each one takes, and its parameters.
 //!
-//! A text that is compared with a number is compared as one: `WHERE k = 1` finds the rows '1', '01' and '1x'. So a number that
-//! looks up a key of text is sent as text.
-//!
-//! Since 8.0.22 MySQL keeps the types of a statement's first execution, or of one that it prepared anew because of them,
-//! and casts what comes later to them: after the number 1 the text '01' becomes '1', after a float the text
-//! '12345678901234567890.12' loses its last digits. <https://dev.mysql.com/doc/refman/8.4/en/prepare.html>.
-//!
-//! Invariant: there a statement of one text always has parameters of the same types, NULL aside. Where a number's text says the
-//! same to its column, the text is sent: so rows may mix the two without a statement for each mixture. Elsewhere (an ENUM by
-//! its index, a BIT, a comparison with a column) the types are part of the statement's text, as a comment.
+//! Bounds: 65,535 placeholders a statement
+//! (<https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html>, a two-byte count), the
+//! server's `max_allowed_packet`, and few statement sizes ([`chunks`]), since each size is a prepared statement on the
+//! server and `max_prepared_stmt_count` is 16,382 for all clients together.
 
-use std::borrow::Cow;
+use crate::plan::limits::{Limits, PACKET_OVERHEAD_BYTES, row_bytes};
+use crate::plan::{Operation, Statement};
+use crate::sink::mysql::parameters::{Parameter, settle_types};
+use crate::sink::mysql::sql::{Dialect, statement, update_order};
 
-use mysql::Value as SqlValue;
+/// A statement has at most this many placeholders.
+const MAX_PLACEHOLDERS: usize = 65_535;
+/// A statement has at most this many rows. Statements are sent without waiting for each other, so longer ones save
+/// nothing; and preparing one makes the server describe each placeholder, and the client read that.
+const MAX_STATEMENT_ROWS: usize = 128;
 
-use crate::plan::{Limits, Statement};
-use crate::sink::mysql::sql::{Dialect, Operation, statement};
-use crate::table::BoundColumns;
-use crate::table::column::ColumnKind;
-use crate::value::Value;
-
-/// A parameter, in the form in which it is sent.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Parameter<'a> {
-    Null,
-    Int(i64),
-    Double(f64),
-    Text(Cow<'a, [u8]>),
-}
-
-impl<'a> From<&'a Value<'_>> for Parameter<'a> {
-    fn from(value: &'a Value<'_>) -> Self {
-        match value {
-            Value::Null => Self::Null,
-            Value::Int(number) => Self::Int(*number),
-            Value::Float(number) => Self::Double(*number),
-            Value::Bytes(bytes) => Self::Text(Cow::Borrowed(bytes)),
-            Value::DateTime(text) => Self::Text(Cow::Borrowed(text.as_bytes())),
-        }
-    }
-}
-
-impl From<Parameter<'_>> for SqlValue {
-    fn from(parameter: Parameter<'_>) -> Self {
-        match parameter {
-            Parameter::Null => Self::NULL,
-            Parameter::Int(number) => Self::Int(number),
-            Parameter::Double(number) => Self::Double(number),
-            Parameter::Text(text) => Self::Bytes(text.into_owned()),
-        }
-    }
+/// What one server's statements look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatementForm {
+    /// What the server takes at once.
+    pub limits: Limits,
+    /// The row count that a full batch has: a statement size of its own.
+    pub batch_rows: usize,
+    /// The server's dialect.
+    pub dialect: Dialect,
 }
 
 /// One execution of a planned statement: some of its rows.
-pub(super) struct Execution<'p> {
+pub struct Execution<'p> {
+    /// How many.
     pub rows: usize,
     /// In the order of the placeholders.
     pub parameters: Vec<Parameter<'p>>,
@@ -70,13 +45,12 @@ impl Execution<'_> {
 }
 
 /// The executions of a planned statement, each within what the server takes at once.
-pub(super) fn executions<'p>(planned: &'p Statement<'p>, limits: Limits) -> impl Iterator<Item = Execution<'p>> {
+pub fn executions<'p>(planned: &'p Statement<'p>, form: StatementForm) -> impl Iterator<Item = Execution<'p>> {
     let mut start = 0;
-    planned.chunks(&limits).into_iter().map(move |rows| {
-        let values = planned.parameters(start..start + rows);
+    row_counts(planned, &form).into_iter().map(move |rows| {
+        let mut parameters = parameters(planned, start..start + rows);
         start += rows;
-        let mut parameters: Vec<_> = values.into_iter().map(Parameter::from).collect();
-        let types = settle_types(&mut parameters, &planned.bound, planned.operation, limits.dialect);
+        let types = settle_types(&mut parameters, &planned.bound, planned.operation, form.dialect);
         Execution {
             rows,
             parameters,
@@ -85,159 +59,83 @@ pub(super) fn executions<'p>(planned: &'p Statement<'p>, limits: Limits) -> impl
     })
 }
 
-/// Makes parameters, in the order of the placeholders, and a statement fit each other: gives what belongs at the end of the
-/// statement's text.
-fn settle_types(
-    parameters: &mut [Parameter<'_>],
-    bound: &BoundColumns,
-    operation: Operation,
-    dialect: Dialect,
-) -> String {
-    if operation == Operation::Update {
-        look_up_text_by_text(parameters, bound);
+/// How many rows each execution takes: see [`chunks`].
+fn row_counts(planned: &Statement<'_>, form: &StatementForm) -> Vec<usize> {
+    if planned.operation == Operation::Update {
+        return vec![1; planned.rows.len()];
     }
-    if dialect != Dialect::RowAlias {
-        return String::new();
-    }
-    // What an update compares or adds to a column is no value of the column yet: there a number is not its text.
-    if operation != Operation::Update {
-        let kinds = bound.kinds.iter().cycle();
-        for (parameter, kind) in parameters.iter_mut().zip(kinds) {
-            if let Some(text) = text_of(parameter, *kind) {
-                *parameter = text;
-            }
-        }
-    }
-    if parameters.iter().all(|parameter| type_of(parameter) == TEXT) {
-        return String::new();
-    }
-    let types: String = parameters.iter().map(type_of).collect();
-    format!(" /*{types}*/")
+    let columns = planned.bound.columns.len();
+    let text = statement(&planned.bound, planned.operation, 1, form.dialect).len();
+    let text_room = form
+        .limits
+        .max_packet_bytes
+        .saturating_sub(text + PACKET_OVERHEAD_BYTES);
+    let max_rows = (MAX_PLACEHOLDERS / columns.max(1))
+        .min(MAX_STATEMENT_ROWS)
+        // A placeholder, its comma, and its type (see parameters.rs).
+        .min(1 + text_room / (3 * columns + 2));
+    let sizes: Vec<_> = planned.rows.iter().map(|row| row_bytes(row)).collect();
+    chunks(&sizes, max_rows, form.batch_rows, form.limits.max_row_bytes())
 }
 
-/// An update's last parameters are its key.
-fn look_up_text_by_text(parameters: &mut [Parameter<'_>], bound: &BoundColumns) {
-    let keys = parameters.len().saturating_sub(bound.key.len());
-    for (parameter, at) in parameters.iter_mut().skip(keys).zip(&bound.key) {
-        if !matches!(
-            bound.kinds.get(*at),
-            Some(ColumnKind::Text(_) | ColumnKind::Binary { .. })
-        ) {
-            continue;
-        }
-        match parameter {
-            Parameter::Int(number) => *parameter = text(&number.to_string()),
-            Parameter::Double(number) => *parameter = text(&number.to_string()),
-            Parameter::Null | Parameter::Text(_) => {}
-        }
+/// The values of some rows, in the order of the placeholders.
+fn parameters<'p>(planned: &'p Statement<'p>, rows: std::ops::Range<usize>) -> Vec<Parameter<'p>> {
+    let rows = planned.rows.get(rows).unwrap_or_default();
+    if planned.operation == Operation::Update {
+        let order = update_order(&planned.bound);
+        let values = rows.iter().flat_map(|row| order.iter().filter_map(|at| row.get(*at)));
+        return values.map(Parameter::from).collect();
     }
+    rows.iter().flatten().map(Parameter::from).collect()
 }
 
-const TEXT: char = 't';
-
-fn type_of(parameter: &Parameter<'_>) -> char {
-    match parameter {
-        Parameter::Int(_) => 'i',
-        Parameter::Double(_) => 'f',
-        Parameter::Null | Parameter::Text(_) => TEXT,
+/// Splits rows, given by their sizes, into executions of few different lengths, the longest first, each within a packet.
+///
+/// Each length is a statement that the server keeps prepared. Two dozen lengths (1 to 8, multiples of 8, and the length
+/// of a full batch) split any number up to 136 into two executions.
+fn chunks(row_bytes: &[usize], max_rows: usize, batch_rows: usize, max_bytes: usize) -> Vec<usize> {
+    let mut lengths: Vec<usize> = (1..8)
+        .chain((8..=128).step_by(8))
+        .chain([batch_rows.max(1)])
+        .filter(|length| *length <= max_rows.max(1))
+        .collect();
+    lengths.sort_unstable();
+    lengths.dedup();
+    let mut chunks = Vec::new();
+    let mut rest = row_bytes;
+    while !rest.is_empty() {
+        let fits = |length: &&usize| {
+            rest.get(..**length)
+                .is_some_and(|rows| rows.iter().sum::<usize>() <= max_bytes)
+        };
+        let length = lengths.iter().rev().find(fits).copied().unwrap_or(1);
+        chunks.push(length);
+        rest = rest.get(length..).unwrap_or_default();
     }
-}
-
-fn text(text: &str) -> Parameter<'static> {
-    Parameter::Text(Cow::Owned(text.as_bytes().to_vec()))
-}
-
-/// A number's text, where the column takes it for the same.
-fn text_of(parameter: &Parameter<'_>, kind: ColumnKind) -> Option<Parameter<'static>> {
-    match (parameter, kind) {
-        (_, ColumnKind::Other | ColumnKind::Untyped) => None,
-        (Parameter::Int(number), _) => Some(text(&number.to_string())),
-        // A text with fewer digits may be rounded otherwise in an integer column, and be written otherwise in a text.
-        (Parameter::Double(number), ColumnKind::Decimal { .. } | ColumnKind::Float) => {
-            Some(text(&format!("{number:e}")))
-        }
-        _ => None,
-    }
+    chunks
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::column::Column;
-    use crate::table::{Mode, TableModel, TableName, TableRules, TableSchema, UniqueIndex};
-    use std::sync::Arc;
-
-    fn bound(kinds: &[ColumnKind]) -> BoundColumns {
-        let names: Vec<String> = (0..kinds.len()).map(|at| format!("c{at}")).collect();
-        let columns = names.iter().zip(kinds).map(|(name, kind)| Column {
-            name: name.clone(),
-            kind: *kind,
-            is_required: false,
-            is_filled_uniquely: false,
-            has_default: false,
-            has_nonzero_default: false,
-        });
-        let schema = TableSchema {
-            columns: columns.collect(),
-            unique_indexes: vec![UniqueIndex {
-                name: "PRIMARY".to_owned(),
-                columns: vec![Some("c0".to_owned())],
-                whole_columns: true,
-            }],
-            is_strict: true,
-        };
-        let table = TableName::parse("t").expect("a name");
-        let model = TableModel::from_server(&table, &TableRules::default(), Mode::Upsert, schema).expect("a model");
-        let names = names.iter().map(|name| Box::from(name.as_str())).collect();
-        Arc::new(model).bind(&names).expect("bound")
-    }
-
-    fn settled(
-        kinds: &[ColumnKind],
-        operation: Operation,
-        values: &[Parameter<'static>],
-    ) -> (String, Vec<Parameter<'static>>) {
-        let mut values = values.to_vec();
-        let types = settle_types(&mut values, &bound(kinds), operation, Dialect::RowAlias);
-        (format!("SQL{types}"), values)
-    }
 
     #[test]
-    fn numbers_are_sent_as_text_where_that_says_the_same() {
-        let kinds = [ColumnKind::Integer, ColumnKind::Decimal { scale: 2 }, ColumnKind::Float];
-        let (int, double, text) = (Parameter::Int(-7), Parameter::Double(0.1), self::text("x"));
-        let rows = [int.clone(), double.clone(), double, text.clone(), int, Parameter::Null];
-        let texts = ["-7", "1e-1", "1e-1", "x", "-7"].map(self::text);
-        let (sql, values) = settled(&kinds, Operation::Upsert, &rows);
-        assert_eq!(sql, "SQL");
-        assert_eq!(values, [texts.as_slice(), &[Parameter::Null]].concat());
-    }
-
-    #[test]
-    fn elsewhere_the_types_are_part_of_the_statement() {
-        let kinds = [ColumnKind::Integer, ColumnKind::Other];
-        let (int, double, text) = (Parameter::Int(2), Parameter::Double(2.5), self::text("2"));
-        for (operation, values, expected) in [
-            (Operation::Insert, vec![int.clone(), text.clone()], "SQL"),
-            (Operation::Insert, vec![int.clone(), int.clone()], "SQL /*ti*/"),
-            (
-                Operation::Upsert,
-                vec![double.clone(), int.clone(), text.clone(), text.clone()],
-                "SQL /*fitt*/",
-            ),
-            (Operation::Update, vec![Parameter::Null, text.clone()], "SQL"),
-            (Operation::Update, vec![int.clone(), text.clone()], "SQL /*it*/"),
-            (Operation::Update, vec![double, int], "SQL /*fi*/"),
+    fn chunks_have_few_lengths_and_fit() {
+        for (rows, max_rows, batch_rows, max_bytes, expected) in [
+            (0, 1024, 100, 10_000, vec![]),
+            (1, 1024, 100, 10_000, vec![1]),
+            (100, 1024, 100, 10_000, vec![100]),
+            (99, 1024, 100, 10_000, vec![96, 3]),
+            (135, 1024, 100, 10_000, vec![128, 7]),
+            (250, 1024, 100, 10_000, vec![128, 120, 2]),
+            (400, 1024, 100, 100_000, vec![128, 128, 128, 16]),
+            (2_000, 1024, 1_000, 100_000, vec![1_000, 1_000]),
+            (100, 30, 100, 10_000, vec![24, 24, 24, 24, 4]),
+            (10, 1024, 100, 45, vec![4, 4, 2]),
+            (2, 1024, 100, 5, vec![1, 1]),
         ] {
-            let (sql, after) = settled(&kinds, operation, &values);
-            assert_eq!(sql, expected, "{operation:?} {values:?}");
-            assert_eq!(
-                after.iter().map(type_of).collect::<String>(),
-                match expected {
-                    "SQL" => "tt",
-                    commented => commented.trim_start_matches("SQL /*").trim_end_matches("*/"),
-                }
-            );
+            let sizes = vec![10; rows];
+            assert_eq!(chunks(&sizes, max_rows, batch_rows, max_bytes), expected, "{rows} rows");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The table behind the [ledger](crate::ledger): `write_buffer_ledger`, in the DSN's database.
 //!
 //! Invariants: a writer's row is there before its first transaction, and each transaction that is entered locks it first
-//! ([`LedgerTable::enter`]). So [`LedgerTable::last_entry`], which locks it too, waits for a COMMIT that is still under way.
+//! ([`LedgerTable::entry_sql`]). So [`LedgerTable::last_entry`], which locks it too, waits for a COMMIT that is still under way.
 //!
 //! Bounds: a row for each writer that lives, or died within [`KEPT_DAYS`]; [`PRUNED_AT_ONCE`] of the others go whenever a
 //! writer begins; the question after an unknown COMMIT waits [`LOOKUP_LOCK_WAIT_S`] for the row.
@@ -26,7 +26,7 @@ const LOOKUP_LOCK_WAIT_S: u32 = 5;
 pub const CREATE: &str = "CREATE TABLE IF NOT EXISTS `write_buffer_ledger` (\
      `writer` CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, \
      `lane` SMALLINT UNSIGNED NOT NULL, \
-     `batch` BIGINT UNSIGNED NOT NULL, \
+     `last_transaction` BIGINT UNSIGNED NOT NULL, \
      `connection` BIGINT UNSIGNED NOT NULL, \
      `updated_at` TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, \
      PRIMARY KEY (`writer`, `lane`)) ENGINE = InnoDB";
@@ -68,7 +68,7 @@ impl LedgerTable {
     }
 
     /// The connection is gone.
-    pub fn hung_up(&mut self) {
+    pub fn connection_lost(&mut self) {
         self.lost_connection = self.connection.take().or(self.lost_connection);
     }
 
@@ -101,7 +101,7 @@ impl LedgerTable {
         // An insert that was not answered left the row behind.
         let Self { writer, lane, .. } = self;
         conn.query_drop(format!(
-            "INSERT INTO `{NAME}` (`writer`, `lane`, `batch`, `connection`) VALUES ('{writer}', {lane}, {after}, {}) \
+            "INSERT INTO `{NAME}` (`writer`, `lane`, `last_transaction`, `connection`) VALUES ('{writer}', {lane}, {after}, {}) \
              ON DUPLICATE KEY UPDATE `lane` = {lane}",
             self.connection_id()
         ))
@@ -111,17 +111,12 @@ impl LedgerTable {
         self.connection.unwrap_or_default()
     }
 
-    /// Enters a transaction, as its first step. `false`: the row does not hold what it must, or is gone.
-    pub fn enter(&self, conn: &mut Conn, entry: LedgerEntry) -> mysql::Result<bool> {
-        conn.query_drop(self.entry_sql(entry))?;
-        Ok(conn.affected_rows() == 1)
-    }
-
-    /// The statement of [`Self::enter`]: it finds one row, or the row does not hold what it must.
+    /// The statement that enters a transaction, as its first step. It finds one row, or the row does not hold what it
+    /// must, or is gone.
     pub fn entry_sql(&self, entry: LedgerEntry) -> String {
         let LedgerEntry { after, number } = entry;
         format!(
-            "UPDATE `{NAME}` SET `batch` = {number}, `connection` = {} WHERE {} AND `batch` = {after}",
+            "UPDATE `{NAME}` SET `last_transaction` = {number}, `connection` = {} WHERE {} AND `last_transaction` = {after}",
             self.connection_id(),
             self.is_ours()
         )
@@ -159,7 +154,7 @@ impl LedgerTable {
             }
         ))?;
         let found = conn.query_first(format!(
-            "SELECT `batch` FROM `{NAME}` WHERE {} FOR UPDATE",
+            "SELECT `last_transaction` FROM `{NAME}` WHERE {} FOR UPDATE",
             self.is_ours()
         ));
         if let Err(mysql::Error::MySqlError(error)) = &found

@@ -13,8 +13,8 @@
 
 use std::io::{Error, ErrorKind, Result};
 
-use crate::sink::mysql::SocketHooks;
-use crate::sink::mysql::executions::Parameter;
+use crate::sink::mysql::parameters::Parameter;
+use crate::sink::mysql::socket::SocketHooks;
 
 const COM_QUERY: u8 = 0x03;
 const COM_STMT_EXECUTE: u8 = 0x17;
@@ -32,7 +32,7 @@ const READ_BYTES: usize = 4_096;
 
 /// What the server says of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
+pub enum Answer {
     /// It was executed. With `CLIENT_FOUND_ROWS` these are the rows that it found.
     Ok { affected_rows: u64 },
     /// It was not.
@@ -41,7 +41,7 @@ pub(super) enum Answer {
 
 /// The buffers of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Wire {
+pub struct Wire {
     output: Vec<u8>,
     sent_to: usize,
     input: Vec<u8>,
@@ -76,6 +76,11 @@ impl Wire {
             self.sent_to += (hooks.send)(fd, rest)?;
         }
         Ok(())
+    }
+
+    /// Whether a part of what was taken is sent, and not all.
+    pub fn is_partly_sent(&self) -> bool {
+        self.sent_to > 0 && self.sent_to < self.output.len()
     }
 
     /// The answer to the first command that has none yet.

@@ -4,12 +4,13 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, Value as SqlValue};
 
 use crate::table::column::{Column, ColumnKind, TextKind};
-use crate::table::{TableName, TableSchema, UniqueIndex};
+use crate::table::name::TableName;
+use crate::table::schema::{TableSchema, UniqueIndex};
 use crate::value::decimal::Decimal;
 
 /// What reading a schema needs to know of the session.
 #[derive(Debug, Clone, Copy)]
-pub struct Session {
+pub struct ServerTraits {
     /// MariaDB writes a default as an expression: `NULL`, `'text'`.
     pub is_mariadb: bool,
     /// `STRICT_TRANS_TABLES` or `STRICT_ALL_TABLES`.
@@ -17,7 +18,7 @@ pub struct Session {
 }
 
 /// Reads a table's schema; without columns where there is no such table, or the account may not see it.
-pub(super) fn read(conn: &mut Conn, name: &TableName, session: Session) -> mysql::Result<TableSchema> {
+pub fn read(conn: &mut Conn, name: &TableName, traits: ServerTraits) -> mysql::Result<TableSchema> {
     let quote = |text: &str| SqlValue::Bytes(text.as_bytes().to_vec()).as_sql(conn.no_backslash_escape());
     let database = name.database().map_or_else(|| "DATABASE()".to_owned(), quote);
     let table = quote(name.table());
@@ -28,8 +29,8 @@ pub(super) fn read(conn: &mut Conn, name: &TableName, session: Session) -> mysql
              WHERE TABLE_SCHEMA = {database} AND TABLE_NAME = {table} ORDER BY ORDINAL_POSITION"
         ),
         |row: ColumnRow| {
-            let is_made_up = row.is_made_up_key(session);
-            (row.into_column(session), is_made_up)
+            let is_made_up = row.is_made_up_key(traits);
+            (row.into_column(traits), is_made_up)
         },
     )?;
     // The primary key that MySQL gives a table without one is the server's and no row's: its numbers say nothing to who
@@ -62,7 +63,7 @@ pub(super) fn read(conn: &mut Conn, name: &TableName, session: Session) -> mysql
     Ok(TableSchema {
         columns,
         unique_indexes,
-        is_strict: session.is_strict,
+        is_strict: traits.is_strict,
     })
 }
 
@@ -88,22 +89,22 @@ impl mysql::prelude::FromRow for ColumnRow {
 }
 
 impl ColumnRow {
-    fn is_made_up_key(&self, session: Session) -> bool {
+    fn is_made_up_key(&self, traits: ServerTraits) -> bool {
         let (name, _, _, _, extra, ..) = &self.0;
-        !session.is_mariadb && name == "my_row_id" && extra.as_deref().is_some_and(|extra| extra.contains("invisible"))
+        !traits.is_mariadb && name == "my_row_id" && extra.as_deref().is_some_and(|extra| extra.contains("invisible"))
     }
 
-    fn into_column(self, session: Session) -> Column {
+    fn into_column(self, traits: ServerTraits) -> Column {
         let (name, data_type, nullable, default, extra, scale, precision, length, collation) = self.0;
         let extra = extra.unwrap_or_default();
         let is_nullable = nullable == "YES";
-        let default = default.filter(|text| !(session.is_mariadb && text.eq_ignore_ascii_case("NULL")));
+        let default = default.filter(|text| !(traits.is_mariadb && text.eq_ignore_ascii_case("NULL")));
         let is_auto = extra.contains("auto_increment");
         // MySQL marks an expression default with DEFAULT_GENERATED, which is not a generated column.
         let is_generated = extra.contains("virtual") || extra.contains("stored") || extra.contains("persistent");
         // An ENUM without a default takes its first member, also in strict mode:
         // <https://dev.mysql.com/doc/refman/8.4/en/data-type-defaults.html>.
-        let has_implicit_default = !is_nullable && !is_auto && (data_type == "enum" || !session.is_strict);
+        let has_implicit_default = !is_nullable && !is_auto && (data_type == "enum" || !traits.is_strict);
         let has_default = default.is_some() || is_generated || has_implicit_default;
         Column {
             is_required: !is_nullable && !is_auto && !has_default,

@@ -6,8 +6,11 @@
 
 use std::fmt::Write as _;
 
+use crate::plan::Operation;
+use crate::table::bound::BoundColumns;
 use crate::table::column::ColumnKind;
-use crate::table::{BoundColumns, MergeRule, TableName};
+use crate::table::name::TableName;
+use crate::table::rules::MergeRule;
 
 /// How a server names the row that an upsert could not insert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,18 +41,6 @@ fn version_numbers(version: &str) -> [u32; 3] {
         *slot = part.parse().unwrap_or(0);
     }
     numbers
-}
-
-/// What a statement does with its rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Operation {
-    /// Insert, or merge into the row with the same key.
-    Upsert,
-    /// Insert only.
-    Insert,
-    /// Merge into the row with the same key, which must be there: the row lacks a column that an insert needs. One row
-    /// a statement.
-    Update,
 }
 
 /// Quotes an identifier: <https://dev.mysql.com/doc/refman/8.4/en/identifiers.html>.
@@ -195,7 +186,8 @@ fn update(bound: &BoundColumns, table: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::{Mode, TableModel, TableRules};
+    use crate::table::model::TableModel;
+    use crate::table::rules::{Mode, TableRules};
     use std::sync::Arc;
 
     fn bound(rules: &TableRules, mode: Mode, columns: &[&str]) -> BoundColumns {

@@ -1,0 +1,70 @@
+//! A buffer's counters and state at one instant.
+
+use std::time::Duration;
+
+use crate::buffer::metrics::Metrics;
+
+/// A buffer's state, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pending {
+    /// Rows taken and not yet committed.
+    pub rows: usize,
+    /// The memory they take.
+    pub bytes: usize,
+    /// How long the oldest of them has waited.
+    pub oldest_age: Duration,
+}
+
+/// What a flusher is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum ThreadState {
+    /// There is no thread: no row has come yet, or it has ended.
+    #[default]
+    None,
+    /// It waits for rows, or for their time.
+    Idle,
+    /// It writes.
+    Writing,
+    /// It waits after a failure.
+    Backoff,
+}
+
+impl ThreadState {
+    /// The name in the metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Idle => "idle",
+            Self::Writing => "writing",
+            Self::Backoff => "backoff",
+        }
+    }
+}
+
+/// The counters, and the state, at one instant.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The counters of all lanes together.
+    pub metrics: Metrics,
+    /// What waits in all lanes.
+    pub pending: Pending,
+    /// What the busiest thread does.
+    pub thread: ThreadState,
+    /// Connections opened after each lane's first.
+    pub reconnects: u64,
+    /// Each lane by itself.
+    pub lanes: Vec<LaneSnapshot>,
+}
+
+/// A lane at one instant.
+#[derive(Debug, Clone)]
+pub struct LaneSnapshot {
+    /// Its counters.
+    pub metrics: Metrics,
+    /// Rows taken and not yet committed.
+    pub pending_rows: usize,
+    /// What its thread does.
+    pub thread: ThreadState,
+    /// Connections opened after its first.
+    pub reconnects: u64,
+}

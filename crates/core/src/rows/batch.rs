@@ -1,0 +1,179 @@
+//! A batch: the log of groups that wait together.
+//!
+//! Invariants: a group's rows stand together; a batch only grows at its end and is emptied whole.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::rows::arena::{Row, RowHead, Rows};
+use crate::rows::group::Group;
+use crate::table::entry::{TableEntry, TableId};
+
+/// A batch reserves no more memory than this for rows that have not come yet.
+const MAX_RESERVED_BYTES: usize = 1024 * 1024;
+
+/// Groups collected together.
+#[derive(Debug)]
+pub struct Batch {
+    rows: Rows,
+    /// Where each group ends, as a row number.
+    group_ends: Vec<usize>,
+    /// Rows by table.
+    table_rows: Vec<usize>,
+    /// When the first group was taken.
+    pub oldest: Instant,
+}
+
+impl Batch {
+    /// An empty batch; `now` is when its first group is about to be taken.
+    pub fn new(now: Instant) -> Self {
+        Self::with_capacity(now, 0, 0)
+    }
+
+    /// An empty batch that is likely to get so many rows, of so many bytes.
+    pub fn with_capacity(now: Instant, rows: usize, arena_bytes: usize) -> Self {
+        Self {
+            rows: Rows {
+                arena: Vec::with_capacity(arena_bytes.min(MAX_RESERVED_BYTES)),
+                heads: Vec::with_capacity(rows),
+                shapes: Vec::new(),
+            },
+            group_ends: Vec::with_capacity(rows.div_ceil(2)),
+            table_rows: Vec::new(),
+            oldest: now,
+        }
+    }
+
+    /// Takes a group, by copying it.
+    pub fn append(&mut self, group: &Group, now: Instant) {
+        if self.is_empty() {
+            self.oldest = now;
+        }
+        let offset = self.rows.arena.len();
+        self.rows.arena.extend_from_slice(&group.rows.arena);
+        for head in &group.rows.heads {
+            let Some(shape) = group.rows.shapes.get(head.shape) else {
+                continue;
+            };
+            let at = self.rows.shape(shape);
+            self.rows.heads.push(RowHead {
+                shape: at,
+                start: head.start + offset,
+            });
+            let table = shape.table.0;
+            if self.table_rows.len() <= table {
+                self.table_rows.resize(table + 1, 0);
+            }
+            if let Some(rows) = self.table_rows.get_mut(table) {
+                *rows += 1;
+            }
+        }
+        self.group_ends.push(self.rows.heads.len());
+    }
+
+    /// The groups, in order, each as its rows.
+    pub fn groups(&self) -> impl Iterator<Item = impl Iterator<Item = Row<'_>>> {
+        let starts = std::iter::once(0).chain(self.group_ends.iter().copied());
+        starts
+            .zip(self.group_ends.iter().copied())
+            .map(|(start, end)| (start..end).filter_map(|at| self.rows.row(at)))
+    }
+
+    /// All rows, in order.
+    pub fn all_rows(&self) -> impl Iterator<Item = Row<'_>> {
+        (0..self.rows()).filter_map(|at| self.rows.row(at))
+    }
+
+    /// How many rows it has.
+    pub fn rows(&self) -> usize {
+        self.rows.heads.len()
+    }
+
+    /// How many groups it has.
+    pub fn group_count(&self) -> usize {
+        self.group_ends.len()
+    }
+
+    /// The tables that it has rows for, some of them more than once.
+    pub fn tables(&self) -> impl Iterator<Item = (TableId, &Arc<TableEntry>)> {
+        self.rows.shapes.iter().map(|shape| (shape.table, &shape.entry))
+    }
+
+    /// The most rows that any one table has.
+    pub fn largest_table_rows(&self) -> usize {
+        self.table_rows.iter().copied().max().unwrap_or(0)
+    }
+
+    /// How many rows of a table it has.
+    pub fn rows_of(&self, table: TableId) -> usize {
+        self.table_rows.get(table.0).copied().unwrap_or(0)
+    }
+
+    /// Whether it has no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.heads.is_empty()
+    }
+
+    /// The memory that its rows take, in bytes.
+    pub fn size_bytes(&self) -> usize {
+        self.rows.arena.len() + self.rows() * size_of::<RowHead>()
+    }
+
+    /// The memory that its rows' values take, in bytes.
+    pub fn arena_bytes(&self) -> usize {
+        self.rows.arena.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::catalog::Catalog;
+    use crate::value::Value;
+
+    #[test]
+    fn a_batch_gives_back_its_groups() {
+        let mut catalog = Catalog::new(&["orders", "trades"], "trades", Vec::new()).expect("a catalog");
+        let mut shape = |table, columns: &[&str]| {
+            let names = columns.iter().map(|name| name.as_bytes());
+            catalog.shape(TableId(table), names).expect("a shape")
+        };
+        let (orders, trades) = (shape(0, &["id", "price"]), shape(1, &["id"]));
+        let now = Instant::now();
+        let mut batch = Batch::new(now);
+        let mut group = Group::default();
+        for id in 0..3 {
+            group.clear();
+            group
+                .push_row(&orders, &[Value::Int(id), Value::text("1.5")])
+                .expect("short");
+            for trade in 0..id {
+                group.push_row(&trades, &[Value::Int(trade)]).expect("short");
+            }
+            batch.append(&group, now);
+        }
+        let groups: Vec<Vec<(usize, Vec<Value<'_>>)>> = batch
+            .groups()
+            .map(|rows| rows.map(|row| (row.shape.table.0, row.values().collect())).collect())
+            .collect();
+        let order = |id| (0, vec![Value::Int(id), Value::text("1.5")]);
+        let trade = |id| (1, vec![Value::Int(id)]);
+        assert_eq!(
+            groups,
+            vec![
+                vec![order(0)],
+                vec![order(1), trade(0)],
+                vec![order(2), trade(0), trade(1)]
+            ]
+        );
+        assert_eq!((batch.rows(), batch.group_count()), (6, 3));
+        assert_eq!(
+            (
+                batch.rows_of(TableId(0)),
+                batch.rows_of(TableId(1)),
+                batch.rows_of(TableId(9))
+            ),
+            (3, 3, 0)
+        );
+    }
+}

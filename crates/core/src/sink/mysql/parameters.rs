@@ -1,0 +1,218 @@
+//! Parameters of prepared statements, by the types that servers make of them.
+//!
+//! A text that is compared with a number is compared as one: `WHERE k = 1` finds the rows '1', '01' and '1x'. So a number that
+//! looks up a key of text is sent as text.
+//!
+//! Since 8.0.22 MySQL keeps the types of a statement's first execution, or of one that it prepared anew because of them,
+//! and casts what comes later to them: after the number 1 the text '01' becomes '1', after a float the text
+//! '12345678901234567890.12' loses its last digits. <https://dev.mysql.com/doc/refman/8.4/en/prepare.html>.
+//!
+//! Invariant: there a statement of one text always has parameters of the same types, NULL aside. Where a number's text says the
+//! same to its column, the text is sent: so rows may mix the two without a statement for each mixture. Elsewhere (an ENUM by
+//! its index, a BIT, a comparison with a column) the types are part of the statement's text, as a comment.
+
+use std::borrow::Cow;
+
+use mysql::Value as SqlValue;
+
+use crate::plan::Operation;
+use crate::sink::mysql::sql::Dialect;
+use crate::table::bound::BoundColumns;
+use crate::table::column::ColumnKind;
+use crate::value::Value;
+
+/// A parameter, in the form in which it is sent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Parameter<'a> {
+    /// NULL, which has the type that its column has.
+    Null,
+    /// `BIGINT`.
+    Int(i64),
+    /// `DOUBLE`.
+    Double(f64),
+    /// A text, or any bytes.
+    Text(Cow<'a, [u8]>),
+}
+
+impl<'a> From<&'a Value<'_>> for Parameter<'a> {
+    fn from(value: &'a Value<'_>) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Int(number) => Self::Int(*number),
+            Value::Float(number) => Self::Double(*number),
+            Value::Bytes(bytes) => Self::Text(Cow::Borrowed(bytes)),
+            Value::DateTime(text) => Self::Text(Cow::Borrowed(text.as_bytes())),
+        }
+    }
+}
+
+impl From<Parameter<'_>> for SqlValue {
+    fn from(parameter: Parameter<'_>) -> Self {
+        match parameter {
+            Parameter::Null => Self::NULL,
+            Parameter::Int(number) => Self::Int(number),
+            Parameter::Double(number) => Self::Double(number),
+            Parameter::Text(text) => Self::Bytes(text.into_owned()),
+        }
+    }
+}
+
+/// Makes parameters, in the order of the placeholders, and a statement fit each other: gives what belongs at the end of the
+/// statement's text.
+pub fn settle_types(
+    parameters: &mut [Parameter<'_>],
+    bound: &BoundColumns,
+    operation: Operation,
+    dialect: Dialect,
+) -> String {
+    if operation == Operation::Update {
+        look_up_text_by_text(parameters, bound);
+    }
+    if dialect != Dialect::RowAlias {
+        return String::new();
+    }
+    // What an update compares or adds to a column is no value of the column yet: there a number is not its text.
+    if operation != Operation::Update {
+        let kinds = bound.kinds.iter().cycle();
+        for (parameter, kind) in parameters.iter_mut().zip(kinds) {
+            if let Some(text) = text_of(parameter, *kind) {
+                *parameter = text;
+            }
+        }
+    }
+    if parameters.iter().all(|parameter| type_of(parameter) == TEXT) {
+        return String::new();
+    }
+    let types: String = parameters.iter().map(type_of).collect();
+    format!(" /*{types}*/")
+}
+
+/// An update's last parameters are its key.
+fn look_up_text_by_text(parameters: &mut [Parameter<'_>], bound: &BoundColumns) {
+    let keys = parameters.len().saturating_sub(bound.key.len());
+    for (parameter, at) in parameters.iter_mut().skip(keys).zip(&bound.key) {
+        if !matches!(
+            bound.kinds.get(*at),
+            Some(ColumnKind::Text(_) | ColumnKind::Binary { .. })
+        ) {
+            continue;
+        }
+        match parameter {
+            Parameter::Int(number) => *parameter = text(&number.to_string()),
+            Parameter::Double(number) => *parameter = text(&number.to_string()),
+            Parameter::Null | Parameter::Text(_) => {}
+        }
+    }
+}
+
+const TEXT: char = 't';
+
+fn type_of(parameter: &Parameter<'_>) -> char {
+    match parameter {
+        Parameter::Int(_) => 'i',
+        Parameter::Double(_) => 'f',
+        Parameter::Null | Parameter::Text(_) => TEXT,
+    }
+}
+
+fn text(text: &str) -> Parameter<'static> {
+    Parameter::Text(Cow::Owned(text.as_bytes().to_vec()))
+}
+
+/// A number's text, where the column takes it for the same.
+fn text_of(parameter: &Parameter<'_>, kind: ColumnKind) -> Option<Parameter<'static>> {
+    match (parameter, kind) {
+        (_, ColumnKind::Other | ColumnKind::Untyped) => None,
+        (Parameter::Int(number), _) => Some(text(&number.to_string())),
+        // A text with fewer digits may be rounded otherwise in an integer column, and be written otherwise in a text.
+        (Parameter::Double(number), ColumnKind::Decimal { .. } | ColumnKind::Float) => {
+            Some(text(&format!("{number:e}")))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::column::Column;
+    use crate::table::model::TableModel;
+    use crate::table::name::TableName;
+    use crate::table::rules::{Mode, TableRules};
+    use crate::table::schema::{TableSchema, UniqueIndex};
+    use std::sync::Arc;
+
+    fn bound(kinds: &[ColumnKind]) -> BoundColumns {
+        let names: Vec<String> = (0..kinds.len()).map(|at| format!("c{at}")).collect();
+        let columns = names.iter().zip(kinds).map(|(name, kind)| Column {
+            name: name.clone(),
+            kind: *kind,
+            is_required: false,
+            is_filled_uniquely: false,
+            has_default: false,
+            has_nonzero_default: false,
+        });
+        let schema = TableSchema {
+            columns: columns.collect(),
+            unique_indexes: vec![UniqueIndex {
+                name: "PRIMARY".to_owned(),
+                columns: vec![Some("c0".to_owned())],
+                whole_columns: true,
+            }],
+            is_strict: true,
+        };
+        let table = TableName::parse("t").expect("a name");
+        let model = TableModel::from_server(&table, &TableRules::default(), Mode::Upsert, schema).expect("a model");
+        let names = names.iter().map(|name| Box::from(name.as_str())).collect();
+        Arc::new(model).bind(&names).expect("bound")
+    }
+
+    fn settled(
+        kinds: &[ColumnKind],
+        operation: Operation,
+        values: &[Parameter<'static>],
+    ) -> (String, Vec<Parameter<'static>>) {
+        let mut values = values.to_vec();
+        let types = settle_types(&mut values, &bound(kinds), operation, Dialect::RowAlias);
+        (format!("SQL{types}"), values)
+    }
+
+    #[test]
+    fn numbers_are_sent_as_text_where_that_says_the_same() {
+        let kinds = [ColumnKind::Integer, ColumnKind::Decimal { scale: 2 }, ColumnKind::Float];
+        let (int, double, text) = (Parameter::Int(-7), Parameter::Double(0.1), self::text("x"));
+        let rows = [int.clone(), double.clone(), double, text.clone(), int, Parameter::Null];
+        let texts = ["-7", "1e-1", "1e-1", "x", "-7"].map(self::text);
+        let (sql, values) = settled(&kinds, Operation::Upsert, &rows);
+        assert_eq!(sql, "SQL");
+        assert_eq!(values, [texts.as_slice(), &[Parameter::Null]].concat());
+    }
+
+    #[test]
+    fn elsewhere_the_types_are_part_of_the_statement() {
+        let kinds = [ColumnKind::Integer, ColumnKind::Other];
+        let (int, double, text) = (Parameter::Int(2), Parameter::Double(2.5), self::text("2"));
+        for (operation, values, expected) in [
+            (Operation::Insert, vec![int.clone(), text.clone()], "SQL"),
+            (Operation::Insert, vec![int.clone(), int.clone()], "SQL /*ti*/"),
+            (
+                Operation::Upsert,
+                vec![double.clone(), int.clone(), text.clone(), text.clone()],
+                "SQL /*fitt*/",
+            ),
+            (Operation::Update, vec![Parameter::Null, text.clone()], "SQL"),
+            (Operation::Update, vec![int.clone(), text.clone()], "SQL /*it*/"),
+            (Operation::Update, vec![double, int], "SQL /*fi*/"),
+        ] {
+            let (sql, after) = settled(&kinds, operation, &values);
+            assert_eq!(sql, expected, "{operation:?} {values:?}");
+            assert_eq!(
+                after.iter().map(type_of).collect::<String>(),
+                match expected {
+                    "SQL" => "tt",
+                    commented => commented.trim_start_matches("SQL /*").trim_end_matches("*/"),
+                }
+            );
+        }
+    }
+}
