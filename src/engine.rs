@@ -8,7 +8,7 @@ use write_buffer_core::buffer::find::KeyPart;
 use write_buffer_core::buffer::foreground::ForegroundBuffer;
 use write_buffer_core::buffer::snapshot::{LaneSnapshot, Snapshot};
 use write_buffer_core::dead_letter::{DeadLetter, FlushError, NamedRow};
-use write_buffer_core::error::{Error, Result};
+use write_buffer_core::error::{Error, Kind, Result};
 use write_buffer_core::rows::group::Group;
 use write_buffer_core::table::catalog::Catalog;
 
@@ -142,7 +142,7 @@ fn repeat_after_interrupts<R>(mut wait: impl FnMut() -> Result<R, FlushError>) -
     let generation = process::fork_generation();
     loop {
         match wait() {
-            Err(failed) if failed.error.is_interrupted() => {}
+            Err(failed) if failed.error.kind() == Kind::Interrupted => {}
             ended => return ended.map_err(Stopped::Failed),
         }
         zend::handle_interrupt();

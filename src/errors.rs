@@ -3,7 +3,7 @@
 use ext_php_rs::ffi;
 use ext_php_rs::zend::{ClassEntry, ce};
 use write_buffer_core::dead_letter::FlushError;
-use write_buffer_core::error::{Error, count_rows};
+use write_buffer_core::error::{Error, Kind, count_rows};
 
 use crate::classes::Classes;
 use crate::convert::Refused;
@@ -23,23 +23,16 @@ pub fn throw(error: &Error, kept: usize) {
 /// Throws what a flush met.
 pub fn throw_flush(failed: &FlushError, kept: usize) {
     let error = &failed.error;
-    if error.is_interrupted() {
-        // What interrupted the wait threw already.
-        return;
-    }
     let classes = Classes::get();
-    let (class, taken) = if error.is_config() {
-        (classes.config, false)
-    } else if error.is_full() {
-        (classes.full, false)
-    } else if error.is_closed() {
-        (classes.closed, false)
-    } else if error.is_timeout() {
-        (classes.timeout, true)
-    } else if error.is_connection() {
-        (classes.connection, true)
-    } else {
-        (classes.flush, true)
+    let (class, taken) = match error.kind() {
+        // What interrupted the wait threw already.
+        Kind::Interrupted => return,
+        Kind::Config => (classes.config, false),
+        Kind::Full => (classes.full, false),
+        Kind::Closed => (classes.closed, false),
+        Kind::Timeout => (classes.timeout, true),
+        _ if error.is_connection() => (classes.connection, true),
+        _ => (classes.flush, true),
     };
     let mut message = error.to_string();
     if taken && kept > 0 {

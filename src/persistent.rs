@@ -125,11 +125,11 @@ pub fn end_all() {
     }
     let began = Instant::now();
     for entry in buffers.values() {
-        entry.buffer.want_all();
+        entry.buffer.request_flush();
     }
     for (name, entry) in buffers {
         let left = entry.settings.shutdown_timeout.saturating_sub(began.elapsed());
-        if let Err(error) = entry.buffer.drain_through_failures(left) {
+        if let Err(error) = entry.buffer.drain(left) {
             zend::log(&format!(
                 "WriteBuffer: lost {} of the persistent buffer {name:?}: {error}",
                 count_rows(entry.buffer.pending().rows)

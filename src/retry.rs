@@ -6,6 +6,7 @@ use ext_php_rs::ffi::HashTable;
 use ext_php_rs::types::{ZendHashTable, Zval};
 use ext_php_rs::zend::ExecuteData;
 use write_buffer_core::dead_letter::file::{BINARY_MARK, decode_binary};
+use write_buffer_core::error::Kind;
 use write_buffer_core::rows::group::Group;
 
 use crate::convert::Refused;
@@ -52,10 +53,10 @@ fn add_all(state: *mut State, groups: Vec<Group>, generation: u64) -> Option<usi
         let Err(mut failed) = (unsafe { state::add(state, group, generation) }) else {
             continue;
         };
-        if failed.error.is_full() && taken > 0 {
+        if failed.error.kind() == Kind::Full && taken > 0 {
             return Some(taken);
         }
-        if total > 1 && !failed.error.is_interrupted() {
+        if total > 1 && failed.error.kind() != Kind::Interrupted {
             failed.error = failed.error.context(&format!("failure {} of {total}", taken + 1));
         }
         // SAFETY: as above; no user code runs in this call.

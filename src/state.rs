@@ -152,7 +152,7 @@ impl State {
         }
         let failed = match &mut self.buffer {
             Engine::Foreground(buffer) => buffer.shut_down().map_err(|failed| failed.error),
-            Engine::Background(buffer) => buffer.drain_through_failures(self.settings.shutdown_timeout),
+            Engine::Background(buffer) => buffer.drain(self.settings.shutdown_timeout),
         };
         self.reported_lost = self.buffer.pending_rows();
         self.reported_refused = self.buffer.untaken_failed_rows();

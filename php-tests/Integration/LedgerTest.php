@@ -84,7 +84,7 @@ final class LedgerTest extends DatabaseTestCase
             $rows = $this->rows(self::LEDGER, 'writer, lane, batch, connection');
             self::assertCount(1, $rows);
             self::assertMatchesRegularExpression('/^[0-9a-f]{32}$/D', $rows[0]['writer']);
-            self::assertSame(['0', (string) $number], [$rows[0]['lane'], $rows[0]['batch']]);
+            self::assertSame(['0', (string) $number], [$rows[0]['lane'], $rows[0]['last_transaction']]);
             self::assertContains($rows[0]['connection'], $this->bufferConnections());
         }
     }
@@ -124,8 +124,8 @@ final class LedgerTest extends DatabaseTestCase
             [],
             [$this->dsn()],
         );
-        $rows = $this->rows(self::LEDGER, 'writer, batch', 'batch');
-        self::assertSame(['1', '2'], array_column($rows, 'batch'), 'the dead leave their rows behind');
+        $rows = $this->rows(self::LEDGER, 'writer, last_transaction', 'last_transaction');
+        self::assertSame(['1', '2'], array_column($rows, 'last_transaction'), 'the dead leave their rows behind');
         self::assertNotSame($rows[0]['writer'], $rows[1]['writer']);
     }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use write_buffer_core::buffer::foreground::ForegroundBuffer;
 use write_buffer_core::clock::Clock;
+use write_buffer_core::error::{Error, Kind};
 use write_buffer_core::rows::group::Group;
 use write_buffer_core::settings::Settings;
 use write_buffer_core::sink::memory::{MemorySink, MemoryStore};
@@ -219,7 +220,7 @@ proptest! {
             }
             if !group.is_empty() {
                 let pending = buffer.pending().rows;
-                let is_refusal = |error: &write_buffer_core::error::Error| error.is_config() || error.is_full();
+                let is_refusal = |error: &Error| matches!(error.kind(), Kind::Config | Kind::Full);
                 let was_taken = !buffer.add(&group).is_err_and(|failed| is_refusal(&failed.error));
                 if was_taken {
                     rows += u64::try_from(group.len()).expect("few");

@@ -154,7 +154,7 @@ proptest! {
             let mut woken = None;
             match step {
                 Step::Add { rows, route } => world.add(&mut lanes, &shapes, &rows, route, now),
-                Step::Flush => { lanes.want_all(); }
+                Step::Flush => { lanes.request_flush(); }
                 Step::Pass(milliseconds) => now += Duration::from_millis(milliseconds),
                 Step::Begin(lane) if lanes.due(lane, now) == Due::Now => {
                     world.begin(&mut lanes, lane, now);
@@ -201,7 +201,7 @@ proptest! {
         }
 
         // Whatever waits for whatever: it all gets written.
-        lanes.want_all();
+        lanes.request_flush();
         for round in 0.. {
             if world.pending.is_empty() {
                 break;

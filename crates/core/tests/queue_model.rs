@@ -124,7 +124,7 @@ proptest! {
                     }
                 }
                 Step::Flush => {
-                    prop_assert_eq!(queue.want_all(), model.taken());
+                    prop_assert_eq!(queue.request_flush(), model.taken());
                     model.wanted = model.taken();
                     model.retry_at = None;
                 }

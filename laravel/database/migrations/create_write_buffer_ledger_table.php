@@ -17,7 +17,7 @@ return new class () extends Migration {
         DB::statement('CREATE TABLE IF NOT EXISTS `write_buffer_ledger` ('
             . '`writer` CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, '
             . '`lane` SMALLINT UNSIGNED NOT NULL, '
-            . '`batch` BIGINT UNSIGNED NOT NULL, '
+            . '`last_transaction` BIGINT UNSIGNED NOT NULL, '
             . '`connection` BIGINT UNSIGNED NOT NULL, '
             . '`updated_at` TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, '
             . 'PRIMARY KEY (`writer`, `lane`)) ENGINE = InnoDB');

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::dead_letter::NamedRow;
 use crate::error::{Error, Result};
 use crate::plan::binder::{Binder, BoundRow};
-use crate::plan::merge::{Unions, merge_for_reading};
+use crate::plan::merge::{ColumnUnions, merge_for_reading};
 use crate::rows::arena::Row;
 use crate::table::model::TableModel;
 use crate::value::Value;
@@ -25,7 +25,7 @@ pub fn find<'a>(
 ) -> Result<Option<NamedRow>> {
     let wanted = wanted_key(model, key)?;
     let mut binder = Binder::with_fallback(Arc::clone(model));
-    let mut unions = Unions::new(usize::MAX);
+    let mut unions = ColumnUnions::new(usize::MAX);
     let mut found: Option<BoundRow<'_>> = None;
     for row in rows {
         // A row that cannot be bound will be given up; it is no row of the table.

@@ -19,12 +19,12 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::buffer::failures::{MAX_FAILURES, keep_failure};
 use crate::buffer::find;
 use crate::buffer::find::KeyPart;
-use crate::buffer::limits::{GOODBYE, MAX_ROWS_PER_KEY, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_ROWS};
+use crate::buffer::limits::{MAX_ROWS_PER_KEY, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_ROWS, RETIRE_TIMEOUT};
 use crate::buffer::metrics::{Metrics, count};
 use crate::buffer::snapshot::Pending;
 use crate::clock::Clock;
 use crate::dead_letter::{DeadLetter, FlushError, NamedRow};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::rows::arena::Row;
 use crate::rows::batch::Batch;
 use crate::rows::group::Group;
@@ -34,11 +34,11 @@ use crate::table::catalog::Catalog;
 use crate::table::entry::TableId;
 use crate::table::rules::Mode;
 use crate::writer::Writer;
-use crate::writer::observer::{Event, Observer, Written};
+use crate::writer::observer::{Commit, Event, Observer};
 
 /// A batch in the queue, and how much of it will be written.
 #[derive(Debug)]
-struct Queued {
+struct KeyedBatch {
     batch: Batch,
     /// Hashes of the keys that it has, by table: rows of one key are written once. A collision makes the batch a row
     /// larger than it should be, and nothing else.
@@ -47,7 +47,7 @@ struct Queued {
     sizes: FxHashMap<TableId, usize>,
 }
 
-impl Queued {
+impl KeyedBatch {
     fn new(now: Instant) -> Self {
         Self {
             batch: Batch::new(now),
@@ -72,7 +72,7 @@ impl Queued {
 
 /// What has become of the rows taken.
 #[derive(Default)]
-struct Settled {
+struct ForegroundProgress {
     metrics: Metrics,
     failures: VecDeque<DeadLetter>,
     has_dead_letter_file: bool,
@@ -84,8 +84,8 @@ struct Settled {
     given_up: Vec<DeadLetter>,
 }
 
-impl Observer for Settled {
-    fn committed(&mut self, written: &Written) {
+impl Observer for ForegroundProgress {
+    fn committed(&mut self, written: &Commit) {
         self.done_groups = written.groups.end;
         self.pending_rows -= written.rows;
         self.committed_rows += written.rows;
@@ -116,10 +116,10 @@ pub struct ForegroundBuffer {
     writer: Writer,
     clock: Arc<dyn Clock>,
     /// Batches in order; the last one is open when it is not full.
-    queue: VecDeque<Queued>,
+    queue: VecDeque<KeyedBatch>,
     /// The batches of the transaction that is under way, or failed.
-    in_flight: Vec<Queued>,
-    settled: Settled,
+    in_flight: Vec<KeyedBatch>,
+    settled: ForegroundProgress,
     pending_bytes: usize,
     /// A table could not be asked for at `add()`: ask again when a flush comes through, not at each row.
     schema_deferred: bool,
@@ -137,9 +137,9 @@ impl ForegroundBuffer {
         Ok(Self {
             catalog,
             writer: Writer::new(sink, Arc::clone(&clock), &settings),
-            settled: Settled {
+            settled: ForegroundProgress {
                 has_dead_letter_file: settings.dead_letter_file.is_some(),
-                ..Settled::default()
+                ..ForegroundProgress::default()
             },
             settings,
             clock,
@@ -159,7 +159,7 @@ impl ForegroundBuffer {
     ///
     /// # Errors
     ///
-    /// [Config](Error::is_config) and [full](Error::is_full): the group was not taken. Any
+    /// [Config](Kind::Config) and [full](Kind::Full): the group was not taken. Any
     /// other: it was, and the flush failed.
     pub fn add(&mut self, group: &Group) -> Result<(), FlushError> {
         if group.is_empty() {
@@ -170,7 +170,7 @@ impl ForegroundBuffer {
         let now = self.clock.now();
         let batch_size = self.settings.batch_size;
         if self.queue.back().is_none_or(|last| last.is_full(batch_size)) {
-            self.queue.push_back(Queued::new(now));
+            self.queue.push_back(KeyedBatch::new(now));
         }
         if let Some(open) = self.queue.back_mut() {
             let bytes_before = open.batch.size_bytes();
@@ -211,7 +211,7 @@ impl ForegroundBuffer {
     /// The end, after [`Self::shut_down`]: leaves the ledger.
     pub fn end(&mut self) {
         if self.settled.pending_rows == 0 {
-            self.writer.retire(Instant::now() + GOODBYE);
+            self.writer.retire(Instant::now() + RETIRE_TIMEOUT);
         }
     }
 
@@ -228,7 +228,7 @@ impl ForegroundBuffer {
     }
 
     /// All batches, in order, those in flight first.
-    fn batches(&self) -> impl Iterator<Item = &Queued> {
+    fn batches(&self) -> impl Iterator<Item = &KeyedBatch> {
         self.in_flight.iter().chain(&self.queue)
     }
 
@@ -315,7 +315,7 @@ impl ForegroundBuffer {
             let ready = model.and_then(|model| self.writer.prepare_ledger(&model, None));
             self.settled.metrics.time_blocked += self.clock.now().saturating_duration_since(started);
             match ready {
-                Err(error) if error.is_config() => {
+                Err(error) if error.kind() == Kind::Config => {
                     row.shape.entry.set_model(None);
                     return Err(error);
                 }
@@ -405,8 +405,8 @@ impl ForegroundBuffer {
     }
 
     /// Takes the batches of one transaction off the queue.
-    fn take_batches(&mut self) -> Vec<Queued> {
-        let mut taken: Vec<Queued> = Vec::new();
+    fn take_batches(&mut self) -> Vec<KeyedBatch> {
+        let mut taken: Vec<KeyedBatch> = Vec::new();
         let (mut rows, mut bytes) = (0, 0);
         while let Some(next) = self.queue.pop_front() {
             rows += next.batch.rows();

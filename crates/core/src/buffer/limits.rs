@@ -12,4 +12,4 @@ pub const MAX_TRANSACTION_BYTES: usize = 16 * 1024 * 1024;
 pub const MAX_ROWS_PER_KEY: usize = 20;
 
 /// How long the end may take to leave the ledger and to close the connection, once all rows are written.
-pub const GOODBYE: Duration = Duration::from_millis(500);
+pub const RETIRE_TIMEOUT: Duration = Duration::from_millis(500);

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 
 use crate::error::Error;
 use crate::error::server::{ER_CHECKREAD, ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT};
-use crate::writer::observer::{Event, Written};
+use crate::writer::observer::{Commit, Event};
 
 /// A day, in microseconds: the longest latency recorded as it is.
 const MAX_LATENCY_US: u64 = 86_400_000_000;
@@ -88,7 +88,7 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Counts a committed transaction, unless it had no row.
-    pub fn committed(&mut self, written: &Written) {
+    pub fn committed(&mut self, written: &Commit) {
         if written.rows == 0 {
             return;
         }

@@ -35,7 +35,7 @@ pub enum Due {
 
 /// What an added group changes for a flusher that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Added {
+pub enum AddEffect {
     /// Nothing: it has its alarm set, or works.
     Nothing,
     /// There is something to do, or a new alarm to set.
@@ -44,25 +44,25 @@ pub enum Added {
 
 /// A group of another lane, which has to be settled first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct After {
+pub struct GroupPosition {
     /// Its lane.
     pub lane: usize,
     /// Its number.
-    pub group: u64,
+    pub number: u64,
 }
 
 /// A batch that is not in flight.
 #[derive(Debug)]
-struct Waiting {
+struct WaitingBatch {
     batch: Batch,
     /// The number of its first group.
     first_group: u64,
     /// What its first group waits for.
-    after: Vec<After>,
+    after: Vec<GroupPosition>,
 }
 
-impl Waiting {
-    fn may_go(&self, is_settled: &impl Fn(&After) -> bool) -> bool {
+impl WaitingBatch {
+    fn may_go(&self, is_settled: &impl Fn(&GroupPosition) -> bool) -> bool {
         self.after.iter().all(is_settled)
     }
 }
@@ -72,8 +72,8 @@ impl Waiting {
 pub struct Queue {
     batch_size: usize,
     flush_interval: Duration,
-    open: Option<Waiting>,
-    sealed: VecDeque<Waiting>,
+    open: Option<WaitingBatch>,
+    sealed: VecDeque<WaitingBatch>,
     in_flight: Vec<Arc<Batch>>,
     /// How many of the groups in flight are settled: committed or given up.
     done_groups: usize,
@@ -109,13 +109,13 @@ impl Queue {
     }
 
     /// Takes a group with its number, which waits for groups of other lanes.
-    pub fn add(&mut self, group: &Group, number: u64, after: Vec<After>, now: Instant) -> Added {
+    pub fn add(&mut self, group: &Group, number: u64, after: Vec<GroupPosition>, now: Instant) -> AddEffect {
         let must_seal = !after.is_empty() && self.open.is_some();
         if must_seal {
             self.seal();
         }
         let (rows, bytes) = self.last_batch;
-        let open = self.open.get_or_insert_with(|| Waiting {
+        let open = self.open.get_or_insert_with(|| WaitingBatch {
             batch: Batch::with_capacity(now, rows, bytes),
             first_group: number,
             after,
@@ -131,9 +131,9 @@ impl Queue {
             self.seal();
         }
         if is_full || was_empty || must_seal {
-            Added::Wake
+            AddEffect::Wake
         } else {
-            Added::Nothing
+            AddEffect::Nothing
         }
     }
 
@@ -169,7 +169,7 @@ impl Queue {
     }
 
     /// What there is to do. Groups of other lanes are settled as `is_settled` says.
-    pub fn due(&self, now: Instant, is_settled: impl Fn(&After) -> bool) -> Due {
+    pub fn due(&self, now: Instant, is_settled: impl Fn(&GroupPosition) -> bool) -> Due {
         if self.pending_rows == 0 {
             return Due::Never;
         }
@@ -201,7 +201,7 @@ impl Queue {
 
     /// Takes batches into flight, or those that are still there after a failure. Gives them, and how many of their
     /// groups are settled already.
-    pub fn begin(&mut self, now: Instant, is_settled: impl Fn(&After) -> bool) -> (Vec<Arc<Batch>>, usize) {
+    pub fn begin(&mut self, now: Instant, is_settled: impl Fn(&GroupPosition) -> bool) -> (Vec<Arc<Batch>>, usize) {
         self.retry_at = None;
         if self.in_flight.is_empty() {
             let open_is_due = self.open_is_wanted()

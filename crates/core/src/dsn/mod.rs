@@ -239,6 +239,7 @@ fn timeout(name: &str, value: &str) -> Result<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     fn server(dsn: &str) -> ServerDsn {
         match Dsn::parse(dsn) {
@@ -334,7 +335,7 @@ mod tests {
             ("mysql://u:sec#ret@h/d", "cannot be read"),
         ] {
             let error = Dsn::parse(dsn).expect_err(dsn);
-            assert!(error.is_config(), "{dsn}");
+            assert!(error.kind() == Kind::Config, "{dsn}");
             assert!(error.message().contains(expected), "{dsn}: {error}");
             assert!(!error.message().contains("secret"), "{dsn}: {error}");
         }

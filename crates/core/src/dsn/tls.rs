@@ -128,6 +128,7 @@ fn path(name: &str, value: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     fn parse(options: &str, unix_socket: bool) -> Result<Option<Tls>> {
         let mut tls = TlsOptions::default();
@@ -184,7 +185,7 @@ mod tests {
             ("tls_verify=none", true, "unix_socket and tls_verify"),
         ] {
             let error = parse(options, unix_socket).expect_err(options);
-            assert!(error.is_config(), "{options}");
+            assert!(error.kind() == Kind::Config, "{options}");
             assert!(error.message().contains(expected), "{options}: {error}");
         }
         assert_eq!(parse("tls=off", true), Ok(None));

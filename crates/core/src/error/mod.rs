@@ -1,5 +1,6 @@
 //! The one error of the engine. Its kind decides which PHP exception it becomes, and whether the rows were taken.
 
+pub mod decision;
 pub mod server;
 
 use std::fmt;
@@ -13,8 +14,9 @@ pub struct Error {
     message: String,
 }
 
+/// What went wrong, as far as anybody acts on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub enum Kind {
     /// Settings, a table or a row that cannot work. Nothing was taken.
     Config,
     /// The buffer's bound is reached. Nothing was taken.
@@ -22,11 +24,19 @@ enum Kind {
     /// The buffer is closed. Nothing was taken.
     Closed,
     /// No server, or the connection was lost. `commit_unknown`: it was lost while a COMMIT was under way.
-    Connection { code: u16, commit_unknown: bool },
+    Connection {
+        /// The server's code or the client library's, or 0.
+        code: u16,
+        /// The transaction may be committed.
+        commit_unknown: bool,
+    },
     /// The server answered with an error.
-    Server { code: u16 },
-    /// A table cannot be written to as it is configured, found out when rows were taken already.
-    Misconfigured,
+    Server {
+        /// The server's code.
+        code: u16,
+    },
+    /// Rows that were taken cannot be written now, for a reason that lies in their table, the settings or this machine.
+    Blocked,
     /// A check of ours refused a row before it was sent.
     Row,
     /// The caller's time is over.
@@ -35,6 +45,8 @@ enum Kind {
     Interrupted,
     /// The ledger is not where the writer left it: see [`crate::ledger`].
     LedgerMoved,
+    /// A bug of ours. No row is at fault.
+    Bug,
 }
 
 impl Error {
@@ -101,17 +113,22 @@ impl Error {
         Self::new(Kind::Row, message)
     }
 
-    /// The same error, met when a batch is written: its rows were taken, which [`Self::is_config`] denies.
+    /// A bug of ours, noticed before it did harm.
+    pub fn bug(message: impl Into<String>) -> Self {
+        Self::new(Kind::Bug, message)
+    }
+
+    /// The same error, met when a batch is written: its rows were taken, which [`Kind::Config`] denies.
     #[must_use]
     pub fn after_taking(mut self) -> Self {
         if self.kind == Kind::Config {
-            self.kind = Kind::Misconfigured;
+            self.kind = Kind::Blocked;
         }
         self
     }
 
     /// The same error, met when a batch is written, of a row that its table can never take: the row is at fault, and is
-    /// [refused](Self::is_refused).
+    /// [refused](decision::Decision::Refuse).
     #[must_use]
     pub fn of_row(mut self) -> Self {
         if self.kind == Kind::Config {
@@ -137,6 +154,11 @@ impl Error {
         self
     }
 
+    /// What went wrong.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// The server's error code, or 0.
     pub fn code(&self) -> u16 {
         match self.kind {
@@ -150,31 +172,6 @@ impl Error {
         &self.message
     }
 
-    /// Whether a setting, a table or a row cannot work.
-    pub fn is_config(&self) -> bool {
-        self.kind == Kind::Config
-    }
-
-    /// Whether the bound is reached.
-    pub fn is_full(&self) -> bool {
-        self.kind == Kind::Full
-    }
-
-    /// Whether the buffer is closed.
-    pub fn is_closed(&self) -> bool {
-        self.kind == Kind::Closed
-    }
-
-    /// Whether the caller's time is over.
-    pub fn is_timeout(&self) -> bool {
-        self.kind == Kind::Timeout
-    }
-
-    /// Whether the wait ended because the caller's thread is wanted elsewhere.
-    pub fn is_interrupted(&self) -> bool {
-        self.kind == Kind::Interrupted
-    }
-
     /// Whether the connection could not be had, or is of no use any more.
     pub fn is_connection(&self) -> bool {
         match self.kind {
@@ -182,45 +179,6 @@ impl Error {
             Kind::Server { code } => server::classify(code) == Class::Reconnect,
             _ => false,
         }
-    }
-
-    /// Whether a connection was had and lost, or the server is of no use for now: connecting again may help at once.
-    pub fn is_lost_connection(&self) -> bool {
-        match self.kind {
-            Kind::Connection { code, commit_unknown } => commit_unknown || code == server::CR_SERVER_LOST,
-            Kind::Server { code } => server::classify(code) == Class::Reconnect,
-            _ => false,
-        }
-    }
-
-    /// Whether the ledger holds another number than the writer left there.
-    pub fn is_ledger_moved(&self) -> bool {
-        self.kind == Kind::LedgerMoved
-    }
-
-    /// Whether the transaction may have been committed all the same.
-    pub fn is_commit_unknown(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::Connection {
-                commit_unknown: true,
-                ..
-            }
-        )
-    }
-
-    /// Whether rows of the transaction will never be taken, and those beside them may be.
-    pub fn is_refused(&self) -> bool {
-        match self.kind {
-            Kind::Row => true,
-            Kind::Server { code } => server::classify(code) == Class::Refused,
-            _ => false,
-        }
-    }
-
-    /// Whether the transaction is worth repeating as it is.
-    pub fn is_retryable(&self) -> bool {
-        matches!(self.kind, Kind::Server { code } if server::classify(code) == Class::Retry)
     }
 }
 

@@ -82,7 +82,7 @@ impl Binder {
         let bound = bound
             .clone()
             .transpose()?
-            .ok_or_else(|| Error::row("the row's table is not known"))?;
+            .ok_or_else(|| Error::bug("a row's table is not known"))?;
         bound.check(row.values())?;
         let mut values = Vec::with_capacity(bound.columns.len());
         values.extend(row.values());

@@ -11,7 +11,7 @@
 
 use crate::error::Result;
 use crate::plan::binder::BoundRow;
-use crate::plan::merge::{Merged, Unions, merge};
+use crate::plan::merge::{ColumnUnions, Merged, merge};
 use crate::table::rules::Mode;
 
 /// A table's rows, ready to be written.
@@ -109,7 +109,7 @@ fn merge_by_key<'a>(
 ) -> Result<Coalesced<'a>> {
     let total = rows.len();
     let mut rows: Vec<_> = rows.into_iter().map(Some).collect();
-    let mut unions = Unions::new(max_row_bytes);
+    let mut unions = ColumnUnions::new(max_row_bytes);
     let mut layers: Vec<Vec<BoundRow<'a>>> = vec![Vec::with_capacity(total)];
     let mut kept = 0;
     for same_key in order.chunk_by(|left, right| keys.get(*left) == keys.get(*right)) {

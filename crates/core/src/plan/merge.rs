@@ -14,12 +14,12 @@ use crate::value::decimal::Decimal;
 
 /// Column sets that merges made, so that equal ones are shared and go into one statement.
 #[derive(Debug)]
-pub struct Unions {
+pub struct ColumnUnions {
     known: Vec<Arc<BoundColumns>>,
     max_row_bytes: usize,
 }
 
-impl Unions {
+impl ColumnUnions {
     /// No merge makes a row of more than `max_row_bytes` on the wire.
     pub fn new(max_row_bytes: usize) -> Self {
         let known = Vec::new();
@@ -50,7 +50,7 @@ pub enum Merged<'a> {
 /// # Errors
 ///
 /// Columns that cannot be bound together: a bug of ours, since each row was bound on its own.
-pub fn merge<'a>(earlier: BoundRow<'a>, later: BoundRow<'a>, unions: &mut Unions) -> Result<Merged<'a>> {
+pub fn merge<'a>(earlier: BoundRow<'a>, later: BoundRow<'a>, unions: &mut ColumnUnions) -> Result<Merged<'a>> {
     if let (Some(earlier_at), Some(later_at)) = (earlier.bound.guard, later.bound.guard) {
         match earlier
             .bound
@@ -74,7 +74,11 @@ pub fn merge<'a>(earlier: BoundRow<'a>, later: BoundRow<'a>, unions: &mut Unions
 /// # Errors
 ///
 /// Columns that cannot be bound together: a bug of ours, since each row was bound on its own.
-pub fn merge_for_reading<'a>(earlier: BoundRow<'a>, later: BoundRow<'a>, unions: &mut Unions) -> Result<BoundRow<'a>> {
+pub fn merge_for_reading<'a>(
+    earlier: BoundRow<'a>,
+    later: BoundRow<'a>,
+    unions: &mut ColumnUnions,
+) -> Result<BoundRow<'a>> {
     if let (Some(earlier_at), Some(later_at)) = (earlier.bound.guard, later.bound.guard) {
         let (before, after) = (earlier.value(earlier_at), later.value(later_at));
         if earlier.bound.compare(earlier_at, before, after) == Some(Ordering::Greater) {
@@ -106,7 +110,7 @@ fn overwrites(later: &BoundRow<'_>, earlier: &BoundRow<'_>) -> bool {
             .all(|rule| matches!(rule, MergeRule::Keep | MergeRule::Replace))
 }
 
-fn merge_values<'a>(earlier: BoundRow<'a>, later: BoundRow<'a>, unions: &mut Unions) -> Result<Merged<'a>> {
+fn merge_values<'a>(earlier: BoundRow<'a>, later: BoundRow<'a>, unions: &mut ColumnUnions) -> Result<Merged<'a>> {
     let same_columns = Arc::ptr_eq(&earlier.bound, &later.bound);
     let mut values = earlier.values.clone();
     let mut added_columns: Vec<Box<str>> = Vec::new();

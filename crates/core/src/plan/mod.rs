@@ -58,7 +58,7 @@ impl Plan<'_> {
 
 /// A group that can never be written, and why.
 #[derive(Debug)]
-pub struct Rejected {
+pub struct RejectedGroup {
     /// Its number, counted over all the plan's batches.
     pub group: usize,
     /// Why.
@@ -71,7 +71,7 @@ pub struct Plan<'a> {
     /// To be executed in order.
     pub statements: Vec<Statement<'a>>,
     /// Groups that the plan leaves out.
-    pub rejected: Vec<Rejected>,
+    pub rejected: Vec<RejectedGroup>,
     /// Rows added that the plan writes, coalesced ones counted.
     pub rows: usize,
     /// How many of them went into others.
@@ -96,7 +96,7 @@ pub fn plan<'a>(batches: &[&'a Batch], groups: Range<usize>, limits: &Limits, mu
             Ok(())
         });
         match bound {
-            Err(error) => plan.rejected.push(Rejected { group: number, error }),
+            Err(error) => plan.rejected.push(RejectedGroup { group: number, error }),
             Ok(()) => {
                 plan.rows += group.len();
                 for (table, row) in group.drain(..) {

@@ -45,7 +45,7 @@ pub trait Sink: Send {
     /// # Errors
     ///
     /// Whatever the server answers, with nothing committed; except an error that
-    /// [is unknown](crate::error::Error::is_commit_unknown). [Moved](crate::error::Error::is_ledger_moved): the ledger
+    /// [is unknown](crate::error::decision::Decision::CommitUnknown). [Moved](crate::error::Kind::LedgerMoved): the ledger
     /// does not hold what the entry follows.
     fn commit(&mut self, plan: &Plan<'_>, entry: Option<LedgerEntry>, deadline: Option<Instant>) -> Result<()>;
 
@@ -53,7 +53,7 @@ pub trait Sink: Send {
     ///
     /// # Errors
     ///
-    /// As [`Self::limits`]; [config](crate::error::Error::is_config): there is no such table, and the account may not make
+    /// As [`Self::limits`]; [config](crate::error::Kind::Config): there is no such table, and the account may not make
     /// it.
     fn register(&mut self, after: u64, deadline: Option<Instant>) -> Result<()>;
 

@@ -40,18 +40,18 @@ pub struct Catalog {
 
 impl Catalog {
     /// A catalog with the rules of `tables`, in which `insert_by_default` (the trade table) is insert-only unless its
-    /// rules say otherwise. `order` names the tables that are written first, in that order.
+    /// rules say otherwise. `first_tables` are written first, in their sequence.
     ///
     /// # Errors
     ///
     /// A name that is none.
-    pub fn new(order: &[&str], insert_by_default: &str, configured: Vec<(String, TableRules)>) -> Result<Self> {
+    pub fn new(first_tables: &[&str], insert_by_default: &str, configured: Vec<(String, TableRules)>) -> Result<Self> {
         let mut catalog = Self {
             configured: configured.into_iter().collect(),
             insert_by_default: Some(insert_by_default.to_owned()),
             ..Self::default()
         };
-        for name in order {
+        for name in first_tables {
             catalog.table(name)?;
         }
         for name in catalog.configured.keys() {
@@ -174,7 +174,9 @@ impl Catalog {
             self.shapes.clear();
             self.shape_count = 0;
         }
-        let entry = self.entry(table).ok_or_else(|| Error::row("the table is not known"))?;
+        let entry = self
+            .entry(table)
+            .ok_or_else(|| Error::bug("a row's table is not known"))?;
         self.check_repeatable(&entry.name.to_string(), &entry.rules, entry.default_mode)?;
         let shape = Arc::new(Shape::new(table, Arc::clone(entry), columns, self.route_by.as_deref()));
         self.shapes.entry(table).or_default().push(Arc::clone(&shape));

@@ -21,6 +21,7 @@ use rustc_hash::FxHashMap;
 use crate::clock::Clock;
 use crate::dead_letter::DeadLetter;
 use crate::dead_letter::file::DeadLetterFile;
+use crate::error::decision::{Decision, Phase, decide};
 use crate::error::{Error, Result, count_rows};
 use crate::ledger::{Ledger, LedgerUse, Verdict};
 use crate::plan::binder::Binder;
@@ -30,11 +31,11 @@ use crate::settings::Settings;
 use crate::sink::Sink;
 use crate::table::entry::TableEntry;
 use crate::table::model::TableModel;
-use crate::writer::observer::{Event, Observer, Written};
-use crate::writer::retry::{Again, RetryBudget};
+use crate::writer::observer::{Commit, Event, Observer};
+use crate::writer::retry::{RetryAction, RetryBudget};
 
 /// Why groups were not written.
-struct Failed {
+struct AttemptError {
     /// The groups that were tried.
     groups: Range<usize>,
     error: Error,
@@ -42,7 +43,7 @@ struct Failed {
 
 /// How one attempt ended that was no failure.
 enum Attempt {
-    Committed(Written),
+    Committed(Commit),
     /// The ledger has lost every trace of the transaction in doubt, and nobody can say whether it was committed.
     NoTrace,
 }
@@ -53,7 +54,7 @@ pub struct Writer {
     clock: Arc<dyn Clock>,
     max_retries: u32,
     ledger_use: LedgerUse,
-    ledger: Ledger<Written>,
+    ledger: Ledger<Commit>,
     dead_letter_file: Option<DeadLetterFile>,
     /// Groups up to here were in doubt when the ledger lost every trace of them. They are given up, since writing them once
     /// more could double them.
@@ -138,7 +139,7 @@ impl Writer {
                     observer.committed(&written);
                 }
                 Ok(Attempt::NoTrace) => {}
-                Err(failed) if !failed.error.is_refused() => return Err(failed.error),
+                Err(failed) if decide(Phase::Statement, &failed.error) != Decision::Refuse => return Err(failed.error),
                 Err(failed) if failed.groups.len() > 1 => ends.push(start + failed.groups.len() / 2),
                 Err(_) if observer.waited_for_earlier_groups() => {}
                 Err(failed) => {
@@ -153,7 +154,9 @@ impl Writer {
     /// Keeps a group that can never be written, and then forgets it.
     fn give_up(&mut self, batches: &[&Batch], group: usize, error: &Error, observer: &mut dyn Observer) -> Result<()> {
         let mut groups = batches.iter().flat_map(|batch| batch.groups());
-        let rows = groups.nth(group).ok_or_else(|| Error::row("there is no such group"))?;
+        let rows = groups.nth(group).ok_or_else(|| {
+            Error::bug("write_buffer lost count of its groups: please report this; the rows stay buffered")
+        })?;
         let letter = DeadLetter::new(rows, error);
         match &self.dead_letter_file {
             Some(file) => file.append(&letter)?,
@@ -183,7 +186,7 @@ impl Writer {
         mut groups: Range<usize>,
         deadline: Option<Instant>,
         observer: &mut dyn Observer,
-    ) -> Result<Attempt, Failed> {
+    ) -> Result<Attempt, AttemptError> {
         let started = self.clock.now();
         let mut budget = RetryBudget::new(self.max_retries);
         loop {
@@ -195,20 +198,21 @@ impl Writer {
                 Ok(Attempt::NoTrace) => return Ok(Attempt::NoTrace),
                 Err(error) => error,
             };
-            if error.is_commit_unknown() {
+            let decision = decide(Phase::Statement, &error);
+            if decision == Decision::CommitUnknown {
                 observer.happened(&Event::CommitUnknown);
             }
-            let Some((again, wait)) = budget.next(&error, self.ledger.is_in_doubt(), fastrand::f64()) else {
-                return Err(Failed { groups, error });
+            let Some((again, wait)) = budget.next(decision, self.ledger.is_in_doubt(), fastrand::f64()) else {
+                return Err(AttemptError { groups, error });
             };
             if deadline.is_some_and(|deadline| self.clock.now() + wait >= deadline) {
                 let error = Error::timeout(format!("the time given is over; the last error: {error}"));
-                return Err(Failed { groups, error });
+                return Err(AttemptError { groups, error });
             }
             match again {
-                Again::Transaction => observer.happened(&Event::Retried(&error)),
-                Again::Reconnect => observer.happened(&Event::Reconnected),
-                Again::LedgerLookup => self.asks_ledger = true,
+                RetryAction::Transaction => observer.happened(&Event::Retried(&error)),
+                RetryAction::Reconnect => observer.happened(&Event::Reconnected),
+                RetryAction::LedgerLookup => self.asks_ledger = true,
             }
             if !wait.is_zero() {
                 self.clock.sleep(wait);
@@ -269,7 +273,7 @@ impl Writer {
             groups.end = rejected.group;
             planned = plan(batches, groups.clone(), &limits, Binder::with_models(models))?;
         }
-        let written = Written {
+        let written = Commit {
             groups: groups.clone(),
             rows: planned.rows,
             coalesced_rows: planned.coalesced_rows,
@@ -278,7 +282,7 @@ impl Writer {
         if let Err(error) = self.commit(&planned, &written, deadline) {
             // A table that changed under us shows as any of many errors: read it anew for the next try. A lost race, which
             // is repeated at once, is none of them.
-            if !error.is_retryable() {
+            if decide(Phase::Statement, &error) != Decision::Repeat {
                 for (_, table) in batches.iter().flat_map(|batch| batch.tables()) {
                     table.set_model(None);
                 }
@@ -288,7 +292,7 @@ impl Writer {
         Ok(Attempt::Committed(written))
     }
 
-    fn commit(&mut self, planned: &Plan<'_>, written: &Written, deadline: Option<Instant>) -> Result<()> {
+    fn commit(&mut self, planned: &Plan<'_>, written: &Commit, deadline: Option<Instant>) -> Result<()> {
         if !self.ledger_use.covers(planned.is_repeatable()) {
             self.sink.commit(planned, None, deadline)?;
             self.ledger.forget_doubts();
@@ -301,7 +305,7 @@ impl Writer {
         let committed = self.sink.commit(planned, Some(entry), deadline);
         match &committed {
             Ok(()) => self.ledger.committed(entry),
-            Err(error) if error.is_commit_unknown() => {}
+            Err(error) if decide(Phase::Statement, error) == Decision::CommitUnknown => {}
             Err(_) => self.ledger.failed(entry),
         }
         committed

@@ -24,7 +24,7 @@ pub enum Event<'a> {
 
 /// A transaction that was committed.
 #[derive(Debug, Clone)]
-pub struct Written {
+pub struct Commit {
     /// Its groups, counted over all batches.
     pub groups: Range<usize>,
     /// Rows committed, coalesced ones counted.
@@ -38,7 +38,7 @@ pub struct Written {
 /// The buffer that a writer writes for.
 pub trait Observer {
     /// The next groups are committed.
-    fn committed(&mut self, written: &Written);
+    fn committed(&mut self, written: &Commit);
     /// The next group is given up, and kept nowhere but here, unless there is a dead-letter file.
     fn given_up(&mut self, letter: DeadLetter);
     /// Waits until all groups that were added before the next one are settled, in other lanes too. Gives whether that took a

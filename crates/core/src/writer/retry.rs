@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::error::Error;
+use crate::error::decision::Decision;
 
 /// The wait before the first repetition of a transaction, on average. A deadlock is over when the other transaction is,
 /// which takes milliseconds.
@@ -22,7 +22,7 @@ const MAX_LEDGER_LOOKUPS: u32 = 5;
 
 /// What is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Again {
+pub enum RetryAction {
     /// The transaction: it lost a race.
     Transaction,
     /// The transaction, over a new connection.
@@ -51,20 +51,21 @@ impl RetryBudget {
         }
     }
 
-    /// What to try again after an error, and the wait before it; `None`: nothing, or the budget is used up. `in_doubt`
-    /// says that the ledger has yet to tell whether the transaction was committed.
+    /// What to try again, and the wait before it; `None`: nothing, or the budget is used up. `in_doubt` says that the
+    /// ledger has yet to tell whether the transaction was committed.
     ///
     /// A wait doubles each time. `jitter`, from 0 to 1, spreads it from half to one and a half of its length, so that
     /// two writers that met once do not meet again.
-    pub fn next(&mut self, error: &Error, in_doubt: bool, jitter: f64) -> Option<(Again, Duration)> {
-        let (again, used, max) = if error.is_ledger_moved() || (in_doubt && is_passing(error)) {
-            (Again::LedgerLookup, &mut self.ledger_lookups, MAX_LEDGER_LOOKUPS)
-        } else if error.is_retryable() {
-            (Again::Transaction, &mut self.retries, self.max_retries)
-        } else if error.is_lost_connection() {
-            (Again::Reconnect, &mut self.reconnects, MAX_RECONNECTS)
-        } else {
-            return None;
+    pub fn next(&mut self, decision: Decision, in_doubt: bool, jitter: f64) -> Option<(RetryAction, Duration)> {
+        let (again, used, max) = match (decision, in_doubt) {
+            (Decision::AskLedger, _) | (Decision::Repeat | Decision::Reconnect | Decision::CommitUnknown, true) => {
+                (RetryAction::LedgerLookup, &mut self.ledger_lookups, MAX_LEDGER_LOOKUPS)
+            }
+            (Decision::Repeat, false) => (RetryAction::Transaction, &mut self.retries, self.max_retries),
+            (Decision::Reconnect | Decision::CommitUnknown, false) => {
+                (RetryAction::Reconnect, &mut self.reconnects, MAX_RECONNECTS)
+            }
+            (Decision::Refuse | Decision::Keep, _) => return None,
         };
         if *used >= max {
             return None;
@@ -72,16 +73,12 @@ impl RetryBudget {
         let nth = *used;
         *used += 1;
         let wait = match again {
-            Again::Transaction => backoff(FIRST_BACKOFF, nth),
-            Again::Reconnect | Again::LedgerLookup if nth == 0 => Duration::ZERO,
-            Again::Reconnect | Again::LedgerLookup => backoff(FIRST_RECONNECT_BACKOFF, nth - 1),
+            RetryAction::Transaction => backoff(FIRST_BACKOFF, nth),
+            RetryAction::Reconnect | RetryAction::LedgerLookup if nth == 0 => Duration::ZERO,
+            RetryAction::Reconnect | RetryAction::LedgerLookup => backoff(FIRST_RECONNECT_BACKOFF, nth - 1),
         };
         Some((again, wait.mul_f64(0.5 + jitter.clamp(0.0, 1.0))))
     }
-}
-
-fn is_passing(error: &Error) -> bool {
-    error.is_retryable() || error.is_lost_connection()
 }
 
 fn backoff(first: Duration, nth: u32) -> Duration {
@@ -92,9 +89,14 @@ fn backoff(first: Duration, nth: u32) -> Duration {
 mod tests {
     use super::*;
 
-    fn waits(budget: &mut RetryBudget, error: &Error, in_doubt: bool, times: usize) -> Vec<Option<(Again, u128)>> {
+    fn waits(
+        budget: &mut RetryBudget,
+        decision: Decision,
+        in_doubt: bool,
+        times: usize,
+    ) -> Vec<Option<(RetryAction, u128)>> {
         let next = |_| {
-            let next = budget.next(error, in_doubt, 0.5);
+            let next = budget.next(decision, in_doubt, 0.5);
             next.map(|(again, wait)| (again, wait.as_millis()))
         };
         (0..times).map(next).collect()
@@ -102,62 +104,62 @@ mod tests {
 
     #[test]
     fn waits_double_and_end() {
-        let deadlock = Error::server(1213, "deadlock");
-        let again = |wait| Some((Again::Transaction, wait));
+        let again = |wait| Some((RetryAction::Transaction, wait));
         let mut budget = RetryBudget::new(3);
         assert_eq!(
-            waits(&mut budget, &deadlock, false, 4),
+            waits(&mut budget, Decision::Repeat, false, 4),
             [again(5), again(10), again(20), None]
         );
         let mut budget = RetryBudget::new(40);
-        assert_eq!(waits(&mut budget, &deadlock, false, 40).pop(), Some(again(500)));
+        assert_eq!(waits(&mut budget, Decision::Repeat, false, 40).pop(), Some(again(500)));
     }
 
     #[test]
     fn each_class_has_a_budget_of_its_own() {
         let mut budget = RetryBudget::new(1);
-        let (deadlock, lost) = (Error::server(1213, "deadlock"), Error::connection(2013, "lost"));
         assert_eq!(
-            waits(&mut budget, &deadlock, false, 2),
-            [Some((Again::Transaction, 5)), None]
+            waits(&mut budget, Decision::Repeat, false, 2),
+            [Some((RetryAction::Transaction, 5)), None]
         );
-        let reconnect = |wait| Some((Again::Reconnect, wait));
+        let reconnect = |wait| Some((RetryAction::Reconnect, wait));
         assert_eq!(
-            waits(&mut budget, &lost, false, 4),
+            waits(&mut budget, Decision::Reconnect, false, 4),
             [reconnect(0), reconnect(50), reconnect(100), None]
         );
-        let look_up = |wait| Some((Again::LedgerLookup, wait));
+        let look_up = |wait| Some((RetryAction::LedgerLookup, wait));
         assert_eq!(
-            waits(&mut budget, &lost, true, 6),
+            waits(&mut budget, Decision::CommitUnknown, true, 6),
             [look_up(0), look_up(50), look_up(100), look_up(200), look_up(400), None]
         );
-        assert_eq!(waits(&mut budget, &Error::ledger_moved(), false, 1), [None]);
+        assert_eq!(waits(&mut budget, Decision::AskLedger, false, 1), [None]);
     }
 
     #[test]
     fn only_what_may_pass_is_tried_again() {
-        let again = |error: &Error, in_doubt| {
-            let next = RetryBudget::new(1).next(error, in_doubt, 0.0);
+        let again = |decision, in_doubt| {
+            let next = RetryBudget::new(1).next(decision, in_doubt, 0.0);
             next.map(|(again, _)| again)
         };
-        for (error, in_doubt, expected) in [
-            (Error::server(1205, ""), false, Some(Again::Transaction)),
-            (Error::server(1020, ""), false, Some(Again::Transaction)),
-            (Error::server(1053, ""), false, Some(Again::Reconnect)),
-            (Error::commit_unknown(2013, ""), false, Some(Again::Reconnect)),
-            (Error::commit_unknown(2013, ""), true, Some(Again::LedgerLookup)),
-            (Error::server(1205, ""), true, Some(Again::LedgerLookup)),
-            (Error::ledger_moved(), false, Some(Again::LedgerLookup)),
-            (Error::server(1062, ""), false, None),
-            (Error::server(1146, ""), false, None),
-            (Error::server(1146, ""), true, None),
-            // Nobody answers there: waiting a little will not help.
-            (Error::connection(2003, ""), false, None),
-            (Error::connection(2003, ""), true, None),
-            (Error::timeout(""), true, None),
+        for (decision, in_doubt, expected) in [
+            (Decision::Repeat, false, Some(RetryAction::Transaction)),
+            (Decision::Repeat, true, Some(RetryAction::LedgerLookup)),
+            (Decision::Reconnect, false, Some(RetryAction::Reconnect)),
+            (Decision::Reconnect, true, Some(RetryAction::LedgerLookup)),
+            (Decision::CommitUnknown, false, Some(RetryAction::Reconnect)),
+            (Decision::CommitUnknown, true, Some(RetryAction::LedgerLookup)),
+            (Decision::AskLedger, false, Some(RetryAction::LedgerLookup)),
+            (Decision::AskLedger, true, Some(RetryAction::LedgerLookup)),
+            (Decision::Refuse, false, None),
+            (Decision::Refuse, true, None),
+            (Decision::Keep, false, None),
+            (Decision::Keep, true, None),
         ] {
-            assert_eq!(again(&error, in_doubt), expected, "{error:?}, in doubt: {in_doubt}");
+            assert_eq!(
+                again(decision, in_doubt),
+                expected,
+                "{decision:?}, in doubt: {in_doubt}"
+            );
         }
-        assert_eq!(RetryBudget::new(0).next(&Error::server(1213, ""), false, 0.0), None);
+        assert_eq!(RetryBudget::new(0).next(Decision::Repeat, false, 0.0), None);
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::buffer::background::shared::{Shared, State};
 use crate::buffer::failures::{MAX_FAILURES, keep_failure};
-use crate::buffer::limits::GOODBYE;
+use crate::buffer::limits::RETIRE_TIMEOUT;
 use crate::buffer::metrics::count;
 use crate::buffer::queue::Due;
 use crate::buffer::snapshot::ThreadState;
@@ -17,7 +17,7 @@ use crate::dead_letter::DeadLetter;
 use crate::error::Error;
 use crate::rows::batch::Batch;
 use crate::writer::Writer;
-use crate::writer::observer::{Event, Observer, Written};
+use crate::writer::observer::{Commit, Event, Observer};
 
 /// The wait after the first failure in a row.
 const FIRST_RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
@@ -40,12 +40,12 @@ pub(crate) fn run(shared: &Shared, lane: usize, writer: &mut Writer) {
         };
         let batches: Vec<&Batch> = batches.iter().map(|batch| &**batch).collect();
         let attempted = catch_unwind(AssertUnwindSafe(|| {
-            writer.write(&batches, done, None, &mut Settling { shared, lane })
+            writer.write(&batches, done, None, &mut LaneObserver { shared, lane })
         }));
         let error = match attempted {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error),
-            Err(_) => Some(Error::row(
+            Err(_) => Some(Error::bug(
                 "a bug in write_buffer ended an attempt to write; the rows stay buffered",
             )),
         };
@@ -81,7 +81,7 @@ pub(crate) fn run(shared: &Shared, lane: usize, writer: &mut Writer) {
     }
 }
 
-/// The end of the thread, within [`GOODBYE`] where nothing is left to write.
+/// The end of the thread, within [`RETIRE_TIMEOUT`] where nothing is left to write.
 fn end(shared: &Shared, lane: usize, writer: &mut Writer) {
     let is_clean = shared
         .lock()
@@ -90,7 +90,7 @@ fn end(shared: &Shared, lane: usize, writer: &mut Writer) {
         .is_none_or(|queue| queue.pending_rows() == 0);
     let retired = catch_unwind(AssertUnwindSafe(|| {
         if is_clean {
-            writer.retire(Instant::now() + GOODBYE);
+            writer.retire(Instant::now() + RETIRE_TIMEOUT);
         }
     }));
     let mut state = shared.lock();
@@ -135,13 +135,13 @@ fn wait_for_work(shared: &Shared, lane: usize) -> Option<MutexGuard<'_, State>> 
 }
 
 /// Moves groups out of the queue, under the lock, and tells those who wait.
-struct Settling<'s> {
+struct LaneObserver<'s> {
     shared: &'s Shared,
     lane: usize,
 }
 
-impl Observer for Settling<'_> {
-    fn committed(&mut self, written: &Written) {
+impl Observer for LaneObserver<'_> {
+    fn committed(&mut self, written: &Commit) {
         let mut state = self.shared.lock();
         if let Some(flusher) = state.flushers.get_mut(self.lane) {
             flusher.metrics.committed(written);

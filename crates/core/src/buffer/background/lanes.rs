@@ -22,7 +22,7 @@ use std::time::Instant;
 use rustc_hash::FxHashMap;
 
 use crate::buffer::background::route::{KeyHash, Route};
-use crate::buffer::queue::{Added, After, Due, Queue};
+use crate::buffer::queue::{AddEffect, Due, GroupPosition, Queue};
 use crate::rows::arena::Row;
 use crate::rows::batch::Batch;
 use crate::rows::group::Group;
@@ -37,9 +37,9 @@ const KEYS_KEPT: usize = 4_096;
 
 /// Lanes that have something to do now, as bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Wake(u64);
+pub struct LaneSet(u64);
 
-impl Wake {
+impl LaneSet {
     fn add(&mut self, lane: usize) {
         self.0 |= 1 << (lane % MAX_LANES);
     }
@@ -65,11 +65,11 @@ impl Wake {
 
 /// The groups of one table.
 #[derive(Debug, Clone, Default)]
-struct TablePlaces {
+struct TablePositions {
     /// The last group with a row of it, by lane.
     last: Vec<u64>,
     /// The last group with a row of unknown key.
-    unknown: Option<After>,
+    unknown: Option<GroupPosition>,
 }
 
 /// See the module.
@@ -81,8 +81,8 @@ pub struct Lanes {
     /// How many groups were ever taken, which is the number of the last one.
     taken: u64,
     /// The last group with a row of that key, by its hash. A collision makes a group wait, and nothing else.
-    keys: FxHashMap<(TableId, u64), After>,
-    tables: Vec<TablePlaces>,
+    keys: FxHashMap<(TableId, u64), GroupPosition>,
+    tables: Vec<TablePositions>,
 }
 
 impl Lanes {
@@ -123,22 +123,22 @@ impl Lanes {
 
     /// Takes a group. Without a route, which one lane does not need, it takes the first. Gives its lane, and which lanes'
     /// flushers have something new to do.
-    pub fn add(&mut self, group: &Group, route: Option<&Route>, now: Instant) -> (usize, Wake) {
+    pub fn add(&mut self, group: &Group, route: Option<&Route>, now: Instant) -> (usize, LaneSet) {
         self.taken += 1;
-        let mut wake = Wake::default();
+        let mut wake = LaneSet::default();
         let (lane, after) = match route {
             Some(route) if self.queues.len() > 1 => self.place(route),
             _ => (0, Vec::new()),
         };
         for other in &after {
             if let Some(queue) = self.queues.get_mut(other.lane) {
-                queue.want(other.group);
+                queue.want(other.number);
                 wake.add(other.lane);
             }
         }
         let number = self.taken;
         if let Some(queue) = self.queues.get_mut(lane)
-            && queue.add(group, number, after, now) == Added::Wake
+            && queue.add(group, number, after, now) == AddEffect::Wake
         {
             wake.add(lane);
         }
@@ -146,8 +146,8 @@ impl Lanes {
     }
 
     /// The lane of the group that is being taken, and what it waits for. It is entered there.
-    fn place(&mut self, route: &Route) -> (usize, Vec<After>) {
-        let mut met: Vec<After> = Vec::new();
+    fn place(&mut self, route: &Route) -> (usize, Vec<GroupPosition>) {
+        let mut met: Vec<GroupPosition> = Vec::new();
         for (table, key) in &route.keys {
             let places = self.tables.get(table.0);
             match key {
@@ -157,23 +157,23 @@ impl Lanes {
                 }
                 KeyHash::Unknown => {
                     let last = places.map_or(&[][..], |places| &places.last).iter().enumerate();
-                    met.extend(last.map(|(lane, group)| After { lane, group: *group }));
+                    met.extend(last.map(|(lane, group)| GroupPosition { lane, number: *group }));
                 }
             }
         }
         met.retain(|place| !self.is_group_settled(place));
         let any_unknown = route.keys.iter().any(|(_, key)| *key == KeyHash::Unknown);
-        let newest = met.iter().max_by_key(|place| place.group);
+        let newest = met.iter().max_by_key(|place| place.number);
         let lane = match newest {
             _ if any_unknown => 0,
             Some(place) => place.lane,
             None => usize::try_from(route.hash % self.queues.len() as u64).unwrap_or(0),
         };
         self.enter(route, lane);
-        let mut after: Vec<After> = Vec::new();
+        let mut after: Vec<GroupPosition> = Vec::new();
         for place in met.into_iter().filter(|place| place.lane != lane) {
             match after.iter_mut().find(|other| other.lane == place.lane) {
-                Some(other) => other.group = other.group.max(place.group),
+                Some(other) => other.number = other.number.max(place.number),
                 None => after.push(place),
             }
         }
@@ -181,18 +181,18 @@ impl Lanes {
     }
 
     fn enter(&mut self, route: &Route, lane: usize) {
-        let here = After {
+        let here = GroupPosition {
             lane,
-            group: self.taken,
+            number: self.taken,
         };
         for (table, key) in &route.keys {
             if self.tables.len() <= table.0 {
-                self.tables.resize(table.0 + 1, TablePlaces::default());
+                self.tables.resize(table.0 + 1, TablePositions::default());
             }
             if let Some(places) = self.tables.get_mut(table.0) {
                 places.last.resize(self.queues.len(), 0);
                 if let Some(last) = places.last.get_mut(lane) {
-                    *last = here.group;
+                    *last = here.number;
                 }
                 if *key == KeyHash::Unknown {
                     places.unknown = Some(here);
@@ -209,12 +209,12 @@ impl Lanes {
         }
     }
 
-    fn is_group_settled(&self, place: &After) -> bool {
+    fn is_group_settled(&self, place: &GroupPosition) -> bool {
         is_settled(&self.queues, place)
     }
 
     /// Asks for all groups taken so far, at once; gives the number of the last one.
-    pub fn want_all(&mut self) -> u64 {
+    pub fn request_flush(&mut self) -> u64 {
         for queue in &mut self.queues {
             queue.want(self.taken);
             queue.retry_now();
@@ -254,9 +254,9 @@ impl Lanes {
     pub fn begin(&mut self, lane: usize, now: Instant) -> (Vec<Arc<Batch>>, usize) {
         // Asked for before the lane is borrowed; it waits for others only.
         let first: Vec<Option<u64>> = self.queues.iter().map(Queue::first_unsettled).collect();
-        let is_settled = |after: &After| {
+        let is_settled = |after: &GroupPosition| {
             let first = first.get(after.lane).copied().flatten();
-            first.is_none_or(|first| first > after.group)
+            first.is_none_or(|first| first > after.number)
         };
         self.queues
             .get_mut(lane)
@@ -264,8 +264,8 @@ impl Lanes {
     }
 
     /// See [`Queue::settle`]. Gives the lanes that may have waited for it.
-    pub fn settle(&mut self, lane: usize, groups: usize, rows: usize) -> Wake {
-        let mut wake = Wake::default();
+    pub fn settle(&mut self, lane: usize, groups: usize, rows: usize) -> LaneSet {
+        let mut wake = LaneSet::default();
         if let Some(queue) = self.queues.get_mut(lane) {
             queue.settle(groups, rows);
         }
@@ -329,8 +329,10 @@ impl Lanes {
     }
 }
 
-fn is_settled(queues: &[Queue], place: &After) -> bool {
-    queues.get(place.lane).is_none_or(|queue| queue.is_settled(place.group))
+fn is_settled(queues: &[Queue], place: &GroupPosition) -> bool {
+    queues
+        .get(place.lane)
+        .is_none_or(|queue| queue.is_settled(place.number))
 }
 
 #[cfg(test)]
@@ -360,7 +362,7 @@ mod tests {
         assert_eq!(add(&mut lanes, waiting, 1), 1);
         for key in 0..20_000 {
             add(&mut lanes, key, 0);
-            lanes.want_all();
+            lanes.request_flush();
             lanes.begin(0, now);
             lanes.settle(0, 1, 1);
         }

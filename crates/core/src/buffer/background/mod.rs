@@ -25,7 +25,7 @@ use crate::buffer::background::route::{Route, Router};
 use crate::buffer::background::shared::{LaneState, Shared, State};
 use crate::buffer::find;
 use crate::buffer::find::KeyPart;
-use crate::buffer::limits::GOODBYE;
+use crate::buffer::limits::RETIRE_TIMEOUT;
 use crate::buffer::metrics::{Metrics, count};
 use crate::buffer::snapshot::{LaneSnapshot, Pending, Snapshot};
 
@@ -61,7 +61,7 @@ pub struct BackgroundBuffer {
 }
 
 /// Why a wait ended.
-enum Waited {
+enum WaitEnd {
     Done,
     TimeOver,
     Interrupted,
@@ -126,7 +126,7 @@ impl BackgroundBuffer {
     ///
     /// # Errors
     ///
-    /// The group was not taken: it can never be written as far as that is known, it does not fit, or the wait was [interrupted](Error::is_interrupted).
+    /// The group was not taken: it can never be written as far as that is known, it does not fit, or the wait was [interrupted](crate::error::Kind::Interrupted).
     pub fn add(&self, group: &Group, limit: Option<Instant>, interrupted: &dyn Fn() -> bool) -> Result<()> {
         let route = self.check_group(group)?;
         if group.is_empty() {
@@ -179,15 +179,15 @@ impl BackgroundBuffer {
     ) -> Result<MutexGuard<'s, State>> {
         if limit.is_some() && state.lanes.could_ever_fit(group) {
             let started = self.clock.now();
-            state.lanes.want_all();
+            state.lanes.request_flush();
             self.shared.wake_all();
             let (waited, why) = self.wait(state, limit, interrupted, |state| state.lanes.fits(group));
             state = waited;
             state.time_blocked += self.clock.now().saturating_duration_since(started);
             match why {
-                Waited::Done => return Ok(state),
-                Waited::Interrupted => return Err(Error::interrupted()),
-                Waited::TimeOver => {}
+                WaitEnd::Done => return Ok(state),
+                WaitEnd::Interrupted => return Err(Error::interrupted()),
+                WaitEnd::TimeOver => {}
             }
         }
         let bound = format!(
@@ -236,12 +236,12 @@ impl BackgroundBuffer {
     /// # Errors
     ///
     /// An attempt that failed after this call began, the time, groups that were given up since the last report, or an
-    /// [interruption](Error::is_interrupted), after which the caller calls again. The rows that are not written stay.
+    /// [interruption](crate::error::Kind::Interrupted), after which the caller calls again. The rows that are not written stay.
     pub fn flush(&self, timeout: Option<Duration>, interrupted: &dyn Fn() -> bool) -> Result<usize, FlushError> {
         let started = self.clock.now();
         let limit = timeout.and_then(|timeout| started.checked_add(timeout));
         let mut state = self.shared.lock();
-        let target = state.lanes.want_all();
+        let target = state.lanes.request_flush();
         let flushed_before = state.total_flushed();
         let attempts_before: Vec<u64> = state.flushers.iter().map(|flusher| flusher.attempts).collect();
         self.shared.wake_all();
@@ -261,19 +261,19 @@ impl BackgroundBuffer {
         });
         state = waited;
         state.time_blocked += self.clock.now().saturating_duration_since(started);
-        if matches!(why, Waited::Interrupted) {
+        if matches!(why, WaitEnd::Interrupted) {
             return Err(Error::interrupted().into());
         }
         let failures = std::mem::take(&mut state.unreported);
         let error = match (why, failed_since(&state).as_ref().or(state.last_failed_attempt())) {
-            (Waited::Done, _) if state.lanes.is_settled(target) => {
+            (WaitEnd::Done, _) if state.lanes.is_settled(target) => {
                 return match FlushError::given_up(failures) {
                     Some(failed) => Err(failed),
                     None => Ok(usize::try_from(state.total_flushed() - flushed_before).unwrap_or(usize::MAX)),
                 };
             }
-            (Waited::Done, Some(error)) => error.clone(),
-            (Waited::TimeOver, Some(error)) => {
+            (WaitEnd::Done, Some(error)) => error.clone(),
+            (WaitEnd::TimeOver, Some(error)) => {
                 Error::timeout(format!("the time given is over; the last error: {error}"))
             }
             _ => Error::timeout("the time given is over"),
@@ -287,17 +287,17 @@ impl BackgroundBuffer {
         limit: Option<Instant>,
         interrupted: &dyn Fn() -> bool,
         is_done: impl Fn(&State) -> bool,
-    ) -> (MutexGuard<'s, State>, Waited) {
+    ) -> (MutexGuard<'s, State>, WaitEnd) {
         loop {
             if is_done(&state) {
-                return (state, Waited::Done);
+                return (state, WaitEnd::Done);
             }
             let now = self.clock.now();
             if limit.is_some_and(|limit| now >= limit) {
-                return (state, Waited::TimeOver);
+                return (state, WaitEnd::TimeOver);
             }
             if interrupted() {
-                return (state, Waited::Interrupted);
+                return (state, WaitEnd::Interrupted);
             }
             let slice = limit.map_or(INTERRUPT_CHECK, |limit| limit.duration_since(now).min(INTERRUPT_CHECK));
             let waited = self.shared.done.wait_timeout(state, slice);
@@ -306,8 +306,8 @@ impl BackgroundBuffer {
     }
 
     /// Asks the flushers to write all that was added so far, and does not wait for it.
-    pub fn want_all(&self) {
-        self.shared.lock().lanes.want_all();
+    pub fn request_flush(&self) {
+        self.shared.lock().lanes.request_flush();
         self.shared.wake_all();
     }
 
@@ -316,12 +316,12 @@ impl BackgroundBuffer {
     /// # Errors
     ///
     /// The time is over, and why rows are left.
-    pub fn drain_through_failures(&self, timeout: Duration) -> Result<()> {
+    pub fn drain(&self, timeout: Duration) -> Result<()> {
         let mut state = self.shared.lock();
         if state.lanes.pending_rows() == 0 {
             return Ok(());
         }
-        state.lanes.want_all();
+        state.lanes.request_flush();
         self.shared.wake_all();
         let limit = self.clock.now() + timeout;
         let is_done = |state: &State| state.lanes.pending_rows() == 0 || state.all_threads_ended();
@@ -342,7 +342,7 @@ impl BackgroundBuffer {
         state.abandoned = state.lanes.pending_rows() > 0;
         self.shared.wake_all();
         if !state.abandoned {
-            let goodbye = self.clock.now() + GOODBYE;
+            let goodbye = self.clock.now() + RETIRE_TIMEOUT;
             drop(self.wait(state, Some(goodbye), &|| false, State::all_threads_ended));
         }
     }

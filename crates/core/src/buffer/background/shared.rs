@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::buffer::background::lanes::{Lanes, Wake};
+use crate::buffer::background::lanes::{LaneSet, Lanes};
 use crate::buffer::metrics::Metrics;
 use crate::buffer::snapshot::{Pending, ThreadState};
 use crate::dead_letter::DeadLetter;
@@ -96,7 +96,7 @@ impl Shared {
         self.work.iter().for_each(Condvar::notify_one);
     }
 
-    pub fn tell(&self, wake: Wake) {
+    pub fn tell(&self, wake: LaneSet) {
         self.done.notify_all();
         wake.lanes().for_each(|lane| self.wake(lane));
     }

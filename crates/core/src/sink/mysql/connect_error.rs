@@ -216,6 +216,7 @@ pub fn describe(error: &mysql::Error) -> String {
 mod tests {
     use super::*;
     use crate::dsn::Dsn;
+    use crate::error::Kind;
 
     fn dsn() -> ServerDsn {
         match Dsn::parse("mysql://u:secret@a,b,c/d") {
@@ -249,7 +250,7 @@ mod tests {
         );
         assert!(error.is_connection());
         let error = out_of_time(&failures[..1], &dsn());
-        assert!(error.is_timeout());
+        assert!(error.kind() == Kind::Timeout);
         assert!(
             error.message().contains("a:1/d: no answer within 5 ms; check"),
             "{error}"

@@ -17,7 +17,7 @@ use mysql::prelude::Queryable;
 use crate::error::server::{self, Class};
 use crate::error::{Error, Result};
 use crate::sink::mysql::executions::StatementForm;
-use crate::sink::mysql::protocol::Wire;
+use crate::sink::mysql::protocol::PacketBuffers;
 use crate::sink::mysql::schema::ServerTraits;
 use crate::sink::mysql::socket::SocketHooks;
 use crate::sink::mysql::statement_cache::StatementCache;
@@ -55,7 +55,7 @@ pub struct Connection {
     /// What reading a table's schema needs to know.
     pub traits: ServerTraits,
     /// What is sent and received without the client library.
-    pub(super) wire: Wire,
+    pub(super) wire: PacketBuffers,
     /// The statements prepared for that.
     pub(super) statements: StatementCache,
     pub(super) hooks: SocketHooks,
@@ -80,7 +80,7 @@ impl Connection {
             conn,
             form,
             traits,
-            wire: Wire::default(),
+            wire: PacketBuffers::default(),
             statements: StatementCache::default(),
             hooks,
             timeouts,

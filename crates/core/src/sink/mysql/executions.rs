@@ -2,7 +2,7 @@
 //!
 //! Bounds: 65,535 placeholders a statement
 //! (<https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html>, a two-byte count), the
-//! server's `max_allowed_packet`, and few statement sizes ([`chunks`]), since each size is a prepared statement on the
+//! server's `max_allowed_packet`, and few statement sizes (see `chunks`), since each size is a prepared statement on the
 //! server and `max_prepared_stmt_count` is 16,382 for all clients together.
 
 use crate::plan::limits::{Limits, PACKET_OVERHEAD_BYTES, row_bytes};

@@ -26,6 +26,7 @@ use std::time::Instant;
 use mysql::Conn;
 
 use crate::dsn::ServerDsn;
+use crate::error::decision::{Decision, Phase, decide};
 use crate::error::server::Class;
 use crate::error::{Error, Result, server};
 use crate::ledger::LedgerEntry;
@@ -195,14 +196,14 @@ impl MySqlSink {
         }
     }
 
-    /// Commits. Whatever answer leaves open whether that happened is [unknown](Error::is_commit_unknown).
+    /// Commits. Whatever answer leaves open whether that happened is [unknown](Decision::CommitUnknown).
     fn end_transaction(&mut self, deadline: Option<Instant>) -> Result<()> {
         let Err(error) = self.current(deadline)?.commit() else {
             return Ok(());
         };
         // The deadline may be over; the connection's end is what counts here.
         let failed = self.failed(&error, None);
-        if !failed.is_lost_connection() {
+        if decide(Phase::Commit, &failed) != Decision::CommitUnknown {
             return Err(failed);
         }
         Err(Error::commit_unknown(

@@ -41,14 +41,14 @@ pub enum Answer {
 
 /// The buffers of one connection.
 #[derive(Debug, Default)]
-pub struct Wire {
+pub struct PacketBuffers {
     output: Vec<u8>,
     sent_to: usize,
     input: Vec<u8>,
     read_to: usize,
 }
 
-impl Wire {
+impl PacketBuffers {
     /// Takes a statement's text, to be sent.
     pub fn query(&mut self, sql: &str) {
         self.begin(COM_QUERY);
