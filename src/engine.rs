@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use write_buffer_core::buffer::background::{BackgroundBuffer, ThreadState};
+use write_buffer_core::buffer::background::BackgroundBuffer;
 use write_buffer_core::buffer::find::KeyPart;
 use write_buffer_core::buffer::foreground::ForegroundBuffer;
-use write_buffer_core::buffer::snapshot::{LaneSnapshot, Snapshot};
+use write_buffer_core::buffer::snapshot::{LaneSnapshot, Snapshot, ThreadState};
 use write_buffer_core::dead_letter::{DeadLetter, FlushError, NamedRow};
 use write_buffer_core::error::{Error, Kind, Result};
 use write_buffer_core::rows::group::Group;

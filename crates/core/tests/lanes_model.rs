@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use write_buffer_core::buffer::background::lanes::Lanes;
 use write_buffer_core::buffer::background::route::{KeyHash, Route};
-use write_buffer_core::buffer::queue::Due;
+use write_buffer_core::buffer::queue::{Due, LaneId};
 use write_buffer_core::rows::arena::Row;
 use write_buffer_core::rows::group::Group;
 use write_buffer_core::settings::Settings;
@@ -78,8 +78,12 @@ fn numbers(row: &Row<'_>) -> (usize, i64, i64) {
     }
 }
 
+fn id(lanes: &Lanes<()>, lane: usize) -> LaneId {
+    lanes.ids().nth(lane).expect("a lane")
+}
+
 impl World {
-    fn add(&mut self, lanes: &mut Lanes, shapes: &[Arc<Shape>], rows: &[ModelRow], route: u64, now: Instant) {
+    fn add(&mut self, lanes: &mut Lanes<()>, shapes: &[Arc<Shape>], rows: &[ModelRow], route: u64, now: Instant) {
         let mut group = Group::default();
         let mut keys = Vec::new();
         for row in rows {
@@ -96,7 +100,7 @@ impl World {
     }
 
     /// Settles groups of a lane: each row must be the oldest one of its key.
-    fn settle(&mut self, lanes: &mut Lanes, lane: usize, groups: usize) -> Result<Vec<usize>, TestCaseError> {
+    fn settle(&mut self, lanes: &mut Lanes<()>, lane: usize, groups: usize) -> Result<Vec<usize>, TestCaseError> {
         let groups: Vec<_> = self.in_flight[lane].drain(..groups).collect();
         let mut rows = 0;
         for (table, key, number) in groups.iter().flatten() {
@@ -113,11 +117,15 @@ impl World {
             self.pending.remove(number);
             rows += 1;
         }
-        Ok(lanes.settle(lane, groups.len(), rows).lanes().collect())
+        Ok(lanes
+            .settle(id(lanes, lane), groups.len(), rows)
+            .ids()
+            .map(LaneId::index)
+            .collect())
     }
 
-    fn begin(&mut self, lanes: &mut Lanes, lane: usize, now: Instant) {
-        let (batches, done) = lanes.begin(lane, now);
+    fn begin(&mut self, lanes: &mut Lanes<()>, lane: usize, now: Instant) {
+        let (batches, done) = lanes.begin(id(lanes, lane), now);
         self.in_flight[lane] = batches
             .iter()
             .flat_map(|batch| batch.groups())
@@ -145,18 +153,18 @@ proptest! {
         let mut catalog = Catalog::new(&["a", "b"], "none", Vec::new()).expect("a catalog");
         let columns = || [b"id".as_slice(), b"number"].into_iter();
         let shapes = [0, 1].map(|table| catalog.shape(TableId(table), columns()).expect("a shape"));
-        let mut lanes = Lanes::new(&settings);
+        let mut lanes = Lanes::new(&settings, [(); LANES]);
         let mut world = World::default();
         let mut now = Instant::now();
 
         for step in steps {
-            let due_before: Vec<Due> = (0..LANES).map(|lane| lanes.due(lane, now)).collect();
+            let due_before: Vec<Due> = (0..LANES).map(|lane| lanes.due(id(&lanes, lane), now)).collect();
             let mut woken = None;
             match step {
                 Step::Add { rows, route } => world.add(&mut lanes, &shapes, &rows, route, now),
                 Step::Flush => { lanes.request_flush(); }
                 Step::Pass(milliseconds) => now += Duration::from_millis(milliseconds),
-                Step::Begin(lane) if lanes.due(lane, now) == Due::Now => {
+                Step::Begin(lane) if lanes.due(id(&lanes, lane), now) == Due::Now => {
                     world.begin(&mut lanes, lane, now);
                     prop_assert!(!world.in_flight[lane].is_empty());
                 }
@@ -164,28 +172,28 @@ proptest! {
                 Step::Settle(lane, groups) => {
                     let groups = groups.min(world.in_flight[lane].len());
                     // After a failure nothing is settled before it is taken up again.
-                    if groups > 0 && lanes.due(lane, now) == Due::Now {
+                    if groups > 0 && lanes.due(id(&lanes, lane), now) == Due::Now {
                         woken = Some((lane, world.settle(&mut lanes, lane, groups)?));
                     }
                 }
                 Step::Fail(lane, milliseconds) => {
                     if !world.in_flight[lane].is_empty() {
-                        lanes.failed(lane, now + Duration::from_millis(milliseconds));
+                        lanes.failed(id(&lanes, lane), now + Duration::from_millis(milliseconds));
                     }
                 }
             }
             // A lane that another one's work made due is woken.
             if let Some((settled, woken)) = woken {
                 for lane in (0..LANES).filter(|lane| *lane != settled) {
-                    if due_before[lane] != Due::Now && lanes.due(lane, now) == Due::Now {
+                    if due_before[lane] != Due::Now && lanes.due(id(&lanes, lane), now) == Due::Now {
                         prop_assert!(woken.contains(&lane), "lane {lane} slept on");
                     }
                 }
             }
             // Nobody waits for a lane that itself only waits for its time.
-            let is_busy = |lane: usize| !world.in_flight[lane].is_empty() || lanes.due(lane, now) == Due::Now;
+            let is_busy = |lane: usize| !world.in_flight[lane].is_empty() || lanes.due(id(&lanes, lane), now) == Due::Now;
             let waits = |lane: usize| {
-                lanes.due(lane, now) == Due::Never && lanes.queue(lane).is_some_and(|queue| queue.pending_rows() > 0)
+                lanes.due(id(&lanes, lane), now) == Due::Never && lanes.lane(id(&lanes, lane)).queue.pending_rows() > 0
             };
             prop_assert!(!(0..LANES).any(waits) || (0..LANES).any(is_busy), "all lanes sleep");
             // Each row is in exactly one place, and is found in its order.
@@ -208,7 +216,7 @@ proptest! {
             }
             prop_assert!(round < 1_000, "{} rows wait for ever", world.pending.len());
             for lane in 0..LANES {
-                if lanes.due(lane, now) == Due::Now {
+                if lanes.due(id(&lanes, lane), now) == Due::Now {
                     world.begin(&mut lanes, lane, now);
                     let groups = world.in_flight[lane].len();
                     world.settle(&mut lanes, lane, groups)?;

@@ -98,7 +98,8 @@ proptest! {
         let mut catalog = Catalog::new(&["t"], "none", Vec::new()).expect("a catalog");
         let table = catalog.table("t").expect("a table");
         let shape = catalog.shape(table, std::iter::once(b"id".as_slice())).expect("a shape");
-        let mut queue = Lanes::new(&settings);
+        let mut queue = Lanes::new(&settings, [()]);
+        let lane = queue.ids().next().expect("one lane");
         let mut model = Model::default();
         let mut now = Instant::now();
 
@@ -113,13 +114,13 @@ proptest! {
                     let fits = model.rows().len() + rows <= MAX_ROWS;
                     prop_assert_eq!(queue.fits(&group), fits);
                     if fits {
-                        let before = queue.due(0, now);
+                        let before = queue.due(lane, now);
                         let (_, wake) = queue.add(&group, None, now);
                         model.next_row += i64::try_from(rows).expect("few");
                         model.groups.push_back(ModelGroup { rows: numbers, taken: now });
                         // A flusher that sleeps must be woken exactly where it has something to do sooner.
-                        if queue.due(0, now) != before && queue.due(0, now) != Due::Never {
-                            prop_assert_eq!(wake.lanes().collect::<Vec<_>>(), vec![0]);
+                        if queue.due(lane, now) != before && queue.due(lane, now) != Due::Never {
+                            prop_assert_eq!(wake.ids().collect::<Vec<_>>(), vec![lane]);
                         }
                     }
                 }
@@ -129,8 +130,8 @@ proptest! {
                     model.retry_at = None;
                 }
                 Step::Pass(milliseconds) => now += Duration::from_millis(milliseconds),
-                Step::Begin if queue.due(0, now) == Due::Now => {
-                    let (batches, done) = queue.begin(0, now);
+                Step::Begin if queue.due(lane, now) == Due::Now => {
+                    let (batches, done) = queue.begin(lane, now);
                     let taken: Vec<i64> = batches
                         .iter()
                         .flat_map(|batch| batch.groups())
@@ -152,7 +153,7 @@ proptest! {
                     let groups = groups.min(model.in_flight);
                     if groups > 0 {
                         let rows = model.groups.drain(..groups).map(|group| group.rows.len()).sum();
-                        queue.settle(0, groups, rows);
+                        queue.settle(lane, groups, rows);
                         model.in_flight -= groups;
                         model.settled += u64::try_from(groups).expect("few");
                     }
@@ -160,7 +161,7 @@ proptest! {
                 Step::Fail(milliseconds) => {
                     if model.in_flight > 0 {
                         let at = now + Duration::from_millis(milliseconds);
-                        queue.failed(0, at);
+                        queue.failed(lane, at);
                         model.retry_at = Some(at);
                     }
                 }
@@ -177,7 +178,7 @@ proptest! {
 
             // What is due: never where nothing waits, at once where someone waits or a row is old, and never later than
             // the oldest row's time.
-            let due = queue.due(0, now);
+            let due = queue.due(lane, now);
             let retry_later = model.retry_at.is_some_and(|at| at > now);
             let oldest = model.groups.iter().map(|group| group.taken).min();
             match oldest {

@@ -1,17 +1,117 @@
-//! Groups that were given up, kept for `takeFailures()`.
+//! Groups that were given up: kept for `takeFailures()`, and told once to whoever flushes.
+//!
+//! Bounds: [`FAILURES_MAX`] groups and [`FAILURE_BYTES_MAX`] bytes are kept. If there are more, those that are in the
+//! dead-letter file make room; without such a file nothing more is given up until they are taken, and the rows stay
+//! buffered.
 
 use std::collections::VecDeque;
 
 use crate::dead_letter::DeadLetter;
 
-/// Failures kept for `take_failures()`. When there are more, those that are in the dead-letter file make room; without
-/// such a file nothing more is given up until they are taken, and the rows stay buffered.
-pub const MAX_FAILURES: usize = 1_000;
+/// Groups kept at the most.
+pub const FAILURES_MAX: usize = 1_000;
+/// Bytes of groups kept at the most, unless one group alone has more.
+pub const FAILURE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Keeps a group that was given up. Where the bound is reached it is in the dead-letter file, and the oldest make room.
-pub(crate) fn keep_failure(failures: &mut VecDeque<DeadLetter>, letter: DeadLetter) {
-    if failures.len() >= MAX_FAILURES {
-        failures.pop_front();
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Failures {
+    kept: VecDeque<DeadLetter>,
+    kept_bytes: usize,
+    /// What no flush has told its caller of yet.
+    unreported: Vec<DeadLetter>,
+    has_dead_letter_file: bool,
+}
+
+impl Failures {
+    /// None yet.
+    pub fn new(has_dead_letter_file: bool) -> Self {
+        Self {
+            has_dead_letter_file,
+            ..Self::default()
+        }
     }
-    failures.push_back(letter);
+
+    /// Whether one more group can be given up without losing another.
+    pub fn has_room(&self) -> bool {
+        self.has_dead_letter_file || !self.is_at_bound()
+    }
+
+    fn is_at_bound(&self) -> bool {
+        self.kept.len() >= FAILURES_MAX || self.kept_bytes >= FAILURE_BYTES_MAX
+    }
+
+    /// Keeps a group that was given up. At the bound the oldest make room: they are in the dead-letter file.
+    pub fn keep(&mut self, letter: DeadLetter) {
+        while self.is_at_bound() {
+            let Some(oldest) = self.kept.pop_front() else { break };
+            self.kept_bytes -= oldest.size_bytes();
+        }
+        if self.unreported.len() < FAILURES_MAX {
+            self.unreported.push(letter.clone());
+        }
+        self.kept_bytes += letter.size_bytes();
+        self.kept.push_back(letter);
+    }
+
+    /// What no flush has told its caller of yet.
+    pub fn take_unreported(&mut self) -> Vec<DeadLetter> {
+        std::mem::take(&mut self.unreported)
+    }
+
+    /// All that are kept, handed over once.
+    pub fn take(&mut self) -> Vec<DeadLetter> {
+        self.unreported.clear();
+        self.kept_bytes = 0;
+        self.kept.drain(..).collect()
+    }
+
+    /// How many rows they hold.
+    pub fn rows(&self) -> usize {
+        self.kept.iter().map(|letter| letter.rows.len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Value;
+    use std::borrow::Cow;
+    use std::time::SystemTime;
+
+    fn letter(bytes: usize) -> DeadLetter {
+        let text = Value::Bytes(Cow::Owned(vec![b'x'; bytes]));
+        DeadLetter {
+            rows: vec![("t".to_owned(), vec![("v".into(), text)])],
+            code: 1406,
+            message: String::new(),
+            time: SystemTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn without_a_file_there_is_room_until_a_bound() {
+        for (bytes, groups) in [(1, FAILURES_MAX), (FAILURE_BYTES_MAX / 4, 4)] {
+            let mut failures = Failures::new(false);
+            for group in 0..groups {
+                assert!(failures.has_room(), "{group} of {groups}");
+                failures.keep(letter(bytes));
+            }
+            assert!(!failures.has_room());
+            assert_eq!(failures.take().len(), groups);
+            assert!(failures.has_room());
+        }
+    }
+
+    #[test]
+    fn with_a_file_the_oldest_make_room() {
+        let mut failures = Failures::new(true);
+        for _ in 0..2 * FAILURES_MAX {
+            assert!(failures.has_room());
+            failures.keep(letter(1));
+        }
+        assert_eq!(failures.rows(), FAILURES_MAX);
+        assert_eq!(failures.take_unreported().len(), FAILURES_MAX);
+        assert!(failures.take_unreported().is_empty());
+    }
 }

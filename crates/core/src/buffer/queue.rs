@@ -1,21 +1,25 @@
-//! The queue of one lane: which batches there are, and what is due at a given instant. Pure: time comes in as an argument,
-//! nothing waits and nothing is written here.
+//! A queue of batches: which there are, and what is due at a given instant. Pure: time comes in as an argument, nothing
+//! waits and nothing is written here. A background buffer has one in each lane; a foreground buffer has one, whose
+//! flusher is its caller.
 //!
 //! Invariants:
-//! - Groups leave in the order in which they came: `in_flight`, then `sealed`, then `open`. Their numbers, which count the
-//!   groups of all lanes, only grow.
+//! - Groups leave in the order in which they came: `in_flight`, then `sealed`, then `open`. Their numbers, which count
+//!   the groups of all lanes, only grow.
 //! - `pending_rows` and `pending_bytes` cover all three.
 //! - While something is in flight nothing else is taken up; what failed stays in flight and is tried again.
-//! - A batch that waits for a group of another lane is not taken up before that one is settled. Only its first group waits.
+//! - A batch that waits for a group of another lane is not taken up before that one is settled. Only its first group
+//!   waits.
 //!
-//! Bounds: the caller asks [`crate::buffer::background::lanes::Lanes::fits`] before it adds; [`MAX_TRANSACTION_ROWS`] and
-//! [`MAX_TRANSACTION_BYTES`] a transaction, except that one batch is never split.
+//! Bounds: the caller asks for room before it adds; [`MAX_TRANSACTION_ROWS`] and [`MAX_TRANSACTION_BYTES`] a
+//! transaction, except that one batch is never split.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::buffer::limits::{MAX_TRANSACTION_BYTES, MAX_TRANSACTION_ROWS};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::buffer::limits::{MAX_ROWS_PER_KEY, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_ROWS};
 use crate::rows::arena::Row;
 use crate::rows::batch::Batch;
 use crate::rows::group::Group;
@@ -42,23 +46,62 @@ pub enum AddEffect {
     Wake,
 }
 
+/// A lane, by its place in the set that it belongs to. Only that set makes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LaneId(usize);
+
+impl LaneId {
+    pub(in crate::buffer) fn new(index: usize) -> Self {
+        Self(index)
+    }
+
+    /// The place, from 0.
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// A group of another lane, which has to be settled first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupPosition {
     /// Its lane.
-    pub lane: usize,
+    pub lane: LaneId,
     /// Its number.
     pub number: u64,
+}
+
+/// A row's table, and a hash of its key if that is known and rows of one key become one.
+pub type RowKey = (TableId, Option<u64>);
+
+/// How many rows of a batch will be written, as far as that is known: those of one key once.
+#[derive(Debug, Default)]
+struct DistinctRows {
+    /// Hashes of the keys, by table. A collision makes the batch a row larger than it should be, and nothing else.
+    keys: FxHashSet<(TableId, u64)>,
+    by_table: FxHashMap<TableId, usize>,
+}
+
+impl DistinctRows {
+    fn add(&mut self, keys: &[RowKey]) {
+        for (table, key) in keys {
+            if key.is_none_or(|key| self.keys.insert((*table, key))) {
+                *self.by_table.entry(*table).or_default() += 1;
+            }
+        }
+    }
 }
 
 /// A batch that is not in flight.
 #[derive(Debug)]
 struct WaitingBatch {
     batch: Batch,
+    /// Counted where the keys are known as rows are added.
+    distinct: DistinctRows,
     /// The number of its first group.
     first_group: u64,
     /// What its first group waits for.
     after: Vec<GroupPosition>,
+    is_full: bool,
 }
 
 impl WaitingBatch {
@@ -85,6 +128,8 @@ pub struct Queue {
     wanted: u64,
     /// After a failure: not before this.
     retry_at: Option<Instant>,
+    /// One of the batches in flight was full.
+    is_full_in_flight: bool,
     /// The size that the last batch had: the next one is likely to have it.
     last_batch: (usize, usize),
 }
@@ -104,37 +149,62 @@ impl Queue {
             unsettled: VecDeque::new(),
             wanted: 0,
             retry_at: None,
+            is_full_in_flight: false,
             last_batch: (0, 0),
         }
     }
 
-    /// Takes a group with its number, which waits for groups of other lanes.
+    /// Takes a group with its number, which waits for groups of other lanes. A batch is full when a table has
+    /// `batch_size` rows in it.
     pub fn add(&mut self, group: &Group, number: u64, after: Vec<GroupPosition>, now: Instant) -> AddEffect {
         let must_seal = !after.is_empty() && self.open.is_some();
         if must_seal {
             self.seal();
         }
+        let batch_size = self.batch_size;
+        let open = self.append(group, number, after, now);
+        let is_first = open.batch.group_count() == 1;
+        open.is_full = open.batch.largest_table_rows() >= batch_size;
+        let is_full = open.is_full;
+        if is_full {
+            self.seal();
+        }
+        if is_full || is_first || must_seal {
+            AddEffect::Wake
+        } else {
+            AddEffect::Nothing
+        }
+    }
+
+    /// Takes a group with its number and its rows' keys. A batch is full when a table has `batch_size` rows of different
+    /// keys in it, or all tables together [`MAX_ROWS_PER_KEY`] times as many rows.
+    pub fn add_keyed(&mut self, group: &Group, number: u64, keys: &[RowKey], now: Instant) {
+        let batch_size = self.batch_size;
+        let open = self.append(group, number, Vec::new(), now);
+        open.distinct.add(keys);
+        open.is_full = open.distinct.by_table.values().any(|rows| *rows >= batch_size)
+            || open.batch.rows() >= batch_size * MAX_ROWS_PER_KEY;
+        if open.is_full {
+            self.seal();
+        }
+    }
+
+    /// Appends a group to the open batch.
+    fn append(&mut self, group: &Group, number: u64, after: Vec<GroupPosition>, now: Instant) -> &mut WaitingBatch {
         let (rows, bytes) = self.last_batch;
         let open = self.open.get_or_insert_with(|| WaitingBatch {
             batch: Batch::with_capacity(now, rows, bytes),
+            distinct: DistinctRows::default(),
             first_group: number,
             after,
+            is_full: false,
         });
-        let was_empty = open.batch.is_empty();
         let bytes_before = open.batch.size_bytes();
         open.batch.append(group, now);
         self.pending_rows += group.len();
         self.pending_bytes += open.batch.size_bytes() - bytes_before;
         self.unsettled.push_back(number);
-        let is_full = open.batch.largest_table_rows() >= self.batch_size;
-        if is_full {
-            self.seal();
-        }
-        if is_full || was_empty || must_seal {
-            AddEffect::Wake
-        } else {
-            AddEffect::Nothing
-        }
+        open
     }
 
     fn seal(&mut self) {
@@ -142,6 +212,24 @@ impl Queue {
             self.last_batch = (waiting.batch.rows(), waiting.batch.arena_bytes());
             self.sealed.push_back(waiting);
         }
+    }
+
+    /// Whether a batch that waits, or is in flight, was full.
+    pub fn has_full_batch(&self) -> bool {
+        self.is_full_in_flight || self.sealed.iter().any(|waiting| waiting.is_full)
+    }
+
+    /// Forgets all that is here.
+    pub fn clear(&mut self) {
+        self.open = None;
+        self.sealed.clear();
+        self.in_flight.clear();
+        self.unsettled.clear();
+        self.done_groups = 0;
+        self.pending_rows = 0;
+        self.pending_bytes = 0;
+        self.is_full_in_flight = false;
+        self.retry_at = None;
     }
 
     /// Asks for all groups up to a number, at once. After a failure they wait like others.
@@ -219,8 +307,10 @@ impl Queue {
                 if !self.in_flight.is_empty() && (rows > MAX_TRANSACTION_ROWS || bytes > MAX_TRANSACTION_BYTES) {
                     break;
                 }
-                self.in_flight
-                    .extend(self.sealed.pop_front().map(|next| Arc::new(next.batch)));
+                if let Some(next) = self.sealed.pop_front() {
+                    self.is_full_in_flight |= next.is_full;
+                    self.in_flight.push(Arc::new(next.batch));
+                }
             }
         }
         (self.in_flight.clone(), self.done_groups)
@@ -235,6 +325,7 @@ impl Queue {
         if self.done_groups >= all {
             self.pending_bytes -= self.in_flight.iter().map(|batch| batch.size_bytes()).sum::<usize>();
             self.in_flight.clear();
+            self.is_full_in_flight = false;
             self.done_groups = 0;
         }
     }

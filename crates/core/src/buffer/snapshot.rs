@@ -1,6 +1,6 @@
 //! A buffer's counters and state at one instant.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::buffer::metrics::Metrics;
 
@@ -13,6 +13,17 @@ pub struct Pending {
     pub bytes: usize,
     /// How long the oldest of them has waited.
     pub oldest_age: Duration,
+}
+
+impl Pending {
+    /// So many rows and bytes, the oldest of them taken at `oldest`.
+    pub fn new(rows: usize, bytes: usize, oldest: Option<Instant>, now: Instant) -> Self {
+        Self {
+            rows,
+            bytes,
+            oldest_age: oldest.map_or(Duration::ZERO, |oldest| now.saturating_duration_since(oldest)),
+        }
+    }
 }
 
 /// What a flusher is doing.

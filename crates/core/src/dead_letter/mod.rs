@@ -40,6 +40,16 @@ impl DeadLetter {
         }
     }
 
+    /// The memory that it takes, in bytes, to a few.
+    pub fn size_bytes(&self) -> usize {
+        let of_row = |row: &NamedRow| -> usize {
+            let columns = row.iter().map(|(name, value)| name.len() + value.wire_bytes());
+            columns.sum::<usize>() + row.len() * size_of::<(Box<str>, Value<'static>)>()
+        };
+        let rows = self.rows.iter().map(|(table, row)| table.len() + of_row(row));
+        self.message.len() + rows.sum::<usize>() + size_of::<Self>()
+    }
+
     /// The error that the group was given up for.
     pub fn error(&self) -> Error {
         error_of(self.code, self.message.clone())

@@ -17,10 +17,8 @@ use crate::table::shape::Shape;
 
 /// More tables than any application writes to through one buffer.
 pub const MAX_TABLES: usize = 1_000;
-
 /// Column sets remembered. An application has a few per table.
 pub const MAX_SHAPES: usize = 1_000;
-
 /// The most columns that a server's table can have:
 /// <https://dev.mysql.com/doc/refman/8.4/en/column-count-limit.html>.
 pub const MAX_COLUMNS: usize = 4_096;

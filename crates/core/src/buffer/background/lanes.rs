@@ -22,7 +22,7 @@ use std::time::Instant;
 use rustc_hash::FxHashMap;
 
 use crate::buffer::background::route::{KeyHash, Route};
-use crate::buffer::queue::{AddEffect, Due, GroupPosition, Queue};
+use crate::buffer::queue::{AddEffect, Due, GroupPosition, LaneId, Queue};
 use crate::rows::arena::Row;
 use crate::rows::batch::Batch;
 use crate::rows::group::Group;
@@ -31,35 +31,26 @@ use crate::table::entry::TableId;
 
 /// More lanes than a server profits from.
 pub const MAX_LANES: usize = 64;
-
 /// The memory of keys is not cleared below this.
 const KEYS_KEPT: usize = 4_096;
 
-/// Lanes that have something to do now, as bits.
+/// Some lanes of one set, as bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LaneSet(u64);
 
 impl LaneSet {
-    fn add(&mut self, lane: usize) {
-        self.0 |= 1 << (lane % MAX_LANES);
+    fn add(&mut self, lane: LaneId) {
+        self.0 |= 1 << lane.index();
     }
 
     /// The lanes.
-    pub fn lanes(self) -> impl Iterator<Item = usize> {
+    pub fn ids(self) -> impl Iterator<Item = LaneId> {
         let mut left = self.0;
         std::iter::from_fn(move || {
             let lane = left.trailing_zeros() as usize;
             left &= left.wrapping_sub(1);
-            (lane < MAX_LANES).then_some(lane)
+            (lane < MAX_LANES).then(|| LaneId::new(lane))
         })
-    }
-
-    /// Those of which it holds.
-    #[must_use]
-    pub fn only(self, holds: impl Fn(usize) -> bool) -> Self {
-        let mut only = Self::default();
-        self.lanes().filter(|lane| holds(*lane)).for_each(|lane| only.add(lane));
-        only
     }
 }
 
@@ -67,15 +58,25 @@ impl LaneSet {
 #[derive(Debug, Clone, Default)]
 struct TablePositions {
     /// The last group with a row of it, by lane.
-    last: Vec<u64>,
+    last: Vec<GroupPosition>,
     /// The last group with a row of unknown key.
     unknown: Option<GroupPosition>,
 }
 
+/// One lane: what waits in it, and who writes it.
+#[derive(Debug)]
+pub struct Lane<F> {
+    /// What waits.
+    pub queue: Queue,
+    /// Who writes it: nobody in tests of the rules alone.
+    pub flusher: F,
+}
+
 /// See the module.
 #[derive(Debug)]
-pub struct Lanes {
-    queues: Vec<Queue>,
+pub struct Lanes<F> {
+    /// At least one, at most [`MAX_LANES`], and always as many: so a [`LaneId`] names one of them.
+    all: Vec<Lane<F>>,
     max_pending_rows: usize,
     max_pending_bytes: usize,
     /// How many groups were ever taken, which is the number of the last one.
@@ -85,13 +86,21 @@ pub struct Lanes {
     tables: Vec<TablePositions>,
 }
 
-impl Lanes {
-    /// Empty lanes.
-    pub fn new(settings: &Settings) -> Self {
+impl<F> Lanes<F> {
+    /// Empty lanes, one for each flusher: at least one, at most [`MAX_LANES`].
+    ///
+    /// # Panics
+    ///
+    /// None, or too many.
+    pub fn new(settings: &Settings, flushers: impl IntoIterator<Item = F>) -> Self {
+        let lane = |flusher| Lane {
+            queue: Queue::new(settings),
+            flusher,
+        };
+        let lanes: Vec<_> = flushers.into_iter().map(lane).collect();
+        assert!((1..=MAX_LANES).contains(&lanes.len()), "from 1 to {MAX_LANES} lanes");
         Self {
-            queues: (0..settings.lanes.clamp(1, MAX_LANES))
-                .map(|_| Queue::new(settings))
-                .collect(),
+            all: lanes,
             max_pending_rows: settings.max_pending_rows,
             max_pending_bytes: settings.max_pending_bytes,
             taken: 0,
@@ -100,14 +109,24 @@ impl Lanes {
         }
     }
 
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.queues.len()
+    /// All lanes, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Lane<F>> {
+        self.all.iter()
     }
 
-    /// One lane's queue.
-    pub fn queue(&self, lane: usize) -> Option<&Queue> {
-        self.queues.get(lane)
+    /// Their names, in order.
+    pub fn ids(&self) -> impl Iterator<Item = LaneId> + use<F> {
+        (0..self.all.len()).map(LaneId::new)
+    }
+
+    /// One lane.
+    pub fn lane(&self, lane: LaneId) -> &Lane<F> {
+        &self.all[lane.index()]
+    }
+
+    /// One lane.
+    pub fn lane_mut(&mut self, lane: LaneId) -> &mut Lane<F> {
+        &mut self.all[lane.index()]
     }
 
     /// Whether the group fits under the bounds, beside what waits already.
@@ -121,66 +140,64 @@ impl Lanes {
         group.len() <= self.max_pending_rows && group.size_bytes() <= self.max_pending_bytes
     }
 
-    /// Takes a group. Without a route, which one lane does not need, it takes the first. Gives its lane, and which lanes'
-    /// flushers have something new to do.
-    pub fn add(&mut self, group: &Group, route: Option<&Route>, now: Instant) -> (usize, LaneSet) {
+    /// Takes a group. Without a route, which one lane does not need, it takes the first. Returns its lane, and which
+    /// lanes' flushers have something new to do.
+    pub fn add(&mut self, group: &Group, route: Option<&Route>, now: Instant) -> (LaneId, LaneSet) {
         self.taken += 1;
         let mut wake = LaneSet::default();
         let (lane, after) = match route {
-            Some(route) if self.queues.len() > 1 => self.place(route),
-            _ => (0, Vec::new()),
+            Some(route) if self.all.len() > 1 => self.place(route),
+            _ => (LaneId::new(0), Vec::new()),
         };
         for other in &after {
-            if let Some(queue) = self.queues.get_mut(other.lane) {
-                queue.want(other.number);
-                wake.add(other.lane);
-            }
+            self.lane_mut(other.lane).queue.want(other.number);
+            wake.add(other.lane);
         }
         let number = self.taken;
-        if let Some(queue) = self.queues.get_mut(lane)
-            && queue.add(group, number, after, now) == AddEffect::Wake
-        {
+        if self.lane_mut(lane).queue.add(group, number, after, now) == AddEffect::Wake {
             wake.add(lane);
         }
         (lane, wake)
     }
 
     /// The lane of the group that is being taken, and what it waits for. It is entered there.
-    fn place(&mut self, route: &Route) -> (usize, Vec<GroupPosition>) {
+    fn place(&mut self, route: &Route) -> (LaneId, Vec<GroupPosition>) {
         let mut met: Vec<GroupPosition> = Vec::new();
         for (table, key) in &route.keys {
-            let places = self.tables.get(table.0);
+            let positions = self.tables.get(table.0);
             match key {
                 KeyHash::Known(hash) => {
                     met.extend(self.keys.get(&(*table, *hash)));
-                    met.extend(places.and_then(|places| places.unknown));
+                    met.extend(positions.and_then(|positions| positions.unknown));
                 }
-                KeyHash::Unknown => {
-                    let last = places.map_or(&[][..], |places| &places.last).iter().enumerate();
-                    met.extend(last.map(|(lane, group)| GroupPosition { lane, number: *group }));
-                }
+                KeyHash::Unknown => met.extend(positions.iter().flat_map(|positions| &positions.last)),
             }
         }
-        met.retain(|place| !self.is_group_settled(place));
+        met.retain(|position| !self.is_group_settled(position));
         let any_unknown = route.keys.iter().any(|(_, key)| *key == KeyHash::Unknown);
-        let newest = met.iter().max_by_key(|place| place.number);
+        let newest = met.iter().max_by_key(|position| position.number);
         let lane = match newest {
-            _ if any_unknown => 0,
-            Some(place) => place.lane,
-            None => usize::try_from(route.hash % self.queues.len() as u64).unwrap_or(0),
+            _ if any_unknown => LaneId::new(0),
+            Some(position) => position.lane,
+            None => self.lane_of_hash(route.hash),
         };
         self.enter(route, lane);
         let mut after: Vec<GroupPosition> = Vec::new();
-        for place in met.into_iter().filter(|place| place.lane != lane) {
-            match after.iter_mut().find(|other| other.lane == place.lane) {
-                Some(other) => other.number = other.number.max(place.number),
-                None => after.push(place),
+        for position in met.into_iter().filter(|position| position.lane != lane) {
+            match after.iter_mut().find(|other| other.lane == position.lane) {
+                Some(other) => other.number = other.number.max(position.number),
+                None => after.push(position),
             }
         }
         (lane, after)
     }
 
-    fn enter(&mut self, route: &Route, lane: usize) {
+    fn lane_of_hash(&self, hash: u64) -> LaneId {
+        let at = hash % self.all.len() as u64;
+        LaneId::new(usize::try_from(at).unwrap_or(0))
+    }
+
+    fn enter(&mut self, route: &Route, lane: LaneId) {
         let here = GroupPosition {
             lane,
             number: self.taken,
@@ -189,53 +206,50 @@ impl Lanes {
             if self.tables.len() <= table.0 {
                 self.tables.resize(table.0 + 1, TablePositions::default());
             }
-            if let Some(places) = self.tables.get_mut(table.0) {
-                places.last.resize(self.queues.len(), 0);
-                if let Some(last) = places.last.get_mut(lane) {
-                    *last = here.number;
-                }
-                if *key == KeyHash::Unknown {
-                    places.unknown = Some(here);
-                }
+            let positions = &mut self.tables[table.0];
+            match positions.last.iter_mut().find(|last| last.lane == lane) {
+                Some(last) => *last = here,
+                None => positions.last.push(here),
             }
-            if let KeyHash::Known(hash) = key {
-                self.keys.insert((*table, *hash), here);
+            match key {
+                KeyHash::Unknown => positions.unknown = Some(here),
+                KeyHash::Known(hash) => drop(self.keys.insert((*table, *hash), here)),
             }
         }
         if self.keys.len() > KEYS_KEPT.max(2 * self.pending_rows()) {
-            let queues = &self.queues;
+            let lanes = &self.all;
             self.keys
-                .retain(|_, place| *place == here || !is_settled(queues, place));
+                .retain(|_, position| *position == here || !is_settled(lanes, position));
         }
     }
 
-    fn is_group_settled(&self, place: &GroupPosition) -> bool {
-        is_settled(&self.queues, place)
+    fn is_group_settled(&self, position: &GroupPosition) -> bool {
+        is_settled(&self.all, position)
     }
 
-    /// Asks for all groups taken so far, at once; gives the number of the last one.
+    /// Asks for all groups taken so far, at once; returns the number of the last one.
     pub fn request_flush(&mut self) -> u64 {
-        for queue in &mut self.queues {
-            queue.want(self.taken);
-            queue.retry_now();
+        for lane in &mut self.all {
+            lane.queue.want(self.taken);
+            lane.queue.retry_now();
         }
         self.taken
     }
 
     /// Whether all groups up to a number are settled.
     pub fn is_settled(&self, group: u64) -> bool {
-        self.queues.iter().all(|queue| queue.is_settled(group))
+        self.all.iter().all(|lane| lane.queue.is_settled(group))
     }
 
     /// Whether the other lanes have settled all groups that were added before the first one of this lane. What is left of
     /// them is asked for at once.
-    pub fn others_are_settled(&mut self, lane: usize) -> bool {
-        let Some(first) = self.queues.get(lane).and_then(Queue::first_unsettled) else {
+    pub fn others_are_settled(&mut self, lane: LaneId) -> bool {
+        let Some(first) = self.lane(lane).queue.first_unsettled() else {
             return true;
         };
         let mut all = true;
-        for (other, queue) in self.queues.iter_mut().enumerate() {
-            if other != lane && !queue.is_settled(first) {
+        for (other, Lane { queue, .. }) in self.all.iter_mut().enumerate() {
+            if other != lane.index() && !queue.is_settled(first) {
                 queue.want(first);
                 all = false;
             }
@@ -244,33 +258,27 @@ impl Lanes {
     }
 
     /// What there is to do in a lane.
-    pub fn due(&self, lane: usize, now: Instant) -> Due {
-        self.queues
-            .get(lane)
-            .map_or(Due::Never, |queue| queue.due(now, |after| self.is_group_settled(after)))
+    pub fn due(&self, lane: LaneId, now: Instant) -> Due {
+        self.lane(lane).queue.due(now, |after| self.is_group_settled(after))
     }
 
     /// See [`Queue::begin`].
-    pub fn begin(&mut self, lane: usize, now: Instant) -> (Vec<Arc<Batch>>, usize) {
+    pub fn begin(&mut self, lane: LaneId, now: Instant) -> (Vec<Arc<Batch>>, usize) {
         // Asked for before the lane is borrowed; it waits for others only.
-        let first: Vec<Option<u64>> = self.queues.iter().map(Queue::first_unsettled).collect();
+        let first: Vec<Option<u64>> = self.all.iter().map(|lane| lane.queue.first_unsettled()).collect();
         let is_settled = |after: &GroupPosition| {
-            let first = first.get(after.lane).copied().flatten();
+            let first = first.get(after.lane.index()).copied().flatten();
             first.is_none_or(|first| first > after.number)
         };
-        self.queues
-            .get_mut(lane)
-            .map_or((Vec::new(), 0), |queue| queue.begin(now, is_settled))
+        self.lane_mut(lane).queue.begin(now, is_settled)
     }
 
-    /// See [`Queue::settle`]. Gives the lanes that may have waited for it.
-    pub fn settle(&mut self, lane: usize, groups: usize, rows: usize) -> LaneSet {
+    /// See [`Queue::settle`]. Returns the lanes that may have waited for it.
+    pub fn settle(&mut self, lane: LaneId, groups: usize, rows: usize) -> LaneSet {
         let mut wake = LaneSet::default();
-        if let Some(queue) = self.queues.get_mut(lane) {
-            queue.settle(groups, rows);
-        }
-        for (other, queue) in self.queues.iter().enumerate() {
-            if other != lane && queue.waits_for_others() {
+        self.lane_mut(lane).queue.settle(groups, rows);
+        for other in self.ids() {
+            if other != lane && self.lane(other).queue.waits_for_others() {
                 wake.add(other);
             }
         }
@@ -278,21 +286,17 @@ impl Lanes {
     }
 
     /// See [`Queue::failed`].
-    pub fn failed(&mut self, lane: usize, retry_at: Instant) {
-        if let Some(queue) = self.queues.get_mut(lane) {
-            queue.failed(retry_at);
-        }
+    pub fn failed(&mut self, lane: LaneId, retry_at: Instant) {
+        self.lane_mut(lane).queue.failed(retry_at);
     }
 
     /// All rows of a table that are not settled, in the order in which they were added.
     pub fn rows_of(&self, table: TableId) -> impl Iterator<Item = Row<'_>> {
         let mut rows: Vec<(u64, Row<'_>)> = Vec::new();
-        for queue in &self.queues {
-            for (number, group) in queue.groups() {
-                rows.extend(group.filter(|row| row.shape.table == table).map(|row| (number, row)));
-            }
+        for (number, group) in self.all.iter().flat_map(|lane| lane.queue.groups()) {
+            rows.extend(group.filter(|row| row.shape.table == table).map(|row| (number, row)));
         }
-        if self.queues.len() > 1 {
+        if self.all.len() > 1 {
             // Stable: the rows of a group stay in their order.
             rows.sort_by_key(|(number, _)| *number);
         }
@@ -301,38 +305,36 @@ impl Lanes {
 
     /// Whether any lane has rows of a table.
     pub fn has_rows_of(&self, table: TableId) -> bool {
-        self.queues.iter().any(|queue| queue.has_rows_of(table))
+        self.all.iter().any(|lane| lane.queue.has_rows_of(table))
     }
 
     /// Rows taken and not settled.
     pub fn pending_rows(&self) -> usize {
-        self.queues.iter().map(Queue::pending_rows).sum()
+        self.all.iter().map(|lane| lane.queue.pending_rows()).sum()
     }
 
     /// The memory they take, in bytes.
     pub fn pending_bytes(&self) -> usize {
-        self.queues.iter().map(Queue::pending_bytes).sum()
+        self.all.iter().map(|lane| lane.queue.pending_bytes()).sum()
     }
 
     /// When the oldest of them was taken.
     pub fn oldest(&self) -> Option<Instant> {
-        self.queues.iter().filter_map(Queue::oldest).min()
+        self.all.iter().filter_map(|lane| lane.queue.oldest()).min()
     }
 
     /// Whether the rows of any one table have reached the batch size, those in flight counted.
     pub fn is_full(&self, batch_size: usize) -> bool {
-        let rows_of = |table| self.queues.iter().map(|queue| queue.rows_of(table)).sum::<usize>();
-        self.queues
+        let rows_of = |table| self.all.iter().map(|lane| lane.queue.rows_of(table)).sum::<usize>();
+        self.all
             .iter()
-            .flat_map(Queue::tables)
+            .flat_map(|lane| lane.queue.tables())
             .any(|table| rows_of(table) >= batch_size)
     }
 }
 
-fn is_settled(queues: &[Queue], place: &GroupPosition) -> bool {
-    queues
-        .get(place.lane)
-        .is_none_or(|queue| queue.is_settled(place.number))
+fn is_settled<F>(lanes: &[Lane<F>], position: &GroupPosition) -> bool {
+    lanes[position.lane.index()].queue.is_settled(position.number)
 }
 
 #[cfg(test)]
@@ -351,20 +353,20 @@ mod tests {
         let shape = catalog
             .shape(TableId(0), std::iter::once(b"id".as_slice()))
             .expect("a shape");
-        let (mut lanes, now) = (Lanes::new(&settings), Instant::now());
-        let add = |lanes: &mut Lanes, key: u64, route: u64| {
+        let (mut lanes, now) = (Lanes::new(&settings, [(), ()]), Instant::now());
+        let add = |lanes: &mut Lanes<()>, key: u64, route: u64| {
             let mut group = Group::default();
             group.push_row(&shape, &[Value::Int(0)]).expect("short");
             let keys = vec![(TableId(0), KeyHash::Known(key))];
-            lanes.add(&group, Some(&Route { hash: route, keys }), now).0
+            lanes.add(&group, Some(&Route { hash: route, keys }), now).0.index()
         };
         let waiting = u64::MAX;
         assert_eq!(add(&mut lanes, waiting, 1), 1);
         for key in 0..20_000 {
             add(&mut lanes, key, 0);
             lanes.request_flush();
-            lanes.begin(0, now);
-            lanes.settle(0, 1, 1);
+            lanes.begin(LaneId::new(0), now);
+            lanes.settle(LaneId::new(0), 1, 1);
         }
         assert!(lanes.keys.len() <= KEYS_KEPT + 1, "{} keys", lanes.keys.len());
         // Its route says the first lane, and its earlier row waits in the second.

@@ -10,7 +10,7 @@
 //! - The rows of one key are written in the order in which they were added, whatever their lanes: see [`crate::buffer::background::lanes`].
 //!
 //! Bounds: `max_pending_rows` and `max_pending_bytes`; every wait of a caller has a limit or ends with an attempt that
-//! failed; [`MAX_FAILURES`](crate::buffer::failures::MAX_FAILURES) failures are kept.
+//! failed; those of the [`Failures`].
 //!
 //! The locks are the standard library's: they have no state outside themselves, so a forked child that makes a new buffer
 //! never meets a lock of a thread that it has not.
@@ -20,16 +20,18 @@ pub mod lanes;
 pub mod route;
 mod shared;
 
-use crate::buffer::background::lanes::Lanes;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::buffer::background::lanes::{Lane, Lanes};
 use crate::buffer::background::route::{Route, Router};
-use crate::buffer::background::shared::{LaneState, Shared, State};
-use crate::buffer::find;
-use crate::buffer::find::KeyPart;
+use crate::buffer::background::shared::{Flusher, Shared, State};
+use crate::buffer::failures::Failures;
+use crate::buffer::find::{self, KeyPart};
 use crate::buffer::limits::RETIRE_TIMEOUT;
 use crate::buffer::metrics::{Metrics, count};
-use crate::buffer::snapshot::{LaneSnapshot, Pending, Snapshot};
-
-pub use crate::buffer::snapshot::ThreadState;
+use crate::buffer::queue::LaneId;
+use crate::buffer::snapshot::{LaneSnapshot, Pending, Snapshot, ThreadState};
 use crate::clock::{Clock, SystemClock};
 use crate::dead_letter::{DeadLetter, FlushError, NamedRow};
 use crate::error::{Error, Result};
@@ -39,8 +41,6 @@ use crate::sink::{LocalModel, Sink};
 use crate::table::catalog::Catalog;
 use crate::table::model::TableModel;
 use crate::writer::Writer;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 /// How often a waiting caller looks whether its thread is wanted elsewhere.
 const INTERRUPT_CHECK: Duration = Duration::from_millis(20);
@@ -56,8 +56,6 @@ pub struct BackgroundBuffer {
     clock: SystemClock,
     spawn: Spawn,
     local_model: Option<LocalModel>,
-    /// What each lane's thread is made of, until it runs.
-    writers: Vec<Arc<Mutex<Option<Writer>>>>,
 }
 
 /// Why a wait ended.
@@ -82,31 +80,22 @@ impl BackgroundBuffer {
                 sinks.len()
             )));
         }
+        let local_model = sinks.first().and_then(|sink| sink.local_model());
+        let flusher = |sink| Flusher::new(Writer::new(sink, Arc::new(SystemClock), &settings));
         let state = State {
-            lanes: Lanes::new(&settings),
-            flushers: sinks.iter().map(|_| LaneState::default()).collect(),
-            failures: std::collections::VecDeque::new(),
-            has_dead_letter_file: settings.dead_letter_file.is_some(),
-            unreported: Vec::new(),
+            lanes: Lanes::new(&settings, sinks.into_iter().map(flusher)),
+            failures: Failures::new(settings.dead_letter_file.is_some()),
             last_error: None,
             time_blocked: Duration::ZERO,
             stopping: false,
             abandoned: false,
         };
-        let shared = Shared {
-            state: Mutex::new(state),
-            work: sinks.iter().map(|_| Condvar::new()).collect(),
-            done: Condvar::new(),
-        };
-        let local_model = sinks.first().and_then(|sink| sink.local_model());
-        let writer = |sink| Arc::new(Mutex::new(Some(Writer::new(sink, Arc::new(SystemClock), &settings))));
         Ok(Self {
             catalog: Mutex::new(settings.catalog()?),
-            shared: Arc::new(shared),
+            shared: Arc::new(Shared::new(state)),
             clock: SystemClock,
             spawn,
             local_model,
-            writers: sinks.into_iter().map(writer).collect(),
             settings,
         })
     }
@@ -138,17 +127,15 @@ impl BackgroundBuffer {
         }
         let (lane, wake) = state.lanes.add(group, route.as_ref(), self.clock.now());
         let stopping = state.stopping;
-        let mut is_first = false;
-        if let Some(flusher) = state.flushers.get_mut(lane) {
-            flusher.metrics.added_rows += count(group.len());
-            is_first = flusher.thread == ThreadState::None && !stopping;
-            if is_first {
-                flusher.thread = ThreadState::Idle;
-            }
+        let flusher = &mut state.lanes.lane_mut(lane).flusher;
+        flusher.metrics.added_rows += count(group.len());
+        let is_first = flusher.thread == ThreadState::None && !stopping;
+        if is_first {
+            flusher.thread = ThreadState::Idle;
         }
-        let sleepers = wake.only(|lane| state.is_idle(lane));
+        let sleepers = state.sleepers(wake);
         drop(state);
-        sleepers.lanes().for_each(|lane| self.shared.wake(lane));
+        sleepers.wake();
         if is_first { self.start_thread(lane) } else { Ok(()) }
     }
 
@@ -164,7 +151,7 @@ impl BackgroundBuffer {
             // The flusher forgets a model after an error, also between two looks of ours.
             let bound = row.check()?;
             if let Some(router) = &mut router {
-                router.pass(&row, bound.as_deref());
+                router.visit(&row, bound.as_deref());
             }
         }
         Ok(router.map(|router| router.route))
@@ -180,7 +167,7 @@ impl BackgroundBuffer {
         if limit.is_some() && state.lanes.could_ever_fit(group) {
             let started = self.clock.now();
             state.lanes.request_flush();
-            self.shared.wake_all();
+            state.wake_all();
             let (waited, why) = self.wait(state, limit, interrupted, |state| state.lanes.fits(group));
             state = waited;
             state.time_blocked += self.clock.now().saturating_duration_since(started);
@@ -208,22 +195,17 @@ impl BackgroundBuffer {
         }))
     }
 
-    /// Starts a lane's flusher. Where that fails the rows stay, and the next `add()` tries again.
-    fn start_thread(&self, lane: usize) -> Result<()> {
-        let Some(slot) = self.writers.get(lane).map(Arc::clone) else {
-            return Ok(());
-        };
+    /// Starts a lane's flusher. If that fails the rows stay, and the next `add()` tries again.
+    fn start_thread(&self, lane: LaneId) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         let body = move || {
-            let writer = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let writer = shared.lock().lanes.lane_mut(lane).flusher.writer.take();
             if let Some(mut writer) = writer {
                 flusher::run(&shared, lane, &mut writer);
             }
         };
         (self.spawn)(Box::new(body)).map_err(|error| {
-            if let Some(flusher) = self.shared.lock().flushers.get_mut(lane) {
-                flusher.thread = ThreadState::None;
-            }
+            self.shared.lock().lanes.lane_mut(lane).flusher.thread = ThreadState::None;
             Error::connection(
                 0,
                 format!("the group was taken, but the flusher's thread cannot be started: {error}"),
@@ -243,17 +225,14 @@ impl BackgroundBuffer {
         let mut state = self.shared.lock();
         let target = state.lanes.request_flush();
         let flushed_before = state.total_flushed();
-        let attempts_before: Vec<u64> = state.flushers.iter().map(|flusher| flusher.attempts).collect();
-        self.shared.wake_all();
+        let attempts_before: Vec<u64> = state.lanes.iter().map(|lane| lane.flusher.attempts).collect();
+        state.wake_all();
         let failed_since = |state: &State| {
-            let failed = state
-                .flushers
-                .iter()
-                .zip(&attempts_before)
-                .find_map(|(flusher, before)| {
-                    let (attempt, error) = flusher.failed_attempt.as_ref()?;
-                    (attempt > before).then_some(error)
-                });
+            let mut lanes = state.lanes.iter().zip(&attempts_before);
+            let failed = lanes.find_map(|(lane, before)| {
+                let (attempt, error) = lane.flusher.failed_attempt.as_ref()?;
+                (attempt > before).then_some(error)
+            });
             failed.cloned()
         };
         let (waited, why) = self.wait(state, limit, interrupted, |state| {
@@ -264,7 +243,7 @@ impl BackgroundBuffer {
         if matches!(why, WaitEnd::Interrupted) {
             return Err(Error::interrupted().into());
         }
-        let failures = std::mem::take(&mut state.unreported);
+        let failures = state.failures.take_unreported();
         let error = match (why, failed_since(&state).as_ref().or(state.last_failed_attempt())) {
             (WaitEnd::Done, _) if state.lanes.is_settled(target) => {
                 return match FlushError::given_up(failures) {
@@ -307,8 +286,9 @@ impl BackgroundBuffer {
 
     /// Asks the flushers to write all that was added so far, and does not wait for it.
     pub fn request_flush(&self) {
-        self.shared.lock().lanes.request_flush();
-        self.shared.wake_all();
+        let mut state = self.shared.lock();
+        state.lanes.request_flush();
+        state.wake_all();
     }
 
     /// Waits until all is written, through failures, for up to `timeout`.
@@ -322,7 +302,7 @@ impl BackgroundBuffer {
             return Ok(());
         }
         state.lanes.request_flush();
-        self.shared.wake_all();
+        state.wake_all();
         let limit = self.clock.now() + timeout;
         let is_done = |state: &State| state.lanes.pending_rows() == 0 || state.all_threads_ended();
         state = self.wait(state, Some(limit), &|| false, is_done).0;
@@ -340,7 +320,7 @@ impl BackgroundBuffer {
         let mut state = self.shared.lock();
         state.stopping = true;
         state.abandoned = state.lanes.pending_rows() > 0;
-        self.shared.wake_all();
+        state.wake_all();
         if !state.abandoned {
             let goodbye = self.clock.now() + RETIRE_TIMEOUT;
             drop(self.wait(state, Some(goodbye), &|| false, State::all_threads_ended));
@@ -393,15 +373,11 @@ impl BackgroundBuffer {
         let now = self.clock.now();
         let state = self.shared.lock();
         let lanes: Vec<_> = state
-            .flushers
+            .lanes
             .iter()
-            .enumerate()
-            .map(|(lane, flusher)| LaneSnapshot {
+            .map(|Lane { queue, flusher }| LaneSnapshot {
                 metrics: flusher.metrics.clone(),
-                pending_rows: state
-                    .lanes
-                    .queue(lane)
-                    .map_or(0, crate::buffer::queue::Queue::pending_rows),
+                pending_rows: queue.pending_rows(),
                 thread: flusher.thread,
                 reconnects: flusher.reconnects,
             })
@@ -425,19 +401,12 @@ impl BackgroundBuffer {
 
     /// The failures, handed over once.
     pub fn take_failures(&self) -> Vec<DeadLetter> {
-        let mut state = self.shared.lock();
-        state.unreported.clear();
-        state.failures.drain(..).collect()
+        self.shared.lock().failures.take()
     }
 
     /// How many rows the failures hold that nobody took.
     pub fn untaken_failed_rows(&self) -> usize {
-        self.shared
-            .lock()
-            .failures
-            .iter()
-            .map(|failure| failure.rows.len())
-            .sum()
+        self.shared.lock().failures.rows()
     }
 
     /// The last error, as text.

@@ -1,11 +1,14 @@
-//! What decides about a group's lane.
+//! What decides about a group's lane: the route that its rows choose, and the keys that they have.
 
 use std::hash::BuildHasher as _;
 
 use rustc_hash::FxBuildHasher;
 
+use crate::rows::arena::Row;
+use crate::table::bound::BoundColumns;
 use crate::table::entry::TableId;
 use crate::table::rules::Mode;
+use crate::value::Value;
 
 /// What decides about a group's lane.
 #[derive(Debug, Default)]
@@ -27,7 +30,8 @@ pub enum KeyHash {
 
 /// Gathers what decides about a group's lane, row by row.
 #[derive(Default)]
-pub(super) struct Router {
+pub struct Router {
+    /// What is known so far.
     pub route: Route,
     is_routed_by_column: bool,
     is_routed: bool,
@@ -35,7 +39,8 @@ pub(super) struct Router {
 }
 
 impl Router {
-    pub fn pass(&mut self, row: &crate::rows::arena::Row<'_>, bound: Option<&crate::table::bound::BoundColumns>) {
+    /// Looks at the next row.
+    pub fn visit(&mut self, row: &Row<'_>, bound: Option<&BoundColumns>) {
         let table = row.shape.table;
         // The first row that has the column decides; where none has it, the first row's key.
         if let Some(at) = row.shape.route.filter(|_| !self.is_routed_by_column) {
@@ -45,7 +50,7 @@ impl Router {
             if let Some(value) = row.values().nth(at) {
                 // Numbers and their texts are one value here, as they are to most columns.
                 match &value {
-                    crate::value::Value::Int(number) => self.key.extend_from_slice(number.to_string().as_bytes()),
+                    Value::Int(number) => self.key.extend_from_slice(number.to_string().as_bytes()),
                     value => drop(value.encode(&mut self.key)),
                 }
             }

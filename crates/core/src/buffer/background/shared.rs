@@ -1,34 +1,52 @@
 //! What a background buffer's callers and its flushers share, under one lock.
 
-use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::buffer::background::lanes::{LaneSet, Lanes};
+use crate::buffer::failures::Failures;
 use crate::buffer::metrics::Metrics;
+use crate::buffer::queue::LaneId;
 use crate::buffer::snapshot::{Pending, ThreadState};
-use crate::dead_letter::DeadLetter;
 use crate::error::Error;
+use crate::writer::Writer;
 
-/// A lane, beside its queue.
-#[derive(Default)]
-pub(crate) struct LaneState {
+/// What a lane has beside its queue: who writes it, and how that went.
+pub struct Flusher {
+    /// What the thread is made of, until it runs.
+    pub writer: Option<Writer>,
+    /// The thread waits here.
+    work: Arc<Condvar>,
+    /// What the thread does.
+    pub thread: ThreadState,
     pub metrics: Metrics,
     /// Attempts to write that were begun, and the last one that failed.
     pub attempts: u64,
     pub failed_attempt: Option<(u64, Error)>,
     pub failures_in_a_row: u32,
-    pub thread: ThreadState,
     pub reconnects: u64,
 }
 
-pub(crate) struct State {
-    pub lanes: Lanes,
-    pub flushers: Vec<LaneState>,
-    pub failures: VecDeque<DeadLetter>,
-    pub has_dead_letter_file: bool,
-    /// What a caller has not been told yet.
-    pub unreported: Vec<DeadLetter>,
+impl Flusher {
+    /// A flusher whose thread does not run yet.
+    pub fn new(writer: Writer) -> Self {
+        Self {
+            writer: Some(writer),
+            work: Arc::new(Condvar::new()),
+            thread: ThreadState::None,
+            metrics: Metrics::default(),
+            attempts: 0,
+            failed_attempt: None,
+            failures_in_a_row: 0,
+            reconnects: 0,
+        }
+    }
+}
+
+/// What is behind the lock.
+pub struct State {
+    pub lanes: Lanes<Flusher>,
+    pub failures: Failures,
     pub last_error: Option<String>,
     pub time_blocked: Duration,
     /// No row will come any more: end when the queue is empty.
@@ -38,66 +56,77 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Rows taken and not yet committed.
     pub fn pending(&self, now: Instant) -> Pending {
-        let oldest = self.lanes.oldest();
-        Pending {
-            rows: self.lanes.pending_rows(),
-            bytes: self.lanes.pending_bytes(),
-            oldest_age: oldest.map_or(Duration::ZERO, |oldest| now.saturating_duration_since(oldest)),
-        }
+        let lanes = &self.lanes;
+        Pending::new(lanes.pending_rows(), lanes.pending_bytes(), lanes.oldest(), now)
     }
 
-    pub fn is_idle(&self, lane: usize) -> bool {
-        self.flushers
-            .get(lane)
-            .is_some_and(|flusher| flusher.thread == ThreadState::Idle)
-    }
-
+    /// Whether all threads have ended, or never began.
     pub fn all_threads_ended(&self) -> bool {
-        self.flushers.iter().all(|flusher| flusher.thread == ThreadState::None)
+        self.lanes.iter().all(|lane| lane.flusher.thread == ThreadState::None)
     }
 
+    /// Rows committed by all lanes.
     pub fn total_flushed(&self) -> u64 {
-        self.flushers.iter().map(|flusher| flusher.metrics.total_flushed).sum()
+        self.lanes.iter().map(|lane| lane.flusher.metrics.total_flushed).sum()
     }
 
     /// The error of a lane whose last attempt failed.
     pub fn last_failed_attempt(&self) -> Option<&Error> {
         let mut failed = self
-            .flushers
+            .lanes
             .iter()
-            .filter_map(|flusher| flusher.failed_attempt.as_ref());
+            .filter_map(|lane| lane.flusher.failed_attempt.as_ref());
         failed.next().map(|(_, error)| error)
+    }
+
+    /// Those of the lanes whose threads wait for work, to be woken without the lock.
+    pub fn sleepers(&self, lanes: LaneSet) -> Sleepers {
+        let idle = |id: &LaneId| self.lanes.lane(*id).flusher.thread == ThreadState::Idle;
+        Sleepers(lanes.ids().filter(idle).map(|id| self.work(id)).collect())
+    }
+
+    /// Where a lane's thread waits.
+    pub fn work(&self, lane: LaneId) -> Arc<Condvar> {
+        Arc::clone(&self.lanes.lane(lane).flusher.work)
+    }
+
+    /// Wakes all threads.
+    pub fn wake_all(&self) {
+        self.lanes.iter().for_each(|lane| lane.flusher.work.notify_one());
     }
 }
 
-pub(crate) struct Shared {
-    pub state: Mutex<State>,
-    /// Each lane's flusher waits at its own.
-    pub work: Vec<Condvar>,
+/// Threads that wait for work.
+pub struct Sleepers(Vec<Arc<Condvar>>);
+
+impl Sleepers {
+    /// Wakes them.
+    pub fn wake(self) {
+        self.0.iter().for_each(|work| work.notify_one());
+    }
+}
+
+/// See the module.
+pub struct Shared {
+    state: Mutex<State>,
     /// Callers wait here, and flushers for other lanes.
     pub done: Condvar,
 }
 
 impl Shared {
+    /// Shares the state.
+    pub fn new(state: State) -> Self {
+        Self {
+            state: Mutex::new(state),
+            done: Condvar::new(),
+        }
+    }
+
     /// A panic while the lock is held is a bug, and what it leaves is still counted right: each step changes the queue
     /// at its end.
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn wake(&self, lane: usize) {
-        if let Some(work) = self.work.get(lane) {
-            work.notify_one();
-        }
-    }
-
-    pub fn wake_all(&self) {
-        self.work.iter().for_each(Condvar::notify_one);
-    }
-
-    pub fn tell(&self, wake: LaneSet) {
-        self.done.notify_all();
-        wake.lanes().for_each(|lane| self.wake(lane));
     }
 }

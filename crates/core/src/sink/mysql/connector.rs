@@ -35,7 +35,6 @@ use crate::sink::mysql::{tls, variables};
 
 /// Addresses of one name that are tried, as of `localhost`: `::1` and `127.0.0.1`.
 const ADDRESSES_MAX: usize = 8;
-
 /// The protocol's own bound. The server's is read with the session's variables, and kept by the plan; asked for here, the
 /// client library would spend a round trip on it.
 const PACKET_BYTES_MAX: usize = 1 << 30;

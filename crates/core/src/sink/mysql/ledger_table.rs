@@ -21,7 +21,6 @@ const KEPT_DAYS: u32 = 7;
 const PRUNED_AT_ONCE: u32 = 1_000;
 /// A COMMIT takes milliseconds. What holds the row for longer is a session that has lost its client.
 const LOOKUP_LOCK_WAIT_S: u32 = 5;
-
 /// The statement that makes the table.
 pub const CREATE: &str = "CREATE TABLE IF NOT EXISTS `write_buffer_ledger` (\
      `writer` CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, \
