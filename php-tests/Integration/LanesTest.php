@@ -176,7 +176,7 @@ final class LanesTest extends DatabaseTestCase
             $buffer->add(['id' => $id, 'symbol' => 'X', 'version' => 1], ['id' => $id, 'order_id' => $id]);
         }
         $buffer->flush();
-        self::assertSame(['0', '1', '2', '3'], array_column($this->rows('write_buffer_ledger', 'lane, batch', '1'), 'lane'));
+        self::assertSame(['0', '1', '2', '3'], array_column($this->rows('write_buffer_ledger', 'lane, last_transaction', '1'), 'lane'));
         $buffer->close();
         unset($buffer);
         self::assertSame('0', $this->value('SELECT COUNT(*) FROM write_buffer_ledger'));

@@ -81,7 +81,7 @@ final class LedgerTest extends DatabaseTestCase
         foreach ([1, 2, 3] as $number) {
             $buffer->add(['id' => $number], ['order_id' => $number]);
             $buffer->flush();
-            $rows = $this->rows(self::LEDGER, 'writer, lane, batch, connection');
+            $rows = $this->rows(self::LEDGER, 'writer, lane, last_transaction, connection');
             self::assertCount(1, $rows);
             self::assertMatchesRegularExpression('/^[0-9a-f]{32}$/D', $rows[0]['writer']);
             self::assertSame(['0', (string) $number], [$rows[0]['lane'], $rows[0]['last_transaction']]);
