@@ -152,7 +152,7 @@ bench: build-bench ## measure the extension beside other ways, and beside the se
 bench-short: build-bench ## the same in about a minute, on MariaDB, for a look: figures not for keeping
 	@bench/run --short
 
-lint: ## check formatting, clippy, PHP syntax and style, composer.json, shell scripts
+lint: ## check formatting, clippy, PHP syntax and style, composer.json, shell scripts, lengths and import circles
 	@scripts/install-packages build lint
 	@echo 'checking Rust'
 	@$(CARGO) fmt --all --check
@@ -161,6 +161,8 @@ lint: ## check formatting, clippy, PHP syntax and style, composer.json, shell sc
 	@PHP='$(PHP)' scripts/lint-php
 	@echo 'checking shell scripts'
 	@scripts/lint-shell
+	@echo 'checking comment lines, long files and import circles'
+	@PHP='$(PHP)' scripts/lint-structure
 
 install: ## install what `make build` built into PHP, and enable it
 	@PHP_CONFIG='$(PHP_CONFIG)' DESTDIR='$(DESTDIR)' scripts/install-extension install
