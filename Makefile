@@ -10,7 +10,7 @@ ORDERS ?= 20000
 SEED ?= 1
 
 EXTENSION := $(CURDIR)/target/release/libwrite_buffer.so
-RUN_PHP := env PHP='$(PHP)' WRITE_BUFFER_EXTENSION='$(EXTENSION)' '$(CURDIR)/scripts/php-with-extension'
+RUN_PHP = env PHP='$(PHP)' WRITE_BUFFER_EXTENSION='$(EXTENSION)' '$(CURDIR)/scripts/php-with-extension'
 ZTS_PHP := $(CURDIR)/target/zts-php
 ZTS_EXTENSION := $(CURDIR)/target/zts/release/libwrite_buffer.so
 WITH_MARIADB := '$(CURDIR)/scripts/with-mariadb'
@@ -35,7 +35,7 @@ endif
 unexport PHP PHP_CONFIG
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-fault-proxy test test-core test-php test-mysql test-process test-chaos-short test-chaos \
+.PHONY: help build build-fault-proxy check test test-core test-php test-mysql test-process test-chaos-short test-chaos \
 	test-exchange test-laravel build-laravel13 test-laravel13 test-php84 test-zts demo build-bench bench \
 	bench-short lint install uninstall clean
 
@@ -47,6 +47,16 @@ build: ## build the extension: target/release/libwrite_buffer.so
 	@scripts/install-packages build
 	@echo 'building the extension'
 	@$(BUILD_ENV) $(CARGO) build --release --quiet $(CARGO_FLAGS)
+
+# A debug build takes seconds after a change, and finds overflows.
+check: EXTENSION := $(CURDIR)/target/debug/libwrite_buffer.so
+check: lint ## run lint, and the tests that need no server: for every change, in less than two minutes
+	@scripts/install-packages test
+	@echo 'testing the engine'
+	@$(CARGO) test --quiet --package write-buffer-core --package write-buffer-fault-proxy $(CARGO_FLAGS)
+	@echo 'testing the extension without a server'
+	@$(BUILD_ENV) $(CARGO) build --quiet $(CARGO_FLAGS)
+	@$(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS) --testsuite unit
 
 test: test-core test-php test-mysql test-process test-chaos-short test-exchange test-laravel ## run all tests
 
