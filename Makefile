@@ -1,5 +1,5 @@
-# `make` lists the targets. On a fresh Debian machine with Rust, `make test` and `make demo` do everything, installing
-# the packages that are missing (as root or with sudo).
+# `make` lists the targets. `make test` and `make demo` work on a fresh Debian machine with Rust:
+# they install the packages that are missing, as root or with sudo.
 
 PHP ?= php
 PHP_CONFIG ?= php-config
@@ -16,16 +16,17 @@ ZTS_EXTENSION := $(CURDIR)/target/zts/release/libwrite_buffer.so
 WITH_MARIADB := '$(CURDIR)/scripts/with-mariadb'
 WITH_MYSQL := '$(CURDIR)/scripts/with-mysql'
 PHPUNIT_FLAGS := --colors=never --do-not-cache-result
-# What scripts/in-laravel13 runs: Debian's unstable branch has PHPUnit 13, where the flag has another name. Laravel's and PHP's
-# deprecations are failures there.
+# What scripts/in-laravel13 runs. Debian's unstable branch has PHPUnit 13, where the flag has
+# another name. Deprecations of Laravel and PHP are failures there.
 LARAVEL13_EXTENSION := $(CURDIR)/target/laravel13/release/libwrite_buffer.so
 LARAVEL13_PHPUNIT := '$(CURDIR)/scripts/in-laravel13' env WRITE_BUFFER_EXTENSION='$(LARAVEL13_EXTENSION)' \
 	'$(CURDIR)/scripts/php-with-extension' /usr/bin/phpunit --colors=never --do-not-record-test-run-history \
 	--display-all-issues --fail-on-deprecation --fail-on-phpunit-deprecation --fail-on-notice
 
-# Where rustup puts cargo, for shells that have not read its profile.
+# rustup puts cargo there; a shell may not have read its profile.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
-# The build asks for absolute paths, and would build all anew where these variables merely repeat the default.
+# The build wants absolute paths, and rebuilds everything if these variables change, even to the
+# same PHP: pass them only if they differ from the default.
 ifneq ($(PHP),php)
 BUILD_ENV += PHP="$$(command -v $(PHP))"
 endif
@@ -115,7 +116,8 @@ test-laravel: build ## run the tests of the Laravel package (PHPUnit, Laravel 8.
 	@echo 'testing the Laravel package'
 	@cd laravel && $(WITH_MARIADB) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
 
-# On the machine, against the headers of that PHP: a newer libc runs what was linked with an older one.
+# Builds on the machine itself, with the headers of that PHP: a newer libc runs what is linked with
+# an older one.
 build-laravel13:
 	@scripts/install-packages build
 	@scripts/fetch-laravel13 >/dev/null

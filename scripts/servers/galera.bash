@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# What scripts/with-server and scripts/guard-server need to know of a node of a Galera cluster; they source it. `folder`
-# is the node's. scripts/with-galera starts the nodes, GALERA_NODE from 1 on, and gives them GALERA_GROUP_PORTS.
+# How to run a node of a Galera cluster. scripts/with-server and scripts/guard-server source it, and
+# `folder` is the node's. scripts/with-galera starts the nodes, with GALERA_NODE from 1 on and
+# GALERA_GROUP_PORTS.
 #
-# The first node's first start makes the cluster. Every other start joins it: the node gets what it has missed, or all
-# data, by scripts/galera/wsrep_sst_copy.
-# shellcheck disable=SC2154 # the scripts that source it set folder, password and the time-outs
+# The first start of the first node makes the cluster. Every other start joins it: the node gets
+# what it missed, or all data by scripts/galera/wsrep_sst_copy.
+# shellcheck disable=SC2154 # the scripts that source it set folder, password and the timeouts
 
 readonly PROVIDERS=(/usr/lib/galera/libgalera_smm.so /usr/lib/libgalera_smm.so /usr/lib64/galera-4/libgalera_smm.so)
 readonly NODE_COUNT=3
@@ -29,7 +30,7 @@ provider() {
 need_server() {
     need_programs galera
     provider >/dev/null || fail 'the library of Galera is missing; run: scripts/install-packages galera'
-    [[ ${GALERA_NODE:-} && ${GALERA_GROUP_PORTS:-} ]] || fail 'a node alone is no cluster: use scripts/with-galera'
+    [[ ${GALERA_NODE:-} && ${GALERA_GROUP_PORTS:-} ]] || fail 'a node needs its cluster: use scripts/with-galera'
 }
 
 write_configuration() {
@@ -65,7 +66,7 @@ create_data() {
     fi
 }
 
-# Where a node that was killed had come to; nothing where it has no data.
+# Prints the last position of a node that was killed; nothing if it has no data.
 recovered_position() {
     if [[ -e $folder/data/ibdata1 ]]; then
         : >"$folder/recovery.log"
@@ -75,7 +76,7 @@ recovered_position() {
     fi
 }
 
-# Becomes the server: the process that calls it, and no child of it.
+# The calling process becomes the server, so its process id is the server's.
 exec_server() {
     local port=$1 position options=()
     export PATH=$scripts/galera:$PATH

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What scripts/with-server and scripts/guard-server need to know of MariaDB; they source it. `folder` is the server's.
+# How to run a MariaDB server. scripts/with-server and scripts/guard-server source it, and `folder`
+# is the server's.
 # shellcheck disable=SC2034,SC2154 # the scripts that source it use and set them
 
 # need_programs GROUP: fails if a program of MariaDB is missing, and says how to install it.
@@ -13,8 +14,8 @@ need_programs() {
 # Fails if the server cannot run, and says what to do.
 need_server() {
     need_programs test
-    # Only the tests of ed25519 accounts need it; where it cannot be had, it has said why. Who calls may know already, as a
-    # server around this one.
+    # Only the tests of ed25519 accounts need the plugins; fetch-mariadb-plugins says why if there
+    # are none. A surrounding server has set the variable already.
     if [[ ! -v MARIADB_PLUGINS ]]; then
         MARIADB_PLUGINS=$(bash "$root/scripts/fetch-mariadb-plugins") || MARIADB_PLUGINS=
     fi
@@ -90,7 +91,7 @@ create_data() {
     install_data
 }
 
-# Becomes the server: the process that calls it, and no child of it.
+# The calling process becomes the server, so its process id is the server's.
 exec_server() {
     exec setpriv --pdeathsig TERM mariadbd --defaults-file="$folder/my.cnf" --port="$1"
 }
