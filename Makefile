@@ -1,5 +1,5 @@
-# `make` lists the targets. On a fresh Debian machine with Rust, `make test` and `make demo` do everything, installing
-# the packages that are missing (as root or with sudo).
+# `make` lists the targets. `make test` and `make demo` work on a fresh Debian machine with Rust:
+# they install the packages that are missing, as root or with sudo.
 
 PHP ?= php
 PHP_CONFIG ?= php-config
@@ -10,22 +10,23 @@ ORDERS ?= 20000
 SEED ?= 1
 
 EXTENSION := $(CURDIR)/target/release/libwrite_buffer.so
-RUN_PHP := env PHP='$(PHP)' WRITE_BUFFER_EXTENSION='$(EXTENSION)' '$(CURDIR)/scripts/php-with-extension'
+RUN_PHP = env PHP='$(PHP)' WRITE_BUFFER_EXTENSION='$(EXTENSION)' '$(CURDIR)/scripts/php-with-extension'
 ZTS_PHP := $(CURDIR)/target/zts-php
 ZTS_EXTENSION := $(CURDIR)/target/zts/release/libwrite_buffer.so
 WITH_MARIADB := '$(CURDIR)/scripts/with-mariadb'
 WITH_MYSQL := '$(CURDIR)/scripts/with-mysql'
 PHPUNIT_FLAGS := --colors=never --do-not-cache-result
-# What scripts/in-laravel13 runs: Debian's unstable branch has PHPUnit 13, where the flag has another name. Laravel's and PHP's
-# deprecations are failures there.
+# What scripts/in-laravel13 runs. Debian's unstable branch has PHPUnit 13, where the flag has
+# another name. Deprecations of Laravel and PHP are failures there.
 LARAVEL13_EXTENSION := $(CURDIR)/target/laravel13/release/libwrite_buffer.so
 LARAVEL13_PHPUNIT := '$(CURDIR)/scripts/in-laravel13' env WRITE_BUFFER_EXTENSION='$(LARAVEL13_EXTENSION)' \
 	'$(CURDIR)/scripts/php-with-extension' /usr/bin/phpunit --colors=never --do-not-record-test-run-history \
 	--display-all-issues --fail-on-deprecation --fail-on-phpunit-deprecation --fail-on-notice
 
-# Where rustup puts cargo, for shells that have not read its profile.
+# rustup puts cargo there; a shell may not have read its profile.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
-# The build asks for absolute paths, and would build all anew where these variables merely repeat the default.
+# The build wants absolute paths, and rebuilds everything if these variables change, even to the
+# same PHP: pass them only if they differ from the default.
 ifneq ($(PHP),php)
 BUILD_ENV += PHP="$$(command -v $(PHP))"
 endif
@@ -35,7 +36,7 @@ endif
 unexport PHP PHP_CONFIG
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-fault-proxy test test-core test-php test-mysql test-process test-chaos-short test-chaos \
+.PHONY: help build build-fault-proxy check test test-core test-php test-mysql test-process test-chaos-short test-chaos \
 	test-exchange test-laravel build-laravel13 test-laravel13 test-php84 test-zts demo build-bench bench \
 	bench-short lint install uninstall clean
 
@@ -47,6 +48,16 @@ build: ## build the extension: target/release/libwrite_buffer.so
 	@scripts/install-packages build
 	@echo 'building the extension'
 	@$(BUILD_ENV) $(CARGO) build --release --quiet $(CARGO_FLAGS)
+
+# A debug build takes seconds after a change, and finds overflows.
+check: EXTENSION := $(CURDIR)/target/debug/libwrite_buffer.so
+check: lint ## run lint, and the tests that need no server: for every change, in less than two minutes
+	@scripts/install-packages test
+	@echo 'testing the engine'
+	@$(CARGO) test --quiet --package write-buffer-core --package write-buffer-fault-proxy $(CARGO_FLAGS)
+	@echo 'testing the extension without a server'
+	@$(BUILD_ENV) $(CARGO) build --quiet $(CARGO_FLAGS)
+	@$(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS) --testsuite unit
 
 test: test-core test-php test-mysql test-process test-chaos-short test-exchange test-laravel ## run all tests
 
@@ -105,7 +116,8 @@ test-laravel: build ## run the tests of the Laravel package (PHPUnit, Laravel 8.
 	@echo 'testing the Laravel package'
 	@cd laravel && $(WITH_MARIADB) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
 
-# On the machine, against the headers of that PHP: a newer libc runs what was linked with an older one.
+# Builds on the machine itself, with the headers of that PHP: a newer libc runs what is linked with
+# an older one.
 build-laravel13:
 	@scripts/install-packages build
 	@scripts/fetch-laravel13 >/dev/null
@@ -152,7 +164,7 @@ bench: build-bench ## measure the extension beside other ways, and beside the se
 bench-short: build-bench ## the same in about a minute, on MariaDB, for a look: figures not for keeping
 	@bench/run --short
 
-lint: ## check formatting, clippy, PHP syntax and style, composer.json, shell scripts
+lint: ## check formatting, clippy, PHP syntax and style, composer.json, shell scripts, lengths and import circles
 	@scripts/install-packages build lint
 	@echo 'checking Rust'
 	@$(CARGO) fmt --all --check
@@ -161,6 +173,8 @@ lint: ## check formatting, clippy, PHP syntax and style, composer.json, shell sc
 	@PHP='$(PHP)' scripts/lint-php
 	@echo 'checking shell scripts'
 	@scripts/lint-shell
+	@echo 'checking comment lines, long files and import circles'
+	@PHP='$(PHP)' scripts/lint-structure
 
 install: ## install what `make build` built into PHP, and enable it
 	@PHP_CONFIG='$(PHP_CONFIG)' DESTDIR='$(DESTDIR)' scripts/install-extension install

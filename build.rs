@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 fn main() -> Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=PHP_CONFIG");
-    // A thread of ours may still run when PHP unloads its extensions with dlclose(), and the fork handler is
-    // registered for the life of the process: the code must stay mapped.
+    // The code must stay mapped when PHP unloads its extensions with dlclose(): a thread of ours
+    // may still run, and the fork handler stays registered as long as the process lives.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
 
     println!("cargo:rerun-if-changed=Cargo.lock");
@@ -22,7 +22,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The version of a dependency, from the lock file, for `phpinfo()`.
+/// Returns the version of a dependency from the lock file, for `phpinfo()`.
 fn locked_version(package: &str) -> Result<String> {
     let lock = std::fs::read_to_string("Cargo.lock").context("cannot read Cargo.lock")?;
     let mut lines = lock.lines();
@@ -33,7 +33,8 @@ fn locked_version(package: &str) -> Result<String> {
         .with_context(|| format!("Cargo.lock has no package {package}"))
 }
 
-/// `PHP_VERSION_ID` of the PHP whose headers ext-php-rs binds to: both ask the same `php-config`.
+/// Returns `PHP_VERSION_ID` of the PHP whose headers ext-php-rs binds to: both ask the same
+/// `php-config`.
 fn php_version() -> Result<u32> {
     let program = env::var("PHP_CONFIG").unwrap_or_else(|_| "php-config".to_owned());
     let output = Command::new(&program).arg("--vernum").output().with_context(|| {

@@ -1,6 +1,6 @@
 <?php
 
-/** What add() of a pair takes, in nanoseconds: a list for each loop, the share of the same loop without add() subtracted. */
+/** Nanoseconds of add() per pair: a list for each loop, less the same loop without add(). */
 
 declare(strict_types=1);
 

@@ -1,6 +1,6 @@
 <?php
 
-/** Drops the benchmark's tables: the exchange makes its own of the same names. */
+/** Drops the benchmark's tables: the exchange creates its own with the same names. */
 
 declare(strict_types=1);
 

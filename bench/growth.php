@@ -1,8 +1,9 @@
 <?php
 
 /**
- * What a row costs: rows of a table of some columns, added under some keys, in the background. A row has another value each time
- * its key comes again. `repeat` buffers one after the other, each on an empty table; the answer has a list for each figure.
+ * What a row costs in the background, by the number of rows, keys and columns. A row has another
+ * value each time its key comes again. `repeat` buffers run one after the other, each on an empty
+ * table; the answer has a list for each figure.
  */
 
 declare(strict_types=1);
@@ -23,7 +24,7 @@ Task::run(static function (Task $task): array {
     $pdo->exec('CREATE TABLE growth (id BIGINT UNSIGNED NOT NULL PRIMARY KEY, '
         . implode(', ', array_map(static fn (string $name): string => "{$name} DECIMAL(20,8) NOT NULL", $names))
         . ') ENGINE=InnoDB');
-    // Two rows for each key, which take turns: made before, so that making them costs nothing here.
+    // Two rows for each key, which take turns. They are made before the clock starts.
     $rows = [];
     foreach ([1, 2] as $turn) {
         for ($key = 0; $key < $keys; $key++) {
@@ -52,7 +53,7 @@ Task::run(static function (Task $task): array {
         $figures['process_us'][] = $used['process_us'] / $count;
         $figures['rss_peak_kib'][] = $used['rss_peak_kib'];
         $buffer->close();
-        // What the last row of each key must have left.
+        // The last row of each key.
         $expected = [];
         for ($key = 0; $key < $keys; $key++) {
             $last = intdiv($count - 1 - $key, $keys) * $keys + $key;

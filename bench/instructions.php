@@ -1,8 +1,9 @@
 <?php
 
 /**
- * The loops of lib/AddLoops.php once each, for callgrind: gc_mem_caches() stands between what is counted and what is not, and
- * callgrind writes its counters, and sets them to zero, whenever that is called. It is called by nothing else here.
+ * Runs each loop of lib/AddLoops.php once, for callgrind. gc_mem_caches() marks the begin and the
+ * end of a loop: whenever it is called, callgrind writes its counters and sets them to zero.
+ * Nothing else here calls it.
  */
 
 declare(strict_types=1);

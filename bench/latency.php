@@ -1,9 +1,10 @@
 <?php
 
 /**
- * How long add() takes when orders come at a fixed rate, whether it is ready or not (an open loop): the time is counted from when
- * the order was due, so what waits for an earlier one counts. In between the server may be stopped (SIGSTOP) for some
- * seconds. Then the tables are compared with what was added.
+ * How long add() takes if orders come at a fixed rate, whether it is ready or not (an open loop).
+ * The time counts from the instant when the order was due, so a wait for an earlier order counts
+ * too. The server may be stopped (SIGSTOP) for some seconds in between. In the end the tables are
+ * compared with what was added.
  */
 
 declare(strict_types=1);
@@ -29,19 +30,19 @@ Task::run(static function (Task $task): array {
         ? new WriteBuffer(
             dsn: Database::dsn(),
             background: true,
-            // Room for all: how long add() waits at the bounds is the server's matter.
+            // Room for all rows: how long add() waits at a bound depends on the server.
             maxPendingRows: 2 * $total + 1_000,
             maxPendingBytes: 1 << 31,
         )
         : new class () {
-            /** Nothing: the times are those of the clock and of this machine alone. */
+            /** Does nothing, so the times are those of the clock and the machine. */
             public function add(array $order, array $trade): void
             {
             }
         };
     $buffer->add(...$pairs[0]);
     $server = (int) getenv('DB_SERVER_PID');
-    // The server is stopped when a quarter of the orders has come.
+    // Stops the server after a quarter of the orders.
     $stopAt = $stoppedNs > 0 ? intdiv($total, 4) : -1;
     $continueAtNs = null;
     $times = array_fill(0, $total, 0);

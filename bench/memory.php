@@ -1,8 +1,9 @@
 <?php
 
 /**
- * What a buffered pair takes: the growth of this process's resident memory while pairs are made, added and forgotten, in a buffer
- * whose server cannot be reached, or in a PHP object's arrays.
+ * How much memory a buffered pair takes: the growth of this process's resident memory while pairs
+ * are made, added and forgotten. They go into a buffer whose server cannot be reached, or into the
+ * arrays of a PHP object.
  */
 
 declare(strict_types=1);
@@ -38,7 +39,7 @@ Task::run(static function (Task $task): array {
     }
     unset($order, $trade);
     $grown = Usage::rssKib() - $before;
-    // That the rows cannot be written at the end is what was wanted.
+    // Expected: the rows cannot be written at the end.
     set_error_handler(static fn (): bool => true);
 
     return [

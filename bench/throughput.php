@@ -1,6 +1,6 @@
 <?php
 
-/** One contestant's round: empty tables, the rows, the time until the last commit; then the tables against the rows. */
+/** One contestant's round: empties the tables, writes the rows, and compares both. */
 
 declare(strict_types=1);
 
@@ -20,7 +20,7 @@ Task::run(static function (Task $task): array {
     $rows = new Rows($task->int('seed'));
     $pairs = $rows->pairs($task->int('orders'));
 
-    // Connections, classes and prepared statements are there when the clock starts.
+    // Prepares connections, classes and statements before the clock starts.
     $contestant->write(array_slice($pairs, 0, $task->int('batch')));
     Schema::truncate($pdo);
 

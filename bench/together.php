@@ -1,8 +1,8 @@
 <?php
 
 /**
- * One of several processes that write at the same time, each its own ids. With `setup` it makes the tables instead, and with
- * `verify` it compares them with what all have added.
+ * One of several processes that write at the same time, each with its own ids. With `setup` it
+ * creates the tables instead, and with `verify` it compares them with what all processes added.
  */
 
 declare(strict_types=1);

@@ -1,11 +1,13 @@
 <?php
 
 /**
- * Finds Laravel for the Laravel package and the example: a Composer vendor folder when the project has one, otherwise
- * Debian's package php-laravel-framework, which installs the same components on PHP's include_path, each with an
- * autoload.php of its own. Then the project's own classes, and those of the package, are found here.
+ * Finds Laravel for the Laravel package and the example: in the project's Composer folder `vendor`,
+ * or else in Debian's package php-laravel-framework. That package puts the same components on PHP's
+ * include_path, each with its own autoload.php. Without Composer this file also finds the classes
+ * of the project and of the Laravel package.
  *
- * Returns a function of the project's folder and of what "autoload" and "autoload-dev" in its composer.json say.
+ * Returns a function of the project's folder and of its "autoload" and "autoload-dev" in
+ * composer.json.
  */
 
 declare(strict_types=1);

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Makes trees of Debian's unstable branch, sid, for what Debian's releases do not have, as MySQL: scripts like fetch-mysql
-# source it and call fetch_tree. A tree is a minimal system of that branch with some packages more, run by chroot; the
-# machine's own packages stay as they are, but for debootstrap.
+# Makes trees of Debian's unstable branch, sid, for what Debian's releases do not have, such as
+# MySQL. Scripts like fetch-mysql source it and call fetch_tree. A tree is a minimal system of that
+# branch with a few more packages, run by chroot. The machine itself gets only debootstrap.
 #
-# The packages come from the mirror that the machine's apt uses, checked by debootstrap against Debian's keys. Making a
-# tree needs root, or a sudo that asks for no password. A tree appears at once and whole.
+# The packages come from the mirror of the machine's apt; debootstrap checks them against Debian's
+# keys. To make a tree needs root, or a sudo that asks for no password. A tree appears in one step.
 #
-# Who sources it has set
+# The script that sources it sets
 #
 #   WHAT DURATION   what is fetched and how long that takes, for messages
-#   PACKAGES        what debootstrap adds to a minimal system, by commas
-#   finish TREE     what is left to do in a new tree
-#   works TREE      whether this machine can run what is in it
+#   PACKAGES        what debootstrap adds to a minimal system, separated by commas
+#   finish TREE     completes a new tree
+#   works TREE      whether this machine can run what is in the tree
 #
-# and exits with 77 where the tree cannot be had here, with the reason on stderr.
+# and exits with 77 if this machine can't have the tree, with the reason on stderr.
 # shellcheck disable=SC2153 # the scripts that source it set them
 set -euo pipefail
 
@@ -31,8 +31,8 @@ unavailable() {
     exit "$UNAVAILABLE"
 }
 
-# The first mirror of the machine's own release: apt says which ones it uses, whatever the format of its files, and also
-# before the first `apt-get update`.
+# Prints the first mirror of the machine's own release. apt tells its mirrors, whatever the format
+# of its files, even before the first `apt-get update`.
 mirror() {
     local codename
     codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
@@ -43,7 +43,7 @@ mirror() {
         '
 }
 
-# debootstrap asks wget, which does not read apt's settings.
+# debootstrap downloads with wget, which does not read apt's settings.
 use_proxy_of_apt() {
     local scheme proxy
     for scheme in http https; do
@@ -61,7 +61,7 @@ bootstrap() {
     uri=$(mirror)
     [[ $uri ]] || unavailable "apt knows no mirror of this machine's release"
     use_proxy_of_apt
-    # debootstrap mounts /proc in the tree while it works: in a mount namespace of its own, so that nothing stays mounted
+    # debootstrap mounts /proc in the tree. In a mount namespace of its own nothing stays mounted,
     # whatever ends it.
     if unshare --mount true 2>/dev/null; then
         isolated=(unshare --mount)
@@ -77,7 +77,7 @@ bootstrap() {
     rm -f "$log"
 }
 
-# Prints the tree's path, and makes the tree first where it is missing.
+# Prints the tree's path, and makes the tree first if it is missing.
 fetch_tree() {
     local folder lock
     folder=$(realpath --canonicalize-missing -- "$1")

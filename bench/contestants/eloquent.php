@@ -1,6 +1,6 @@
 <?php
 
-/** save() and create() an order: each row is a model, a statement and a commit. */
+/** Eloquent's save() and create(): each row is a model, a statement and a commit. */
 
 declare(strict_types=1);
 

@@ -1,6 +1,6 @@
 <?php
 
-/** Laravel's query builder: upsert() of a batch of orders and of their trades, a transaction a batch. */
+/** Laravel's query builder: upsert() of a batch of orders and their trades, in one transaction. */
 
 declare(strict_types=1);
 

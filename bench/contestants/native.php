@@ -1,8 +1,9 @@
 <?php
 
 /**
- * The extension, as a user calls it: add() of two arrays an order, flush() at the end. All settings but those of the task are
- * the defaults; so the trades are inserted, and the transactions are entered in the ledger.
+ * The extension, as a user calls it: add() of two arrays for each order, flush() at the end. The
+ * settings are the task's, and else the defaults; so the trades are inserted, and the transactions
+ * are entered in the ledger.
  */
 
 declare(strict_types=1);

@@ -1,8 +1,8 @@
 <?php
 
 /**
- * What a careful PHP programmer writes: multi-row statements that are prepared once by the server and kept, a transaction a
- * batch.
+ * What a careful PHP programmer writes: multi-row statements that the server prepares once, and one
+ * transaction for each batch.
  */
 
 declare(strict_types=1);

@@ -1,6 +1,6 @@
 <?php
 
-/** The exchange's pure-PHP buffer, as the exchange calls it: light row objects, Laravel's connection below. */
+/** The exchange's pure-PHP buffer, with light row objects and Laravel's connection. */
 
 declare(strict_types=1);
 

@@ -1,9 +1,9 @@
 <?php
 
 /**
- * The server alone: a stored procedure copies a batch of orders and of trades from staging tables and commits, in a loop on
- * one connection. No client takes part, and no protocol. The statements are those of the extension: orders are upserted,
- * trades inserted.
+ * The server alone, without a client or a protocol: a stored procedure copies a batch of orders and
+ * of trades from staging tables and commits, in a loop on one connection. The statements are those
+ * of the extension: orders are upserted, trades inserted.
  */
 
 declare(strict_types=1);

@@ -10,8 +10,8 @@ use WriteBuffer;
 use WriteBuffer\MemorySink;
 
 /**
- * The loops whose add() is measured, each over the same pairs. Nothing is flushed meanwhile: the pairs are fewer than a batch,
- * and the buffer's server is its own memory.
+ * The loops whose add() is measured, each over the same pairs. Nothing is flushed meanwhile: the
+ * pairs are fewer than a batch, and the buffer writes to memory.
  */
 final class AddLoops
 {
@@ -19,7 +19,7 @@ final class AddLoops
         'loop', 'php-arrays', 'native-arrays', 'php-models', 'native-models', 'made', 'php-made', 'native-made',
     ];
 
-    /** So that no table has a full batch. */
+    /** Less than a batch for each table. */
     public const PAIRS_MAX = 4_900;
 
     private const BATCH_SIZE_MAX = 10_000;
@@ -49,16 +49,16 @@ final class AddLoops
         return [(new Order())->setRawAttributes($pair[0]), (new Trade())->setRawAttributes($pair[1])];
     }
 
-    /** The loop that does the same but for add(). */
+    /** The name of the same loop without add(). */
     public static function emptyLoop(string $name): string
     {
         return str_ends_with($name, 'made') ? 'made' : 'loop';
     }
 
     /**
-     * Makes what one loop needs, with a pair added that is none of the loop's.
+     * Prepares a loop. One more pair is added before, so that the loop does not meet a new table.
      *
-     * @return array{callable(): void, callable(): void} the loop, and what comes after it
+     * @return array{callable(): void, callable(): void} the loop, and its clean-up
      */
     public function prepare(string $name): array
     {
@@ -112,7 +112,7 @@ final class AddLoops
     }
 
     /**
-     * A row as a program makes it: an array of its own, with values of its own.
+     * A row as a program makes it: a new array with new values.
      *
      * @return array<string, int|string>
      */

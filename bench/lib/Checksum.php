@@ -8,8 +8,8 @@ use PDO;
 use RuntimeException;
 
 /**
- * Compares the tables row by row with what was added: a checksum of the ordered rows that the server computes, and one that
- * is computed from {@see Rows} without the server.
+ * Compares the tables row by row with what was added: the server computes a checksum of the ordered
+ * rows, and this class computes one from {@see Rows}.
  */
 final class Checksum
 {
@@ -17,10 +17,10 @@ final class Checksum
 
     private const SCALE = 18;
 
-    /** Rows whose checksums the server puts together in one text, which must fit into a packet. */
+    /** Rows whose checksums the server joins in one text, which must fit into a packet. */
     private const CHUNK = 10_000;
 
-    /** @throws RuntimeException a table differs */
+    /** @throws RuntimeException if a table differs */
     public static function compare(PDO $pdo, Rows $rows, int $count): void
     {
         $expected = self::expected($rows, $count);

@@ -4,11 +4,11 @@ declare(strict_types=1);
 
 namespace Bench;
 
-/** A way to get orders and their trades into the tables. */
+/** A way to write orders and their trades. */
 interface Contestant
 {
     /**
-     * Writes the pairs, and returns when all of them are committed.
+     * Writes the pairs, and returns once all are committed.
      *
      * @param list<array{array<string, int|string>, array<string, int|string>}> $pairs
      */

@@ -9,10 +9,10 @@ use Illuminate\Database\Capsule\Manager;
 use Illuminate\Database\Connection;
 use PDO;
 
-/** The throwaway server of scripts/with-server, over TCP, for every contestant the same. */
+/** The throwaway server of scripts/with-server. Every contestant reaches it over TCP. */
 final class Database
 {
-    /** The transport is TCP for all; BENCH_PORT, when set, is that of a proxy with latency. */
+    /** If BENCH_PORT is set, it is the port of a proxy with latency. */
     private static function port(): int
     {
         return (int) (getenv('BENCH_PORT') ?: getenv('DB_PORT'));
@@ -30,7 +30,7 @@ final class Database
         );
     }
 
-    /** The same for the extension. */
+    /** The DSN for the extension. */
     public static function dsn(): string
     {
         return sprintf(
@@ -43,7 +43,7 @@ final class Database
         );
     }
 
-    /** Laravel's own connection, with the settings of the exchange's config/database.php; Eloquent uses it too. */
+    /** Laravel's connection, also Eloquent's, with the exchange's config/database.php. */
     public static function laravel(): Connection
     {
         require_once __DIR__ . '/../../examples/spot-exchange/bootstrap/autoload.php';

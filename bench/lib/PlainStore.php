@@ -6,7 +6,7 @@ namespace Bench;
 
 use Countable;
 
-/** What add() costs at least in PHP: it puts the rows into arrays, and no more ever happens to them. */
+/** The least that add() can cost in PHP: it only puts the rows into arrays. */
 final class PlainStore implements Countable
 {
     /** @var list<array<string, int|string>> */
@@ -25,7 +25,7 @@ final class PlainStore implements Countable
         $this->trades[] = $trade;
     }
 
-    /** A model keeps changing, so that storing it means to store what it holds now. */
+    /** A model may change later, so this stores its attributes. */
     public function addModels(object $order, object $trade): void
     {
         $this->orders[] = $order->getAttributes();

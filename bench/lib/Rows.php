@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace Bench;
 
 /**
- * Orders and their trades. A row is a function of its id and the seed alone, so every contestant gets the same rows, and
- * what the tables must hold is known without asking any of them.
+ * Orders and their trades. A row depends only on its id and the seed. So every contestant gets the
+ * same rows, and the expected tables are known without any of them.
  */
 final class Rows
 {
@@ -33,7 +33,7 @@ final class Rows
     {
     }
 
-    /** @return list<array{array<string, int|string>, array<string, int|string>}> an order and its trade each */
+    /** @return list<array{array<string, int|string>, array<string, int|string>}> order and trade */
     public function pairs(int $count, int $firstId = 1): array
     {
         $pairs = [];
@@ -47,7 +47,7 @@ final class Rows
     /** @return array{array<string, int|string>, array<string, int|string>} */
     public function pair(int $id): array
     {
-        // Two words of 32 bits that have nothing to do with each other.
+        // Two independent words of 32 bits.
         $a = crc32("{$this->seed}/{$id}");
         $b = crc32("{$id}#{$this->seed}");
         $symbol = self::SYMBOLS[$a & 7];

@@ -6,7 +6,7 @@ namespace Bench;
 
 use PDO;
 
-/** The tables: those of examples/spot-exchange, but for the balances. */
+/** The tables of examples/spot-exchange without the balances. */
 final class Schema
 {
     private const ORDERS = '(
@@ -47,7 +47,7 @@ final class Schema
         $pdo->exec('DROP TABLE IF EXISTS orders, trades');
     }
 
-    /** Makes both tables anew, empty. */
+    /** Drops both tables and creates them, empty. */
     public static function create(PDO $pdo): void
     {
         self::drop($pdo);
@@ -55,14 +55,14 @@ final class Schema
         $pdo->exec('CREATE TABLE trades ' . self::TRADES . self::TRADES_INDEXES . self::OPTIONS);
     }
 
-    /** Empties both tables: they are the same afterwards as newly made ones. */
+    /** Empties both tables. They are like new ones then. */
     public static function truncate(PDO $pdo): void
     {
         $pdo->exec('TRUNCATE TABLE orders');
         $pdo->exec('TRUNCATE TABLE trades');
     }
 
-    /** Tables of the same rows without indexes, from which the server fills the others. */
+    /** Creates tables without indexes, with the rows from which the server fills the others. */
     public static function createStaging(PDO $pdo): void
     {
         $pdo->exec('DROP TABLE IF EXISTS staging_orders, staging_trades');

@@ -7,7 +7,7 @@ namespace Bench;
 use RuntimeException;
 use Throwable;
 
-/** What the conductor asked this process for: a JSON object in the first argument; and the answer, a JSON line. */
+/** A task of the conductor, a JSON object in the first argument, and the answer, a JSON line. */
 final class Task
 {
     /** @param array<string, mixed> $settings */
@@ -16,7 +16,7 @@ final class Task
     }
 
     /**
-     * Does the task and prints the answer. What is not available in this build of the extension is an answer too.
+     * Does the task and prints the answer, which may be that this build cannot do it.
      *
      * @param callable(self): array<string, mixed> $work
      */

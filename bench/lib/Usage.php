@@ -25,7 +25,7 @@ final class Usage
         $this->wallNs = hrtime(true);
     }
 
-    /** Starts to measure. The peak of memory counts from here on. */
+    /** Starts to measure; the peak of memory counts from here. */
     public static function start(): self
     {
         // Makes VmHWM what VmRSS is now: https://man7.org/linux/man-pages/man5/proc.5.html
@@ -34,7 +34,15 @@ final class Usage
         return new self();
     }
 
-    /** @return array{elapsed_s: float, thread_us: float, process_us: float, rss_before_kib: int, rss_peak_kib: int} */
+    /**
+     * @return array{
+     *     elapsed_s: float,
+     *     process_us: float,
+     *     thread_us: float,
+     *     rss_before_kib: int,
+     *     rss_peak_kib: int
+     * }
+     */
     public function stop(): array
     {
         $wallNs = hrtime(true) - $this->wallNs;
@@ -48,7 +56,7 @@ final class Usage
         ];
     }
 
-    /** The CPU time of PHP's own thread. The kernel brings it up to date when the thread gives the CPU away. */
+    /** CPU time of PHP's own thread. The kernel updates it when the thread gives up the CPU. */
     public static function threadNs(): int
     {
         usleep(1);

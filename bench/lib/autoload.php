@@ -1,6 +1,6 @@
 <?php
 
-/** Finds the benchmark's classes, and the exchange's: its models and its pure-PHP buffer are contestants. */
+/** Loads classes of the benchmark, and of the exchange: its models and buffer are contestants. */
 
 declare(strict_types=1);
 

@@ -1,4 +1,5 @@
-//! What `add()` of a pair costs: time, instructions, memory; beside a PHP method that only stores the rows.
+//! What `add()` of a pair costs: time, instructions and memory, beside a PHP method that only
+//! stores the rows.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,10 +13,10 @@ use crate::php::Php;
 use crate::progress::Progress;
 use crate::results::{Form, Measured};
 
-/// Pairs of the loops that callgrind counts.
+/// Pairs in each loop under callgrind.
 const PAIRS_COUNTED: u64 = 1_000;
 
-/// The loops of `bench/lib/AddLoops.php` but for the empty ones.
+/// The loops of `bench/lib/AddLoops.php`, without the empty ones.
 const LOOPS: [(&str, &str); 6] = [
     ("php-arrays", "arrays, a PHP method that only stores them"),
     ("native-arrays", "arrays, WriteBuffer::add()"),
@@ -36,7 +37,7 @@ fn measured(name: &str, label: &str, values: Vec<f64>) -> Measured {
     }
 }
 
-/// Nanoseconds a pair.
+/// Measures nanoseconds per pair.
 pub fn nanoseconds(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Measured>> {
     progress.step("add(): nanoseconds");
     let task = json!({"rounds": form.choose(60, 15)});
@@ -55,11 +56,12 @@ pub fn nanoseconds(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Mea
 #[derive(Deserialize)]
 struct Counted {
     names: Vec<String>,
-    /// For each the loop without `add()`.
+    /// For each name, the same loop without `add()`.
     empty: Vec<String>,
 }
 
-/// Instructions a pair. Callgrind's file number 2n is the nth loop; the same loop without `add()` is subtracted.
+/// Counts instructions per pair, less those of the same loop without `add()`. Callgrind's file
+/// number 2n is the nth loop.
 pub fn instructions(php: &Php, progress: &Progress, folder: &Path) -> Result<Vec<Measured>> {
     progress.step("add(): instructions, by callgrind");
     let out = php.root().join(folder).join("callgrind");
@@ -114,7 +116,7 @@ struct Grown {
     accounted_bytes: Option<f64>,
 }
 
-/// Bytes a buffered pair.
+/// Measures bytes per buffered pair.
 pub fn memory(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Measured>> {
     let pairs = form.choose(100_000, 50_000);
     let ask = |contestant: &str| -> Result<Grown> {

@@ -19,9 +19,9 @@ struct Matched {
     findings: Vec<Value>,
 }
 
-/// Matched orders a second, until the last commit.
+/// Measures matched orders per second, until the last commit.
 pub fn measure(php: &Php, progress: &Progress, form: Form, folder: &Path) -> Result<Vec<Measured>> {
-    // TCP, as everywhere in this benchmark.
+    // Uses TCP, like all of this benchmark.
     let php = php.with_variable("DB_SOCKET", "");
     let _: Value = php.ask("bench/drop.php", &json!({}))?.figures()?;
     let few = form.choose(1_000, 200);
@@ -49,7 +49,7 @@ pub fn measure(php: &Php, progress: &Progress, form: Form, folder: &Path) -> Res
             measured.values.push(matched.orders_per_s);
             checksums.push(matched.checksum);
         }
-        // Eloquent has matched fewer; the extension must leave what it left.
+        // Eloquent matched fewer orders. The extension must leave the same tables with as many.
         let again = run(&php, folder, "native", few)?;
         let [eloquent, in_php, native] = checksums.as_slice() else {
             bail!("not all buffers of the exchange have run");

@@ -11,13 +11,13 @@ use crate::progress::Progress;
 use crate::results::{Curve, Form, Line, Round};
 use crate::stats::{Summary, number};
 
-/// The curve for which there is a target.
+/// The curve with a target.
 pub const ROWS_CPU: &str = "rows-cpu";
 
 const FEW_KEYS: u64 = 100;
 const MANY_KEYS: u64 = 10_000;
 
-/// By when all processes are ready to begin together.
+/// Time for all processes to get ready, so that they begin together.
 const READY_IN: Duration = Duration::from_secs(3);
 
 #[derive(Deserialize)]
@@ -47,7 +47,7 @@ fn curve(name: &str, title: &str, x: &str, y: &str, lines: Vec<Line>) -> Curve {
     }
 }
 
-/// Measures all of them.
+/// Measures all curves.
 pub fn measure(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Curve>> {
     let mut curves = by_rows(php, progress, form)?;
     curves.push(by_columns(php, progress, form)?);
@@ -57,9 +57,9 @@ pub fn measure(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Curve>>
 }
 
 fn by_rows(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Curve>> {
-    // Few rows are over soon, and repeated: a buffer each time.
+    // A few rows take little time, so they are repeated, each time with a new buffer.
     let steps: [(u32, u32); 4] = [(10_000, 20), (100_000, 5), (1_000_000, 2), (10_000_000, 1)];
-    // Under many keys little is coalesced, and the last step would show the server for minutes.
+    // With many keys little is coalesced: the last step would measure the server, for minutes.
     let few_steps = form.choose(4, 2);
     let many_steps = form.choose(3, 2);
     let (mut wall, mut cpu) = (Vec::new(), Vec::new());
@@ -144,7 +144,7 @@ fn by_processes(php: &Php, progress: &Progress, form: Form) -> Result<Curve> {
     Ok(curve("processes", title, "PHP processes", "orders/s", vec![line]))
 }
 
-/// Seconds until the last of the processes has committed.
+/// Returns the seconds until the last process has committed.
 fn together(php: &Php, orders: u64, processes: u64) -> Result<f64> {
     let script = "bench/together.php";
     let _: Value = php.ask(script, &json!({"setup": true}))?.figures()?;

@@ -1,4 +1,4 @@
-//! How long `add()` takes when orders come at a fixed rate, also while the server is stopped.
+//! How long `add()` takes if orders come at a fixed rate, also while the server is stopped.
 
 use anyhow::Result;
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::progress::Progress;
 use crate::results::{Form, Latency, Percentiles};
 use crate::stats::number;
 
-/// The name of the measurement for which there is a target.
+/// The measurement with a target.
 pub const STOPPED: &str = "native-20000-stopped";
 
 const STOPPED_MS: u64 = 2_000;
@@ -58,7 +58,7 @@ fn specs(form: Form) -> Vec<Spec> {
     specs.skip(form.choose(0, 3)).collect()
 }
 
-/// Measures all, in rounds.
+/// Runs all measurements, in rounds.
 pub fn measure(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Latency>> {
     let specs = specs(form);
     let mut all: Vec<Latency> = specs.iter().map(Spec::empty).collect();

@@ -1,4 +1,4 @@
-//! What it ran on.
+//! The machine and the server of a measurement.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::php::Php;
 use crate::stats::Summary;
 
-/// How often a small write is made durable, to know what a commit costs at least.
+/// How many small writes are made durable, to know the least that a commit costs.
 const SYNCS: usize = 200;
 
 /// The server, the processors, the disk.
@@ -29,13 +29,13 @@ pub struct Machine {
     pub laravel: String,
     /// The settings that decide what a commit costs.
     pub durability: String,
-    /// How many processors client and server share.
+    /// The number of processors that client and server share.
     pub processors: usize,
     /// Their name.
     pub processor: String,
     /// The file system with the server's data.
     pub file_system: String,
-    /// What it takes to make 512 bytes durable there, in microseconds.
+    /// Microseconds to make 512 bytes durable there.
     pub sync_us: f64,
     /// The day of the measurement.
     pub date: String,
@@ -50,7 +50,7 @@ struct Versions {
 }
 
 impl Machine {
-    /// Looks around, within scripts/with-server. Refuses a disk that is none.
+    /// Looks around, within scripts/with-server. Fails if the server's data is in memory.
     pub fn look(php: &Php) -> Result<Self> {
         let kind = variable("DB_SERVER")?;
         let data = fs::canonicalize(variable("DB_DATA_DIR")?).context("the server's data")?;
@@ -76,7 +76,7 @@ impl Machine {
         })
     }
 
-    /// A line for people.
+    /// Describes it in one line.
     pub fn describe(&self) -> String {
         format!(
             "{} ({}), PHP {}, Laravel {}; {} processors ({}) for client and server; data on {}, {:.0} µs to make a write durable; {}",
@@ -93,7 +93,7 @@ impl Machine {
     }
 }
 
-/// A variable of scripts/with-server.
+/// Returns a variable of scripts/with-server.
 pub fn variable(name: &str) -> Result<String> {
     std::env::var(name)
         .with_context(|| format!("{name} is not set: run it within scripts/with-mariadb or scripts/with-mysql"))
@@ -114,7 +114,7 @@ fn processor() -> String {
     name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
 }
 
-/// Where on the server's file system a file can be made: its own folder may be another user's.
+/// Creates a file on the server's file system. Its data folder may belong to another user.
 fn writable_file(data: &Path) -> Result<(File, PathBuf)> {
     for folder in data.ancestors().take(3) {
         let path = folder.join(format!("write-buffer-bench-{}", std::process::id()));

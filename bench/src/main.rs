@@ -1,29 +1,30 @@
-//! The benchmark's conductor: starts a PHP process for each measurement, one after the other, collects what they say, and
-//! makes tables, plots and a report of it. `make bench` runs it; `bench/README.md` says what is measured and how.
+//! The benchmark's conductor: starts a PHP process for each measurement, one after the other,
+//! collects their answers, and writes tables, plots and a report. `make bench` runs it;
+//! `bench/README.md` says what is measured and how.
 //!
 //! ```text
-//! write-buffer-bench measure [--short] [--only SECTION,…]   within scripts/with-mariadb or scripts/with-mysql
+//! write-buffer-bench measure [--short] [--only SECTION,…]   in scripts/with-mariadb or with-mysql
 //! write-buffer-bench report                                 tables, JSON, report.html
-//! write-buffer-bench markdown [PLOT.svg]                    the README's tables, and its plot
+//! write-buffer-bench markdown [PLOT.svg]                    the README's tables and its plot
 //! ```
 //!
-//! It is run from the root of the tree. Results are in `target/bench/`, a file for each server.
+//! Run it in the root of the project. Results are in `target/bench/`, a file for each server.
 //!
 //! | module | what it owns |
 //! |---|---|
 //! | [`php`] | PHP processes and their answers |
-//! | [`machine`] | what it ran on: server, processors, file system |
-//! | [`progress`] | what is shown meanwhile |
+//! | [`machine`] | server, processors, file system |
+//! | [`progress`] | what the terminal shows meanwhile |
 //! | [`stats`] | medians and spreads |
-//! | [`results`] | the figures of a server, as they are kept |
+//! | [`results`] | the figures of a server, in memory and in a file |
 //! | [`throughput`] | contestants, in rounds |
 //! | [`network`] | a proxy that delays |
 //! | [`add`] | what `add()` costs: time, instructions, memory |
 //! | [`latency`] | `add()` at fixed rates, and while the server is stopped |
 //! | [`growth`] | what changes with rows, columns, batches, processes |
 //! | [`exchange`] | the Laravel example, end to end |
-//! | [`targets`] | what is meant to be reached |
-//! | [`report`] | all that is made of the figures |
+//! | [`targets`] | what the extension is meant to reach |
+//! | [`report`] | tables, JSON, the page |
 
 mod add;
 mod exchange;
@@ -50,7 +51,7 @@ use crate::php::Php;
 use crate::progress::Progress;
 use crate::results::{Figures, Form};
 
-/// Where the results go.
+/// The folder of the results.
 const FOLDER: &str = "target/bench";
 
 const SECTIONS: [&str; 7] = [
@@ -126,7 +127,7 @@ fn measure(options: &[&str], folder: &Path) -> Result<()> {
             "exchange" => figures.exchange = exchange::measure(&php, &progress, form, folder)?,
             _ => bail!("the section {section} cannot be measured"),
         }
-        // What was measured stays, whatever becomes of the rest.
+        // Keeps what was measured, even if a later section fails.
         figures.save(folder)?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! A network that is slow: the proxy of crates/fault-proxy, which delays what either side says.
+//! A slow network: the proxy of crates/fault-proxy, which delays both directions.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::machine::variable;
 
-/// A proxy before the server, until it is dropped.
+/// A proxy in front of the server. It ends when this is dropped.
 #[derive(Debug)]
 pub struct SlowNetwork {
     child: Child,
@@ -15,7 +15,7 @@ pub struct SlowNetwork {
 }
 
 impl SlowNetwork {
-    /// Starts it, with a delay each way.
+    /// Starts it, with a delay in each direction.
     pub fn start(delay_ms: u64) -> Result<Self> {
         let here = std::env::current_exe().context("where this program is")?;
         let mut child = Command::new(here.with_file_name("fault-proxy"))
@@ -52,12 +52,12 @@ impl SlowNetwork {
         if answer != format!("latency {delay_ms}") {
             bail!("fault-proxy: {answer}");
         }
-        // It ends when its standard input does.
+        // The proxy ends when its standard input does.
         self.child.stdin = Some(input);
         Ok(())
     }
 
-    /// Where it listens.
+    /// The port on which it listens.
     pub fn port(&self) -> &str {
         &self.port
     }

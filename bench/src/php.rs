@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// No measurement takes as long; a process that does is stopped.
+/// No measurement takes as long. A process that does is stopped.
 const TIME_LIMIT_S: u32 = 900;
 
 /// What a process answered.
@@ -15,12 +15,12 @@ const TIME_LIMIT_S: u32 = 900;
 pub enum Answer<T> {
     /// Its figures.
     Figures(T),
-    /// This build of the extension has not what was asked for.
+    /// This build of the extension does not have what the task needs, and why.
     Unavailable(String),
 }
 
 impl<T> Answer<T> {
-    /// The figures, where nothing else is an answer.
+    /// Returns the figures, and fails without them.
     pub fn figures(self) -> Result<T> {
         match self {
             Self::Figures(figures) => Ok(figures),
@@ -37,7 +37,7 @@ pub struct Php {
 }
 
 impl Php {
-    /// The tree is the current folder.
+    /// Uses the project in the current folder.
     pub fn in_current_folder() -> Result<Self> {
         let root = std::env::current_dir().context("no current folder")?;
         if !root.join("bench/throughput.php").exists() {
@@ -49,12 +49,12 @@ impl Php {
         })
     }
 
-    /// The root of the tree.
+    /// The root of the project.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The same with an environment variable for the processes.
+    /// Returns a copy that also sets an environment variable for its processes.
     pub fn with_variable(&self, name: &str, value: &str) -> Self {
         let mut variables = self.variables.clone();
         variables.push((name.to_owned(), value.to_owned()));
@@ -64,7 +64,7 @@ impl Php {
         }
     }
 
-    /// A process that runs a script of the tree; the caller adds its arguments.
+    /// Returns the command that runs a script; the caller adds arguments.
     pub fn command(&self, script: &str) -> Command {
         let mut command = Command::new("timeout");
         command
@@ -80,12 +80,12 @@ impl Php {
         command
     }
 
-    /// Gives a task to a script, and waits for its answer.
+    /// Runs a script with a task, and waits for the answer.
     pub fn ask<T: DeserializeOwned>(&self, script: &str, task: &Value) -> Result<Answer<T>> {
         self.start(script, task)?.answer()
     }
 
-    /// Gives a task to a script, and does not wait.
+    /// Starts a script with a task, and does not wait.
     pub fn start(&self, script: &str, task: &Value) -> Result<Asked> {
         let mut command = self.command(script);
         let child = command.arg(task.to_string()).spawn();
@@ -96,7 +96,7 @@ impl Php {
     }
 }
 
-/// A process that has a task.
+/// A process with a task.
 #[derive(Debug)]
 pub struct Asked {
     child: Child,

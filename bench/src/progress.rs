@@ -1,9 +1,9 @@
-//! What is shown while it runs: a line that changes on a terminal, lines elsewhere.
+//! What it shows while it runs: one line that changes on a terminal, many lines elsewhere.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Instant;
 
-/// Tells on standard error how far it is.
+/// Reports the progress on standard error.
 #[derive(Debug)]
 pub struct Progress {
     server: String,
@@ -12,7 +12,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Of the measurements on this server.
+    /// Starts the clock of the measurements on a server.
     pub fn new(server: &str) -> Self {
         Self {
             server: server.to_owned(),
@@ -21,14 +21,14 @@ impl Progress {
         }
     }
 
-    /// A line that stays.
+    /// Prints a line that stays.
     pub fn line(&self, text: &str) {
         let clear = if self.is_terminal { "\r\x1b[K" } else { "" };
-        // A terminal that has gone must not end the measurements.
+        // A closed terminal must not end the measurements.
         let _ = writeln!(io::stderr(), "{clear}{text}");
     }
 
-    /// What is being done now; on a terminal the next one takes its place.
+    /// Prints the current step; on a terminal the next one replaces it.
     pub fn step(&self, text: &str) {
         let seconds = self.start.elapsed().as_secs();
         let line = format!("[{} {:02}:{:02}] {text}", self.server, seconds / 60, seconds % 60);
@@ -39,7 +39,7 @@ impl Progress {
         }
     }
 
-    /// What came of it.
+    /// Prints the result of the current step.
     pub fn result(&self, text: &str) {
         if self.is_terminal {
             let _ = write!(io::stderr(), ": {text}").and_then(|()| io::stderr().flush());

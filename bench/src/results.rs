@@ -1,4 +1,4 @@
-//! The figures of one server, as they are kept in `target/bench/`.
+//! The figures of one server, and their file in `target/bench/`.
 
 use std::fs;
 use std::path::Path;
@@ -9,21 +9,21 @@ use serde::{Deserialize, Serialize};
 use crate::machine::Machine;
 use crate::stats::Summary;
 
-/// The servers, in the order in which they are shown.
+/// The servers, in the order of the report.
 const KINDS: [&str; 2] = ["mariadb", "mysql"];
 
-/// How long the measurements may take.
+/// How long the measurements take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Form {
     /// Many rows, many rounds.
     Full,
-    /// A minute; its figures are for a look, not for keeping.
+    /// A minute, for a look: the figures are not worth keeping.
     Short,
 }
 
 impl Form {
-    /// One of two, by the form.
+    /// Returns one of two values, by the form.
     pub fn choose<T>(self, full: T, short: T) -> T {
         match self {
             Self::Full => full,
@@ -35,37 +35,37 @@ impl Form {
 /// All that was measured on a server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Figures {
-    /// What it ran on.
+    /// The machine and the server.
     pub machine: Machine,
-    /// How it was measured.
+    /// How long the measurements took.
     pub form: Form,
-    /// Persisted orders a second.
+    /// Persisted orders per second.
     #[serde(default)]
     pub throughput: Vec<Contestant>,
     /// The same with a slow network.
     #[serde(default)]
     pub network: Vec<Contestant>,
-    /// Nanoseconds of `add()` of a pair.
+    /// Nanoseconds of `add()` per pair.
     #[serde(default)]
     pub add_ns: Vec<Measured>,
-    /// Instructions of `add()` of a pair.
+    /// Instructions of `add()` per pair.
     #[serde(default)]
     pub add_instructions: Vec<Measured>,
     /// `add()` at fixed rates.
     #[serde(default)]
     pub latency: Vec<Latency>,
-    /// Bytes of a buffered pair.
+    /// Bytes per buffered pair.
     #[serde(default)]
     pub memory: Vec<Measured>,
     /// What changes with the number of something.
     #[serde(default)]
     pub growth: Vec<Curve>,
-    /// Matched orders a second of the exchange.
+    /// Matched orders per second of the exchange.
     #[serde(default)]
     pub exchange: Vec<Measured>,
 }
 
-/// One figure, measured once or more.
+/// A figure, measured once or more.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Measured {
     /// Short, stable.
@@ -76,7 +76,7 @@ pub struct Measured {
     pub values: Vec<f64>,
 }
 
-/// How long `add()` took when orders came at a fixed rate; each percentile is a list of rounds.
+/// How long `add()` took at a fixed rate of orders.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Latency {
     /// Short, stable.
@@ -91,7 +91,7 @@ pub struct Latency {
 #[expect(clippy::struct_field_names, reason = "units are part of names")]
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Percentiles {
-    /// Half of all were not slower.
+    /// Half of all calls were not slower.
     pub p50_us: f64,
     /// All but a hundredth.
     pub p99_us: f64,
@@ -163,36 +163,37 @@ pub struct Round {
     pub thread_us: f64,
     /// CPU time of the process, all threads.
     pub process_us: f64,
-    /// Resident memory before, with the rows that are to be written.
+    /// Resident memory before, including the rows to write.
     pub rss_before_kib: f64,
     /// Its peak.
     pub rss_peak_kib: f64,
 }
 
 impl Round {
-    /// Orders a second.
+    /// Orders per second.
     pub fn rate(&self) -> f64 {
         self.orders as f64 / self.elapsed_s
     }
 
-    /// CPU time of PHP's thread an order.
+    /// CPU time of PHP's thread per order.
     pub fn thread_us_an_order(&self) -> f64 {
         self.thread_us / self.orders as f64
     }
 
-    /// CPU time of the process an order.
+    /// CPU time of the process per order.
     pub fn process_us_an_order(&self) -> f64 {
         self.process_us / self.orders as f64
     }
 }
 
 impl Contestant {
-    /// A figure of all rounds.
+    /// Summarizes a figure of all rounds.
     pub fn summary(&self, figure: impl Fn(&Round) -> f64) -> Option<Summary> {
         Summary::of(self.rounds.iter().map(figure))
     }
 
-    /// A figure as a multiple of another contestant's, compared round by round: what slows a whole round counts on both sides.
+    /// Summarizes a figure as a multiple of another contestant's, round by round: what slows a
+    /// whole round counts on both sides.
     pub fn ratio(&self, other: &Self, figure: impl Fn(&Round) -> f64) -> Option<Summary> {
         let pairs = self.rounds.iter().zip(&other.rounds);
         Summary::of(pairs.map(|(mine, other)| figure(mine) / figure(other)))
@@ -200,7 +201,8 @@ impl Contestant {
 }
 
 impl Figures {
-    /// What an earlier run of the same form left, or nothing: so that sections can be measured one by one.
+    /// Loads the file of an earlier run of the same form, if any: sections can be measured one by
+    /// one.
     pub fn load_or_new(folder: &Path, machine: Machine, form: Form) -> Result<Self> {
         let path = folder.join(format!("{}.json", machine.kind));
         if let Some(old) = Self::load(&path)?.filter(|old| old.form == form) {
@@ -225,11 +227,11 @@ impl Figures {
             return Ok(None);
         }
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        // What another version of this program left is no longer of use.
+        // The file of another version of this program is of no use.
         Ok(serde_json::from_str(&text).ok())
     }
 
-    /// The figures of each server that was measured.
+    /// Loads the figures of each measured server.
     pub fn load_all(folder: &Path) -> Result<Vec<Self>> {
         let mut all = Vec::new();
         for kind in KINDS {
@@ -238,7 +240,7 @@ impl Figures {
         Ok(all)
     }
 
-    /// Keeps them.
+    /// Writes them into their file.
     pub fn save(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let path = folder.join(format!("{}.json", self.machine.kind));
@@ -246,13 +248,13 @@ impl Figures {
         fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// A contestant of the throughput by its name.
+    /// Finds a contestant of the throughput by its name.
     pub fn contestant(&self, name: &str) -> Option<&Contestant> {
         self.throughput.iter().find(|contestant| contestant.name == name)
     }
 }
 
-/// One of a list, by its name.
+/// Finds a figure by its name.
 pub fn named<'a>(list: &'a [Measured], name: &str) -> Option<&'a Measured> {
     list.iter().find(|measured| measured.name == name)
 }

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-/// What is said of some measurements of one thing.
+/// A summary of several measurements of one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Summary {
-    /// The middle one; of an even number the mean of both.
+    /// The middle value; for an even number of values, the mean of the two in the middle.
     pub median: f64,
     /// The smallest.
     pub min: f64,
@@ -14,7 +14,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Of no values there is nothing to say.
+    /// Returns `None` if there are no values.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
@@ -33,7 +33,8 @@ impl Summary {
     }
 }
 
-/// A number for people: thousands separated, as many decimals as it deserves.
+/// Formats a number for people: thousands separated, at most four decimals, fewer for larger
+/// numbers.
 pub fn number(value: f64) -> String {
     let decimals = match value.abs() {
         size if size >= 100.0 => 0,
@@ -56,7 +57,7 @@ pub fn number(value: f64) -> String {
     format!("{sign}{grouped}{point}{fraction}")
 }
 
-/// A whole number for people.
+/// Formats a whole number for people.
 pub fn whole(value: f64) -> String {
     let text = number(value.round());
     text.split('.').next().unwrap_or_default().to_owned()

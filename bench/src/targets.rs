@@ -16,12 +16,12 @@ pub struct Target {
     pub bound: f64,
     /// Whether it is a lower bound.
     pub at_least: bool,
-    /// What was measured; nothing where it was not, or is not available.
+    /// What was measured, if it was.
     pub value: Option<f64>,
 }
 
 impl Target {
-    /// Whether it is reached; nothing where there is no figure.
+    /// Whether it is reached; `None` without a figure.
     pub fn is_reached(&self) -> Option<bool> {
         let value = self.value?;
         Some(if self.at_least {
@@ -31,7 +31,7 @@ impl Target {
         })
     }
 
-    /// For people.
+    /// Describes it for people.
     pub fn verdict(&self) -> &'static str {
         match self.is_reached() {
             Some(true) => "reached",
@@ -57,7 +57,7 @@ fn at_most(what: &'static str, bound: f64, value: Option<f64>) -> Target {
     }
 }
 
-/// All targets, with the figures of one server.
+/// Returns all targets, with the figures of one server.
 pub fn of(figures: &Figures) -> Vec<Target> {
     let is_mysql = figures.machine.kind == "mysql";
     let rates = |name: &str, to: &str| {
@@ -134,7 +134,8 @@ pub fn of(figures: &Figures) -> Vec<Target> {
     ]
 }
 
-/// The cost of the last step to that of the first, of the worst line; where one of them came to 10,000,000 rows.
+/// Returns the cost of the last step relative to that of the first, for the worst line. Returns
+/// `None` if no line reached 10,000,000 rows.
 fn growth(figures: &Figures) -> Option<f64> {
     let curve = figures.growth.iter().find(|curve| curve.name == ROWS_CPU)?;
     let last = |line: &Line| line.points.last().copied();

@@ -1,5 +1,5 @@
-//! Contestants write the same rows, in rounds: each round runs all of them, each in a process of its own on empty tables, in
-//! an order that is rotated from round to round.
+//! Contestants write the same rows. Each round runs all of them, each in its own process on empty
+//! tables; their order rotates from round to round.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -10,13 +10,13 @@ use crate::progress::Progress;
 use crate::results::{Contestant, Form, Round};
 use crate::stats::number;
 
-/// Rows of a statement.
+/// Rows per statement.
 const BATCH: u64 = 100;
 
-/// The name of the contestant that all others are compared with.
+/// The contestant with which all others are compared.
 pub const LIMIT: &str = "server-limit";
 
-/// Each way, so that a round trip takes twice as long.
+/// The delay in each direction; a round trip takes twice as long.
 pub const DELAY_MS: u64 = 1;
 
 struct Spec {
@@ -98,7 +98,7 @@ pub fn measure(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Contest
     in_rounds(php, progress, &specs(form), form.choose(7, 5))
 }
 
-/// The same, but for the one that has no client, through a network that delays what either side says.
+/// Measures through a slow network all contestants that have a client.
 pub fn measure_network(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Contestant>> {
     let proxy = SlowNetwork::start(DELAY_MS)?;
     let php = php.with_variable("BENCH_PORT", proxy.port());

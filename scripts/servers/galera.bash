@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
-# What scripts/with-server and scripts/guard-server need to know of a node of a Galera cluster; they source it. `folder`
-# is the node's. scripts/with-galera starts the nodes, GALERA_NODE from 1 on, and gives them GALERA_GROUP_PORTS.
+# How to run a node of a Galera cluster. scripts/with-server and scripts/guard-server source it, and
+# `folder` is the node's. scripts/with-galera starts the nodes, with GALERA_NODE from 1 on and
+# GALERA_GROUP_PORTS.
 #
-# The first node's first start makes the cluster. Every other start joins it: the node gets what it has missed, or all
-# data, by scripts/galera/wsrep_sst_copy.
-# shellcheck disable=SC2154 # the scripts that source it set folder, password and the time-outs
+# The first start of the first node makes the cluster. Every other start joins it: the node gets
+# what it missed, or all data by scripts/galera/wsrep_sst_copy.
+# shellcheck disable=SC2154 # the scripts that source it set folder, password and the timeouts
 
 readonly PROVIDERS=(/usr/lib/galera/libgalera_smm.so /usr/lib/libgalera_smm.so /usr/lib64/galera-4/libgalera_smm.so)
 readonly NODE_COUNT=3
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# A node is a MariaDB server; what follows replaces what differs.
+# shellcheck source=scripts/servers/mariadb.bash
+. "$scripts/servers/mariadb.bash"
 
 provider() {
     local file
@@ -21,44 +26,22 @@ provider() {
     return 1
 }
 
-# Fails, and says what to do, where the server cannot be run.
+# Fails if the node cannot run, and says what to do.
 need_server() {
-    local tool
-    for tool in mariadbd mariadb-install-db mariadb; do
-        command -v "$tool" >/dev/null || fail "$tool is missing; run: scripts/install-packages galera"
-    done
+    need_programs galera
     provider >/dev/null || fail 'the library of Galera is missing; run: scripts/install-packages galera'
-    [[ ${GALERA_NODE:-} && ${GALERA_GROUP_PORTS:-} ]] || fail 'a node alone is no cluster: use scripts/with-galera'
+    [[ ${GALERA_NODE:-} && ${GALERA_GROUP_PORTS:-} ]] || fail 'a node needs its cluster: use scripts/with-galera'
 }
 
 write_configuration() {
     local ports peers
     read -ra ports <<<"$GALERA_GROUP_PORTS"
     peers=$(printf ',127.0.0.1:%s' "${ports[@]:0:NODE_COUNT}")
-    cat >"$folder/my.cnf" <<CNF
-[client]
-socket = $folder/server.sock
-user = root
-
-[mariadbd]
-datadir = $folder/data
-socket = $folder/server.sock
-pid-file = $folder/server.pid
-log-error = $folder/server.log
-tmpdir = $folder/tmp
-secure-file-priv = $folder/tmp
-bind-address = 127.0.0.1
-skip-name-resolve
-user = $(id -un)
-character-set-server = utf8mb4
-collation-server = utf8mb4_general_ci
-innodb-flush-log-at-trx-commit = 1
-innodb-buffer-pool-size = 64M
-innodb-log-file-size = 48M
+    {
+        common_configuration 64M 48M
+        cat <<CNF
 innodb-autoinc-lock-mode = 2
 binlog-format = ROW
-max-connections = 100
-performance-schema = OFF
 wsrep-on = ON
 wsrep-provider = $(provider)
 wsrep-cluster-name = $(basename "$folder" | sed 's/\..*//')
@@ -68,11 +51,8 @@ wsrep-node-address = 127.0.0.1:${ports[GALERA_NODE - 1]}
 wsrep-sst-method = copy
 wsrep-provider-options = "gmcast.listen_addr=tcp://127.0.0.1:${ports[GALERA_NODE - 1]}; ist.recv_addr=127.0.0.1:${ports[NODE_COUNT + GALERA_NODE - 1]}; gcache.size=64M"
 CNF
-    {
-        echo "DELETE FROM mysql.global_priv WHERE User = '' OR (User = 'root' AND Host <> 'localhost');"
-        echo 'FLUSH PRIVILEGES;'
-        account_statements
-    } >"$folder/init.sql"
+    } >"$folder/my.cnf"
+    initial_statements >"$folder/init.sql"
 }
 
 makes_cluster() {
@@ -82,13 +62,11 @@ makes_cluster() {
 create_data() {
     mkdir "$folder/data" "$folder/tmp"
     if makes_cluster; then
-        timeout "$INSTALL_TIMEOUT_S" mariadb-install-db --defaults-file="$folder/my.cnf" --wsrep-on=OFF --force \
-            --auth-root-authentication-method=normal --skip-name-resolve --skip-test-db \
-            >"$folder/install.log" 2>&1 || fail 'mariadb-install-db failed' "$folder/install.log"
+        install_data --wsrep-on=OFF
     fi
 }
 
-# Where a node that was killed had come to; nothing where it has no data.
+# Prints the last position of a node that was killed; nothing if it has no data.
 recovered_position() {
     if [[ -e $folder/data/ibdata1 ]]; then
         : >"$folder/recovery.log"
@@ -98,12 +76,11 @@ recovered_position() {
     fi
 }
 
-# Becomes the server: the process that calls it, and no child of it.
+# The calling process becomes the server, so its process id is the server's.
 exec_server() {
     local port=$1 position options=()
     export PATH=$scripts/galera:$PATH
     if makes_cluster; then
-        # Before it listens: nobody ever meets a root account over TCP.
         options=(--wsrep-new-cluster --init-file="$folder/init.sql")
     else
         position=$(recovered_position)
@@ -116,8 +93,4 @@ answers() {
     local ready="SELECT 1 FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'wsrep_ready' AND VARIABLE_VALUE = 'ON'"
     [[ $(mariadb --defaults-file="$folder/my.cnf" --connect-timeout=5 --batch --skip-column-names --execute="$ready" \
         write_buffer_test 2>/dev/null) == 1 ]]
-}
-
-remove_data() {
-    rm -rf "$folder"
 }

@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
-# What scripts/with-server and scripts/guard-server need to know of MySQL; they source it. `folder` is the server's.
+# How to run a MySQL server. scripts/with-server and scripts/guard-server source it, and `folder` is
+# the server's.
 #
-# The server lives in the tree that scripts/fetch-mysql made, by chroot, without anything mounted in it. Its own folder is
-# in the tree, /srv/NAME, with links to it from `folder`: a socket's path can be shorter by a link, and the kernel follows it.
-# Root starts it as nobody; everybody else by a user namespace of their own, in which the server is they.
+# The server runs by chroot in the tree of scripts/fetch-mysql, where nothing is mounted. Its own
+# folder is /srv/NAME in the tree, and `folder` links to it: the path of a socket must be short, and
+# the kernel follows links. Root starts the server as nobody; other users start it as themselves, in
+# a user namespace.
 # shellcheck disable=SC2154 # the scripts that source it set folder and root
 
 readonly NOBODY=65534
 
-# Fails, and says what to do, where the server cannot be run. What fetch-mysql says and exits with is passed on.
+# Fails if the server cannot run, and says what to do. If fetch-mysql fails, its message and exit
+# code count.
 need_server() {
     MYSQL_TREE=$(bash "$root/scripts/fetch-mysql") || exit
     export MYSQL_TREE
     if [[ $EUID -ne 0 ]] && ! unshare --user --map-root-user true 2>/dev/null; then
-        fail 'MySQL is run by chroot: run this as root, or on a kernel that gives users namespaces of their own'
+        fail 'MySQL runs by chroot: run this as root, or on a kernel that lets users make namespaces'
     fi
 }
 
@@ -25,7 +28,7 @@ in_tree() {
     exec "${become[@]}" "$MYSQL_TREE" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
 }
 
-# What the server's defaults are is left to them: durability, the binary log, collations, caching_sha2_password.
+# Keeps the server's defaults: durability, the binary log, collations, caching_sha2_password.
 write_configuration() {
     inside=/srv/$(basename "$folder")
     mkdir -m 700 "$MYSQL_TREE$inside"
@@ -51,7 +54,7 @@ ssl-cert = $inside/tls/server-cert.pem
 ssl-key = $inside/tls/server-key.pem
 CNF
     if [[ $EUID -ne 0 ]]; then
-        # The namespace's root is the user who made it.
+        # Root in the namespace is the user who made it.
         echo 'user = root' >>"$MYSQL_TREE$inside/my.cnf"
     fi
     account_statements >"$MYSQL_TREE$inside/init.sql"
@@ -62,13 +65,14 @@ CNF
 }
 
 create_data() {
-    # The account root@localhost that it makes is one of the socket: no name is resolved, so none is `localhost` over TCP.
+    # It makes an account root@localhost, which only the socket reaches: with skip-name-resolve no
+    # TCP connection is from `localhost`.
     (in_tree timeout "$INSTALL_TIMEOUT_S" mysqld --defaults-file="$inside/my.cnf" --initialize-insecure) \
         >"$folder/install.log" 2>&1 || fail 'mysqld --initialize-insecure failed' "$folder/install.log"
 }
 
-# Becomes the server: the process that calls it, and no child of it. Changing the user would make the kernel forget
-# whose death is to be told, so that comes last.
+# The calling process becomes the server, so its process id is the server's. setpriv comes last: the
+# kernel forgets --pdeathsig if the user changes.
 exec_server() {
     in_tree setpriv --pdeathsig TERM mysqld --defaults-file="$inside/my.cnf" --init-file="$inside/init.sql" --port="$1"
 }

@@ -1,11 +1,12 @@
-//! One page with all tables and plots, which opens without a network.
+//! One page with all tables and plots. It needs no network.
 
 use std::fmt::Write as _;
 
 use anyhow::Result;
 
+use crate::report::sections::SHORT;
 use crate::report::table::escape;
-use crate::report::{SHORT, plots, sections};
+use crate::report::{plots, sections};
 use crate::results::{Figures, Form};
 
 const STYLE: &str = "
@@ -19,7 +20,7 @@ svg { max-width: 100%; height: auto; }
 .short { color: #a03010; font-weight: bold; }
 ";
 
-/// The report of all servers.
+/// Writes the report of all servers.
 pub fn page(all: &[Figures]) -> Result<String> {
     let mut text = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>WriteBuffer: benchmark</title>\n\

@@ -1,8 +1,8 @@
-//! All that is made of the figures: the tables on the terminal, JSON, the HTML report, Markdown.
+//! What becomes of the figures: tables on the terminal, JSON, an HTML page, Markdown.
 //!
 //! | module | what it owns |
 //! |---|---|
-//! | [`table`] | tables, for terminals, in Markdown and in HTML |
+//! | [`table`] | tables as plain text, Markdown and HTML |
 //! | [`sections`] | which figures are in which table |
 //! | [`plots`] | SVG |
 //! | [`html`] | the page |
@@ -19,11 +19,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 
+use crate::report::sections::SHORT;
 use crate::results::{Figures, Form};
 use crate::targets;
-
-/// Said of figures that are none.
-const SHORT: &str = "Short form: for a look. Its figures are not for keeping.";
 
 fn load(folder: &Path) -> Result<Vec<Figures>> {
     let all = Figures::load_all(folder)?;
@@ -33,7 +31,7 @@ fn load(folder: &Path) -> Result<Vec<Figures>> {
     Ok(all)
 }
 
-/// Writes the report and the merged figures, and says what belongs on the terminal.
+/// Writes the report and the merged figures, and returns the text for the terminal.
 pub fn write(folder: &Path) -> Result<String> {
     let all = load(folder)?;
     let mut text = String::new();
@@ -58,7 +56,7 @@ pub fn write(folder: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// The README's table; and its plot, into a file.
+/// Returns the README's table, and writes its plot into a file.
 pub fn markdown(folder: &Path, plot: Option<&Path>) -> Result<String> {
     let all = load(folder)?;
     if let Some(path) = plot {

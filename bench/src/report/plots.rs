@@ -1,4 +1,4 @@
-//! SVG. Nothing in it is fetched from anywhere.
+//! Plots, as SVG that needs no network.
 
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
@@ -35,7 +35,7 @@ fn drawn(result: Result<(), impl std::fmt::Display>) -> Result<()> {
     result.map_err(|error| anyhow!("cannot draw: {error}"))
 }
 
-/// Orders a second of all contestants, a part for each server.
+/// Plots orders per second of all contestants, in a part for each server.
 pub fn throughput(all: &[Figures]) -> Result<String> {
     let mut parts = Vec::new();
     for figures in all {
@@ -105,7 +105,7 @@ fn draw_bars(area: &Area<'_>, title: &str, bars: &[Bar], top: &mut i32) -> Resul
     Ok(())
 }
 
-/// Lines over what grows; in powers of ten where it grows far.
+/// Plots a curve. If what grows does so by powers of ten, the scale is logarithmic.
 pub fn curve(curve: &Curve) -> Result<String> {
     let points = || curve.lines.iter().flat_map(|line| &line.points);
     let first = points().map(|(x, _)| *x).fold(f64::INFINITY, f64::min);
@@ -113,7 +113,7 @@ pub fn curve(curve: &Curve) -> Result<String> {
     let highest = points().map(|(_, y)| *y).fold(0.0, f64::max);
     let is_far = last / first >= 100.0;
     let place = |x: f64| if is_far { x.log10() } else { x };
-    // Powers of ten alone are named where it grows far.
+    // A logarithmic scale names only powers of ten.
     let name = |x: &f64| match is_far {
         true if (x - x.round()).abs() > 0.01 => String::new(),
         true => whole(10f64.powf(*x)),

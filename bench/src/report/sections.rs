@@ -6,16 +6,19 @@ use crate::stats::{Summary, number, whole};
 use crate::targets;
 use crate::throughput::{DELAY_MS, LIMIT};
 
+/// A warning beside figures of the short form.
+pub const SHORT: &str = "Short form: for a look. Its figures are not for keeping.";
+
 /// A table with its title.
 #[derive(Debug)]
 pub struct Section {
-    /// What it is about.
+    /// Its title.
     pub title: String,
     /// Its figures.
     pub table: Table,
 }
 
-/// All that was measured on a server.
+/// Returns all tables of a server.
 pub fn of(figures: &Figures) -> Vec<Section> {
     let mut all = Vec::new();
     let mut add = |title: &str, table: Table| {
@@ -50,7 +53,7 @@ pub fn of(figures: &Figures) -> Vec<Section> {
     all
 }
 
-/// Contestants of a run.
+/// Returns the table of a run's contestants.
 pub fn throughput(contestants: &[Contestant]) -> Table {
     let mut table = Table::new(&[
         "contestant",
@@ -137,7 +140,7 @@ fn growth(curve: &Curve) -> Table {
     table
 }
 
-/// The targets, and what was reached.
+/// Returns the table of the targets.
 pub fn targets(figures: &Figures) -> Table {
     let mut table = Table::new(&["target", "bound", "measured", ""]);
     for target in targets::of(figures) {

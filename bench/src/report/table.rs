@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// Columns with a head, the first of which is to the left and all others to the right.
+/// Columns with a head. The first is aligned left, the others right.
 #[derive(Debug, Clone)]
 pub struct Table {
     head: Vec<String>,
@@ -10,7 +10,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table without rows.
+    /// Creates a table without rows.
     pub fn new(head: &[&str]) -> Self {
         Self {
             head: head.iter().map(|&cell| cell.to_owned()).collect(),
@@ -18,7 +18,7 @@ impl Table {
         }
     }
 
-    /// Adds a row; cells that it lacks are empty.
+    /// Adds a row. Missing cells are empty.
     pub fn row(&mut self, mut cells: Vec<String>) {
         cells.resize(self.head.len(), String::new());
         self.rows.push(cells);
@@ -33,7 +33,7 @@ impl Table {
         std::iter::once(&self.head).chain(&self.rows)
     }
 
-    /// Aligned by spaces.
+    /// Returns it as plain text, aligned by spaces.
     pub fn for_terminal(&self) -> String {
         let width = |column| {
             let widths = self.lines().filter_map(|line| line.get(column));
@@ -59,7 +59,7 @@ impl Table {
         text
     }
 
-    /// As in a README.
+    /// Returns it as Markdown.
     pub fn in_markdown(&self) -> String {
         let mut text = String::new();
         for (at, line) in self.lines().enumerate() {
@@ -71,7 +71,7 @@ impl Table {
         text
     }
 
-    /// As in a page.
+    /// Returns it as HTML.
     pub fn in_html(&self) -> String {
         let mut text = String::from("<table>\n");
         for (at, line) in self.lines().enumerate() {
@@ -86,7 +86,7 @@ impl Table {
     }
 }
 
-/// Text as it stands in a page.
+/// Escapes text for HTML.
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
