@@ -5,8 +5,9 @@
  *
  * A test compares this file with Reflection, so it is what the loaded extension has.
  *
- * Every constructor parameter but `$tables` is nullable: null, or a parameter left out, takes the value of the
- * php.ini setting `write_buffer.NAME_IN_SNAKE_CASE`, whose own default is given with the parameter.
+ * Every constructor parameter but `$tables` is nullable. Null, or a parameter left out, takes the
+ * value of the php.ini setting `write_buffer.NAME_IN_SNAKE_CASE`. The default that is named with a
+ * parameter is that setting's own.
  */
 
 namespace WriteBuffer {
@@ -14,96 +15,132 @@ namespace WriteBuffer {
     /**
      * Rows on their way to the database. Type-hint this interface: both classes implement it.
      *
-     * **A row** is an associative array, a `stdClass`, an Eloquent model (an object with `getAttributes()`, `getTable()`
-     * and `getKeyName()`; the model's table wins over the configured one), or an object with `toArray()`.
-     * **A list of rows** is an array whose first key is a number, or a `Traversable`, of rows; an empty list is no row.
+     * **A row** is one of these:
+     * - an associative array,
+     * - a `stdClass`,
+     * - an Eloquent model: an object with `getAttributes()`, `getTable()` and `getKeyName()`. Its
+     *   own table wins over the configured one,
+     * - an object with `toArray()`.
      *
-     * **Values** are null, bool (stored as 1 or 0), int, finite float, string (any bytes), a backed enum (its value), a
-     * `DateTimeInterface` (its wall-clock time in its own zone, cut, not rounded, to the column's precision) or a
-     * `Stringable`. Anything else is a `TypeError` that names the table and the column. Give prices as strings: a
-     * string reaches a DECIMAL column digit by digit, a float does not.
+     * **A list of rows** is an array whose first key is a number, or a `Traversable`, of rows. An
+     * empty list is no row.
      *
-     * **Where a flush happens.** In the background (the default) a native thread writes, and add() and put() wait only for
-     * room under maxPendingRows and maxPendingBytes. What the thread met is thrown by the next flush() or close(). In the
-     * foreground, and in {@see \SyncWriteBuffer}, the calling thread writes.
+     * **A value** is null, bool (stored as 1 or 0), int, finite float, string (any bytes), a backed
+     * enum (its value), a `DateTimeInterface` or a `Stringable`. A `DateTimeInterface` is stored as
+     * its wall-clock time in its own zone, cut, not rounded, to the column's precision. Anything
+     * else is a `TypeError` that names the table and the column. Give prices as strings: a string
+     * reaches a DECIMAL column digit by digit, a float does not.
      *
-     * **What an exception says about your rows.** `TypeError`, {@see ConfigException}, {@see FullException} and
-     * {@see ClosedException}: the group was not taken, the buffer is as it was. {@see FlushException},
-     * {@see ConnectionException} and {@see TimeoutException}: every row taken is still buffered, or is a failure in
-     * {@see Buffer::takeFailures()}; do not add it again.
+     * **A group** is what one add() or put() takes. It is taken whole or not at all, and committed
+     * in one transaction.
+     *
+     * **Where a flush happens.** In the background, the default, a native thread writes. add() and
+     * put() wait only for room under maxPendingRows and maxPendingBytes. The next flush() or
+     * close() throws what the thread met. In the foreground, and in {@see \SyncWriteBuffer}, the
+     * calling thread writes.
+     *
+     * **What an exception says about your rows.** `TypeError`, {@see ConfigException},
+     * {@see FullException} and {@see ClosedException}: the group was not taken, the buffer is as it
+     * was. {@see FlushException}, {@see ConnectionException} and {@see TimeoutException}: every row
+     * that was taken is still buffered, or is a failure in {@see Buffer::takeFailures()}. Do not
+     * add it again. {@see \SyncWriteBuffer} keeps nothing.
+     *
+     * What your own code throws while a row is read (an accessor, `toArray()`, `__toString()`, a
+     * generator) passes through, and the group is not taken.
      */
     interface Buffer extends \Countable
     {
         /**
-         * Takes a group: an order and its trades. A group enters whole or not at all, and is committed in one
-         * transaction. In the foreground it flushes when the buffer is full, or when its oldest row is older than
-         * flushIntervalMs; in the background it copies and returns.
+         * Takes a group: an order and its trades.
+         *
+         * In the background it copies the rows and returns. In the foreground it flushes if the
+         * buffer is full, or if its oldest row is older than flushIntervalMs.
          *
          * @param mixed $order null, one row, or a list of rows, for the order table
          * @param mixed $trade null, one row, or a list of rows, for the trade table
          *
-         * @throws \TypeError       a value or a row of a wrong type; nothing was taken
-         * @throws ConfigException  a row that its table cannot take (no key, no guard, a bad column name); nothing was taken
-         * @throws FullException    maxPendingRows or maxPendingBytes reached; nothing was taken
+         * @throws \TypeError       a value or a row has a wrong type; nothing was taken
+         * @throws ConfigException  its table cannot take a row: no key, no guard, a bad column
+         *                          name, a rule that the table cannot keep; nothing was taken
+         * @throws FullException    maxPendingRows or maxPendingBytes is reached; nothing was taken
          * @throws ClosedException  after close(); nothing was taken
-         * @throws FlushException   foreground: the group was taken, and the flush that it made due was refused
-         * @throws ConnectionException foreground: the group was taken, and the flush that it made due found no server
+         * @throws FlushException   foreground: the group was taken, and the server refused the
+         *                          flush that it made due
+         * @throws ConnectionException the group was taken. Foreground: the flush that it made due
+         *                          found no server. Background: no thread can be started
          */
         public function add(mixed $order, mixed $trade = null): void;
 
         /**
-         * Takes a group of rows for any other table.
+         * Takes a group of rows for any table.
          *
-         * @param string $table the table's name; `database.table` names another database on the same server
+         * @param string $table the table's name. `database.table` names another database on the
+         *                      same server
          * @param mixed  $row   one row, or a list of rows
          *
-         * @throws \TypeError
-         * @throws ConfigException
-         * @throws FullException
-         * @throws ClosedException
-         * @throws FlushException
-         * @throws ConnectionException
+         * @throws \TypeError       as add()
+         * @throws ConfigException  as add(); or $table is not a table's name
+         * @throws FullException    as add()
+         * @throws ClosedException  as add()
+         * @throws FlushException   as add()
+         * @throws ConnectionException as add()
          */
         public function put(string $table, mixed $row): void;
 
         /**
-         * The row still buffered under a key: all buffered rows of that key, merged by the table's rules. A column under
-         * the rule `sum` holds the increment not yet committed, not the total.
+         * Returns the row that is still buffered under a key: all buffered rows of that key, merged
+         * by the table's rules. A column under the rule `sum` holds the increment that is not yet
+         * committed, not the total. In the background, before the thread has read the table, the
+         * key is the configured one, else `id`.
          *
-         * @param mixed $key the key's value; for a composite key an array, by column name or in the key's order
+         * @param string $table the table's name, as in put()
+         * @param mixed  $key   the key's value, an int or a string. For a composite key an array of
+         *                      these, by column name or in the key's order
          *
-         * @return array<string, int|float|string|null>|null null when nothing is buffered under that key
+         * @return array<string, int|float|string|null>|null null: none is buffered under it
          *
-         * @throws \TypeError      a key that is not a scalar, or an array of the wrong shape
-         * @throws ConfigException the table's key is not known and cannot be read from the server
+         * @throws \TypeError       the key is neither an int, nor a string, nor an array of these
+         * @throws ConfigException  the key has other columns than the table's key, or $table is not
+         *                          a table's name
+         * @throws ConnectionException foreground: the table's key is not known yet, and there is no
+         *                          server
+         * @throws FlushException   foreground: the table's key is not known yet, and the server
+         *                          answers with an error
          */
         public function find(string $table, mixed $key): ?array;
 
         /**
-         * Commits all rows added before the call, and returns when that is done. In the background it also throws what the
-         * thread met since the last report. A wait in the background lets PHP see its signals and its time limit.
+         * Commits all rows added before the call, and returns when that is done.
          *
-         * @param int|null $timeoutMs how long it may take, in milliseconds; null: as long as the connection's own time-outs allow
+         * In the background it also throws what the thread met since the last report. While it
+         * waits there, PHP sees its signals and its time limit.
          *
-         * @return int the rows committed by this call, those counted that were coalesced into another
+         * @param int|null $timeoutMs how long it may take, in milliseconds; null: as long as the
+         *                            connection's own time-outs allow
          *
-         * @throws FlushException      the server refused rows, which were given up, and all others are committed: see takeFailures();
-         *                             or it refused a table as it is configured: the rows stay buffered
+         * @return int the rows committed by this call, those counted that went into others. In the
+         *             background: committed while it waited
+         *
+         * @throws FlushException      the server refused rows. They were given up, and all others
+         *                             are committed: see takeFailures(). Or it refused a table as
+         *                             it is configured: the rows stay buffered
          * @throws ConnectionException no server, or the connection was lost: the rows stay buffered
          * @throws TimeoutException    the time is over: the rows stay buffered
          * @throws ClosedException     after close()
+         * @throws \ValueError         $timeoutMs is negative
          */
         public function flush(?int $timeoutMs = null): int;
 
         /**
-         * Whether the buffered rows of any one table have reached batchSize. In the foreground those with the same key count
-         * once.
+         * Returns whether the buffered rows of any one table have reached batchSize. In the
+         * foreground those with the same key count once.
          */
         public function isFull(): bool;
 
         /**
-         * Counters since the buffer was made, and its state now. Times are in milliseconds, sizes in bytes. Always:
-         * `added_rows` = `total_flushed` + `pending_rows` + `failed_rows`.
+         * Returns counters since the buffer was made, and its state now. Times are in milliseconds,
+         * sizes in bytes. Always: `added_rows` = `total_flushed` + `pending_rows` + `failed_rows`.
+         * `docs/operations.md` has the meaning of each.
          *
          * @return array{
          *     flush_count: int,
@@ -155,75 +192,106 @@ namespace WriteBuffer {
          */
         public function getMetrics(): array;
 
-        /** Rows taken and not yet committed. A row coalesced into another still counts: it is not committed yet. */
+        /**
+         * Returns the number of rows taken and not yet committed. A row that went into another one
+         * still counts: it is not committed yet.
+         */
         public function count(): int;
 
         /**
-         * The rows that can never be written (dead letters), handed over once.
+         * Returns the groups that can never be written (dead letters), and forgets them.
          *
-         * @return list<array{rows: list<array{table: string, row: array<string, int|float|string|null>}>, code: int, message: string, time: float}>
-         *         a group each: its rows, the server's error code (0 for our own), why, and when (Unix time)
+         * Each has its rows, the server's error code (0 for our own), the reason, and when it was
+         * given up (Unix time, in seconds).
+         *
+         * @return list<array{
+         *     rows: list<array{table: string, row: array<string, int|float|string|null>}>,
+         *     code: int,
+         *     message: string,
+         *     time: float
+         * }>
          */
         public function takeFailures(): array;
 
         /**
-         * Puts failures back, each as the group that it was, for whoever removed the cause. Takes what takeFailures() and
-         * {@see FlushException::getFailures()} give, and lines of the dead-letter file after `json_decode($line, true)`.
+         * Puts failures back, each as the group that it was, once the cause is gone.
          *
-         * @param array<array{rows: list<array{table: string, row: array<string, mixed>}>}> $failures
+         * Takes what takeFailures() and {@see FlushException::getFailures()} return, and lines of
+         * the dead-letter file after `json_decode($line, true)`.
          *
-         * @return int how many were put back: all, or as many as fit under maxPendingRows and maxPendingBytes, from the first on
+         * @param array<array{
+         *     rows: list<array{table: string, row: array<string, mixed>}>
+         * }> $failures
          *
-         * @throws \TypeError       an element is no failure; none was put back
-         * @throws ConfigException  as add(); those before it were put back, and the message says which one it is
+         * @return int how many were put back: all, or as many as fit under maxPendingRows and
+         *             maxPendingBytes, from the first on
+         *
+         * @throws \TypeError       an element is not a failure; none was put back
+         * @throws ConfigException  as add(). Those before it were put back, and the message says
+         *                          which one it is
          * @throws FullException    not even the first one fits
          * @throws ClosedException  after close(); none was put back
-         * @throws FlushException   foreground: as add()
-         * @throws ConnectionException foreground: as add()
+         * @throws FlushException   as add()
+         * @throws ConnectionException as add()
          */
         public function retry(array $failures): int;
 
         /**
-         * Flushes, then refuses further adds. A second close() does nothing. When the flush fails, the buffer stays open
-         * with its rows.
+         * Flushes, then refuses further rows. A second close() does nothing. If the flush fails,
+         * the buffer stays open with its rows.
          *
          * @param int|null $timeoutMs as in flush()
          *
-         * @throws FlushException
-         * @throws ConnectionException
-         * @throws TimeoutException
+         * @throws FlushException      as flush()
+         * @throws ConnectionException as flush()
+         * @throws TimeoutException    as flush()
+         * @throws \ValueError         $timeoutMs is negative
          */
         public function close(?int $timeoutMs = null): void;
     }
 
-    /** Implemented by every exception of this extension, apart from PHP's own TypeError. */
+    /** All exceptions of this extension implement it. PHP's own TypeError and ValueError do not. */
     interface Exception extends \Throwable
     {
     }
 
-    /** A setting, a table or a row that cannot work, whatever the state of the server. Nothing was taken. */
+    /**
+     * A setting, a table or a row that cannot work, whatever the state of the server. Nothing was
+     * taken.
+     */
     final class ConfigException extends \InvalidArgumentException implements Exception
     {
     }
 
-    /** The server cannot be reached, refused the login, or the connection was lost. The rows stay buffered. */
+    /**
+     * The server cannot be reached, refused the login, or the connection was lost. The rows stay
+     * buffered. The code is the server's error code, or the client's (2002 and above), or 0.
+     */
     final class ConnectionException extends \RuntimeException implements Exception
     {
     }
 
-    /** maxPendingRows or maxPendingBytes is reached, and the rows before could not be written. The group was not taken. */
+    /**
+     * maxPendingRows or maxPendingBytes is reached, and the rows before could not be written. The
+     * group was not taken.
+     */
     final class FullException extends \RuntimeException implements Exception
     {
     }
 
-    /** The server, or a check before it, refused rows. The code is the server's error code, or 0. */
+    /** The server, or a check before it, refused rows. The code is the server's, or 0. */
     final class FlushException extends \RuntimeException implements Exception
     {
         /**
-         * The groups that were given up by this flush, as in {@see Buffer::takeFailures()}, which still hands them over.
-         * Empty when the rows stay buffered.
+         * Returns the groups that this flush gave up, as {@see Buffer::takeFailures()}, which still
+         * returns them. Empty if the rows stay buffered.
          *
-         * @return list<array{rows: list<array{table: string, row: array<string, int|float|string|null>}>, code: int, message: string, time: float}>
+         * @return list<array{
+         *     rows: list<array{table: string, row: array<string, int|float|string|null>}>,
+         *     code: int,
+         *     message: string,
+         *     time: float
+         * }>
          */
         public function getFailures(): array
         {
@@ -241,21 +309,28 @@ namespace WriteBuffer {
     }
 
     /**
-     * The tables behind the DSN `memory:` (or `memory:NAME`, a separate set), for tests without a server. They live
-     * until the request ends. Batches are applied with the rules that a server would apply.
+     * The tables behind the DSN `memory:` (or `memory:NAME`, a separate set), for tests without a
+     * server. They live until the request ends. Batches are applied by the rules that a server
+     * would apply.
      */
     final class MemorySink
     {
         /**
+         * Returns all tables by name, each with its rows in the order in which they were inserted.
+         *
          * @param string $name the NAME of `memory:NAME`
          *
-         * @return array<string, list<array<string, int|float|string|null>>> by table, its rows in the order in which they were inserted
+         * @return array<string, list<array<string, int|float|string|null>>>
          */
         public static function tables(string $name = ''): array
         {
         }
 
-        /** Empties the tables, and forgets the failures that failNext() asked for. */
+        /**
+         * Empties the tables, and forgets the failures that failNext() asked for.
+         *
+         * @param string $name the NAME of `memory:NAME`
+         */
         public static function reset(string $name = ''): void
         {
         }
@@ -263,10 +338,12 @@ namespace WriteBuffer {
         /**
          * Makes the next transactions fail as a server would.
          *
-         * @param int $code  a server error code: 1213 (deadlock), 1205 (lock wait time-out), 2006 (connection lost), 1062 …
-         * @param int $times how many transactions in a row
+         * @param int    $code  a server error code, from 1 to 65535: 1213 (deadlock), 1205 (lock
+         *                      wait time-out), 2006 (connection lost), 1062 …
+         * @param int    $times how many transactions in a row, from 1 to 1000000
+         * @param string $name  the NAME of `memory:NAME`
          *
-         * @throws \ValueError a code or a number of times below 1
+         * @throws \ValueError $code or $times is out of its range
          */
         public static function failNext(int $code, int $times = 1, string $name = ''): void
         {
@@ -277,26 +354,35 @@ namespace WriteBuffer {
 namespace {
 
     /**
-     * Collects rows and writes them to MySQL or MariaDB as batched upserts, one transaction a batch.
+     * Collects rows and writes them to MySQL or MariaDB as batched upserts, one transaction a
+     * batch.
      *
-     * Needs no `close()`: destruction waits for up to shutdownTimeoutMs until all is written, also after `exit` or an uncaught
-     * exception. What it cannot write is a PHP warning with the count and the reason.
+     * Needs no `close()`. Destruction waits for up to shutdownTimeoutMs until all is written, also
+     * after `exit` or an uncaught exception. What it cannot write is lost, with a PHP warning that
+     * has the count and the reason.
      */
     final class WriteBuffer implements \WriteBuffer\Buffer
     {
         /**
-         * Opens no connection: the first row does.
+         * Opens no connection: the first row does. `docs/settings.md` has the bounds of each
+         * number.
          *
-         * @param string|null $dsn `mysql://user:pass@host:3306/db?option=value`, with `host1:3306,host2:3306` for the servers of
-         *        one cluster, `unix_socket=/path` for a socket, or `memory:`. User, password and database are percent-encoded.
-         *        Options: unix_socket, tls (off, required), tls_ca, tls_cert, tls_key (PEM files), tls_verify (identity, ca,
-         *        none), charset, collation, timezone, sql_mode, isolation_level, connect_timeout_ms, read_timeout_ms,
-         *        write_timeout_ms. Default: `write_buffer.dsn`
-         * @param int|null $batchSize rows of one table, those with the same key counted once, that make the buffer full. Default 100
-         * @param int|null $flushIntervalMs milliseconds, since the oldest buffered row, after which a flush is due. Default 500
-         * @param int|null $maxRetries how often a transaction is repeated after a deadlock or a lock wait time-out. Default 3
-         * @param bool|null $background true: a native thread flushes when a batch is full or overdue, and add() never waits for
-         *        the database; false: add() flushes on the calling thread. Default true
+         * @param string|null $dsn `mysql://user:pass@host:3306/db?option=value`, with
+         *        `host1:3306,host2:3306` for the servers of one cluster, `unix_socket=/path` for a
+         *        socket, or `memory:`. User, password and database are percent-encoded. Options:
+         *        unix_socket, tls (off, required), tls_ca, tls_cert, tls_key (PEM files),
+         *        tls_verify (identity, ca, none), charset, collation, timezone, sql_mode,
+         *        isolation_level, connect_timeout_ms, read_timeout_ms, write_timeout_ms. See
+         *        `docs/dsn.md`. Default: `write_buffer.dsn`
+         * @param int|null $batchSize rows of one table that make the buffer full. In the foreground
+         *        those with the same key count once. Default 100
+         * @param int|null $flushIntervalMs milliseconds, since the oldest buffered row, after which
+         *        a flush is due. Default 500
+         * @param int|null $maxRetries how often a transaction is repeated after a lost race, such
+         *        as a deadlock or a lock wait time-out. Default 3
+         * @param bool|null $background true: a native thread flushes if a batch is full or overdue,
+         *        and add() waits only for room; false: add() flushes on the calling thread. Default
+         *        true
          * @param string|null $orderTable the table of add()'s first parameter. Default `orders`
          * @param string|null $tradeTable the table of add()'s second parameter. Default `trades`
          * @param array<string, array{
@@ -306,36 +392,45 @@ namespace {
          *     guard?: string,
          *     allowSecondUnique?: bool,
          *     repeatable?: bool
-         * }> $tables per table: its key (default: the primary key, read from the server; `id` for `memory:`), its mode (default:
-         *        upsert, and insert for the trade table), a merge rule a column (default: replace), a guard column: a row is only
-         *        replaced by one whose guard is not smaller. allowSecondUnique accepts that a row may update another row through
-         *        a second unique index. repeatable accepts that rows are written twice where the ledger is off
+         * }> $tables rules by table. `key`: the columns that tell rows apart (default: the primary
+         *        key, read from the server; `id` for `memory:`). `mode`: default upsert, and insert
+         *        for the trade table. `merge`: a rule for each column (default: replace). `guard`:
+         *        a column; a row is replaced only by one whose guard is not smaller.
+         *        `allowSecondUnique` accepts that a row may update another row through a second
+         *        unique index. `repeatable` accepts that rows are written twice if the ledger is
+         *        off
          * @param int|null $maxPendingRows bound of buffered rows. Default 100000
          * @param int|null $maxPendingBytes bound of buffered bytes. Default 67108864
-         * @param string|null $overflow what add() does in the background when a bound is reached: `block` waits for room, `throw`
-         *        does not. Default `block`
-         * @param int|null $overflowTimeoutMs how long `block` waits, in milliseconds; then FullException. Default 5000
-         * @param int|null $shutdownTimeoutMs how long destruction, or the process's end for a persistent buffer, may take to flush, in
-         *        milliseconds. Default 5000
-         * @param int|null $lanes how many threads write side by side, each over a connection of its own: 1 to 64. Rows of one key
-         *        are written in the order in which they were added, whatever their lanes; groups of different keys are not.
-         *        Needs `background`. Default 1
-         * @param string|null $routeBy the column whose value chooses a group's lane, `symbol` for instance: groups of one value go
-         *        to one lane, unless a row of theirs still waits in another one. Without it, or where no row of a group has
-         *        it, the key of the group's first row chooses
-         * @param string|null $persistent a name: the buffer, its thread and its connection outlive the object and the request, and
-         *        every object that gives this name in the process shares them. It is drained when the process ends in good
-         *        order. Needs a server, and the same DSN and settings everywhere
-         * @param string|null $deadLetterFile a file that gets a JSON line for each group that is given up, before it leaves the
-         *        memory: `{"time":…,"code":…,"message":…,"rows":[{"table":…,"row":{…}}]}`, a string that is not UTF-8 as
-         *        `{"base64":"…"}`. It is made with mode 0600. While it cannot be written to nothing is given up
-         * @param string|null $ledger when a transaction is entered in the table `write_buffer_ledger`, which tells after a lost
-         *        connection whether its COMMIT was carried out: `auto`: where it has insert-only or summed rows, which must not
-         *        be written twice; `always`; or `never`: such tables are refused, unless they are `repeatable`. The table is
-         *        made at its first use. Default `auto`
+         * @param string|null $overflow what add() does in the background if a bound is reached:
+         *        `block` waits for room, `throw` does not. Default `block`
+         * @param int|null $overflowTimeoutMs how long `block` waits, in milliseconds; then
+         *        FullException. Default 5000
+         * @param int|null $shutdownTimeoutMs how long destruction, or the process's end for a
+         *        persistent buffer, may take to flush, in milliseconds. Default 5000
+         * @param int|null $lanes how many threads write side by side, each over a connection of its
+         *        own. Rows of one key are written in the order in which they were added, whatever
+         *        their lanes; groups of different keys are not. Needs `background`. Default 1
+         * @param string|null $routeBy the column whose value chooses a group's lane, `symbol` for
+         *        instance. Groups of one value go to one lane, unless a row of theirs still waits
+         *        in another one. Without it, or if no row of a group has it, the key of the group's
+         *        first row chooses
+         * @param string|null $persistent a name. The buffer, its thread and its connection outlive
+         *        the object and the request, and every object that gives this name in the process
+         *        shares them. It is drained when the process ends in good order. Needs
+         *        `background`, a server, and the same DSN and settings everywhere
+         * @param string|null $deadLetterFile a file that gets a JSON line for each group that is
+         *        given up, before it leaves the memory:
+         *        `{"time":…,"code":…,"message":…,"rows":[{"table":…,"row":{…}}]}`, a string that is
+         *        not UTF-8 as `{"base64":"…"}`. It is made with mode 0600. While it cannot be
+         *        written to, nothing is given up
+         * @param string|null $ledger when a transaction is entered in the table
+         *        `write_buffer_ledger`, which tells after a lost connection whether its COMMIT was
+         *        carried out. `auto`: if it has insert-only or summed rows, which must not be
+         *        written twice. `always`. `never`: such tables are refused, unless they are
+         *        `repeatable`. The table is made at its first use. Default `auto`
          *
-         * @throws \TypeError
-         * @throws \WriteBuffer\ConfigException
+         * @throws \TypeError                   an argument has a wrong type
+         * @throws \WriteBuffer\ConfigException a setting cannot work
          */
         public function __construct(
             #[\SensitiveParameter] ?string $dsn = null,
@@ -399,23 +494,31 @@ namespace {
         {
         }
 
-        /** The settings, without secrets, and the metrics, for var_dump(). */
+        /**
+         * Returns the settings, without secrets, and the metrics, for var_dump().
+         *
+         * @return array<string, mixed>
+         */
         public function __debugInfo(): array
         {
         }
     }
 
     /**
-     * The same interface, without a buffer: each add() and put() is committed before it returns, so an error surfaces at
-     * the very line. When it throws, nothing was written and nothing is kept. For tests and scripts.
+     * The same interface, without a buffer: each add() and put() is committed before it returns, so
+     * an error appears at the very line. For tests and scripts.
+     *
+     * If it throws, nothing is kept, and nothing was written, with one exception: if the connection
+     * is lost while COMMIT is under way, and no server can be reached afterwards, the group may be
+     * committed.
      */
     final class SyncWriteBuffer implements \WriteBuffer\Buffer
     {
         /**
          * @see WriteBuffer::__construct() for the parameters
          *
-         * @throws \TypeError
-         * @throws \WriteBuffer\ConfigException
+         * @throws \TypeError                   an argument has a wrong type
+         * @throws \WriteBuffer\ConfigException a setting cannot work
          */
         public function __construct(
             #[\SensitiveParameter] ?string $dsn = null,
@@ -467,7 +570,11 @@ namespace {
         {
         }
 
-        /** The settings, without secrets, and the metrics, for var_dump(). */
+        /**
+         * Returns the settings, without secrets, and the metrics, for var_dump().
+         *
+         * @return array<string, mixed>
+         */
         public function __debugInfo(): array
         {
         }
