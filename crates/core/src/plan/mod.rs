@@ -39,9 +39,9 @@ pub enum Operation {
     /// Insert only.
     Insert,
     /// Merge into the row with the same key, which must be there: the row lacks a column that an
-    /// insert needs. In strict mode the server refuses `INSERT … ON DUPLICATE KEY UPDATE` of such a
-    /// row (1364), even if the key exists. One row a statement. No row found is an error: an update
-    /// that hits nothing would be a lost row.
+    /// insert needs. In strict mode the server refuses an upsert of such a row (1364), even if the
+    /// key exists. One row a statement. No row found is an error: an update that hits nothing would
+    /// be a lost row.
     Update,
 }
 
