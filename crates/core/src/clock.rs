@@ -1,8 +1,8 @@
-//! Time, as an argument.
+//! Time, as an argument: so a test decides what time it is.
 
 use std::time::{Duration, Instant};
 
-/// Where a buffer takes the time from, and how it waits.
+/// Where a buffer gets the time, and how it waits.
 pub trait Clock: Send + Sync {
     /// The time now.
     fn now(&self) -> Instant;

@@ -1,24 +1,35 @@
-//! The ledger's rules: which transactions are entered in it, under which number, and what its answer means. Pure: the
-//! [sink](crate::sink) keeps the table, the [writer](crate::writer) asks.
+//! The ledger's rules: which transactions are entered in it, under which number, and what its
+//! answer means. Pure: the [sink](crate::sink) has the table, the [writer](crate::writer) asks.
 //!
-//! The table has a row for each writer, with the number of the last transaction that it committed. A transaction sets the
-//! number as its first step, if the row still holds the one that the writer left there. So the row says of any transaction
-//! whether it was committed, and no transaction is committed twice: the second time the row holds its number already.
+//! The table has a row for each writer, with the number of the last transaction that it committed.
+//! A transaction first sets its own number there, if the row still holds the one that the writer
+//! left. So the row says of any transaction whether it was committed. No transaction is committed
+//! twice: the second time the row holds its number already.
 //!
-//! Invariant: a number stands for one attempt, and is never used again. As long as an attempt may yet be found committed, what it
-//! held is remembered.
+//! What needs the ledger? Rows that must not be written twice: sums, and insert-only rows, which a
+//! second time would be doubled, or refused (1062) if they have a key. A `replace` needs none: if
+//! two writers share a row, the last one to reach the server wins in any case. That is what `guard`
+//! is for.
 //!
-//! Bound: the attempts in doubt are those since the last transaction that was committed for certain, or given up; each of
-//! them was preceded by a question that was answered, so [`crate::writer::retry`] bounds how fast they grow.
+//! `docs/design/exactly-once.md` tells the whole story; `crates/core/tests/recovery_model.rs` plays
+//! it against a server that does its worst.
+//!
+//! Invariant: a number stands for one attempt, and is never used again. As long as an attempt may
+//! yet be found committed, what it held is remembered.
+//!
+//! Bound: the attempts in doubt are those since the last transaction that was committed for
+//! certain, or given up. A question that was answered preceded each of them, so
+//! [`crate::writer::retry`] bounds how fast they grow.
 
 /// When transactions are entered in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LedgerUse {
-    /// Those with a row that cannot be repeated: see [`TableModel::is_repeatable`](crate::table::model::TableModel::is_repeatable).
+    /// Those with a row that must not be written twice: see
+    /// [`TableModel::is_repeatable`](crate::table::model::TableModel::is_repeatable).
     Auto,
     /// All.
     Always,
-    /// None. Tables whose rows cannot be repeated are refused, unless their rules accept it.
+    /// None. Tables whose rows must not be written twice are refused, unless their rules accept it.
     Never,
 }
 
@@ -33,7 +44,8 @@ impl LedgerUse {
         })
     }
 
-    /// Whether a transaction, or a table's rows, that can be repeated or cannot are entered.
+    /// Whether transactions are entered, or a table's rows, that may (`is_repeatable`) or must not
+    /// be written twice.
     pub fn covers(self, is_repeatable: bool) -> bool {
         match self {
             Self::Auto => !is_repeatable,
@@ -55,22 +67,23 @@ impl LedgerUse {
 /// What a transaction writes into the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LedgerEntry {
-    /// The number that the row must hold.
+    /// The number that the row must hold before.
     pub after: u64,
-    /// The transaction's own.
+    /// The transaction's own number.
     pub number: u64,
 }
 
 /// What the row's number, or its absence, means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict<T> {
-    /// A transaction in doubt was committed; what it held.
+    /// A transaction in doubt was committed: this is what it held.
     Committed(T),
-    /// None of those in doubt was, so far. The writer goes on from here.
+    /// None of those in doubt was committed, so far. The writer goes on from here.
     NotCommitted,
-    /// The row is gone, and with it every trace of the transactions in doubt; what they held.
+    /// The row is gone, and with it every trace of the transactions in doubt. This is what they
+    /// held.
     NoTrace(Vec<T>),
-    /// The row is gone, no transaction is in doubt, and it is to be made anew.
+    /// The row is gone, and no transaction is in doubt: the row has to be made anew.
     Unregistered,
 }
 
@@ -80,7 +93,7 @@ pub struct Ledger<T> {
     /// What the row holds, as far as that is known.
     last_known: u64,
     last_used: u64,
-    /// Transactions whose COMMIT was not answered, by number.
+    /// Transactions whose COMMIT had no clear answer, by number.
     doubts: Vec<(u64, T)>,
     /// The row was not asked since the last of them.
     is_in_doubt: bool,
@@ -98,8 +111,8 @@ impl<T> Default for Ledger<T> {
 }
 
 impl<T> Ledger<T> {
-    /// The entry for an attempt that begins now. It is in doubt until it is known to be committed or to have failed, so
-    /// that nothing that ends it otherwise, not even a panic, leaves it forgotten.
+    /// The entry for an attempt that begins now. It is in doubt until it is known to be committed
+    /// or to have failed. So whatever else ends it, even a panic, the attempt is not forgotten.
     pub fn begin(&mut self, held: T) -> LedgerEntry {
         self.last_used += 1;
         self.doubts.push((self.last_used, held));
@@ -110,18 +123,19 @@ impl<T> Ledger<T> {
         }
     }
 
-    /// An attempt failed for certain. It began when nothing else had to be asked about.
+    /// An attempt failed for certain. It began when nothing else had to be asked.
     pub fn failed(&mut self, entry: LedgerEntry) {
         self.doubts.retain(|(number, _)| *number != entry.number);
         self.is_in_doubt = false;
     }
 
-    /// What the row must hold for the next transaction.
+    /// The number that the row must hold for the next transaction.
     pub fn last_known(&self) -> u64 {
         self.last_known
     }
 
-    /// An attempt was committed for certain. It found the row as it was before those in doubt, so they never will be.
+    /// An attempt was committed for certain. It found the row as it was before those in doubt, so
+    /// they never will be.
     pub fn committed(&mut self, entry: LedgerEntry) {
         self.last_known = entry.number;
         self.forget_doubts();
@@ -132,14 +146,15 @@ impl<T> Ledger<T> {
         self.is_in_doubt
     }
 
-    /// What was in doubt is settled otherwise, or nobody asks for it any more.
+    /// What was in doubt is settled in another way, or nobody asks for it any more.
     pub fn forget_doubts(&mut self) {
         self.doubts.clear();
         self.is_in_doubt = false;
     }
 
-    /// What was found in the row. Attempts that it does not name stay in doubt until something is committed: on a cluster a
-    /// COMMIT under way on another node may yet come, and the row will then hold its number.
+    /// Judges the number that was found in the row. Attempts that it does not name stay in doubt
+    /// until something is committed: on a cluster a COMMIT under way on another node may yet come,
+    /// and the row then holds its number.
     pub fn judge(&mut self, found: Option<u64>) -> Verdict<T> {
         self.is_in_doubt = false;
         let Some(found) = found else {

@@ -1,4 +1,5 @@
-//! The settings of a buffer, checked.
+//! The settings of a buffer, checked against each other. The binding checks the bounds of each
+//! single setting.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,14 +9,14 @@ use crate::ledger::LedgerUse;
 use crate::table::catalog::Catalog;
 use crate::table::rules::TableRules;
 
-/// A buffer's settings. [`Settings::check`] has the bounds.
+/// A buffer's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Rows of one table that make the buffer full.
+    /// The number of rows of one table that make a batch full.
     pub batch_size: usize,
-    /// How old the oldest row may grow.
+    /// The age of the oldest row at which a flush is due.
     pub flush_interval: Duration,
-    /// Repetitions of a transaction after a lost race.
+    /// The most repetitions of a transaction after lost races.
     pub max_retries: u32,
     /// The table of `add()`'s first parameter.
     pub order_table: String,
@@ -23,27 +24,27 @@ pub struct Settings {
     pub trade_table: String,
     /// Rules by table.
     pub tables: Vec<(String, TableRules)>,
-    /// Bound of buffered rows.
+    /// The most rows that are buffered.
     pub max_pending_rows: usize,
-    /// Bound of buffered bytes.
+    /// The most bytes that are buffered.
     pub max_pending_bytes: usize,
-    /// What `add()` does where a group does not fit; a foreground buffer flushes instead.
+    /// What `add()` does if a group does not fit. A foreground buffer flushes instead.
     pub overflow: Overflow,
-    /// How long [`Overflow::Block`] waits.
+    /// The longest wait of [`Overflow::Block`].
     pub overflow_timeout: Duration,
-    /// How long the last flush, at destruction, may take.
+    /// The longest time that the last flush, at destruction, may take.
     pub shutdown_timeout: Duration,
     /// When transactions are entered in the ledger.
     pub ledger: LedgerUse,
-    /// How many flushers write side by side, each over a connection of its own.
+    /// The number of lanes: flushers that write side by side, each over a connection of its own.
     pub lanes: usize,
-    /// The column by whose value a group's lane is chosen; `None`: by the key of its first row.
+    /// The column whose value chooses a group's lane. `None`: the key of its first row does.
     pub route_by: Option<String>,
-    /// Where groups that are given up are written to.
+    /// The file for groups that are given up.
     pub dead_letter_file: Option<PathBuf>,
 }
 
-/// What `add()` does where a group does not fit.
+/// What `add()` does if a group does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overflow {
     /// Wait for room, for a bounded time.
@@ -84,11 +85,11 @@ impl Default for Settings {
     }
 }
 
-/// The largest batch: what one transaction takes without hurting the server's redo log and the replicas behind it.
+/// The largest batch. A larger transaction hurts the server's redo log and the replicas behind it.
 pub const MAX_BATCH_SIZE: usize = 10_000;
-/// A day.
+/// The longest time that a setting may name: a day.
 pub const MAX_DURATION: Duration = Duration::from_hours(24);
-/// Repetitions beyond this help nobody.
+/// The most repetitions: more help nobody.
 pub const MAX_RETRIES: u32 = 100;
 
 impl Settings {
@@ -96,7 +97,8 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// A name that is none; a table that needs the ledger, and must not have it.
+    /// A table's name that no server takes; a table that needs the ledger while `ledger` is
+    /// 'never'.
     pub fn catalog(&self) -> Result<Catalog> {
         let order = [self.order_table.as_str(), self.trade_table.as_str()];
         let catalog = Catalog::new(&order, &self.trade_table, self.tables.clone())?.with_ledger(self.ledger)?;

@@ -1,30 +1,31 @@
-//! Groups that were given up: kept for `takeFailures()`, and told once to whoever flushes.
+//! Groups that were given up: kept for `takeFailures()`, and reported once to whoever flushes.
 //!
-//! Bounds: [`FAILURES_MAX`] groups and [`FAILURE_BYTES_MAX`] bytes are kept. If there are more, those that are in the
-//! dead-letter file make room; without such a file nothing more is given up until they are taken, and the rows stay
+//! Bounds: [`FAILURES_MAX`] groups and [`FAILURE_BYTES_MAX`] bytes are kept, and as many groups
+//! wait to be reported. At the bound, groups that are in the dead-letter file make room. Without
+//! such a file nothing more is given up until somebody takes the failures, and the rows stay
 //! buffered.
 
 use std::collections::VecDeque;
 
 use crate::dead_letter::DeadLetter;
 
-/// Groups kept at the most.
+/// The most groups that are kept.
 pub const FAILURES_MAX: usize = 1_000;
-/// Bytes of groups kept at the most, unless one group alone has more.
+/// The most bytes of groups that are kept, unless one group alone has more.
 pub const FAILURE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// See the module.
+/// The groups that were given up: see the module.
 #[derive(Debug, Default)]
 pub struct Failures {
     kept: VecDeque<DeadLetter>,
     kept_bytes: usize,
-    /// What no flush has told its caller of yet.
+    /// Groups that no flush has reported yet.
     unreported: Vec<DeadLetter>,
     has_dead_letter_file: bool,
 }
 
 impl Failures {
-    /// None yet.
+    /// No failures yet.
     pub fn new(has_dead_letter_file: bool) -> Self {
         Self {
             has_dead_letter_file,
@@ -41,7 +42,8 @@ impl Failures {
         self.kept.len() >= FAILURES_MAX || self.kept_bytes >= FAILURE_BYTES_MAX
     }
 
-    /// Keeps a group that was given up. At the bound the oldest make room: they are in the dead-letter file.
+    /// Keeps a group that was given up. At the bound the oldest groups make room: they are in the
+    /// dead-letter file.
     pub fn keep(&mut self, letter: DeadLetter) {
         while self.is_at_bound() {
             let Some(oldest) = self.kept.pop_front() else { break };
@@ -54,19 +56,19 @@ impl Failures {
         self.kept.push_back(letter);
     }
 
-    /// What no flush has told its caller of yet.
+    /// Groups that no flush has reported yet. They count as reported from now on.
     pub fn take_unreported(&mut self) -> Vec<DeadLetter> {
         std::mem::take(&mut self.unreported)
     }
 
-    /// All that are kept, handed over once.
+    /// All groups that are kept. They are kept no longer.
     pub fn take(&mut self) -> Vec<DeadLetter> {
         self.unreported.clear();
         self.kept_bytes = 0;
         self.kept.drain(..).collect()
     }
 
-    /// How many rows they hold.
+    /// The number of rows in the groups that are kept.
     pub fn rows(&self) -> usize {
         self.kept.iter().map(|letter| letter.rows.len()).sum()
     }

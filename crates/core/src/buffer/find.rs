@@ -1,4 +1,6 @@
-//! Looks for a row still buffered.
+//! Looks for a row that is still buffered.
+//!
+//! Cost: it reads all buffered rows, under the buffer's lock in the background.
 
 use std::sync::Arc;
 
@@ -10,14 +12,14 @@ use crate::rows::arena::Row;
 use crate::table::model::TableModel;
 use crate::value::Value;
 
-/// A part of a key: its column, where it was named, and its value.
+/// A part of a key: its column, if it was named, and its value.
 pub type KeyPart<'a> = (Option<Box<str>>, Value<'a>);
 
 /// The rows of one table that have the key, in their order, merged by the table's rules.
 ///
 /// # Errors
 ///
-/// A key of the wrong shape.
+/// A key that names other columns than the table's key, or has more or fewer parts.
 pub fn find<'a>(
     rows: impl Iterator<Item = Row<'a>>,
     model: &Arc<TableModel>,
@@ -28,7 +30,7 @@ pub fn find<'a>(
     let mut unions = ColumnUnions::new(usize::MAX);
     let mut found: Option<BoundRow<'_>> = None;
     for row in rows {
-        // A row that cannot be bound will be given up; it is no row of the table.
+        // A row that cannot be bound will be given up, and is no row of the table.
         let Ok(bound) = binder.bind(&row) else { continue };
         if !has_key(&bound, &wanted) {
             continue;
@@ -70,7 +72,7 @@ fn wanted_key<'v>(model: &TableModel, key: &'v [KeyPart<'v>]) -> Result<Vec<&'v 
         .collect()
 }
 
-/// Whether the row has the key: by the server's equality where that is certain, else by its bytes.
+/// Whether the row has the key: by the server's equality if that is certain, else by its bytes.
 fn has_key(row: &BoundRow<'_>, wanted: &[&Value<'_>]) -> bool {
     !row.bound.key.is_empty()
         && row.bound.key.iter().zip(wanted).all(|(at, wanted)| {

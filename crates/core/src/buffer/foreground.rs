@@ -1,14 +1,24 @@
-//! The buffer that flushes on its caller's thread: in `add()` when it is full or overdue, in `flush()`, and at the end.
+//! The buffer that flushes on its caller's thread: in `add()` when it is full or overdue, in
+//! `flush()`, and at the end. `SyncWriteBuffer` is one whose every group is a batch.
+//!
+//! If the flush in `add()` fails, `add()` throws after the group was taken: the group stays
+//! buffered, and a later flush writes it. The exception's class says that (see [`crate::error`]).
+//!
+//! A batch counts rows of one key once, since the keys are known as rows are added. So `batchSize`
+//! orders and their updates make one batch.
 //!
 //! Invariants:
-//! - A row taken is, at any time, in exactly one place: the queue, a committed transaction, or the failures.
+//! - A row that was taken is in exactly one place: the queue, a committed transaction, or the
+//!   failures.
 //! - `added_rows = total_flushed + pending rows + failed_rows`.
 //! - A group is never split: it is taken whole, committed in one transaction, or given up whole.
-//! - Batches are committed in the order in which they were filled. Those of a transaction that failed stay together, as
-//!   they are, until all their groups are settled.
+//! - Batches are committed in the order in which they were filled. Those of a failed transaction
+//!   stay together until all their groups are settled.
 //!
-//! Bounds: `max_pending_rows` and `max_pending_bytes` over all batches; those of the [queue](Queue) and the
-//! [failures](Failures).
+//! `crates/core/tests/foreground_model.rs` checks these after every call.
+//!
+//! Bounds: `max_pending_rows` and `max_pending_bytes` over all batches; those of the [queue](Queue)
+//! and the [failures](Failures).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,12 +41,12 @@ use crate::table::rules::Mode;
 use crate::writer::Writer;
 use crate::writer::observer::{Commit, Event, Observer};
 
-/// What has become of the rows taken.
+/// What has become of the rows that were taken.
 struct ForegroundProgress {
     queue: Queue,
     metrics: Metrics,
     failures: Failures,
-    /// What this flush committed.
+    /// Rows that this flush has committed.
     committed_rows: usize,
 }
 
@@ -62,16 +72,17 @@ impl Observer for ForegroundProgress {
     }
 }
 
-/// See the module.
+/// A buffer that flushes on its caller's thread: see the module.
 pub struct ForegroundBuffer {
     settings: Settings,
     catalog: Catalog,
     writer: Writer,
     clock: Arc<dyn Clock>,
     progress: ForegroundProgress,
-    /// How many groups were ever taken, which is the number of the last one.
+    /// The number of groups ever taken, which is the number of the last one.
     taken: u64,
-    /// A table could not be asked for at `add()`: ask again when a flush comes through, not at each row.
+    /// The server did not describe a table at `add()`. It is asked again once a flush has
+    /// succeeded, not at each row.
     schema_deferred: bool,
 }
 
@@ -105,11 +116,12 @@ impl ForegroundBuffer {
         &mut self.catalog
     }
 
-    /// Takes a group. When that makes the buffer full or overdue, flushes.
+    /// Takes a group. Flushes if that makes the buffer full or overdue.
     ///
     /// # Errors
     ///
-    /// [Config](Kind::Config) and [full](Kind::Full): the group was not taken. Any other: it was, and the flush failed.
+    /// [Config](Kind::Config) and [full](Kind::Full): the group was not taken. Any other error: the
+    /// group was taken, and the flush failed.
     pub fn add(&mut self, group: &Group) -> Result<(), FlushError> {
         if group.is_empty() {
             return Ok(());
@@ -126,11 +138,13 @@ impl ForegroundBuffer {
         Ok(())
     }
 
-    /// Commits everything added before.
+    /// Commits all rows that were added before, within `timeout`. Returns the number of rows that
+    /// this flush committed.
     ///
     /// # Errors
     ///
-    /// Groups that the server or a check refused, which are given up; or why rows could not be written, which stay, in order.
+    /// Groups that the server or a check refused: they are given up. Or the reason why rows could
+    /// not be written: they stay, in order.
     pub fn flush(&mut self, timeout: Option<Duration>) -> Result<usize, FlushError> {
         let deadline = timeout.and_then(|timeout| self.clock.now().checked_add(timeout));
         self.flush_until(deadline)
@@ -149,14 +163,15 @@ impl ForegroundBuffer {
         self.flush_until(deadline).map(|_| ())
     }
 
-    /// The end, after [`Self::shut_down`]: leaves the ledger.
+    /// The end, after [`Self::shut_down`]: removes this writer's row from the ledger, if all rows
+    /// are written.
     pub fn end(&mut self) {
         if self.pending_rows() == 0 {
             self.writer.retire(Instant::now() + RETIRE_TIMEOUT);
         }
     }
 
-    /// Gives up all buffered rows, for a caller that reports each one's error itself.
+    /// Drops all buffered rows, for a caller that reports each one's error itself.
     pub fn discard(&mut self) {
         let metrics = &mut self.progress.metrics;
         let pending = count(self.progress.queue.pending_rows());
@@ -165,7 +180,8 @@ impl ForegroundBuffer {
         self.writer.forget_doubts();
     }
 
-    /// The row still buffered under a key: `key` names its columns, or gives the values in the key's order.
+    /// The row still buffered under a key. `key` names its columns, or has the values in the key's
+    /// order.
     ///
     /// # Errors
     ///
@@ -186,7 +202,8 @@ impl ForegroundBuffer {
         find::find(rows.filter(|row| row.shape.table == table), &model, key)
     }
 
-    /// Whether the buffered rows of any one table, those with the same key counted once, have reached the batch size.
+    /// Whether the buffered rows of any one table have reached the batch size. Rows of one key
+    /// count once.
     pub fn is_full(&self) -> bool {
         self.progress.queue.has_full_batch()
     }
@@ -200,7 +217,7 @@ impl ForegroundBuffer {
         self.progress.queue.pending_rows()
     }
 
-    /// Rows taken and not yet committed.
+    /// Rows that were taken and are not settled.
     pub fn pending(&self) -> Pending {
         let queue = &self.progress.queue;
         Pending::new(
@@ -221,20 +238,22 @@ impl ForegroundBuffer {
         self.writer.reconnects()
     }
 
-    /// The failures, handed over once.
+    /// The failures. They are kept no longer.
     pub fn take_failures(&mut self) -> Vec<DeadLetter> {
         self.progress.failures.take()
     }
 
-    /// How many rows the failures hold that nobody took.
+    /// The number of rows in the failures that nobody has taken.
     pub fn untaken_failed_rows(&self) -> usize {
         self.progress.failures.rows()
     }
 
-    /// Refuses a group that could never be written, as far as that is known before a flush. If the server cannot be
-    /// reached the group is taken unchecked: a short outage is no reason to refuse an order.
+    /// Refuses a group that could never be written, as far as that is known before a flush. If the
+    /// server cannot be reached the group is taken unchecked: a short outage is no reason to refuse
+    /// an order.
     ///
-    /// Returns each row's table and a hash of its key, if that is known and rows of one key become one.
+    /// Returns each row's table, and a hash of its key if that is known and rows of one key become
+    /// one.
     fn check_group(&mut self, group: &Group) -> Result<Vec<RowKey>> {
         for row in group.rows() {
             if row.shape.entry.model().is_some() || self.schema_deferred {
@@ -264,7 +283,7 @@ impl ForegroundBuffer {
             .collect()
     }
 
-    /// Flushes when the group would not fit, and refuses it when that did not help.
+    /// Flushes if the group does not fit. Refuses it if that does not help.
     fn make_room(&mut self, group: &Group) -> Result<()> {
         let (max_rows, max_bytes) = (self.settings.max_pending_rows, self.settings.max_pending_bytes);
         let fits = |queue: &Queue| {

@@ -1,5 +1,9 @@
 //! Counters and latencies of one buffer.
 //!
+//! Rows are counted as they were added, so the counters balance: `added_rows = total_flushed +
+//! pending rows + failed_rows`. `coalesced_rows` says how many of the flushed rows were merged into
+//! others.
+//!
 //! Bound: the histogram takes a fixed few kilobytes, whatever it records.
 
 use std::time::Duration;
@@ -10,11 +14,11 @@ use crate::error::Error;
 use crate::error::server::{ER_CHECKREAD, ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT};
 use crate::writer::observer::{Commit, Event};
 
-/// A day, in microseconds: the longest latency recorded as it is.
+/// The longest latency that is recorded as it is: a day, in microseconds.
 const MAX_LATENCY_US: u64 = 86_400_000_000;
 
-/// What a buffer counted since it was made. Durations are measured around whole transactions, retries and waits
-/// between them counted.
+/// What a buffer has counted since it was made. Durations cover whole transactions, with their
+/// retries and the waits between them.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     /// Transactions committed.
@@ -27,11 +31,11 @@ pub struct Metrics {
     pub added_rows: u64,
     /// Rows that went into others.
     pub coalesced_rows: u64,
-    /// Rows given up.
+    /// Rows merged into others.
     pub failed_rows: u64,
     /// Flushes that ended with an error.
     pub failed_flushes: u64,
-    /// Transactions repeated, all classes.
+    /// Transactions repeated after a lost race.
     pub retries: u64,
     /// Of these, after a deadlock (1213).
     pub retries_deadlock: u64,
@@ -43,11 +47,11 @@ pub struct Metrics {
     pub retries_other: u64,
     /// Transactions repeated over a new connection.
     pub retries_reconnect: u64,
-    /// COMMITs that were not answered.
+    /// COMMITs without an answer that says whether they were carried out.
     pub unknown_commits: u64,
-    /// Answers of the ledger after such a COMMIT.
+    /// The ledger's answers after such a COMMIT.
     pub ledger_lookups: u64,
-    /// Of these, those that found the transaction committed.
+    /// Those that found the transaction committed.
     pub ledger_confirmed: u64,
     /// Time that callers spent waiting for the database.
     pub time_blocked: Duration,
@@ -80,7 +84,7 @@ impl Default for Metrics {
             time_blocked: Duration::ZERO,
             batch_rows_max: 0,
             last_error: None,
-            // Two digits: percentiles within one percent.
+            // Two digits: percentiles are right within one percent.
             latency_us: Histogram::new_with_bounds(1, MAX_LATENCY_US, 2).ok(),
         }
     }
@@ -124,7 +128,7 @@ impl Metrics {
         self.time_blocked += other.time_blocked;
         self.batch_rows_max = self.batch_rows_max.max(other.batch_rows_max);
         if let (Some(all), Some(others)) = (&mut self.latency_us, &other.latency_us) {
-            // Both have the same bounds, so there is nothing that one could not hold of the other.
+            // Both histograms have the same bounds, so adding them cannot fail.
             let _ = all.add(others);
         }
     }
@@ -162,7 +166,7 @@ impl Metrics {
         Duration::from_micros(histogram.map_or(0, |histogram| histogram.value_at_percentile(percentile)))
     }
 
-    /// Rows a committed transaction has, on average.
+    /// The mean number of rows of a committed transaction.
     #[expect(
         clippy::cast_precision_loss,
         reason = "an average needs no more than a float's 53 bits"
@@ -175,7 +179,7 @@ impl Metrics {
     }
 }
 
-/// Rows, as counters have them.
+/// A number of rows as the counters have it.
 pub(crate) fn count(rows: usize) -> u64 {
     u64::try_from(rows).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,29 @@
-//! The buffers: what a caller adds to, and has written.
+//! Owns what a caller holds: two buffers over one engine. A caller adds groups of rows; a buffer
+//! has them written.
+//!
+//! - The [background] buffer copies rows and returns. A native thread writes them.
+//! - The [foreground] buffer writes on its caller's thread, when it is full or overdue.
+//!
+//! Each lane of the first has a [`queue`], and the second has one. A flusher asks its queue what is
+//! due at this instant, waits until then or until woken, takes batches into flight, writes them,
+//! and settles them. Under load several batches share a transaction, so throughput rises by itself.
+//! With nothing buffered it waits without an alarm: no wake-ups.
+//!
+//! Invariants:
+//! - A row that was taken is in exactly one place: a queue, a committed transaction, or the
+//!   [`failures`].
+//! - `added_rows = total_flushed + pending rows + failed_rows`, at all times.
+//! - A group is taken whole, committed in one transaction, or given up whole. It is given up only
+//!   when it is kept: in memory, or in the dead-letter file.
+//! - The rows of one key are written in the order in which they were added.
+//!
+//! Bounds (the first two by default, others fixed):
+//! - 100,000 rows and 64 MiB are buffered, the rows' own bytes counted.
+//! - A batch has 100 rows of one table.
+//! - A transaction has 10,000 rows and 16 MiB, if several batches wait. One batch may have more
+//!   ([`limits`]).
+//! - 64 lanes.
+//! - 1,000 failures and 64 MiB are kept.
 
 pub mod background;
 pub mod failures;

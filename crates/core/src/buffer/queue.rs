@@ -1,17 +1,20 @@
-//! A queue of batches: which there are, and what is due at a given instant. Pure: time comes in as an argument, nothing
-//! waits and nothing is written here. A background buffer has one in each lane; a foreground buffer has one, whose
-//! flusher is its caller.
+//! A queue of batches, and what is due at a given instant. A background buffer has one in each
+//! lane. A foreground buffer has one, and its caller is the flusher. Pure: time comes in as an
+//! argument, and nothing waits or is written here.
 //!
 //! Invariants:
-//! - Groups leave in the order in which they came: `in_flight`, then `sealed`, then `open`. Their numbers, which count
-//!   the groups of all lanes, only grow.
+//! - Groups leave in the order in which they came: `in_flight`, then `sealed`, then `open`. Their
+//!   numbers only grow; they count the groups of all lanes.
 //! - `pending_rows` and `pending_bytes` cover all three.
-//! - While something is in flight nothing else is taken up; what failed stays in flight and is tried again.
-//! - A batch that waits for a group of another lane is not taken up before that one is settled. Only its first group
-//!   waits.
+//! - While something is in flight nothing else is taken up. What failed stays in flight and is
+//!   tried again.
+//! - A batch that waits for a group of another lane is not taken up before that group is settled.
+//!   Only its first group waits.
 //!
-//! Bounds: the caller asks for room before it adds; [`MAX_TRANSACTION_ROWS`] and [`MAX_TRANSACTION_BYTES`] a
-//! transaction, except that one batch is never split.
+//! `crates/core/tests/queue_model.rs` holds the first three.
+//!
+//! Bounds: the caller asks for room before it adds. A transaction has at most
+//! [`MAX_TRANSACTION_ROWS`] and [`MAX_TRANSACTION_BYTES`], but one batch is never split.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -33,20 +36,20 @@ pub enum Due {
     Now,
     /// Nothing before this instant, unless something changes.
     At(Instant),
-    /// Nothing until something changes.
+    /// Nothing, until something changes.
     Never,
 }
 
 /// What an added group changes for a flusher that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddEffect {
-    /// Nothing: it has its alarm set, or works.
+    /// Nothing: its alarm is set, or it works.
     Nothing,
     /// There is something to do, or a new alarm to set.
     Wake,
 }
 
-/// A lane, by its place in the set that it belongs to. Only that set makes one.
+/// A lane, by its position in its set. Only that set makes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LaneId(usize);
 
@@ -55,13 +58,13 @@ impl LaneId {
         Self(index)
     }
 
-    /// The place, from 0.
+    /// The position, from 0.
     pub fn index(self) -> usize {
         self.0
     }
 }
 
-/// A group of another lane, which has to be settled first.
+/// A group of another lane that has to be settled first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupPosition {
     /// Its lane.
@@ -73,10 +76,11 @@ pub struct GroupPosition {
 /// A row's table, and a hash of its key if that is known and rows of one key become one.
 pub type RowKey = (TableId, Option<u64>);
 
-/// How many rows of a batch will be written, as far as that is known: those of one key once.
+/// The number of rows that a batch will write, by table: rows of one key count once.
 #[derive(Debug, Default)]
 struct DistinctRows {
-    /// Hashes of the keys, by table. A collision makes the batch a row larger than it should be, and nothing else.
+    /// Hashes of the keys, by table. After a collision the batch gets one row more than it should,
+    /// and nothing else.
     keys: FxHashSet<(TableId, u64)>,
     by_table: FxHashMap<TableId, usize>,
 }
@@ -95,11 +99,11 @@ impl DistinctRows {
 #[derive(Debug)]
 struct WaitingBatch {
     batch: Batch,
-    /// Counted where the keys are known as rows are added.
+    /// Counted if the keys are known as rows are added.
     distinct: DistinctRows,
     /// The number of its first group.
     first_group: u64,
-    /// What its first group waits for.
+    /// The groups that its first group waits for.
     after: Vec<GroupPosition>,
     is_full: bool,
 }
@@ -110,7 +114,7 @@ impl WaitingBatch {
     }
 }
 
-/// See the module.
+/// A queue of batches: see the module.
 #[derive(Debug)]
 pub struct Queue {
     batch_size: usize,
@@ -118,19 +122,19 @@ pub struct Queue {
     open: Option<WaitingBatch>,
     sealed: VecDeque<WaitingBatch>,
     in_flight: Vec<Arc<Batch>>,
-    /// How many of the groups in flight are settled: committed or given up.
+    /// The number of groups in flight that are settled: committed or given up.
     done_groups: usize,
     pending_rows: usize,
     pending_bytes: usize,
     /// The numbers of the groups that are not settled.
     unsettled: VecDeque<u64>,
-    /// Groups up to this number are to be written without waiting for a full batch or the interval.
+    /// Groups up to this number are due at once, whether or not their batch is full or old enough.
     wanted: u64,
-    /// After a failure: not before this.
+    /// After a failure: nothing is due before this.
     retry_at: Option<Instant>,
     /// One of the batches in flight was full.
     is_full_in_flight: bool,
-    /// The size that the last batch had: the next one is likely to have it.
+    /// The rows and bytes of the last batch: the next one is likely to have as many.
     last_batch: (usize, usize),
 }
 
@@ -154,8 +158,8 @@ impl Queue {
         }
     }
 
-    /// Takes a group with its number, which waits for groups of other lanes. A batch is full when a table has
-    /// `batch_size` rows in it.
+    /// Takes a group with its number. It waits for the groups `after`, of other lanes. A batch is
+    /// full when a table has `batch_size` rows in it: the keys may not be known yet.
     pub fn add(&mut self, group: &Group, number: u64, after: Vec<GroupPosition>, now: Instant) -> AddEffect {
         let must_seal = !after.is_empty() && self.open.is_some();
         if must_seal {
@@ -176,8 +180,9 @@ impl Queue {
         }
     }
 
-    /// Takes a group with its number and its rows' keys. A batch is full when a table has `batch_size` rows of different
-    /// keys in it, or all tables together [`MAX_ROWS_PER_KEY`] times as many rows.
+    /// Takes a group with its number and its rows' keys. A batch is full when a table has
+    /// `batch_size` rows of different keys in it, or all tables together have [`MAX_ROWS_PER_KEY`]
+    /// times as many rows.
     pub fn add_keyed(&mut self, group: &Group, number: u64, keys: &[RowKey], now: Instant) {
         let batch_size = self.batch_size;
         let open = self.append(group, number, Vec::new(), now);
@@ -214,12 +219,12 @@ impl Queue {
         }
     }
 
-    /// Whether a batch that waits, or is in flight, was full.
+    /// Whether a batch that waits, or is in flight, is full.
     pub fn has_full_batch(&self) -> bool {
         self.is_full_in_flight || self.sealed.iter().any(|waiting| waiting.is_full)
     }
 
-    /// Forgets all that is here.
+    /// Forgets all groups.
     pub fn clear(&mut self) {
         self.open = None;
         self.sealed.clear();
@@ -232,12 +237,12 @@ impl Queue {
         self.retry_at = None;
     }
 
-    /// Asks for all groups up to a number, at once. After a failure they wait like others.
+    /// Makes all groups up to a number due at once. After a failure they wait like others.
     pub fn want(&mut self, group: u64) {
         self.wanted = self.wanted.max(group);
     }
 
-    /// What failed is not to wait any longer.
+    /// Ends the wait after a failure.
     pub fn retry_now(&mut self) {
         self.retry_at = None;
     }
@@ -256,7 +261,7 @@ impl Queue {
         self.open.as_ref().is_some_and(|open| open.first_group <= self.wanted)
     }
 
-    /// What there is to do. Groups of other lanes are settled as `is_settled` says.
+    /// What there is to do. `is_settled` says whether a group of another lane is settled.
     pub fn due(&self, now: Instant, is_settled: impl Fn(&GroupPosition) -> bool) -> Due {
         if self.pending_rows == 0 {
             return Due::Never;
@@ -281,14 +286,14 @@ impl Queue {
         }
     }
 
-    /// Whether what comes next waits for another lane.
+    /// Whether the next batch waits for another lane.
     pub fn waits_for_others(&self) -> bool {
         let next = self.sealed.front().or(self.open.as_ref());
         self.in_flight.is_empty() && next.is_some_and(|next| !next.after.is_empty())
     }
 
-    /// Takes batches into flight, or those that are still there after a failure. Gives them, and how many of their
-    /// groups are settled already.
+    /// Takes batches into flight, or those that are still there after a failure. Returns them, and
+    /// how many of their groups are settled already.
     pub fn begin(&mut self, now: Instant, is_settled: impl Fn(&GroupPosition) -> bool) -> (Vec<Arc<Batch>>, usize) {
         self.retry_at = None;
         if self.in_flight.is_empty() {
@@ -330,7 +335,8 @@ impl Queue {
         }
     }
 
-    /// What is in flight failed; it stays there, and is due again at `retry_at`.
+    /// The attempt to write what is in flight failed. It stays there, and is due again at
+    /// `retry_at`.
     pub fn failed(&mut self, retry_at: Instant) {
         self.retry_at = Some(retry_at);
     }
@@ -355,12 +361,12 @@ impl Queue {
         self.batches().any(|batch| batch.rows_of(table) > 0)
     }
 
-    /// Rows taken and not settled.
+    /// Rows that were taken and are not settled.
     pub fn pending_rows(&self) -> usize {
         self.pending_rows
     }
 
-    /// The memory they take, in bytes.
+    /// The bytes of the batches that hold them.
     pub fn pending_bytes(&self) -> usize {
         self.pending_bytes
     }
@@ -370,12 +376,12 @@ impl Queue {
         self.batches().map(|batch| batch.oldest).next()
     }
 
-    /// The tables that there are rows for, some of them more than once.
+    /// The tables that have rows here. Some come more than once.
     pub fn tables(&self) -> impl Iterator<Item = TableId> {
         self.batches().flat_map(Batch::tables).map(|(table, _)| table)
     }
 
-    /// How many rows of a table there are, settled ones counted while others of their transaction are not.
+    /// The number of rows of a table. Settled rows count until their whole transaction is settled.
     pub fn rows_of(&self, table: TableId) -> usize {
         self.batches().map(|batch| batch.rows_of(table)).sum()
     }

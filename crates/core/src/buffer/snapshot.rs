@@ -4,19 +4,19 @@ use std::time::{Duration, Instant};
 
 use crate::buffer::metrics::Metrics;
 
-/// A buffer's state, for metrics.
+/// What waits in a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pending {
-    /// Rows taken and not yet committed.
+    /// Rows that were taken and are not settled.
     pub rows: usize,
-    /// The memory they take.
+    /// The bytes of the batches that hold them.
     pub bytes: usize,
-    /// How long the oldest of them has waited.
+    /// The time that the oldest of them has waited.
     pub oldest_age: Duration,
 }
 
 impl Pending {
-    /// So many rows and bytes, the oldest of them taken at `oldest`.
+    /// `rows` and `bytes` that wait at `now`, the oldest taken at `oldest`.
     pub fn new(rows: usize, bytes: usize, oldest: Option<Instant>, now: Instant) -> Self {
         Self {
             rows,
@@ -32,7 +32,7 @@ pub enum ThreadState {
     /// There is no thread: no row has come yet, or it has ended.
     #[default]
     None,
-    /// It waits for rows, or for their time.
+    /// It waits for rows, or until they are due.
     Idle,
     /// It writes.
     Writing,
@@ -72,7 +72,7 @@ pub struct Snapshot {
 pub struct LaneSnapshot {
     /// Its counters.
     pub metrics: Metrics,
-    /// Rows taken and not yet committed.
+    /// Rows that were taken and are not settled.
     pub pending_rows: usize,
     /// What its thread does.
     pub thread: ThreadState,

@@ -1,11 +1,20 @@
-//! The dead-letter file: a JSON line for each group that was given up, written before the group leaves the memory.
+//! The dead-letter file: a JSON line for each group that was given up, written before the group
+//! leaves the memory.
 //!
-//! A line has what `takeFailures()` gives: `{"time":…,"code":…,"message":…,"rows":[{"table":…,"row":{…}}]}`. A string that
-//! is not UTF-8 stands as `{"base64":"…"}`.
+//! A line has what `takeFailures()` returns. A string that is not UTF-8 is `{"base64":"…"}`:
+//! `{"time":…,"code":…,"message":…,"rows":[{"table":…,"row":{…}}]}`
 //!
-//! Invariants: a line is there whole or not at all, whoever else writes to the file: it is appended under a lock, and
-//! taken back where it did not fit. It is on the disk before its group is settled. The file is made for its owner alone
-//! (mode 0600), and opened anew for each line, so that it may be rotated.
+//! Invariants:
+//! - A line is there whole or not at all, whoever else writes to the file: it is appended under a
+//!   lock, and cut off again if it did not fit.
+//! - It is on the disk before its group is settled.
+//! - The file belongs to its owner alone (mode 0600). It is opened anew for each line, so it may be
+//!   rotated.
+//! - If it cannot be written to, nothing is given up: the group stays buffered, and so do the rows
+//!   after it.
+//!
+//! Bounds: none. The file grows with each group that is given up, and the wait for its lock has no
+//! time-out.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -20,26 +29,26 @@ use crate::dead_letter::DeadLetter;
 use crate::error::{Error, Result};
 use crate::value::Value;
 
-/// What marks a string that is not UTF-8.
+/// The key of a string that is not UTF-8.
 pub const BINARY_MARK: &str = "base64";
 
-/// See the module.
+/// A dead-letter file: see the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetterFile {
     path: PathBuf,
 }
 
 impl DeadLetterFile {
-    /// A file that is made when the first group is given up.
+    /// A file that is created when the first group is given up.
     pub fn new(path: PathBuf) -> Self {
         Self { path }
     }
 
-    /// Checks that the file can be written to, or made.
+    /// Checks that the file can be written to, or created.
     ///
     /// # Errors
     ///
-    /// The folder is missing; the file is no file, or cannot be opened.
+    /// The folder is missing; the path is no regular file, or cannot be opened.
     pub fn check(path: &Path) -> Result<()> {
         let wrong = |why: &dyn std::fmt::Display| {
             Error::config(format!(
@@ -66,7 +75,7 @@ impl DeadLetterFile {
     ///
     /// # Errors
     ///
-    /// It is not there, whole or in part: the group must not be forgotten.
+    /// The line is not there, whole or in part: the group must not be forgotten.
     pub fn append(&self, letter: &DeadLetter) -> Result<()> {
         self.append_line(&json_line(letter)).map_err(|error| {
             Error::config(format!(
@@ -88,7 +97,7 @@ impl DeadLetterFile {
         file.lock()?;
         let length = file.metadata()?.len();
         let written = file.write_all(line).and_then(|()| file.sync_data());
-        // A part of a line that was written before the disk was full would spoil the next one.
+        // A part of a line, written before the disk was full, would spoil the next one.
         written.map_err(|error| match file.set_len(length) {
             Ok(()) => error,
             Err(left) => io::Error::other(format!("{error}, and a part of its line is left: {left}")),
@@ -96,7 +105,7 @@ impl DeadLetterFile {
     }
 }
 
-/// Reads what stands behind [`BINARY_MARK`].
+/// Decodes the text behind [`BINARY_MARK`].
 pub fn decode_binary(text: &[u8]) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }

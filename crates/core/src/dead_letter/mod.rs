@@ -1,4 +1,8 @@
-//! Groups that can never be written.
+//! Owns groups that can never be written: in memory, with the reason, and on disk ([`mod@file`]).
+//!
+//! Invariant: a group is here whole, with its rows as PHP gave them.
+//!
+//! Bounds: here none. The buffer keeps 1,000 groups and 64 MiB ([`crate::buffer::failures`]).
 
 pub mod file;
 
@@ -40,7 +44,7 @@ impl DeadLetter {
         }
     }
 
-    /// The memory that it takes, in bytes, to a few.
+    /// The memory that it takes, in bytes, roughly.
     pub fn size_bytes(&self) -> usize {
         let of_row = |row: &NamedRow| -> usize {
             let columns = row.iter().map(|(name, value)| name.len() + value.wire_bytes());
@@ -50,7 +54,7 @@ impl DeadLetter {
         self.message.len() + rows.sum::<usize>() + size_of::<Self>()
     }
 
-    /// The error that the group was given up for.
+    /// The error for which the group was given up.
     pub fn error(&self) -> Error {
         error_of(self.code, self.message.clone())
     }
@@ -63,12 +67,12 @@ fn error_of(code: u16, message: String) -> Error {
     }
 }
 
-/// What a flush that ended with an error has to say.
+/// What a flush that ended with an error has to report.
 #[derive(Debug, Clone)]
 pub struct FlushError {
     /// The error.
     pub error: Error,
-    /// Groups that this flush gave up.
+    /// Groups that were given up and not reported before.
     pub failures: Vec<DeadLetter>,
 }
 
@@ -86,7 +90,8 @@ impl FlushError {
         Some(Self { error, failures })
     }
 
-    /// The same, for a buffer that keeps no failures: the error of the first group is all there is to say.
+    /// The same, for a buffer that keeps no failures: the error of the first group is all there is
+    /// to report.
     #[must_use]
     pub fn of_one_group(self) -> Self {
         let error = match self.failures.first() {

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 
 /// The port of MySQL and MariaDB.
 const DEFAULT_PORT: u16 = 3306;
-/// More nodes than a cluster has; each may cost a connect time-out.
+/// The most hosts: more than a cluster has nodes. Each may cost a connect time-out.
 pub const HOSTS_MAX: usize = 16;
 
 /// One server, over TCP.
@@ -31,9 +31,10 @@ impl fmt::Display for Host {
     }
 }
 
-/// Takes the hosts out of a DSN, and gives the DSN with the first of them only, as a URL has it.
+/// Takes the hosts out of a DSN. Returns them, and the DSN with the first of them only, as a URL
+/// has it.
 ///
-/// The messages quote no host: in a DSN with a mistake it may be the half of a password.
+/// The messages quote no host: in a DSN with a mistake it may be a half of the password.
 pub fn split(dsn: &str) -> Result<(String, Vec<Host>)> {
     let Some(scheme_end) = dsn.find("://") else {
         return Ok((dsn.to_owned(), Vec::new()));

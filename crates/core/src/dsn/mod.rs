@@ -1,7 +1,9 @@
-//! The DSN: where rows go. `mysql://user:password@host:3306/database?option=value`, or `memory:` and `memory:NAME`.
-//! Several hosts have commas between: `host1:3306,host2:3306`.
+//! Owns the DSN: `mysql://user:password@host:3306/database?option=value`, or `memory:` and
+//! `memory:NAME`. Several hosts have commas between: `host1:3306,host2:3306`.
 //!
 //! Invariant: no text made from a DSN holds its password, neither a message nor `Debug`.
+//!
+//! Bounds: 16 hosts, time-outs from 1 ms to a day.
 
 use crate::error::{Error, Result};
 
@@ -16,13 +18,15 @@ use url::Url;
 mod host;
 mod tls;
 
-/// A host on the same network answers within a few milliseconds; five seconds outlast a restart of a switch.
+/// A host on the same network answers within a few milliseconds. Five seconds outlast a restart of
+/// a switch.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longer than `innodb_lock_wait_timeout`'s default of 50 seconds, so that the server's own answer comes first.
+/// Longer than `innodb_lock_wait_timeout`'s default of 50 seconds, so that the server's own answer
+/// comes first.
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
 /// A server that takes no byte for so long takes none any more.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// A day: no wait is meant to be longer, and a bound keeps the arithmetic of instants within its range.
+/// The longest time-out: a day. A bound keeps the arithmetic of instants within its range.
 const MAX_TIMEOUT_MS: u64 = 86_400_000;
 
 const OPTIONS: &str = "unix_socket, tls, tls_ca, tls_cert, tls_key, tls_verify, charset, collation, timezone, sql_mode, isolation_level, \
@@ -41,11 +45,11 @@ pub enum Dsn {
 /// A MySQL or MariaDB server, or several of one cluster, the account and the session's settings.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerDsn {
-    /// The servers, in the order in which they are tried; at least one, at most [`HOSTS_MAX`].
+    /// The servers, in the order in which they are tried: from 1 to [`HOSTS_MAX`].
     pub hosts: Vec<Host>,
-    /// A unix socket's path; then the host is not used.
+    /// A unix socket's path. With it the host is not used.
     pub unix_socket: Option<String>,
-    /// How the connection is encrypted; `None`: not at all.
+    /// How the connection is encrypted. `None`: not at all.
     pub tls: Option<Tls>,
     /// The account.
     pub user: String,
@@ -55,19 +59,19 @@ pub struct ServerDsn {
     pub database: String,
     /// The session's character set.
     pub charset: String,
-    /// The session's collation; `None`: the character set's default.
+    /// The session's collation. `None`: the character set's default.
     pub collation: Option<String>,
-    /// The session's `time_zone`; `None`: the server's.
+    /// The session's `time_zone`. `None`: the server's.
     pub timezone: Option<String>,
-    /// The session's `sql_mode`; `None`: the server's.
+    /// The session's `sql_mode`. `None`: the server's.
     pub sql_mode: Option<String>,
     /// The session's isolation level, as the server's variable spells it.
     pub isolation_level: String,
-    /// How long connecting may take, the handshake counted.
+    /// The longest time that connecting to one host may take, with the handshake.
     pub connect_timeout: Duration,
-    /// How long one answer may take.
+    /// The longest wait for one answer.
     pub read_timeout: Duration,
-    /// How long sending may stand still.
+    /// The longest time that sending may stand still.
     pub write_timeout: Duration,
 }
 
@@ -184,12 +188,12 @@ impl ServerDsn {
         Ok(())
     }
 
-    /// How many servers there are to try.
+    /// The number of servers to try.
     pub fn host_count(&self) -> usize {
         self.hosts.len()
     }
 
-    /// Where a server is, for messages.
+    /// A server's address, for messages.
     pub fn address(&self, index: usize) -> String {
         match (&self.unix_socket, self.hosts.get(index)) {
             (Some(path), _) => format!("{path}/{}", self.database),

@@ -1,32 +1,34 @@
 //! What a DSN says of TLS: `tls`, `tls_ca`, `tls_cert`, `tls_key`, `tls_verify`.
 //!
-//! Invariant: there is no TLS that gives way. It is off, or a server without it is refused.
+//! Invariant: no connection falls back to plain text. TLS is off, or a server without it is
+//! refused.
 
 use crate::error::{Error, Result};
 
-/// How a connection is encrypted. Paths only: the files are read when a buffer is made, and at each connect.
+/// How a connection is encrypted. It has paths only: the files are read when a buffer is made, and
+/// at each connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
-    /// A PEM file with the authorities that are trusted, and no other; `None`: the system's.
+    /// A PEM file with the authorities that are trusted, and no others. `None`: the system's.
     pub ca: Option<String>,
     /// PEM files with this client's certificate chain and its key.
     pub identity: Option<(String, String)>,
-    /// What of the server's certificate is checked.
+    /// What is checked of the server's certificate.
     pub verify: Verify,
 }
 
-/// What of the server's certificate is checked.
+/// What is checked of the server's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verify {
-    /// That a trusted authority signed it, for the host that the DSN names.
+    /// A trusted authority signed it, for the host that the DSN names.
     Identity,
-    /// That a trusted authority signed it, for whatever host.
+    /// A trusted authority signed it, for whatever host.
     Ca,
     /// Nothing: anyone on the way may be the server.
     None,
 }
 
-/// The options as they are met, in any order.
+/// The options as they come, in any order.
 #[derive(Debug, Default)]
 pub struct TlsOptions {
     tls: Option<bool>,
@@ -37,7 +39,7 @@ pub struct TlsOptions {
 }
 
 impl TlsOptions {
-    /// Takes an option, and says whether it was one of these.
+    /// Takes an option. Returns whether it is one of these.
     pub fn set(&mut self, name: &str, value: &str) -> Result<bool> {
         match name {
             "tls" => {

@@ -1,7 +1,12 @@
-//! What to do after an error: one function of the phase it came in and of what it says.
+//! What to do after an error: one function of the phase and the error.
 //!
-//! Invariant: only what is listed as a fault of rows is ever given up ([`Decision::Refuse`]). A bug of ours, the settings
-//! and this machine never are.
+//! Invariant: a bug of ours, a setting or this machine never makes the engine give up rows
+//! ([`Decision::Refuse`]). A row's own fault does, and so does an error code of the server that is
+//! not in the table of codes ([`crate::error::server::classify`]).
+//!
+//! At COMMIT a lost connection, or an error of [`Class::Reconnect`] (1053, 1180, 1927 …), leaves
+//! open whether the transaction was committed: asking the ledger is cheap. Any other error means
+//! that it was not.
 
 use super::server::{self, Class};
 use super::{Error, Kind};
@@ -15,24 +20,24 @@ pub enum Phase {
     Statement,
     /// COMMIT.
     Commit,
-    /// A question outside a transaction: a table's schema, the ledger's row.
+    /// A question outside a transaction: a table's schema, or the ledger's row.
     LookUp,
 }
 
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Decision {
-    /// The transaction lost a race: repeat it as it is, after a wait.
+    /// The transaction lost a race: repeat it after a wait.
     Repeat,
     /// The connection, or its server, is of no use: connect again, and repeat what was under way.
     Reconnect,
     /// The transaction may be committed: ask the ledger before anything else is written.
     CommitUnknown,
-    /// The ledger holds another number than the writer left there: ask it.
+    /// The ledger does not hold the number that the writer left there: ask what it holds.
     AskLedger,
-    /// These rows will never be taken. Those beside them may.
+    /// These rows will never be taken. The rows beside them may be.
     Refuse,
-    /// Nothing that is tried at once would help. The rows stay, and are tried again later.
+    /// Trying again at once would not help. The rows stay, and are tried later.
     Keep,
 }
 

@@ -1,4 +1,11 @@
-//! The one error of the engine. Its kind decides which PHP exception it becomes, and whether the rows were taken.
+//! Owns the one error of the engine, the table of the servers' codes ([`server`]), and what to do
+//! after an error ([`decision`]).
+//!
+//! An error's kind decides which PHP exception it becomes, and the exception says what became of
+//! the rows. [`Kind::Config`], [`Kind::Full`] and [`Kind::Closed`]: nothing was taken. Any other
+//! kind: the rows were taken, and are still buffered or among the failures.
+//!
+//! Invariant: no message holds a password.
 
 pub mod decision;
 pub mod server;
@@ -7,14 +14,14 @@ use std::fmt;
 
 use crate::error::server::Class;
 
-/// Why something did not work. A message says what, where and what to do; it never holds a password.
+/// Why something failed. A message says what, where and what to do. It never holds a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     kind: Kind,
     message: String,
 }
 
-/// What went wrong, as far as anybody acts on it.
+/// What went wrong, as far as code acts on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Settings, a table or a row that cannot work. Nothing was taken.
@@ -23,11 +30,11 @@ pub enum Kind {
     Full,
     /// The buffer is closed. Nothing was taken.
     Closed,
-    /// No server, or the connection was lost. `commit_unknown`: it was lost while a COMMIT was under way.
+    /// There is no server, or the connection was lost.
     Connection {
-        /// The server's code or the client library's, or 0.
+        /// The server's code, the client library's, or 0.
         code: u16,
-        /// The transaction may be committed.
+        /// It was lost while a COMMIT was under way: the transaction may be committed.
         commit_unknown: bool,
     },
     /// The server answered with an error.
@@ -35,7 +42,8 @@ pub enum Kind {
         /// The server's code.
         code: u16,
     },
-    /// Rows that were taken cannot be written now, for a reason that lies in their table, the settings or this machine.
+    /// Rows that were taken cannot be written now. The reason lies in their table, the settings or
+    /// this machine.
     Blocked,
     /// A check of ours refused a row before it was sent.
     Row,
@@ -43,7 +51,7 @@ pub enum Kind {
     Timeout,
     /// The caller's thread is wanted elsewhere.
     Interrupted,
-    /// The ledger is not where the writer left it: see [`crate::ledger`].
+    /// The ledger does not hold what the writer left there: see [`crate::ledger`].
     LedgerMoved,
     /// A bug of ours. No row is at fault.
     Bug,
@@ -73,7 +81,7 @@ impl Error {
         )
     }
 
-    /// No server, or a lost connection. `code` is the server's or the client library's, or 0.
+    /// No server, or a lost connection. `code` is the server's, the client library's, or 0.
     pub fn connection(code: u16, message: impl Into<String>) -> Self {
         Self::new(
             Kind::Connection {
@@ -84,7 +92,8 @@ impl Error {
         )
     }
 
-    /// No answer to a COMMIT, or one that does not say whether it was carried out: the transaction may be committed.
+    /// A COMMIT without an answer, or with one that does not say whether it was carried out. The
+    /// transaction may be committed.
     pub fn commit_unknown(code: u16, message: impl Into<String>) -> Self {
         Self::new(
             Kind::Connection {
@@ -95,7 +104,8 @@ impl Error {
         )
     }
 
-    /// The ledger does not hold what the writer left there: it was committed to after all, or its row is gone.
+    /// The ledger does not hold what the writer left there: a doubtful transaction was committed
+    /// after all, or the row is gone.
     pub fn ledger_moved() -> Self {
         Self::new(
             Kind::LedgerMoved,
@@ -103,12 +113,12 @@ impl Error {
         )
     }
 
-    /// An error that the server answered with.
+    /// The server's answer was an error.
     pub fn server(code: u16, message: impl Into<String>) -> Self {
         Self::new(Kind::Server { code }, message)
     }
 
-    /// A row refused by a check of ours.
+    /// A check of ours refused a row.
     pub fn row(message: impl Into<String>) -> Self {
         Self::new(Kind::Row, message)
     }
@@ -118,7 +128,8 @@ impl Error {
         Self::new(Kind::Bug, message)
     }
 
-    /// The same error, met when a batch is written: its rows were taken, which [`Kind::Config`] denies.
+    /// The same error, met while a batch is written. Its rows were taken, so it must not be
+    /// [`Kind::Config`].
     #[must_use]
     pub fn after_taking(mut self) -> Self {
         if self.kind == Kind::Config {
@@ -127,8 +138,8 @@ impl Error {
         self
     }
 
-    /// The same error, met when a batch is written, of a row that its table can never take: the row is at fault, and is
-    /// [refused](decision::Decision::Refuse).
+    /// The same error, met while a batch is written, for a row that its table can never take. The
+    /// row is at fault, and is [refused](decision::Decision::Refuse).
     #[must_use]
     pub fn of_row(mut self) -> Self {
         if self.kind == Kind::Config {
@@ -142,12 +153,12 @@ impl Error {
         Self::new(Kind::Timeout, message)
     }
 
-    /// A wait that ended because the caller's thread is wanted elsewhere.
+    /// The wait ended because the caller's thread is wanted elsewhere.
     pub fn interrupted() -> Self {
         Self::new(Kind::Interrupted, "the wait was interrupted")
     }
 
-    /// The same error, said with more words before it.
+    /// The same error, with `words` before its message.
     #[must_use]
     pub fn context(mut self, words: &str) -> Self {
         self.message = format!("{words}: {}", self.message);
@@ -172,7 +183,7 @@ impl Error {
         &self.message
     }
 
-    /// Whether the connection could not be had, or is of no use any more.
+    /// Whether there is no connection, or one that is of no use any more.
     pub fn is_connection(&self) -> bool {
         match self.kind {
             Kind::Connection { .. } => true,

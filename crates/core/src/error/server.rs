@@ -1,24 +1,29 @@
-//! The error codes of MySQL and MariaDB that this engine knows: one table, with what each one asks it to do, and why.
+//! The error codes that this engine knows: one table with what each one asks for, and why.
 //!
 //! Sources: <https://dev.mysql.com/doc/mysql-errors/9.0/en/server-error-reference.html>,
-//! <https://mariadb.com/kb/en/mariadb-error-code-reference/>, <https://docs.pingcap.com/tidb/stable/error-codes> (8000
-//! and above), and Vitess, which answers with MySQL's own codes. Codes from 4000 on are MariaDB's own up to 4999, and
-//! differ from MySQL's of the same number; no such number is used here with two meanings.
+//! <https://mariadb.com/kb/en/mariadb-error-code-reference/>,
+//! <https://docs.pingcap.com/tidb/stable/error-codes> (8000 and above). Vitess returns MySQL's
+//! codes.
+//!
+//! Codes from 4000 to 4999 are MariaDB's own, and differ from MySQL's of the same number. No such
+//! number has two meanings here.
 
 /// What a server's error asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// The transaction lost a race: roll back and repeat it, with a backoff, a bounded number of times.
+    /// The transaction lost a race: roll back, wait, and repeat it, a bounded number of times.
     Retry,
-    /// The connection, or the server for now, is of no use: connect again, and keep the rows until that helps.
+    /// The connection is of no use, or its server is for now: connect again, and keep the rows
+    /// until that helps. Full disks, exhausted connections and read-only servers are here: no row
+    /// is at fault, and they pass.
     Reconnect,
-    /// These rows will never be taken. The rows beside them may.
+    /// These rows will never be taken. The rows beside them may be.
     Refused,
     /// The account, the schema or the settings are wrong. No row is at fault.
     Misconfigured,
 }
 
-/// Who answers with a code.
+/// Who returns a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// MySQL and MariaDB.
@@ -42,11 +47,11 @@ pub struct ServerCode {
     pub name: &'static str,
     /// What it asks for.
     pub class: Class,
-    /// Who answers with it.
+    /// Who returns it.
     pub origin: Origin,
-    /// What it means, and so why it is in its class.
+    /// What it means: the reason for its class.
     pub why: &'static str,
-    /// Where more is said; empty: in the sources of the module.
+    /// A page about it; empty: the module's sources.
     pub link: &'static str,
 }
 
@@ -246,13 +251,14 @@ pub fn known(code: u16) -> Option<&'static ServerCode> {
     CODES.get(at)
 }
 
-/// What the error `code` asks for. An unknown code is [`Class::Refused`]: the rows are kept with the error that the
-/// server returned, and nothing is repeated that may never end.
+/// What the error `code` asks for. An unknown code is [`Class::Refused`]: its rows become failures
+/// that carry the server's error. Repeating could never end.
 pub fn classify(code: u16) -> Class {
     known(code).map_or(Class::Refused, |known| known.class)
 }
 
-/// Whether an error of [`Class::Reconnect`] is the connection's own, and says nothing against the server.
+/// Whether an error of [`Class::Reconnect`] is the connection's own, and says nothing about its
+/// server.
 pub fn is_of_connection(code: u16) -> bool {
     matches!(
         code,

@@ -13,7 +13,7 @@ use crate::table::model::TableModel;
 use crate::table::shape::Shape;
 use crate::value::Value;
 
-/// A row bound to its table, before or after merging.
+/// A row bound to its table.
 #[derive(Debug, Clone)]
 pub struct BoundRow<'a> {
     /// Its columns.
@@ -42,15 +42,15 @@ impl<'a> BoundRow<'a> {
 /// Binds rows to their tables, each shape once.
 #[derive(Debug, Default)]
 pub struct Binder {
-    /// Models that are given, and not asked of the tables themselves.
+    /// Models for these tables, whatever models the tables have by now.
     models: FxHashMap<TableId, Arc<TableModel>>,
-    /// The model of rows whose table is not known.
+    /// The model of rows whose table has none yet.
     fallback: Option<Arc<TableModel>>,
     bound: FxHashMap<*const Shape, Option<Result<Arc<BoundColumns>>>>,
 }
 
 impl Binder {
-    /// A binder for rows of one table, that has this model as long as the table is not known.
+    /// A binder for rows of one table, which has this model as long as its own is not known.
     pub fn with_fallback(model: Arc<TableModel>) -> Self {
         Self {
             fallback: Some(model),
@@ -58,7 +58,7 @@ impl Binder {
         }
     }
 
-    /// A binder with these models, whatever becomes of the tables meanwhile.
+    /// A binder with these models, whatever becomes of the tables' own meanwhile.
     pub fn with_models(models: FxHashMap<TableId, Arc<TableModel>>) -> Self {
         Self {
             models,
@@ -66,12 +66,12 @@ impl Binder {
         }
     }
 
-    /// Binds a row and checks its values. The table is asked for once a shape: another thread may come to know it, or forget it, at
-    /// any time.
+    /// Binds a row and checks its values. Asks a table for its model once per shape: another thread
+    /// may learn it, or forget it, at any time.
     ///
     /// # Errors
     ///
-    /// A row that its table can never take; a table that is not known.
+    /// A row that its table can never take; a table without a model.
     pub fn bind<'a>(&mut self, row: &Row<'a>) -> Result<BoundRow<'a>> {
         let (models, fallback) = (&self.models, &self.fallback);
         let bound = self.bound.entry(Arc::as_ptr(row.shape)).or_insert_with(|| {

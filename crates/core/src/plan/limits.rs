@@ -1,11 +1,11 @@
-//! What the place that takes a transaction accepts at once.
+//! What a server accepts at once.
 
 use crate::value::Value;
 
-/// What a packet holds beside the values, generously.
+/// The bytes of a packet beside its values, rounded up generously.
 pub(crate) const PACKET_OVERHEAD_BYTES: usize = 64;
 
-/// What a transaction's rows must fit into.
+/// The limits that a transaction's rows must keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// `max_allowed_packet`.
@@ -13,13 +13,14 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The longest row that a packet takes.
+    /// The largest row that a packet takes, in bytes.
     pub fn max_row_bytes(&self) -> usize {
         self.max_packet_bytes.saturating_sub(PACKET_OVERHEAD_BYTES)
     }
 }
 
-/// What a row takes in an execute packet: its values, and for each the type (2 bytes) and its bit for NULL.
+/// A row's bytes in an execute packet: its values, and for each of them its type (2 bytes) and its
+/// bit for NULL.
 pub(crate) fn row_bytes(row: &[Value<'_>]) -> usize {
     row.iter().map(|value| value.wire_bytes() + 3).sum()
 }

@@ -1,4 +1,11 @@
-//! What two rows of one key become, or that only the server can tell.
+//! What two rows of one key become. If only the server can tell, they stay two.
+//!
+//! They stay two if the merge would need to know what the table holds:
+//! - a guard beside a rule such as `sum`: the server may refuse the earlier row and take the later
+//!   one;
+//! - `min` or `max` over a column with a default, which an insert by the earlier row would have
+//!   set;
+//! - a comparison that only the server's collation can make.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -12,7 +19,7 @@ use crate::table::rules::MergeRule;
 use crate::value::Value;
 use crate::value::decimal::Decimal;
 
-/// Column sets that merges made, so that equal ones are shared and go into one statement.
+/// Column sets that merges made. Equal ones are shared, so that their rows share a statement.
 #[derive(Debug)]
 pub struct ColumnUnions {
     known: Vec<Arc<BoundColumns>>,
@@ -57,19 +64,21 @@ pub fn merge<'a>(earlier: BoundRow<'a>, later: BoundRow<'a>, unions: &mut Column
             .compare(earlier_at, earlier.value(earlier_at), later.value(later_at))
         {
             None => return Ok(Merged::Apart(earlier, later)),
-            // Wherever the earlier row is taken, the later one is then refused; where it is refused, so is the later.
+            // If the earlier row is taken, the later one is then refused. If it is refused, so is
+            // the later.
             Some(Ordering::Greater) => return Ok(Merged::One(earlier)),
-            // The earlier one may be refused where the later is taken: only what the later overwrites may be dropped.
+            // The earlier row may be refused and the later one taken: only what the later one
+            // overwrites may be dropped.
             Some(Ordering::Less) if !overwrites(&later, &earlier) => return Ok(Merged::Apart(earlier, later)),
-            // Equal: each is taken exactly where the other is.
+            // Equal: each is taken if and only if the other is.
             Some(Ordering::Less | Ordering::Equal) => {}
         }
     }
     merge_values(earlier, later, unions)
 }
 
-/// What two rows of one key will have become once both are written, for a reader who cannot wait for that. Where only
-/// the server can tell, the later value stands.
+/// What two rows of one key will be once both are written, for a reader who cannot wait for that.
+/// If only the server can tell, the later value stands.
 ///
 /// # Errors
 ///
@@ -140,9 +149,9 @@ fn merge_values<'a>(earlier: BoundRow<'a>, later: BoundRow<'a>, unions: &mut Col
                     continue;
                 };
                 let column = later.bound.model.column(name);
-                // An insert by the earlier row would have filled the column with its default, and the rules go on from
-                // that: `keep` keeps it, `min` and `max` compare with it. Where the column has none the earlier row
-                // alone could only update.
+                // An insert by the earlier row would have filled the column with its default. The
+                // rules go on from that: `keep` keeps it, `min` and `max` compare with it. Without
+                // a default the earlier row alone could only update.
                 match rule {
                     MergeRule::Keep if column.is_none_or(|column| !column.is_required) => {}
                     MergeRule::Min | MergeRule::Max if column.is_some_and(|column| column.has_default) => {
@@ -168,7 +177,7 @@ fn merge_values<'a>(earlier: BoundRow<'a>, later: BoundRow<'a>, unions: &mut Col
     Ok(Merged::One(BoundRow { bound, values }))
 }
 
-/// What two values of a column become, or `None` where only the server can tell.
+/// What two values of a column become. `None` if only the server can tell.
 pub(crate) fn merge_value<'a>(
     bound: &BoundColumns,
     at: usize,

@@ -1,10 +1,17 @@
-//! From batches to statements: the plan of one transaction.
+//! Owns the plan of one transaction: from batches of rows to statements.
 //!
-//! Tables come in the catalog's order (orders, trades, then others by first use), rows in key order, so that two
-//! writers lock in the same order. Rows of one table and one column set share a statement, in the order
-//! of the plan. The plan says what is written; how it is said in SQL is the sink's.
+//! Tables come in the catalog's order (orders, trades, then others by first use) and rows in key
+//! order, so that two writers lock in the same order. Rows of one table and one column set share a
+//! statement, in the order of the plan. The plan says what is written. The sink says it in SQL, and
+//! splits long statements.
 //!
-//! Bound: a row fits into one packet of the server ([`Limits`]); splitting statements is the sink's.
+//! Invariants:
+//! - No lock, clock or I/O beside a look at a table's model.
+//! - A group is planned whole, or left out whole ([`Plan::rejected`]).
+//! - Aim: the planned rows leave the tables as the rows would, sent one by one ([`mod@coalesce`]).
+//!
+//! Bound: a row fits into one packet of the server ([`Limits`]). How many rows a plan has is its
+//! caller's choice.
 
 pub mod binder;
 pub mod coalesce;
@@ -31,8 +38,10 @@ pub enum Operation {
     Upsert,
     /// Insert only.
     Insert,
-    /// Merge into the row with the same key, which must be there: the row lacks a column that an insert needs. One row
-    /// a statement.
+    /// Merge into the row with the same key, which must be there: the row lacks a column that an
+    /// insert needs. In strict mode the server refuses an upsert of such a row (1364), even if the
+    /// key exists. One row a statement. No row found is an error: an update that hits nothing would
+    /// be a lost row.
     Update,
 }
 
@@ -48,7 +57,7 @@ pub struct Statement<'a> {
 }
 
 impl Plan<'_> {
-    /// Whether its rows can be written a second time without harm.
+    /// Whether writing its rows twice does no harm.
     pub fn is_repeatable(&self) -> bool {
         self.statements
             .iter()
@@ -74,12 +83,12 @@ pub struct Plan<'a> {
     pub rejected: Vec<RejectedGroup>,
     /// Rows added that the plan writes, coalesced ones counted.
     pub rows: usize,
-    /// How many of them went into others.
+    /// How many of them were merged into others.
     pub coalesced_rows: usize,
 }
 
-/// Plans one transaction over some groups of the batches, counted over all of them. The binder knows each
-/// table.
+/// Plans one transaction over some groups of the batches. `groups` counts over all batches. The
+/// binder knows each table.
 ///
 /// # Errors
 ///
@@ -120,7 +129,8 @@ pub fn plan<'a>(batches: &[&'a Batch], groups: Range<usize>, limits: &Limits, mu
     Ok(plan)
 }
 
-/// Puts rows that share their columns into one statement; rows whose order matters only beside their neighbours.
+/// Puts rows with the same columns into one statement. Rows that keep their order share one only
+/// with their neighbours.
 fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow<'a>>, in_order: bool) {
     let first = statements.len();
     for row in rows {

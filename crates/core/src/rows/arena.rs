@@ -22,7 +22,7 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// The place of a shape, which is nearly always the last one used.
+    /// The position of a shape, which is nearly always the last one used.
     pub fn shape(&mut self, shape: &Arc<Shape>) -> usize {
         if let Some(at) = self.shapes.iter().rposition(|known| Arc::ptr_eq(known, shape)) {
             return at;
@@ -56,7 +56,8 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// Its columns bound to its table and its values checked, as far as the table is known.
+    /// Its columns bound to its table, after a check of its values. `None` if the table is not
+    /// known yet.
     ///
     /// # Errors
     ///

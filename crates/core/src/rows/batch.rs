@@ -1,6 +1,8 @@
 //! A batch: the log of groups that wait together.
 //!
-//! Invariants: a group's rows stand together; a batch only grows at its end and is emptied whole.
+//! Invariants: a group's rows stand together; a batch only grows at its end, and is dropped whole.
+//!
+//! Bound: it reserves at most 1 MiB for values that have not come yet.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +11,7 @@ use crate::rows::arena::{Row, RowHead, Rows};
 use crate::rows::group::Group;
 use crate::table::entry::{TableEntry, TableId};
 
-/// A batch reserves no more memory than this for rows that have not come yet.
+/// A batch reserves at most this much memory for values that have not come yet.
 const MAX_RESERVED_BYTES: usize = 1024 * 1024;
 
 /// Groups collected together.
@@ -30,7 +32,7 @@ impl Batch {
         Self::with_capacity(now, 0, 0)
     }
 
-    /// An empty batch that is likely to get so many rows, of so many bytes.
+    /// An empty batch that is likely to get so many rows, with values of so many bytes.
     pub fn with_capacity(now: Instant, rows: usize, arena_bytes: usize) -> Self {
         Self {
             rows: Rows {
@@ -94,7 +96,7 @@ impl Batch {
         self.group_ends.len()
     }
 
-    /// The tables that it has rows for, some of them more than once.
+    /// The tables that it has rows for. Some come more than once.
     pub fn tables(&self) -> impl Iterator<Item = (TableId, &Arc<TableEntry>)> {
         self.rows.shapes.iter().map(|shape| (shape.table, &shape.entry))
     }

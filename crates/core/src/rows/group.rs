@@ -9,21 +9,21 @@ use crate::table::shape::Shape;
 use crate::value;
 use crate::value::{Value, ValueTooLong};
 
-/// A place in a group that is being gathered.
+/// A position in a group that is being made.
 #[derive(Debug, Clone, Copy)]
 pub struct Mark {
     rows: usize,
     bytes: usize,
 }
 
-/// The rows of one `add()`, gathered before any of them is taken.
+/// The rows of one `add()`, collected before any of them is taken.
 #[derive(Debug, Default)]
 pub struct Group {
     pub(super) rows: Rows,
 }
 
 impl Group {
-    /// The same rows with other shapes, as `shape` gives them for those they have.
+    /// The same rows with other shapes: `shape` returns the new one for each.
     ///
     /// # Errors
     ///
@@ -33,14 +33,14 @@ impl Group {
         Ok(self)
     }
 
-    /// Starts a row; [`Self::push`] gives it its values.
+    /// Begins a row. [`Self::push`] adds its values.
     pub fn begin_row(&mut self, shape: &Arc<Shape>) {
         let shape = self.rows.shape(shape);
         let start = self.rows.arena.len();
         self.rows.heads.push(RowHead { shape, start });
     }
 
-    /// Where the group ends now.
+    /// The position at which the group ends now.
     pub fn mark(&self) -> Mark {
         Mark {
             rows: self.rows.heads.len(),
@@ -54,25 +54,25 @@ impl Group {
         self.rows.arena.truncate(mark.bytes);
     }
 
-    /// Adds NULL to the row begun last.
+    /// Adds NULL to the row that was begun last.
     #[inline]
     pub fn push_null(&mut self) {
         value::encode_null(&mut self.rows.arena);
     }
 
-    /// Adds an int to the row begun last.
+    /// Adds an int to the row that was begun last.
     #[inline]
     pub fn push_int(&mut self, number: i64) {
         value::encode_int(&mut self.rows.arena, number);
     }
 
-    /// Adds a float to the row begun last.
+    /// Adds a float to the row that was begun last.
     #[inline]
     pub fn push_float(&mut self, number: f64) {
         value::encode_float(&mut self.rows.arena, number);
     }
 
-    /// Adds a string to the row begun last.
+    /// Adds a string to the row that was begun last.
     ///
     /// # Errors
     ///
@@ -82,7 +82,7 @@ impl Group {
         value::encode_bytes(&mut self.rows.arena, bytes)
     }
 
-    /// Adds a value to the row begun last.
+    /// Adds a value to the row that was begun last.
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl Group {
         value.encode(&mut self.rows.arena)
     }
 
-    /// Gives the row begun last all its values.
+    /// Begins a row and adds all its values.
     ///
     /// # Errors
     ///

@@ -1,5 +1,8 @@
-//! `memory:`, a sink for tests without a server: batches are applied to tables in memory, by the rules that the SQL
-//! for a server would spell out.
+//! `memory:`, a sink for tests without a server. It applies plans to tables in memory, by the rules
+//! that the SQL for a server spells out. [`MemoryStore::fail_next`] makes it fail, so that a unit
+//! test can see a deadlock without a server.
+//!
+//! It answers every COMMIT, so it needs no ledger. Its tables have no bound.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -53,12 +56,12 @@ impl MemoryStore {
             .collect()
     }
 
-    /// Empties the tables and forgets the failures asked for.
+    /// Empties the tables, and forgets the failures that were asked for.
     pub fn reset(&self) {
         *self.tables.lock() = Tables::default();
     }
 
-    /// Makes the next `times` transactions fail with a server error.
+    /// Makes the next `times` transactions fail with the server error `code`.
     pub fn fail_next(&self, code: u16, times: usize) {
         self.tables.lock().failures.extend(std::iter::repeat_n(code, times));
     }
@@ -109,7 +112,7 @@ impl Sink for MemorySink {
         Ok(())
     }
 
-    // No answer of this sink is ever lost, so nobody asks it for an entry.
+    // This sink answers every COMMIT, so nobody asks it for an entry.
 
     fn register(&mut self, _after: u64, _deadline: Option<Instant>) -> Result<()> {
         Ok(())
@@ -165,7 +168,8 @@ impl Tables {
         &mut self.tables[at].1
     }
 
-    /// An insert-only row whose key is there is an error, before anything is applied: a transaction is whole.
+    /// Refuses an insert-only row whose key is there, before anything is applied: a transaction is
+    /// whole.
     fn refuse_duplicates(&self, statement: &Statement<'_>) -> Result<()> {
         if statement.operation != Operation::Insert {
             return Ok(());

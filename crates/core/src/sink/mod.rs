@@ -1,4 +1,12 @@
-//! Where batches go.
+//! Owns where transactions go: the [`Sink`] trait, with [`mysql`] for servers and [`memory`] for
+//! tests without one.
+//!
+//! Invariants:
+//! - A transaction is committed whole or not at all. An error says which, or that this is unknown.
+//! - A sink does not repeat a transaction: the writer does.
+//!
+//! Bounds: one connection a sink, and no wait longer than the caller's deadline or the DSN's
+//! time-outs, apart from the look-up of a host's name (see [`mysql`]).
 
 use std::time::Instant;
 
@@ -17,14 +25,14 @@ pub type LocalModel = fn(&TableEntry) -> Result<TableModel>;
 
 /// A place that takes whole transactions.
 ///
-/// An implementation holds at most one connection, opens it when it is first needed, and throws it away after any
-/// error that leaves its state in doubt.
+/// An implementation has at most one connection, opens it when it is first needed, and drops it
+/// after any error that leaves its state in doubt.
 pub trait Sink: Send {
-    /// Connects where needed, and says what the server takes at once.
+    /// Connects if needed, and returns what the server takes at once.
     ///
     /// # Errors
     ///
-    /// No server, a refused login, or the deadline.
+    /// No server, a refused login, or the deadline is over.
     fn limits(&mut self, deadline: Option<Instant>) -> Result<Limits>;
 
     /// Binds a table's rules to what the server says of it.
@@ -34,43 +42,45 @@ pub trait Sink: Send {
     /// As [`Self::limits`]; no such table; rules that the table cannot keep.
     fn model(&mut self, table: &TableEntry, deadline: Option<Instant>) -> Result<TableModel>;
 
-    /// Where the sink needs no server to bind a table's rules: how. Then rows are checked as they are added.
+    /// How a table's rules are bound without a server, if the sink needs none. Then rows are
+    /// checked as they are added.
     fn local_model(&self) -> Option<LocalModel> {
         None
     }
 
-    /// Executes a plan as one transaction: all of it is committed, or nothing. With an entry, the transaction writes it into
-    /// the [ledger](crate::ledger) as its first step.
+    /// Executes a plan as one transaction: all of it is committed, or nothing. With an `entry`, the
+    /// transaction writes it into the [ledger](crate::ledger) as its first step.
     ///
     /// # Errors
     ///
-    /// Whatever the server answers, with nothing committed; except an error that
-    /// [is unknown](crate::error::decision::Decision::CommitUnknown). [Moved](crate::error::Kind::LedgerMoved): the ledger
-    /// does not hold what the entry follows.
+    /// The server's, with nothing committed; except an error that [is
+    /// unknown](crate::error::decision::Decision::CommitUnknown).
+    /// [Moved](crate::error::Kind::LedgerMoved): the ledger does not hold `entry.after`.
     fn commit(&mut self, plan: &Plan<'_>, entry: Option<LedgerEntry>, deadline: Option<Instant>) -> Result<()>;
 
-    /// Makes the writer's row in the ledger, holding `after`, unless that was done.
+    /// Makes the writer's row in the ledger, with `after` as its number, if it is not there yet.
     ///
     /// # Errors
     ///
-    /// As [`Self::limits`]; [config](crate::error::Kind::Config): there is no such table, and the account may not make
-    /// it.
+    /// As [`Self::limits`]; [config](crate::error::Kind::Config): there is no ledger, and the
+    /// account may not make it.
     fn register(&mut self, after: u64, deadline: Option<Instant>) -> Result<()>;
 
     /// The writer's row is gone: the next [`Self::register`] makes it anew.
     fn forget_registration(&mut self);
 
-    /// The number of the last transaction that was entered in the ledger and committed, once none is under way any more.
-    /// `None`: the row is gone.
+    /// The number of the last transaction that was entered in the ledger and committed, once none
+    /// is under way any more. `None`: the row is gone.
     ///
     /// # Errors
     ///
     /// As [`Self::limits`].
     fn last_entry(&mut self, deadline: Option<Instant>) -> Result<Option<u64>>;
 
-    /// Deletes the writer's row, where that can be done at once. Otherwise the row stays, and goes a week later.
+    /// Deletes the writer's row, if that can be done at once. Otherwise the row stays, and is
+    /// pruned a week later.
     fn retire(&mut self, deadline: Instant);
 
-    /// How often a connection was opened.
+    /// How many connections were opened.
     fn connects(&self) -> u64;
 }

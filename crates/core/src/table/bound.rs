@@ -1,4 +1,5 @@
-//! A row's columns, bound to their table's model: which are the key, and the rule and kind of each.
+//! A row's columns, bound to their table's model: the key, the guard, and each column's rule and
+//! kind.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -13,24 +14,25 @@ use crate::table::model::TableModel;
 use crate::table::rules::MergeRule;
 use crate::value::{Value, Values};
 
-/// A row's columns, bound to their table: which are the key, and each one's rule and kind.
+/// A row's columns, bound to their table: the key, the guard, and each column's rule and kind.
 #[derive(Debug, Clone)]
 pub struct BoundColumns {
     /// The table.
     pub model: Arc<TableModel>,
-    /// The columns' names, as the row has them.
+    /// The columns' names, in the row's order.
     pub columns: Arc<[Box<str>]>,
-    /// Positions of the key's columns, in the key's order. Empty: an insert-only row that does not name its key.
+    /// Positions of the key's columns, in the key's order. Empty: an insert-only row without its
+    /// key.
     pub key: Vec<usize>,
-    /// Position of the guard.
+    /// The guard's position.
     pub guard: Option<usize>,
     /// Each column's rule.
     pub rules: Vec<MergeRule>,
     /// Each column's kind.
     pub kinds: Vec<ColumnKind>,
-    /// A column that the server wants and the row has not. Such a row can only update.
+    /// A column that an INSERT needs and the row lacks. Such a row can only update.
     pub missing_required: Option<String>,
-    /// What each row is checked for, by column, in their order.
+    /// The checks of each row's values, by column, in the columns' order.
     pub(super) checks: Vec<(usize, Check)>,
 }
 
@@ -51,11 +53,12 @@ impl BoundColumns {
         self.columns.iter().position(|column| column.eq_ignore_ascii_case(name))
     }
 
-    /// Checks one row's values, in the columns' order. Reads no further than the last column that can be wrong.
+    /// Checks one row's values, in the columns' order. Reads no further than the last column that
+    /// has a check.
     ///
     /// # Errors
     ///
-    /// NULL in the key or the guard, or no number under `sum`.
+    /// NULL in the key or in the guard; a value under `sum` that is no number.
     pub fn check<'v>(&self, mut values: impl Iterator<Item = Value<'v>>) -> Result<()> {
         let mut read = 0;
         for (at, check) in &self.checks {
@@ -87,8 +90,8 @@ impl BoundColumns {
         })
     }
 
-    /// Appends the key form of a row, whose values are asked for by column; see [`ColumnKind::key`]. `None`: whether another row has
-    /// the same key only the server can tell.
+    /// Appends the row's key form (see [`ColumnKind::key`]). `value` returns the value of a column.
+    /// Returns `None` if only the server can tell whether another row has the same key.
     pub fn append_key<'v, V: Borrow<Value<'v>>>(
         &self,
         value: impl Fn(usize) -> Option<V>,
@@ -103,14 +106,15 @@ impl BoundColumns {
         Some(())
     }
 
-    /// A hash of a row's key form, which is written to `key` on the way; `None` as for [`Self::append_key`].
+    /// A hash of the row's key form. Leaves the key form in `key`. `None` as for
+    /// [`Self::append_key`].
     pub fn key_hash(&self, values: &Values<'_>, key: &mut Vec<u8>) -> Option<u64> {
         key.clear();
         self.append_key(|at| values.clone().nth(at), key)?;
         Some(FxBuildHasher.hash_one(&*key))
     }
 
-    /// Compares two values of a column as the server does; `None` where only the server can tell.
+    /// Compares two values of a column as the server does. `None` if only the server can tell.
     pub fn compare(&self, at: usize, left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
         self.kinds.get(at)?.compare(left, right)
     }

@@ -1,7 +1,7 @@
 //! The tables and shapes that a buffer has met, by name.
 //!
-//! Bounds: [`MAX_TABLES`] tables; [`MAX_SHAPES`] shapes are remembered, after which the memory starts anew. A forgotten
-//! shape lives on in the batches that use it.
+//! Bounds: [`MAX_TABLES`] tables, [`MAX_SHAPES`] shapes. One shape more, and all are forgotten. A
+//! forgotten shape lives on in the batches that use it.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock, RwLock};
@@ -15,11 +15,11 @@ use crate::table::name::TableName;
 use crate::table::rules::{Mode, TableRules};
 use crate::table::shape::Shape;
 
-/// More tables than any application writes to through one buffer.
+/// A bound on memory: more tables than an application writes to through one buffer.
 pub const MAX_TABLES: usize = 1_000;
-/// Column sets remembered. An application has a few per table.
+/// The most column sets that are remembered. An application has a few per table.
 pub const MAX_SHAPES: usize = 1_000;
-/// The most columns that a server's table can have:
+/// The most columns that MySQL allows in a table; InnoDB allows 1,017:
 /// <https://dev.mysql.com/doc/refman/8.4/en/column-count-limit.html>.
 pub const MAX_COLUMNS: usize = 4_096;
 
@@ -37,12 +37,13 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// A catalog with the rules of `tables`, in which `insert_by_default` (the trade table) is insert-only unless its
-    /// rules say otherwise. `first_tables` are written first, in their sequence.
+    /// A catalog with the rules of `configured`. The table `insert_by_default` (the trades) is
+    /// insert-only unless its rules say otherwise. `first_tables` are written first, in this
+    /// sequence.
     ///
     /// # Errors
     ///
-    /// A name that is none.
+    /// A table's name that no server takes.
     pub fn new(first_tables: &[&str], insert_by_default: &str, configured: Vec<(String, TableRules)>) -> Result<Self> {
         let mut catalog = Self {
             configured: configured.into_iter().collect(),
@@ -58,12 +59,12 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// The same catalog, which refuses rows that need a ledger where there is to be none: those of configured tables here,
-    /// others when the first one comes.
+    /// The same catalog; with [`LedgerUse::Never`] it refuses rows that need a ledger. It checks
+    /// the configured tables here, and other tables when their first row comes.
     ///
     /// # Errors
     ///
-    /// A configured table that needs one.
+    /// A configured table that needs a ledger.
     pub fn with_ledger(mut self, ledger: LedgerUse) -> Result<Self> {
         self.refuses_unrepeatable = ledger == LedgerUse::Never;
         for (name, rules) in &self.configured {
@@ -72,7 +73,7 @@ impl Catalog {
         Ok(self)
     }
 
-    /// The same catalog, whose groups are routed by a column.
+    /// The same catalog, with groups routed by this column.
     #[must_use]
     pub fn routed_by(mut self, column: Option<String>) -> Self {
         self.route_by = column;
@@ -97,11 +98,11 @@ impl Catalog {
         }
     }
 
-    /// The table of that name, made known at its first use.
+    /// The table of that name. Its first use makes it known.
     ///
     /// # Errors
     ///
-    /// A name that is none, or too many tables.
+    /// A name that no server takes; more than [`MAX_TABLES`] tables.
     pub fn table(&mut self, name: &str) -> Result<TableId> {
         if let Some(id) = self.by_name.get(name) {
             return Ok(*id);
@@ -125,28 +126,29 @@ impl Catalog {
         Ok(id)
     }
 
-    /// The table of that name, where it was used before.
+    /// The table of that name, if it was used before.
     pub fn known_table(&self, name: &str) -> Option<TableId> {
         self.by_name.get(name).copied()
     }
 
-    /// A table by its place.
+    /// A table by its number.
     pub fn entry(&self, table: TableId) -> Option<&Arc<TableEntry>> {
         self.tables.get(table.0)
     }
 
-    /// Remembers the key that a model object named. A configured key and the server's own go before it.
+    /// Remembers the key that a model object named. A configured key and the server's own key come
+    /// first.
     pub fn hint_key(&self, table: TableId, column: &str) {
         if let Some(entry) = self.tables.get(table.0) {
             entry.key_hint.get_or_init(|| column.to_owned());
         }
     }
 
-    /// The shape with these columns, shared with all rows that have the same ones.
+    /// The shape with these columns, shared by all rows that have them.
     ///
     /// # Errors
     ///
-    /// No column, too many, or a name that no server takes.
+    /// No column, more than [`MAX_COLUMNS`], or a column's name that no server takes.
     pub fn shape<'c>(&mut self, table: TableId, columns: impl Iterator<Item = &'c [u8]> + Clone) -> Result<Arc<Shape>> {
         let known = self.shapes.get(&table);
         if let Some(shape) = known.and_then(|shapes| {
@@ -198,8 +200,8 @@ impl Catalog {
             )));
         }
         for column in columns {
-            // <https://dev.mysql.com/doc/refman/8.4/en/identifiers.html>: up to 64 characters of the basic plane, no NUL,
-            // no space at the end.
+            // At most 64 characters of the basic plane, no NUL, no space at the end:
+            // <https://dev.mysql.com/doc/refman/8.4/en/identifiers.html>.
             let legal = !column.is_empty()
                 && column.chars().count() <= 64
                 && !column.ends_with(' ')

@@ -1,7 +1,18 @@
-//! What a column is, as far as comparing, summing and keying its values needs it.
+//! A column's type, as far as comparing, summing and keying its values needs it.
 //!
-//! Invariant: a comparison or a key given here agrees with the server's. Where that is not certain the answer is
-//! `None`, and the rows go to the server one after the other, so that it decides.
+//! Aim: a comparison or a key from here agrees with the server's. If that is not certain the answer
+//! is `None`: the rows go to the server one after the other, and it decides.
+//!
+//! Key equality is known for:
+//! - integers and decimals;
+//! - dates and times of day in canonical form (`2024-01-31 12:00:00`);
+//! - binary strings;
+//! - `_bin` collations of utf8mb4, for any text without a space at its end;
+//! - plain ASCII words (letters, digits and `-_.:/`) under `_bin` collations and under the
+//!   language-neutral ones (`general_ci`, `unicode_ci`, `0900_ai_ci`, `uca1400_ai_ci` …).
+//!
+//! It is not known for 'ä', for 'a ' with a space, for a Swedish collation, or in a session whose
+//! `sql_mode` is not strict. `docs/design/coalescing.md` says what happens then.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -16,26 +27,26 @@ use crate::value::decimal::Decimal;
     reason = "four independent facts that the server states"
 )]
 pub struct Column {
-    /// Its name.
+    /// The column's name.
     pub name: String,
-    /// What its values are.
+    /// The kind of its values.
     pub kind: ColumnKind,
-    /// NOT NULL, without a default, and not filled by the server: an INSERT must give it a value.
+    /// NOT NULL, without a default, not filled by the server: an INSERT must name it.
     pub is_required: bool,
     /// Left out, it becomes NULL or a fresh number: no two rows are equal in it.
     pub is_filled_uniquely: bool,
     /// Left out, it becomes a value other than NULL.
     pub has_default: bool,
-    /// That value is not 0 either.
+    /// Left out, it becomes a value other than NULL and 0.
     pub has_nonzero_default: bool,
 }
 
-/// What a column's values are.
+/// The kind of a column's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
     /// TINYINT to BIGINT, signed or not.
     Integer,
-    /// DECIMAL with that many digits behind the point.
+    /// DECIMAL.
     Decimal {
         /// Digits behind the point.
         scale: usize,
@@ -51,47 +62,48 @@ pub enum ColumnKind {
     },
     /// DATE.
     Date,
-    /// DATETIME or TIMESTAMP with that many digits behind the seconds.
+    /// DATETIME or TIMESTAMP.
     DateTime {
         /// Digits behind the seconds.
         precision: usize,
     },
-    /// TIME with that many digits behind the seconds.
+    /// TIME.
     Time {
         /// Digits behind the seconds.
         precision: usize,
     },
     /// Any other type.
     Other,
-    /// No server describes the column: `memory:`.
+    /// No server describes the column: the sink is `memory:`.
     Untyped,
 }
 
-/// How a text column's values are equal.
+/// When two values of a text column are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextKind {
-    /// Whether equality of plain ASCII words is known.
+    /// When two plain ASCII words are equal.
     pub equality: TextEquality,
     /// Whether any Unicode text can be told apart by its bytes: a `_bin` collation of utf8mb4.
     pub unicode_by_bytes: bool,
-    /// The longest value, in characters; a longer one is refused, or cut where the server is lenient.
+    /// The longest value, in characters. A strict server refuses a longer one, a lenient one cuts
+    /// it.
     pub max_chars: usize,
 }
 
-/// How plain ASCII words (letters, digits and `-_.:/`) are equal under a collation.
+/// When two plain ASCII words (letters, digits and `-_.:/`) are equal under a collation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextEquality {
-    /// By their bytes.
+    /// If their bytes are.
     Bytes,
-    /// Without case.
+    /// If they differ at most in case.
     AsciiCase,
     /// Not known: the collation may contract or fold letters.
     Unknown,
 }
 
 impl TextKind {
-    /// What a collation's name tells. Only collations whose ASCII rules are known are told apart; a test asks both
-    /// servers whether that holds.
+    /// What a collation's name says. Only collations with known rules for ASCII are told apart.
+    /// `CollationsTest` asks both servers whether these rules hold.
     pub fn from_collation(collation: &str, max_chars: usize) -> Self {
         let equality = if collation.ends_with("_bin") {
             TextEquality::Bytes
@@ -112,7 +124,8 @@ impl TextKind {
     }
 }
 
-/// Whether the collation is a language-neutral one: those of a language may fold `v` and `w`, or contract `ch`.
+/// Whether the collation is language-neutral. One of a language may fold `v` and `w`, or contract
+/// `ch`.
 fn is_plain_collation(collation: &str) -> bool {
     const CHARSETS: [&str; 5] = ["utf8mb4_", "utf8mb3_", "utf8_", "ascii_", "uca1400_"];
     const PLAIN: [&str; 15] = [
@@ -138,12 +151,12 @@ fn is_plain_collation(collation: &str) -> bool {
         .is_some_and(|rest| PLAIN.contains(&rest))
 }
 
-/// A value as an exact number, where it is one.
+/// A value as an exact number, if it is one.
 pub fn number(value: &Value<'_>) -> Option<Decimal> {
     match value {
         Value::Int(number) => Some(Decimal::from(*number)),
-        // The shortest digits that give the float back: what PHP shows of it, and what the server makes of a DOUBLE
-        // that meets a DECIMAL.
+        // The shortest digits that identify the float. PHP shows these digits, and the server takes
+        // the same ones if a DOUBLE meets a DECIMAL.
         Value::Float(number) => Decimal::parse(format!("{number:e}").as_bytes()),
         Value::Bytes(bytes) => Decimal::parse(bytes),
         Value::Null | Value::DateTime(_) => None,
@@ -151,8 +164,8 @@ pub fn number(value: &Value<'_>) -> Option<Decimal> {
 }
 
 impl ColumnKind {
-    /// The value as this column would store it, where the value's own form says more than the column holds: a
-    /// `DateTimeInterface` is cut to the column's precision.
+    /// The value as this column stores it. A `DateTimeInterface` is cut to the column's precision:
+    /// the server would round 23:59:59.9 into the next day. Any other value is left as it is.
     pub fn cut(self, value: Value<'_>) -> Value<'_> {
         let Value::DateTime(text) = &value else {
             return value;
@@ -169,7 +182,8 @@ impl ColumnKind {
         }
     }
 
-    /// Compares two values as the server would compare them in this column.
+    /// Compares two values as the server compares them in this column. `None` if only the server
+    /// can tell.
     pub fn compare(self, left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
         if let (Self::Integer | Self::Untyped, Value::Int(left), Value::Int(right)) = (self, left, right) {
             return Some(left.cmp(right));
@@ -185,7 +199,7 @@ impl ColumnKind {
                 (Some(left), Some(right)) => left.cmp(&right),
                 _ => plain_bytes(left).cmp(&plain_bytes(right)),
             }),
-            // A float column rounds (FLOAT) or not (DOUBLE), and text compares by its collation.
+            // FLOAT rounds, text compares by its collation.
             Self::Float | Self::Text(_) | Self::Binary { .. } | Self::Time { .. } | Self::Other => None,
         }
     }
@@ -225,8 +239,9 @@ impl ColumnKind {
         Some(padded)
     }
 
-    /// Appends the key form of a value: equal bytes exactly where the server sees equal keys, ordered by the same
-    /// order in every process. `None` where the server's equality is not certain.
+    /// Appends the key form of a value. Two forms have equal bytes if and only if the server sees
+    /// equal keys. Their order is the same in every process. `None` if the server's equality is not
+    /// certain.
     pub fn key(self, value: &Value<'_>, key: &mut Vec<u8>) -> Option<()> {
         match self {
             Self::Integer => {
@@ -280,7 +295,7 @@ fn push_integer_key(key: &mut Vec<u8>, number: i128) {
     key.extend_from_slice(&flipped.to_be_bytes());
 }
 
-/// A form that no other text is a prefix of, so that the parts of a composite key cannot run into each other.
+/// A form that is no prefix of another text's: parts of a composite key cannot run into each other.
 fn push_text_key(key: &mut Vec<u8>, text: &[u8]) {
     for byte in text {
         key.push(*byte);
@@ -307,7 +322,8 @@ fn text_key(text: TextKind, value: &Value<'_>) -> Option<Vec<u8>> {
         TextEquality::Unknown => None,
         TextEquality::Bytes if plain => Some(bytes.into_owned()),
         TextEquality::AsciiCase if plain => Some(bytes.to_ascii_lowercase()),
-        // A `_bin` collation pads with spaces or not; without a space at the end both compare bytes.
+        // A `_bin` collation pads with spaces, or not. Without a space at the end, both compare
+        // bytes.
         _ if text.unicode_by_bytes && !bytes.ends_with(b" ") && std::str::from_utf8(&bytes).is_ok() => {
             Some(bytes.into_owned())
         }
@@ -315,7 +331,7 @@ fn text_key(text: TextKind, value: &Value<'_>) -> Option<Vec<u8>> {
     }
 }
 
-/// The number, where the text is how PHP itself would write it.
+/// The number, if the text is how PHP itself writes it.
 fn canonical_integer(text: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?;
     let number: i64 = text.parse().ok()?;

@@ -1,6 +1,6 @@
-//! A table that rows are given for: its name, what the user configured for it, and its model, once that is known.
+//! A table that rows are given for: its name, its configured rules and, once known, its model.
 
-/// A table's place in its [`crate::table::catalog::Catalog`].
+/// A table's number in its [`crate::table::catalog::Catalog`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TableId(pub usize);
 
@@ -18,31 +18,32 @@ pub struct TableEntry {
     pub name: TableName,
     /// What the user configured for it.
     pub rules: TableRules,
-    /// Its mode where the rules name none.
+    /// Its mode, if the rules name none.
     pub default_mode: Mode,
-    /// The key that a model object named, for a table that no server describes.
+    /// The key that a model object named, used for a table that no server describes.
     pub(super) key_hint: OnceLock<String>,
-    /// The rules bound to the table, once that is known. Whoever writes the table finds it out, and whoever adds a row
-    /// checks it where it is there: the lock is held to copy a pointer.
+    /// The rules bound to the table, once that is known. Whoever writes the table sets it. Whoever
+    /// adds a row checks the row against it, if it is there. The lock is held to copy a pointer.
     pub(super) model: RwLock<Option<Arc<TableModel>>>,
-    /// Counts the models that the table had, and the times without one.
+    /// Counts the changes of `model`, to a model or to none.
     pub(super) model_version: AtomicU64,
 }
 
 impl TableEntry {
-    /// The rules bound to the table, where that is known.
+    /// The rules bound to the table, if that is known.
     pub fn model(&self) -> Option<Arc<TableModel>> {
         self.model.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Remembers the table's model, or forgets it, after an error that a changed table could explain.
+    /// Remembers the table's model. `None` forgets it, after an error that a changed table could
+    /// explain.
     pub fn set_model(&self, model: Option<Arc<TableModel>>) {
         let mut slot = self.model.write().unwrap_or_else(PoisonError::into_inner);
         *slot = model;
         self.model_version.fetch_add(1, Ordering::Release);
     }
 
-    /// Differs from what it was whenever the model does.
+    /// A number that changes whenever the model does.
     pub fn model_version(&self) -> u64 {
         self.model_version.load(Ordering::Acquire)
     }

@@ -1,8 +1,12 @@
 //! The rules of a table, bound to what the server says of it.
 //!
-//! Invariant: a [`TableModel`] exists only for rules that the table can keep. Everything that would make a row go to
-//! the wrong place (a key that is not unique, a second unique index, a sum over a column with a default) is refused
-//! when the model is made, with the table and the column named.
+//! Invariant: a [`TableModel`] exists only for rules that the table can keep. Three things are
+//! refused, with the table and the column named:
+//! - a key that is no unique key of the table;
+//! - a row that could hit another row through a second unique index, unless `allowSecondUnique`
+//!   accepts that;
+//! - a sum over FLOAT or DOUBLE, whose result depends on the order of the rows, or over a column
+//!   with a default other than 0 or NULL, whose result would depend on where a batch ends.
 
 use std::sync::Arc;
 
@@ -13,7 +17,7 @@ use crate::table::name::TableName;
 use crate::table::rules::{MergeRule, Mode, TableRules};
 use crate::table::schema::{TableSchema, UniqueIndex};
 
-/// A table, ready to be written to.
+/// A table, ready to be written.
 #[derive(Debug, Clone)]
 pub struct TableModel {
     /// Its name.
@@ -24,7 +28,7 @@ pub struct TableModel {
     pub key: Vec<String>,
     rules: TableRules,
     schema: Option<TableSchema>,
-    /// Unique indexes other than the key, through which a row could hit another row.
+    /// The unique indexes beside the key. A row could hit another row through them.
     other_unique: Vec<UniqueIndex>,
 }
 
@@ -71,7 +75,8 @@ impl TableModel {
         Ok(model)
     }
 
-    /// The model of a table that no server describes: `memory:`. The key is `id` unless configured.
+    /// The model of a table that no server describes: the sink is `memory:`. The key is `id` unless
+    /// configured.
     ///
     /// # Errors
     ///
@@ -124,12 +129,13 @@ impl TableModel {
         self.rules.guard.as_deref()
     }
 
-    /// Whether rows can be written a second time without harm: see [`TableRules::unrepeatable`].
+    /// Whether writing rows twice does no harm: see [`TableRules::unrepeatable`].
     pub fn is_repeatable(&self) -> bool {
         self.rules.unrepeatable(self.mode).is_none()
     }
 
-    /// Whether keys that differ here differ in the table.
+    /// Whether keys that differ here differ in the table. Not so in a lenient session, which cuts
+    /// values.
     pub fn keys_are_certain(&self) -> bool {
         self.schema.as_ref().is_none_or(|schema| schema.is_strict)
     }
@@ -153,8 +159,8 @@ impl TableModel {
     ///
     /// # Errors
     ///
-    /// Columns with which no row can be written: the key or the guard is missing, a column stands twice, or a second
-    /// unique index could make the row hit another one.
+    /// Columns with which no row can be written: the key or the guard is missing, a column stands
+    /// twice, or a second unique index could make the row hit another one.
     pub fn bind(self: &Arc<Self>, columns: &Arc<[Box<str>]>) -> Result<BoundColumns> {
         let position = |name: &str| columns.iter().position(|column| column.eq_ignore_ascii_case(name));
         for (at, column) in columns.iter().enumerate() {
@@ -204,7 +210,7 @@ impl TableModel {
         }
         let is_summed = |at: &usize| rules.get(*at) == Some(&MergeRule::Sum);
         checks.extend((0..columns.len()).filter(is_summed).map(|at| (at, Check::Number)));
-        // No column has two: a guard is outside the key, and neither has a rule.
+        // No column has two checks: a guard is outside the key, and neither has a rule.
         checks.sort_unstable_by_key(|(at, _)| *at);
         Ok(BoundColumns {
             checks,
@@ -218,8 +224,9 @@ impl TableModel {
         })
     }
 
-    /// Refuses a row that could update another row than the one with its key. An index cannot be hit where the row
-    /// leaves out one of its columns and the server fills it with NULL or a fresh number.
+    /// Refuses a row that could update another row than the one with its key. An index cannot be
+    /// hit if the row leaves out one of its columns and the server fills that with NULL or a fresh
+    /// number.
     fn check_other_unique(&self, position: &impl Fn(&str) -> Option<usize>) -> Result<()> {
         if self.mode == Mode::Insert || self.rules.allow_second_unique {
             return Ok(());

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::error::{Error, Result};
 
-/// A table's name, with its database where one was given.
+/// A table's name, with its database if one was given.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TableName {
     database: Option<String>,
@@ -16,8 +16,8 @@ impl TableName {
     ///
     /// # Errors
     ///
-    /// An empty name, one with a NUL byte, or one longer than the 64 characters that a server takes:
-    /// <https://dev.mysql.com/doc/refman/8.4/en/identifier-length.html>.
+    /// An empty name, one with a NUL byte, or one longer than the 64 characters that a server
+    /// takes: <https://dev.mysql.com/doc/refman/8.4/en/identifier-length.html>.
     pub fn parse(name: &str) -> Result<Self> {
         let (database, table) = match name.split_once('.') {
             Some((database, table)) => (Some(database), table),
@@ -35,7 +35,7 @@ impl TableName {
         })
     }
 
-    /// The database, where one was given.
+    /// The database, if one was given.
     pub fn database(&self) -> Option<&str> {
         self.database.as_deref()
     }

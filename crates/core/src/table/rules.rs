@@ -9,18 +9,20 @@ pub enum Mode {
     Insert,
 }
 
-/// What happens to a column when a row meets an earlier one with the same key, in the buffer or in the table.
+/// What happens to a column if a row meets an earlier one with the same key, in the buffer or in
+/// the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MergeRule {
     /// The later value wins.
     Replace,
     /// The first value stays.
     Keep,
-    /// The values are added up, exactly. NULL in the table counts as 0.
+    /// The values are added up, exactly. NULL in the table counts as 0: over NULL, `column + x`
+    /// would stay NULL and lose every increment.
     Sum,
-    /// The smaller value stays. NULL counts as no value.
+    /// The smaller value stays. NULL counts as no value: `LEAST` alone would return NULL.
     Min,
-    /// The larger value stays. NULL counts as no value.
+    /// The larger value stays. NULL counts as no value: `GREATEST` alone would return NULL.
     Max,
 }
 
@@ -38,26 +40,29 @@ impl MergeRule {
     }
 }
 
-/// What the user configured for a table.
+/// What the user configures for a table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TableRules {
     /// The key's columns, in order; `None`: the primary key.
     pub key: Option<Vec<String>>,
-    /// `None`: the default of the table's place (orders upsert, trades insert).
+    /// `None`: the table's default (upsert, and insert for the trades).
     pub mode: Option<Mode>,
     /// Merge rules by column; a column that is not here is replaced.
     pub merge: Vec<(String, MergeRule)>,
-    /// A row is only replaced by one whose guard column is not smaller.
+    /// A row is replaced only by one whose guard column is not smaller. A guard takes or refuses a
+    /// row whole: its other rules do not apply to a refused row.
     pub guard: Option<String>,
     /// Accept that a row may update another row through a second unique index.
     pub allow_second_unique: bool,
-    /// Accept that rows are written twice after a COMMIT that was not answered: they do no harm, or somebody else sees to it.
+    /// Accept that rows are written twice after a COMMIT without an answer. The user says that this
+    /// does no harm.
     pub repeatable: bool,
 }
 
 impl TableRules {
-    /// Why rows written under these rules cannot be written a second time without harm; `None`: they can. A second `replace`,
-    /// `keep`, `min` or `max` of the same row finds what the first one left, and leaves it.
+    /// Why rows under these rules must not be written twice. `None`: they may be. A second
+    /// `replace`, `keep`, `min` or `max` of the same row finds what the first one left, and leaves
+    /// it.
     pub fn unrepeatable(&self, default_mode: Mode) -> Option<String> {
         if self.repeatable {
             return None;

@@ -9,7 +9,8 @@ pub struct UniqueIndex {
     pub name: String,
     /// Its columns, in order. `None` stands for an expression.
     pub columns: Vec<Option<String>>,
-    /// Whether it covers whole columns. An index over a prefix does not tell rows apart by their values.
+    /// Whether it covers whole columns. An index over a prefix does not tell rows apart by their
+    /// values.
     pub whole_columns: bool,
 }
 
@@ -43,8 +44,8 @@ pub struct TableSchema {
     pub columns: Vec<Column>,
     /// All unique indexes, the primary key first.
     pub unique_indexes: Vec<UniqueIndex>,
-    /// Whether the session is strict: a value that does not fit is refused. Otherwise it is made to fit, and two keys
-    /// that differ here may be one in the table.
+    /// Whether the session is strict: it refuses a value that does not fit. Otherwise the server
+    /// makes it fit, and two keys that differ here may be one in the table.
     pub is_strict: bool,
 }
 

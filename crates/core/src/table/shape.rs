@@ -1,4 +1,4 @@
-//! A table and the columns of a row, shared by all rows that have the same ones.
+//! A table and a row's columns, shared by all rows that have the same.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -6,23 +6,23 @@ use crate::error::Result as CoreResult;
 use crate::table::bound::BoundColumns;
 use crate::table::entry::{TableEntry, TableId};
 
-/// A table and the columns of a row, shared by all rows that have the same ones.
+/// A table and a row's columns, shared by all rows that have the same.
 #[derive(Debug)]
 pub struct Shape {
-    /// The table's place.
+    /// The table's number.
     pub table: TableId,
     /// The table.
     pub entry: Arc<TableEntry>,
     /// The columns' names, in the row's order.
     pub columns: Arc<[Box<str>]>,
-    /// The column that groups are routed by, where the row has it.
+    /// The position of the column that groups are routed by, if the row has it.
     pub route: Option<usize>,
-    /// The columns bound to the table's model, and which of its models that was.
+    /// The columns bound to a model of the table, and the version of that model.
     binding: RwLock<Option<(u64, CoreResult<Arc<BoundColumns>>)>>,
 }
 
 impl Shape {
-    /// The columns of a table's row.
+    /// The shape of a table's rows with these columns.
     pub fn new(table: TableId, entry: Arc<TableEntry>, columns: Arc<[Box<str>]>, route_by: Option<&str>) -> Self {
         let is_route = |column: &str| route_by.is_some_and(|route_by| column.eq_ignore_ascii_case(route_by));
         Self {
@@ -34,13 +34,15 @@ impl Shape {
         }
     }
 
-    /// The columns bound to the table, as far as the table is known: once for each model that the table ever had.
+    /// The columns bound to the table's model. `None` while there is no model. Bound once per
+    /// model.
     ///
     /// # Errors
     ///
     /// Columns with which no row can be written.
     pub fn bound(&self) -> CoreResult<Option<Arc<BoundColumns>>> {
-        // The version before the model: a model that comes in between is bound under a version that is old already.
+        // The version is read before the model: a model that comes in between is bound under an old
+        // version.
         let version = self.entry.model_version();
         if let Some((bound_for, bound)) = &*self.binding.read().unwrap_or_else(PoisonError::into_inner)
             && *bound_for == version

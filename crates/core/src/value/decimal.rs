@@ -1,18 +1,20 @@
-//! Exact decimal numbers, as far as DECIMAL(65,30) goes and beyond: what `sum`, `min`, `max` and a guard compute with.
+//! Exact decimal numbers, as far as DECIMAL(65,30) goes and beyond. `sum`, `min`, `max` and a guard
+//! compute with them.
 //!
-//! A price is never a float here. Numbers keep all their digits; rounding happens only to a column's own scale, and
-//! half away from zero, as the server rounds:
+//! A price is never a float here. Numbers keep all their digits. They are rounded only to a
+//! column's own scale, half away from zero, as the server rounds:
 //! <https://dev.mysql.com/doc/refman/8.4/en/precision-math-rounding.html>.
 //!
-//! Bounds: a number has at most [`MAX_DIGITS`] digits on either side of the point.
+//! Bound: a number has at most [`MAX_DIGITS`] digits on either side of the point.
 
 use std::cmp::Ordering;
 use std::fmt;
 
-/// More than any column can hold on one side of the point (65), with room for sums of numbers that fit.
+/// The most digits on one side of the point. A column has at most 65, so sums of numbers that fit
+/// have room.
 pub const MAX_DIGITS: usize = 200;
 
-/// A decimal number. Equal numbers are equal whatever the digits they were written with: `1.0` is `1`.
+/// A decimal number. Equal numbers are equal whatever digits they were written with: `1.0` is `1`.
 #[derive(Debug, Clone)]
 pub struct Decimal {
     negative: bool,
@@ -23,8 +25,8 @@ pub struct Decimal {
 }
 
 impl Decimal {
-    /// Reads `-12.50`, `+.5`, `5.`, `1.0E-7`. No spaces, no separators: what the server reads as a number without
-    /// a warning, and nothing else.
+    /// Reads `-12.50`, `+.5`, `5.`, `1.0E-7`, without spaces or separators: what the server reads
+    /// as a number without a warning, and nothing else.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let (negative, unsigned) = match text.first()? {
             b'-' => (true, text.get(1..)?),
@@ -72,7 +74,7 @@ impl Decimal {
         (self.scale <= MAX_DIGITS && self.digits.len() <= 2 * MAX_DIGITS).then_some(())
     }
 
-    /// Takes away leading zeros and trailing zeros behind the point, and the sign of zero.
+    /// Removes leading zeros, trailing zeros behind the point, and the sign of zero.
     fn normalize(&mut self) {
         while self.scale > 0 && self.digits.last() == Some(&0) {
             self.digits.pop();
@@ -136,12 +138,12 @@ impl Decimal {
         digits
     }
 
-    /// The number as an `i64`, when it is a whole one that fits.
+    /// The number as an `i64`, if it is a whole one that fits.
     pub fn to_i64(&self) -> Option<i64> {
         (self.scale == 0).then(|| self.to_string().parse().ok())?
     }
 
-    /// The number as an `i128`, when it is a whole one that fits.
+    /// The number as an `i128`, if it is a whole one that fits.
     pub fn to_i128(&self) -> Option<i128> {
         (self.scale == 0).then(|| self.to_string().parse().ok())?
     }
@@ -223,7 +225,7 @@ fn parse_exponent(text: &[u8]) -> Option<i32> {
     (-bound..=bound).contains(&exponent).then_some(exponent)
 }
 
-/// Sums two numbers given by their digits, the highest first.
+/// Adds two numbers by their digits, the highest first.
 fn add_digits(left: &[u8], right: &[u8]) -> Vec<u8> {
     let mut sum = Vec::with_capacity(left.len().max(right.len()) + 1);
     let mut carry = 0;

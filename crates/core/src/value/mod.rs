@@ -1,19 +1,22 @@
-//! One column's value, and its encoded form in a batch.
+//! Owns one column's value, its encoded form in a batch, and exact numbers ([`decimal`]).
 //!
-//! A batch keeps its values in one byte vector, each as a tag byte and a payload, so that taking a row costs no
-//! allocation per value and giving it up costs none either.
+//! A batch keeps its values in one byte vector, each as a tag byte and a payload. So taking a row
+//! costs no allocation per value, and dropping it costs none either.
 //!
-//! Bound: a value has at most [`MAX_VALUE_BYTES`] bytes.
+//! Invariant: what [`Value::encode`] wrote, [`Values`] reads back.
+//!
+//! Bounds: a value has at most [`MAX_VALUE_BYTES`] bytes (4 GiB), a decimal 200 digits on either
+//! side of the point.
 
 pub mod decimal;
 
 use std::borrow::Cow;
 
-/// The longest string a row may hold. LONGBLOB and LONGTEXT, the longest types, end here too:
+/// The longest string that a row may have. LONGBLOB and LONGTEXT, the longest types, end here too:
 /// <https://dev.mysql.com/doc/refman/8.4/en/storage-requirements.html>.
 pub const MAX_VALUE_BYTES: usize = u32::MAX as usize;
 
-/// A value as PHP gave it, or as a merge computed it.
+/// A value as it came from PHP, or as a merge computed it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<'a> {
     /// SQL NULL.
@@ -24,8 +27,8 @@ pub enum Value<'a> {
     Float(f64),
     /// A PHP string: any bytes.
     Bytes(Cow<'a, [u8]>),
-    /// A `DateTimeInterface`, as `YYYY-MM-DD HH:MM:SS.ffffff`. It is cut to its column's precision before it is
-    /// sent, because the server would round it, and 23:59:59.9 would become another day.
+    /// A `DateTimeInterface`, as `YYYY-MM-DD HH:MM:SS.ffffff`. It is cut to its column's precision
+    /// before it is sent: the server would round it, and 23:59:59.9 would become another day.
     DateTime(Cow<'a, str>),
 }
 
@@ -51,7 +54,7 @@ impl<'a> Value<'a> {
         matches!(self, Self::Null)
     }
 
-    /// The value with its own memory.
+    /// The value with memory of its own.
     pub fn into_owned(self) -> Value<'static> {
         match self {
             Self::Null => Value::Null,
@@ -62,8 +65,9 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Bytes that this value takes on the wire, at most. A number may be sent as text (see sink/parameters.rs), and the
-    /// longest are -9223372036854775808 and -2.2250738585072014e-308.
+    /// The bytes that this value takes on the wire, at most. A number may be sent as text (see
+    /// `sink/mysql/parameters.rs`). The longest are -9223372036854775808 and
+    /// -2.2250738585072014e-308.
     pub fn wire_bytes(&self) -> usize {
         match self {
             Self::Null => 0,
@@ -115,7 +119,7 @@ pub(crate) fn encode_bytes(arena: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Valu
     encode_string(arena, TAG_BYTES, bytes)
 }
 
-/// In one piece: each append looks whether there is room.
+/// In one piece: each append checks whether there is room.
 #[inline]
 fn encode_word(arena: &mut Vec<u8>, tag: u8, bytes: [u8; 8]) {
     let mut word = [tag; 9];

@@ -1,13 +1,17 @@
-//! Writes batches through a sink: models, plan, transaction, repetitions, the ledger, dead letters. What both buffers do
-//! with a batch, whichever thread they do it on.
+//! Owns what happens to a batch on its way into a transaction: models, plan, repetitions, the
+//! ledger, dead letters. Both buffers write through it, on whichever thread.
 //!
 //! Invariants:
-//! - Groups are settled in their order, each once: committed with those around it, or given up alone.
-//! - After a COMMIT that was not answered, the ledger is asked before anything else is written: what was in doubt is settled
-//!   then, or written once more.
-//! - A group is given up only when it is kept: in the dead-letter file, or in memory where there is room for it.
+//! - Groups are settled in their order, each once: committed with those around it, or given up
+//!   alone.
+//! - After a COMMIT without a clear answer the ledger is asked before anything else is written.
+//!   What was in doubt is then settled, or written once more.
+//! - A group is given up only when it is kept: in the dead-letter file, or in memory if there is
+//!   room for it. If the file cannot be written to, or the memory is full of failures that nobody
+//!   takes, nothing is given up, and the rows stay buffered.
 //!
-//! Bounds: those of [`crate::writer::retry`]; a group at fault is found among *n* with about 2 log₂ *n* transactions.
+//! Bounds of a transaction: `max_retries` lost races, 3 reconnections, 5 questions to the ledger
+//! ([`retry`]). A group at fault is found among *n* with about 2 log₂ *n* transactions.
 
 pub mod observer;
 pub mod retry;
@@ -41,14 +45,15 @@ struct AttemptError {
     error: Error,
 }
 
-/// How one attempt ended that was no failure.
+/// How an attempt ended that did not fail.
 enum Attempt {
     Committed(Commit),
-    /// The ledger has lost every trace of the transaction in doubt, and nobody can say whether it was committed.
+    /// The ledger has lost every trace of the transaction in doubt: nobody can say whether it was
+    /// committed.
     NoTrace,
 }
 
-/// See the module.
+/// Writes batches through a sink: see the module.
 pub struct Writer {
     sink: Box<dyn Sink>,
     clock: Arc<dyn Clock>,
@@ -56,8 +61,8 @@ pub struct Writer {
     ledger_use: LedgerUse,
     ledger: Ledger<Commit>,
     dead_letter_file: Option<DeadLetterFile>,
-    /// Groups up to here were in doubt when the ledger lost every trace of them. They are given up, since writing them once
-    /// more could double them.
+    /// Groups up to here were in doubt when the ledger lost every trace of them. They are given up:
+    /// writing them once more could double them.
     untraceable_end: usize,
     /// The ledger did not hold what it should: ask it before the next attempt.
     asks_ledger: bool,
@@ -78,7 +83,7 @@ impl Writer {
         }
     }
 
-    /// The model of a table: known, or asked of the sink.
+    /// The model of a table, known or read from the sink.
     ///
     /// # Errors
     ///
@@ -92,7 +97,8 @@ impl Writer {
         Ok(model)
     }
 
-    /// Makes the ledger ready for rows of this table, where they need it, before any of them is taken.
+    /// Makes the ledger ready before the first row of this table is taken, if its rows need the
+    /// ledger.
     ///
     /// # Errors
     ///
@@ -104,13 +110,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the groups of the batches from `done` on, counted over all of them, as few transactions. Where the server
-    /// refuses one for good, halves of it are tried, down to the group at fault, which is given up; the others are
-    /// committed, in order.
+    /// Writes the groups of the batches from `done` on, counted over all of them, in as few
+    /// transactions as possible. If the server refuses one for good, halves of it are tried, down
+    /// to the group at fault. That one is given up, and the others are committed, in order.
     ///
     /// # Errors
     ///
-    /// Why the groups that are not settled yet were not written; they are to be given again, as they are.
+    /// Why some groups were not written. The caller calls again with the same batches.
     pub fn write(
         &mut self,
         batches: &[&Batch],
@@ -120,7 +126,7 @@ impl Writer {
     ) -> Result<()> {
         let total = batches.iter().map(|batch| batch.group_count()).sum();
         let mut start = done;
-        // Ends of the ranges that were refused, the widest first.
+        // The ends of the ranges that were refused, the widest first.
         let mut ends = vec![total];
         while start < total {
             if start < self.untraceable_end {
@@ -151,7 +157,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Keeps a group that can never be written, and then forgets it.
+    /// Keeps a group that can never be written, then lets it leave the buffer.
     fn give_up(&mut self, batches: &[&Batch], group: usize, error: &Error, observer: &mut dyn Observer) -> Result<()> {
         let mut groups = batches.iter().flat_map(|batch| batch.groups());
         let rows = groups.nth(group).ok_or_else(|| {
@@ -179,7 +185,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes some groups as one transaction, repeating it as often as its budgets allow.
+    /// Writes some groups as one transaction, and repeats it as often as its budgets allow.
     fn write_range(
         &mut self,
         batches: &[&Batch],
@@ -220,7 +226,8 @@ impl Writer {
         }
     }
 
-    /// Asks the ledger what became of what is in doubt. `None`: it was not committed, or nothing is.
+    /// Asks the ledger what became of what is in doubt. `None`: it was not committed, or nothing is
+    /// in doubt.
     fn settle_doubt(&mut self, deadline: Option<Instant>, observer: &mut dyn Observer) -> Result<Option<Attempt>> {
         let was_in_doubt = self.ledger.is_in_doubt();
         let found = self.sink.last_entry(deadline)?;
@@ -258,7 +265,8 @@ impl Writer {
             return Ok(ended);
         }
         let limits = self.sink.limits(deadline)?;
-        // Held until the plan is made: a caller's thread must not change what its rows are bound to.
+        // Held until the plan is made: what rows are bound to must not change on another thread
+        // meanwhile.
         let mut models = FxHashMap::default();
         for (id, table) in batches.iter().flat_map(|batch| batch.tables()) {
             models.insert(id, self.model(table, deadline).map_err(Error::after_taking)?);
@@ -269,7 +277,7 @@ impl Writer {
                 groups.end = groups.start + 1;
                 return Err(rejected.error.clone().of_row());
             }
-            // Those before it are written first, and then it is given up alone.
+            // The groups before it are written first. Then it is given up alone.
             groups.end = rejected.group;
             planned = plan(batches, groups.clone(), &limits, Binder::with_models(models))?;
         }
@@ -280,8 +288,8 @@ impl Writer {
             took: Duration::ZERO,
         };
         if let Err(error) = self.commit(&planned, &written, deadline) {
-            // A table that changed under us shows as any of many errors: read it anew for the next try. A lost race, which
-            // is repeated at once, is none of them.
+            // A table that somebody altered can show as any of many errors, so it is read anew for
+            // the next attempt. A lost race is repeated at once, and is none of them.
             if decide(Phase::Statement, &error) != Decision::Repeat {
                 for (_, table) in batches.iter().flat_map(|batch| batch.tables()) {
                     table.set_model(None);
@@ -311,13 +319,13 @@ impl Writer {
         committed
     }
 
-    /// The groups given last will not be given again, whatever became of them.
+    /// The caller will not pass the last groups again, whatever became of them.
     pub fn forget_doubts(&mut self) {
         self.ledger.forget_doubts();
         self.untraceable_end = 0;
     }
 
-    /// Takes the writer's row out of the ledger, at a clean end, within a time.
+    /// Deletes the writer's row from the ledger, at a clean end, until `deadline`.
     pub fn retire(&mut self, deadline: Instant) {
         if !self.ledger.is_in_doubt() {
             self.sink.retire(deadline);

@@ -11,13 +11,14 @@ use crate::error::Error;
 pub enum Event<'a> {
     /// The transaction lost a race, and is repeated.
     Retried(&'a Error),
-    /// The connection was lost before anything could be committed, and the transaction is repeated over a new one.
+    /// The connection was lost before anything could be committed. The transaction is repeated over
+    /// a new one.
     Reconnected,
-    /// A COMMIT was not answered.
+    /// A COMMIT had no clear answer.
     CommitUnknown,
     /// The ledger said whether such a COMMIT was carried out.
     LedgerAnswered {
-        /// It was.
+        /// Whether it was.
         committed: bool,
     },
 }
@@ -29,9 +30,9 @@ pub struct Commit {
     pub groups: Range<usize>,
     /// Rows committed, coalesced ones counted.
     pub rows: usize,
-    /// How many of them went into others.
+    /// How many of them were merged into others.
     pub coalesced_rows: usize,
-    /// How long it took, with all repetitions.
+    /// The time that it took, with all repetitions.
     pub took: Duration,
 }
 
@@ -39,14 +40,16 @@ pub struct Commit {
 pub trait Observer {
     /// The next groups are committed.
     fn committed(&mut self, written: &Commit);
-    /// The next group is given up, and kept nowhere but here, unless there is a dead-letter file.
+    /// The next group is given up. The buffer keeps it; beside that it is only in the dead-letter
+    /// file, if there is one.
     fn given_up(&mut self, letter: DeadLetter);
-    /// Waits until all groups that were added before the next one are settled, in other lanes too. Gives whether that took a
-    /// wait: then the next group, which the server has refused, may be taken now.
+    /// Waits until all groups that were added before the next one are settled, in other lanes too.
+    /// Returns whether that took a wait. If so, the server may take the next group now, which it
+    /// has refused before.
     fn waited_for_earlier_groups(&mut self) -> bool {
         false
     }
-    /// Whether one more group that is given up can be kept in memory.
+    /// Whether one more group can be given up.
     fn has_room_for_failure(&self) -> bool;
     /// Something happened on the way.
     fn happened(&mut self, event: &Event<'_>);

@@ -1,23 +1,29 @@
-//! When something that failed is tried once more, and after which wait.
+//! When a failed transaction is tried once more, and after which wait.
 //!
-//! Bounds: each class of failure has a budget of its own, so that a deadlock does not use up what a lost connection may
-//! need. What lies beyond them is the buffer's to decide: a background buffer tries again later, a foreground one throws.
+//! Each class of failure has a budget of its own, so that a deadlock does not use up what a lost
+//! connection may need. Beyond the budgets the buffer decides: a background buffer tries again
+//! later, a foreground buffer throws. The rows stay. A server that cannot be reached has no budget
+//! here: trying again at once would not help.
+//!
+//! Bounds of a transaction: `max_retries` lost races, 3 reconnections (`MAX_RECONNECTS`), 5
+//! questions to the ledger (`MAX_LEDGER_LOOKUPS`); waits of at most 750 ms.
 
 use std::time::Duration;
 
 use crate::error::decision::Decision;
 
-/// The wait before the first repetition of a transaction, on average. A deadlock is over when the other transaction is,
-/// which takes milliseconds.
+/// The wait before the first repetition of a transaction, on average. A deadlock is over when the
+/// other transaction is, which takes milliseconds.
 const FIRST_BACKOFF: Duration = Duration::from_millis(5);
-/// The first wait after a new connection was lost, too. Before the first reconnection there is none: an idle connection is
-/// closed by the server after `wait_timeout`, and a new one works at once.
+/// The first wait after a new connection was lost, too. There is none before the first
+/// reconnection: a server closes an idle connection after `wait_timeout`, and a new one works at
+/// once.
 const FIRST_RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
 /// The longest wait, on average.
 const LONGEST_BACKOFF: Duration = Duration::from_millis(500);
-/// Reconnections of one transaction.
+/// The most reconnections of one transaction.
 const MAX_RECONNECTS: u32 = 3;
-/// Questions to the ledger about one transaction, and conflicts with what it says.
+/// The most questions to the ledger about one transaction, conflicts with its answer counted.
 const MAX_LEDGER_LOOKUPS: u32 = 5;
 
 /// What is tried again.
@@ -31,7 +37,7 @@ pub enum RetryAction {
     LedgerLookup,
 }
 
-/// What is left of the budgets of one transaction.
+/// The budgets of one transaction, as far as they are left.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryBudget {
     max_retries: u32,
@@ -51,11 +57,11 @@ impl RetryBudget {
         }
     }
 
-    /// What to try again, and the wait before it; `None`: nothing, or the budget is used up. `in_doubt` says that the
-    /// ledger has yet to tell whether the transaction was committed.
+    /// What to try again, and the wait before it. `None`: nothing, or the budget is used up.
+    /// `in_doubt`: the ledger has not said yet whether the transaction was committed.
     ///
-    /// A wait doubles each time. `jitter`, from 0 to 1, spreads it from half to one and a half of its length, so that
-    /// two writers that met once do not meet again.
+    /// A wait doubles each time. `jitter`, from 0 to 1, spreads it from half to one and a half of
+    /// its length, so that two writers that met once do not meet again.
     pub fn next(&mut self, decision: Decision, in_doubt: bool, jitter: f64) -> Option<(RetryAction, Duration)> {
         let (again, used, max) = match (decision, in_doubt) {
             (Decision::AskLedger, _) | (Decision::Repeat | Decision::Reconnect | Decision::CommitUnknown, true) => {

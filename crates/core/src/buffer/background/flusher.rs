@@ -1,7 +1,13 @@
 //! A lane's flusher: the thread's side of a [background buffer](crate::buffer::background).
 //!
-//! Invariants: groups leave the queue under the lock, as they are committed or given up; a group is given up only when
-//! the other lanes have settled what was added before it, since one of those may be what it refers to.
+//! Invariants:
+//! - Groups leave the queue under the lock, as they are committed or given up.
+//! - A group is given up only after the other lanes have settled all that was added before it. One
+//!   of those groups may hold the row that it refers to.
+//! - A panic while it writes is caught: the rows stay, and are tried again.
+//!
+//! Bounds: after a failure it waits 50 ms, then twice as long each time, up to 2 s, each wait
+//! spread from half to one and a half. The wait for other lanes has no bound of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{MutexGuard, PoisonError};
@@ -19,12 +25,12 @@ use crate::rows::batch::Batch;
 use crate::writer::Writer;
 use crate::writer::observer::{Commit, Event, Observer};
 
-/// The wait after the first failure in a row.
+/// The wait after the first failure in a row, on average.
 const FIRST_RETRY_BACKOFF: Duration = Duration::from_millis(50);
-/// The longest wait after a failure: a server that is back is noticed within this time.
+/// The longest wait after a failure, on average. A server that is back is noticed within 3 s.
 const LONGEST_RETRY_BACKOFF: Duration = Duration::from_secs(2);
 
-/// The flusher's thread: takes what is due, writes it, settles it.
+/// The flusher's thread: takes what is due, writes it, settles it, until the buffer ends.
 pub fn run(shared: &Shared, lane: LaneId, writer: &mut Writer) {
     loop {
         let (batches, done) = {
@@ -52,7 +58,7 @@ pub fn run(shared: &Shared, lane: LaneId, writer: &mut Writer) {
     }
 }
 
-/// Enters how an attempt ended. After a failure the lane waits, longer each time.
+/// Notes how an attempt ended. After a failure the lane waits, longer each time.
 fn end_attempt(state: &mut State, lane: LaneId, error: Option<Error>, reconnects: u64) {
     let flusher = &mut state.lanes.lane_mut(lane).flusher;
     flusher.reconnects = reconnects;
@@ -88,14 +94,15 @@ fn end(shared: &Shared, lane: LaneId, writer: &mut Writer) {
     shared.done.notify_all();
 }
 
-/// Waits until something is due. `None`: the thread shall end.
+/// Waits until something is due. `None`: the thread has to end.
 fn wait_for_work(shared: &Shared, lane: LaneId) -> Option<MutexGuard<'_, State>> {
     let mut state = shared.lock();
     let work = state.work(lane);
     loop {
         let now = Instant::now();
         let due = state.lanes.due(lane, now);
-        // What waits for another lane will be due: its lane is empty only when all its rows are settled.
+        // Rows that wait for another lane will be due: the lane is empty only when all its rows are
+        // settled.
         let is_empty = state.lanes.lane(lane).queue.pending_rows() == 0;
         if state.abandoned || (state.stopping && is_empty) {
             return None;

@@ -1,20 +1,27 @@
-//! The lanes of a background buffer: which lane a group takes, and what it has to wait for there. Pure, as the queues are.
+//! The lanes of a background buffer: the lane of each group, and the groups that it waits for
+//! there. Pure, as the queues are.
 //!
-//! Lanes write side by side, so what keeps the order of one lane does not keep it between two. Three rules do:
-//! - A group goes to the lane that its route chooses, unless a row of one of its keys still waits in another one: then it
-//!   goes there.
-//! - Where such rows wait in several lanes, the group waits in one of them until the others have written theirs.
-//! - Rows whose key is not known for certain (a table that the server was not asked for yet, a collation that only it knows)
-//!   all go to the first lane, and count as rows of any key of their table.
+//! A lane keeps the order of its own rows. Between lanes three rules keep it:
+//! - A group goes to the lane that its route chooses, unless a row of one of its keys still waits
+//!   in another lane. Then it goes there.
+//! - If such rows wait in several lanes, the group waits in one of them until the others have
+//!   written theirs.
+//! - A row whose key is not certain counts as a row of any key of its table, and its group goes to
+//!   the first lane. The key is not certain if the server has not described the table yet, or if
+//!   only the server's collation can compare it.
 //!
-//! So at any time the rows of one key are written in the order in which they were added, and a row of one lane never
-//! overtakes one of another that it could meet.
+//! So the rows of one key are written in the order in which they were added, and a row never
+//! overtakes one of another lane that it could meet. `rows_of_one_key_never_overtake_each_other` in
+//! `crates/core/tests/lanes_model.rs` holds that.
 //!
-//! Why nothing waits for ever: a group that waits opens a batch of its own, so a batch waits only for groups that were added
-//! before its first one; whichever batch was opened first waits for nothing.
+//! Nothing waits for ever. A group that waits opens a batch of its own, so a batch waits only for
+//! groups that were added before its first one. Whichever batch was opened first waits for nothing.
 //!
-//! Bounds: `max_pending_rows` and `max_pending_bytes` over all lanes; the memory of keys is cleared of settled ones when it
-//! has twice as many as rows are pending.
+//! `docs/design/order-between-lanes.md` says why.
+//!
+//! Bounds: 64 lanes ([`MAX_LANES`]); `max_pending_rows` and `max_pending_bytes` over all lanes. The
+//! memory of keys drops settled ones when it has more than 4,096, and more than twice as many as
+//! rows are pending.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,9 +36,9 @@ use crate::rows::group::Group;
 use crate::settings::Settings;
 use crate::table::entry::TableId;
 
-/// More lanes than a server profits from.
+/// The most lanes: more than a server profits from, and as many as a [`LaneSet`] has bits.
 pub const MAX_LANES: usize = 64;
-/// The memory of keys is not cleared below this.
+/// The memory of keys keeps up to this many, settled or not.
 const KEYS_KEPT: usize = 4_096;
 
 /// Some lanes of one set, as bits.
@@ -54,12 +61,12 @@ impl LaneSet {
     }
 }
 
-/// The groups of one table.
+/// The last groups of one table.
 #[derive(Debug, Clone, Default)]
 struct TablePositions {
-    /// The last group with a row of it, by lane.
+    /// The last group with a row of the table, by lane.
     last: Vec<GroupPosition>,
-    /// The last group with a row of unknown key.
+    /// The last group with a row whose key is not known.
     unknown: Option<GroupPosition>,
 }
 
@@ -68,30 +75,32 @@ struct TablePositions {
 pub struct Lane<F> {
     /// What waits.
     pub queue: Queue,
-    /// Who writes it: nobody in tests of the rules alone.
+    /// Who writes it. In tests of the rules alone: nobody.
     pub flusher: F,
 }
 
-/// See the module.
+/// The lanes of a background buffer: see the module.
 #[derive(Debug)]
 pub struct Lanes<F> {
-    /// At least one, at most [`MAX_LANES`], and always as many: so a [`LaneId`] names one of them.
+    /// From 1 to [`MAX_LANES`], and always as many: so each [`LaneId`] of this set names one of
+    /// them.
     all: Vec<Lane<F>>,
     max_pending_rows: usize,
     max_pending_bytes: usize,
-    /// How many groups were ever taken, which is the number of the last one.
+    /// The number of groups ever taken, which is the number of the last one.
     taken: u64,
-    /// The last group with a row of that key, by its hash. A collision makes a group wait, and nothing else.
+    /// The last group with a row of a key, by the key's hash. After a collision a group waits
+    /// without need, and nothing else.
     keys: FxHashMap<(TableId, u64), GroupPosition>,
     tables: Vec<TablePositions>,
 }
 
 impl<F> Lanes<F> {
-    /// Empty lanes, one for each flusher: at least one, at most [`MAX_LANES`].
+    /// Empty lanes, one for each flusher: from 1 to [`MAX_LANES`].
     ///
     /// # Panics
     ///
-    /// None, or too many.
+    /// No flusher, or more than [`MAX_LANES`].
     pub fn new(settings: &Settings, flushers: impl IntoIterator<Item = F>) -> Self {
         let lane = |flusher| Lane {
             queue: Queue::new(settings),
@@ -114,7 +123,7 @@ impl<F> Lanes<F> {
         self.all.iter()
     }
 
-    /// Their names, in order.
+    /// Their ids, in order.
     pub fn ids(&self) -> impl Iterator<Item = LaneId> + use<F> {
         (0..self.all.len()).map(LaneId::new)
     }
@@ -140,8 +149,8 @@ impl<F> Lanes<F> {
         group.len() <= self.max_pending_rows && group.size_bytes() <= self.max_pending_bytes
     }
 
-    /// Takes a group. Without a route, which one lane does not need, it takes the first. Returns its lane, and which
-    /// lanes' flushers have something new to do.
+    /// Takes a group. Without a route it goes to the first lane; a single lane needs none. Returns
+    /// its lane, and the lanes whose flushers have something new to do.
     pub fn add(&mut self, group: &Group, route: Option<&Route>, now: Instant) -> (LaneId, LaneSet) {
         self.taken += 1;
         let mut wake = LaneSet::default();
@@ -160,7 +169,8 @@ impl<F> Lanes<F> {
         (lane, wake)
     }
 
-    /// The lane of the group that is being taken, and what it waits for. It is entered there.
+    /// The lane of the group that is being taken, and the groups that it waits for. Enters the
+    /// group in the memory of keys.
     fn place(&mut self, route: &Route) -> (LaneId, Vec<GroupPosition>) {
         let mut met: Vec<GroupPosition> = Vec::new();
         for (table, key) in &route.keys {
@@ -227,7 +237,7 @@ impl<F> Lanes<F> {
         is_settled(&self.all, position)
     }
 
-    /// Asks for all groups taken so far, at once; returns the number of the last one.
+    /// Makes all groups taken so far due at once. Returns the number of the last one.
     pub fn request_flush(&mut self) -> u64 {
         for lane in &mut self.all {
             lane.queue.want(self.taken);
@@ -241,8 +251,8 @@ impl<F> Lanes<F> {
         self.all.iter().all(|lane| lane.queue.is_settled(group))
     }
 
-    /// Whether the other lanes have settled all groups that were added before the first one of this lane. What is left of
-    /// them is asked for at once.
+    /// Whether the other lanes have settled all groups that were added before the first one of this
+    /// lane. Makes the rest of them due at once.
     pub fn others_are_settled(&mut self, lane: LaneId) -> bool {
         let Some(first) = self.lane(lane).queue.first_unsettled() else {
             return true;
@@ -264,7 +274,8 @@ impl<F> Lanes<F> {
 
     /// See [`Queue::begin`].
     pub fn begin(&mut self, lane: LaneId, now: Instant) -> (Vec<Arc<Batch>>, usize) {
-        // Asked for before the lane is borrowed; it waits for others only.
+        // Read before the lane is borrowed. A lane waits for others only, so its own entry does not
+        // matter.
         let first: Vec<Option<u64>> = self.all.iter().map(|lane| lane.queue.first_unsettled()).collect();
         let is_settled = |after: &GroupPosition| {
             let first = first.get(after.lane.index()).copied().flatten();
@@ -297,7 +308,7 @@ impl<F> Lanes<F> {
             rows.extend(group.filter(|row| row.shape.table == table).map(|row| (number, row)));
         }
         if self.all.len() > 1 {
-            // Stable: the rows of a group stay in their order.
+            // A stable sort: the rows of a group stay in their order.
             rows.sort_by_key(|(number, _)| *number);
         }
         rows.into_iter().map(|(_, row)| row)
@@ -308,12 +319,12 @@ impl<F> Lanes<F> {
         self.all.iter().any(|lane| lane.queue.has_rows_of(table))
     }
 
-    /// Rows taken and not settled.
+    /// Rows that were taken and are not settled.
     pub fn pending_rows(&self) -> usize {
         self.all.iter().map(|lane| lane.queue.pending_rows()).sum()
     }
 
-    /// The memory they take, in bytes.
+    /// The bytes of the batches that hold them.
     pub fn pending_bytes(&self) -> usize {
         self.all.iter().map(|lane| lane.queue.pending_bytes()).sum()
     }

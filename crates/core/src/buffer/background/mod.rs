@@ -1,19 +1,29 @@
-//! The buffer whose rows a native thread writes: `add()` copies and returns; the flusher writes when a batch is full or
-//! its oldest row is `flush_interval` old, whatever the caller does meanwhile.
+//! The buffer whose rows a native thread writes. `add()` copies them and returns. A flusher writes
+//! when a batch is full or its oldest row is `flush_interval` old, whatever the caller does
+//! meanwhile.
+//!
+//! It has one or several lanes. Each is a queue, a thread, a connection and a row in the ledger.
+//!
+//! A batch counts rows as they were added: their keys may not be known before the flusher has read
+//! the table's schema, and `add()` does not wait for that.
 //!
 //! Invariants:
-//! - A row taken is in exactly one place: the [`Lanes`], a committed transaction, or the failures. The flusher moves it
-//!   under the lock.
-//! - The lock is held for copies and counters only: no I/O, no wait, no allocation that grows with the backlog but the
-//!   batch's own.
-//! - A lane's flusher starts with its first row, waits without an alarm while nothing is buffered, and ends with the buffer.
-//! - The rows of one key are written in the order in which they were added, whatever their lanes: see [`crate::buffer::background::lanes`].
+//! - A row that was taken is in exactly one place: the [`Lanes`], a committed transaction, or the
+//!   failures. The flusher moves it under the lock.
+//! - Nothing is sent or waited for under the lock. `add()` copies under it; `find()` reads all
+//!   buffered rows under it.
+//! - A lane's flusher starts with the lane's first row, waits without an alarm while nothing is
+//!   buffered, and ends with the buffer.
+//! - The rows of one key are written in the order in which they were added, whatever their lanes:
+//!   see [`lanes`].
 //!
-//! Bounds: `max_pending_rows` and `max_pending_bytes`; every wait of a caller has a limit or ends with an attempt that
-//! failed; those of the [`Failures`].
+//! Bounds: `max_pending_rows` and `max_pending_bytes`; those of the [`Failures`]. `add()` waits for
+//! room up to `overflow_timeout`, the end up to `shutdown_timeout` and 500 ms. `flush()` waits up
+//! to its time. Without one it waits until all is settled or an attempt fails.
 //!
-//! The locks are the standard library's: they have no state outside themselves, so a forked child that makes a new buffer
-//! never meets a lock of a thread that it has not.
+//! The locks are the standard library's, which have no state outside themselves. So a forked child
+//! that makes a new buffer never meets a lock held by a thread that it does not have: see
+//! `docs/design/forks-and-ends.md`.
 
 mod flusher;
 pub mod lanes;
@@ -42,13 +52,13 @@ use crate::table::catalog::Catalog;
 use crate::table::model::TableModel;
 use crate::writer::Writer;
 
-/// How often a waiting caller looks whether its thread is wanted elsewhere.
+/// How often a waiting caller checks whether its thread is wanted elsewhere.
 const INTERRUPT_CHECK: Duration = Duration::from_millis(20);
 
-/// Starts a thread: the binding's own way, since signals must stay with PHP's thread.
+/// Starts a thread. The binding does that in its own way: signals must stay with PHP's thread.
 pub type Spawn = fn(Box<dyn FnOnce() + Send>) -> std::io::Result<()>;
 
-/// See the module.
+/// A buffer whose rows native threads write: see the module.
 pub struct BackgroundBuffer {
     settings: Settings,
     catalog: Mutex<Catalog>,
@@ -105,17 +115,19 @@ impl BackgroundBuffer {
         self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When a wait for room that begins now must end; `None`: there is none.
+    /// When a wait for room that begins now must end. `None`: do not wait.
     pub fn room_limit(&self) -> Option<Instant> {
         let blocks = self.settings.overflow == Overflow::Block;
         blocks.then(|| self.clock.now() + self.settings.overflow_timeout)
     }
 
-    /// Takes a group. Waits only where it does not fit, until `limit`.
+    /// Takes a group. If it does not fit, waits for room until `limit`.
     ///
     /// # Errors
     ///
-    /// The group was not taken: it can never be written as far as that is known, it does not fit, or the wait was [interrupted](crate::error::Kind::Interrupted).
+    /// The group was not taken if it can never be written, as far as that is known; if it does not
+    /// fit; or if the wait was [interrupted](crate::error::Kind::Interrupted). If the thread cannot
+    /// be started, the group was taken.
     pub fn add(&self, group: &Group, limit: Option<Instant>, interrupted: &dyn Fn() -> bool) -> Result<()> {
         let route = self.check_group(group)?;
         if group.is_empty() {
@@ -139,8 +151,8 @@ impl BackgroundBuffer {
         if is_first { self.start_thread(lane) } else { Ok(()) }
     }
 
-    /// Refuses a group that can never be written, as far as its tables are known, and gives what decides about its lane where
-    /// there are several.
+    /// Refuses a group that can never be written, as far as its tables are known. Returns its route
+    /// if there are several lanes.
     fn check_group(&self, group: &Group) -> Result<Option<Route>> {
         let mut router = (self.settings.lanes > 1).then(Router::default);
         for row in group.rows() {
@@ -148,7 +160,7 @@ impl BackgroundBuffer {
             if let (None, Some(local_model)) = (entry.model(), self.local_model) {
                 entry.set_model(Some(Arc::new(local_model(entry)?)));
             }
-            // The flusher forgets a model after an error, also between two looks of ours.
+            // The flusher may forget a model at any time, after an error.
             let bound = row.check()?;
             if let Some(router) = &mut router {
                 router.visit(&row, bound.as_deref());
@@ -213,12 +225,14 @@ impl BackgroundBuffer {
         })
     }
 
-    /// Waits until all rows added before are committed or given up.
+    /// Waits until all rows that were added before are committed or given up. Returns the number of
+    /// rows committed meanwhile.
     ///
     /// # Errors
     ///
-    /// An attempt that failed after this call began, the time, groups that were given up since the last report, or an
-    /// [interruption](crate::error::Kind::Interrupted), after which the caller calls again. The rows that are not written stay.
+    /// An attempt that failed after this call began; the time is over; groups that were given up
+    /// since the last report; or an [interruption](crate::error::Kind::Interrupted), after which
+    /// the caller calls again. The rows that are not written stay.
     pub fn flush(&self, timeout: Option<Duration>, interrupted: &dyn Fn() -> bool) -> Result<usize, FlushError> {
         let started = self.clock.now();
         let limit = timeout.and_then(|timeout| started.checked_add(timeout));
@@ -284,18 +298,18 @@ impl BackgroundBuffer {
         }
     }
 
-    /// Asks the flushers to write all that was added so far, and does not wait for it.
+    /// Asks the flushers to write all that was added so far. Does not wait for it.
     pub fn request_flush(&self) {
         let mut state = self.shared.lock();
         state.lanes.request_flush();
         state.wake_all();
     }
 
-    /// Waits until all is written, through failures, for up to `timeout`.
+    /// Waits until all rows are written, through failures, for up to `timeout`.
     ///
     /// # Errors
     ///
-    /// The time is over, and why rows are left.
+    /// The time is over: why rows are left.
     pub fn drain(&self, timeout: Duration) -> Result<()> {
         let mut state = self.shared.lock();
         if state.lanes.pending_rows() == 0 {
@@ -315,7 +329,8 @@ impl BackgroundBuffer {
         )))
     }
 
-    /// The end: lets the threads go. Rows that are not written by now are lost; the attempt that is under way goes on.
+    /// The end: lets the threads go. Rows that are not written by now are lost. An attempt that is
+    /// under way goes on.
     pub fn stop(&self) {
         let mut state = self.shared.lock();
         state.stopping = true;
@@ -327,8 +342,8 @@ impl BackgroundBuffer {
         }
     }
 
-    /// The row still buffered under a key. Where the server has not been asked for the table yet, the configured key, or
-    /// `id`, is taken for its key.
+    /// The row still buffered under a key. If the server has not described the table yet, its key
+    /// is the configured one, or `id`.
     ///
     /// # Errors
     ///
@@ -362,13 +377,13 @@ impl BackgroundBuffer {
         self.shared.lock().lanes.is_full(self.settings.batch_size)
     }
 
-    /// Rows taken and not yet committed.
+    /// Rows that were taken and are not settled.
     pub fn pending(&self) -> Pending {
         let now = self.clock.now();
         self.shared.lock().pending(now)
     }
 
-    /// The counters and the state, of all lanes and of each.
+    /// The counters and the state, of all lanes and of each one.
     pub fn snapshot(&self) -> Snapshot {
         let now = self.clock.now();
         let state = self.shared.lock();
@@ -399,12 +414,12 @@ impl BackgroundBuffer {
         }
     }
 
-    /// The failures, handed over once.
+    /// The failures. They are kept no longer.
     pub fn take_failures(&self) -> Vec<DeadLetter> {
         self.shared.lock().failures.take()
     }
 
-    /// How many rows the failures hold that nobody took.
+    /// The number of rows in the failures that nobody has taken.
     pub fn untaken_failed_rows(&self) -> usize {
         self.shared.lock().failures.rows()
     }

@@ -1,4 +1,4 @@
-//! What decides about a group's lane: the route that its rows choose, and the keys that they have.
+//! What decides the lane of a group: the route that its rows choose, and their keys.
 
 use std::hash::BuildHasher as _;
 
@@ -10,12 +10,12 @@ use crate::table::entry::TableId;
 use crate::table::rules::Mode;
 use crate::value::Value;
 
-/// What decides about a group's lane.
+/// What decides the lane of a group.
 #[derive(Debug, Default)]
 pub struct Route {
     /// A hash of the column that groups are routed by, or of the first row's key.
     pub hash: u64,
-    /// For each row its table, and a hash of its key. Rows that can meet no other one are not here.
+    /// Each row's table, and a hash of its key. Rows that can meet no other row are not here.
     pub keys: Vec<(TableId, KeyHash)>,
 }
 
@@ -28,7 +28,7 @@ pub enum KeyHash {
     Unknown,
 }
 
-/// Gathers what decides about a group's lane, row by row.
+/// Collects what decides the lane of a group, row by row.
 #[derive(Default)]
 pub struct Router {
     /// What is known so far.
@@ -42,13 +42,13 @@ impl Router {
     /// Looks at the next row.
     pub fn visit(&mut self, row: &Row<'_>, bound: Option<&BoundColumns>) {
         let table = row.shape.table;
-        // The first row that has the column decides; where none has it, the first row's key.
+        // The first row that has the column decides. If none has it, the first row's key does.
         if let Some(at) = row.shape.route.filter(|_| !self.is_routed_by_column) {
             self.is_routed_by_column = true;
             self.is_routed = true;
             self.key.clear();
             if let Some(value) = row.values().nth(at) {
-                // Numbers and their texts are one value here, as they are to most columns.
+                // A number and its text are one value here, as they are to most columns.
                 match &value {
                     Value::Int(number) => self.key.extend_from_slice(number.to_string().as_bytes()),
                     value => drop(value.encode(&mut self.key)),

@@ -1,4 +1,6 @@
-//! What a background buffer's callers and its flushers share, under one lock.
+//! What a background buffer's callers and its flushers share, under one lock. The lock is held
+//! while a group is copied, a queue changes or counters are read, and never while something is
+//! sent.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,16 +13,16 @@ use crate::buffer::snapshot::{Pending, ThreadState};
 use crate::error::Error;
 use crate::writer::Writer;
 
-/// What a lane has beside its queue: who writes it, and how that went.
+/// What a lane has beside its queue: its writer, and how that went.
 pub struct Flusher {
-    /// What the thread is made of, until it runs.
+    /// The writer, until its thread runs and takes it.
     pub writer: Option<Writer>,
-    /// The thread waits here.
+    /// The lane's thread waits here.
     work: Arc<Condvar>,
     /// What the thread does.
     pub thread: ThreadState,
     pub metrics: Metrics,
-    /// Attempts to write that were begun, and the last one that failed.
+    /// The number of attempts to write that were begun.
     pub attempts: u64,
     pub failed_attempt: Option<(u64, Error)>,
     pub failures_in_a_row: u32,
@@ -43,7 +45,7 @@ impl Flusher {
     }
 }
 
-/// What is behind the lock.
+/// The state behind the lock.
 pub struct State {
     pub lanes: Lanes<Flusher>,
     pub failures: Failures,
@@ -56,7 +58,7 @@ pub struct State {
 }
 
 impl State {
-    /// Rows taken and not yet committed.
+    /// Rows that were taken and are not settled.
     pub fn pending(&self, now: Instant) -> Pending {
         let lanes = &self.lanes;
         Pending::new(lanes.pending_rows(), lanes.pending_bytes(), lanes.oldest(), now)
@@ -81,7 +83,7 @@ impl State {
         failed.next().map(|(_, error)| error)
     }
 
-    /// Those of the lanes whose threads wait for work, to be woken without the lock.
+    /// The lanes' threads that wait for work, to be woken without the lock.
     pub fn sleepers(&self, lanes: LaneSet) -> Sleepers {
         let idle = |id: &LaneId| self.lanes.lane(*id).flusher.thread == ThreadState::Idle;
         Sleepers(lanes.ids().filter(idle).map(|id| self.work(id)).collect())
@@ -108,10 +110,10 @@ impl Sleepers {
     }
 }
 
-/// See the module.
+/// The state and its lock: see the module.
 pub struct Shared {
     state: Mutex<State>,
-    /// Callers wait here, and flushers for other lanes.
+    /// Callers wait here, and so do flushers that wait for other lanes.
     pub done: Condvar,
 }
 
@@ -124,8 +126,8 @@ impl Shared {
         }
     }
 
-    /// A panic while the lock is held is a bug, and what it leaves is still counted right: each step changes the queue
-    /// at its end.
+    /// A panic while the lock is held is a bug. What it leaves is still counted right: each step
+    /// changes the queue at its end.
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,6 @@
-//! Why a server could not be connected to, in words: what, where, and what to do. No message holds a password.
+//! Why a server could not be connected to, in words: what, where, and what to do.
+//!
+//! Invariant: no message holds a password.
 
 use mysql::DriverError;
 use mysql_common::proto::codec::error::PacketCodecError;
@@ -30,7 +32,7 @@ impl Failure {
         }
     }
 
-    /// A file of the DSN's `tls_…` options.
+    /// A file that one of the DSN's `tls_…` options names is of no use.
     pub fn of_files(address: String, why: String) -> Self {
         Self::new(address, server::CR_SSL_CONNECTION_ERROR, why, "")
     }
@@ -55,7 +57,7 @@ impl Failure {
         )
     }
 
-    /// What the client library met. `within` names the time that connecting had.
+    /// An error of the client library. `within` names the time that connecting had.
     pub fn of_library(address: String, error: &mysql::Error, dsn: &ServerDsn, within: &str) -> Self {
         match error {
             mysql::Error::MySqlError(server) => Self::new(
@@ -96,7 +98,8 @@ impl Failure {
     }
 }
 
-/// One error of all servers that were tried. It has a code that may pass by itself, where there is one.
+/// One error for all servers that were tried. Its code is one that may pass by itself, if there is
+/// such a one.
 pub fn all_failed(failures: &[Failure], dsn: &ServerDsn) -> Error {
     let passing = failures
         .iter()
@@ -125,7 +128,8 @@ pub fn out_of_time(failures: &[Failure], dsn: &ServerDsn) -> Error {
     ))
 }
 
-/// The places with their reasons; an advice that several share is given once, after the last of them.
+/// The addresses with their reasons. An advice that several share is said once, after the last of
+/// them.
 fn listed(failures: &[Failure]) -> String {
     let mut text = String::new();
     for (index, failure) in failures.iter().enumerate() {
@@ -186,7 +190,8 @@ fn server_advice(code: u16, dsn: &ServerDsn) -> String {
     advice.to_owned()
 }
 
-/// The I/O error behind an error of the client library, which wraps those of reading and writing packets.
+/// The I/O error inside an error of the client library, which wraps those of reading and writing
+/// packets.
 fn io_error(error: &mysql::Error) -> Option<&std::io::Error> {
     match error {
         mysql::Error::IoError(io) | mysql::Error::CodecError(PacketCodecError::Io(io)) => Some(io),
@@ -201,7 +206,7 @@ fn tls_error(error: &mysql::Error) -> Option<&rustls::Error> {
     }
 }
 
-/// Whether a wait on the socket was over before the server answered.
+/// Whether the time for a wait on the socket was over before the server answered.
 pub fn is_timeout(error: &mysql::Error) -> bool {
     use std::io::ErrorKind::{TimedOut, WouldBlock};
     io_error(error).is_some_and(|io| matches!(io.kind(), WouldBlock | TimedOut))

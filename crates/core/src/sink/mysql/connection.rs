@@ -1,12 +1,14 @@
-//! One connection: the client library's, the buffers of what is sent without it, the prepared statements, and what is
-//! known of the session's transaction.
+//! One connection: the client library's, the buffers of what is sent without it, the prepared
+//! statements, and the state of the session's transaction.
 //!
 //! Invariants:
-//! - [`TransactionState`] says what the session does with the next statement. Whoever needs each statement to commit by
-//!   itself asks for it ([`Connection::commit_each`]), and gets an error rather than half a transaction committed.
+//! - [`TransactionState`] says what the session does with the next statement. Whoever needs each
+//!   statement to commit by itself calls [`Connection::commit_each`], and gets an error rather than
+//!   half a transaction committed.
 //! - A connection that [is broken](Connection::is_broken) sends nothing more; its sink drops it.
 //!
-//! Bounds: every wait on the socket has a time-out.
+//! Bounds: every wait on the socket has a time-out, the DSN's `read_timeout_ms` or
+//! `write_timeout_ms`, or what is left of the caller's deadline if that is less.
 
 use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant};
@@ -38,14 +40,14 @@ pub enum TransactionState {
     Autocommit,
     /// It begins a transaction.
     Manual,
-    /// It joins the transaction that was begun: also after a panic amid one.
+    /// It joins the transaction that was begun. Also so after a panic amid one.
     InTransaction {
-        /// What the session is in again after the transaction's end.
+        /// Whether the session is in [`Self::Autocommit`] again after the transaction's end.
         autocommit: bool,
     },
 }
 
-/// See the module.
+/// A connection: see the module.
 #[derive(Debug)]
 pub struct Connection {
     /// The client library's side of it.
@@ -54,7 +56,7 @@ pub struct Connection {
     pub form: StatementForm,
     /// What reading a table's schema needs to know.
     pub traits: ServerTraits,
-    /// What is sent and received without the client library.
+    /// The packets that are sent and received without the client library.
     pub(super) wire: PacketBuffers,
     /// The statements prepared for that.
     pub(super) statements: StatementCache,
@@ -68,7 +70,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection whose session's settings are made, with each statement committing by itself.
+    /// A connection whose session is set up, and in which each statement commits by itself.
     pub fn new(
         conn: Conn,
         form: StatementForm,
@@ -84,7 +86,7 @@ impl Connection {
             statements: StatementCache::default(),
             hooks,
             timeouts,
-            // Whatever the handshake had, they are not those of a write.
+            // The handshake's time-outs are not those of a write.
             set_timeouts: None,
             state: TransactionState::Autocommit,
             is_broken: false,
@@ -106,12 +108,13 @@ impl Connection {
         self.is_broken = true;
     }
 
-    /// What the next statement meets.
+    /// What the session does with the next statement.
     pub fn state(&self) -> TransactionState {
         self.state
     }
 
-    /// Gives the socket its time-outs: the DSN's, or what is left of the caller's time if that is less.
+    /// Sets the socket's time-outs: the DSN's, or what is left of the caller's time if that is
+    /// less.
     ///
     /// # Errors
     ///
@@ -138,8 +141,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Remembers whether the connection outlives an error: a server's own error leaves it as it was, unless it says that
-    /// the server is of no use for now.
+    /// Remembers whether the connection outlives an error. A server's error leaves it as it was,
+    /// unless it says that the server is of no use for now.
     pub fn note(&mut self, error: &mysql::Error) {
         let survives = match error {
             mysql::Error::MySqlError(error) => server::classify(error.code) != Class::Reconnect,
@@ -160,7 +163,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The server's. What the session has now nobody knows then: the connection is broken.
+    /// The server's. Nobody knows the session's `autocommit` then: the connection is broken.
     pub fn commit_each(&mut self) -> mysql::Result<()> {
         if self.state == TransactionState::Autocommit {
             return Ok(());
@@ -184,8 +187,8 @@ impl Connection {
         Ok(())
     }
 
-    /// The next statement begins a transaction, as the session is without `autocommit`. Returns whether it still has to
-    /// be told so.
+    /// The next statement begins a transaction, as in a session without `autocommit`. Returns
+    /// whether `autocommit` still has to be switched off.
     pub fn begin_by_statement(&mut self) -> bool {
         let was_autocommit = self.state == TransactionState::Autocommit;
         self.state = TransactionState::InTransaction { autocommit: false };
@@ -203,8 +206,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Ends a transaction that failed. 1205 rolled back its statement only, so this is not optional. If it fails the
-    /// connection is broken: the server ends the transaction with it.
+    /// Ends a transaction that failed. 1205 rolled back its statement only, so this is not
+    /// optional. If it fails the connection is broken, and the server ends the transaction with it.
     pub fn roll_back(&mut self) {
         match self.conn.query_drop("ROLLBACK") {
             Ok(()) => self.leave_transaction(),

@@ -1,15 +1,24 @@
 //! Opens connections to MySQL or MariaDB: the hosts in turn, the handshake, the session's settings.
 //!
-//! Of several hosts the one that worked last is tried first, until [`Connector::advance_host`] says that it is no good now; one
-//! that takes no writes (`read_only`) is used only where no other can be had. A single host is used whatever it says.
+//! Which server does a DSN with several hosts write to? One at a time:
+//! - It begins with the host that worked last, and goes round.
+//! - A server that takes no writes (`read_only`) is passed over while another one can be had. It is
+//!   used if there is no other: the account may be one that writes all the same. A single host is
+//!   used whatever it says.
+//! - A server that answers a write with 1290, 1836 (read-only) or 1047 (Galera, cut off) is left,
+//!   and so is one that was lost: the next connection begins with the host after it
+//!   ([`Connector::advance_host`]). A connection that was killed, or idle for too long, says
+//!   nothing about its server.
 //!
-//! Round trips: the client library's handshake (2 to 4, by the account's authentication; 2 more for TLS), then 3: the
-//! server's version, one SET, and one SELECT that reads back what the session has now.
+//! Round trips: the client library's handshake (2 to 4, by the account's authentication; 2 more for
+//! TLS), then 3: the server's version, one SET, and one SELECT that reads the session back (see
+//! `variables.rs`).
 //!
-//! Bounds: a host has `connect_timeout_ms`, or what is left of the caller's time where that is less, and the caller's
-//! time bounds all of them together; a server that sends its handshake piece by piece may take that long for each
-//! piece. Looking up a host's name is bounded by the system's resolver only. [`ADDRESSES_MAX`] addresses a name,
-//! [`LIBRARY_STATEMENTS_MAX`] prepared statements a connection.
+//! Bounds: a host has `connect_timeout_ms`, or what is left of the caller's time if that is less.
+//! The caller's time bounds all hosts together. A server that sends its handshake piece by piece
+//! may take that long for each piece. Only the system's resolver bounds the look-up of a host's
+//! name. A name has at most 8 addresses ([`ADDRESSES_MAX`]), a connection 128 prepared statements
+//! ([`LIBRARY_STATEMENTS_MAX`]).
 
 use std::net::{IpAddr, ToSocketAddrs as _};
 use std::os::fd::AsRawFd as _;
@@ -33,10 +42,10 @@ use crate::sink::mysql::statement_cache::LIBRARY_STATEMENTS_MAX;
 use crate::sink::mysql::variables::Variables;
 use crate::sink::mysql::{tls, variables};
 
-/// Addresses of one name that are tried, as of `localhost`: `::1` and `127.0.0.1`.
+/// The most addresses of one name that are tried, as `::1` and `127.0.0.1` of `localhost`.
 const ADDRESSES_MAX: usize = 8;
-/// The protocol's own bound. The server's is read with the session's variables, and kept by the plan; asked for here, the
-/// client library would spend a round trip on it.
+/// The protocol's own bound. The server's is read with the session's variables, and the plan keeps
+/// it. Without a value here, the client library would spend a round trip on that question.
 const PACKET_BYTES_MAX: usize = 1 << 30;
 
 /// Where to connect, and as whom.
@@ -52,7 +61,7 @@ pub struct Connector {
 /// The time that one host has.
 struct Budget {
     ends: Instant,
-    /// For messages.
+    /// The time in words, for messages.
     said: String,
 }
 
@@ -83,17 +92,19 @@ impl Connector {
         &self.dsn
     }
 
-    /// Where the connection goes, for messages; after [`Self::advance_host`], where the next one will.
+    /// The address of the connection, for messages; after [`Self::advance_host`], that of the next
+    /// one.
     pub fn address(&self) -> String {
         self.dsn.address(self.first)
     }
 
-    /// The host of the last connection is no good now: the next begins with the host after it.
+    /// The host of the last connection is of no use now: the next connection begins with the host
+    /// after it.
     pub fn advance_host(&mut self) {
         self.first = (self.first + 1) % self.dsn.host_count();
     }
 
-    /// Opens a connection to the first host that will do, and makes its session's settings.
+    /// Opens a connection to the first host that is of use, and sets its session up.
     pub fn connect(&mut self, deadline: Option<Instant>) -> Result<Connection> {
         let count = self.dsn.host_count();
         let mut failures = Vec::new();
@@ -118,14 +129,14 @@ impl Connector {
             return Ok(connection);
         }
         if failures.len() < count || self.budget(deadline).is_none() {
-            // A host that used up the caller's time does not get the next one's too.
+            // A host that used up the caller's time does not get the next caller's too.
             self.first = (self.first + failures.len()) % count;
             return Err(out_of_time(&failures, &self.dsn));
         }
         Err(all_failed(&failures, &self.dsn))
     }
 
-    /// What a host gets of the time; `None` where the caller's is over.
+    /// The time that a host has. `None`: the caller's is over.
     fn budget(&self, deadline: Option<Instant>) -> Option<Budget> {
         let now = Instant::now();
         let own = now + self.dsn.connect_timeout;
@@ -142,7 +153,7 @@ impl Connector {
         }
     }
 
-    /// A session with one host, and whether it takes writes.
+    /// Sets up a session with one host. Returns it, and whether it takes writes.
     fn connect_to(&self, index: usize, budget: &Budget) -> Result<(Connection, bool), Failure> {
         let address = || self.dsn.address(index);
         let mut conn = match (&self.dsn.unix_socket, self.dsn.hosts.get(index)) {
@@ -161,7 +172,7 @@ impl Connector {
     fn options(&self) -> OptsBuilder {
         OptsBuilder::new()
             .socket(self.dsn.unix_socket.clone())
-            // The crate would open a second connection, over the server's own socket.
+            // Otherwise the client library opens a second connection, over the server's own socket.
             .prefer_socket(false)
             .user(Some(self.dsn.user.clone()))
             .pass(self.dsn.password.clone())
@@ -172,8 +183,8 @@ impl Connector {
             .additional_capabilities(CapabilityFlags::CLIENT_FOUND_ROWS)
     }
 
-    /// Tries a name's addresses in turn: the client library knows only the first. Under TLS the name itself must be given
-    /// to it, for the certificate, and so only its first address is tried.
+    /// Tries a name's addresses in turn: the client library tries only the first. Under TLS it
+    /// needs the name itself, for the certificate, so there only the first address is tried.
     fn handshake_over_tcp(&self, host: &Host, address: &impl Fn() -> String, budget: &Budget) -> Result<Conn, Failure> {
         let options = self.options().tcp_port(host.port);
         if self.dsn.tls.is_some() || host.name.parse::<IpAddr>().is_ok() {
@@ -188,7 +199,7 @@ impl Connector {
         let mut failed = None;
         for (tried, ip) in addresses.iter().enumerate() {
             let options = options.clone().ip_or_hostname(Some(ip.to_string()));
-            // An address that does not answer leaves the others their share.
+            // An address that does not answer leaves the others their share of the time.
             match self.attempt(options, address, budget, addresses.len() - tried) {
                 Err((failure, true)) => failed = Some(failure),
                 Err((failure, false)) => return Err(failure),
@@ -203,7 +214,8 @@ impl Connector {
             .map_err(|(failure, _)| failure)
     }
 
-    /// One attempt; with a failure, whether nobody was reached, so that another address of the host may do.
+    /// One attempt. With a failure, returns whether nobody was reached: then another address may
+    /// do.
     fn attempt(
         &self,
         options: OptsBuilder,
@@ -221,7 +233,8 @@ impl Connector {
         let options = options
             .ssl_opts(ssl_opts)
             .tcp_connect_timeout(Some(left / u32::try_from(addresses_left).unwrap_or(u32::MAX).max(1)))
-            // The handshake is part of connecting: a server that accepts and then says nothing is a dead one.
+            // The handshake is part of connecting: a server that accepts a connection and then says
+            // nothing is a dead one.
             .read_timeout(Some(left))
             .write_timeout(Some(left));
         Conn::new(options).map_err(|error| {
@@ -240,7 +253,8 @@ impl Connector {
         })
     }
 
-    /// Sets the session's variables in one statement, reads them back, and tells whether the server takes writes.
+    /// Sets the session's variables in one statement, and reads them back. Returns whether the
+    /// server takes writes.
     fn begin_session(
         &self,
         conn: &mut Conn,
@@ -287,7 +301,7 @@ impl Connector {
         Ok((form, traits, variables.is_writable))
     }
 
-    /// Runs a statement within the host's time. Gives its first row, as text.
+    /// Runs a statement within the host's time. Returns its first row, as text.
     fn ask(
         &self,
         conn: &mut Conn,
@@ -315,8 +329,9 @@ fn text_of(value: Option<SqlValue>) -> String {
     }
 }
 
-/// Makes the client library's lazily made statics, on the thread that makes the sink. Were the flusher's thread to make
-/// them, a fork at that moment would leave a child in which they are forever being made, by a thread that it has not.
+/// Initializes the client library's lazy statics, on the thread that makes the sink. If the
+/// flusher's thread did it, a fork at that moment would leave a child in which they never get
+/// ready: the thread that was at it does not exist there.
 fn warm_up() {
     let version = b"5.5.5-10.11.0-MariaDB".as_slice();
     let none = None::<&[u8]>;

@@ -1,19 +1,25 @@
-//! A planned statement as executions of prepared statements: how many rows each one takes, and its parameters.
+//! A planned statement as executions of prepared statements: the rows of each one, and its
+//! parameters.
 //!
-//! Bounds: 65,535 placeholders a statement
-//! (<https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html>, a two-byte count), the
-//! server's `max_allowed_packet`, and few statement sizes (see `chunks`), since each size is a prepared statement on the
-//! server and `max_prepared_stmt_count` is 16,382 for all clients together.
+//! Each statement size is a prepared statement on the server, and `max_prepared_stmt_count` is
+//! 16,382 for all clients together. So there are at most 24 sizes (see `chunks`).
+//!
+//! Not MariaDB's bulk protocol: `bench/README.md` has the figures.
+//!
+//! Bounds of a statement: 65,535 placeholders (a two-byte count,
+//! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html>), 128
+//! rows, the server's `max_allowed_packet`.
 
 use crate::plan::limits::{Limits, PACKET_OVERHEAD_BYTES, row_bytes};
 use crate::plan::{Operation, Statement};
 use crate::sink::mysql::parameters::{Parameter, settle_types};
 use crate::sink::mysql::sql::{Dialect, statement, update_order};
 
-/// A statement has at most this many placeholders.
+/// The most placeholders of a statement.
 const MAX_PLACEHOLDERS: usize = 65_535;
-/// A statement has at most this many rows. Statements are sent without waiting for each other, so longer ones save
-/// nothing; and preparing one makes the server describe each placeholder, and the client read that.
+/// The most rows of a statement. Statements are sent without waiting for each other, so longer ones
+/// save nothing. Preparing a longer one costs more: the server describes each placeholder, and the
+/// client reads that.
 const MAX_STATEMENT_ROWS: usize = 128;
 
 /// What one server's statements look like.
@@ -21,7 +27,7 @@ const MAX_STATEMENT_ROWS: usize = 128;
 pub struct StatementForm {
     /// What the server takes at once.
     pub limits: Limits,
-    /// The row count that a full batch has: a statement size of its own.
+    /// The rows of a full batch: a statement size of its own, up to 128.
     pub batch_rows: usize,
     /// The server's dialect.
     pub dialect: Dialect,
@@ -29,11 +35,11 @@ pub struct StatementForm {
 
 /// One execution of a planned statement: some of its rows.
 pub struct Execution<'p> {
-    /// How many.
+    /// How many rows.
     pub rows: usize,
-    /// In the order of the placeholders.
+    /// The parameters, in the order of the placeholders.
     pub parameters: Vec<Parameter<'p>>,
-    /// What belongs at the end of the statement's text.
+    /// The end of the statement's text: see [`settle_types`].
     pub types: String,
 }
 
@@ -59,7 +65,7 @@ pub fn executions<'p>(planned: &'p Statement<'p>, form: StatementForm) -> impl I
     })
 }
 
-/// How many rows each execution takes: see [`chunks`].
+/// The rows of each execution: see [`chunks`].
 fn row_counts(planned: &Statement<'_>, form: &StatementForm) -> Vec<usize> {
     if planned.operation == Operation::Update {
         return vec![1; planned.rows.len()];
@@ -89,10 +95,11 @@ fn parameters<'p>(planned: &'p Statement<'p>, rows: std::ops::Range<usize>) -> V
     rows.iter().flatten().map(Parameter::from).collect()
 }
 
-/// Splits rows, given by their sizes, into executions of few different lengths, the longest first, each within a packet.
+/// Splits rows, given by their sizes, into executions of few different lengths, the longest first,
+/// each within a packet.
 ///
-/// Each length is a statement that the server keeps prepared. Two dozen lengths (1 to 8, multiples of 8, and the length
-/// of a full batch) split any number up to 136 into two executions.
+/// Each length is a statement that the server keeps prepared. Two dozen lengths (1 to 8, multiples
+/// of 8, and the length of a full batch) split any number up to 136 into two executions.
 fn chunks(row_bytes: &[usize], max_rows: usize, batch_rows: usize, max_bytes: usize) -> Vec<usize> {
     let mut lengths: Vec<usize> = (1..8)
         .chain((8..=128).step_by(8))

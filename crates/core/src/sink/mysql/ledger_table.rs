@@ -1,10 +1,16 @@
 //! The table behind the [ledger](crate::ledger): `write_buffer_ledger`, in the DSN's database.
 //!
-//! Invariants: a writer's row is there before its first transaction, and each transaction that is entered locks it first
-//! ([`LedgerTable::entry_sql`]). So [`LedgerTable::last_entry`], which locks it too, waits for a COMMIT that is still under way.
+//! Invariants: a writer's row is there before its first transaction, and each transaction that is
+//! entered locks it first ([`LedgerTable::entry_sql`]). So [`LedgerTable::last_entry`], which locks
+//! it too, waits for a COMMIT that is still under way.
 //!
-//! Bounds: a row for each writer that lives, or died within [`KEPT_DAYS`]; [`PRUNED_AT_ONCE`] of the others go whenever a
-//! writer begins; the question after an unknown COMMIT waits [`LOOKUP_LOCK_WAIT_S`] for the row.
+//! The row also holds the writer's connection number. A session that has lost its client without
+//! noticing would hold the row for hours. A dirty read shows its number: if that is our own lost
+//! connection, KILL ends it.
+//!
+//! Bounds: a row for each writer that lives, or died within 7 days ([`KEPT_DAYS`]). Whenever a
+//! writer begins, at most 1,000 older rows are deleted ([`PRUNED_AT_ONCE`]). The question after a
+//! COMMIT without a clear answer waits 5 s for the row ([`LOOKUP_LOCK_WAIT_S`]).
 
 use mysql::Conn;
 use mysql::prelude::Queryable;
@@ -15,11 +21,13 @@ use crate::sink::mysql::variables;
 
 /// The table's name.
 pub const NAME: &str = "write_buffer_ledger";
-/// Rows of writers that have written nothing for so long are deleted: they died without taking theirs along.
+/// Rows of writers that have written nothing for so long are deleted: those writers died without
+/// deleting them.
 const KEPT_DAYS: u32 = 7;
-/// Rows deleted at once.
+/// The most rows that are deleted at once.
 const PRUNED_AT_ONCE: u32 = 1_000;
-/// A COMMIT takes milliseconds. What holds the row for longer is a session that has lost its client.
+/// A COMMIT takes milliseconds. Whatever holds the row for longer is a session that has lost its
+/// client.
 const LOOKUP_LOCK_WAIT_S: u32 = 5;
 /// The statement that makes the table.
 pub const CREATE: &str = "CREATE TABLE IF NOT EXISTS `write_buffer_ledger` (\
@@ -37,9 +45,9 @@ pub struct LedgerTable {
     writer: String,
     lane: u16,
     is_registered: bool,
-    /// The server's number of the connection, where it was asked for.
+    /// The server's number of the connection, once it was read.
     connection: Option<u64>,
-    /// That of the last connection that was lost. It may hold locks yet.
+    /// The number of the last connection that was lost. It may still hold locks.
     lost_connection: Option<u64>,
 }
 
@@ -55,8 +63,8 @@ impl LedgerTable {
         }
     }
 
-    /// Gives the writer its name, from the system's random numbers, which two processes never share, not even a parent and
-    /// its forked child.
+    /// Names the writer by the system's random numbers. No two processes share a name, not even a
+    /// parent and its forked child.
     pub fn name_writer(&mut self) -> Result<(), getrandom::Error> {
         if self.writer.is_empty() {
             let mut bytes = [0; 16];
@@ -76,7 +84,8 @@ impl LedgerTable {
         self.is_registered = false;
     }
 
-    /// Makes the row of the writer, which has a name, holding `after`, and the table where it is missing.
+    /// Makes the writer's row, with `after` as its number. Makes the table if it is missing. The
+    /// writer must have a name.
     pub fn register(&mut self, conn: &mut Conn, after: u64) -> mysql::Result<()> {
         if self.connection.is_none() {
             self.connection = conn.query_first("SELECT CONNECTION_ID()")?;
@@ -97,7 +106,7 @@ impl LedgerTable {
     }
 
     fn insert(&self, conn: &mut Conn, after: u64) -> mysql::Result<()> {
-        // An insert that was not answered left the row behind.
+        // An insert without an answer may have left the row behind.
         let Self { writer, lane, .. } = self;
         conn.query_drop(format!(
             "INSERT INTO `{NAME}` (`writer`, `lane`, `last_transaction`, `connection`) VALUES ('{writer}', {lane}, {after}, {}) \
@@ -110,8 +119,8 @@ impl LedgerTable {
         self.connection.unwrap_or_default()
     }
 
-    /// The statement that enters a transaction, as its first step. It finds one row, or the row does not hold what it
-    /// must, or is gone.
+    /// The statement that enters a transaction, as its first step. It finds one row. If it finds
+    /// none, the row is gone, or does not hold `entry.after`.
     pub fn entry_sql(&self, entry: LedgerEntry) -> String {
         let LedgerEntry { after, number } = entry;
         format!(
@@ -130,17 +139,19 @@ impl LedgerTable {
         format!("`writer` = '{}' AND `lane` = {}", self.writer, self.lane)
     }
 
-    /// Whether the server is a replica, by its own word: what it knows of a transaction may be old.
+    /// Whether the server says that it is a replica: what it knows of a transaction may be old.
     pub fn is_on_replica(conn: &mut Conn) -> mysql::Result<bool> {
         let read_only: Option<String> = conn.query_first("SELECT @@GLOBAL.read_only")?;
         Ok(read_only.is_some_and(|read_only| !variables::takes_writes(&read_only)))
     }
 
-    /// The number of the last transaction committed, after the one that may be under way; `None`: the row is gone.
+    /// The number of the last transaction that was committed, once none is under way any more.
+    /// `None`: the row is gone.
     ///
-    /// A session that has lost its client without noticing holds the row until its time-outs: it is ended.
+    /// A session that has lost its client without noticing holds the row until its time-outs are
+    /// over: it is ended.
     pub fn last_entry(&self, conn: &mut Conn) -> mysql::Result<Option<u64>> {
-        // On a Galera cluster, what was committed on another node first arrives here:
+        // On a Galera cluster this waits until what other nodes have committed has arrived here:
         // <https://mariadb.com/kb/en/galera-cluster-system-variables/#wsrep_sync_wait>.
         let galera: Option<(String, String)> = conn.query_first("SHOW VARIABLES LIKE 'wsrep_on'")?;
         let waits_for_cluster = galera.is_some_and(|(_, is_on)| is_on.eq_ignore_ascii_case("ON"));
@@ -176,8 +187,8 @@ impl LedgerTable {
         }
     }
 
-    /// Ends our own lost session where it holds the row on this server: the number that it wrote there, not committed yet,
-    /// says that it is this server's and nobody else's.
+    /// Ends our own lost session if it holds the row on this server. It wrote its number there and
+    /// has not committed it. So the number is this server's, and ours.
     fn end_lost_session(&self, conn: &mut Conn) -> mysql::Result<()> {
         conn.query_drop("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")?;
         let holder: Option<u64> =
@@ -200,20 +211,21 @@ impl LedgerTable {
         Ok(())
     }
 
-    /// Whether the row is there, as far as is known.
+    /// Whether the row is there, as far as that is known.
     pub fn is_registered(&self) -> bool {
         self.is_registered
     }
 }
 
-/// Deletes rows of dead writers. They are looked up without a lock, so that no living writer's transaction is waited for.
+/// Deletes rows of dead writers. Reads them without a lock, so as not to wait for a living writer's
+/// transaction.
 fn prune(conn: &mut Conn) -> mysql::Result<()> {
     let is_old = format!("`updated_at` < NOW() - INTERVAL {KEPT_DAYS} DAY");
     let old: Vec<(String, u16)> = conn.query(format!(
         "SELECT `writer`, `lane` FROM `{NAME}` WHERE {is_old} LIMIT {PRUNED_AT_ONCE}"
     ))?;
     for (writer, lane) in old {
-        // Others prune, too: what they hold they will delete.
+        // Other writers prune, too. What they hold they will delete.
         conn.exec_drop(
             format!("DELETE FROM `{NAME}` WHERE `writer` = ? AND `lane` = ? AND {is_old}"),
             (writer, lane),

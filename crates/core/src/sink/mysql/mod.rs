@@ -1,10 +1,16 @@
-//! Writes plans to MySQL or MariaDB over one connection of its own.
+//! Owns the way to MySQL and MariaDB: a sink that writes plans over one connection of its own.
 //!
-//! Invariants: the connection is not shared and not pooled; after an error that leaves its state in doubt (a lost
-//! packet, a time-out, a ROLLBACK that failed) it is thrown away. A transaction is committed as a whole, or rolled back,
-//! or, when the connection is lost while COMMIT is under way, unknown, and the error says so.
+//! Invariants:
+//! - The connection is not shared and not pooled.
+//! - After an error that leaves its state in doubt (a lost packet, a time-out, a ROLLBACK that
+//!   failed) it is dropped.
+//! - A transaction is committed whole, rolled back, or unknown: if no clear answer to COMMIT came.
+//!   The error says which.
+//! - Nothing here decides whether something is tried again: that is the writer's.
 //!
-//! Bounds: every wait on the socket has a time-out.
+//! Bounds: one connection; 16 statements sent ahead (`pipeline`); 65,535 placeholders and 128 rows
+//! in a statement ([`executions`]); 96 prepared statements (`statement_cache`); every wait on the
+//! socket has a time-out (`connection`).
 
 mod connect_error;
 mod connection;
@@ -53,7 +59,7 @@ pub struct MySqlSink {
 }
 
 impl MySqlSink {
-    /// A sink for the server of the DSN. Connects when it is first used.
+    /// A sink for the DSN's server. Connects when it is first used.
     pub fn new(dsn: ServerDsn, batch_rows: usize, lane: u16, hooks: SocketHooks) -> Self {
         Self {
             connector: Connector::new(dsn, batch_rows, hooks),
@@ -64,7 +70,7 @@ impl MySqlSink {
         }
     }
 
-    /// Checks what a DSN names on this machine, the files of TLS, before anything depends on them.
+    /// Checks the files that a DSN names for TLS, before anything depends on them.
     ///
     /// # Errors
     ///
@@ -73,20 +79,21 @@ impl MySqlSink {
         dsn.tls.as_ref().map_or(Ok(()), tls::check).map_err(Error::config)
     }
 
-    /// The descriptor of whatever connection the sink has.
+    /// The descriptor of the sink's connection, whichever that is.
     pub fn descriptor(&self) -> Descriptor {
         self.descriptor.clone()
     }
 
-    /// Ends the connection, told before it is done: the number may be another file's a moment later.
+    /// Ends the connection. The descriptor is forgotten before: its number may be another file's a
+    /// moment later.
     fn disconnect(&mut self) {
         self.descriptor.take();
         self.connection = None;
         self.ledger.connection_lost();
     }
 
-    /// The connection, outside a transaction. One that is amid another transaction, after a panic, is not used again: its
-    /// next statement would commit the part that is there.
+    /// The connection, outside a transaction. One that is amid a transaction, after a panic, is not
+    /// used again: its next statement would commit the part that is there.
     fn connection(&mut self, deadline: Option<Instant>) -> Result<&mut Connection> {
         let is_stale = |connection: &Connection| {
             connection.is_broken() || matches!(connection.state(), TransactionState::InTransaction { .. })
@@ -108,7 +115,7 @@ impl MySqlSink {
         ready.map(|()| connection)
     }
 
-    /// The connection, outside a transaction, with each statement being one.
+    /// The connection, outside a transaction. Each statement commits by itself.
     fn connection_that_commits(&mut self, deadline: Option<Instant>) -> Result<&mut Connection> {
         if let Err(error) = self.connection(deadline)?.commit_each() {
             return Err(self.failed(&error, deadline));
@@ -116,7 +123,8 @@ impl MySqlSink {
         self.current(deadline)
     }
 
-    /// The connection that there is. It never opens another one, on which COMMIT would succeed and commit nothing.
+    /// The connection that is there. Never opens another one, on which COMMIT would succeed and
+    /// commit nothing.
     fn current(&mut self, deadline: Option<Instant>) -> Result<&mut Connection> {
         let Some(connection) = &mut self.connection else {
             return Err(Error::connection(
@@ -145,13 +153,14 @@ impl MySqlSink {
     fn ledger_failed(&mut self, error: &mysql::Error, deadline: Option<Instant>) -> Error {
         let failed = self.failed(error, deadline);
         if server::classify(failed.code()) == Class::Misconfigured {
-            // Somebody may have dropped the table: the next transaction looks, and makes it anew.
+            // Somebody may have dropped the table: the next transaction looks, and creates it anew.
             self.ledger.forget_registration();
         }
         failed.context(&format!("table {}", ledger_table::NAME))
     }
 
-    /// Turns an error of the client library into ours, and ends a connection that is of no use any more.
+    /// Turns an error of the client library into ours. Ends a connection that is of no use any
+    /// more.
     fn failed(&mut self, error: &mysql::Error, deadline: Option<Instant>) -> Error {
         if let Some(connection) = &mut self.connection {
             connection.note(error);
@@ -166,7 +175,7 @@ impl MySqlSink {
             return Error::server(server.code, server.message.clone());
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            // Slower than the caller would wait: that says nothing against the server.
+            // Slower than the caller waits: that says nothing about the server.
             return Error::timeout("the server did not answer in time");
         }
         let why = match error {
@@ -196,12 +205,13 @@ impl MySqlSink {
         }
     }
 
-    /// Commits. Whatever answer leaves open whether that happened is [unknown](Decision::CommitUnknown).
+    /// Commits. An answer that leaves open whether that happened is
+    /// [unknown](Decision::CommitUnknown).
     fn end_transaction(&mut self, deadline: Option<Instant>) -> Result<()> {
         let Err(error) = self.current(deadline)?.commit() else {
             return Ok(());
         };
-        // The deadline may be over; the connection's end is what counts here.
+        // The deadline may be over, but only the connection's end counts here.
         let failed = self.failed(&error, None);
         if decide(Phase::Commit, &failed) != Decision::CommitUnknown {
             return Err(failed);
@@ -317,7 +327,7 @@ impl Sink for MySqlSink {
     }
 
     fn retire(&mut self, deadline: Instant) {
-        // Without a connection there is no haste: the row is pruned later.
+        // Without a connection this is not urgent: the row is pruned later.
         if self.connection.is_some() && self.ledger.is_registered() {
             let retired = self.with_ledger(Some(deadline), LedgerTable::retire);
             if retired.is_err() {

@@ -1,15 +1,20 @@
 //! Parameters of prepared statements, by the types that servers make of them.
 //!
-//! A text that is compared with a number is compared as one: `WHERE k = 1` finds the rows '1', '01' and '1x'. So a number that
-//! looks up a key of text is sent as text.
+//! A server compares a text with a number as numbers: `WHERE k = 1` finds the rows '1', '01' and
+//! '1x'. So a number that looks up a text key is sent as text.
 //!
-//! Since 8.0.22 MySQL keeps the types of a statement's first execution, or of one that it prepared anew because of them,
-//! and casts what comes later to them: after the number 1 the text '01' becomes '1', after a float the text
-//! '12345678901234567890.12' loses its last digits. <https://dev.mysql.com/doc/refman/8.4/en/prepare.html>.
+//! Since 8.0.22 MySQL keeps the types of a statement's first execution, or of the last one for
+//! which it prepared the statement anew. It casts later values to them: after the number 1 the text
+//! '01' becomes '1', and after a float the text '12345678901234567890.12' loses its last digits.
+//! <https://dev.mysql.com/doc/refman/8.4/en/prepare.html>.
 //!
-//! Invariant: there a statement of one text always has parameters of the same types, NULL aside. Where a number's text says the
-//! same to its column, the text is sent: so rows may mix the two without a statement for each mixture. Elsewhere (an ENUM by
-//! its index, a BIT, a comparison with a column) the types are part of the statement's text, as a comment.
+//! Invariant: on MySQL a statement of one text always has parameters of the same types, NULL aside.
+//! If the column takes a number's text for the same, the text is sent. So rows may mix the two
+//! without a statement for each mixture. Otherwise (an ENUM by its index, a BIT, a comparison with
+//! a column) the types are part of the statement's text, as a comment.
+//!
+//! In an UPDATE a bare parameter is text or a float to either server. So a *number* that is
+//! compared or added is cast to its column's kind (see `sql.rs`); dates, times and text are not.
 
 use std::borrow::Cow;
 
@@ -24,7 +29,7 @@ use crate::value::Value;
 /// A parameter, in the form in which it is sent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Parameter<'a> {
-    /// NULL, which has the type that its column has.
+    /// NULL, which takes its column's type.
     Null,
     /// `BIGINT`.
     Int(i64),
@@ -57,8 +62,8 @@ impl From<Parameter<'_>> for SqlValue {
     }
 }
 
-/// Makes parameters, in the order of the placeholders, and a statement fit each other: gives what belongs at the end of the
-/// statement's text.
+/// Makes parameters, in the order of the placeholders, and a statement fit each other. Returns the
+/// end of the statement's text: a comment with the types, or nothing.
 pub fn settle_types(
     parameters: &mut [Parameter<'_>],
     bound: &BoundColumns,
@@ -71,7 +76,7 @@ pub fn settle_types(
     if dialect != Dialect::RowAlias {
         return String::new();
     }
-    // What an update compares or adds to a column is no value of the column yet: there a number is not its text.
+    // An update compares or adds its parameters, and a number there is not the same as its text.
     if operation != Operation::Update {
         let kinds = bound.kinds.iter().cycle();
         for (parameter, kind) in parameters.iter_mut().zip(kinds) {
@@ -87,7 +92,7 @@ pub fn settle_types(
     format!(" /*{types}*/")
 }
 
-/// An update's last parameters are its key.
+/// Sends numbers that look up a text key as text. An update's last parameters are its key.
 fn look_up_text_by_text(parameters: &mut [Parameter<'_>], bound: &BoundColumns) {
     let keys = parameters.len().saturating_sub(bound.key.len());
     for (parameter, at) in parameters.iter_mut().skip(keys).zip(&bound.key) {
@@ -119,12 +124,13 @@ fn text(text: &str) -> Parameter<'static> {
     Parameter::Text(Cow::Owned(text.as_bytes().to_vec()))
 }
 
-/// A number's text, where the column takes it for the same.
+/// A number's text, if the column takes it for the same.
 fn text_of(parameter: &Parameter<'_>, kind: ColumnKind) -> Option<Parameter<'static>> {
     match (parameter, kind) {
         (_, ColumnKind::Other | ColumnKind::Untyped) => None,
         (Parameter::Int(number), _) => Some(text(&number.to_string())),
-        // A text with fewer digits may be rounded otherwise in an integer column, and be written otherwise in a text.
+        // Not for other columns: an integer column may round a text with fewer digits otherwise,
+        // and a text column would store other digits.
         (Parameter::Double(number), ColumnKind::Decimal { .. } | ColumnKind::Float) => {
             Some(text(&format!("{number:e}")))
         }

@@ -1,11 +1,19 @@
 //! A transaction's statements, from its first one up to COMMIT.
 //!
-//! [`Connection::write_ahead`] sends them without waiting for each other's answers. After a lost race a server may have
-//! ended the transaction by itself, and executes what was sent behind the statement that lost. So nothing may commit by
-//! itself: `autocommit` is off before the first statement, ROLLBACK follows every error, and COMMIT is sent when all
-//! answers are there. [`Connection::write_in_turn`] sends one after the other, by the client library: TLS is its own.
+//! [`Connection::write_ahead`] sends them without waiting for each other's answers. So the ledger's
+//! UPDATE and all rows cost one round trip, and COMMIT, which waits for all answers, another.
 //!
-//! Bounds: [`UNANSWERED_MAX`] statements without an answer.
+//! A server may end the transaction after a lost race, and then execute what was sent behind the
+//! statement that lost. With autocommit that would be committed by itself. So `autocommit` is off
+//! before the first statement, ROLLBACK follows every error, and COMMIT is sent when all answers
+//! are there. An error amid a command that was sent in part ends the connection. A write blocks if
+//! the server is still at an earlier statement: then it waits for that one's answer, under that
+//! one's time-out.
+//!
+//! [`Connection::write_in_turn`] sends one after the other, by the client library. TLS needs that:
+//! the stream is the library's own, so each statement costs a round trip.
+//!
+//! Bounds: 16 statements without an answer ([`UNANSWERED_MAX`]).
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -23,8 +31,8 @@ use crate::sink::mysql::protocol::Answer;
 use crate::sink::mysql::sql::statement;
 use crate::sink::mysql::statement_cache::StatementKey;
 
-/// Enough to keep the server at work while the next one is encoded, and few enough that their answers, some dozen bytes
-/// each, never fill a socket's buffer.
+/// Enough to keep the server at work while the next one is encoded. Few enough that their answers,
+/// some dozen bytes each, never fill a socket's buffer.
 const UNANSWERED_MAX: usize = 16;
 
 /// A command of a transaction.
@@ -49,14 +57,14 @@ pub struct WriteError<'p> {
     pub cause: Cause,
 }
 
-/// See [`WriteError`].
+/// The cause in a [`WriteError`].
 #[derive(Debug)]
 pub enum Cause {
     /// What the server, the socket or the client library said.
     Client(mysql::Error),
     /// The ledger does not hold what the entry follows.
     LedgerMoved,
-    /// A row that can only update, and there is none with its key.
+    /// A row can only update, and no row has its key.
     MissingRow,
     /// The caller's time is over.
     OutOfTime(Error),
@@ -69,7 +77,7 @@ impl<'p> PendingCommand<'p> {
         WriteError { command: self, cause }
     }
 
-    /// What an error's message says that it was about.
+    /// The words for it in an error's message.
     pub fn words(&self) -> String {
         match self {
             Self::Setting => "SET autocommit".to_owned(),
@@ -80,7 +88,7 @@ impl<'p> PendingCommand<'p> {
     }
 }
 
-/// The error of a row that can only update, and there is none with its key.
+/// The error of a row that can only update, if no row has its key.
 pub fn missing_row(statement: &Statement<'_>) -> Error {
     Error::row(format!(
         "table {}: a row without column {} can only update, and there is no row with its key ({}); add the whole row first",
@@ -91,8 +99,8 @@ pub fn missing_row(statement: &Statement<'_>) -> Error {
 }
 
 impl Connection {
-    /// Executes a transaction's statements, up to COMMIT. All answers have come when this returns, or the connection is
-    /// broken.
+    /// Executes a transaction's statements, up to COMMIT. When this returns all answers have come,
+    /// or the connection is broken.
     ///
     /// # Errors
     ///
@@ -149,7 +157,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Prepares a statement, by the client library, for which all answers must have come.
+    /// Prepares a statement by the client library, which needs all answers to have come.
     fn prepare<'p>(
         &mut self,
         planned: &'p Statement<'p>,
@@ -170,7 +178,7 @@ impl Connection {
         })
     }
 
-    /// Sends what the wire has taken.
+    /// Sends what the packet buffers hold.
     fn send<'p>(
         &mut self,
         command: PendingCommand<'p>,
@@ -183,7 +191,7 @@ impl Connection {
         loop {
             if let Err(error) = self.set_deadline(deadline) {
                 if self.wire.is_partly_sent() {
-                    // What follows would be taken for the rest of this command.
+                    // The server would take what follows for the rest of this command.
                     self.set_broken();
                 }
                 return Err(command.failed(Cause::OutOfTime(error)));
@@ -194,7 +202,8 @@ impl Connection {
                     sent.push_back(command);
                     return Ok(());
                 }
-                // The server is at what was sent before, and may wait for a lock there: that has a time of its own.
+                // The server is at what was sent before, and may wait for a lock there. That wait
+                // has a time-out of its own.
                 Err(error) if error.kind() == ErrorKind::WouldBlock && !sent.is_empty() => {
                     if let Err(error) = self.take_answer(sent, deadline) {
                         // As above.
@@ -220,7 +229,8 @@ impl Connection {
             return Ok(());
         };
         if let Err(error) = self.set_deadline(deadline) {
-            // The answer stays on the way: the connection is of no use without it.
+            // The answer may still come, and would be taken for another's: the connection is of no
+            // use.
             self.set_broken();
             return Err(command.failed(Cause::OutOfTime(error)));
         }
@@ -242,7 +252,7 @@ impl Connection {
         };
         self.note(&error);
         if matches!(command, PendingCommand::Setting) {
-            // What the session has now nobody knows, and everything depends on it.
+            // Nobody knows the session's `autocommit` now, and everything depends on it.
             self.set_broken();
         }
         Err(command.failed(Cause::Client(error)))
@@ -285,7 +295,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Runs one command, and says how many rows it found.
+    /// Runs one command, and returns how many rows it found.
     fn run_in_turn<'p>(
         &mut self,
         command: PendingCommand<'p>,

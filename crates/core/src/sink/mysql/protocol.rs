@@ -1,13 +1,20 @@
-//! Commands of the client/server protocol, several sent before the first is answered. The client library waits for each
-//! answer, and takes each value by a copy of its own; here a transaction's statements are encoded from the batch's memory
-//! while the server executes those before them, and a network's latency is paid once for all of them.
+//! Commands of the client/server protocol, several of them sent before the first is answered.
 //!
-//! Only what a transaction's statements need: `COM_QUERY` and `COM_STMT_EXECUTE`, answered by an OK or an ERR packet.
+//! Why does the engine speak the protocol itself? The client library waits for each answer and
+//! copies each value. A transaction of five statements is then five round trips, and the server
+//! idles while the next statement is encoded. Here a transaction's statements are encoded from the
+//! batch's memory while the server executes those before them, and the network's latency is paid
+//! once for all of them. Everything else stays the library's: connecting, authentication, TLS,
+//! preparing, COMMIT, ROLLBACK. Under TLS all of it does, since the stream is the library's own.
+//!
+//! Only what a transaction's statements need is here: `COM_QUERY` and `COM_STMT_EXECUTE`, answered
+//! by an OK or an ERR packet.
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html>,
 //! <https://mariadb.com/kb/en/com_stmt_execute/>.
 //!
-//! Invariants: whoever sends takes all answers before the client library gets the connection back; after an error of the
-//! socket, or an answer that is none of the two, the connection is of no use any more.
+//! Invariants: whoever sends takes all answers before the client library gets the connection back.
+//! After an error of the socket, or an answer of another kind, the connection is of no use any
+//! more.
 //!
 //! Bound: the buffers keep the size of the largest command, which `max_allowed_packet` bounds.
 
@@ -24,18 +31,19 @@ const TYPE_DOUBLE: u8 = 0x05;
 const TYPE_NULL: u8 = 0x06;
 const TYPE_LONGLONG: u8 = 0x08;
 const TYPE_VAR_STRING: u8 = 0xfd;
-/// A longer command is several packets: <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html>.
+/// A longer command is several packets:
+/// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html>.
 const MAX_PACKET_BYTES: usize = 0xff_ffff;
 const HEADER_BYTES: usize = 4;
-/// What is read at once.
+/// The bytes that are read at once, at most.
 const READ_BYTES: usize = 4_096;
 
-/// What the server says of a command.
+/// The server's answer to a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It was executed. With `CLIENT_FOUND_ROWS` these are the rows that it found.
+    /// It was executed. With `CLIENT_FOUND_ROWS` this counts the rows that it found.
     Ok { affected_rows: u64 },
-    /// It was not.
+    /// It was not executed.
     Err { code: u16, state: String, message: String },
 }
 
@@ -49,14 +57,14 @@ pub struct PacketBuffers {
 }
 
 impl PacketBuffers {
-    /// Takes a statement's text, to be sent.
+    /// Encodes a statement's text, to be sent.
     pub fn query(&mut self, sql: &str) {
         self.begin(COM_QUERY);
         self.output.extend_from_slice(sql.as_bytes());
         split_into_packets(&mut self.output);
     }
 
-    /// Takes the parameters of a prepared statement, to be sent.
+    /// Encodes the parameters of a prepared statement, to be sent.
     pub fn execute(&mut self, statement: u32, parameters: &[Parameter<'_>]) {
         self.begin(COM_STMT_EXECUTE);
         encode_execute(&mut self.output, statement, parameters);
@@ -70,7 +78,7 @@ impl PacketBuffers {
         self.output.push(command);
     }
 
-    /// Sends what was taken. After an error because of the time it goes on where it was.
+    /// Sends what was encoded. After a time-out it goes on where it was.
     pub fn send(&mut self, fd: i32, hooks: SocketHooks) -> Result<()> {
         while let Some(rest) = self.output.get(self.sent_to..).filter(|rest| !rest.is_empty()) {
             self.sent_to += (hooks.send)(fd, rest)?;
@@ -78,7 +86,7 @@ impl PacketBuffers {
         Ok(())
     }
 
-    /// Whether a part of what was taken is sent, and not all.
+    /// Whether a part of a command was sent, and not all of it.
     pub fn is_partly_sent(&self) -> bool {
         self.sent_to > 0 && self.sent_to < self.output.len()
     }
@@ -106,13 +114,14 @@ impl PacketBuffers {
         }
     }
 
-    /// Whether nothing was received that nobody has asked for.
+    /// Whether nothing was received that nobody asked for.
     pub fn is_in_step(&self) -> bool {
         self.input.is_empty()
     }
 }
 
-/// The body of `COM_STMT_EXECUTE`, with the types of the parameters: the server forgets none, but the rows may mix them.
+/// The body of `COM_STMT_EXECUTE`, with the types of the parameters. The server remembers types,
+/// but the rows may mix them.
 fn encode_execute(output: &mut Vec<u8>, statement: u32, parameters: &[Parameter<'_>]) {
     output.extend_from_slice(&statement.to_le_bytes());
     // No cursor, one execution.
@@ -151,7 +160,8 @@ fn encode_execute(output: &mut Vec<u8>, statement: u32, parameters: &[Parameter<
     }
 }
 
-/// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_dt_integers.html>
+/// Appends a length-encoded integer:
+/// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_dt_integers.html>.
 fn encode_length(output: &mut Vec<u8>, length: usize) {
     let bytes = (length as u64).to_le_bytes();
     let (marker, used) = match length {
@@ -164,7 +174,7 @@ fn encode_length(output: &mut Vec<u8>, length: usize) {
     output.extend_from_slice(bytes.get(..used).unwrap_or_default());
 }
 
-/// Fills in the headers of a command that begins with the room for one.
+/// Fills in the headers of a command, which begins with room for one.
 fn split_into_packets(output: &mut Vec<u8>) {
     let length = output.len() - HEADER_BYTES;
     if length < MAX_PACKET_BYTES {
@@ -178,7 +188,7 @@ fn split_into_packets(output: &mut Vec<u8>) {
     let mut sequence: u8 = 0;
     let mut chunks = command.chunks(MAX_PACKET_BYTES);
     loop {
-        // A packet of the full length says that another one follows, if only an empty one.
+        // A packet of the full length says that another one follows, even if that is empty.
         let chunk = chunks.next().unwrap_or_default();
         output.extend_from_slice(&header_of(chunk.len(), sequence));
         output.extend_from_slice(chunk);
@@ -194,7 +204,7 @@ fn header_of(length: usize, sequence: u8) -> [u8; HEADER_BYTES] {
     [first, second, third, sequence]
 }
 
-/// The first packet, where it is there as a whole, and where it ends.
+/// The first packet, if all of it is there, and where it ends.
 fn packet(input: &[u8]) -> Option<(&[u8], usize)> {
     let [first, second, third, _] = *input.first_chunk::<HEADER_BYTES>()?;
     let length = u32::from_le_bytes([first, second, third, 0]) as usize;
@@ -210,7 +220,7 @@ fn answer(packet: &[u8]) -> Option<Answer> {
         }),
         ERR => {
             let (code, rest) = rest.split_first_chunk::<2>()?;
-            // The state is left out before a handshake is over, and so may be by a proxy.
+            // There is no state before a handshake is over. A proxy may leave it out, too.
             let (state, message) = match rest.split_at_checked(6) {
                 Some((state, message)) if state.first() == Some(&b'#') => (state.get(1..).unwrap_or_default(), message),
                 _ => (b"HY000".as_slice(), rest),

@@ -11,13 +11,14 @@ use crate::value::decimal::Decimal;
 /// What reading a schema needs to know of the session.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerTraits {
-    /// MariaDB writes a default as an expression: `NULL`, `'text'`.
+    /// The server is MariaDB, which writes a default as an expression: `NULL`, `'text'`.
     pub is_mariadb: bool,
-    /// `STRICT_TRANS_TABLES` or `STRICT_ALL_TABLES`.
+    /// The session has `STRICT_TRANS_TABLES` or `STRICT_ALL_TABLES`.
     pub is_strict: bool,
 }
 
-/// Reads a table's schema; without columns where there is no such table, or the account may not see it.
+/// Reads a table's schema. It has no columns if there is no such table, or the account may not see
+/// it.
 pub fn read(conn: &mut Conn, name: &TableName, traits: ServerTraits) -> mysql::Result<TableSchema> {
     let quote = |text: &str| SqlValue::Bytes(text.as_bytes().to_vec()).as_sql(conn.no_backslash_escape());
     let database = name.database().map_or_else(|| "DATABASE()".to_owned(), quote);
@@ -33,8 +34,9 @@ pub fn read(conn: &mut Conn, name: &TableName, traits: ServerTraits) -> mysql::R
             (row.into_column(traits), is_made_up)
         },
     )?;
-    // The primary key that MySQL gives a table without one is the server's and no row's: its numbers say nothing to who
-    // sends rows. <https://dev.mysql.com/doc/refman/8.4/en/create-table-gipks.html>.
+    // The primary key that MySQL adds to a table without one is the server's, and no row's: its
+    // numbers mean nothing to whoever sends rows.
+    // <https://dev.mysql.com/doc/refman/8.4/en/create-table-gipks.html>.
     let is_key_made_up = columns.iter().any(|(_, is_made_up)| *is_made_up);
     let columns = columns.into_iter().map(|(column, _)| column).collect();
     let parts: Vec<(String, Option<String>, Option<u64>)> = conn.query(format!(
@@ -100,7 +102,8 @@ impl ColumnRow {
         let is_nullable = nullable == "YES";
         let default = default.filter(|text| !(traits.is_mariadb && text.eq_ignore_ascii_case("NULL")));
         let is_auto = extra.contains("auto_increment");
-        // MySQL marks an expression default with DEFAULT_GENERATED, which is not a generated column.
+        // MySQL marks an expression default with DEFAULT_GENERATED, which is not a generated
+        // column.
         let is_generated = extra.contains("virtual") || extra.contains("stored") || extra.contains("persistent");
         // An ENUM without a default takes its first member, also in strict mode:
         // <https://dev.mysql.com/doc/refman/8.4/en/data-type-defaults.html>.

@@ -1,8 +1,12 @@
-//! SQL text: upserts, inserts and updates, in the server's own dialect, with placeholders for every value.
+//! SQL text: upserts, inserts and updates in the server's own dialect, with placeholders for all
+//! values.
 //!
-//! The guard column is assigned last: ON DUPLICATE KEY UPDATE and UPDATE assign from left to right, and what is
-//! assigned already is what a later expression reads:
+//! The guard column is assigned last. ON DUPLICATE KEY UPDATE and UPDATE assign from left to right,
+//! and a later expression reads what is assigned already:
 //! <https://dev.mysql.com/doc/refman/8.4/en/update.html>.
+//!
+//! `LEAST` and `GREATEST` return NULL if one side is NULL, so `min` and `max` replace a NULL by the
+//! other side first. `sum` adds to `IFNULL(column, 0)`.
 
 use std::fmt::Write as _;
 
@@ -56,8 +60,8 @@ pub fn quote_table(name: &TableName) -> String {
     }
 }
 
-/// The statement for `rows` rows of these columns. Its placeholders are the rows' values in the columns' order, one row
-/// after the other; those of an update are ordered by [`update_order`].
+/// The statement for `rows` rows of these columns. Its placeholders are the rows' values in the
+/// columns' order, one row after the other. [`update_order`] orders those of an update.
 pub fn statement(bound: &BoundColumns, operation: Operation, rows: usize, dialect: Dialect) -> String {
     let table = quote_table(&bound.model.name);
     if operation == Operation::Update {
@@ -87,7 +91,8 @@ pub fn statement(bound: &BoundColumns, operation: Operation, rows: usize, dialec
         };
         let assignments = assignments(bound, &table, incoming);
         if assignments.is_empty() {
-            // Nothing to change: the row is there, and this says so without an error and without hiding another one.
+            // Nothing to change. This says that the row is there, without an error and without
+            // hiding another one.
             let key = bound
                 .key
                 .first()
@@ -134,7 +139,7 @@ fn assignments(bound: &BoundColumns, table: &str, incoming: impl Fn(usize) -> St
         .collect()
 }
 
-/// The order in which an update's placeholders take a row's values; a value may stand several times.
+/// The order of a row's values in an update's placeholders. A value may stand several times.
 pub fn update_order(bound: &BoundColumns) -> Vec<usize> {
     let mut order = Vec::new();
     for at in assigned_columns(bound) {
@@ -149,9 +154,11 @@ pub fn update_order(bound: &BoundColumns) -> Vec<usize> {
     order
 }
 
-/// The placeholder of a value that an update may compare with what is there, or add to it: a number of the column's own
-/// type, as `VALUES(column)` is in an upsert. A bare parameter is text or a float to the server, which then adds as DOUBLE
-/// and says that '9' is greater than '10': <https://dev.mysql.com/doc/refman/8.4/en/type-conversion.html>.
+/// The placeholder of a value that an update compares with what is there, or adds to it. A number
+/// gets its column's own type, as `VALUES(column)` has it in an upsert. A bare parameter is text or
+/// a float to the server: it adds as DOUBLE, and '9' is greater than '10'.
+/// <https://dev.mysql.com/doc/refman/8.4/en/type-conversion.html>. Dates, times and text are not
+/// cast: they compare as text.
 fn incoming_placeholder(bound: &BoundColumns, at: usize) -> String {
     let is_assigned_alone =
         bound.guard.is_none() && matches!(bound.rules.get(at), None | Some(MergeRule::Replace | MergeRule::Keep));

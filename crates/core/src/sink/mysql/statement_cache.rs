@@ -1,21 +1,24 @@
 //! The prepared statements of one connection.
 //!
-//! Bound: [`STATEMENTS_MAX`], the least recently used goes first.
+//! Bound: 96 statements ([`STATEMENTS_MAX`]). The least recently used goes first.
 
 use mysql::Conn;
 use mysql::prelude::Queryable;
 use rustc_hash::FxHashMap;
 
-/// Prepared statements that the client library keeps for a connection. A table and column set needs up to a dozen, one
-/// for each length.
+/// The most prepared statements that the client library keeps for a connection. A table and column
+/// set needs up to a dozen, one for each length.
 pub const LIBRARY_STATEMENTS_MAX: usize = 128;
-/// The client library forgets what it prepared for others before it forgets these.
+/// Fewer than the client library keeps: it forgets what it prepared for others before it forgets
+/// these.
 const STATEMENTS_MAX: usize = LIBRARY_STATEMENTS_MAX - 32;
 
-/// What a statement is prepared under: the text for one row with what belongs at its end, and how many rows it takes.
+/// What a statement is prepared under: the text for one row with the types at its end, and the
+/// number of rows.
 pub type StatementKey = (String, usize);
 
-/// See the module. Those of one table, column set and operation differ by how many rows they take.
+/// The prepared statements of one connection. Those of one table, column set and operation differ
+/// in their number of rows.
 #[derive(Debug, Default)]
 pub struct StatementCache {
     statements: FxHashMap<StatementKey, CachedStatement>,
@@ -29,7 +32,7 @@ struct CachedStatement {
 }
 
 impl StatementCache {
-    /// The server's number of a prepared statement, which is used now.
+    /// The server's number of a prepared statement. It counts as used now.
     pub fn id(&mut self, key: &StatementKey) -> Option<u32> {
         self.uses += 1;
         let cached = self.statements.get_mut(key)?;

@@ -1,8 +1,12 @@
-//! The certificates of a TLS connection: read and checked before the client library meets them, since it names no file in
-//! its errors; and what went wrong with a server's, in words.
+//! The certificates of a TLS connection. They are read and checked when a buffer is made, for a
+//! message that names the file: the client library, which reads them at each connect, names none.
+//! Also what went wrong with a server's certificate, in words.
 //!
-//! Trusted are the authorities of `tls_ca`, or without it those of the system's bundle, and no others: see
-//! `crates/no-web-roots`.
+//! Whom does TLS trust? The authorities of `tls_ca`, or without it those of the system's bundle,
+//! and nobody else. The client library adds the authorities of the web to them. Under
+//! `tls_verify=ca`, which does not look at the certificate's name, any certificate from the web
+//! would then do. So the workspace replaces that list by an empty one (`crates/no-web-roots`,
+//! `[patch.crates-io]`).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +18,7 @@ use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection,
 
 use crate::dsn::{Tls, Verify};
 
-/// Where systems keep the authorities that they trust: Debian, Fedora, SUSE, Alpine and the BSDs.
+/// The files of the authorities that a system trusts: Debian, Fedora, SUSE, Alpine and the BSDs.
 const SYSTEM_BUNDLES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -22,17 +26,19 @@ const SYSTEM_BUNDLES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// Makes the statics of the TLS library: its provider of cryptography, and what it knows of the processor.
+/// Initializes the statics of the TLS library: its provider of cryptography, and what it knows of
+/// the processor. On the thread that makes the buffer: a fork must not find them half made by a
+/// thread that the child does not have.
 pub fn warm_up() {
     let config = ClientConfig::builder()
         .with_root_certificates(RootCertStore::empty())
         .with_no_client_auth();
     let hello = ServerName::try_from("localhost").map(|name| ClientConnection::new(Arc::new(config), name));
-    // It goes nowhere, so it matters to nobody whether it could.
+    // It is sent nowhere, so it does not matter whether it could be.
     std::hint::black_box(hello).ok();
 }
 
-/// Reads the files, and says which one is of no use, and why.
+/// Reads the files. The error says which one is of no use, and why.
 pub fn check(tls: &Tls) -> Result<(), String> {
     let mut roots = RootCertStore::empty();
     if let Some((option, path)) = authorities(tls)? {
@@ -72,7 +78,8 @@ pub fn ssl_opts(tls: &Tls) -> Result<SslOpts, String> {
         .with_danger_accept_invalid_certs(tls.verify == Verify::None))
 }
 
-/// The file of the authorities that are trusted, and who named it; `None` where nobody is asked.
+/// The file of the trusted authorities, and the option that named it. `None` if nothing is
+/// verified.
 fn authorities(tls: &Tls) -> Result<Option<(&'static str, &str)>, String> {
     match (&tls.ca, tls.verify) {
         (_, Verify::None) => Ok(None),
@@ -104,7 +111,7 @@ fn certificates(option: &str, path: &str) -> Result<Vec<CertificateDer<'static>>
     Ok(found)
 }
 
-/// The TLS library's error behind one of reading or writing.
+/// The TLS library's error inside an error of reading or writing.
 pub fn error_of(io: &std::io::Error) -> Option<&rustls::Error> {
     io.get_ref()?.downcast_ref()
 }

@@ -1,7 +1,16 @@
-//! The session's settings: one SET, and what the server says it has afterwards. Plain functions over plain data.
+//! The session's settings: one SET, and what the server says it has afterwards. Plain functions
+//! over plain data.
 //!
-//! They are compared because not every SET arrives: a proxy may answer it itself, or hand the next statement to another
-//! connection. Rows written with another character set or time zone than was asked for would be wrong without an error.
+//! Why is the session read back? Not every SET arrives: a proxy may answer it itself, or pass the
+//! next statement to another connection. Rows written with another character set, time zone or
+//! `sql_mode` than was asked for would be wrong without an error. So connecting takes three round
+//! trips after the handshake: the version (which decides a variable's name), one SET, and one
+//! SELECT that compares and reads what else the engine needs. The client library's own question for
+//! `max_allowed_packet` is spared.
+//!
+//! Why READ COMMITTED? Upserts by key need no snapshot, and without gap locks two writers block
+//! each other less. A server that logs by statement refuses it, and needs
+//! `isolation_level=repeatable%20read` in the DSN.
 
 use std::fmt::Write as _;
 
@@ -39,7 +48,7 @@ pub struct Variables {
     pub isolation_level: String,
     /// `autocommit`.
     pub autocommit: String,
-    /// Whether the server, where it was asked, takes writes.
+    /// Whether the server takes writes, if it was asked.
     pub is_writable: bool,
 }
 
@@ -82,8 +91,9 @@ pub fn settings(dsn: &ServerDsn, is_mariadb: bool, no_backslash_escape: bool) ->
     sql
 }
 
-/// The statement that reads [`Variables`]. Only one of several servers is asked whether it takes writes: a single one is
-/// used whatever it says. MySQL's `super_read_only` sets `read_only` too.
+/// The statement that reads [`Variables`]. Asks whether the server takes writes only if the DSN
+/// names several: a single one is used whatever it says. MySQL's `super_read_only` sets `read_only`
+/// too.
 pub fn read_back(is_mariadb: bool, ask_read_only: bool) -> String {
     format!(
         "SELECT @@max_allowed_packet, @@SESSION.character_set_client, @@SESSION.character_set_connection, \
@@ -94,13 +104,14 @@ pub fn read_back(is_mariadb: bool, ask_read_only: bool) -> String {
     )
 }
 
-/// What `read_only` says: a number, or on newer MariaDB one of OFF, ON, `NO_LOCK`, `NO_LOCK_NO_ADMIN`.
+/// Whether a server takes writes, by its `read_only`: a number, or on newer MariaDB one of OFF, ON,
+/// `NO_LOCK`, `NO_LOCK_NO_ADMIN`.
 pub fn takes_writes(read_only: &str) -> bool {
     matches!(read_only, "0" | "OFF")
 }
 
 impl Variables {
-    /// Of the columns of [`read_back`]; `None` where they are not as many.
+    /// Reads the columns of [`read_back`]. `None` if their number is another.
     pub fn of_columns(columns: Vec<String>) -> Option<Self> {
         let [
             packet,
@@ -126,7 +137,7 @@ impl Variables {
         })
     }
 
-    /// Whether values that do not fit are refused rather than cut.
+    /// Whether the server refuses values that do not fit, rather than cut them.
     pub fn is_strict(&self) -> bool {
         self.sql_mode.contains("STRICT_TRANS_TABLES") || self.sql_mode.contains("STRICT_ALL_TABLES")
     }
