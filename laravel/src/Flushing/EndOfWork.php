@@ -11,7 +11,7 @@ use WriteBuffer\ClosedException;
 use WriteBuffer\Exception as BufferException;
 use WriteBuffer\Laravel\BufferManager;
 use WriteBuffer\Laravel\Buffers\HoldingBuffer;
-use WriteBuffer\Laravel\Buffers\Metrics;
+use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Events\BatchFlushed;
 use WriteBuffer\Laravel\Events\FlushFailed as FlushFailedEvent;
 use WriteBuffer\Laravel\Status\StatusFolder;

@@ -9,7 +9,7 @@ use Illuminate\Database\Connection;
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
-use WriteBuffer\Laravel\Buffers\Metrics;
+use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Rows\KeyForm;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;

@@ -162,7 +162,7 @@ final class PhpDriverTest extends TestCase
             . '$database->addConnection(["driver" => "sqlite", "database" => ":memory:", "prefix" => "p_"]);'
             . '$connection = $database->getConnection();'
             . '$connection->unprepared("CREATE TABLE p_orders (id INTEGER PRIMARY KEY, v INT)");'
-            . '$buffer = new WriteBuffer\Laravel\Buffers\PhpBuffer(static fn () => $connection,'
+            . '$buffer = new WriteBuffer\Laravel\Drivers\Php\PhpBuffer(static fn () => $connection,'
             . ' new WriteBuffer\Laravel\Rows\RowReader("p_"));'
             . 'foreach ([1, 2, 1] as $at => $id) { $buffer->add(["id" => $id, "v" => $at]); }'
             . 'try { $buffer->put("none", ["id" => 1]); $buffer->flush(); return 3; }'

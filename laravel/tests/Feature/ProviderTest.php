@@ -8,7 +8,7 @@ use Illuminate\Support\ServiceProvider;
 use WriteBuffer\Buffer;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\BufferManager;
-use WriteBuffer\Laravel\Buffers\NullBuffer;
+use WriteBuffer\Laravel\Drivers\Null\NullBuffer;
 use WriteBuffer\Laravel\Facades\WriteBuffer as WriteBufferFacade;
 use WriteBuffer\Laravel\Tests\Support\Service;
 use WriteBuffer\Laravel\Tests\Support\TestCase;

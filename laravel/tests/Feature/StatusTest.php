@@ -13,8 +13,8 @@ use RuntimeException;
 use Symfony\Component\Console\Output\BufferedOutput;
 use WriteBuffer\Buffer;
 use WriteBuffer\Laravel\BufferManager;
-use WriteBuffer\Laravel\Buffers\Metrics;
 use WriteBuffer\Laravel\Console\AboutSection;
+use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Status\StatusFolder;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
 

@@ -8,7 +8,7 @@ use PDO;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 use WriteBuffer\ConfigException;
-use WriteBuffer\Laravel\Connection\NativeDsn;
+use WriteBuffer\Laravel\Drivers\Native\NativeDsn;
 
 final class NativeDsnTest extends TestCase
 {

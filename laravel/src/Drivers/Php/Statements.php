@@ -2,10 +2,11 @@
 
 declare(strict_types=1);
 
-namespace WriteBuffer\Laravel\Php;
+namespace WriteBuffer\Laravel\Drivers\Php;
 
 use DateTimeImmutable;
 use Illuminate\Database\Connection;
+use WriteBuffer\Laravel\Php\Table;
 
 /**
  * Writes the rows of one table by multi-row statements, whose rows the database takes one after the other. One rule decides here

@@ -2,10 +2,11 @@
 
 declare(strict_types=1);
 
-namespace WriteBuffer\Laravel\Buffers;
+namespace WriteBuffer\Laravel\Drivers\Null;
 
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
+use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Rows\RowReader;
 
 /** The driver `null`: checks the types of what it takes, counts it, and drops it. */

@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace WriteBuffer\Laravel\Buffers;
+namespace WriteBuffer\Laravel\Drivers\Native;
 
 use WriteBuffer\Buffer;
 use WriteBuffer\Laravel\Rows\RowReader;

@@ -2,12 +2,14 @@
 
 declare(strict_types=1);
 
-namespace WriteBuffer\Laravel\Php;
+namespace WriteBuffer\Laravel\Drivers\Php;
 
 use Closure;
 use Illuminate\Database\Connection;
 use Throwable;
 use WriteBuffer\ConfigException;
+use WriteBuffer\Laravel\Php\Table;
+use WriteBuffer\Laravel\Php\Tables;
 use WriteBuffer\Laravel\Rows\Row;
 
 /**

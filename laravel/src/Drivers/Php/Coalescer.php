@@ -2,8 +2,10 @@
 
 declare(strict_types=1);
 
-namespace WriteBuffer\Laravel\Php;
+namespace WriteBuffer\Laravel\Drivers\Php;
 
+use WriteBuffer\Laravel\Php\Merge;
+use WriteBuffer\Laravel\Php\Table;
 use WriteBuffer\Laravel\Rows\KeyForm;
 
 /**

@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace WriteBuffer\Laravel\Buffers;
+namespace WriteBuffer\Laravel\Drivers;
 
 /** The metrics of a buffer that has done nothing, so that every driver gives the same keys. */
 final class Metrics

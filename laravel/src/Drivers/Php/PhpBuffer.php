@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace WriteBuffer\Laravel\Buffers;
+namespace WriteBuffer\Laravel\Drivers\Php;
 
 use Closure;
 use Illuminate\Database\Connection;
@@ -15,13 +15,9 @@ use WriteBuffer\ConfigException;
 use WriteBuffer\ConnectionException;
 use WriteBuffer\FlushException;
 use WriteBuffer\FullException;
-use WriteBuffer\Laravel\Php\Coalescer;
-use WriteBuffer\Laravel\Php\DatabaseError;
-use WriteBuffer\Laravel\Php\DeadLetters;
-use WriteBuffer\Laravel\Php\GroupWriter;
+use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Php\Merge;
 use WriteBuffer\Laravel\Php\Tables;
-use WriteBuffer\Laravel\Php\WriteError;
 use WriteBuffer\Laravel\Rows\KeyForm;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;

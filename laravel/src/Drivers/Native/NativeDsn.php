@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace WriteBuffer\Laravel\Connection;
+namespace WriteBuffer\Laravel\Drivers\Native;
 
 use PDO;
 use WriteBuffer\ConfigException;

@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace WriteBuffer\Laravel\Php;
+namespace WriteBuffer\Laravel\Drivers\Php;
 
 /** Why groups were not written, and whether the answer to their COMMIT was lost: then nobody knows whether they were. */
 final class WriteError
