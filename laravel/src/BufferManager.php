@@ -9,7 +9,6 @@ use Illuminate\Contracts\Container\Container;
 use Illuminate\Database\Connection;
 use WriteBuffer\Buffer;
 use WriteBuffer\ConfigException;
-use WriteBuffer\Laravel\Buffers\HoldingBuffer;
 use WriteBuffer\Laravel\Drivers\Native\NativeDsn;
 use WriteBuffer\Laravel\Drivers\Native\PrefixedBuffer;
 use WriteBuffer\Laravel\Drivers\Null\NullBuffer;
@@ -18,6 +17,7 @@ use WriteBuffer\Laravel\Php\Table;
 use WriteBuffer\Laravel\Php\Tables;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Transactions\AfterCommitBuffer;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
 
 /**
@@ -193,7 +193,7 @@ class BufferManager
             $buffer = new PrefixedBuffer($buffer, $reader, ...$tables);
         }
 
-        return $connection === null ? $buffer : $this->holding($buffer, $config, $reader);
+        return $connection === null ? $buffer : $this->afterCommit($buffer, $config, $reader);
     }
 
     /** @param array<string, mixed> $config */
@@ -208,7 +208,7 @@ class BufferManager
             : null;
         $settings = ['mayWrite' => $mayWrite] + BufferSettings::ofPhp($config, $reader);
 
-        return $this->holding(new PhpBuffer($connection, $reader, ...$settings), $config, $reader);
+        return $this->afterCommit(new PhpBuffer($connection, $reader, ...$settings), $config, $reader);
     }
 
     /**
@@ -216,7 +216,7 @@ class BufferManager
      *
      * @param array<string, mixed> $config
      */
-    private function holding(Buffer $buffer, array $config, RowReader $reader): Buffer
+    private function afterCommit(Buffer $buffer, array $config, RowReader $reader): Buffer
     {
         if (!BufferSettings::isAfterCommit($config)) {
             return $buffer;
@@ -224,7 +224,7 @@ class BufferManager
         $connection = fn (): Connection => $this->connection($config);
         $settings = BufferSettings::of($config, $reader);
 
-        return new HoldingBuffer(
+        return new AfterCommitBuffer(
             $buffer,
             $this->container->make(OpenTransactions::class),
             $connection,

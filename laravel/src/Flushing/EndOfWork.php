@@ -10,11 +10,11 @@ use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\Exception as BufferException;
 use WriteBuffer\Laravel\BufferManager;
-use WriteBuffer\Laravel\Buffers\HoldingBuffer;
 use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Events\BatchFlushed;
 use WriteBuffer\Laravel\Events\FlushFailed as FlushFailedEvent;
 use WriteBuffer\Laravel\Status\StatusFolder;
+use WriteBuffer\Laravel\Transactions\AfterCommitBuffer;
 
 /**
  * Flushes the buffers that were used, where a piece of work ends. It never throws: what a flush met is reported through Laravel's
@@ -47,7 +47,7 @@ final class EndOfWork
             // A persistent buffer is there for the next request, and its thread writes on.
             $isPersistent = $kind === 'request' && $config->get("write-buffer.buffers.{$name}.persistent");
             // A piece of work within another one's transaction: that one's end will flush.
-            if (!$isPersistent && !($buffer instanceof HoldingBuffer && $buffer->isHolding())) {
+            if (!$isPersistent && !($buffer instanceof AfterCommitBuffer && $buffer->isHolding())) {
                 $this->flushOne($name, $buffer, $timeoutMs);
             }
         }
@@ -57,7 +57,7 @@ final class EndOfWork
     public function reportHeld(): void
     {
         foreach ($this->container->make(BufferManager::class)->made() as $name => $buffer) {
-            $rows = $buffer instanceof HoldingBuffer ? $buffer->heldRows() : 0;
+            $rows = $buffer instanceof AfterCommitBuffer ? $buffer->heldRows() : 0;
             if ($rows > 0) {
                 $this->report(new RowsHeld($name, $rows));
             }

@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace WriteBuffer\Laravel\Buffers;
+namespace WriteBuffer\Laravel\Transactions;
 
 use Closure;
 use Illuminate\Database\Connection;
@@ -17,9 +17,6 @@ use WriteBuffer\Laravel\Php\Tables;
 use WriteBuffer\Laravel\Rows\KeyForm;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
-use WriteBuffer\Laravel\Transactions\HeldGroup;
-use WriteBuffer\Laravel\Transactions\OpenTransactions;
-use WriteBuffer\Laravel\Transactions\TakesReleased;
 
 /**
  * A buffer whose rows follow Laravel's transactions on the connection that it is named for: what is added in one is held, as it was at
@@ -29,7 +26,7 @@ use WriteBuffer\Laravel\Transactions\TakesReleased;
  * is tried again, in order, before anything else is added or flushed), or among the failures (the buffer will never take it). What
  * held a group back is thrown out of the commit, and the transaction stays committed.
  */
-final class HoldingBuffer implements Buffer, TakesReleased
+final class AfterCommitBuffer implements Buffer, TakesReleased
 {
     /** @var list<list<Row>> */
     private array $late = [];
