@@ -13,10 +13,10 @@ use WriteBuffer\Laravel\Drivers\Native\NativeDsn;
 use WriteBuffer\Laravel\Drivers\Native\PrefixedBuffer;
 use WriteBuffer\Laravel\Drivers\Null\NullBuffer;
 use WriteBuffer\Laravel\Drivers\Php\PhpBuffer;
-use WriteBuffer\Laravel\Php\Table;
-use WriteBuffer\Laravel\Php\Tables;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Tables\Table;
+use WriteBuffer\Laravel\Tables\TableCatalog;
 use WriteBuffer\Laravel\Transactions\AfterCommitBuffer;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
 
@@ -85,7 +85,7 @@ class BufferManager
         $config = $this->config($name ?? $this->getDefaultBuffer());
         $reader = new RowReader((string) $this->connection($config)->getTablePrefix());
         $settings = BufferSettings::of($config, $reader);
-        $tables = new Tables(
+        $tables = new TableCatalog(
             fn (): Connection => $this->connection($config),
             $settings['tables'],
             $settings['orderTable'],
@@ -229,7 +229,7 @@ class BufferManager
             $this->container->make(OpenTransactions::class),
             $connection,
             $reader,
-            new Tables($connection, $settings['tables'], $settings['orderTable'], $settings['tradeTable']),
+            new TableCatalog($connection, $settings['tables'], $settings['orderTable'], $settings['tradeTable']),
             ...BufferSettings::tables($config),
         );
     }

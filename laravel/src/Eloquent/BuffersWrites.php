@@ -6,7 +6,7 @@ namespace WriteBuffer\Laravel\Eloquent;
 
 use Illuminate\Database\Eloquent\Builder;
 use WriteBuffer\Laravel\BufferManager;
-use WriteBuffer\Laravel\Php\Merge;
+use WriteBuffer\Laravel\Tables\Merge;
 
 /**
  * `saveBuffered()` for a model: what save() does, with events that may halt it, timestamps, casts and mutators, except that the row goes to

@@ -12,11 +12,11 @@ use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
 use WriteBuffer\FullException;
-use WriteBuffer\Laravel\Php\Merge;
-use WriteBuffer\Laravel\Php\Tables;
 use WriteBuffer\Laravel\Rows\KeyForm;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Tables\Merge;
+use WriteBuffer\Laravel\Tables\TableCatalog;
 
 /**
  * A buffer whose rows follow Laravel's transactions on the connection that it is named for: what is added in one is held, as it was at
@@ -42,7 +42,7 @@ final class AfterCommitBuffer implements Buffer, TakesReleased
         private readonly OpenTransactions $transactions,
         private readonly Closure $connection,
         private readonly RowReader $reader,
-        private readonly Tables $tables,
+        private readonly TableCatalog $tables,
         private readonly string $orderTable,
         private readonly string $tradeTable,
     ) {

@@ -4,9 +4,9 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Laravel\Drivers\Php;
 
-use WriteBuffer\Laravel\Php\Merge;
-use WriteBuffer\Laravel\Php\Table;
 use WriteBuffer\Laravel\Rows\KeyForm;
+use WriteBuffer\Laravel\Tables\Merge;
+use WriteBuffer\Laravel\Tables\Table;
 
 /**
  * Rows of one table, in the order in which they are to be written. Rows of one key become one where that is exact. Where PHP is

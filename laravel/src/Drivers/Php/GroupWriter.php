@@ -8,9 +8,9 @@ use Closure;
 use Illuminate\Database\Connection;
 use Throwable;
 use WriteBuffer\ConfigException;
-use WriteBuffer\Laravel\Php\Table;
-use WriteBuffer\Laravel\Php\Tables;
 use WriteBuffer\Laravel\Rows\Row;
+use WriteBuffer\Laravel\Tables\Table;
+use WriteBuffer\Laravel\Tables\TableCatalog;
 
 /**
  * Writes groups in one transaction, with its retries. Inside a transaction that is open already it is a savepoint, and a lost race
@@ -30,7 +30,7 @@ final class GroupWriter
     /** @param Closure(): Connection $connection */
     public function __construct(
         private readonly Closure $connection,
-        private readonly Tables $tables,
+        private readonly TableCatalog $tables,
         private readonly int $maxRetries,
     ) {
     }

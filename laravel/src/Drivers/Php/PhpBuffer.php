@@ -16,11 +16,11 @@ use WriteBuffer\ConnectionException;
 use WriteBuffer\FlushException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\Drivers\Metrics;
-use WriteBuffer\Laravel\Php\Merge;
-use WriteBuffer\Laravel\Php\Tables;
 use WriteBuffer\Laravel\Rows\KeyForm;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Tables\Merge;
+use WriteBuffer\Laravel\Tables\TableCatalog;
 use WriteBuffer\TimeoutException;
 
 /**
@@ -46,7 +46,7 @@ final class PhpBuffer implements Buffer
     /** @var array<string, int|float|string|null> */
     private array $metrics;
 
-    private readonly Tables $tables;
+    private readonly TableCatalog $tables;
 
     private readonly GroupWriter $writer;
 
@@ -74,7 +74,7 @@ final class PhpBuffer implements Buffer
         if ($batchSize < 1 || $batchSize > 10_000 || $flushIntervalMs < 0 || $maxRetries < 0) {
             throw new ConfigException('batchSize must be from 1 to 10000, and no time or count negative');
         }
-        $this->tables = new Tables($connection, $tables, $reader->table($orderTable), $reader->table($tradeTable));
+        $this->tables = new TableCatalog($connection, $tables, $reader->table($orderTable), $reader->table($tradeTable));
         $this->writer = new GroupWriter($connection, $this->tables, $maxRetries);
         $this->deadLetters = new DeadLetters($deadLetterFile);
         $this->metrics = Metrics::none();

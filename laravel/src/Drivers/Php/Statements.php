@@ -6,7 +6,7 @@ namespace WriteBuffer\Laravel\Drivers\Php;
 
 use DateTimeImmutable;
 use Illuminate\Database\Connection;
-use WriteBuffer\Laravel\Php\Table;
+use WriteBuffer\Laravel\Tables\Table;
 
 /**
  * Writes the rows of one table by multi-row statements, whose rows the database takes one after the other. One rule decides here

@@ -2,11 +2,10 @@
 
 declare(strict_types=1);
 
-namespace WriteBuffer\Laravel\Php;
+namespace WriteBuffer\Laravel\Tables;
 
 use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Rows\Row;
-use WriteBuffer\Laravel\Rows\TableRules;
 
 /** A table: its rules and what the database says of it, bound together. */
 final class Table

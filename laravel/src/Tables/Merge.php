@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace WriteBuffer\Laravel\Php;
+namespace WriteBuffer\Laravel\Tables;
 
 use Brick\Math\BigDecimal;
 use Brick\Math\Exception\MathException;

@@ -2,17 +2,16 @@
 
 declare(strict_types=1);
 
-namespace WriteBuffer\Laravel\Php;
+namespace WriteBuffer\Laravel\Tables;
 
 use Closure;
 use Illuminate\Database\Connection;
 use Throwable;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Rows\Row;
-use WriteBuffer\Laravel\Rows\TableRules;
 
 /** The tables that a buffer has met, by the names that the server knows them by. */
-final class Tables
+final class TableCatalog
 {
     /** @var array<string, Table> */
     private array $known = [];

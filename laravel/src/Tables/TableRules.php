@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace WriteBuffer\Laravel\Rows;
+namespace WriteBuffer\Laravel\Tables;
 
 use WriteBuffer\ConfigException;
 
