@@ -11,6 +11,7 @@ use Illuminate\Database\Events\TransactionCommitted;
 use Illuminate\Database\Events\TransactionRolledBack;
 use Illuminate\Support\ServiceProvider;
 use WriteBuffer\Buffer;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Console\AboutSection;
 use WriteBuffer\Laravel\Console\FailedCommand;
 use WriteBuffer\Laravel\Console\InstallCommand;

@@ -6,7 +6,7 @@ namespace WriteBuffer\Laravel\Console;
 
 use Illuminate\Console\Command;
 use WriteBuffer\Exception as BufferException;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 
 /** The groups in a buffer's dead-letter file: listed, shown, tried again, forgotten. */
 final class FailedCommand extends Command

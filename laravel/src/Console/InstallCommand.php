@@ -6,7 +6,7 @@ namespace WriteBuffer\Laravel\Console;
 
 use Illuminate\Console\Command;
 use Illuminate\Database\Connection;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 
 /** Publishes the configuration, and checks what each buffer needs. */
 final class InstallCommand extends Command

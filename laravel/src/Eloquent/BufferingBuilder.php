@@ -7,7 +7,7 @@ namespace WriteBuffer\Laravel\Eloquent;
 use Illuminate\Database\Eloquent\Builder;
 use Illuminate\Database\Eloquent\Model;
 use WriteBuffer\ConfigException;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 
 /** The query that Model::save() writes by, with the buffer in the database's place. */
 final class BufferingBuilder extends Builder

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Eloquent;
 
 use Illuminate\Database\Eloquent\Builder;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Tables\Merge;
 
 /**

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Facades;
 
 use Illuminate\Support\Facades\Facade;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Testing\BufferManagerFake;
 
 /**

@@ -9,7 +9,7 @@ use Illuminate\Contracts\Debug\ExceptionHandler;
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\Exception as BufferException;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Events\BatchFlushed;
 use WriteBuffer\Laravel\Events\FlushFailed as FlushFailedEvent;

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Queue;
 
 use Closure;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 
 /**
  * A job's middleware: the job has succeeded only once its rows are committed. Without it a job is taken off the queue before its rows

@@ -6,8 +6,8 @@ namespace WriteBuffer\Laravel\Testing;
 
 use Illuminate\Contracts\Container\Container;
 use WriteBuffer\Buffer;
-use WriteBuffer\Laravel\BufferManager;
-use WriteBuffer\Laravel\BufferSettings;
+use WriteBuffer\Laravel\Buffers\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferSettings;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
 
 /** Gives a fake for every buffer. Its own assertions are about all of them together; a single one has the same. */

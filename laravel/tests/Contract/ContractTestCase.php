@@ -6,7 +6,7 @@ namespace WriteBuffer\Laravel\Tests\Contract;
 
 use WriteBuffer\Buffer;
 use WriteBuffer\FlushException;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
 use WriteBuffer\MemorySink;
 

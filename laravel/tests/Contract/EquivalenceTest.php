@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Tests\Contract;
 
 use PHPUnit\Framework\Attributes\DataProvider;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
 
 /**

@@ -7,7 +7,7 @@ namespace WriteBuffer\Laravel\Tests\Feature;
 use Illuminate\Support\ServiceProvider;
 use WriteBuffer\Buffer;
 use WriteBuffer\ConfigException;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Drivers\Null\NullBuffer;
 use WriteBuffer\Laravel\Facades\WriteBuffer as WriteBufferFacade;
 use WriteBuffer\Laravel\Tests\Support\Service;

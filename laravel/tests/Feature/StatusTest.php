@@ -12,7 +12,7 @@ use Monolog\Handler\TestHandler;
 use RuntimeException;
 use Symfony\Component\Console\Output\BufferedOutput;
 use WriteBuffer\Buffer;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Console\AboutSection;
 use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Status\StatusFolder;
@@ -106,7 +106,7 @@ final class StatusTest extends TestCase
         self::assertEqualsWithDelta(10.0, $this->entries()[0]['rows_per_s'], 2.0);
 
         // A request's buffer begins anew, in the same process.
-        $this->app->make(\WriteBuffer\Laravel\BufferManager::class)->purge();
+        $this->app->make(\WriteBuffer\Laravel\Buffers\BufferManager::class)->purge();
         $this->setBack(10);
         $this->buffer()->add(['id' => 1, 'v' => 5]);
         $this->app->terminate();

@@ -15,7 +15,7 @@ use Illuminate\Foundation\Testing\TestCase as LaravelTestCase;
 use Illuminate\Http\Request;
 use Illuminate\Support\Facades\Facade;
 use WriteBuffer\Buffer;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\WriteBufferServiceProvider;
 
 /**

@@ -11,7 +11,7 @@ use App\Matching\Market;
 use App\Services\ExchangeLock;
 use Illuminate\Contracts\Foundation\Application;
 use Illuminate\Support\ServiceProvider;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 
 class AppServiceProvider extends ServiceProvider
 {

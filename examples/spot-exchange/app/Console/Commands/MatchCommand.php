@@ -18,7 +18,7 @@ use Illuminate\Console\Command;
 use Illuminate\Console\ConfirmableTrait;
 use WriteBuffer\Buffer;
 use WriteBuffer\Exception as BufferException;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 
 class MatchCommand extends Command
 {

@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace WriteBuffer\Laravel;
+namespace WriteBuffer\Laravel\Buffers;
 
 use Closure;
 use Illuminate\Contracts\Container\Container;
