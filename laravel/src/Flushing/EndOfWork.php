@@ -12,7 +12,9 @@ use WriteBuffer\Exception as BufferException;
 use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Events\BatchFlushed;
-use WriteBuffer\Laravel\Events\FlushFailed as FlushFailedEvent;
+use WriteBuffer\Laravel\Events\FlushFailed;
+use WriteBuffer\Laravel\Exceptions\FlushFailedException;
+use WriteBuffer\Laravel\Exceptions\OpenTransactionException;
 use WriteBuffer\Laravel\Status\StatusFolder;
 use WriteBuffer\Laravel\Transactions\AfterCommitBuffer;
 
@@ -59,7 +61,7 @@ final class EndOfWork
         foreach ($this->container->make(BufferManager::class)->made() as $name => $buffer) {
             $rows = $buffer instanceof AfterCommitBuffer ? $buffer->heldRows() : 0;
             if ($rows > 0) {
-                $this->report(new RowsHeld($name, $rows));
+                $this->report(new OpenTransactionException($name, $rows));
             }
         }
     }
@@ -76,9 +78,9 @@ final class EndOfWork
             // The application closed it itself, and close() has written its rows.
         } catch (BufferException $e) {
             $tables = $this->container->make(BufferManager::class)->serverRules($name);
-            $report = new FlushFailed($name, $e, count($buffer), $tables);
+            $report = new FlushFailedException($name, $e, count($buffer), $tables);
             $this->report($report);
-            $this->container->make('events')->dispatch(new FlushFailedEvent($name, $report));
+            $this->container->make('events')->dispatch(new FlushFailed($name, $report));
         }
     }
 

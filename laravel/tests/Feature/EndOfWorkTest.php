@@ -11,8 +11,8 @@ use Illuminate\Queue\WorkerOptions;
 use Illuminate\Support\Facades\Route;
 use PHPUnit\Framework\Attributes\DataProvider;
 use Throwable;
-use WriteBuffer\Laravel\Flushing\FlushFailed;
-use WriteBuffer\Laravel\Flushing\RowsHeld;
+use WriteBuffer\Laravel\Exceptions\FlushFailedException;
+use WriteBuffer\Laravel\Exceptions\OpenTransactionException;
 use WriteBuffer\Laravel\Tests\Support\BufferingJob;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
 
@@ -160,7 +160,7 @@ final class EndOfWorkTest extends TestCase
         $config->set('queue.connections.database.connection', 'jobs');
         $this->work(new BufferingJob(1, 'leave open'));
 
-        self::assertInstanceOf(RowsHeld::class, $this->reported()[0]);
+        self::assertInstanceOf(OpenTransactionException::class, $this->reported()[0]);
         self::assertSame(1, $this->reported()[0]->rows);
         $this->app->make('db')->rollBack();
         $this->app->make('db')->connection('jobs')->disconnect();
@@ -183,7 +183,7 @@ final class EndOfWorkTest extends TestCase
         self::assertSame([8], $this->written());
         self::assertCount(1, $this->reported());
         $reported = $this->reported()[0];
-        self::assertInstanceOf(FlushFailed::class, $reported);
+        self::assertInstanceOf(FlushFailedException::class, $reported);
         self::assertStringStartsWith('the buffer default: gave up 1 row', $reported->getMessage());
         $context = $reported->context();
         self::assertSame(['default', 1048, 0, 1], [

@@ -2,12 +2,12 @@
 
 declare(strict_types=1);
 
-namespace WriteBuffer\Laravel\Flushing;
+namespace WriteBuffer\Laravel\Exceptions;
 
 use RuntimeException;
 
 /** Rows wait for the commit of a transaction that a job has left open. */
-final class RowsHeld extends RuntimeException
+final class OpenTransactionException extends RuntimeException
 {
     public function __construct(public readonly string $buffer, public readonly int $rows)
     {

@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace WriteBuffer\Laravel\Flushing;
+namespace WriteBuffer\Laravel\Exceptions;
 
 use RuntimeException;
 use Throwable;
@@ -12,7 +12,7 @@ use WriteBuffer\FlushException;
  * What Laravel's handler is told of a flush that failed. The log's context has the tables and the keys of the rows that were given
  * up, and none of their other values.
  */
-final class FlushFailed extends RuntimeException
+final class FlushFailedException extends RuntimeException
 {
     private const GROUPS_SHOWN = 20;
 
