@@ -16,9 +16,9 @@ use WriteBuffer\Laravel\Console\AboutSection;
 use WriteBuffer\Laravel\Console\FailedCommand;
 use WriteBuffer\Laravel\Console\InstallCommand;
 use WriteBuffer\Laravel\Console\StatusCommand;
-use WriteBuffer\Laravel\Flushing\EndOfWork;
-use WriteBuffer\Laravel\Flushing\FlushLog;
-use WriteBuffer\Laravel\Flushing\Listeners;
+use WriteBuffer\Laravel\EndOfWork\EndOfWorkFlusher;
+use WriteBuffer\Laravel\EndOfWork\FlushLog;
+use WriteBuffer\Laravel\EndOfWork\Listeners;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
 
 /** Registers the buffers of config/write-buffer.php. */
@@ -48,7 +48,7 @@ final class WriteBufferServiceProvider extends ServiceProvider
             [TransactionBeginning::class, TransactionCommitted::class, TransactionRolledBack::class],
             fn (ConnectionEvent $event) => $this->app->make(OpenTransactions::class)->handle($event),
         );
-        $end = new EndOfWork($this->app);
+        $end = new EndOfWorkFlusher($this->app);
         Listeners::register($this->app->make('events'), $end);
         (new FlushLog($this->app))->register($this->app->make('events'));
         $this->app->terminating(static function () use ($end): void {

@@ -14,14 +14,14 @@ use WriteBuffer\Laravel\Rows\KeyForm;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
 use WriteBuffer\Laravel\Transactions\HeldGroup;
+use WriteBuffer\Laravel\Transactions\HeldGroupOwner;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
-use WriteBuffer\Laravel\Transactions\TakesReleased;
 
 /**
  * A buffer that writes nothing and remembers what it was given, with the assertions of Laravel's other fakes. Rows are read, checked for
  * their types, and follow Laravel's transactions as in the real one; tables have no prefix, and there is no server to refuse anything.
  */
-final class BufferFake implements Buffer, TakesReleased
+final class BufferFake implements Buffer, HeldGroupOwner
 {
     use AssertsBuffered;
 
@@ -135,7 +135,7 @@ final class BufferFake implements Buffer, TakesReleased
         }
     }
 
-    public function release(array $rows): void
+    public function addCommitted(array $rows): void
     {
         $this->refuseWhenClosed();
         array_push($this->rows, ...$rows);

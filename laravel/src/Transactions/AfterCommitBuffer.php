@@ -26,7 +26,7 @@ use WriteBuffer\Laravel\Tables\TableCatalog;
  * is tried again, in order, before anything else is added or flushed), or among the failures (the buffer will never take it). What
  * held a group back is thrown out of the commit, and the transaction stays committed.
  */
-final class AfterCommitBuffer implements Buffer, TakesReleased
+final class AfterCommitBuffer implements Buffer, HeldGroupOwner
 {
     /** @var list<list<Row>> */
     private array $late = [];
@@ -178,7 +178,7 @@ final class AfterCommitBuffer implements Buffer, TakesReleased
     }
 
     /** Adds a group whose transaction was committed. */
-    public function release(array $rows): void
+    public function addCommitted(array $rows): void
     {
         $this->late[] = $rows;
         $this->addLate();

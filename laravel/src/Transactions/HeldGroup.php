@@ -11,13 +11,13 @@ final class HeldGroup
 {
     /** @param list<Row> $rows */
     public function __construct(
-        public readonly TakesReleased $buffer,
+        public readonly HeldGroupOwner $buffer,
         public readonly array $rows,
     ) {
     }
 
     public function release(): void
     {
-        $this->buffer->release($this->rows);
+        $this->buffer->addCommitted($this->rows);
     }
 }

@@ -24,7 +24,7 @@ use Throwable;
  */
 final class OpenTransactions
 {
-    /** @var array<string, list<Level>> by the connection's name, the outermost first */
+    /** @var array<string, list<TransactionLevel>> by the connection's name, the outermost first */
     private array $levels = [];
 
     public function __construct(private readonly Container $container)
@@ -78,7 +78,7 @@ final class OpenTransactions
         $name = (string) $connection->getName();
         $this->dropAbove($connection, $connection->transactionLevel() - 1);
         $isOutermost = !isset($this->levels[$name]);
-        $this->levels[$name][] = new Level($connection->transactionLevel());
+        $this->levels[$name][] = new TransactionLevel($connection->transactionLevel());
         // Laravel runs what waits for the commit before it says so by an event. Such a callback may add rows of its own, behind
         // those that were held; so they are released by the first callback there is. Under a test's transaction Laravel 8 never
         // runs them, and the event releases.
@@ -125,7 +125,7 @@ final class OpenTransactions
         $name = (string) $connection->getName();
         $left = array_values(array_filter(
             $this->levels[$name] ?? [],
-            static fn (Level $open): bool => $open->number <= $level,
+            static fn (TransactionLevel $open): bool => $open->number <= $level,
         ));
         if ($left === []) {
             unset($this->levels[$name]);

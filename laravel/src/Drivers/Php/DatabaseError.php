@@ -51,7 +51,7 @@ final class DatabaseError
 
     public static function of(Connection $connection, Throwable $e): self
     {
-        if ($e instanceof RowRefused) {
+        if ($e instanceof RowRefusedException) {
             return new self(self::REFUSED, 0, $e->getMessage());
         }
         $cause = $e;

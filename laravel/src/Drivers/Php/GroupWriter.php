@@ -136,14 +136,14 @@ final class GroupWriter
     /**
      * @return array<string, mixed>
      *
-     * @throws RowRefused a row that was taken unchecked, since the database could not be asked, and cannot be written
+     * @throws RowRefusedException a row that was taken unchecked, since the database could not be asked, and cannot be written
      */
     private static function bind(Table $table, Row $row): array
     {
         try {
             return $table->bind($row);
         } catch (ConfigException $e) {
-            throw new RowRefused($e->getMessage(), 0, $e);
+            throw new RowRefusedException($e->getMessage(), 0, $e);
         }
     }
 

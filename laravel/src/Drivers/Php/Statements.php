@@ -32,7 +32,7 @@ final class Statements
     /**
      * @param list<array<string, mixed>> $rows
      *
-     * @throws RowRefused
+     * @throws RowRefusedException
      */
     public function write(Table $table, array $rows): void
     {
@@ -97,7 +97,7 @@ final class Statements
         $name = $this->tableName($table->name);
         $lock = $this->isSqlite ? '' : ' FOR UPDATE';
         if ($this->connection->select("SELECT 1 FROM {$name} WHERE {$where}{$lock}", $key, false) === []) {
-            throw new RowRefused("table {$table->name}: a row without column {$missing[0]} can only update, and there is no row"
+            throw new RowRefusedException("table {$table->name}: a row without column {$missing[0]} can only update, and there is no row"
                 . ' with its key (' . implode(', ', $table->key) . '); add the whole row first');
         }
         $given = array_keys($row);

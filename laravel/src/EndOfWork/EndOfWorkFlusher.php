@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace WriteBuffer\Laravel\Flushing;
+namespace WriteBuffer\Laravel\EndOfWork;
 
 use Illuminate\Contracts\Container\Container;
 use Illuminate\Contracts\Debug\ExceptionHandler;
@@ -24,7 +24,7 @@ use WriteBuffer\Laravel\Transactions\AfterCommitBuffer;
  *
  * Bound: `flush_timeout_ms` for each buffer.
  */
-final class EndOfWork
+final class EndOfWorkFlusher
 {
     private bool $cannotPublish = false;
 

@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace WriteBuffer\Laravel\Flushing;
+namespace WriteBuffer\Laravel\EndOfWork;
 
 use Illuminate\Console\Events\CommandFinished;
 use Illuminate\Console\Events\ScheduledTaskFailed;
@@ -37,7 +37,7 @@ final class Listeners
         WorkerStopping::class => 'worker',
     ];
 
-    public static function register(Dispatcher $events, EndOfWork $end): void
+    public static function register(Dispatcher $events, EndOfWorkFlusher $end): void
     {
         foreach (self::EVENTS + self::OCTANE as $event => $kind) {
             $events->listen($event, static function () use ($end, $kind): void {

@@ -7,8 +7,8 @@ namespace WriteBuffer\Laravel\Transactions;
 use WriteBuffer\Laravel\Rows\Row;
 
 /** Whoever is given groups back after their transaction's commit. */
-interface TakesReleased
+interface HeldGroupOwner
 {
     /** @param list<Row> $rows */
-    public function release(array $rows): void;
+    public function addCommitted(array $rows): void;
 }

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Transactions;
 
 /** A transaction, or a savepoint within one, with what was added in it. */
-final class Level
+final class TransactionLevel
 {
     /** @var list<HeldGroup> */
     public array $groups = [];
