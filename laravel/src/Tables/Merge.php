@@ -33,36 +33,9 @@ final class Merge
                 return $earlier;
             }
         }
-        $merged = $earlier;
-        foreach ($later as $column => $value) {
-            if ($table->isInKey($column)) {
-                continue;
-            }
-            $rule = $table->rules->rule($column);
-            if (!array_key_exists($column, $earlier)) {
-                $known = $table->schema?->column($column);
-                // An insert by the earlier row would have filled the column with its default, and the rules go on from that.
-                if ($rule === 'keep' && !$known?->isRequired) {
-                    continue;
-                }
-                if (in_array($rule, ['min', 'max'], true) && $known?->hasDefault) {
-                    return null;
-                }
-                $merged[$column] = $value;
-                continue;
-            }
-            if ($rule === 'replace') {
-                $merged[$column] = $value;
-            } elseif ($rule !== 'keep') {
-                $combined = self::combine($table, $column, $rule, $earlier[$column], $value);
-                if ($combined === null && ($value !== null || $earlier[$column] !== null)) {
-                    return null;
-                }
-                $merged[$column] = $combined;
-            }
-        }
+        [$merged, $isCertain] = self::columns($table, $earlier, $later);
 
-        return $merged;
+        return $isCertain ? $merged : null;
     }
 
     /**
@@ -80,24 +53,46 @@ final class Merge
         if ($guard !== null && self::compare($table, $guard, $earlier[$guard] ?? null, $later[$guard] ?? null) > 0) {
             return $earlier;
         }
+
+        return self::columns($table, $earlier, $later)[0];
+    }
+
+    /**
+     * The later row's columns over the earlier one's, each by its rule. Where only the database can tell what a column
+     * becomes, it gets the later value, and the answer is not certain.
+     *
+     * @param array<string, mixed> $earlier
+     * @param array<string, mixed> $later
+     *
+     * @return array{array<string, mixed>, bool} the merged row, and whether it is certain
+     */
+    private static function columns(Table $table, array $earlier, array $later): array
+    {
         $merged = $earlier;
+        $isCertain = true;
         foreach ($later as $column => $value) {
             if ($table->isInKey($column)) {
                 continue;
             }
             $rule = $table->rules->rule($column);
             if (!array_key_exists($column, $earlier)) {
-                if ($rule !== 'keep' || $table->schema?->column($column)?->isRequired) {
-                    $merged[$column] = $value;
+                $known = $table->schema?->column($column);
+                // An insert by the earlier row would have filled the column with its default, and the rules go on from that.
+                if ($rule === 'keep' && !$known?->isRequired) {
+                    continue;
                 }
+                $isCertain = $isCertain && !(in_array($rule, ['min', 'max'], true) && $known?->hasDefault);
+                $merged[$column] = $value;
             } elseif ($rule === 'replace') {
                 $merged[$column] = $value;
             } elseif ($rule !== 'keep') {
-                $merged[$column] = self::combine($table, $column, $rule, $earlier[$column], $value) ?? $value;
+                $combined = self::combine($table, $column, $rule, $earlier[$column], $value);
+                $isCertain = $isCertain && ($combined !== null || ($value === null && $earlier[$column] === null));
+                $merged[$column] = $combined ?? $value;
             }
         }
 
-        return $merged;
+        return [$merged, $isCertain];
     }
 
     /** @return int|float|string|null null: PHP cannot tell */
