@@ -7,6 +7,7 @@ namespace WriteBuffer\Laravel\Console;
 use Illuminate\Console\Command;
 use WriteBuffer\Exception as BufferException;
 use WriteBuffer\Laravel\Buffers\BufferManager;
+use WriteBuffer\Laravel\DeadLetters\DeadLetterFile;
 
 /** The groups in a buffer's dead-letter file: listed, shown, tried again, forgotten. */
 final class FailedCommand extends Command
@@ -29,25 +30,25 @@ final class FailedCommand extends Command
 
             return 1;
         }
-        $lines = new DeadLetterLines($file);
+        $deadLetters = new DeadLetterFile($file);
         if ($this->option('retry') && $this->option('forget')) {
             $this->error('Give one of --retry and --forget.');
 
             return 1;
         }
         if ($this->option('forget')) {
-            $this->info($lines->remove(fn (array $failure, int $number): bool => $this->isMeant($number)) . ' groups forgotten.');
+            $this->info($deadLetters->remove(fn (array $failure, int $number): bool => $this->isMeant($number)) . ' groups forgotten.');
 
             return 0;
         }
 
-        return $this->option('retry') ? $this->retry($manager, $name, $lines) : $this->show($lines);
+        return $this->option('retry') ? $this->retry($manager, $name, $deadLetters) : $this->show($deadLetters);
     }
 
-    private function show(DeadLetterLines $lines): int
+    private function show(DeadLetterFile $deadLetters): int
     {
         $rows = [];
-        foreach ($lines->all() as $at => $failure) {
+        foreach ($deadLetters->all() as $at => $failure) {
             if (!$this->isMeant($at + 1)) {
                 continue;
             }
@@ -71,10 +72,10 @@ final class FailedCommand extends Command
         return 0;
     }
 
-    private function retry(BufferManager $manager, string $name, DeadLetterLines $lines): int
+    private function retry(BufferManager $manager, string $name, DeadLetterFile $deadLetters): int
     {
         $refused = 0;
-        $done = $lines->remove(function (array $failure, int $number) use ($manager, $name, &$refused): bool {
+        $done = $deadLetters->remove(function (array $failure, int $number) use ($manager, $name, &$refused): bool {
             if (!$this->isMeant($number)) {
                 return false;
             }

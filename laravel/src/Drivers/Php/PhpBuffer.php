@@ -50,7 +50,7 @@ final class PhpBuffer implements Buffer
 
     private readonly GroupWriter $writer;
 
-    private readonly DeadLetters $deadLetters;
+    private readonly Failures $deadLetters;
 
     /**
      * @param Closure(): Connection               $connection   asked for at each use: Laravel may have made it anew
@@ -76,7 +76,7 @@ final class PhpBuffer implements Buffer
         }
         $this->tables = new TableCatalog($connection, $tables, $reader->table($orderTable), $reader->table($tradeTable));
         $this->writer = new GroupWriter($connection, $this->tables, $maxRetries);
-        $this->deadLetters = new DeadLetters($deadLetterFile);
+        $this->deadLetters = new Failures($deadLetterFile);
         $this->metrics = Metrics::none();
     }
 

@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace WriteBuffer\Laravel\Console;
+namespace WriteBuffer\Laravel\DeadLetters;
 
 use Closure;
 use RuntimeException;
@@ -11,7 +11,7 @@ use RuntimeException;
  * The lines of a dead-letter file, read and taken out under the lock by which buffers append to it. They open the file by its name for each
  * line and wait for the lock, so it is changed in place, never replaced. While it is, a copy of it stands beside it.
  */
-final class DeadLetterLines
+final class DeadLetterFile
 {
     public function __construct(private readonly string $file)
     {

@@ -10,7 +10,7 @@ use WriteBuffer\Laravel\Rows\Row;
  * Groups that were given up: in memory until they are taken, within GROUPS_MAX, and in the dead-letter file, a JSON line each, in the
  * extension's format. While the file cannot be written to, or memory has no room and there is no file, nothing is given up.
  */
-final class DeadLetters
+final class Failures
 {
     private const GROUPS_MAX = 1_000;
 
