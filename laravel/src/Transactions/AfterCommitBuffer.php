@@ -12,10 +12,9 @@ use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
 use WriteBuffer\FullException;
-use WriteBuffer\Laravel\Rows\KeyForm;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
-use WriteBuffer\Laravel\Tables\Merge;
+use WriteBuffer\Laravel\Tables\KeySearch;
 use WriteBuffer\Laravel\Tables\TableCatalog;
 
 /**
@@ -107,27 +106,13 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
     /** Rows that are held are found too: whoever added them reads them, before anybody else does. */
     public function find(string $table, mixed $key): ?array
     {
-        $found = $this->buffer->find($table, $key);
-        $name = $this->reader->table($table);
-        foreach ($this->waitingGroups() as $group) {
-            foreach ($group as $row) {
-                if ($row->table !== $name) {
-                    continue;
-                }
-                $known = $this->tables->of($name, $row);
-                $values = $known->bind($row);
-                foreach ($known->key as $at => $column) {
-                    $wanted = is_array($key) ? $key[$column] ?? $key[$at] ?? null : $key;
-                    if (!KeyForm::isSame($values[$column] ?? null, $wanted)) {
-                        continue 2;
-                    }
-                }
-                $values = (new Row($name, $values))->plainValues();
-                $found = $found === null ? $values : Merge::forReading($known, $found, $values);
-            }
-        }
-
-        return $found;
+        return KeySearch::find(
+            $this->tables,
+            $this->reader->table($table),
+            $key,
+            array_merge(...$this->waitingGroups()),
+            $this->buffer->find($table, $key),
+        );
     }
 
     /** Writes what was added outside of transactions, and in those that were committed. What is held goes on waiting. */

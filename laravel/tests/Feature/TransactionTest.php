@@ -87,6 +87,26 @@ final class TransactionTest extends TestCase
 
     /** @dataProvider drivers */
     #[DataProvider('drivers')]
+    public function testAHeldRowIsFoundByTheKeyThatTheBufferWouldTake(string $name): void
+    {
+        $buffer = $this->buffer($name);
+        $this->database()->transaction(static function () use ($buffer): void {
+            $buffer->add([['id' => 1, 'n' => 1], ['id' => 2, 'n' => 2]]);
+            foreach ([2, '2', [2], ['id' => 2], ['ID' => '2']] as $key) {
+                self::assertSame(['id' => 2, 'n' => 2], $buffer->find('orders', $key), (string) json_encode($key));
+            }
+            self::assertNull($buffer->find('orders', 3));
+            try {
+                $buffer->find('orders', [2, 2]);
+                self::fail('a key with a value too many was taken');
+            } catch (ConfigException $e) {
+                self::assertStringContainsString('its key has the columns (id)', $e->getMessage());
+            }
+        });
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
     public function testRowsGoWithTheRollback(string $name): void
     {
         $buffer = $this->buffer($name);

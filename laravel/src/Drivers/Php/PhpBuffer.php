@@ -16,10 +16,9 @@ use WriteBuffer\ConnectionException;
 use WriteBuffer\FlushException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\Drivers\Metrics;
-use WriteBuffer\Laravel\Rows\KeyForm;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
-use WriteBuffer\Laravel\Tables\Merge;
+use WriteBuffer\Laravel\Tables\KeySearch;
 use WriteBuffer\Laravel\Tables\TableCatalog;
 use WriteBuffer\TimeoutException;
 
@@ -120,33 +119,9 @@ final class PhpBuffer implements Buffer
 
     public function find(string $table, mixed $key): ?array
     {
-        $name = $this->reader->table($table);
-        self::refuseWrongKey($key);
-        $rows = [];
-        foreach ($this->groups as $group) {
-            foreach ($group['rows'] as $row) {
-                if ($row->table === $name) {
-                    $rows[] = $row;
-                }
-            }
-        }
-        if ($rows === []) {
-            return null;
-        }
-        $known = $this->tables->of($name, $rows[0]);
-        $wanted = self::wanted($name, $known->key, (array) $key);
-        $found = null;
-        foreach ($rows as $row) {
-            $values = $known->bind($row);
-            foreach ($wanted as $column => $value) {
-                if (!KeyForm::isSame($values[$column] ?? null, $value)) {
-                    continue 2;
-                }
-            }
-            $found = $found === null ? $values : Merge::forReading($known, $found, $values);
-        }
+        $rows = array_merge(...array_column($this->groups, 'rows'));
 
-        return $found === null ? null : (new Row($name, $found))->plainValues();
+        return KeySearch::find($this->tables, $this->reader->table($table), $key, $rows);
     }
 
     public function flush(?int $timeoutMs = null): int
@@ -438,36 +413,6 @@ final class PhpBuffer implements Buffer
         }
 
         return $group;
-    }
-
-    private static function refuseWrongKey(mixed $key): void
-    {
-        foreach (is_array($key) ? $key : [$key] as $part) {
-            if (!is_int($part) && !is_string($part)) {
-                throw new TypeError('find(): Argument #2 ($key) must be an int or a string, or for a composite key an array of these');
-            }
-        }
-    }
-
-    /**
-     * @param list<string>             $columns
-     * @param array<int|string, mixed> $key
-     *
-     * @return array<string, mixed>
-     */
-    private static function wanted(string $table, array $columns, array $key): array
-    {
-        $byName = array_change_key_case($key);
-        $wanted = [];
-        foreach ($columns as $at => $column) {
-            $wanted[$column] = $byName[strtolower($column)] ?? $key[$at] ?? null;
-        }
-        if ($columns === [] || count($key) !== count($columns) || in_array(null, $wanted, true)) {
-            throw new ConfigException("table {$table}: its key has the columns (" . implode(', ', $columns)
-                . '); give their values by name, or in this order');
-        }
-
-        return $wanted;
     }
 
     private function mayWrite(): bool
