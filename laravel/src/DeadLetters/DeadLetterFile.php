@@ -8,27 +8,56 @@ use Closure;
 use RuntimeException;
 
 /**
- * The lines of a dead-letter file, read and taken out under the lock by which buffers append to it. They open the file by its name for each
- * line and wait for the lock, so it is changed in place, never replaced. While it is, a copy of it stands beside it.
+ * Owns a dead-letter file: a dead letter on each line. The driver `php` appends to it, and
+ * `write-buffer:failed` reads it and takes lines out. The extension appends to the same file.
+ *
+ * Every writer opens the file by its name for each line, and waits for the file's lock. So lines are
+ * taken out under that lock, and the file is changed in place, never replaced. A copy stands beside
+ * it meanwhile.
+ *
+ * @phpstan-import-type Letter from DeadLetter
  */
 final class DeadLetterFile
 {
-    public function __construct(private readonly string $file)
+    public function __construct(public readonly string $path)
     {
     }
 
-    /** @return list<array<string, mixed>> */
+    /**
+     * Appends a line, and returns when it is on the disk. A new file can be read by its owner alone.
+     *
+     * @param Letter $letter
+     *
+     * @return bool false: it could not be written
+     */
+    public function append(array $letter): bool
+    {
+        $line = DeadLetter::line($letter);
+        $isNew = !file_exists($this->path);
+        $handle = @fopen($this->path, 'ab');
+        if ($handle === false) {
+            return false;
+        }
+        if ($isNew) {
+            chmod($this->path, 0600);
+        }
+        $isWritten = flock($handle, LOCK_EX) && fwrite($handle, $line) === strlen($line) && fflush($handle) && fsync($handle);
+
+        return fclose($handle) && $isWritten;
+    }
+
+    /** @return list<Letter> */
     public function all(): array
     {
         return $this->locked(fn (mixed $handle): array => array_map([$this, 'decode'], $this->read($handle)));
     }
 
     /**
-     * Takes out the lines for which the callback says so. Nobody else reads or appends meanwhile.
+     * Takes out each line for which the callback returns true. Nobody else reads or appends meanwhile.
      *
-     * @param Closure(array<string, mixed>, int): bool $isDone gets a failure and its number, from 1
+     * @param Closure(Letter, int): bool $isDone gets a letter and its number, from 1
      *
-     * @return int how many were taken out
+     * @return int how many lines were taken out
      */
     public function remove(Closure $isDone): int
     {
@@ -42,7 +71,7 @@ final class DeadLetterFile
                     }
                 }
             } catch (\Throwable $e) {
-                // Those before are done, and must not be done again.
+                // The lines before this one are done, and must not be done again.
                 $this->rewrite($handle, $lines, [...$left, ...array_slice($lines, $at)]);
                 throw $e;
             }
@@ -52,24 +81,24 @@ final class DeadLetterFile
         });
     }
 
-    /** @return array<string, mixed> */
+    /** @return Letter */
     private function decode(string $line): array
     {
-        $failure = json_decode($line, true);
+        $letter = json_decode($line, true);
 
-        return is_array($failure) && is_array($failure['rows'] ?? null)
-            ? $failure
-            : throw new RuntimeException("{$this->file} has a line that is no failure: " . substr($line, 0, 80));
+        return is_array($letter) && is_array($letter['rows'] ?? null)
+            ? $letter
+            : throw new RuntimeException("{$this->path} has a line that is no failure: " . substr($line, 0, 80));
     }
 
     private function locked(Closure $do): mixed
     {
-        if (!file_exists($this->file)) {
+        if (!file_exists($this->path)) {
             return $do(null);
         }
-        $handle = fopen($this->file, 'r+b');
+        $handle = fopen($this->path, 'r+b');
         if ($handle === false || !flock($handle, LOCK_EX)) {
-            throw new RuntimeException("{$this->file} cannot be opened and locked");
+            throw new RuntimeException("{$this->path} cannot be opened and locked");
         }
         try {
             return $do($handle);
@@ -100,9 +129,9 @@ final class DeadLetterFile
         if ($handle === null || $left === $lines) {
             return;
         }
-        $copy = $this->file . '.' . getmypid() . '.copy';
-        if (!copy($this->file, $copy)) {
-            throw new RuntimeException("{$copy} cannot be written, and the lines of {$this->file} that are done are still in it");
+        $copy = $this->path . '.' . getmypid() . '.copy';
+        if (!copy($this->path, $copy)) {
+            throw new RuntimeException("{$copy} cannot be written, and the lines of {$this->path} that are done are still in it");
         }
         chmod($copy, 0600);
         $text = $left === [] ? '' : implode("\n", $left) . "\n";
@@ -110,7 +139,7 @@ final class DeadLetterFile
             !rewind($handle) || !ftruncate($handle, 0) || fwrite($handle, $text) !== strlen($text) || !fflush($handle)
             || !fsync($handle)
         ) {
-            throw new RuntimeException("{$this->file} cannot be written; what was in it is in {$copy}");
+            throw new RuntimeException("{$this->path} cannot be written; what was in it is in {$copy}");
         }
         unlink($copy);
     }

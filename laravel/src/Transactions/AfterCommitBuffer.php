@@ -12,6 +12,7 @@ use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
 use WriteBuffer\FullException;
+use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
 use WriteBuffer\Laravel\Tables\KeySearch;
@@ -20,6 +21,8 @@ use WriteBuffer\Laravel\Tables\TableCatalog;
 /**
  * A buffer whose rows follow Laravel's transactions on the connection that it is named for: what is added in one is held, as it was at
  * that moment, is added after its commit, and is dropped by its rollback.
+ *
+ * @phpstan-import-type Letter from DeadLetter
  *
  * Invariant: a group whose transaction was committed is in the buffer behind this one, or here among `late` (the buffer was full; it
  * is tried again, in order, before anything else is added or flushed), or among the failures (the buffer will never take it). What
@@ -30,7 +33,7 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
     /** @var list<list<Row>> */
     private array $late = [];
 
-    /** @var list<array{rows: list<array{table: string, row: array<string, mixed>}>, code: int, message: string, time: float}> */
+    /** @var list<Letter> */
     private array $failures = [];
 
     private int $failedRows = 0;
@@ -204,12 +207,7 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
     private function giveUp(array $rows, Throwable $e): void
     {
         $this->failedRows += count($rows);
-        $this->failures[] = [
-            'rows' => array_map(static fn (Row $row): array => ['table' => $row->table, 'row' => $row->plainValues()], $rows),
-            'code' => 0,
-            'message' => $e->getMessage(),
-            'time' => microtime(true),
-        ];
+        $this->failures[] = DeadLetter::of($rows, 0, $e->getMessage());
     }
 
     /** @param list<Row> $rows */

@@ -8,7 +8,6 @@ use Closure;
 use Illuminate\Database\Connection;
 use ReflectionProperty;
 use Throwable;
-use TypeError;
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
@@ -16,6 +15,7 @@ use WriteBuffer\ConnectionException;
 use WriteBuffer\FlushException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\Drivers\Metrics;
+use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
 use WriteBuffer\Laravel\Tables\KeySearch;
@@ -49,7 +49,7 @@ final class PhpBuffer implements Buffer
 
     private readonly GroupWriter $writer;
 
-    private readonly Failures $deadLetters;
+    private readonly Failures $failures;
 
     /**
      * @param Closure(): Connection               $connection   asked for at each use: Laravel may have made it anew
@@ -75,7 +75,7 @@ final class PhpBuffer implements Buffer
         }
         $this->tables = new TableCatalog($connection, $tables, $reader->table($orderTable), $reader->table($tradeTable));
         $this->writer = new GroupWriter($connection, $this->tables, $maxRetries);
-        $this->deadLetters = new Failures($deadLetterFile);
+        $this->failures = new Failures($deadLetterFile);
         $this->metrics = Metrics::none();
     }
 
@@ -96,7 +96,7 @@ final class PhpBuffer implements Buffer
         } catch (Throwable $e) {
             $reason = $e->getMessage();
         }
-        $given = $this->deadLetters->untakenRows();
+        $given = $this->failures->untakenRows();
         if ($this->pendingRows > 0) {
             trigger_error("WriteBuffer: {$this->pendingRows} rows could not be written and are lost: {$reason}", E_USER_WARNING);
         } elseif ($given > 0) {
@@ -174,7 +174,7 @@ final class PhpBuffer implements Buffer
 
     public function takeFailures(): array
     {
-        return $this->deadLetters->take();
+        return $this->failures->take();
     }
 
     public function retry(array $failures): int
@@ -182,7 +182,8 @@ final class PhpBuffer implements Buffer
         if ($failures !== []) {
             $this->refuseWhenClosed();
         }
-        $groups = array_map([$this, 'group'], array_values($failures), array_keys(array_values($failures)));
+        $failures = array_values($failures);
+        $groups = array_map([DeadLetter::class, 'group'], $failures, array_keys($failures));
         foreach ($groups as $at => $rows) {
             try {
                 $this->take($rows);
@@ -301,7 +302,7 @@ final class PhpBuffer implements Buffer
         }
         if ($failures !== []) {
             $this->metrics['failed_flushes']++;
-            $rows = array_sum(array_map(static fn (array $letter): int => count($letter['rows']), $failures));
+            $rows = DeadLetter::countRows($failures);
             throw self::withFailures("gave up " . self::rows($rows) . ' that can never be written, see takeFailures(); the first'
                 . " error: {$failures[0]['message']}", $failures[0]['code'], $failures);
         }
@@ -330,7 +331,7 @@ final class PhpBuffer implements Buffer
     /** @return array{rows: list<array{table: string, row: array<string, mixed>}>, code: int, message: string, time: float} */
     private function giveUp(int $at, int $code, string $message): array
     {
-        $letter = $this->deadLetters->keep($this->groups[$at]['rows'], $code, $message);
+        $letter = $this->failures->keep($this->groups[$at]['rows'], $code, $message);
         if (is_string($letter)) {
             throw new FlushException("{$message}; {$letter} (" . self::rows($this->pendingRows) . ' still buffered)', $code);
         }
@@ -381,38 +382,6 @@ final class PhpBuffer implements Buffer
         (new ReflectionProperty($e, 'failures'))->setValue($e, $failures);
 
         return $e;
-    }
-
-    /**
-     * @return list<Row>
-     *
-     * @throws TypeError
-     */
-    private function group(mixed $failure, int $at): array
-    {
-        $rows = is_array($failure) ? $failure['rows'] ?? null : null;
-        if (!is_array($rows)) {
-            throw new TypeError("Argument #1 (\$failures) must be a list of failures, as takeFailures() gives them; element {$at}"
-                . ' has no list of rows');
-        }
-        // The names are the server's already.
-        $reader = new RowReader();
-        $group = [];
-        foreach ($rows as $row) {
-            if (!is_array($row) || !is_string($row['table'] ?? null) || !is_array($row['row'] ?? null)) {
-                throw new TypeError("Argument #1 (\$failures) must be a list of failures, as takeFailures() gives them; a row of"
-                    . " element {$at} has no table, or no values");
-            }
-            $values = array_map(
-                static fn (mixed $value): mixed => is_array($value) && array_keys($value) === ['base64']
-                    ? base64_decode((string) $value['base64'], true)
-                    : $value,
-                $row['row'],
-            );
-            $group = [...$group, ...$reader->read([$values], $row['table'], 'Argument #1 ($failures)', false)];
-        }
-
-        return $group;
     }
 
     private function mayWrite(): bool
