@@ -22,16 +22,12 @@ final class GroupWriter
 
     private const BACKOFF_MS_MAX = 500;
 
-    /** @var array<string, int> what happened, by the metric's name */
-    public array $counted = ['retries' => 0, 'retries_deadlock' => 0, 'retries_lock_wait_timeout' => 0,
-        'retries_record_changed' => 0, 'retries_other' => 0, 'retries_reconnect' => 0, 'unknown_commits' => 0,
-        'coalesced_rows' => 0];
-
     /** @param Closure(): Connection $connection */
     public function __construct(
         private readonly Closure $connection,
         private readonly TableCatalog $tables,
         private readonly int $maxRetries,
+        private readonly Counters $counters,
     ) {
     }
 
@@ -52,14 +48,14 @@ final class GroupWriter
                     $coalesced = $this->writeTables($connection, $groups);
                     $isDone = true;
                 });
-                $this->counted['coalesced_rows'] += $coalesced;
+                $this->counters->add('coalesced_rows', $coalesced);
 
                 return null;
             } catch (Throwable $e) {
                 $error = DatabaseError::of($connection, $e);
             }
             if ($error->class === DatabaseError::CONNECTION && $isDone) {
-                $this->counted['unknown_commits']++;
+                $this->counters->add('unknown_commits');
 
                 return new WriteError($error, true);
             }
@@ -72,13 +68,13 @@ final class GroupWriter
     private function mayRepeat(Connection $connection, DatabaseError $error, int $retries, int &$reconnects): bool
     {
         if ($error->class === DatabaseError::RETRY && $retries - $reconnects < $this->maxRetries) {
-            $this->counted['retries']++;
-            $this->counted[match ($error->code) {
+            $this->counters->add('retries');
+            $this->counters->add(match ($error->code) {
                 1213 => 'retries_deadlock',
                 1205 => 'retries_lock_wait_timeout',
                 1020 => 'retries_record_changed',
                 default => 'retries_other',
-            }]++;
+            });
             $wait = min(self::BACKOFF_MS_MAX, self::BACKOFF_MS * 2 ** $retries);
             usleep(random_int(intdiv($wait, 2), $wait) * 1_000);
 
@@ -88,8 +84,8 @@ final class GroupWriter
         $isRemote = $connection->getDriverName() !== 'sqlite';
         if ($error->class === DatabaseError::CONNECTION && $reconnects === 0 && $isRemote) {
             $reconnects++;
-            $this->counted['retries']++;
-            $this->counted['retries_reconnect']++;
+            $this->counters->add('retries');
+            $this->counters->add('retries_reconnect');
             // Opens nothing: the next statement does, and says why it cannot.
             $connection->disconnect();
 
