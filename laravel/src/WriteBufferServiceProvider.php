@@ -21,19 +21,25 @@ use WriteBuffer\Laravel\EndOfWork\FlushLog;
 use WriteBuffer\Laravel\EndOfWork\Listeners;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
 
-/** Registers the buffers of config/write-buffer.php. */
+/**
+ * Owns the package's place in the application: bindings, listeners, commands, and what can be
+ * published. It uses every folder, and no folder uses it.
+ */
 final class WriteBufferServiceProvider extends ServiceProvider
 {
     public function register(): void
     {
         $this->mergeConfigFrom(__DIR__ . '/../config/write-buffer.php', 'write-buffer');
 
-        // Made here, which costs nothing, and not at their first use: Octane gives each request a copy of the application, and
-        // all of them are to share the worker's buffers, and its connections' transactions.
+        // Made here, which costs nothing, and not at their first use. Octane gives each request a
+        // copy of the application, and all copies share the worker's buffers and transactions.
         $this->app->instance(BufferManager::class, new BufferManager($this->app));
         $this->app->instance(OpenTransactions::class, new OpenTransactions($this->app));
-        // Not a singleton: the manager keeps the buffer, and may be told to forget it.
-        $this->app->bind(Buffer::class, static fn (Application $app): Buffer => $app->make(BufferManager::class)->buffer());
+        // Not a singleton: the manager keeps the buffer, and purge() makes it forget it.
+        $this->app->bind(
+            Buffer::class,
+            static fn (Application $app): Buffer => $app->make(BufferManager::class)->buffer(),
+        );
         foreach ($this->app->make('config')->get('write-buffer.buffers', []) as $name => $config) {
             $this->app->bind(
                 "write-buffer.{$name}",

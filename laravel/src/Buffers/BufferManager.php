@@ -21,8 +21,9 @@ use WriteBuffer\Laravel\Transactions\AfterCommitBuffer;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
 
 /**
- * The buffers of config/write-buffer.php by name, each made at its first use and kept: a manager in Laravel's sense. Calls that
- * are none of its own go to the default buffer.
+ * Owns the buffers of config/write-buffer.php, by name. It is a manager in Laravel's sense: a
+ * buffer is made at its first use, and kept. A method that the manager does not have is called on
+ * the default buffer.
  *
  * @mixin Buffer
  */
@@ -50,24 +51,20 @@ class BufferManager
         return (string) $this->container->make('config')->get('write-buffer.default', 'default');
     }
 
-    /** @return list<string> the names of config/write-buffer.php */
+    /** @return list<string> the names in config/write-buffer.php */
     public function names(): array
     {
         return array_map('strval', array_keys((array) $this->container->make('config')->get('write-buffer.buffers')));
     }
 
-    /**
-     * A buffer's rules for a table.
-     *
-     * @return array<string, mixed>
-     */
+    /** @return array<string, mixed> a buffer's rules for a table */
     public function rulesOf(string $table, ?string $name = null): array
     {
         return BufferSettings::rules($this->config($name ?? $this->getDefaultBuffer()))[$table] ?? [];
     }
 
     /**
-     * A buffer's rules by the names that the server knows its tables by, as failures name them.
+     * A buffer's rules, by the server's names of the tables: the names that failures have.
      *
      * @return array<string, array<string, mixed>>
      */
@@ -79,20 +76,14 @@ class BufferManager
         return BufferSettings::of($config, new RowReader($prefix))['tables'];
     }
 
-    /** A table as a buffer sees it, for whoever merges rows of it. */
+    /** A table as a buffer sees it, for a caller that merges rows of it. */
     public function table(string $table, string $keyName, ?string $name = null): Table
     {
         $config = $this->config($name ?? $this->getDefaultBuffer());
         $reader = new RowReader((string) $this->connection($config)->getTablePrefix());
-        $settings = BufferSettings::of($config, $reader);
-        $tables = new TableCatalog(
-            fn (): Connection => $this->connection($config),
-            $settings['tables'],
-            $settings['orderTable'],
-            $settings['tradeTable'],
-        );
+        $name = $reader->table($table);
 
-        return $tables->of($reader->table($table), new Row($reader->table($table), [], $keyName));
+        return $this->catalog($config, $reader)->of($name, new Row($name, [], $keyName));
     }
 
     /** @return array<string, Buffer> the buffers that were used, by name */
@@ -102,9 +93,10 @@ class BufferManager
     }
 
     /**
-     * Registers a driver of the application's own.
+     * Registers a driver of the application.
      *
-     * @param Closure(Container, array<string, mixed>, string): Buffer $creator gets the buffer's configuration and its name
+     * @param Closure(Container, array<string, mixed>, string): Buffer $creator
+     *        gets the buffer's configuration and its name
      */
     public function extend(string $driver, Closure $creator): static
     {
@@ -113,14 +105,18 @@ class BufferManager
         return $this;
     }
 
-    /** Forgets a buffer, whose destruction writes what it holds; the next use makes it anew, from the configuration of then. */
+    /**
+     * Forgets a buffer. Its destruction writes what it holds. The next use makes a new one, from
+     * the configuration at that time.
+     */
     public function purge(?string $name = null): void
     {
         unset($this->buffers[$name ?? $this->getDefaultBuffer()]);
     }
 
     /**
-     * A buffer like the named one, for groups that it has given up: it writes at once, and keeps no failures of its own.
+     * A buffer like the named one, for groups that it gave up: it writes at once, and has no
+     * dead-letter file.
      */
     public function makeForRetry(string $name): Buffer
     {
@@ -151,8 +147,10 @@ class BufferManager
             'native', 'sync' => $this->makeNative($driver, $config, $name),
             'php' => $this->makePhp($config),
             'null' => new NullBuffer(),
-            default => throw new ConfigException("the buffer {$name} of config/write-buffer.php has the driver {$driver};"
-                . ' there are: native, sync, php, null, and those that extend() registered'),
+            default => throw new ConfigException(
+                "the buffer {$name} of config/write-buffer.php has the driver {$driver}; there are: native, sync, php,"
+                . ' null, and what extend() registered'
+            ),
         };
     }
 
@@ -171,8 +169,10 @@ class BufferManager
     private function makeNative(string $driver, array $config, string $name): Buffer
     {
         if (!extension_loaded('write_buffer')) {
-            throw new ConfigException("the buffer {$name} of config/write-buffer.php has the driver {$driver}, and the"
-                . ' extension write_buffer is not loaded: add "extension=write_buffer" to php.ini, or use the driver "php"');
+            throw new ConfigException(
+                "the buffer {$name} of config/write-buffer.php has the driver {$driver}, and the extension write_buffer"
+                . ' is not loaded: add "extension=write_buffer" to php.ini, or use the driver "php"'
+            );
         }
         $connection = null;
         if (isset($config['dsn'])) {
@@ -212,7 +212,7 @@ class BufferManager
     }
 
     /**
-     * The buffer, behind Laravel's transactions where it is to follow them.
+     * The buffer itself, or behind Laravel's transactions, if it follows them.
      *
      * @param array<string, mixed> $config
      */
@@ -221,16 +221,27 @@ class BufferManager
         if (!BufferSettings::isAfterCommit($config)) {
             return $buffer;
         }
-        $connection = fn (): Connection => $this->connection($config);
-        $settings = BufferSettings::of($config, $reader);
 
         return new AfterCommitBuffer(
             $buffer,
             $this->container->make(OpenTransactions::class),
-            $connection,
+            fn (): Connection => $this->connection($config),
             $reader,
-            new TableCatalog($connection, $settings['tables'], $settings['orderTable'], $settings['tradeTable']),
+            $this->catalog($config, $reader),
             ...BufferSettings::tables($config),
+        );
+    }
+
+    /** @param array<string, mixed> $config */
+    private function catalog(array $config, RowReader $reader): TableCatalog
+    {
+        $settings = BufferSettings::of($config, $reader);
+
+        return new TableCatalog(
+            fn (): Connection => $this->connection($config),
+            $settings['tables'],
+            $settings['orderTable'],
+            $settings['tradeTable'],
         );
     }
 

@@ -8,8 +8,9 @@ use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Rows\RowReader;
 
 /**
- * From a buffer's part of config/write-buffer.php to the parameters of the extension's classes. Numbers and booleans that come
- * from the environment are text there.
+ * Owns the translation of a buffer's part of config/write-buffer.php into the parameters of the
+ * extension's classes. A number or a boolean may be text there, since the environment has only
+ * text.
  */
 final class BufferSettings
 {
@@ -32,12 +33,13 @@ final class BufferSettings
         'ledger' => 'ledger',
     ];
 
+    /** The parameters of PhpBuffer. */
     private const OF_PHP = [
-        'orderTable', 'tradeTable', 'tables', 'batchSize', 'flushIntervalMs', 'maxRetries', 'maxPendingRows', 'maxPendingBytes',
-        'deadLetterFile',
+        'orderTable', 'tradeTable', 'tables', 'batchSize', 'flushIntervalMs', 'maxRetries', 'maxPendingRows',
+        'maxPendingBytes', 'deadLetterFile',
     ];
 
-    /** What SyncWriteBuffer takes. */
+    /** The parameters of SyncWriteBuffer. */
     private const OF_SYNC = ['maxRetries', 'ledger', 'orderTable', 'tradeTable', 'tables'];
 
     /**
@@ -71,8 +73,9 @@ final class BufferSettings
     }
 
     /**
-     * The parameters of the driver `php`. It has no thread, so what is about one is left out: the same configuration serves both.
-     * What is null takes php.ini's value where the extension is loaded, and its default where not.
+     * The parameters of the driver `php`. It has no thread, so the thread's settings are left out,
+     * and one configuration serves both drivers. A setting that is null takes php.ini's value if
+     * the extension is loaded, and its default otherwise.
      *
      * @param array<string, mixed> $config
      *
@@ -108,7 +111,7 @@ final class BufferSettings
     }
 
     /**
-     * The rules of all tables, those that come from `models` among them, without the prefix.
+     * The rules of all tables, with those that come from `models`, by names without the prefix.
      *
      * @param array<string, mixed> $config
      *

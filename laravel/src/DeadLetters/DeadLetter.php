@@ -9,8 +9,9 @@ use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
 
 /**
- * Owns the form of a dead letter: a group that can never be written, and why. takeFailures() returns
- * it, retry() takes it, and the dead-letter file has one on each line. All three are the extension's.
+ * Owns the form of a dead letter: a group that can never be written, and why. takeFailures()
+ * returns it, retry() takes it, and the dead-letter file has one on each line. All three are the
+ * extension's.
  *
  * @phpstan-type Letter array{
  *     rows: list<array{table: string, row: array<string, mixed>}>,
@@ -40,7 +41,8 @@ final class DeadLetter
     }
 
     /**
-     * The group of an element of retry()'s argument: a dead letter, or a line of the file after json_decode().
+     * Reads an element of retry()'s argument: a dead letter, or a line of the file after
+     * json_decode().
      *
      * @return list<Row>
      *
@@ -53,7 +55,7 @@ final class DeadLetter
             throw new TypeError('Argument #1 ($failures) must be a list of failures, as takeFailures() gives them;'
                 . " element {$at} has no list of rows");
         }
-        // The names of tables are the server's already, so the reader has no prefix.
+        // The tables have the server's names already, so the reader has no prefix.
         $reader = new RowReader();
         $group = [];
         foreach ($rows as $row) {

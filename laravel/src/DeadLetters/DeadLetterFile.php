@@ -11,9 +11,9 @@ use RuntimeException;
  * Owns a dead-letter file: a dead letter on each line. The driver `php` appends to it, and
  * `write-buffer:failed` reads it and takes lines out. The extension appends to the same file.
  *
- * Every writer opens the file by its name for each line, and waits for the file's lock. So lines are
- * taken out under that lock, and the file is changed in place, never replaced. A copy stands beside
- * it meanwhile.
+ * Every writer opens the file by its name for each line, and waits for the file's lock. So lines
+ * are taken out under that lock, and the file is changed in place, never replaced. A copy stands
+ * beside it meanwhile.
  *
  * @phpstan-import-type Letter from DeadLetter
  */
@@ -24,7 +24,8 @@ final class DeadLetterFile
     }
 
     /**
-     * Appends a line, and returns when it is on the disk. A new file can be read by its owner alone.
+     * Appends a line, and returns when it is on the disk. A new file can be read by its owner
+     * alone.
      *
      * @param Letter $letter
      *
@@ -41,7 +42,10 @@ final class DeadLetterFile
         if ($isNew) {
             chmod($this->path, 0600);
         }
-        $isWritten = flock($handle, LOCK_EX) && fwrite($handle, $line) === strlen($line) && fflush($handle) && fsync($handle);
+        $isWritten = flock($handle, LOCK_EX)
+            && fwrite($handle, $line) === strlen($line)
+            && fflush($handle)
+            && fsync($handle);
 
         return fclose($handle) && $isWritten;
     }
@@ -53,7 +57,8 @@ final class DeadLetterFile
     }
 
     /**
-     * Takes out each line for which the callback returns true. Nobody else reads or appends meanwhile.
+     * Takes out each line for which the callback returns true. Nobody else reads or appends
+     * meanwhile.
      *
      * @param Closure(Letter, int): bool $isDone gets a letter and its number, from 1
      *
@@ -131,12 +136,15 @@ final class DeadLetterFile
         }
         $copy = $this->path . '.' . getmypid() . '.copy';
         if (!copy($this->path, $copy)) {
-            throw new RuntimeException("{$copy} cannot be written, and the lines of {$this->path} that are done are still in it");
+            throw new RuntimeException("{$copy} cannot be written; {$this->path} still has the lines that are done");
         }
         chmod($copy, 0600);
         $text = $left === [] ? '' : implode("\n", $left) . "\n";
         if (
-            !rewind($handle) || !ftruncate($handle, 0) || fwrite($handle, $text) !== strlen($text) || !fflush($handle)
+            !rewind($handle)
+            || !ftruncate($handle, 0)
+            || fwrite($handle, $text) !== strlen($text)
+            || !fflush($handle)
             || !fsync($handle)
         ) {
             throw new RuntimeException("{$this->path} cannot be written; what was in it is in {$copy}");

@@ -4,10 +4,10 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Laravel\Drivers;
 
-/** The metrics of a buffer that has done nothing, so that every driver gives the same keys. */
+/** Owns the names of the metrics, so that every driver's getMetrics() has the same keys. */
 final class Metrics
 {
-    /** @return array<string, mixed> */
+    /** @return array<string, mixed> the metrics of a buffer that has done nothing */
     public static function none(): array
     {
         return [

@@ -19,8 +19,11 @@ use WriteBuffer\Laravel\Status\StatusFolder;
 use WriteBuffer\Laravel\Transactions\AfterCommitBuffer;
 
 /**
- * Flushes the buffers that were used, where a piece of work ends. It never throws: what a flush met is reported through Laravel's
- * handler, and the rows are where the exception says.
+ * Owns the flush at the end of a request, a job, a command or a task: of every buffer that was
+ * used.
+ *
+ * Invariant: it never throws. Laravel's handler is told what a flush met, and the rows are where
+ * the exception says.
  *
  * Bound: `flush_timeout_ms` for each buffer.
  */
@@ -32,7 +35,7 @@ final class EndOfWorkFlusher
     {
     }
 
-    /** @param string $kind of `flush_after` in config/write-buffer.php */
+    /** @param string $kind what ended: a key of `flush_after` in config/write-buffer.php */
     public function flush(string $kind): void
     {
         if ($this->container->make('config')->get("write-buffer.flush_after.{$kind}", true)) {
@@ -46,16 +49,16 @@ final class EndOfWorkFlusher
         $config = $this->container->make('config');
         $timeoutMs = (int) ($config->get('write-buffer.flush_timeout_ms') ?? 5_000);
         foreach ($this->container->make(BufferManager::class)->made() as $name => $buffer) {
-            // A persistent buffer is there for the next request, and its thread writes on.
+            // A persistent buffer stays for the next request, and its thread goes on writing.
             $isPersistent = $kind === 'request' && $config->get("write-buffer.buffers.{$name}.persistent");
-            // A piece of work within another one's transaction: that one's end will flush.
+            // This work ended within the transaction of other work, whose end flushes.
             if (!$isPersistent && !($buffer instanceof AfterCommitBuffer && $buffer->isHolding())) {
                 $this->flushOne($name, $buffer, $timeoutMs);
             }
         }
     }
 
-    /** Says of rows that wait for a transaction which the work before has left open: nobody else would. */
+    /** Reports rows that wait for a transaction which the last job left open: nobody else would. */
     public function reportHeld(): void
     {
         foreach ($this->container->make(BufferManager::class)->made() as $name => $buffer) {
@@ -72,10 +75,11 @@ final class EndOfWorkFlusher
             $began = hrtime(true);
             $rows = $buffer->flush($timeoutMs);
             if ($rows > 0) {
-                $this->container->make('events')->dispatch(new BatchFlushed($name, $rows, (hrtime(true) - $began) / 1e6));
+                $timeMs = (hrtime(true) - $began) / 1e6;
+                $this->container->make('events')->dispatch(new BatchFlushed($name, $rows, $timeMs));
             }
         } catch (ClosedException) {
-            // The application closed it itself, and close() has written its rows.
+            // The application closed it, and close() has written its rows.
         } catch (BufferException $e) {
             $tables = $this->container->make(BufferManager::class)->serverRules($name);
             $report = new FlushFailedException($name, $e, count($buffer), $tables);
@@ -84,7 +88,10 @@ final class EndOfWorkFlusher
         }
     }
 
-    /** Writes what `write-buffer:status` reads. Where that cannot be done, one report says so: nothing depends on it. */
+    /**
+     * Writes what `write-buffer:status` reads. Nothing depends on it, so a failure is reported
+     * once.
+     */
     private function publishStatus(): void
     {
         $path = $this->container->make('config')->get('write-buffer.status');
@@ -94,7 +101,7 @@ final class EndOfWorkFlusher
         try {
             $folder = new StatusFolder($path);
             foreach ($this->container->make(BufferManager::class)->made() as $name => $buffer) {
-                // A driver of the application's own need not have them all.
+                // A driver of the application need not have all metrics.
                 $folder->publish($name, $buffer->getMetrics() + Metrics::none());
             }
         } catch (\Throwable $e) {

@@ -9,7 +9,9 @@ use Illuminate\Contracts\Events\Dispatcher;
 use WriteBuffer\Laravel\Events\BatchFlushed;
 use WriteBuffer\Laravel\Events\FlushFailed;
 
-/** Writes what flushes did into the log channel of `log_channel` in config/write-buffer.php, where one is set. */
+/**
+ * Owns the log of flushes, in the channel `log_channel` of config/write-buffer.php, if one is set.
+ */
 final class FlushLog
 {
     public function __construct(private readonly Container $container)

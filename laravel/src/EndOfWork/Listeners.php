@@ -15,14 +15,14 @@ use Illuminate\Queue\Events\WorkerStopping;
 use Illuminate\Queue\Jobs\SyncJob;
 
 /**
- * Where a piece of work ends, as far as Laravel says so by an event. A request's end is a callback of the application's: see the
- * provider.
+ * Owns the list of events by which Laravel and Octane say that work has ended. The end of a request
+ * has no event: the provider registers a callback for it.
  *
- * A listener gives nothing back: an answer of `false` to Looping would stop the worker.
+ * Invariant: a listener returns nothing. If one returned false to Looping, the worker would stop.
  */
 final class Listeners
 {
-    /** By name: Octane is not there in most applications. */
+    /** By name, since most applications do not have Octane. */
     private const OCTANE = [
         'Laravel\\Octane\\Events\\RequestTerminated' => 'request',
         'Laravel\\Octane\\Events\\TaskTerminated' => 'task',
@@ -44,9 +44,10 @@ final class Listeners
                 $end->flush($kind);
             });
         }
-        // Also after a job that failed: its rows are the database's before the next job begins.
-        $events->listen([JobProcessed::class, JobExceptionOccurred::class], static function (object $event) use ($end): void {
-            // A job of the queue `sync` is a part of the request, the command or the job that dispatched it.
+        // Also after a job that failed: its rows are in the database before the next job begins.
+        $jobEvents = [JobProcessed::class, JobExceptionOccurred::class];
+        $events->listen($jobEvents, static function (object $event) use ($end): void {
+            // A job of the queue `sync` is part of the work that dispatched it.
             if (!$event->job instanceof SyncJob) {
                 $end->flush('job');
             }

@@ -6,7 +6,7 @@ namespace WriteBuffer\Laravel\Events;
 
 use WriteBuffer\Laravel\Exceptions\FlushFailedException;
 
-/** A flush where a piece of work ended has failed; the handler was told the same. */
+/** A flush at the end of work failed. Laravel's handler was told of the same exception. */
 final class FlushFailed
 {
     public function __construct(

@@ -9,14 +9,18 @@ use Throwable;
 use WriteBuffer\FlushException;
 
 /**
- * What Laravel's handler is told of a flush that failed. The log's context has the tables and the keys of the rows that were given
- * up, and none of their other values.
+ * What Laravel's handler is told of a flush that failed. Its context, for the log, has the tables
+ * and the keys of the rows that were given up, and no other values of them.
+ *
+ * Bound: the context shows GROUPS_SHOWN groups.
  */
 final class FlushFailedException extends RuntimeException
 {
     private const GROUPS_SHOWN = 20;
 
-    /** @param array<string, array<string, mixed>> $tables the buffer's rules, by the server's names of the tables */
+    /**
+     * @param array<string, array<string, mixed>> $tables the rules, by the names on the server
+     */
     public function __construct(
         public readonly string $buffer,
         Throwable $cause,
@@ -41,7 +45,10 @@ final class FlushFailedException extends RuntimeException
                 'code' => $failure['code'],
                 'message' => $failure['message'],
                 'rows' => array_map(
-                    fn (array $row): array => ['table' => $row['table'], 'key' => $this->key($row['table'], $row['row'])],
+                    fn (array $row): array => [
+                        'table' => $row['table'],
+                        'key' => $this->key($row['table'], $row['row']),
+                    ],
                     $failure['rows'],
                 ),
             ], array_slice($failures, 0, self::GROUPS_SHOWN)),

@@ -11,7 +11,9 @@ final class OpenTransactionException extends RuntimeException
 {
     public function __construct(public readonly string $buffer, public readonly int $rows)
     {
-        parent::__construct("the buffer {$buffer}: {$rows} rows wait for a transaction that a job has left open: commit it, or roll"
-            . ' it back');
+        parent::__construct(
+            "the buffer {$buffer}: {$rows} rows wait for a transaction that a job has left open: commit it, or roll it"
+            . ' back'
+        );
     }
 }

@@ -6,28 +6,31 @@ namespace WriteBuffer\Laravel\Tables;
 
 use DateTimeImmutable;
 
-/** A column as the database describes it. */
+/** A column as the database describes it: its type, and what a row that leaves it out gets. */
 final class Column
 {
     private const INTEGERS = ['tinyint', 'smallint', 'mediumint', 'int', 'integer', 'bigint'];
 
     public function __construct(
         public readonly string $name,
-        /** The type's name in small letters, without its length. */
+        /** The type's name in lower case, without its length. */
         public readonly string $type,
         /** Whether a new row must give it a value. */
         public readonly bool $isRequired,
         public readonly bool $hasDefault,
-        /** Whether the server fills it with a fresh number, or with NULL, where a row leaves it out. */
+        /** Whether a row that leaves it out gets a new number, or NULL. */
         public readonly bool $isFilledUniquely,
-        /** Digits behind the point, of a number. */
+        /** Digits after the point, of a number. */
         public readonly ?int $scale,
-        /** Digits behind the second, of a moment. */
+        /** Digits after the second, of a moment. */
         public readonly ?int $fractionDigits,
     ) {
     }
 
-    /** Whether the column holds exact numbers, and with how many digits behind the point at most. */
+    /**
+     * How many digits after the point its exact numbers have at most; null: its values are not
+     * exact numbers.
+     */
     public function exactScale(): ?int
     {
         if (in_array($this->type, self::INTEGERS, true)) {
@@ -37,7 +40,7 @@ final class Column
         return in_array($this->type, ['decimal', 'numeric'], true) ? $this->scale : null;
     }
 
-    /** A moment as the column takes it: cut, not rounded, which is what the server would do. */
+    /** A moment as the column takes it: cut, since the server would round it. */
     public function moment(DateTimeImmutable $moment): string
     {
         return match ($this->type) {

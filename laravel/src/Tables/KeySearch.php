@@ -13,14 +13,14 @@ use WriteBuffer\Laravel\Rows\Row;
 final class KeySearch
 {
     /**
-     * @param string                    $table by the server's name
+     * @param string                    $table the server's name
      * @param iterable<Row>             $rows  of all tables, in the order in which they were added
-     * @param array<string, mixed>|null $found what was found before these rows
+     * @param array<string, mixed>|null $found what an earlier search has found
      *
-     * @return array<string, int|float|string|null>|null null: there is no row with this key
+     * @return array<string, int|float|string|null>|null null: no row has this key
      *
-     * @throws TypeError       a key that is neither a scalar nor an array of these
-     * @throws ConfigException a key that lacks a column
+     * @throws TypeError       a key that is neither an int nor a string, nor an array of these
+     * @throws ConfigException a key that lacks a column, or has one too many
      */
     public static function find(
         TableCatalog $tables,

@@ -8,8 +8,11 @@ use Brick\Math\BigDecimal;
 use Brick\Math\Exception\MathException;
 
 /**
- * What two rows of one key become. The invariant is the extension's: writing the merged row leaves the table as writing the two,
- * one after the other, would. Where PHP cannot say that for sure there is no merged row, and the database decides.
+ * Owns what two rows of one key become.
+ *
+ * Invariant, as the extension's: writing the merged row leaves the table as writing the two rows,
+ * one after the other, would. If PHP is not certain of that, there is no merged row, and the
+ * database decides.
  */
 final class Merge
 {
@@ -29,7 +32,8 @@ final class Merge
                 return null;
             }
             if ($order > 0) {
-                // Wherever the earlier row is taken, the later one is then refused; where it is refused, so is the later.
+                // If the table takes the earlier row, it refuses the later one; if not, it refuses
+                // both.
                 return $earlier;
             }
         }
@@ -39,8 +43,8 @@ final class Merge
     }
 
     /**
-     * What the row will have become, for a reader who cannot wait for that. Where only the database can tell, the later value
-     * stands.
+     * What the row will become, for a reader who cannot wait for the database. A column that only
+     * the database can merge gets the later value.
      *
      * @param array<string, mixed> $earlier
      * @param array<string, mixed> $later
@@ -58,8 +62,8 @@ final class Merge
     }
 
     /**
-     * The later row's columns over the earlier one's, each by its rule. Where only the database can tell what a column
-     * becomes, it gets the later value, and the answer is not certain.
+     * Puts the later row's columns over the earlier row's, each by its rule. A column that only the
+     * database can merge gets the later value, and the result is not certain.
      *
      * @param array<string, mixed> $earlier
      * @param array<string, mixed> $later
@@ -77,7 +81,8 @@ final class Merge
             $rule = $table->rules->rule($column);
             if (!array_key_exists($column, $earlier)) {
                 $known = $table->schema?->column($column);
-                // An insert by the earlier row would have filled the column with its default, and the rules go on from that.
+                // An insert by the earlier row would have set the default, and the rules go on from
+                // that.
                 if ($rule === 'keep' && !$known?->isRequired) {
                     continue;
                 }
@@ -95,7 +100,7 @@ final class Merge
         return [$merged, $isCertain];
     }
 
-    /** @return int|float|string|null null: PHP cannot tell */
+    /** @return int|float|string|null null: only the database can combine them */
     private static function combine(Table $table, string $column, string $rule, mixed $earlier, mixed $later): mixed
     {
         if ($rule !== 'sum' && ($earlier === null || $later === null)) {
@@ -108,10 +113,13 @@ final class Merge
             }
             [$left, $right] = [self::number($earlier), self::number($later)];
 
-            // The server rounds each increment to the column; with no more digits than that there is nothing to round.
-            return $scale === null || $left === null || $right === null || max($left->getScale(), $right->getScale()) > $scale
-                ? null
-                : (string) $left->plus($right);
+            if ($scale === null || $left === null || $right === null) {
+                return null;
+            }
+
+            // The server rounds each increment to the column's digits, so PHP adds only what needs
+            // no rounding.
+            return max($left->getScale(), $right->getScale()) > $scale ? null : (string) $left->plus($right);
         }
         $order = self::compare($table, $column, $earlier, $later);
         if ($order === null) {
@@ -154,7 +162,8 @@ final class Merge
     {
         foreach (array_keys($earlier) as $column) {
             $rule = $table->rules->rule($column);
-            if (!$table->isInKey($column) && $rule !== 'keep' && ($rule !== 'replace' || !array_key_exists($column, $later))) {
+            $isReplaced = $rule === 'replace' && array_key_exists($column, $later);
+            if (!$table->isInKey($column) && $rule !== 'keep' && !$isReplaced) {
                 return false;
             }
         }

@@ -7,10 +7,13 @@ namespace WriteBuffer\Laravel\Tables;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Rows\Row;
 
-/** A table: its rules and what the database says of it, bound together. */
+/**
+ * A table: its rules bound to its schema. It owns what a row of it must have, and its columns'
+ * names.
+ */
 final class Table
 {
-    /** @param list<string> $key its columns, in order; empty only where the key is not known */
+    /** @param list<string> $key its columns, in order; empty: the key is not known */
     public function __construct(
         public readonly string $name,
         public readonly TableRules $rules,
@@ -25,11 +28,12 @@ final class Table
     }
 
     /**
-     * The row's values, by the columns' own names: the database compares names without case.
+     * The row's values, by the columns' names in the schema: the database compares names without
+     * case.
      *
      * @return array<string, mixed>
      *
-     * @throws ConfigException columns with which no row can be written
+     * @throws ConfigException no row with these columns can be written
      */
     public function bind(Row $row): array
     {
@@ -61,6 +65,7 @@ final class Table
         return $values;
     }
 
+    /** The column's name as the schema, or else the key, spells it. */
     public function nameOf(string $column): string
     {
         if ($this->schema !== null) {
@@ -83,7 +88,7 @@ final class Table
     /**
      * @param array<string, mixed> $values
      *
-     * @return list<string> the columns that a new row must have, and this one has not
+     * @return list<string> the columns that a new row must have, and that this one lacks
      */
     public function missing(array $values): array
     {
@@ -97,7 +102,7 @@ final class Table
         return $missing;
     }
 
-    /** @param array<string, true> $given columns in small letters */
+    /** @param array<string, true> $given columns in lower case */
     private function refuseSecondUnique(array $given): void
     {
         if (!$this->isUpsert() || $this->rules->allowSecondUnique || $this->schema === null) {
@@ -112,9 +117,11 @@ final class Table
                     continue 2;
                 }
             }
-            throw new ConfigException("table {$this->name} has a second unique index, {$name} (" . implode(', ', $columns)
+            throw new ConfigException(
+                "table {$this->name} has a second unique index, {$name} (" . implode(', ', $columns)
                 . '): an upsert could update another row than the one with its key (' . implode(', ', $this->key)
-                . "). Drop the index, use mode 'insert', or accept it with 'allowSecondUnique' => true in `tables`");
+                . "). Drop the index, use mode 'insert', or accept it with 'allowSecondUnique' => true in `tables`"
+            );
         }
     }
 }

@@ -10,7 +10,10 @@ use Throwable;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Rows\Row;
 
-/** The tables that a buffer has met, by the names that the server knows them by. */
+/**
+ * Owns the tables that a buffer has met, by the server's names. A table's schema is read once;
+ * until that succeeds, each row asks again.
+ */
 final class TableCatalog
 {
     /** @var array<string, Table> */
@@ -35,8 +38,8 @@ final class TableCatalog
     }
 
     /**
-     * The table of a row. Where the database cannot be asked for it, or has no such table, its key is what is configured or what the
-     * model said, and the next row asks again.
+     * The table of a row. If the database cannot be asked, or has no such table, the key is the
+     * configured one or the model's, and the next row asks again.
      */
     public function of(string $name, ?Row $row = null): Table
     {
@@ -47,7 +50,7 @@ final class TableCatalog
         try {
             $schema = TableSchema::read(($this->connection)(), $name);
         } catch (Throwable) {
-            // A short outage is no reason to refuse an order: the flush will say what is wrong.
+            // A short outage is no reason to refuse a row: the flush says what is wrong.
             $schema = null;
         }
         $hint = $row?->keyName !== null ? [$row->keyName] : [];
@@ -86,7 +89,8 @@ final class TableCatalog
     }
 
     /**
-     * The order in which tables are written: orders, trades, the others as they are configured, then as they came.
+     * The order in which tables are written: orders, trades, the other configured tables, then the
+     * rest as they came.
      *
      * @param list<string> $names
      *

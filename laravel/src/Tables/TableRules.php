@@ -6,7 +6,10 @@ namespace WriteBuffer\Laravel\Tables;
 
 use WriteBuffer\ConfigException;
 
-/** What `tables` says of one table. The extension reads the same array itself; this is for the driver `php`. */
+/**
+ * Owns the rules of one table, as `tables` has them. The extension reads the same array by itself;
+ * this is for what PHP has to know.
+ */
 final class TableRules
 {
     public const UPSERT = 'upsert';
@@ -36,7 +39,9 @@ final class TableRules
     {
         foreach (array_keys($config) as $name) {
             if (!in_array($name, self::KNOWN, true)) {
-                throw new ConfigException("table {$table}: there is no rule {$name}; there are: " . implode(', ', self::KNOWN));
+                throw new ConfigException(
+                    "table {$table}: there is no rule {$name}; there are: " . implode(', ', self::KNOWN)
+                );
             }
         }
         $mode = $config['mode'] ?? $defaultMode;
@@ -75,7 +80,7 @@ final class TableRules
         return 'replace';
     }
 
-    /** Whether rows can be written a second time without harm: see "What needs the ledger?" in ARCHITECTURE.md. */
+    /** Whether rows may be written a second time: a sum or an insert would double. */
     public function isRepeatable(): bool
     {
         return $this->repeatable || ($this->mode === self::UPSERT && !in_array('sum', $this->merge, true));

@@ -6,13 +6,13 @@ namespace WriteBuffer\Laravel\Tables;
 
 use Illuminate\Database\Connection;
 
-/** What the database says of a table: asked once for each buffer. */
+/** Owns what the database says of a table: its columns, its primary key, its unique indexes. */
 final class TableSchema
 {
     /**
-     * @param array<string, Column>      $columns by name in small letters
-     * @param list<string>               $primaryKey
-     * @param array<string, list<string>> $uniqueIndexes by name, the primary key among them; an expression is ''
+     * @param array<string, Column>       $columns by name in lower case
+     * @param list<string>                $primaryKey
+     * @param array<string, list<string>> $uniqueIndexes by name, the primary key too
      */
     private function __construct(
         public readonly array $columns,
@@ -21,7 +21,7 @@ final class TableSchema
     ) {
     }
 
-    /** @return self|null null where there is no such table */
+    /** @return self|null null: there is no such table */
     public static function read(Connection $connection, string $table): ?self
     {
         $schema = $connection->getDriverName() === 'sqlite'
@@ -43,8 +43,8 @@ final class TableSchema
         $columns = [];
         foreach (
             $connection->select(
-                'SELECT COLUMN_NAME AS name, DATA_TYPE AS type, IS_NULLABLE AS nullable, COLUMN_DEFAULT AS def, EXTRA AS extra, '
-                . 'NUMERIC_SCALE AS scale, DATETIME_PRECISION AS digits '
+                'SELECT COLUMN_NAME AS name, DATA_TYPE AS type, IS_NULLABLE AS nullable, COLUMN_DEFAULT AS def, '
+                . 'EXTRA AS extra, NUMERIC_SCALE AS scale, DATETIME_PRECISION AS digits '
                 . "FROM information_schema.COLUMNS WHERE {$where} ORDER BY ORDINAL_POSITION",
                 [$database, $name],
                 false,
@@ -54,7 +54,7 @@ final class TableSchema
             $isGenerated = str_contains(strtolower((string) $column->extra), 'generated')
                 && !str_contains(strtolower((string) $column->extra), 'default_generated');
             $isNullable = $column->nullable === 'YES';
-            // MariaDB says of a column without a word about it that its default is the text NULL.
+            // If no default is declared, MariaDB says that it is the text NULL.
             $hasDefault = $column->def !== null && !($isNullable && strtoupper((string) $column->def) === 'NULL');
             $columns[strtolower($column->name)] = new Column(
                 $column->name,
@@ -75,13 +75,14 @@ final class TableSchema
                 false,
             ) as $part
         ) {
+            // A part that is an expression has no column: it is ''.
             $indexes[$part->name][] = (string) $part->col;
         }
 
         return new self($columns, $indexes['PRIMARY'] ?? [], $indexes);
     }
 
-    /** ON CONFLICT names its index in SQLite, so a second one can never be hit, and is not read. */
+    /** SQLite's ON CONFLICT names its index, so no other index is hit, and none is read. */
     private static function readSqlite(Connection $connection, string $table): self
     {
         $columns = $primary = [];
@@ -89,7 +90,7 @@ final class TableSchema
         $keyColumns = count(array_filter($parts, static fn (object $part): bool => (int) $part->pk > 0));
         foreach ($parts as $part) {
             $type = strtolower((string) preg_replace('/\(.*/', '', (string) $part->type));
-            // Such a column is the row's number, which SQLite gives itself.
+            // Such a column is the row's number, which SQLite makes.
             $isRowId = (int) $part->pk > 0 && $keyColumns === 1 && $type === 'integer';
             $columns[strtolower($part->name)] = new Column(
                 $part->name,
@@ -97,7 +98,7 @@ final class TableSchema
                 (int) $part->notnull === 1 && $part->dflt_value === null && !$isRowId,
                 $part->dflt_value !== null,
                 $isRowId || ((int) $part->notnull === 0 && $part->dflt_value === null),
-                // SQLite rounds no decimal to its declaration.
+                // SQLite does not round a decimal to its declared digits.
                 in_array($type, ['decimal', 'numeric'], true) ? PHP_INT_MAX : null,
                 0,
             );

@@ -19,14 +19,18 @@ use WriteBuffer\Laravel\Tables\KeySearch;
 use WriteBuffer\Laravel\Tables\TableCatalog;
 
 /**
- * A buffer whose rows follow Laravel's transactions on the connection that it is named for: what is added in one is held, as it was at
- * that moment, is added after its commit, and is dropped by its rollback.
+ * Owns how the rows of a buffer follow Laravel's transactions on one connection. A group that is
+ * added within a transaction is held, with its values of that moment. The commit adds it to the
+ * inner buffer; the rollback drops it.
+ *
+ * Invariant: a group whose transaction was committed is in one of three places:
+ * - the inner buffer;
+ * - `late`: the inner buffer was full. It is added, in order, before anything else is added or
+ *   flushed;
+ * - the failures: the inner buffer can never take it. If the inner buffer does not take a group,
+ *   the commit throws, and the transaction stays committed.
  *
  * @phpstan-import-type Letter from DeadLetter
- *
- * Invariant: a group whose transaction was committed is in the buffer behind this one, or here among `late` (the buffer was full; it
- * is tried again, in order, before anything else is added or flushed), or among the failures (the buffer will never take it). What
- * held a group back is thrown out of the commit, and the transaction stays committed.
  */
 final class AfterCommitBuffer implements Buffer, HeldGroupOwner
 {
@@ -55,24 +59,27 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
         try {
             $this->addLate();
         } catch (Throwable $e) {
-            trigger_error('WriteBuffer: ' . self::countRows($this->late) . ' rows of committed transactions are lost: '
-                . $e->getMessage(), E_USER_WARNING);
+            $rows = self::countRows($this->late);
+            trigger_error(
+                "WriteBuffer: {$rows} rows of committed transactions are lost: {$e->getMessage()}",
+                E_USER_WARNING,
+            );
         }
     }
 
-    /** The buffer that the rows go to. */
+    /** The inner buffer, which writes the rows. */
     public function inner(): Buffer
     {
         return $this->buffer;
     }
 
-    /** Whether the connection has a transaction open, so that rows are held. */
+    /** Whether rows are held, since the connection has a transaction open. */
     public function isHolding(): bool
     {
         return $this->openConnection() !== null;
     }
 
-    /** How many rows wait for a transaction's end. */
+    /** How many rows wait for the end of a transaction. */
     public function heldRows(): int
     {
         return self::countRows($this->waitingGroups()) - self::countRows($this->late);
@@ -106,7 +113,7 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
         $this->hold($connection, $this->reader->read($row, $table, 'Argument #2 ($row)', false));
     }
 
-    /** Rows that are held are found too: whoever added them reads them, before anybody else does. */
+    /** Finds held rows too, so a transaction reads what it added. */
     public function find(string $table, mixed $key): ?array
     {
         return KeySearch::find(
@@ -118,7 +125,10 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
         );
     }
 
-    /** Writes what was added outside of transactions, and in those that were committed. What is held goes on waiting. */
+    /**
+     * Writes what was added outside of a transaction or in a committed one. Held rows go on
+     * waiting.
+     */
     public function flush(?int $timeoutMs = null): int
     {
         $this->addLate();
@@ -172,10 +182,11 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
         $this->addLate();
     }
 
-    /** The connection, while it has a transaction open; null: it has none, and nothing is to wait. */
+    /** The connection, if it has a transaction open; null: it has none, and rows need not wait. */
     private function openConnection(): ?Connection
     {
-        // Asked at each add(), where asking Laravel for the connection would take longer than the extension does.
+        // This is for speed: to ask Laravel for the connection takes longer than the extension's
+        // add().
         if (!$this->transactions->areAny()) {
             return null;
         }
@@ -195,7 +206,7 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
                 $this->giveUp(array_shift($this->late), $e);
                 throw $e;
             } catch (Throwable $e) {
-                // Any other says that the group was taken.
+                // Any other exception says that the group was taken.
                 array_shift($this->late);
                 throw $e;
             }
@@ -218,7 +229,7 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
         }
     }
 
-    /** @return list<list<Row>> groups that the buffer has not yet, in order */
+    /** @return list<list<Row>> the groups that the inner buffer does not have yet, in order */
     private function waitingGroups(): array
     {
         $waiting = $this->late;

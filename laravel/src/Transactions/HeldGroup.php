@@ -6,7 +6,7 @@ namespace WriteBuffer\Laravel\Transactions;
 
 use WriteBuffer\Laravel\Rows\Row;
 
-/** A group that waits for its transaction's end, and the buffer that it is for. */
+/** A group that waits for the end of its transaction, and the buffer that held it. */
 final class HeldGroup
 {
     /** @param list<Row> $rows */

@@ -6,9 +6,9 @@ namespace WriteBuffer\Laravel\Transactions;
 
 use WriteBuffer\Laravel\Rows\Row;
 
-/** Whoever is given groups back after their transaction's commit. */
+/** A buffer that holds groups until their transactions are committed. */
 interface HeldGroupOwner
 {
-    /** @param list<Row> $rows */
+    /** @param list<Row> $rows a held group, whose transaction was committed */
     public function addCommitted(array $rows): void;
 }

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Laravel\Transactions;
 
-/** A transaction, or a savepoint within one, with what was added in it. */
+/** A transaction, or a savepoint within one, and the groups that were added in it. */
 final class TransactionLevel
 {
     /** @var list<HeldGroup> */

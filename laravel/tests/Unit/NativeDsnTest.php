@@ -107,7 +107,7 @@ final class NativeDsnTest extends TestCase
         yield 'no host' => [['host' => []], 'the connection mysql of config/database.php has no host'];
         yield 'a folder of authorities' => [
             ['options' => [PDO::MYSQL_ATTR_SSL_CAPATH => '/etc/ssl/certs']],
-            'the connection mysql of config/database.php sets MYSQL_ATTR_SSL_CAPATH, which the extension has not:'
+            'the connection mysql of config/database.php sets MYSQL_ATTR_SSL_CAPATH, which the extension does not have:'
                 . ' name one file by MYSQL_ATTR_SSL_CA, and leave the ciphers to the server',
         ];
     }

@@ -8,19 +8,23 @@ use PDO;
 use WriteBuffer\ConfigException;
 
 /**
- * Makes the extension's DSN from a connection of config/database.php, so that both write to the same server with the same
- * session. The configuration is the one that Laravel's connection was made from: `url` is read already, and of a
- * read/write split it is the write side.
+ * Owns the translation of a connection in config/database.php into the extension's DSN: both write
+ * to the same server, with the same session. It reads the configuration of Laravel's connection
+ * object: `url` is parsed already, and a read/write split is its write side.
  *
- * One thing differs on purpose: where `isolation_level` is not configured the extension's own READ COMMITTED stands.
+ * One thing differs on purpose: without `isolation_level` the extension uses READ COMMITTED.
  */
 final class NativeDsn
 {
-    /** Laravel's modes under `strict` from MySQL 8.0.11 and MariaDB 10 on. */
+    /** Laravel's modes under `strict`, since MySQL 8.0.11 and MariaDB 10. */
     private const STRICT_MODES = 'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,'
         . 'ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
 
     private const DRIVERS = ['mysql', 'mariadb'];
+
+    private const TLS_ATTRIBUTES = [
+        'SSL_CA', 'SSL_CAPATH', 'SSL_CERT', 'SSL_CIPHER', 'SSL_KEY', 'SSL_VERIFY_SERVER_CERT',
+    ];
 
     /** @param array<string, mixed> $config of Laravel's connection: `$connection->getConfig()` */
     public static function fromConfig(#[\SensitiveParameter] array $config): string
@@ -50,7 +54,7 @@ final class NativeDsn
         ], static fn (string $value): bool => $value !== '');
         $modes = self::modes($config);
         if ($modes !== null) {
-            // Also where it is empty: that is a mode of its own.
+            // Also if it is empty: that is a mode too.
             $options['sql_mode'] = $modes;
         }
         $options += self::pdoOptions($config['options'] ?? [], $socket !== '', (string) $name);
@@ -70,7 +74,7 @@ final class NativeDsn
         $port = (string) ($config['port'] ?? '');
         $hosts = [];
         foreach ((array) ($config['host'] ?? []) as $host) {
-            // PDO takes an IPv6 address bare or in brackets; a DSN needs them.
+            // PDO takes an IPv6 address with or without brackets; a DSN needs them.
             $host = str_contains($host, ':') && !str_starts_with($host, '[') ? "[{$host}]" : $host;
             $hosts[] = $host . ($port === '' ? '' : ":{$port}");
         }
@@ -95,7 +99,7 @@ final class NativeDsn
     }
 
     /**
-     * The options of PDO that say how the server is reached. Others say how PDO behaves, which is no matter here.
+     * The options of PDO that say how to reach the server. The others change PDO alone.
      *
      * @param array<int, mixed> $pdo
      *
@@ -108,28 +112,28 @@ final class NativeDsn
             $options['connect_timeout_ms'] = (string) max(1, (int) $pdo[PDO::ATTR_TIMEOUT] * 1000);
         }
         $tls = [];
-        foreach (['SSL_CA', 'SSL_CAPATH', 'SSL_CERT', 'SSL_CIPHER', 'SSL_KEY', 'SSL_VERIFY_SERVER_CERT'] as $attribute) {
+        foreach (self::TLS_ATTRIBUTES as $attribute) {
             $value = $pdo[self::attribute($attribute)] ?? null;
-            // Laravel's own configuration filters what is empty; false is a value, of the last one.
+            // Laravel's own configuration leaves out what is empty. False counts as a value.
             if ($value !== null && $value !== '') {
                 $tls[$attribute] = $value;
             }
         }
-        // What goes through a unix socket never leaves the machine, and is not encrypted.
+        // A unix socket never leaves the machine, and is not encrypted.
         if ($tls === [] || $isSocket) {
             return $options;
         }
         foreach (['SSL_CAPATH', 'SSL_CIPHER'] as $unknown) {
             if (isset($tls[$unknown])) {
                 throw new ConfigException(
-                    "the connection {$name} of config/database.php sets MYSQL_ATTR_{$unknown}, which the extension has not:"
-                    . ' name one file by MYSQL_ATTR_SSL_CA, and leave the ciphers to the server'
+                    "the connection {$name} of config/database.php sets MYSQL_ATTR_{$unknown}, which the extension does"
+                    . ' not have: name one file by MYSQL_ATTR_SSL_CA, and leave the ciphers to the server'
                 );
             }
         }
         $options['tls'] = 'required';
         if (array_key_exists('SSL_VERIFY_SERVER_CERT', $tls) && !$tls['SSL_VERIFY_SERVER_CERT']) {
-            // PDO then looks at no certificate, whatever authorities are named.
+            // PDO then checks no certificate, even if authorities are named.
             $options['tls_verify'] = 'none';
             unset($tls['SSL_CA']);
         }
@@ -142,7 +146,10 @@ final class NativeDsn
         return $options;
     }
 
-    /** PHP 8.5 takes the old names for deprecated; without pdo_mysql there is neither, nor an option that has one. */
+    /**
+     * PHP 8.5 deprecates the old names. Without pdo_mysql neither name exists, and no option uses
+     * one.
+     */
     private static function attribute(string $name): int|string
     {
         foreach (["Pdo\\Mysql::ATTR_{$name}", "PDO::MYSQL_ATTR_{$name}"] as $constant) {

@@ -8,8 +8,9 @@ use WriteBuffer\Buffer;
 use WriteBuffer\Laravel\Rows\RowReader;
 
 /**
- * A buffer behind the table prefix of Laravel's connection. Rows get their server's names on the way in; failures keep them,
- * so that what takeFailures() gave goes back by retry() as it is.
+ * Owns the table prefix of Laravel's connection before the extension's buffer. Rows get the
+ * server's names of their tables on the way in. Failures keep these names, and retry() takes them
+ * so.
  */
 final class PrefixedBuffer implements Buffer
 {

@@ -9,7 +9,7 @@ use WriteBuffer\ClosedException;
 use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Rows\RowReader;
 
-/** The driver `null`: checks the types of what it takes, counts it, and drops it. */
+/** The driver `null`: checks the types of rows, counts the rows, and drops them. */
 final class NullBuffer implements Buffer
 {
     private int $addedRows = 0;

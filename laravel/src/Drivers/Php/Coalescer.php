@@ -9,8 +9,10 @@ use WriteBuffer\Laravel\Tables\Merge;
 use WriteBuffer\Laravel\Tables\Table;
 
 /**
- * Rows of one table, in the order in which they are to be written. Rows of one key become one where that is exact. Where PHP is
- * not certain which keys are equal, all of them stay as they came, and the last in order wins as it would row by row.
+ * Owns the order in which the rows of one table are written, and which of them become one.
+ *
+ * Invariant: writing the coalesced rows leaves the table as writing all rows, one by one, would. If
+ * PHP is not certain which keys are equal, all rows stay as they came.
  */
 final class Coalescer
 {
@@ -41,8 +43,8 @@ final class Coalescer
             $written[] = ['row' => $row, 'form' => $form];
         }
         if ($isUnique) {
-            // In the order of their keys, so that two writers lock in the same order; by columns first, so that rows with the
-            // same columns share a statement.
+            // By key, so that two writers lock rows in the same order; before that by columns, so
+            // that rows with the same columns share a statement.
             usort($written, static fn (array $left, array $right): int
                 => [array_keys($left['row']), $left['form']] <=> [array_keys($right['row']), $right['form']]);
         }
@@ -51,7 +53,7 @@ final class Coalescer
     }
 
     /**
-     * A form for each row's key, or null where that of one row is not certain.
+     * A form for each row's key; null if the form of one key is not certain.
      *
      * @param list<array<string, mixed>> $rows
      *
@@ -66,7 +68,7 @@ final class Coalescer
             if ($known === null || ($kinds ??= $known[0]) !== $known[0]) {
                 return null;
             }
-            // 'A' and 'a' are one key under one collation and two under another.
+            // 'A' and 'a' are one key in some collations, and two in others.
             if (($folded[strtolower($known[1])] ??= $known[1]) !== $known[1]) {
                 return null;
             }

@@ -6,7 +6,7 @@ namespace WriteBuffer\Laravel\Drivers\Php;
 
 use WriteBuffer\Laravel\Drivers\Metrics;
 
-/** Owns the metrics that a buffer of the driver `php` counts, by their names in getMetrics(). */
+/** Owns what a buffer of the driver `php` counts, by the names of getMetrics(). */
 final class Counters
 {
     /** @var array<string, mixed> */
@@ -37,7 +37,7 @@ final class Counters
         return $this->values['last_error'];
     }
 
-    /** @return array<string, mixed> with the averages; what is pending is the caller's */
+    /** @return array<string, mixed> all metrics but those of what is pending */
     public function all(): array
     {
         return array_replace($this->values, [

@@ -10,8 +10,9 @@ use PDOException;
 use Throwable;
 
 /**
- * What an error of the database asks for. The codes are those of `crates/core/src/server_error.rs`, where each one has its reason;
- * SQLite's are small numbers of their own (https://www.sqlite.org/rescode.html).
+ * Owns what an error of the database asks for. The server's codes are in the engine's classes; the
+ * engine's own table of them has the reason for each one. SQLite's codes are small numbers:
+ * https://www.sqlite.org/rescode.html.
  */
 final class DatabaseError
 {
@@ -28,13 +29,13 @@ final class DatabaseError
     private const RETRIED = [1213, 1205, 1020, 1317, 1969, 1412, 1615, 1689, 3101, 8002, 8005, 8022, 8028, 9007];
 
     private const OF_CONNECTION = [
-        1040, 1203, 1226, 1135, 1041, 1037, 1021, 1026, 1030, 1114, 1180, 1158, 1159, 1160, 1161, 1243, 1792, 3100, 3032, 8501,
-        9001, 9002, 9003, 9005, 1053, 1927, 1047, 1290, 1836, 4031, 2002, 2003, 2005, 2006, 2013,
+        1040, 1203, 1226, 1135, 1041, 1037, 1021, 1026, 1030, 1114, 1180, 1158, 1159, 1160, 1161, 1243, 1792, 3100,
+        3032, 8501, 9001, 9002, 9003, 9005, 1053, 1927, 1047, 1290, 1836, 4031, 2002, 2003, 2005, 2006, 2013,
     ];
 
     private const OF_SETTINGS = [
-        1044, 1045, 1046, 1049, 1054, 1110, 1142, 1143, 1146, 1064, 1193, 1231, 1298, 1115, 1273, 1253, 1227, 1130, 1129, 1820,
-        1862, 1524, 1698, 3159, 2026, 2059, 1461, 3750,
+        1044, 1045, 1046, 1049, 1054, 1110, 1142, 1143, 1146, 1064, 1193, 1231, 1298, 1115, 1273, 1253, 1227, 1130,
+        1129, 1820, 1862, 1524, 1698, 3159, 2026, 2059, 1461, 3750,
     ];
 
     private const SQLITE = [
@@ -58,7 +59,8 @@ final class DatabaseError
         while (!$cause instanceof PDOException && $cause->getPrevious() !== null) {
             $cause = $cause->getPrevious();
         }
-        // Laravel's exception shows the whole statement, with all its values, behind the database's own words.
+        // Laravel's own message has the whole statement, with all values, after the database's
+        // message.
         $words = $e->getPrevious() instanceof PDOException ? $e->getPrevious()->getMessage() : $e->getMessage();
         if (!$cause instanceof PDOException) {
             return new self(self::MISCONFIGURED, 0, $words);
@@ -73,7 +75,7 @@ final class DatabaseError
                 $connection->getDriverName() === 'sqlite' => self::SQLITE[$code] ?? self::CONNECTION,
                 in_array($code, self::RETRIED, true) => self::RETRY,
                 in_array($code, self::OF_CONNECTION, true) => self::CONNECTION,
-                // Without a code of the server's there was none.
+                // Code 0 did not come from a server.
                 $code === 0 || in_array($code, self::OF_SETTINGS, true) => self::MISCONFIGURED,
                 default => self::REFUSED,
             },

@@ -9,11 +9,11 @@ use WriteBuffer\Laravel\DeadLetters\DeadLetterFile;
 use WriteBuffer\Laravel\Rows\Row;
 
 /**
- * Owns the groups that a buffer has given up: in memory until they are taken, and in the dead-letter
- * file, if there is one.
+ * Owns the groups that a buffer has given up: in memory until they are taken, and in the
+ * dead-letter file, if there is one.
  *
- * Invariant: a group is given up only if it is kept. While the file cannot be written to, or if there
- * is no file and memory has no room, nothing is given up.
+ * Invariant: a group is given up only if it is kept. While the file cannot be written to, or if
+ * there is no file and memory has no room, nothing is given up.
  *
  * Bound: LETTERS_MAX in memory. If there is a file, the oldest leave first.
  *
@@ -41,7 +41,8 @@ final class Failures
     public function keep(array $group, int $code, string $message): array|string
     {
         if ($this->file === null && count($this->letters) >= self::LETTERS_MAX) {
-            return self::LETTERS_MAX . ' groups that were given up wait for takeFailures(), and there is no deadLetterFile';
+            return self::LETTERS_MAX
+                . ' groups that were given up wait for takeFailures(), and there is no deadLetterFile';
         }
         $letter = DeadLetter::of($group, $code, $message);
         if ($this->file?->append($letter) === false) {

@@ -13,8 +13,8 @@ use WriteBuffer\Laravel\Tables\TableCatalog;
 use WriteBuffer\TimeoutException;
 
 /**
- * Owns a flush: writes the pending groups, and settles each one. It is committed, given up, or stays
- * pending. Groups that are refused together are halved until the one at fault stands alone.
+ * Owns a flush: writes the pending groups, and settles each one. It is committed, given up, or
+ * stays pending. Groups that are refused together are halved until the one at fault stands alone.
  *
  * @phpstan-import-type Letter from DeadLetter
  */
@@ -32,7 +32,8 @@ final class Flusher
     /**
      * @return int how many rows were committed
      *
-     * @throws FlushException      groups were given up and all others are committed, or rows stay pending
+     * @throws FlushException      groups were given up, and all others committed; or rows stay
+     *                             pending
      * @throws ConnectionException the rows stay pending
      * @throws TimeoutException    the rows stay pending
      */
@@ -45,7 +46,9 @@ final class Flusher
         $sizes = [count($this->pending)];
         while (($size = array_pop($sizes)) !== null) {
             if ($deadline !== null && hrtime(true) >= $deadline) {
-                throw new TimeoutException("the time of {$timeoutMs} ms is over ({$this->pending->rows()} rows still buffered)");
+                throw new TimeoutException(
+                    "the time of {$timeoutMs} ms is over ({$this->pending->rows()} rows still buffered)"
+                );
             }
             $began = hrtime(true);
             $error = $this->writer->write($this->pending->first($size));
@@ -70,8 +73,8 @@ final class Flusher
         if ($letters !== []) {
             $this->counters->add('failed_flushes');
             throw self::withFailures(
-                'gave up ' . self::rows(DeadLetter::countRows($letters)) . ' that can never be written, see takeFailures();'
-                    . " the first error: {$letters[0]['message']}",
+                'gave up ' . self::rows(DeadLetter::countRows($letters))
+                    . " that can never be written, see takeFailures(); the first error: {$letters[0]['message']}",
                 $letters[0]['code'],
                 $letters,
             );
@@ -102,7 +105,8 @@ final class Flusher
     {
         $letter = $this->failures->keep($this->pending->group($at), $code, $message);
         if (is_string($letter)) {
-            throw new FlushException("{$message}; {$letter} (" . self::rows($this->pending->rows()) . ' still buffered)', $code);
+            $kept = self::rows($this->pending->rows());
+            throw new FlushException("{$message}; {$letter} ({$kept} still buffered)", $code);
         }
         $this->counters->add('failed_rows', $this->pending->remove($at, 1));
 
@@ -110,19 +114,21 @@ final class Flusher
     }
 
     /**
-     * The COMMIT of the first groups was not answered. Gives up those that must not be written a second
-     * time.
+     * The COMMIT of the first groups was not answered. Gives up those that must not be written a
+     * second time.
      *
      * @return list<Letter>
      */
     private function giveUpDoubtful(int $size, WriteError $error): array
     {
+        $message = 'the connection was lost at COMMIT: these rows may be in the database or not, look there before'
+            . " retry(): {$error->error->message}";
         $letters = [];
+        // From the last group on, since giving one up moves those behind it.
         for ($at = $size - 1; $at >= 0; $at--) {
             foreach ($this->pending->group($at) as $row) {
                 if (!$this->tables->rules($row->table)->isRepeatable()) {
-                    array_unshift($letters, $this->giveUp($at, $error->error->code, 'the connection was lost at COMMIT: these rows'
-                        . " may be in the database or not, look there before retry(): {$error->error->message}"));
+                    array_unshift($letters, $this->giveUp($at, $error->error->code, $message));
                     break;
                 }
             }
@@ -145,7 +151,8 @@ final class Flusher
     private static function withFailures(string $message, int $code, array $letters): FlushException
     {
         $e = new FlushException($message, $code);
-        // The class is the extension's and final, and the extension sets this property from outside too.
+        // The class is final, and has no constructor for this: the extension sets the property from
+        // outside too.
         (new ReflectionProperty($e, 'failures'))->setValue($e, $letters);
 
         return $e;

@@ -13,8 +13,12 @@ use WriteBuffer\Laravel\Tables\Table;
 use WriteBuffer\Laravel\Tables\TableCatalog;
 
 /**
- * Writes groups in one transaction, with its retries. Inside a transaction that is open already it is a savepoint, and a lost race
- * is not tried again: it took the outer transaction with it.
+ * Owns one transaction: writes groups in it, and repeats it after a lost race or a lost connection.
+ *
+ * Inside an open transaction it is a savepoint. A lost race is not repeated there, since it ended
+ * the outer transaction too.
+ *
+ * Bounds: maxRetries lost races, and one new connection.
  */
 final class GroupWriter
 {
@@ -80,13 +84,14 @@ final class GroupWriter
 
             return true;
         }
-        // A database in memory would be gone with its connection, and no other SQLite database is reached by one.
+        // SQLite has no server to reconnect to, and a database in memory would go with its
+        // connection.
         $isRemote = $connection->getDriverName() !== 'sqlite';
         if ($error->class === DatabaseError::CONNECTION && $reconnects === 0 && $isRemote) {
             $reconnects++;
             $this->counters->add('retries');
             $this->counters->add('retries_reconnect');
-            // Opens nothing: the next statement does, and says why it cannot.
+            // Opens no connection: the next statement does, and says if it cannot.
             $connection->disconnect();
 
             return true;
@@ -98,7 +103,7 @@ final class GroupWriter
     /**
      * @param list<list<Row>> $groups
      *
-     * @return int how many rows went into others
+     * @return int how many rows were coalesced into others
      */
     private function writeTables(Connection $connection, array $groups): int
     {
@@ -114,8 +119,9 @@ final class GroupWriter
             $rows = $byTable[$name];
             $table = $this->tables->of($name, $rows[0]);
             if ($table->schema === null) {
-                // There is no such table: let the database say so, in its own words and with its code.
-                $connection->select('SELECT 1 FROM `' . str_replace(['`', '.'], ['``', '`.`'], $name) . '` WHERE 1 = 0', [], false);
+                // There is no such table. This lets the database say so, with its own code.
+                $quoted = str_replace(['`', '.'], ['``', '`.`'], $name);
+                $connection->select("SELECT 1 FROM `{$quoted}` WHERE 1 = 0", [], false);
                 if ($table->isUpsert() && $table->key === []) {
                     throw new ConfigException("table {$name}: its key is not known, configure it in `tables`");
                 }
@@ -132,7 +138,8 @@ final class GroupWriter
     /**
      * @return array<string, mixed>
      *
-     * @throws RowRefusedException a row that was taken unchecked, since the database could not be asked, and cannot be written
+     * @throws RowRefusedException the row was taken while the database could not be asked, and
+     *                             cannot be written
      */
     private static function bind(Table $table, Row $row): array
     {
@@ -143,7 +150,9 @@ final class GroupWriter
         }
     }
 
-    /** A server that is lenient makes a key fit, and two that differ here may be one in the table. */
+    /**
+     * A lenient server makes a key fit its column, so two keys that differ here may be equal there.
+     */
     private static function isStrict(Connection $connection): bool
     {
         $modes = $connection->getConfig('modes');

@@ -7,8 +7,8 @@ namespace WriteBuffer\Laravel\Drivers\Php;
 use WriteBuffer\Laravel\Rows\Row;
 
 /**
- * Owns the groups that were taken and are neither committed nor given up, in the order in which they
- * were added.
+ * Owns the groups that were taken and are neither committed nor given up, in the order in which
+ * they were added.
  *
  * Invariant: `rows` and `bytes` are the sums over the groups.
  */

@@ -20,14 +20,14 @@ use WriteBuffer\Laravel\Tables\KeySearch;
 use WriteBuffer\Laravel\Tables\TableCatalog;
 
 /**
- * The driver `php`: the extension's foreground buffer in PHP, over Laravel's own connection, for MySQL,
- * MariaDB and SQLite. It owns what is taken, and when a flush is due: add() and put() flush if a table
- * has batchSize rows or the oldest row is flushIntervalMs old. The rows go into the caller's
- * transaction, if one is open.
+ * The driver `php`: the extension's foreground buffer in PHP, over Laravel's own connection, for
+ * MySQL, MariaDB and SQLite. It owns what is taken, and when a flush is due: add() and put() flush
+ * if a table has batchSize rows or the oldest row is flushIntervalMs old. The rows go into the
+ * caller's transaction, if one is open.
  *
- * Invariant, as the extension's: a row taken is pending, committed or given up, and a group is whole.
- * There is no ledger. If the answer to a COMMIT is lost, groups that must not be written twice are
- * given up, with a message for a person.
+ * Invariant, as the extension's: a row taken is pending, committed or given up, and a group is
+ * whole. There is no ledger. If the answer to a COMMIT is lost, groups that must not be written
+ * twice are given up, with a message for a person.
  *
  * Bounds: maxPendingRows and maxPendingBytes.
  */
@@ -46,10 +46,10 @@ final class PhpBuffer implements Buffer
     private readonly Flusher $flusher;
 
     /**
-     * @param Closure(): Connection               $connection asked for at each use, since Laravel may make a new one
-     * @param array<string, array<string, mixed>> $tables     the rules, by the server's names of the tables
-     * @param (Closure(): bool)|null              $mayWrite   false: the connection has a transaction open, and the rows
-     *                                                        must stay out of it
+     * @param Closure(): Connection               $connection called at each use: it may change
+     * @param array<string, array<string, mixed>> $tables     the rules, by the names on the server
+     * @param (Closure(): bool)|null              $mayWrite   false: rows must stay out of the
+     *                                                        open transaction
      */
     public function __construct(
         Closure $connection,
@@ -69,7 +69,12 @@ final class PhpBuffer implements Buffer
             throw new ConfigException('batchSize must be from 1 to 10000, and no time or count negative');
         }
         $this->pending = new PendingGroups();
-        $this->tables = new TableCatalog($connection, $tables, $reader->table($orderTable), $reader->table($tradeTable));
+        $this->tables = new TableCatalog(
+            $connection,
+            $tables,
+            $reader->table($orderTable),
+            $reader->table($tradeTable),
+        );
         $this->failures = new Failures($deadLetterFile);
         $this->counters = new Counters();
         $this->flusher = new Flusher(
@@ -103,7 +108,10 @@ final class PhpBuffer implements Buffer
         if ($pending > 0) {
             trigger_error("WriteBuffer: {$pending} rows could not be written and are lost: {$reason}", E_USER_WARNING);
         } elseif ($given > 0) {
-            trigger_error("WriteBuffer: gave up {$given} rows, and nobody called takeFailures(): {$reason}", E_USER_WARNING);
+            trigger_error(
+                "WriteBuffer: gave up {$given} rows, and nobody called takeFailures(): {$reason}",
+                E_USER_WARNING,
+            );
         }
     }
 
@@ -220,7 +228,9 @@ final class PhpBuffer implements Buffer
         }
     }
 
-    /** @return FlushException|null groups were given up on the way: to be thrown once the new one is taken */
+    /**
+     * @return FlushException|null groups were given up: to be thrown when the new one is taken
+     */
     private function makeRoom(int $rows, int $bytes): ?FlushException
     {
         $hasRoom = fn (): bool => $this->pending->rows() + $rows <= $this->maxPendingRows
@@ -239,7 +249,8 @@ final class PhpBuffer implements Buffer
         }
         if (!$hasRoom()) {
             throw new FullException(
-                "the buffer is full: {$this->pending->rows()} rows, {$this->pending->bytes()} bytes; the rows were not taken"
+                "the buffer is full: {$this->pending->rows()} rows, {$this->pending->bytes()} bytes;"
+                . ' the rows were not taken'
                 . ($reason === null ? '' : "; the last flush failed: {$reason->getMessage()}"),
                 0,
                 $reason,
@@ -255,8 +266,8 @@ final class PhpBuffer implements Buffer
             return 0;
         }
         if (!$this->mayWrite()) {
-            throw new FlushException('the driver php writes over a connection that has an open transaction, whose rollback would'
-                . " take the rows with it ({$this->pending->rows()} rows still buffered)");
+            throw new FlushException('the driver php writes over a connection that has an open transaction, whose'
+                . " rollback would take the rows with it ({$this->pending->rows()} rows still buffered)");
         }
 
         return $this->flusher->flush($timeoutMs);

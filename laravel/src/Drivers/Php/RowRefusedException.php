@@ -6,7 +6,7 @@ namespace WriteBuffer\Laravel\Drivers\Php;
 
 use RuntimeException;
 
-/** A row refused by a check of ours, as the server would refuse it: its group is given up. */
+/** The driver's own check refused a row, as the server would: its group is given up. */
 final class RowRefusedException extends RuntimeException
 {
 }

@@ -9,17 +9,20 @@ use Illuminate\Database\Connection;
 use WriteBuffer\Laravel\Tables\Table;
 
 /**
- * Writes the rows of one table by multi-row statements, whose rows the database takes one after the other. One rule decides here
- * and in Merge what happens to a column.
+ * Owns the SQL: writes the rows of one table by multi-row statements. The database takes a
+ * statement's rows one after the other.
  *
- * A statement has at most PLACEHOLDERS_MAX values and, unless one row alone is larger, about BYTES_MAX bytes.
+ * Invariant: a column's rule means the same in this SQL as in Merge.
+ *
+ * Bounds: a statement has at most PLACEHOLDERS_MAX values, and about BYTES_MAX bytes unless one row
+ * is larger.
  */
 final class Statements
 {
     /** SQLite's limit is 32,766, MySQL's 65,535. */
     private const PLACEHOLDERS_MAX = 30_000;
 
-    /** Well under the smallest max_allowed_packet that is usual. */
+    /** Well under every usual max_allowed_packet. */
     private const BYTES_MAX = 500_000;
 
     private readonly bool $isSqlite;
@@ -84,8 +87,8 @@ final class Statements
     }
 
     /**
-     * A row that lacks a column which every new row must have can only change one that is there, from which it takes those
-     * columns. So it goes the way of any other row, with the values in their columns' types.
+     * A row lacks a column that every new row must have, so it can only change a row that is there.
+     * It takes the missing columns from that row, and is then written like any other row.
      *
      * @param array<string, mixed> $row
      */
@@ -97,8 +100,10 @@ final class Statements
         $name = $this->tableName($table->name);
         $lock = $this->isSqlite ? '' : ' FOR UPDATE';
         if ($this->connection->select("SELECT 1 FROM {$name} WHERE {$where}{$lock}", $key, false) === []) {
-            throw new RowRefusedException("table {$table->name}: a row without column {$missing[0]} can only update, and there is no row"
-                . ' with its key (' . implode(', ', $table->key) . '); add the whole row first');
+            throw new RowRefusedException(
+                "table {$table->name}: a row without column {$missing[0]} can only update, and there is no row with its"
+                . ' key (' . implode(', ', $table->key) . '); add the whole row first'
+            );
         }
         $given = array_keys($row);
         $values = [];
@@ -123,7 +128,9 @@ final class Statements
     /** @param list<string> $columns */
     private function insertInto(Table $table, array $columns): string
     {
-        return 'INSERT INTO ' . $this->tableName($table->name) . ' (' . implode(', ', array_map([$this, 'quote'], $columns)) . ')';
+        $names = implode(', ', array_map([$this, 'quote'], $columns));
+
+        return "INSERT INTO {$this->tableName($table->name)} ({$names})";
     }
 
     /** @param list<string> $columns */
@@ -131,7 +138,8 @@ final class Statements
     {
         $guard = $table->rules->guard === null ? null : $table->nameOf($table->rules->guard);
         $assignments = [];
-        // MySQL assigns from left to right, and what is compared with the guard must see its old value: it goes last.
+        // MySQL assigns from left to right. The guard goes last, so that each comparison sees its
+        // old value.
         foreach ([...array_diff($columns, [$guard]), ...array_intersect($columns, [$guard])] as $column) {
             if ($table->isInKey($column)) {
                 continue;
@@ -142,7 +150,8 @@ final class Statements
             }
             if ($guard !== null) {
                 [$old, $new] = [$this->old($table, $guard), $this->new($guard)];
-                $merged = "CASE WHEN {$old} IS NULL OR {$new} >= {$old} THEN {$merged} ELSE {$this->old($table, $column)} END";
+                $merged = "CASE WHEN {$old} IS NULL OR {$new} >= {$old} THEN {$merged}"
+                    . " ELSE {$this->old($table, $column)} END";
             }
             $assignments[] = self::quote($column) . " = {$merged}";
         }
@@ -158,7 +167,7 @@ final class Statements
         return ' ON DUPLICATE KEY UPDATE ' . implode(', ', $assignments);
     }
 
-    /** What a column becomes where the row is there already; null: it stays. */
+    /** What a column becomes if the row is there already; null: it stays. */
     private function merged(Table $table, string $column): ?string
     {
         [$old, $new] = [$this->old($table, $column), $this->new($column)];
@@ -187,7 +196,9 @@ final class Statements
         return implode('.', array_map([$this, 'quote'], explode('.', $table, 2)));
     }
 
-    /** SQLite takes MySQL's way of quoting. The connection's own grammar would add the prefix, which is there already. */
+    /**
+     * SQLite takes MySQL's quotes. The connection's own grammar would add the prefix a second time.
+     */
     private static function quote(string $name): string
     {
         return '`' . str_replace('`', '``', $name) . '`';
@@ -198,7 +209,7 @@ final class Statements
         return match (true) {
             $value instanceof DateTimeImmutable
                 => $table->schema?->column($column)?->moment($value) ?? $value->format('Y-m-d H:i:s.u'),
-            // PDO would cut a float to `precision` digits.
+            // PDO would round a float to `precision` digits.
             is_float($value) => json_encode($value, JSON_THROW_ON_ERROR),
             default => $value,
         };

@@ -4,7 +4,10 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Laravel\Drivers\Php;
 
-/** Why groups were not written, and whether the answer to their COMMIT was lost: then nobody knows whether they were. */
+/**
+ * Why groups were not written. If the answer to their COMMIT was lost, nobody knows whether they
+ * were.
+ */
 final class WriteError
 {
     public function __construct(
