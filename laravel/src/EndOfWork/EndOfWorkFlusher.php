@@ -102,7 +102,7 @@ final class EndOfWorkFlusher
             $folder = new StatusFolder($path);
             foreach ($this->container->make(BufferManager::class)->made() as $name => $buffer) {
                 // A driver of the application need not have all metrics.
-                $folder->publish($name, $buffer->getMetrics() + Metrics::none());
+                $folder->publish($name, $buffer->getMetrics() + Metrics::none(), microtime(true));
             }
         } catch (\Throwable $e) {
             $this->cannotPublish = true;

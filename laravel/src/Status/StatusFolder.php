@@ -24,12 +24,14 @@ final class StatusFolder
     {
     }
 
-    /** @param array<string, mixed> $metrics of Buffer::getMetrics() */
-    public function publish(string $buffer, array $metrics): void
+    /**
+     * @param array<string, mixed> $metrics of Buffer::getMetrics()
+     * @param float                $now     seconds, of microtime()
+     */
+    public function publish(string $buffer, array $metrics, float $now): void
     {
         $host = (string) gethostname();
         $file = "{$this->folder}/" . md5("{$host}:{$metrics['pid']}:{$buffer}") . '.json';
-        $now = microtime(true);
         $before = is_file($file) ? self::read($file) : null;
         // A clock that was set back does not keep it from publishing.
         $ageS = $now - ($before['time'] ?? 0.0);
