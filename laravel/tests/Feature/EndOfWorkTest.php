@@ -16,7 +16,7 @@ use WriteBuffer\Laravel\Exceptions\OpenTransactionException;
 use WriteBuffer\Laravel\Tests\Support\BufferingJob;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
 
-/** The buffers are flushed where a piece of work ends, and what that meets is reported. */
+/** The buffers are flushed when work ends, and what such a flush meets is reported. */
 final class EndOfWorkTest extends TestCase
 {
     protected function bufferConfiguration(): array
@@ -110,7 +110,7 @@ final class EndOfWorkTest extends TestCase
     {
         $kernel = $this->app->make(Kernel::class);
         if (method_exists($kernel, 'rerouteSymfonyCommandEvents')) {
-            // Laravel 10 and later has no events of commands in unit tests, unless the kernel is told.
+            // Since Laravel 10 unit tests have no events of commands, unless the kernel is told.
             $kernel->rerouteSymfonyCommandEvents();
         }
         $kernel->command('wb:add', function (): void {
@@ -124,7 +124,7 @@ final class EndOfWorkTest extends TestCase
     public function testAScheduledTask(): void
     {
         $seen = null;
-        // In Laravel 8 the kernel is what makes the schedule.
+        // In Laravel 8 the kernel makes the schedule.
         $kernel = $this->app->make(Kernel::class);
         $schedule = $this->app->make(Schedule::class);
         $schedule->call(fn () => $this->buffer()->add(['id' => 1, 'v' => 1]))->everyMinute();
@@ -154,7 +154,8 @@ final class EndOfWorkTest extends TestCase
 
     public function testATransactionThatAJobLeftOpenIsReported(): void
     {
-        // The worker's own queries are in that transaction too; so the queue has a connection of its own.
+        // The queue has its own connection, since the worker's queries would be in that transaction
+        // too.
         $config = $this->app->make('config');
         $config->set('database.connections.jobs', $config->get('database.connections.mysql'));
         $config->set('queue.connections.database.connection', 'jobs');

@@ -11,7 +11,10 @@ use WriteBuffer\FlushException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
 
-/** What is the driver `php`'s own: Laravel's connection, its transactions, and life without the extension. */
+/**
+ * What the driver `php` alone has: Laravel's connection, its transactions, and no need of the
+ * extension.
+ */
 final class PhpDriverTest extends TestCase
 {
     protected function bufferConfiguration(): array
@@ -40,7 +43,7 @@ final class PhpDriverTest extends TestCase
     public function testItWritesWithinTheTransactionOfATest(): void
     {
         $this->createTable('orders', 'id INT PRIMARY KEY, v INT NOT NULL');
-        // As RefreshDatabase begins one.
+        // Begins a transaction as RefreshDatabase does.
         $test = new class ($this->app) {
             use DatabaseTransactions;
 

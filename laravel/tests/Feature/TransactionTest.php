@@ -13,7 +13,10 @@ use WriteBuffer\FlushException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
 
-/** Rows follow Laravel's transactions: held, added after the commit, dropped on rollback, whatever the driver. */
+/**
+ * With every driver rows follow Laravel's transactions: held, added by the commit, dropped by the
+ * rollback.
+ */
 final class TransactionTest extends TestCase
 {
     protected function bufferConfiguration(): array
@@ -198,7 +201,7 @@ final class TransactionTest extends TestCase
 
     public function testATestsOwnTransactionHoldsNothing(): void
     {
-        // As RefreshDatabase begins it: without events.
+        // Begins a transaction as RefreshDatabase does: without an event.
         $database = $this->database();
         $events = $database->getEventDispatcher();
         $database->unsetEventDispatcher();
