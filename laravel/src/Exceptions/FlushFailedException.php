@@ -18,9 +18,7 @@ final class FlushFailedException extends RuntimeException
 {
     private const GROUPS_SHOWN = 20;
 
-    /**
-     * @param array<string, array<string, mixed>> $tables the rules, by the names on the server
-     */
+    /** @param array<string, array<string, mixed>> $tables the rules, by the names on the server */
     public function __construct(
         public readonly string $buffer,
         Throwable $cause,

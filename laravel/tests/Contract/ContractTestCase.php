@@ -43,9 +43,7 @@ abstract class ContractTestCase extends TestCase
         }
     }
 
-    /**
-     * @param array<string, mixed> $settings beside those that the contract needs
-     */
+    /** @param array<string, mixed> $settings beside those that the contract needs */
     protected function of(string $driver, array $settings = []): Buffer
     {
         $this->driver = $driver;

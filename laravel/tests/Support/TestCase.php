@@ -166,9 +166,7 @@ abstract class TestCase extends LaravelTestCase
         $this->tables[] = $name;
     }
 
-    /**
-     * @return list<array<string, mixed>> a table's rows on the server, by its first column
-     */
+    /** @return list<array<string, mixed>> a table's rows on the server, by its first column */
     protected function rows(string $table, string $connection = 'mysql'): array
     {
         $rows = $this->app->make('db')->connection($connection)->select("SELECT * FROM {$table} ORDER BY 1");

@@ -131,7 +131,7 @@ final class PhpWriteBufferTest extends DatabaseTestCase
         return new Trade($id, 'BTC-USDT', 1, 2, 1, 2, Decimal::parse('100'), Decimal::parse('1'), self::AT);
     }
 
-    /** Commits fail as if the server had found a deadlock, so many times. */
+    /** Lets this many commits fail as if the server had found a deadlock. */
     private function connectionThatDeadlocks(int $times): MySqlConnection
     {
         $real = $this->connection();

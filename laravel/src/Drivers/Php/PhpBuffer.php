@@ -228,9 +228,7 @@ final class PhpBuffer implements Buffer
         }
     }
 
-    /**
-     * @return FlushException|null groups were given up: to be thrown when the new one is taken
-     */
+    /** @return FlushException|null groups were given up: to be thrown when the new one is taken */
     private function makeRoom(int $rows, int $bytes): ?FlushException
     {
         $hasRoom = fn (): bool => $this->pending->rows() + $rows <= $this->maxPendingRows
