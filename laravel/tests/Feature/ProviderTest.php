@@ -14,6 +14,7 @@ use WriteBuffer\Laravel\Tests\Support\Service;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
 use WriteBuffer\Laravel\WriteBufferServiceProvider;
 
+/** The buffers of a configuration, and where the application gets them. */
 final class ProviderTest extends TestCase
 {
     protected function bufferConfiguration(): array

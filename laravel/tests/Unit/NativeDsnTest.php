@@ -10,6 +10,7 @@ use PHPUnit\Framework\TestCase;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Drivers\Native\NativeDsn;
 
+/** The DSN of a connection in config/database.php. */
 final class NativeDsnTest extends TestCase
 {
     private const CONFIG = [

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace App\Matching;
 
+/** What has become of an order: the values of the column `status`. */
 enum OrderStatus: string
 {
     case Open = 'open';

@@ -15,6 +15,7 @@ use LogicException;
 use PDOException;
 use Tests\Support\DatabaseTestCase;
 
+/** The buffer in plain PHP, on a database. */
 final class PhpWriteBufferTest extends DatabaseTestCase
 {
     private const AT = '2024-01-15 09:00:00.000000';

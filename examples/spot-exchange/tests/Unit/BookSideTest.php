@@ -12,6 +12,7 @@ use App\Matching\Side;
 use App\Simulation\Random;
 use PHPUnit\Framework\TestCase;
 
+/** One side of the book, against a search of all orders. */
 final class BookSideTest extends TestCase
 {
     /**

@@ -11,6 +11,7 @@ use App\Matching\OrderType;
 use App\Matching\Side;
 use Tests\Support\ExchangeTestCase;
 
+/** The rules of the exchange, through the service that buffers. */
 final class OrderServiceTest extends ExchangeTestCase
 {
     public function testAnOrderWithoutCounterpartRests(): void
