@@ -1,6 +1,7 @@
 <?php
 
-// What `php artisan serve` gives each request to: files of public/ as they are, all else to the application.
+// `php artisan serve` runs this for each request. A file in public/ is sent as it is; the rest is
+// the application's.
 
 declare(strict_types=1);
 

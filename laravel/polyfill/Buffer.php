@@ -5,9 +5,9 @@ declare(strict_types=1);
 namespace WriteBuffer;
 
 /**
- * The extension's interface, for machines without the extension, where the drivers `php` and `null` implement it.
- * `stubs/write_buffer.stub.php` documents every method; a test compares the two. The extension's own interface wins
- * over this one.
+ * The extension's interface, for machines without the extension: the drivers `php` and `null`
+ * implement it. If the extension is loaded, its own interface is used. A test compares the two.
+ * `stubs/write_buffer.stub.php` documents the methods.
  */
 interface Buffer extends \Countable
 {

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace WriteBuffer;
 
-/** The buffer was closed. Nothing was taken. The extension's own class wins over this one. */
+/** The buffer was closed. Nothing was taken. If the extension is loaded, its own class is used. */
 final class ClosedException extends \RuntimeException implements Exception
 {
 }

@@ -4,7 +4,10 @@ declare(strict_types=1);
 
 namespace WriteBuffer;
 
-/** The server cannot be reached, or the connection was lost. The rows stay buffered. The extension's own class wins over this one. */
+/**
+ * The server cannot be reached, refused the login, or the connection was lost. The rows stay
+ * buffered. If the extension is loaded, its own class is used.
+ */
 final class ConnectionException extends \RuntimeException implements Exception
 {
 }

@@ -4,7 +4,10 @@ declare(strict_types=1);
 
 namespace WriteBuffer;
 
-/** maxPendingRows or maxPendingBytes is reached. The group was not taken. The extension's own class wins over this one. */
+/**
+ * maxPendingRows or maxPendingBytes is reached, and the rows before could not be written. The group
+ * was not taken. If the extension is loaded, its own class is used.
+ */
 final class FullException extends \RuntimeException implements Exception
 {
 }

@@ -4,7 +4,10 @@ declare(strict_types=1);
 
 namespace WriteBuffer;
 
-/** The time given to flush() or close() is over. The rows stay buffered. The extension's own class wins over this one. */
+/**
+ * The time given to flush() or close() is over. The rows stay buffered. If the extension is loaded,
+ * its own class is used.
+ */
 final class TimeoutException extends \RuntimeException implements Exception
 {
 }

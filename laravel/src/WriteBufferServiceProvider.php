@@ -11,28 +11,35 @@ use Illuminate\Database\Events\TransactionCommitted;
 use Illuminate\Database\Events\TransactionRolledBack;
 use Illuminate\Support\ServiceProvider;
 use WriteBuffer\Buffer;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Console\AboutSection;
 use WriteBuffer\Laravel\Console\FailedCommand;
 use WriteBuffer\Laravel\Console\InstallCommand;
 use WriteBuffer\Laravel\Console\StatusCommand;
-use WriteBuffer\Laravel\Flushing\EndOfWork;
-use WriteBuffer\Laravel\Flushing\FlushLog;
-use WriteBuffer\Laravel\Flushing\Listeners;
+use WriteBuffer\Laravel\EndOfWork\EndOfWorkFlusher;
+use WriteBuffer\Laravel\EndOfWork\FlushLog;
+use WriteBuffer\Laravel\EndOfWork\Listeners;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
 
-/** Registers the buffers of config/write-buffer.php. */
+/**
+ * Owns the package's place in the application: bindings, listeners, commands, and what can be
+ * published. It uses every folder, and no folder uses it.
+ */
 final class WriteBufferServiceProvider extends ServiceProvider
 {
     public function register(): void
     {
         $this->mergeConfigFrom(__DIR__ . '/../config/write-buffer.php', 'write-buffer');
 
-        // Made here, which costs nothing, and not at their first use: Octane gives each request a copy of the application, and
-        // all of them are to share the worker's buffers, and its connections' transactions.
+        // Made here, which costs nothing, and not at their first use. Octane gives each request a
+        // copy of the application, and all copies share the worker's buffers and transactions.
         $this->app->instance(BufferManager::class, new BufferManager($this->app));
         $this->app->instance(OpenTransactions::class, new OpenTransactions($this->app));
-        // Not a singleton: the manager keeps the buffer, and may be told to forget it.
-        $this->app->bind(Buffer::class, static fn (Application $app): Buffer => $app->make(BufferManager::class)->buffer());
+        // Not a singleton: the manager keeps the buffer, and purge() makes it forget it.
+        $this->app->bind(
+            Buffer::class,
+            static fn (Application $app): Buffer => $app->make(BufferManager::class)->buffer(),
+        );
         foreach ($this->app->make('config')->get('write-buffer.buffers', []) as $name => $config) {
             $this->app->bind(
                 "write-buffer.{$name}",
@@ -47,7 +54,7 @@ final class WriteBufferServiceProvider extends ServiceProvider
             [TransactionBeginning::class, TransactionCommitted::class, TransactionRolledBack::class],
             fn (ConnectionEvent $event) => $this->app->make(OpenTransactions::class)->handle($event),
         );
-        $end = new EndOfWork($this->app);
+        $end = new EndOfWorkFlusher($this->app);
         Listeners::register($this->app->make('events'), $end);
         (new FlushLog($this->app))->register($this->app->make('events'));
         $this->app->terminating(static function () use ($end): void {

@@ -12,7 +12,7 @@ use Illuminate\Foundation\Http\Kernel as HttpKernel;
 
 $app = new Application(dirname(__DIR__));
 if (method_exists($app, 'dontMergeFrameworkConfiguration')) {
-    // From Laravel 11 on: config/ has all that is used here, and Debian's package has no other.
+    // Since Laravel 11: config/ has all that is used here, and Debian's package has no defaults.
     $app->dontMergeFrameworkConfiguration();
 }
 

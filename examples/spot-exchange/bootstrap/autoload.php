@@ -6,6 +6,6 @@ declare(strict_types=1);
     'App\\' => __DIR__ . '/../app/',
     'Database\\Seeders\\' => __DIR__ . '/../database/seeders/',
     'Tests\\' => __DIR__ . '/../tests/',
-    // The tests' FastCGI client is that of the extension's.
+    // These tests use the FastCGI client of the extension's tests.
     'WriteBuffer\\Tests\\' => __DIR__ . '/../../../php-tests/',
 ]);

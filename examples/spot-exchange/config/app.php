@@ -18,7 +18,7 @@ return [
 
     'fallback_locale' => 'en',
 
-    // No session, no mail: only what the commands and the API use is registered.
+    // Only what the commands and the API use: no session, no mail.
     'providers' => [
         Illuminate\Bus\BusServiceProvider::class,
         Illuminate\Cache\CacheServiceProvider::class,
@@ -31,7 +31,7 @@ return [
         Illuminate\Validation\ValidationServiceProvider::class,
         Illuminate\View\ViewServiceProvider::class,
 
-        // Composer's auto-discovery would find it; there need be no vendor folder here.
+        // Composer's auto-discovery would find it, but needs a vendor folder.
         WriteBuffer\Laravel\WriteBufferServiceProvider::class,
 
         App\Providers\AppServiceProvider::class,

@@ -5,20 +5,21 @@ declare(strict_types=1);
 return [
 
     /*
-     * The path of the extension's library, where php.ini does not load it: exchange:demo starts its PHP processes
-     * with it.
+     * The path of the extension, if php.ini does not load it: exchange:demo starts PHP with it.
      */
     'extension' => env('WRITE_BUFFER_EXTENSION'),
 
     /*
-     * Over HTTP orders are placed one at a time, in however many processes: how long one waits for those before it.
+     * Over HTTP orders are placed one at a time, also by many processes. An order waits this long
+     * for the orders before it.
      */
     'lock_timeout_s' => (int) env('EXCHANGE_LOCK_TIMEOUT_S', 10),
 
     /*
-     * A market trades its base asset against its quote asset. The scales are the decimals that a price and a quantity
-     * may have. Together they must not exceed the 18 decimals of the tables, so that price x quantity is exact.
-     * "opening_price", "typical_quantity" and "weight", a share of the orders, are for the simulated order flow.
+     * A market trades its base asset against its quote asset. The scales are how many decimals a
+     * price and a quantity may have. Together they must not exceed the 18 decimals of the tables,
+     * so that price x quantity is exact. "opening_price", "typical_quantity" and "weight" (a share
+     * of the orders) are for the simulated order flow.
      */
     'markets' => [
         'BTC-USDT' => [
@@ -40,7 +41,7 @@ return [
     ],
 
     /*
-     * The simulated customers, and what each of them owns when the simulation begins.
+     * The simulated customers, and what each one has when the simulation begins.
      */
     'simulation' => [
         'users' => 200,

@@ -8,7 +8,7 @@ return [
 
     'default' => env('LOG_CHANNEL', 'single'),
 
-    // Laravel 8 on PHP 8.2 raises deprecations of its own, which say nothing about this application.
+    // Laravel 8 on PHP 8.2 raises deprecations that this application cannot change.
     'deprecations' => env('LOG_DEPRECATIONS_CHANNEL', 'null'),
 
     'channels' => [

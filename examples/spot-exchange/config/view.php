@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-// There are none; Laravel's responses ask for them all the same.
+// There are no views, but Laravel's responses read this configuration.
 return [
 
     'paths' => [],

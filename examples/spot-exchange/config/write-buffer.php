@@ -9,9 +9,8 @@ return [
     | Default Buffer
     |--------------------------------------------------------------------------
     |
-    | The buffer that is injected wherever WriteBuffer\Buffer is type-hinted,
-    | and that the facade uses when no other one is named. It is one of the
-    | buffers below.
+    | One of the buffers below. It is injected for every type hint
+    | WriteBuffer\Buffer, and the facade uses it when it names no buffer.
     |
     */
 
@@ -22,11 +21,11 @@ return [
     | Flushing
     |--------------------------------------------------------------------------
     |
-    | The buffers that were used are flushed where a piece of work ends: after
-    | the response was sent (except persistent buffers, which are there for
-    | the next request), after each job and when the worker stops, after each
-    | scheduled task and each command. What such a flush meets is reported to
-    | the exception handler; it may take so long for each buffer.
+    | The buffers that were used are flushed when work ends: after the response
+    | was sent, after each job, when the worker stops, after each scheduled task
+    | and after each command. A persistent buffer is not flushed after a
+    | response, since it stays for the next request. Errors are reported to the
+    | exception handler. The time-out is for each buffer.
     |
     */
 
@@ -45,9 +44,9 @@ return [
     | Watching
     |--------------------------------------------------------------------------
     |
-    | Each of these flushes is written to the log channel named here, at the
-    | level debug, and what it failed by at the level error; null writes none.
-    | The metrics of the process's buffers go into the folder "status" then, at
+    | These flushes are logged to the channel "log_channel": each at the level
+    | debug, failures at the level error; null logs nothing. Afterwards the
+    | metrics of the process's buffers are written into the folder "status", at
     | most once a second, for `php artisan write-buffer:status`; false turns
     | that off.
     |
@@ -62,15 +61,14 @@ return [
     | Buffers
     |--------------------------------------------------------------------------
     |
-    | Each buffer writes to one of the connections of config/database.php,
-    | null being the default one, and takes server, account, character set,
-    | time zone, modes and prefix from there. A setting that is null takes
-    | the value that php.ini gives it.
+    | Each buffer writes to a connection of config/database.php; null is the
+    | default connection. Server, account, character set, time zone, modes and
+    | prefix come from there. A setting that is null has php.ini's value.
     |
     | Drivers: "native"  the extension; a native thread writes the rows
     |          "sync"    the extension; each call is committed at once
     |          "php"     Laravel's own connection, without the extension
-    |          "null"    takes rows, and drops them
+    |          "null"    takes rows and drops them
     |
     */
 
@@ -80,30 +78,29 @@ return [
             'driver' => env('WRITE_BUFFER_DRIVER', 'native'),
             'connection' => env('WRITE_BUFFER_CONNECTION'),
 
-            // Rows that are added in a transaction of Laravel's on the same
-            // connection wait for its commit, and go with its rollback.
+            // Rows that are added within a Laravel transaction on the same
+            // connection wait for its commit. Its rollback drops them.
             'after_commit' => env('WRITE_BUFFER_AFTER_COMMIT', true),
 
-            // Where the two arguments of add() go.
+            // The tables of add()'s two arguments.
             'order_table' => 'orders',
             'trade_table' => 'trades',
 
-            // Per table: its key (default: the primary key), its mode, what
-            // happens to each column when a row meets an earlier one, and a
-            // guard column, by which an older row never replaces a newer one.
+            // Per table: its key (default: the primary key), its mode, a
+            // merge rule per column, for a row that meets an earlier row, and
+            // a guard column: an older row never replaces a newer one.
             'tables' => [
                 'orders' => ['key' => 'id'],
                 'trades' => ['key' => 'id', 'mode' => 'insert'],
                 'balances' => ['key' => App\Models\Balance::KEY],
             ],
 
-            // Models whose tables get rules of their own making: the key, and
-            // created_at, which the first row sets. What stands in "tables"
-            // goes before.
+            // Models from which rules are made for their tables: the key, and
+            // that the first row sets created_at. Rules in "tables" win.
             'models' => [],
 
-            // A flush is due when a table has so many rows, or the oldest row
-            // is so old.
+            // A flush is due when a table has this many rows, or the oldest row
+            // is this old.
             'batch_size' => env('WRITE_BUFFER_BATCH_SIZE'),
             'flush_interval_ms' => env('WRITE_BUFFER_FLUSH_INTERVAL_MS'),
             'max_retries' => null,
@@ -111,23 +108,24 @@ return [
             // False: add() flushes on its caller's thread when a flush is due.
             'background' => null,
 
-            // What waits at most, and what add() does then: "block" or "throw".
+            // How much may wait, and what add() does at that bound: "block" or
+            // "throw".
             'max_pending_rows' => null,
             'max_pending_bytes' => null,
             'overflow' => null,
             'overflow_timeout_ms' => null,
 
-            // How long the end of the buffer may take to write what is left.
+            // How long the buffer's end may take to write the rest.
             'shutdown_timeout_ms' => null,
 
-            // A name under which the buffer outlives the request, in php-fpm.
+            // A name: the buffer outlives the request, in php-fpm.
             'persistent' => env('WRITE_BUFFER_PERSISTENT'),
 
-            // A file that gets a JSON line for each group that the server
-            // refuses for good.
+            // A file that gets a JSON line for each group that can never be
+            // written.
             'dead_letter_file' => env('WRITE_BUFFER_DEAD_LETTER_FILE'),
 
-            // When transactions are entered in the table write_buffer_ledger:
+            // Which transactions are entered in the table write_buffer_ledger:
             // "auto", "always" or "never".
             'ledger' => null,
         ],

@@ -7,13 +7,14 @@ use Illuminate\Support\Facades\DB;
 
 return new class () extends Migration {
     /**
-     * The ledger of the extension write_buffer, as the extension makes it by itself where its account may: it tells after a lost
-     * connection whether the last COMMIT was carried out. That account needs SELECT, INSERT, UPDATE and DELETE on it.
+     * The ledger of the extension write_buffer. After a lost connection it tells whether the last
+     * COMMIT was carried out. The extension makes this table, if its account may create tables. The
+     * account needs SELECT, INSERT, UPDATE and DELETE on it.
      */
     public function up(): void
     {
-        // By no schema builder: the character set of one column and the clock's ON UPDATE are the server's own words. Without a
-        // prefix, since its name is the extension's.
+        // Plain SQL, since the schema builder has no words for one column's character set and for
+        // ON UPDATE. Without a prefix, since the extension knows the table by this name.
         DB::statement('CREATE TABLE IF NOT EXISTS `write_buffer_ledger` ('
             . '`writer` CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, '
             . '`lane` SMALLINT UNSIGNED NOT NULL, '

@@ -7,7 +7,7 @@ namespace WriteBuffer\Laravel\Console;
 use Illuminate\Contracts\Container\Container;
 use Illuminate\Foundation\Console\AboutCommand;
 
-/** The section of `php artisan about`, which Laravel has since 9.21. */
+/** Owns the section in `php artisan about`, a command that Laravel has since 9.21. */
 final class AboutSection
 {
     public static function register(Container $container): void
@@ -23,7 +23,9 @@ final class AboutSection
         $config = $container->make('config');
         $lines = ['Extension' => phpversion('write_buffer') ?: 'not loaded'];
         foreach ((array) $config->get('write-buffer.buffers') as $name => $buffer) {
-            $place = isset($buffer['dsn']) ? 'its own DSN' : ($buffer['connection'] ?? $config->get('database.default'));
+            $place = isset($buffer['dsn'])
+                ? 'its own DSN'
+                : ($buffer['connection'] ?? $config->get('database.default'));
             $label = "Buffer {$name}" . ($name === $config->get('write-buffer.default') ? ' (default)' : '');
             $lines[$label] = ($buffer['driver'] ?? 'null') . " / {$place}";
         }

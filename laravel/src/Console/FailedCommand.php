@@ -6,16 +6,20 @@ namespace WriteBuffer\Laravel\Console;
 
 use Illuminate\Console\Command;
 use WriteBuffer\Exception as BufferException;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
+use WriteBuffer\Laravel\DeadLetters\DeadLetterFile;
 
-/** The groups in a buffer's dead-letter file: listed, shown, tried again, forgotten. */
+/**
+ * Owns `write-buffer:failed`: lists, shows, retries and forgets the groups in a buffer's
+ * dead-letter file.
+ */
 final class FailedCommand extends Command
 {
     protected $signature = 'write-buffer:failed
-        {number?* : the groups, by the numbers of the list}
-        {--buffer= : the buffer; the default one, where none is named}
-        {--retry : write the groups, or all of them, and take those that were committed out of the file}
-        {--forget : take the groups, or all of them, out of the file}';
+        {number?* : the groups, by the numbers of the list; without numbers, all groups}
+        {--buffer= : the buffer; without a name, the default buffer}
+        {--retry : write the groups, and take each one that was committed out of the file}
+        {--forget : take the groups out of the file}';
 
     protected $description = 'List, show, retry or forget the groups that a buffer has given up';
 
@@ -29,59 +33,66 @@ final class FailedCommand extends Command
 
             return 1;
         }
-        $lines = new DeadLetterLines($file);
+        $deadLetters = new DeadLetterFile($file);
         if ($this->option('retry') && $this->option('forget')) {
             $this->error('Give one of --retry and --forget.');
 
             return 1;
         }
         if ($this->option('forget')) {
-            $this->info($lines->remove(fn (array $failure, int $number): bool => $this->isMeant($number)) . ' groups forgotten.');
+            $forgotten = $deadLetters->remove(fn (array $letter, int $number): bool => $this->isMeant($number));
+            $this->info("{$forgotten} groups forgotten.");
 
             return 0;
         }
 
-        return $this->option('retry') ? $this->retry($manager, $name, $lines) : $this->show($lines);
+        return $this->option('retry') ? $this->retry($manager, $name, $deadLetters) : $this->show($deadLetters);
     }
 
-    private function show(DeadLetterLines $lines): int
+    private function show(DeadLetterFile $deadLetters): int
     {
         $rows = [];
-        foreach ($lines->all() as $at => $failure) {
+        foreach ($deadLetters->all() as $at => $letter) {
             if (!$this->isMeant($at + 1)) {
                 continue;
             }
             if ($this->argument('number') !== []) {
-                $this->line((string) json_encode(['number' => $at + 1] + $failure, JSON_PRETTY_PRINT | JSON_UNESCAPED_UNICODE));
+                $letter = ['number' => $at + 1] + $letter;
+                $this->line((string) json_encode($letter, JSON_PRETTY_PRINT | JSON_UNESCAPED_UNICODE));
                 continue;
             }
-            $tables = array_count_values(array_column($failure['rows'], 'table'));
+            $tables = [];
+            foreach (array_count_values(array_column($letter['rows'], 'table')) as $table => $count) {
+                $tables[] = "{$table} {$count}";
+            }
             $rows[] = [
                 $at + 1,
-                gmdate('Y-m-d H:i:s', (int) $failure['time']),
-                implode(', ', array_map(static fn (string $table, int $count): string => "{$table} {$count}", array_keys($tables), $tables)),
-                $failure['code'],
-                mb_strimwidth((string) $failure['message'], 0, 100, '…'),
+                gmdate('Y-m-d H:i:s', (int) $letter['time']),
+                implode(', ', $tables),
+                $letter['code'],
+                mb_strimwidth((string) $letter['message'], 0, 100, '…'),
             ];
         }
         if ($this->argument('number') === []) {
-            $rows === [] ? $this->info('No groups were given up.') : $this->table(['#', 'UTC', 'rows', 'code', 'message'], $rows);
+            $rows === []
+                ? $this->info('No groups were given up.')
+                : $this->table(['#', 'UTC', 'rows', 'code', 'message'], $rows);
         }
 
         return 0;
     }
 
-    private function retry(BufferManager $manager, string $name, DeadLetterLines $lines): int
+    private function retry(BufferManager $manager, string $name, DeadLetterFile $deadLetters): int
     {
         $refused = 0;
-        $done = $lines->remove(function (array $failure, int $number) use ($manager, $name, &$refused): bool {
+        $done = $deadLetters->remove(function (array $letter, int $number) use ($manager, $name, &$refused): bool {
             if (!$this->isMeant($number)) {
                 return false;
             }
-            // One for each group: it has no other rows, and no dead-letter file of its own.
+            // A buffer for each group: it has no other rows, and no dead-letter file.
             $buffer = $manager->makeForRetry($name);
             try {
-                $buffer->retry([$failure]);
+                $buffer->retry([$letter]);
                 $buffer->flush();
 
                 return true;

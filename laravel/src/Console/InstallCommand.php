@@ -6,9 +6,9 @@ namespace WriteBuffer\Laravel\Console;
 
 use Illuminate\Console\Command;
 use Illuminate\Database\Connection;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 
-/** Publishes the configuration, and checks what each buffer needs. */
+/** Owns `write-buffer:install`: publishes the configuration, and checks what each buffer needs. */
 final class InstallCommand extends Command
 {
     protected $signature = 'write-buffer:install
@@ -31,7 +31,8 @@ final class InstallCommand extends Command
             }
         }
         if ($problems > 0) {
-            $this->line('The configuration is in config/write-buffer.php. Mend this, and look again: php artisan write-buffer:install');
+            $this->line('The configuration is in config/write-buffer.php. Correct this, and check again:'
+                . ' php artisan write-buffer:install');
 
             return 1;
         }
@@ -40,13 +41,14 @@ final class InstallCommand extends Command
         return 0;
     }
 
-    /** @return iterable<string> what stands in a buffer's way, and what to do about it */
+    /** @return iterable<string> what a buffer lacks, and what to do about it */
     private function problems(BufferManager $manager, string $name): iterable
     {
         $config = $this->laravel->make('config')->get("write-buffer.buffers.{$name}");
         $driver = $config['driver'] ?? 'null';
         if (in_array($driver, ['native', 'sync'], true) && !extension_loaded('write_buffer')) {
-            yield "its driver {$driver} needs the extension write_buffer: add \"extension=write_buffer\" to php.ini, or use the driver \"php\"";
+            yield "its driver {$driver} needs the extension write_buffer: add \"extension=write_buffer\" to php.ini,"
+                . ' or use the driver "php"';
         }
         if (isset($config['dsn']) || !in_array($driver, ['native', 'sync', 'php'], true)) {
             return;
@@ -54,7 +56,7 @@ final class InstallCommand extends Command
         try {
             $connection = $this->laravel->make('db')->connection($config['connection'] ?? null);
             $connection->getPdo();
-            // Reads what the buffer would: its server, its settings and its tables' rules.
+            // Making the buffer checks its server, its settings and its tables' rules.
             $wasMade = isset($manager->made()[$name]);
             $manager->buffer($name);
             if (!$wasMade) {
@@ -68,8 +70,8 @@ final class InstallCommand extends Command
         foreach (['order_table' => 'orders', 'trade_table' => 'trades'] as $setting => $default) {
             $table = $config[$setting] ?? $default;
             if (!$connection->getSchemaBuilder()->hasTable($table)) {
-                yield "there is no table {$table} in {$connection->getDatabaseName()}: migrate, or name yours as {$setting} in"
-                    . ' config/write-buffer.php';
+                yield "there is no table {$table} in {$connection->getDatabaseName()}: migrate, or set {$setting} in"
+                    . ' config/write-buffer.php to the name of yours';
             }
         }
         if (in_array($driver, ['native', 'sync'], true) && ($config['ledger'] ?? null) !== 'never') {
@@ -85,12 +87,12 @@ final class InstallCommand extends Command
             static fn (object $row): string => (string) array_values((array) $row)[0],
             $connection->select('SHOW GRANTS'),
         );
-        $mayCreate = array_filter($grants, static fn (string $grant): bool => preg_match('/\b(ALL PRIVILEGES|CREATE)\b/', $grant) === 1);
+        $mayCreate = preg_grep('/\b(ALL PRIVILEGES|CREATE)\b/', $grants);
         $exists = $connection->select('SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE()'
             . " AND table_name = 'write_buffer_ledger'") !== [];
         if ($mayCreate === [] && !$exists) {
-            yield "the account {$account} may not create the table write_buffer_ledger: php artisan write-buffer:install --migration,"
-                . ' and migrate by an account that may';
+            yield "the account {$account} may not create the table write_buffer_ledger: run"
+                . ' php artisan write-buffer:install --migration, and migrate with an account that may create tables';
         }
     }
 }

@@ -7,25 +7,28 @@ namespace WriteBuffer\Laravel\Console;
 use Illuminate\Console\Command;
 use WriteBuffer\Laravel\Status\StatusFolder;
 
-/** What the buffers of this machine's processes last said of themselves, where a piece of work ended. */
+/**
+ * Owns `write-buffer:status`: shows the metrics that the processes of this machine last published.
+ */
 final class StatusCommand extends Command
 {
     protected $signature = 'write-buffer:status
-        {--watch : show it again and again, until interrupted}
-        {--interval=2 : seconds between two looks}
-        {--json : a JSON array}';
+        {--watch : show the table again and again, until interrupted}
+        {--interval=2 : seconds between two tables}
+        {--json : print a JSON array}';
 
-    protected $description = 'Show what the buffers of this machine hold, write and have given up';
+    protected $description = 'Show what the buffers of this machine hold, have written and have given up';
 
     private const HEADINGS = [
-        'process', 'buffer', 'seen', 'pending', 'oldest ms', 'rows/s', 'committed', 'p50 ms', 'p99 ms', 'retries', 'given up', 'thread',
+        'process', 'buffer', 'seen', 'pending', 'oldest ms', 'rows/s', 'committed', 'p50 ms', 'p99 ms', 'retries',
+        'given up', 'thread',
     ];
 
     public function handle(): int
     {
         $path = $this->laravel->make('config')->get('write-buffer.status');
         if (!is_string($path) || $path === '') {
-            $this->error('There is no folder to look into: "status" in config/write-buffer.php is off.');
+            $this->error('There are no metrics to show: "status" in config/write-buffer.php is off.');
 
             return 1;
         }
@@ -40,7 +43,7 @@ final class StatusCommand extends Command
         while ($this->option('watch')) {
             usleep((int) ($intervalS * 1e6));
             if ($this->output->isDecorated()) {
-                // The cursor home, and the screen cleared.
+                // Puts the cursor home, and clears the screen.
                 $this->output->write("\033[H\033[2J");
             }
             $this->show($folder->all());
@@ -58,14 +61,16 @@ final class StatusCommand extends Command
             return;
         }
         if ($entries === []) {
-            $this->info('No process of this machine has a buffer, or none has come to the end of a request, a job or a command yet.');
+            $this->info('No process of this machine has a buffer, or none has ended a request, a job or a command'
+                . ' yet.');
 
             return;
         }
         $this->table(self::HEADINGS, array_map([$this, 'row'], $entries));
         foreach ($entries as ['buffer' => $buffer, 'metrics' => $metrics]) {
             if ($metrics['last_error'] !== null) {
-                $this->line("<error>{$metrics['pid']} {$buffer}</error> " . mb_strimwidth((string) $metrics['last_error'], 0, 160, '…'));
+                $error = mb_strimwidth((string) $metrics['last_error'], 0, 160, '…');
+                $this->line("<error>{$metrics['pid']} {$buffer}</error> {$error}");
             }
         }
     }
@@ -83,7 +88,8 @@ final class StatusCommand extends Command
             "{$entry['host']}:{$metrics['pid']}" . ($entry['lives'] ? '' : ' (ended)'),
             (string) $entry['buffer'],
             max(0, (int) (microtime(true) - $entry['time'])) . ' s ago',
-            number_format($metrics['pending_rows']) . ' rows, ' . number_format($metrics['pending_bytes'] / 1024) . ' KiB',
+            number_format($metrics['pending_rows']) . ' rows, '
+                . number_format($metrics['pending_bytes'] / 1024) . ' KiB',
             number_format($metrics['oldest_pending_age_ms']),
             $entry['rows_per_s'] === null ? '–' : number_format($entry['rows_per_s']),
             number_format($metrics['total_flushed']),

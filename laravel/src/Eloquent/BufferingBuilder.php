@@ -7,9 +7,11 @@ namespace WriteBuffer\Laravel\Eloquent;
 use Illuminate\Database\Eloquent\Builder;
 use Illuminate\Database\Eloquent\Model;
 use WriteBuffer\ConfigException;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 
-/** The query that Model::save() writes by, with the buffer in the database's place. */
+/**
+ * Owns the query of a buffered Model::save(): its insert and its update put a row into the buffer.
+ */
 final class BufferingBuilder extends Builder
 {
     /** @param array<string, mixed> $values */
@@ -21,7 +23,7 @@ final class BufferingBuilder extends Builder
     }
 
     /**
-     * Of a model with an auto-increment key: fine, where the key is given all the same.
+     * For a model with an auto-increment key: works if the model has its key all the same.
      *
      * @param array<string, mixed> $values
      */
@@ -38,13 +40,16 @@ final class BufferingBuilder extends Builder
         $model = $this->model;
         $key = $model->getKeyName();
         if (array_key_exists($key, $values)) {
-            throw new ConfigException($model::class . ": its key {$key} was changed, and a buffered row finds its row by the key;"
-                . ' use save()');
+            throw new ConfigException(
+                $model::class . ": its key {$key} was changed, and a buffered row finds its row by the key; use save()"
+            );
         }
         $row = [$key => $model->getAttributes()[$key] ?? null] + $values;
-        $guard = app(BufferManager::class)->rulesOf($model->getTable(), $this->bufferName())['guard'] ?? null;
+        $rules = app(BufferManager::class)->rulesOf($model->getTable(), $this->bufferName());
+        $guard = $rules['guard'] ?? null;
         if ($guard !== null && array_key_exists($guard, $model->getAttributes())) {
-            // A row without its guard is none; and an unchanged one says so.
+            // A buffer refuses a row without its guard, so the guard goes along, even if it has not
+            // changed.
             $row += [$guard => $model->getAttributes()[$guard]];
         }
         $this->put($row);
@@ -58,9 +63,11 @@ final class BufferingBuilder extends Builder
         /** @var Model $model */
         $model = $this->model;
         if (($row[$model->getKeyName()] ?? null) === null) {
-            throw new ConfigException($model::class . ": it has no key {$model->getKeyName()} yet, which the database would give it by"
-                . ' auto-increment, at once. A buffered row is written later: give it a key of your own before (a UUID or ULID, or a'
-                . ' number from a sequence; $incrementing = false), or use save()');
+            throw new ConfigException(
+                $model::class . ": it has no key {$model->getKeyName()} yet: the database would make one by"
+                . ' auto-increment. A buffered row is written later, so give the model a key first (a UUID, a ULID'
+                . ' or a number from a sequence; $incrementing = false), or use save()'
+            );
         }
         app(BufferManager::class)->buffer($this->bufferName())->put($model->getTable(), $row);
     }

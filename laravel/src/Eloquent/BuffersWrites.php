@@ -5,15 +5,15 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Eloquent;
 
 use Illuminate\Database\Eloquent\Builder;
-use WriteBuffer\Laravel\BufferManager;
-use WriteBuffer\Laravel\Php\Merge;
+use WriteBuffer\Laravel\Buffers\BufferManager;
+use WriteBuffer\Laravel\Tables\Merge;
 
 /**
- * `saveBuffered()` for a model: what save() does, with events that may halt it, timestamps, casts and mutators, except that the row goes to
- * a buffer instead of the database. It is Laravel's own save(), over a query that buffers.
+ * Owns `saveBuffered()` of a model: Laravel's own save(), with its events, timestamps, casts and
+ * mutators, over a query that puts the row into a buffer.
  *
- * The model needs a key before it is saved. What save() would have refused at once (a constraint, say) is refused when the buffer is
- * flushed.
+ * The model needs a key before it is saved. What the database refuses (by a constraint, for
+ * instance) is refused later, when the buffer is flushed.
  */
 trait BuffersWrites
 {
@@ -22,7 +22,7 @@ trait BuffersWrites
     /**
      * @param array<string, mixed> $options as of save()
      *
-     * @return bool false where an event halted it; then nothing was buffered
+     * @return bool false: an event halted it, and nothing was buffered
      *
      * @throws \WriteBuffer\ConfigException a model without a key, or one whose key was changed
      */
@@ -46,14 +46,15 @@ trait BuffersWrites
     }
 
     /**
-     * The model as it will be once its buffer is flushed: what is in the database, and over it what is buffered, by the table's rules.
-     * It may count an increment of a `sum` twice while that is being written: flush() before, where it matters.
+     * The model as it will be after a flush: the buffered row over the database's row, by the
+     * table's rules. While a row is being written, an increment of a `sum` may be counted twice:
+     * call flush() first if that matters.
      */
     public static function findBuffered(mixed $id): ?static
     {
         $model = new static();
         $manager = app(BufferManager::class);
-        // First the buffer: a row that is flushed in between is then found in the database as well, and not in neither.
+        // The buffer first: a row that is flushed in between is found twice, and never missed.
         $buffered = $manager->buffer($model->getBufferName())->find($model->getTable(), $id);
         $found = static::query()->find($id);
         if ($buffered === null) {
@@ -67,7 +68,7 @@ trait BuffersWrites
         return $found->setRawAttributes(Merge::forReading($table, $found->getAttributes(), $buffered), true);
     }
 
-    /** The buffer of config/write-buffer.php that the model's rows go to; null: the default one. */
+    /** The buffer of config/write-buffer.php for the model's rows; null: the default buffer. */
     public function getBufferName(): ?string
     {
         return null;
@@ -79,7 +80,8 @@ trait BuffersWrites
         if (!$this->nextQueryBuffers) {
             return parent::newModelQuery();
         }
-        // The first query of save() is the one that writes; what listeners ask for comes after it.
+        // save() makes one query to write. Queries that its listeners make afterwards are not
+        // buffered.
         $this->nextQueryBuffers = false;
 
         return (new BufferingBuilder($this->newBaseQueryBuilder()))->setModel($this);

@@ -4,7 +4,10 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Laravel\Events;
 
-/** A buffer was flushed where a piece of work ended. What the native thread writes in between has no event: it never runs PHP. */
+/**
+ * A buffer was flushed at the end of a request, a job, a command or a task. What the native thread
+ * writes before has no event, since the thread never runs PHP.
+ */
 final class BatchFlushed
 {
     public function __construct(

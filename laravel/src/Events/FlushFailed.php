@@ -4,14 +4,14 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Laravel\Events;
 
-use WriteBuffer\Laravel\Flushing\FlushFailed as Report;
+use WriteBuffer\Laravel\Exceptions\FlushFailedException;
 
-/** A flush where a piece of work ended has failed; the handler was told the same. */
+/** A flush at the end of work failed. Laravel's handler was told of the same exception. */
 final class FlushFailed
 {
     public function __construct(
         public readonly string $buffer,
-        public readonly Report $exception,
+        public readonly FlushFailedException $exception,
     ) {
     }
 }

@@ -5,11 +5,11 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Facades;
 
 use Illuminate\Support\Facades\Facade;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Testing\BufferManagerFake;
 
 /**
- * The buffers of config/write-buffer.php; methods of a buffer go to the default one.
+ * The buffers of config/write-buffer.php. A buffer's methods are called on the default buffer.
  *
  * @method static \WriteBuffer\Buffer buffer(?string $name = null)
  * @method static void purge(?string $name = null)
@@ -35,7 +35,9 @@ use WriteBuffer\Laravel\Testing\BufferManagerFake;
  */
 final class WriteBuffer extends Facade
 {
-    /** Replaces all buffers, also those that are injected from now on, by fakes, which write nothing. */
+    /**
+     * Replaces all buffers by fakes, which write nothing; also those that are injected from now on.
+     */
     public static function fake(): BufferManagerFake
     {
         $fake = new BufferManagerFake(static::getFacadeApplication());

@@ -5,11 +5,12 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Queue;
 
 use Closure;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 
 /**
- * A job's middleware: the job has succeeded only once its rows are committed. Without it a job is taken off the queue before its rows
- * are flushed; with it a flush that fails is the job's own failure, and the queue tries the job again.
+ * A job's middleware that flushes within the job: the job succeeds when its rows are committed, and
+ * a flush that fails is the job's failure, so the queue tries the job again. Without the middleware
+ * a job leaves the queue before its rows are flushed.
  *
  * `public function middleware(): array { return [new FlushBuffer()]; }`
  */

@@ -5,15 +5,16 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Rows;
 
 /**
- * When two keys are equal, as far as PHP can say for every collation and every type of column: whole numbers, UUIDs, ULIDs and
- * plain words, each among its like. Of anything else only the database knows; then rows are written as they came.
+ * Owns the equality of keys, as far as PHP is certain of it for every collation and column type:
+ * for whole numbers, UUIDs, ULIDs and plain words, among keys of the same kind. For other keys only
+ * the database knows.
  */
 final class KeyForm
 {
     /**
      * @param list<mixed> $values a key's values
      *
-     * @return array{string, string}|null what kind of values they are, and a form that is the same for equal keys
+     * @return array{string, string}|null the values' kinds, and a form that equal keys share
      */
     public static function of(array $values): ?array
     {
@@ -30,7 +31,7 @@ final class KeyForm
         return $forms === [] ? null : [implode(' ', $kinds), implode("\0", $forms)];
     }
 
-    /** Whether two values of a key are the same, for find(): 1 and '1' are. */
+    /** Whether two values of a key are the same for find(), as 1 and '1' are. */
     public static function isSame(mixed $left, mixed $right): bool
     {
         if ($left === null || $right === null) {

@@ -7,10 +7,10 @@ namespace WriteBuffer\Laravel\Rows;
 use DateTimeImmutable;
 
 /**
- * A row as it was when a buffer took it: its table, by the name that the server knows, and plain values. Whatever changes later
- * about the object that it was read from, it stays.
+ * A row as it was when a buffer took it: the server's name of its table, and plain values. If the
+ * object changes from which it was read, the row does not.
  *
- * It has the methods by which the extension knows a model, so it can be handed to any buffer, for any table.
+ * It has the methods by which the extension knows a model, so every buffer takes it, for any table.
  */
 final class Row
 {
@@ -27,7 +27,7 @@ final class Row
         return $this->table;
     }
 
-    /** The key's column, where a model named one. */
+    /** The key's column, if a model named it. */
     public function getKeyName(): ?string
     {
         return $this->keyName;
@@ -40,14 +40,16 @@ final class Row
     }
 
     /**
-     * The row as takeFailures() and find() give it.
+     * The values as takeFailures() and find() return them.
      *
      * @return array<string, int|float|string|null>
      */
     public function plainValues(): array
     {
         return array_map(
-            static fn (mixed $value): mixed => $value instanceof DateTimeImmutable ? $value->format('Y-m-d H:i:s.u') : $value,
+            static fn (mixed $value): mixed => $value instanceof DateTimeImmutable
+                ? $value->format('Y-m-d H:i:s.u')
+                : $value,
             $this->values,
         );
     }

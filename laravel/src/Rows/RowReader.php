@@ -14,10 +14,11 @@ use TypeError;
 use UnitEnum;
 
 /**
- * Reads what add(), put() and retry() are given, by the extension's own rules: a row is an associative array, a stdClass, a
- * model (by its methods) or an object with toArray(); a list of rows is an array whose first key is a number, or a Traversable.
+ * Owns the conversion of the arguments of add(), put() and retry() into rows, by the extension's
+ * rules. A row is an associative array, a stdClass, a model (an object with its methods) or an
+ * object with toArray(). A list of rows is an array whose first key is a number, or a Traversable.
  *
- * Tables get the connection's prefix here, and nowhere else.
+ * Invariant: a table gets the connection's prefix here, and nowhere else.
  */
 final class RowReader
 {
@@ -25,7 +26,10 @@ final class RowReader
     {
     }
 
-    /** The name that the server knows a table by. `database.table` has the prefix behind the point, as in Laravel. */
+    /**
+     * The server's name of a table. In `database.table` the prefix goes after the point, as in
+     * Laravel.
+     */
     public function table(string $name): string
     {
         $point = strrpos($name, '.');
@@ -40,7 +44,7 @@ final class RowReader
      *
      * @return list<Row>
      *
-     * @throws TypeError a value or a row of a wrong type
+     * @throws TypeError a row or a value has a wrong type
      */
     public function read(mixed $given, string $table, string $parameter, bool $mayBeNull): array
     {
@@ -179,7 +183,9 @@ final class RowReader
         return is_callable([$object, 'getAttributes']) && method_exists($object, 'getAttributes');
     }
 
-    /** @param array<mixed> $array an array is a row when its first key is a name; an empty one is an empty list */
+    /**
+     * @param array<mixed> $array a row if its first key is a name; an empty array is an empty list
+     */
     private static function isList(array $array): bool
     {
         return $array === [] || is_int(array_key_first($array));

@@ -7,10 +7,13 @@ namespace WriteBuffer\Laravel\Status;
 use RuntimeException;
 
 /**
- * What the buffers of this machine's processes said of themselves, for `write-buffer:status`: no process can ask another one's
- * buffer. Each buffer has a file, which is replaced, so that a reader never sees half of one.
+ * Owns the folder of metrics for `write-buffer:status`. No process can ask another process's
+ * buffer, so each buffer publishes its metrics in a file.
  *
- * Bounds: a buffer writes at most once in PUBLISH_INTERVAL_S; files of processes that have ended are removed by the reader.
+ * Invariant: a file is replaced whole, so a reader never sees half of it.
+ *
+ * Bounds: a buffer publishes at most once in PUBLISH_INTERVAL_S. The reader removes the files of
+ * processes that have ended, within ENDED_KEPT_S.
  */
 final class StatusFolder
 {
@@ -21,14 +24,18 @@ final class StatusFolder
     {
     }
 
-    /** @param array<string, mixed> $metrics of Buffer::getMetrics() */
-    public function publish(string $buffer, array $metrics): void
+    /**
+     * @param array<string, mixed> $metrics of Buffer::getMetrics()
+     * @param float                $now     seconds, of microtime()
+     */
+    public function publish(string $buffer, array $metrics, float $now): void
     {
         $host = (string) gethostname();
         $file = "{$this->folder}/" . md5("{$host}:{$metrics['pid']}:{$buffer}") . '.json';
-        $now = microtime(true);
         $before = is_file($file) ? self::read($file) : null;
-        if ($before !== null && $now - $before['time'] < self::PUBLISH_INTERVAL_S && $now >= $before['time']) {
+        // A clock that was set back does not keep it from publishing.
+        $ageS = $now - ($before['time'] ?? 0.0);
+        if ($ageS >= 0.0 && $ageS < self::PUBLISH_INTERVAL_S) {
             return;
         }
         $entry = [
@@ -40,18 +47,28 @@ final class StatusFolder
         ];
         $new = "{$file}." . getmypid();
         if (!is_dir($this->folder) && !@mkdir($this->folder, 0755, true) && !is_dir($this->folder)) {
-            throw new RuntimeException("the folder {$this->folder} cannot be made: " . (error_get_last()['message'] ?? ''));
+            $reason = error_get_last()['message'] ?? '';
+            throw new RuntimeException("the folder {$this->folder} cannot be made: {$reason}");
         }
         $text = json_encode($entry, JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE | JSON_PRESERVE_ZERO_FRACTION);
         if (@file_put_contents($new, $text) !== strlen($text) || !@rename($new, $file)) {
-            throw new RuntimeException("{$file} cannot be written: " . (error_get_last()['message'] ?? ''));
+            $reason = error_get_last()['message'] ?? '';
+            throw new RuntimeException("{$file} cannot be written: {$reason}");
         }
     }
 
     /**
-     * The buffers of processes that live, and of those that ended with something to tell in the last hour.
+     * The buffers of processes that live, and of those that ended in the last hour with rows given
+     * up or pending.
      *
-     * @return list<array{host: string, buffer: string, time: float, rows_per_s: ?float, lives: bool, metrics: array<string, mixed>}>
+     * @return list<array{
+     *     host: string,
+     *     buffer: string,
+     *     time: float,
+     *     rows_per_s: ?float,
+     *     lives: bool,
+     *     metrics: array<string, mixed>
+     * }>
      */
     public function all(): array
     {
@@ -64,7 +81,7 @@ final class StatusFolder
             $lives = $entry['host'] !== gethostname() || self::isAlive((int) $entry['metrics']['pid']);
             $hasNews = $entry['metrics']['failed_rows'] > 0 || $entry['metrics']['pending_rows'] > 0;
             if (!$lives && (!$hasNews || microtime(true) - $entry['time'] > self::ENDED_KEPT_S)) {
-                // Another reader may have been first.
+                // Another reader may have removed it first.
                 @unlink($file);
                 continue;
             }
@@ -76,16 +93,19 @@ final class StatusFolder
         return $entries;
     }
 
-    /** @return array<string, mixed>|null null: it went while we looked, or is of another version of this package */
+    /**
+     * @return array<string, mixed>|null null: the file was removed meanwhile, or another version
+     *                                   of this package wrote it
+     */
     private static function read(string $file): ?array
     {
         $entry = json_decode((string) @file_get_contents($file), true);
 
-        return is_array($entry) && isset($entry['host'], $entry['buffer'], $entry['time'], $entry['metrics']['pid']) ? $entry : null;
+        return isset($entry['host'], $entry['buffer'], $entry['time'], $entry['metrics']['pid']) ? $entry : null;
     }
 
     /**
-     * Rows committed a second since the last word.
+     * Rows committed a second since the buffer last published.
      *
      * @param array<string, mixed>|null $before
      * @param array<string, mixed>      $metrics
@@ -95,10 +115,12 @@ final class StatusFolder
         if ($before === null || $now <= $before['time']) {
             return null;
         }
-        // A request's buffer counts from zero again.
-        $flushedBefore = $before['metrics']['total_flushed'] <= $metrics['total_flushed'] ? $before['metrics']['total_flushed'] : 0;
+        $flushed = $metrics['total_flushed'];
+        $flushedBefore = $before['metrics']['total_flushed'];
+        // A new request's buffer counts from zero again.
+        $new = $flushedBefore <= $flushed ? $flushed - $flushedBefore : $flushed;
 
-        return ($metrics['total_flushed'] - $flushedBefore) / ($now - $before['time']);
+        return $new / ($now - $before['time']);
     }
 
     private static function isAlive(int $pid): bool

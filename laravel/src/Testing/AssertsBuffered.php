@@ -10,8 +10,9 @@ use PHPUnit\Framework\Assert as PHPUnit;
 use WriteBuffer\Laravel\Rows\Row;
 
 /**
- * The assertions of a fake. What they look for in a table is null (any row), an array of columns and values that a row must have, a
- * closure that is given a row's values, or a number of rows. A failure prints what was buffered.
+ * Owns the assertions of a fake. They look in a table for any row (null), for a row with columns
+ * and values (an array), for a row that a closure accepts, or for a number of rows. A failure
+ * prints what was buffered.
  */
 trait AssertsBuffered
 {
@@ -31,7 +32,8 @@ trait AssertsBuffered
         PHPUnit::assertNotSame(
             [],
             $this->matching($table, $expected),
-            "No row of the table [{$table}]" . self::describe($expected) . " was buffered.\n" . $this->describeBuffered(),
+            "No row of the table [{$table}]" . self::describe($expected) . " was buffered.\n"
+                . $this->describeBuffered(),
         );
     }
 
@@ -41,11 +43,12 @@ trait AssertsBuffered
         PHPUnit::assertSame(
             0,
             count($this->matching($table, $unexpected)),
-            "A row of the table [{$table}]" . self::describe($unexpected) . " was buffered.\n" . $this->describeBuffered(),
+            "A row of the table [{$table}]" . self::describe($unexpected) . " was buffered.\n"
+                . $this->describeBuffered(),
         );
     }
 
-    /** @param string|null $table null: of all tables */
+    /** @param string|null $table null: all tables */
     public function assertBufferedCount(int $count, ?string $table = null): void
     {
         $found = count($table === null ? $this->buffered() : $this->matching($table, null));
@@ -112,8 +115,9 @@ trait AssertsBuffered
                 $found instanceof DateTimeImmutable && $value instanceof \DateTimeInterface => $found == $value,
                 $value instanceof \BackedEnum => $found === $value->value,
                 is_bool($value) => $found === (int) $value,
-                // 1 and '1' reach a column alike; 1.0 and '1.00' may not.
-                is_int($value) || is_int($found) => $value !== null && $found !== null && (string) $found === (string) $value,
+                $value === null || $found === null => $found === $value,
+                // 1 and '1' are the same to a column; 1.0 and '1.00' may not be.
+                is_int($value) || is_int($found) => (string) $found === (string) $value,
                 default => $found === $value,
             };
             if (!$isSame) {
@@ -155,7 +159,8 @@ trait AssertsBuffered
     {
         return (string) json_encode(
             $values,
-            JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE | JSON_PARTIAL_OUTPUT_ON_ERROR,
+            JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE
+                | JSON_PARTIAL_OUTPUT_ON_ERROR,
         );
     }
 }

@@ -9,23 +9,24 @@ use Illuminate\Database\Connection;
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
-use WriteBuffer\Laravel\Buffers\Metrics;
+use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Rows\KeyForm;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
 use WriteBuffer\Laravel\Transactions\HeldGroup;
+use WriteBuffer\Laravel\Transactions\HeldGroupOwner;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
-use WriteBuffer\Laravel\Transactions\TakesReleased;
 
 /**
- * A buffer that writes nothing and remembers what it was given, with the assertions of Laravel's other fakes. Rows are read, checked for
- * their types, and follow Laravel's transactions as in the real one; tables have no prefix, and there is no server to refuse anything.
+ * A buffer that writes nothing, and remembers all rows for its assertions. As in a real buffer,
+ * rows are checked for their types, and follow Laravel's transactions. Tables have no prefix, and
+ * no server refuses anything.
  */
-final class BufferFake implements Buffer, TakesReleased
+final class BufferFake implements Buffer, HeldGroupOwner
 {
     use AssertsBuffered;
 
-    /** @var list<Row> all that was added, in order */
+    /** @var list<Row> all rows that were added, in order */
     private array $rows = [];
 
     private int $flushedRows = 0;
@@ -38,7 +39,7 @@ final class BufferFake implements Buffer, TakesReleased
 
     /**
      * @param array<string, array<string, mixed>> $tables     the buffer's `tables`, for find()
-     * @param (Closure(): Connection)|null        $connection whose transactions rows follow
+     * @param (Closure(): Connection)|null        $connection the rows follow its transactions
      */
     public function __construct(
         private readonly string $orderTable = 'orders',
@@ -135,19 +136,19 @@ final class BufferFake implements Buffer, TakesReleased
         }
     }
 
-    public function release(array $rows): void
+    public function addCommitted(array $rows): void
     {
         $this->refuseWhenClosed();
         array_push($this->rows, ...$rows);
     }
 
-    /** @return list<Row> all rows that were added, those that were flushed since among them */
+    /** @return list<Row> all rows that were added, also those that were flushed since */
     public function buffered(): array
     {
         return $this->rows;
     }
 
-    /** How often flush() or close() was called. */
+    /** How often flush() was called, or close() for the first time. */
     public function flushes(): int
     {
         return $this->flushes;

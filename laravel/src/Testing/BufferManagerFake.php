@@ -6,11 +6,14 @@ namespace WriteBuffer\Laravel\Testing;
 
 use Illuminate\Contracts\Container\Container;
 use WriteBuffer\Buffer;
-use WriteBuffer\Laravel\BufferManager;
-use WriteBuffer\Laravel\BufferSettings;
+use WriteBuffer\Laravel\Buffers\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferSettings;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
 
-/** Gives a fake for every buffer. Its own assertions are about all of them together; a single one has the same. */
+/**
+ * Makes a fake for every buffer. Its assertions are about the rows of all buffers together; each
+ * fake has the same assertions for its own.
+ */
 final class BufferManagerFake extends BufferManager
 {
     use AssertsBuffered;
@@ -46,6 +49,9 @@ final class BufferManagerFake extends BufferManager
     /** @return list<BufferFake> */
     private function fakes(): array
     {
-        return array_values(array_filter($this->made(), static fn (Buffer $buffer): bool => $buffer instanceof BufferFake));
+        return array_values(array_filter(
+            $this->made(),
+            static fn (Buffer $buffer): bool => $buffer instanceof BufferFake,
+        ));
     }
 }

@@ -6,18 +6,18 @@ namespace WriteBuffer\Laravel\Transactions;
 
 use WriteBuffer\Laravel\Rows\Row;
 
-/** A group that waits for its transaction's end, and the buffer that it is for. */
+/** A group that waits for the end of its transaction, and the buffer that held it. */
 final class HeldGroup
 {
     /** @param list<Row> $rows */
     public function __construct(
-        public readonly TakesReleased $buffer,
+        public readonly HeldGroupOwner $buffer,
         public readonly array $rows,
     ) {
     }
 
     public function release(): void
     {
-        $this->buffer->release($this->rows);
+        $this->buffer->addCommitted($this->rows);
     }
 }

@@ -13,18 +13,19 @@ use Illuminate\Database\Events\TransactionRolledBack;
 use Throwable;
 
 /**
- * The transactions that the application has open on Laravel's connections, and the groups that wait for their end.
+ * Owns the transactions that the application has open on Laravel's connections, and the groups that
+ * wait for their end.
  *
- * Transactions are known by their events. That is what tells them from the one that RefreshDatabase and DatabaseTransactions put
- * around a test: it is begun without events, and nothing waits for it, since it is never committed.
+ * Transactions are known by their events. RefreshDatabase and DatabaseTransactions begin a
+ * transaction around a test without an event. It is never committed, so nothing waits for it.
  *
- * Invariant: a group is released once, after its outermost transaction was committed, or dropped with the innermost one that was
- * rolled back around it. A level that the connection is no longer at, without an event (its COMMIT failed, the connection was lost), was
- * rolled back.
+ * Invariant: a group is released once, when the outermost transaction around it was committed; or
+ * it is dropped, when any level around it was rolled back. If the connection has left a level
+ * without an event (its COMMIT failed, or the connection was lost), that level was rolled back.
  */
 final class OpenTransactions
 {
-    /** @var array<string, list<Level>> by the connection's name, the outermost first */
+    /** @var array<string, list<TransactionLevel>> by the connection's name, the outermost first */
     private array $levels = [];
 
     public function __construct(private readonly Container $container)
@@ -36,12 +37,15 @@ final class OpenTransactions
         match (true) {
             $event instanceof TransactionBeginning => $this->began($event->connection),
             $event instanceof TransactionCommitted => $this->committed($event->connection),
-            $event instanceof TransactionRolledBack => $this->dropAbove($event->connection, $event->connection->transactionLevel()),
+            $event instanceof TransactionRolledBack => $this->rolledBack($event->connection),
             default => null,
         };
     }
 
-    /** Whether there may be one on any connection: what isOpen() says, without naming the connection, and cheaply. */
+    /**
+     * Whether any connection may have a transaction open. Costs less than isOpen(), which needs the
+     * connection.
+     */
     public function areAny(): bool
     {
         return $this->levels !== [];
@@ -53,19 +57,19 @@ final class OpenTransactions
         if (!isset($this->levels[$name])) {
             return false;
         }
-        $this->dropAbove($connection, $connection->transactionLevel());
+        $this->rolledBack($connection);
 
         return isset($this->levels[$name]);
     }
 
-    /** Keeps a group until the transaction ends. There is one: see isOpen(). */
+    /** Keeps a group until the transaction ends. The connection has one open: see isOpen(). */
     public function hold(Connection $connection, HeldGroup $group): void
     {
         $levels = $this->levels[(string) $connection->getName()];
         $levels[count($levels) - 1]->groups[] = $group;
     }
 
-    /** @return list<HeldGroup> what waits, in the order in which it came */
+    /** @return list<HeldGroup> the groups that wait, in the order in which they were added */
     public function held(Connection $connection): array
     {
         return $this->isOpen($connection)
@@ -78,10 +82,11 @@ final class OpenTransactions
         $name = (string) $connection->getName();
         $this->dropAbove($connection, $connection->transactionLevel() - 1);
         $isOutermost = !isset($this->levels[$name]);
-        $this->levels[$name][] = new Level($connection->transactionLevel());
-        // Laravel runs what waits for the commit before it says so by an event. Such a callback may add rows of its own, behind
-        // those that were held; so they are released by the first callback there is. Under a test's transaction Laravel 8 never
-        // runs them, and the event releases.
+        $this->levels[$name][] = new TransactionLevel($connection->transactionLevel());
+        // Laravel calls afterCommit() callbacks before it dispatches the commit's event. A callback
+        // of the application may add rows, which must come after the held ones. So the first
+        // callback releases them. Within a test's transaction Laravel 8 calls none, and the event
+        // releases them.
         if ($isOutermost && $this->container->bound('db.transactions')) {
             $connection->afterCommit(fn () => $this->committed($connection));
         }
@@ -91,7 +96,7 @@ final class OpenTransactions
     {
         $name = (string) $connection->getName();
         $level = $connection->transactionLevel();
-        // A deeper one had no event: see the invariant.
+        // A deeper level ended without an event: see the invariant.
         $this->dropAbove($connection, $level + 1);
         $last = count($this->levels[$name] ?? []) - 1;
         if ($last < 0 || $this->levels[$name][$last]->number !== $level + 1) {
@@ -99,7 +104,7 @@ final class OpenTransactions
         }
         $ended = array_pop($this->levels[$name]);
         if ($last > 0) {
-            // A savepoint: the rows wait on, with the transaction around it.
+            // A savepoint: its groups go on waiting, with the level around it.
             $around = $this->levels[$name][$last - 1];
             $around->groups = [...$around->groups, ...$ended->groups];
 
@@ -111,7 +116,7 @@ final class OpenTransactions
             try {
                 $group->release();
             } catch (Throwable $e) {
-                // The group is in the buffer's hands; the others follow it all the same.
+                // The buffer keeps this group, and the others are released all the same.
                 $thrown ??= $e;
             }
         }
@@ -120,12 +125,17 @@ final class OpenTransactions
         }
     }
 
+    private function rolledBack(Connection $connection): void
+    {
+        $this->dropAbove($connection, $connection->transactionLevel());
+    }
+
     private function dropAbove(Connection $connection, int $level): void
     {
         $name = (string) $connection->getName();
         $left = array_values(array_filter(
             $this->levels[$name] ?? [],
-            static fn (Level $open): bool => $open->number <= $level,
+            static fn (TransactionLevel $open): bool => $open->number <= $level,
         ));
         if ($left === []) {
             unset($this->levels[$name]);

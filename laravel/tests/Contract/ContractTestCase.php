@@ -6,16 +6,17 @@ namespace WriteBuffer\Laravel\Tests\Contract;
 
 use WriteBuffer\Buffer;
 use WriteBuffer\FlushException;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
 use WriteBuffer\MemorySink;
 
 /**
- * What every driver must do alike: each test of the contract runs against each of them, and asks the tables, not the driver.
+ * What every driver does alike. Each test runs against each driver, and asks the tables, not the
+ * driver.
  */
 abstract class ContractTestCase extends TestCase
 {
-    /** The tables, in words that MySQL, MariaDB and SQLite understand. */
+    /** The tables, in SQL that MySQL, MariaDB and SQLite understand. */
     private const TABLES = [
         'orders' => 'id INTEGER NOT NULL PRIMARY KEY, user_id INTEGER NOT NULL, price DECIMAL(12,2), status VARCHAR(10)',
         'trades' => 'id INTEGER NOT NULL PRIMARY KEY, order_id INTEGER, quantity DECIMAL(12,4)',
@@ -42,9 +43,7 @@ abstract class ContractTestCase extends TestCase
         }
     }
 
-    /**
-     * @param array<string, mixed> $settings beside those that the contract needs
-     */
+    /** @param array<string, mixed> $settings beside those that the contract needs */
     protected function of(string $driver, array $settings = []): Buffer
     {
         $this->driver = $driver;
@@ -76,7 +75,8 @@ abstract class ContractTestCase extends TestCase
     }
 
     /**
-     * A table's rows, of each column the value as the shortest text: drivers and databases may differ in types.
+     * A table's rows, each value as its shortest text, since drivers and databases may differ in
+     * types.
      *
      * @param list<string> $columns
      *
@@ -105,7 +105,7 @@ abstract class ContractTestCase extends TestCase
     }
 
     /**
-     * Does what is to be refused, and flushes; a sync buffer says it at the call itself.
+     * Makes calls that are refused, and flushes. A sync buffer throws at the call itself.
      *
      * @param list<callable(): void> $calls
      */

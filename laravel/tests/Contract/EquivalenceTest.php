@@ -5,12 +5,12 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Tests\Contract;
 
 use PHPUnit\Framework\Attributes\DataProvider;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
 
 /**
- * The drivers `php` and `native` leave the same table behind: the same random rows, batch sizes and flushes go through both. The
- * seed is part of every failure; `WRITE_BUFFER_TEST_SEED` repeats it.
+ * The drivers `php` and `native` leave the same table behind after the same random rows, with the
+ * same batch sizes. A failure prints the seed; `WRITE_BUFFER_TEST_SEED` repeats it.
  */
 final class EquivalenceTest extends TestCase
 {
@@ -19,9 +19,15 @@ final class EquivalenceTest extends TestCase
     private const ROWS = 40;
 
     /**
-     * Columns, rules, and what a row may give each column; a column in the last list is left out of some rows.
+     * Columns, rules, the values of the columns that every row has, and of those that some rows
+     * lack.
      *
-     * @return iterable<string, array{string, array<string, mixed>, array<string, list<mixed>>, array<string, list<mixed>>}>
+     * @return iterable<string, array{
+     *     string,
+     *     array<string, mixed>,
+     *     array<string, list<mixed>>,
+     *     array<string, list<mixed>>
+     * }>
      */
     public static function tables(): iterable
     {

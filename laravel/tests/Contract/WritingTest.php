@@ -12,7 +12,7 @@ use Illuminate\Support\Stringable;
 use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\Laravel\Tests\Support\Side;
 
-/** The contract: what stands in the tables afterwards. */
+/** The contract: what is in the tables afterwards. */
 final class WritingTest extends ContractTestCase
 {
     /** @dataProvider drivers */
@@ -176,7 +176,7 @@ final class WritingTest extends ContractTestCase
         $moments = $this->tableOf('moments', ['happened_at', 'flag', 'word']);
         self::assertSame([null, '0', "it's ä"], array_values($moments[0]));
         self::assertSame(['1', 'buy'], array_slice(array_values($moments[1]), 1));
-        // Cut, not rounded into the next month; memory: has no columns, and so no precision.
+        // Cut, not rounded into the next month. In `memory:` columns have no precision.
         self::assertSame('2024-01-31 23:59:59' . ($driver === 'memory' ? '.999999' : ''), $moments[1]['happened_at']);
         if ($driver !== 'memory') {
             $rates = $this->app->make('db')->connection($driver === 'php on sqlite' ? 'sqlite' : 'mysql')->select(

@@ -182,7 +182,7 @@ final class EloquentTest extends TestCase
             $order->saveBuffered();
             self::fail('it was buffered');
         } catch (ConfigException $e) {
-            self::assertStringContainsString('has no key id yet, which the database would give it by auto-increment', $e->getMessage());
+            self::assertStringContainsString('has no key id yet: the database would make one by auto-increment', $e->getMessage());
         }
         self::assertFalse($order->exists);
         self::assertTrue($order->save(), 'the next save is a plain one');

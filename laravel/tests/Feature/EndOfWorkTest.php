@@ -11,12 +11,12 @@ use Illuminate\Queue\WorkerOptions;
 use Illuminate\Support\Facades\Route;
 use PHPUnit\Framework\Attributes\DataProvider;
 use Throwable;
-use WriteBuffer\Laravel\Flushing\FlushFailed;
-use WriteBuffer\Laravel\Flushing\RowsHeld;
+use WriteBuffer\Laravel\Exceptions\FlushFailedException;
+use WriteBuffer\Laravel\Exceptions\OpenTransactionException;
 use WriteBuffer\Laravel\Tests\Support\BufferingJob;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
 
-/** The buffers are flushed where a piece of work ends, and what that meets is reported. */
+/** The buffers are flushed when work ends, and what such a flush meets is reported. */
 final class EndOfWorkTest extends TestCase
 {
     protected function bufferConfiguration(): array
@@ -110,7 +110,7 @@ final class EndOfWorkTest extends TestCase
     {
         $kernel = $this->app->make(Kernel::class);
         if (method_exists($kernel, 'rerouteSymfonyCommandEvents')) {
-            // Laravel 10 and later has no events of commands in unit tests, unless the kernel is told.
+            // Since Laravel 10 unit tests have no events of commands, unless the kernel is told.
             $kernel->rerouteSymfonyCommandEvents();
         }
         $kernel->command('wb:add', function (): void {
@@ -124,7 +124,7 @@ final class EndOfWorkTest extends TestCase
     public function testAScheduledTask(): void
     {
         $seen = null;
-        // In Laravel 8 the kernel is what makes the schedule.
+        // In Laravel 8 the kernel makes the schedule.
         $kernel = $this->app->make(Kernel::class);
         $schedule = $this->app->make(Schedule::class);
         $schedule->call(fn () => $this->buffer()->add(['id' => 1, 'v' => 1]))->everyMinute();
@@ -154,13 +154,14 @@ final class EndOfWorkTest extends TestCase
 
     public function testATransactionThatAJobLeftOpenIsReported(): void
     {
-        // The worker's own queries are in that transaction too; so the queue has a connection of its own.
+        // The queue has its own connection, since the worker's queries would be in that transaction
+        // too.
         $config = $this->app->make('config');
         $config->set('database.connections.jobs', $config->get('database.connections.mysql'));
         $config->set('queue.connections.database.connection', 'jobs');
         $this->work(new BufferingJob(1, 'leave open'));
 
-        self::assertInstanceOf(RowsHeld::class, $this->reported()[0]);
+        self::assertInstanceOf(OpenTransactionException::class, $this->reported()[0]);
         self::assertSame(1, $this->reported()[0]->rows);
         $this->app->make('db')->rollBack();
         $this->app->make('db')->connection('jobs')->disconnect();
@@ -183,7 +184,7 @@ final class EndOfWorkTest extends TestCase
         self::assertSame([8], $this->written());
         self::assertCount(1, $this->reported());
         $reported = $this->reported()[0];
-        self::assertInstanceOf(FlushFailed::class, $reported);
+        self::assertInstanceOf(FlushFailedException::class, $reported);
         self::assertStringStartsWith('the buffer default: gave up 1 row', $reported->getMessage());
         $context = $reported->context();
         self::assertSame(['default', 1048, 0, 1], [

@@ -11,7 +11,7 @@ use WriteBuffer\Laravel\Events\BatchFlushed;
 use WriteBuffer\Laravel\Events\FlushFailed;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
 
-/** The dead-letter file by artisan, and the events of a flush. */
+/** `write-buffer:failed`, and the events of a flush. */
 final class FailedCommandTest extends TestCase
 {
     private string $file;
@@ -91,7 +91,7 @@ final class FailedCommandTest extends TestCase
         self::assertStringContainsString('"id": 2', $this->failed(['number' => ['2']])[1]);
         self::assertStringNotContainsString('"id": 1', $this->failed(['number' => ['2']])[1]);
 
-        // One cause is removed: of the three groups one stays refused.
+        // This removes one cause. One of the three groups stays refused.
         $this->app->make('db')->unprepared('ALTER TABLE orders MODIFY v INT NOT NULL');
         [$status, $output] = $this->failed(['number' => ['1', '3'], '--retry' => true]);
         self::assertSame(1, $status);

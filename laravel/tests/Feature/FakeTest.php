@@ -13,6 +13,7 @@ use WriteBuffer\Laravel\Tests\Support\Service;
 use WriteBuffer\Laravel\Tests\Support\Side;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
 
+/** `WriteBuffer::fake()` and its assertions. */
 final class FakeTest extends TestCase
 {
     protected function bufferConfiguration(): array

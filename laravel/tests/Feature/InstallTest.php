@@ -93,7 +93,7 @@ final class InstallTest extends TestCase
         $this->buffer()->add(null, ['v' => 1]);
         $this->buffer()->flush();
         $made = $ddl();
-        $this->app->make(\WriteBuffer\Laravel\BufferManager::class)->purge();
+        $this->app->make(\WriteBuffer\Laravel\Buffers\BufferManager::class)->purge();
         $database->unprepared('DROP TABLE write_buffer_ledger');
 
         self::assertSame(0, $this->install(['--migration' => true])[0]);

@@ -6,11 +6,15 @@ namespace WriteBuffer\Laravel\Tests\Feature;
 
 use Illuminate\Foundation\Testing\DatabaseTransactions;
 use PDO;
+use PDOException;
 use WriteBuffer\FlushException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
 
-/** What is the driver `php`'s own: Laravel's connection, its transactions, and life without the extension. */
+/**
+ * What the driver `php` alone has: Laravel's connection, its transactions, and no need of the
+ * extension.
+ */
 final class PhpDriverTest extends TestCase
 {
     protected function bufferConfiguration(): array
@@ -39,7 +43,7 @@ final class PhpDriverTest extends TestCase
     public function testItWritesWithinTheTransactionOfATest(): void
     {
         $this->createTable('orders', 'id INT PRIMARY KEY, v INT NOT NULL');
-        // As RefreshDatabase begins one.
+        // Begins a transaction as RefreshDatabase does.
         $test = new class ($this->app) {
             use DatabaseTransactions;
 
@@ -116,6 +120,70 @@ final class PhpDriverTest extends TestCase
         self::assertSame([['id' => 1, 'v' => 1]], $this->rows('orders'));
     }
 
+    public function testIfTheAnswerToACommitIsLostWhatMustNotBeWrittenTwiceIsGivenUp(): void
+    {
+        $this->createTable('orders', 'id INT PRIMARY KEY, v INT');
+        $this->createTable('trades', 'id INT AUTO_INCREMENT PRIMARY KEY, order_id INT');
+        $this->app->make('config')->set('write-buffer.buffers.default.batch_size', 100);
+        $this->app->make('config')->set('write-buffer.buffers.default.max_pending_rows', 100);
+        $dsn = 'mysql:host=' . self::setting('DB_HOST') . ';port=' . self::setting('DB_PORT')
+            . ';dbname=' . self::setting('DB_DATABASE');
+        $pdo = new class ($dsn, self::setting('DB_USERNAME'), self::setting('DB_PASSWORD')) extends PDO {
+            public function commit(): bool
+            {
+                parent::commit();
+                throw new PDOException('SQLSTATE[HY000]: General error: 2006 MySQL server has gone away');
+            }
+        };
+        $this->app->make('db')->connection()->setPdo($pdo);
+        $buffer = $this->buffer();
+        $buffer->add(['id' => 1, 'v' => 1]);
+        $buffer->add(['id' => 2, 'v' => 2], ['order_id' => 2]);
+        $buffer->add(['id' => 3, 'v' => 3]);
+        try {
+            $buffer->flush();
+            self::fail('the answer came');
+        } catch (FlushException $e) {
+            self::assertStringEndsWith('(2 rows still buffered)', $e->getMessage());
+            self::assertSame($e->getFailures(), $buffer->takeFailures());
+            self::assertCount(1, $e->getFailures());
+            self::assertSame(['orders', 'trades'], array_column($e->getFailures()[0]['rows'], 'table'));
+            self::assertStringContainsString('may be in the database or not', $e->getFailures()[0]['message']);
+        }
+        $metrics = $buffer->getMetrics();
+        self::assertSame([1, 2, 2], [$metrics['unknown_commits'], $metrics['failed_rows'], $metrics['pending_rows']]);
+        $this->app->make('db')->reconnect();
+        self::assertSame(2, $buffer->flush());
+        self::assertSame([1, 2, 3], array_column($this->rows('orders'), 'id'));
+        self::assertCount(1, $this->rows('trades'));
+    }
+
+    public function testNothingIsGivenUpWhileTheDeadLetterFileCannotBeWrittenTo(): void
+    {
+        $this->createTable('orders', 'id INT PRIMARY KEY, v INT NOT NULL');
+        $folder = sys_get_temp_dir() . '/wb_laravel_' . bin2hex(random_bytes(6));
+        $this->app->make('config')->set('write-buffer.buffers.default.dead_letter_file', "{$folder}/dead.jsonl");
+        $this->buffer()->add(['id' => 1, 'v' => null]);
+        try {
+            $this->buffer()->flush();
+            self::fail('NULL was taken');
+        } catch (FlushException $e) {
+            self::assertStringContainsString("the dead-letter file {$folder}/dead.jsonl cannot be written to", $e->getMessage());
+            self::assertSame([[], 1], [$e->getFailures(), count($this->buffer())]);
+        }
+        try {
+            mkdir($folder);
+            $this->buffer()->flush();
+            self::fail('NULL was taken');
+        } catch (FlushException $e) {
+            self::assertSame([1, 0], [count($e->getFailures()), count($this->buffer())]);
+            self::assertCount(1, (array) file("{$folder}/dead.jsonl"));
+        } finally {
+            @unlink("{$folder}/dead.jsonl");
+            @rmdir($folder);
+        }
+    }
+
     public function testTheDeadLetterFileIsTheExtensions(): void
     {
         $this->createTable('orders', 'id INT PRIMARY KEY, v INT NOT NULL, raw VARBINARY(10)');
@@ -162,7 +230,7 @@ final class PhpDriverTest extends TestCase
             . '$database->addConnection(["driver" => "sqlite", "database" => ":memory:", "prefix" => "p_"]);'
             . '$connection = $database->getConnection();'
             . '$connection->unprepared("CREATE TABLE p_orders (id INTEGER PRIMARY KEY, v INT)");'
-            . '$buffer = new WriteBuffer\Laravel\Buffers\PhpBuffer(static fn () => $connection,'
+            . '$buffer = new WriteBuffer\Laravel\Drivers\Php\PhpBuffer(static fn () => $connection,'
             . ' new WriteBuffer\Laravel\Rows\RowReader("p_"));'
             . 'foreach ([1, 2, 1] as $at => $id) { $buffer->add(["id" => $id, "v" => $at]); }'
             . 'try { $buffer->put("none", ["id" => 1]); $buffer->flush(); return 3; }'

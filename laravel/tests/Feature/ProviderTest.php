@@ -7,13 +7,14 @@ namespace WriteBuffer\Laravel\Tests\Feature;
 use Illuminate\Support\ServiceProvider;
 use WriteBuffer\Buffer;
 use WriteBuffer\ConfigException;
-use WriteBuffer\Laravel\BufferManager;
-use WriteBuffer\Laravel\Buffers\NullBuffer;
+use WriteBuffer\Laravel\Buffers\BufferManager;
+use WriteBuffer\Laravel\Drivers\Null\NullBuffer;
 use WriteBuffer\Laravel\Facades\WriteBuffer as WriteBufferFacade;
 use WriteBuffer\Laravel\Tests\Support\Service;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
 use WriteBuffer\Laravel\WriteBufferServiceProvider;
 
+/** The buffers of a configuration, and where the application gets them. */
 final class ProviderTest extends TestCase
 {
     protected function bufferConfiguration(): array

@@ -9,10 +9,12 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
 
 /**
- * One source of truth: what config/database.php says of a session holds for Laravel's connection and for the native one.
+ * One source of truth: what config/database.php says of a session holds for Laravel's connection
+ * and for the native one.
  *
- * Nobody can ask another connection for its variables. So the server's log tells by which statement the native one set up its
- * session (which the engine reads back, and refuses to go on with anything else), and the same is done once more here.
+ * Nobody can ask another connection for its variables. So the test finds in the server's log the
+ * statement by which the native connection set up its session, and executes it on a connection of
+ * its own. (The engine reads its variables back, and refuses any others.)
  */
 final class SessionTest extends TestCase
 {

@@ -13,7 +13,10 @@ use WriteBuffer\FlushException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
 
-/** Rows follow Laravel's transactions: held, added after the commit, dropped on rollback, whatever the driver. */
+/**
+ * With every driver rows follow Laravel's transactions: held, added by the commit, dropped by the
+ * rollback.
+ */
 final class TransactionTest extends TestCase
 {
     protected function bufferConfiguration(): array
@@ -83,6 +86,26 @@ final class TransactionTest extends TestCase
         self::assertSame([3, 6], array_column($this->rows('orders'), 'n'));
         self::assertCount(0, $buffer);
         self::assertSame(4, $buffer->getMetrics()['total_flushed']);
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
+    public function testAHeldRowIsFoundByTheKeyThatTheBufferWouldTake(string $name): void
+    {
+        $buffer = $this->buffer($name);
+        $this->database()->transaction(static function () use ($buffer): void {
+            $buffer->add([['id' => 1, 'n' => 1], ['id' => 2, 'n' => 2]]);
+            foreach ([2, '2', [2], ['id' => 2], ['ID' => '2']] as $key) {
+                self::assertSame(['id' => 2, 'n' => 2], $buffer->find('orders', $key), (string) json_encode($key));
+            }
+            self::assertNull($buffer->find('orders', 3));
+            try {
+                $buffer->find('orders', [2, 2]);
+                self::fail('a key with a value too many was taken');
+            } catch (ConfigException $e) {
+                self::assertStringContainsString('its key has the columns (id)', $e->getMessage());
+            }
+        });
     }
 
     /** @dataProvider drivers */
@@ -178,7 +201,7 @@ final class TransactionTest extends TestCase
 
     public function testATestsOwnTransactionHoldsNothing(): void
     {
-        // As RefreshDatabase begins it: without events.
+        // Begins a transaction as RefreshDatabase does: without an event.
         $database = $this->database();
         $events = $database->getEventDispatcher();
         $database->unsetEventDispatcher();

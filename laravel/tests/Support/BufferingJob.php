@@ -12,13 +12,18 @@ use RuntimeException;
 use WriteBuffer\Buffer;
 use WriteBuffer\Laravel\Queue\FlushBuffer;
 
-/** A job that adds a row, notes what the table held before, and may then fail, or leave a transaction open. */
+/**
+ * A job that notes how many rows the table has, and adds one. It may fail, or leave a transaction
+ * open.
+ */
 final class BufferingJob implements ShouldQueue
 {
     use InteractsWithQueue;
     use Queueable;
 
-    /** @var array<int, int> by the row's id, how many rows were there when the job began */
+    /**
+     * @var array<int, int> how many rows were there when the job began, by the id of the job's row
+     */
     public static array $seen = [];
 
     public function __construct(

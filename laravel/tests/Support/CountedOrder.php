@@ -7,7 +7,7 @@ namespace WriteBuffer\Laravel\Tests\Support;
 use Illuminate\Database\Eloquent\Model;
 use WriteBuffer\Laravel\Eloquent\BuffersWrites;
 
-/** A model whose key the database counts. */
+/** A model whose key the database makes, by auto-increment. */
 final class CountedOrder extends Model
 {
     use BuffersWrites;

@@ -8,7 +8,7 @@ use Illuminate\Database\Eloquent\Model;
 use Illuminate\Support\Str;
 use WriteBuffer\Laravel\Eloquent\BuffersWrites;
 
-/** A model with all that may come between an attribute and its column. */
+/** A model with everything that may change an attribute on its way to a column. */
 final class Order extends Model
 {
     use BuffersWrites;

@@ -15,12 +15,13 @@ use Illuminate\Foundation\Testing\TestCase as LaravelTestCase;
 use Illuminate\Http\Request;
 use Illuminate\Support\Facades\Facade;
 use WriteBuffer\Buffer;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\WriteBufferServiceProvider;
 
 /**
- * Laravel itself, with this package and no application around it: the configuration is here, and nothing is written to disk.
- * Its database is the server of DB_HOST (see scripts/with-server), on whose account the tests may make databases.
+ * Laravel with this package, and without an application: the configuration is here, and nothing is
+ * written to disk. Its database is on the server DB_HOST (see scripts/with-server). The account may
+ * create databases.
  */
 abstract class TestCase extends LaravelTestCase
 {
@@ -53,14 +54,14 @@ abstract class TestCase extends LaravelTestCase
         foreach (self::PROVIDERS as $provider) {
             $app->register($provider);
         }
-        // Nothing to bootstrap: a kernel must not look for an application's files.
+        // Bootstraps nothing, so that no kernel looks for an application's files.
         $app->bootstrapWith([]);
         $app->boot();
 
         return $app;
     }
 
-    /** The application's folder; nothing of it is looked into, unless a test does so. */
+    /** The application's folder. Nothing reads it, unless a test does. */
     protected function basePath(): string
     {
         return __DIR__;
@@ -88,7 +89,7 @@ abstract class TestCase extends LaravelTestCase
         ];
     }
 
-    /** @return array<string, mixed> replaces that of the package */
+    /** @return array<string, mixed> replaces the package's configuration */
     protected function bufferConfiguration(): array
     {
         return ['default' => 'default', 'buffers' => [
@@ -97,7 +98,7 @@ abstract class TestCase extends LaravelTestCase
     }
 
     /**
-     * Laravel's connection to the throwaway server, as config/database.php has it.
+     * Laravel's connection to the throwaway server, as in config/database.php.
      *
      * @param array<string, mixed> $changes
      *
@@ -138,7 +139,7 @@ abstract class TestCase extends LaravelTestCase
                 try {
                     $buffer->flush(2_000);
                 } catch (\Throwable) {
-                    // The test has said what is wrong; the buffer's end is to be silent.
+                    // The test has told what is wrong, so the buffer's end need not.
                 }
                 $buffer->takeFailures();
             }
@@ -156,7 +157,7 @@ abstract class TestCase extends LaravelTestCase
         return $this->app->make(BufferManager::class)->buffer($name);
     }
 
-    /** Creates a table on the server that is dropped at the test's end. */
+    /** Creates a table on the server. The test's end drops it. */
     protected function createTable(string $name, string $definition): void
     {
         $database = $this->app->make('db')->connection('mysql');
@@ -165,7 +166,7 @@ abstract class TestCase extends LaravelTestCase
         $this->tables[] = $name;
     }
 
-    /** @return list<array<string, mixed>> a table's rows as they are on the server, by the first column */
+    /** @return list<array<string, mixed>> a table's rows on the server, by its first column */
     protected function rows(string $table, string $connection = 'mysql'): array
     {
         $rows = $this->app->make('db')->connection($connection)->select("SELECT * FROM {$table} ORDER BY 1");

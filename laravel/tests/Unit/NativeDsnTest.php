@@ -8,8 +8,9 @@ use PDO;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 use WriteBuffer\ConfigException;
-use WriteBuffer\Laravel\Connection\NativeDsn;
+use WriteBuffer\Laravel\Drivers\Native\NativeDsn;
 
+/** The DSN of a connection in config/database.php. */
 final class NativeDsnTest extends TestCase
 {
     private const CONFIG = [
@@ -107,7 +108,7 @@ final class NativeDsnTest extends TestCase
         yield 'no host' => [['host' => []], 'the connection mysql of config/database.php has no host'];
         yield 'a folder of authorities' => [
             ['options' => [PDO::MYSQL_ATTR_SSL_CAPATH => '/etc/ssl/certs']],
-            'the connection mysql of config/database.php sets MYSQL_ATTR_SSL_CAPATH, which the extension has not:'
+            'the connection mysql of config/database.php sets MYSQL_ATTR_SSL_CAPATH, which the extension does not have:'
                 . ' name one file by MYSQL_ATTR_SSL_CA, and leave the ciphers to the server',
         ];
     }

@@ -8,7 +8,7 @@ use PHPUnit\Framework\TestCase;
 use ReflectionClass;
 use ReflectionNamedType;
 
-/** What stands in for the extension's interface and exceptions, where it is not loaded, is the same as they are. */
+/** The polyfill declares the same interface and exceptions as the extension. */
 final class PolyfillTest extends TestCase
 {
     public function testItDeclaresWhatTheExtensionDeclares(): void

@@ -14,25 +14,27 @@ use Throwable;
 use WriteBuffer\Buffer;
 
 /**
- * The class that such a program grows by itself, before it has the extension, and what the demo compares with it.
+ * A buffer in plain PHP, as programs write it before they have the extension. The demo compares the
+ * two.
  *
- * Collects rows in PHP arrays and saves them with multi-row upserts, one transaction a batch. It flushes inside add()
- * and put(): when a table's rows are a batch, or the oldest row has waited long enough.
+ * It owns rows in PHP arrays, and saves them by multi-row upserts, one transaction a batch. It
+ * flushes within add() and put(), when a table has a batch of rows or the oldest row has waited
+ * long enough.
  *
- * Two rows with one key become one, the newest. When a flush fails, all its rows stay in the buffer.
+ * Of two rows with one key the newer one stays. If a flush fails, all its rows stay in the buffer.
  */
 final class PhpWriteBuffer implements Buffer
 {
     /** The tables, in the order in which they are written, and the columns of their keys. */
     private const KEYS = ['orders' => ['id'], 'trades' => ['id'], 'balances' => ['user_id', 'asset']];
 
-    /** Rows that are written once and never change: a second one with the same key is an error. */
+    /** Tables whose rows never change: a second row with the same key is an error. */
     private const INSERT_ONLY = ['trades' => true];
 
     /** The server's limit of placeholders in a statement. */
     private const PLACEHOLDERS_MAX = 65_535;
 
-    /** ER_LOCK_DEADLOCK: the server rolled the transaction back and says to try it again. */
+    /** ER_LOCK_DEADLOCK: the server rolled the transaction back, and it may be tried again. */
     private const DEADLOCK = 1213;
 
     private const BACKOFF_MS = 10;
@@ -100,7 +102,7 @@ final class PhpWriteBuffer implements Buffer
         return $this->rows[$table][implode(' ', (array) $key)] ?? null;
     }
 
-    /** @param int|null $timeoutMs is not heeded: PDO has no such thing */
+    /** @param int|null $timeoutMs ignored: PDO has no time-out for this */
     public function flush(?int $timeoutMs = null): int
     {
         $count = count($this);
@@ -152,7 +154,7 @@ final class PhpWriteBuffer implements Buffer
         return array_sum(array_map('count', $this->rows));
     }
 
-    /** It gives no row up: a flush that fails leaves all of them where they are. */
+    /** There are none: if a flush fails, all its rows stay in the buffer. */
     public function takeFailures(): array
     {
         return [];
@@ -197,7 +199,7 @@ final class PhpWriteBuffer implements Buffer
         }
     }
 
-    /** @return bool false after a deadlock that may be tried again */
+    /** @return bool false: there was a deadlock, and another attempt is left */
     private function tryToWrite(bool $isLastAttempt): bool
     {
         $this->connection->beginTransaction();
@@ -225,7 +227,7 @@ final class PhpWriteBuffer implements Buffer
         if ($rows === []) {
             return;
         }
-        // In the order of their keys, so that two writers lock in the same order.
+        // In the order of their keys, so that two writers lock rows in the same order.
         ksort($rows);
         $columns = array_keys(reset($rows));
         foreach (array_chunk($rows, intdiv(self::PLACEHOLDERS_MAX, count($columns))) as $chunk) {
@@ -260,7 +262,7 @@ final class PhpWriteBuffer implements Buffer
         return $sql . ' ON DUPLICATE KEY UPDATE ' . implode(', ', $updates);
     }
 
-    /** When the rollback fails as well, the error that led to it is the one to tell. */
+    /** If the rollback fails too, the first error is the one to report. */
     private function rollBack(): void
     {
         try {

@@ -6,6 +6,7 @@ namespace App\Console;
 
 use Illuminate\Foundation\Console\Kernel as ConsoleKernel;
 
+/** Owns the list of the application's commands: all in Commands/. */
 class Kernel extends ConsoleKernel
 {
     protected function commands(): void

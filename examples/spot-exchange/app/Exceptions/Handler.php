@@ -8,10 +8,11 @@ use Illuminate\Foundation\Exceptions\Handler as ExceptionHandler;
 use Illuminate\Http\JsonResponse;
 use Throwable;
 
+/** Owns how an exception becomes a response: JSON, and 422 for an order that was rejected. */
 class Handler extends ExceptionHandler
 {
     /**
-     * An order that the exchange refuses is the customer's business, not the operator's.
+     * A rejected order concerns the customer, not the operator.
      *
      * @var string[]
      */
@@ -27,7 +28,7 @@ class Handler extends ExceptionHandler
         ));
     }
 
-    /** There is nothing here but the API. */
+    /** Every route is part of the API. */
     protected function shouldReturnJson($request, Throwable $e): bool
     {
         return true;

@@ -6,7 +6,7 @@ namespace App\Exceptions;
 
 use DomainException;
 
-/** The exchange did not take the order: nothing was matched, reserved or saved. */
+/** The exchange rejected the order: nothing was matched, reserved or saved. */
 final class OrderRejectedException extends DomainException
 {
 }

@@ -8,19 +8,19 @@ use App\Exceptions\OrderRejectedException;
 use LogicException;
 
 /**
- * What each user owns of each asset: an available part, and a part reserved for resting orders.
+ * Owns what each user has of each asset: an available part, and a part reserved for resting orders.
  *
- * Invariant: no balance is negative, and apart from deposits the sum of an asset over all users never changes.
+ * Invariant: no balance is negative, and only deposits change the sum of an asset over all users.
  */
 final class Accounts
 {
     /** @var array<int, array<string, Balance>> by user, then asset */
     private array $balances = [];
 
-    /** @var array<string, Balance> changed since takeChanged(), in the order of their first change */
+    /** @var array<string, Balance> changed since takeChanged(), in the order of the first change */
     private array $changed = [];
 
-    /** Goes on with a balance as it was saved. */
+    /** Takes over a balance that was saved. */
     public function open(Balance $balance): void
     {
         $this->balances[$balance->userId][$balance->asset] = $balance;
@@ -36,7 +36,7 @@ final class Accounts
         return $this->balances[$userId][$asset]->reserved ?? Decimal::ZERO;
     }
 
-    /** Adds to the available part: a deposit, or what a fill brought in. */
+    /** Adds to the available part: a deposit, or the proceeds of a fill. */
     public function credit(int $userId, string $asset, string $amount): void
     {
         $balance = $this->change($userId, $asset);
@@ -78,7 +78,7 @@ final class Accounts
         $balance->available = self::subtract($balance->available, $amount, $userId, $asset);
     }
 
-    /** The sum of an asset over all users, reserved parts counted. */
+    /** The sum of an asset over all users, with the reserved parts. */
     public function total(string $asset): string
     {
         $total = Decimal::ZERO;

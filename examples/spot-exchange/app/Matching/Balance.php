@@ -6,7 +6,7 @@ namespace App\Matching;
 
 use App\Models\Balance as BalanceModel;
 
-/** What a user owns of an asset. */
+/** What a user has of an asset. */
 final class Balance implements Row
 {
     public string $available = Decimal::ZERO;
@@ -15,7 +15,7 @@ final class Balance implements Row
 
     public string $updatedAt = '';
 
-    /** Its row, once it was saved by save(). */
+    /** Its row, after save(). */
     private ?BalanceModel $model = null;
 
     public function __construct(
@@ -24,7 +24,7 @@ final class Balance implements Row
     ) {
     }
 
-    /** The balance as it was saved. */
+    /** The balance that was saved. */
     public static function restore(BalanceModel $model): self
     {
         $balance = new self((int) $model->user_id, $model->asset);
@@ -57,7 +57,9 @@ final class Balance implements Row
         ];
     }
 
-    /** As a model's: writes the row at once. A service with a buffer has no use for it. */
+    /**
+     * Writes the row at once, as a model's save() does. A service with a buffer does not call it.
+     */
     public function save(): void
     {
         $this->model ??= BalanceModel::query()->firstOrNew(['user_id' => $this->userId, 'asset' => $this->asset]);

@@ -9,13 +9,13 @@ use SplMaxHeap;
 use SplMinHeap;
 
 /**
- * One side of an order book: price levels, each a queue of orders. Prices are integers, in units of the market's
- * smallest price step.
+ * One side of an order book. It owns the price levels, each a queue of orders. Prices are integers,
+ * in units of the market's smallest price step.
  *
- * The best level is O(1), a new level O(log levels), adding and removing an order O(1), wherever in its queue it is.
+ * To find the best level costs O(1), a new level O(log levels), to add or remove an order O(1).
  *
- * Invariant: no level is empty, and every level's price is in the heap exactly once. The heap may also hold prices
- * whose level is gone; they are dropped when they come to the top.
+ * Invariant: no level is empty, and each level's price is in the heap exactly once. The heap may
+ * also have prices whose level is gone; best() drops them when they come to the top.
  */
 final class BookSide
 {
@@ -35,7 +35,7 @@ final class BookSide
     /**
      * The oldest order at the best price.
      *
-     * @param int|null $limit the worst price that will do; null: any
+     * @param int|null $limit the worst price that is accepted; null: any
      */
     public function best(?int $limit): ?Order
     {
@@ -49,8 +49,8 @@ final class BookSide
                 return null;
             }
 
-            // current(), and not array_key_first(): PHP moves an array's pointer on when the element under it is
-            // removed, whereas array_key_first() walks over all the places of removed elements again and again.
+            // current() is O(1) here: PHP moves the array's pointer on when its element is removed.
+            // array_key_first() would walk over all removed elements each time.
             return current($this->levels[$price]);
         }
 

@@ -4,10 +4,10 @@ declare(strict_types=1);
 
 namespace App\Matching;
 
-/** What one step of the exchange changed: all of it is to be saved, or none. */
+/** What one step of the exchange changed: all of it must be saved, or none. */
 final class Changes
 {
-    /** @var list<Order|Balance> what changed: orders, the one that was placed first, and balances */
+    /** @var list<Order|Balance> what changed: the placed order, other orders, then balances */
     public readonly array $rows;
 
     /**

@@ -7,8 +7,8 @@ namespace App\Matching;
 use InvalidArgumentException;
 
 /**
- * Exact decimals for bcmath, as strings of exactly {@see SCALE} decimals: the form in which a DECIMAL(36,18) column
- * gives them back.
+ * Owns the form of exact decimals for bcmath: strings with exactly {@see SCALE} decimals, as a
+ * DECIMAL(36,18) column returns them.
  */
 final class Decimal
 {
@@ -19,13 +19,13 @@ final class Decimal
     /** DECIMAL(36,18) has 18 digits before the point. */
     private const FORM = '/^(\d{1,18})(?:\.(\d+))?$/D';
 
-    /** PHP_INT_MAX has 19 digits: any number of 18 digits fits. */
+    /** PHP_INT_MAX has 19 digits, so any number of 18 digits fits. */
     private const INTEGER_DIGITS_MAX = 18;
 
     /**
      * @param int $scale how many decimals may differ from 0
      *
-     * @throws InvalidArgumentException not a positive number or zero, or too many decimals
+     * @throws InvalidArgumentException neither zero nor a positive number, or too many decimals
      */
     public static function parse(string $number, int $scale = self::SCALE): string
     {
@@ -59,7 +59,9 @@ final class Decimal
         return $integer . '.' . str_pad(substr($digits, strlen($integer)), self::SCALE, '0');
     }
 
-    /** @return array{string, string} the digits before the point, and those after it without trailing zeros */
+    /**
+     * @return array{string, string} the digits before the point; those after it, no trailing zeros
+     */
     private static function split(string $number, int $scale): array
     {
         if (preg_match(self::FORM, $number, $parts) !== 1) {

@@ -8,14 +8,16 @@ use App\Exceptions\OrderRejectedException;
 use InvalidArgumentException;
 
 /**
- * The rules of the exchange: takes orders, matches each by price and then by time, moves the balances, and says what
- * changed. It saves nothing: the services do.
+ * Owns the rules of the exchange: takes orders, matches each by price and then by time, moves the
+ * balances, and returns what changed. The services save it.
  *
  * - A fill is at the maker's price. A buyer whose limit was higher gets the difference back.
  * - A limit order reserves what it may spend. What is left of it after matching rests in the book.
- * - A market order never rests: what finds no counterpart, or what a buyer has no funds for, is cancelled.
- * - Self-trade prevention cancels the newest: an order that meets a resting order of its own user is cancelled for the
- *   rest, and the resting order keeps its place.
+ * - A market order never rests: what finds no counterpart, or exceeds the buyer's funds, is
+ *   cancelled.
+ * - Self-trade prevention cancels the newest: if an order meets a resting order of its own user,
+ *   what is
+ *   left of it is cancelled, and the resting order keeps its place.
  */
 final class Exchange
 {
@@ -38,8 +40,8 @@ final class Exchange
     }
 
     /**
-     * Puts an order into the book that rested there when it was saved, and is not matched again. Its funds are reserved
-     * already. Orders come in the order of their arrival.
+     * Puts a saved order back into the book where it rested. It is not matched again, and its funds
+     * are reserved already. Call this in the order of the orders' arrival.
      */
     public function rest(Order $order): void
     {
@@ -48,7 +50,7 @@ final class Exchange
         $this->resting[$order->id] = $order;
     }
 
-    /** Goes on with the numbers of trades behind one that was saved. */
+    /** Numbers new trades from the one after this, which was saved. */
     public function continueTradesAfter(int $tradeId): void
     {
         $this->lastTradeId = $tradeId;
@@ -103,7 +105,7 @@ final class Exchange
     /**
      * Takes an order out of the book.
      *
-     * @return Changes|null null when it does not rest there (any more): it was filled or cancelled before, or never known
+     * @return Changes|null null: it does not rest there (filled, cancelled or never known)
      */
     public function cancel(int $orderId, string $at): ?Changes
     {
@@ -120,7 +122,7 @@ final class Exchange
         return new Changes([$order], $this->accounts->takeChanged($at));
     }
 
-    /** Adds to what a user owns. */
+    /** Adds to what a user has. */
     public function deposit(int $userId, string $asset, string $amount, string $at): Changes
     {
         $this->accounts->credit($userId, $asset, Decimal::parse($amount));
@@ -159,7 +161,7 @@ final class Exchange
         return $market;
     }
 
-    /** A market buy reserves nothing: what it will cost is known only at each fill. */
+    /** A market buy reserves nothing, since only each fill tells its cost. */
     private function reserveFunds(Order $order, Market $market): void
     {
         if ($order->side === Side::Sell) {
@@ -180,7 +182,10 @@ final class Exchange
         }
     }
 
-    /** The smaller of what both still want, and for a market buy of what its user can pay, cut to the market's lots. */
+    /**
+     * The smaller of what both orders still want. A market buy is limited by what its user can pay
+     * too, cut to the market's lots.
+     */
     private function fillableQuantity(Order $taker, Order $maker, Market $market): string
     {
         $quantity = bccomp($taker->remaining, $maker->remaining, Decimal::SCALE) <= 0

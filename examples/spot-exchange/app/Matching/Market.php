@@ -6,7 +6,7 @@ namespace App\Matching;
 
 use InvalidArgumentException;
 
-/** What is traded under a symbol, and how fine its prices and quantities may be. */
+/** What is traded under a symbol, and how many decimals its prices and quantities may have. */
 final class Market
 {
     public function __construct(
@@ -24,7 +24,9 @@ final class Market
     }
 
     /**
-     * @param array<string, array{base: string, quote: string, price_scale: int, quantity_scale: int}> $config
+     * @param array<string, array{
+     *     base: string, quote: string, price_scale: int, quantity_scale: int
+     * }> $config
      *
      * @return array<string, self> by symbol
      */

@@ -7,8 +7,8 @@ namespace App\Matching;
 use App\Models\Order as OrderModel;
 
 /**
- * An order while it is matched. It is light, since the book holds many of them and each fill changes one;
- * `App\Models\Order` is the same order as a row of the database.
+ * An order while it is matched. It is a small object, since the book holds many orders and each
+ * fill changes one. `App\Models\Order` is the same order as a row of the database.
  */
 final class Order implements Row
 {
@@ -18,13 +18,16 @@ final class Order implements Row
 
     public string $updatedAt;
 
-    /** What is not filled yet. It is kept beside its two summands since every fill asks for it. */
+    /** What is not filled yet: quantity - filledQuantity, kept since every fill needs it. */
     public string $remaining;
 
-    /** The price in the market's smallest steps, by which the book sorts; set when the exchange takes a limit order. */
+    /**
+     * The price in the market's smallest steps, for the book; set when the exchange takes the
+     * order.
+     */
     public ?int $priceUnits = null;
 
-    /** Its row, once it was saved by save(); null before, and when it is final. */
+    /** Its row, after save(); null before that, and when the order is final. */
     private ?OrderModel $model = null;
 
     /**
@@ -45,7 +48,7 @@ final class Order implements Row
         $this->remaining = $quantity;
     }
 
-    /** The order as it was saved. */
+    /** The order that was saved. */
     public static function restore(OrderModel $model): self
     {
         $order = new self(
@@ -108,7 +111,9 @@ final class Order implements Row
         ];
     }
 
-    /** As a model's: writes the row at once. A service with a buffer has no use for it. */
+    /**
+     * Writes the row at once, as a model's save() does. A service with a buffer does not call it.
+     */
     public function save(): void
     {
         $this->model ??= new OrderModel();

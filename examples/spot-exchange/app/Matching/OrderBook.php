@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace App\Matching;
 
-/** The resting limit orders of one market: bids and asks. */
+/** Owns the resting limit orders of one market: bids and asks. */
 final class OrderBook
 {
     private readonly BookSide $bids;
@@ -18,7 +18,7 @@ final class OrderBook
     }
 
     /**
-     * The resting order that the taker meets first: the best price, and at that price the oldest. Null when there is
+     * The resting order that the taker meets first: the oldest at the best price. Null: there is
      * none, or its price is beyond the taker's limit.
      */
     public function bestMakerFor(Order $taker): ?Order

@@ -5,14 +5,14 @@ declare(strict_types=1);
 namespace App\Matching;
 
 /**
- * What the exchange saves. These are the methods of an Eloquent model by which a buffer knows one, so that models and the
- * exchange's own light objects go the same way.
+ * What the exchange saves. A buffer knows an Eloquent model by these methods, so it takes the
+ * exchange's small objects in the same way.
  */
 interface Row
 {
     public function getTable(): string;
 
-    /** The key's column; of a composite key the first. */
+    /** The key's column, or the first one of a composite key. */
     public function getKeyName(): string;
 
     /** @return array<string, int|string|null> the columns */

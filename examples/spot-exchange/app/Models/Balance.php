@@ -7,7 +7,7 @@ namespace App\Models;
 use Illuminate\Database\Eloquent\Builder;
 use Illuminate\Database\Eloquent\Model;
 
-/** A row of `balances`: what a user owns of an asset. Amounts are strings, as in {@see Order}. */
+/** A row of `balances`: what a user has of an asset. Amounts are strings, as in {@see Order}. */
 class Balance extends Model
 {
     public const KEY = ['user_id', 'asset'];
@@ -18,7 +18,7 @@ class Balance extends Model
 
     protected $guarded = [];
 
-    /** Eloquent knows no composite key, so that save() must be told which row it is about. */
+    /** Eloquent does not know composite keys, so this tells save() which row it writes. */
     protected function setKeysForSaveQuery($query): Builder
     {
         foreach (self::KEY as $column) {

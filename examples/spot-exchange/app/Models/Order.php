@@ -10,17 +10,17 @@ use WriteBuffer\Laravel\Eloquent\BuffersWrites;
 /**
  * A row of `orders`.
  *
- * Amounts have no cast: Laravel's decimal cast passes them through number_format(), and so through a float. They are
- * the strings that the database gives.
+ * Amounts have no cast, since Laravel's decimal cast makes them floats on the way. They are the
+ * strings that the database returns.
  */
 class Order extends Model
 {
     use BuffersWrites;
 
-    /** The id is given by the exchange. */
+    /** The exchange makes the id. */
     public $incrementing = false;
 
-    /** Times are the exchange's, not the moment in which a row is saved. */
+    /** The exchange sets the times, not the moment in which a row is saved. */
     public $timestamps = false;
 
     protected $guarded = [];

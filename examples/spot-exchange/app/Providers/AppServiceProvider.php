@@ -11,13 +11,16 @@ use App\Matching\Market;
 use App\Services\ExchangeLock;
 use Illuminate\Contracts\Foundation\Application;
 use Illuminate\Support\ServiceProvider;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 
+/**
+ * Owns the application's bindings: an empty exchange, the lock, and the demo's own buffer driver.
+ */
 class AppServiceProvider extends ServiceProvider
 {
     public function register(): void
     {
-        // An exchange without an order: whoever makes one goes on from what is saved, or begins anew.
+        // An exchange without orders. Its caller adds what was saved, or begins with nothing.
         $this->app->bind(Exchange::class, static function (Application $app): Exchange {
             return new Exchange(Market::fromConfig($app['config']['exchange.markets']), new Accounts());
         });
@@ -27,12 +30,12 @@ class AppServiceProvider extends ServiceProvider
     public function boot(): void
     {
         $this->loadRoutesFrom($this->app->basePath('routes/api.php'));
-        // After the package's own callback, which flushes: its provider is registered before this one.
+        // Runs after the package's callback, which flushes: its provider is registered first.
         $this->app->terminating(fn () => $this->app->make(ExchangeLock::class)->release());
 
-        // A driver of the application's own, for the demo.
+        // The application's own driver, for the demo.
         $this->app->make(BufferManager::class)->extend(
-            'batching',
+            'php-class',
             fn (Application $app, array $config): PhpWriteBuffer => new PhpWriteBuffer(
                 $app->make('db')->connection($config['connection'] ?? null),
                 (int) ($config['batch_size'] ?? 100),

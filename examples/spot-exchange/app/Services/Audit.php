@@ -7,7 +7,7 @@ namespace App\Services;
 use App\Matching\Decimal;
 use Illuminate\Database\Connection;
 
-/** Asks the database whether its tables agree with each other: what must hold whoever wrote them, and how. */
+/** Owns what must hold in the tables, whoever wrote them: asks the database whether they agree. */
 final class Audit
 {
     public function __construct(private readonly Connection $connection)
@@ -17,7 +17,7 @@ final class Audit
     /**
      * @param array<string, string> $deposits the sum of all deposits, by asset
      *
-     * @return list<string> what is wrong; nothing when all is right
+     * @return list<string> what is wrong; empty: nothing
      */
     public function findings(array $deposits): array
     {

@@ -37,7 +37,7 @@ final class EloquentOrderService
     /**
      * Takes an order out of the book.
      *
-     * @return bool false when it does not rest there (any more): it was filled or cancelled before, or never known
+     * @return bool false: it does not rest there, since it was filled, cancelled or never known
      */
     public function cancelOrder(int $orderId, string $at): bool
     {
@@ -50,7 +50,7 @@ final class EloquentOrderService
         return true;
     }
 
-    /** Adds to what a user owns, and saves it. */
+    /** Adds to what a user has, and saves it. */
     public function deposit(int $userId, string $asset, string $amount, string $at): void
     {
         $this->save($this->exchange->deposit($userId, $asset, $amount, $at));

@@ -12,8 +12,8 @@ use Throwable;
 use WriteBuffer\Buffer;
 
 /**
- * One process at a time changes the exchange, and the next one begins when the rows of the one before are committed. The
- * database holds the lock, and frees it when the process dies.
+ * Owns the lock of the exchange: one process at a time changes it, and the next one begins when the
+ * rows of this one are committed. The database holds the lock, and frees it when the process dies.
  */
 final class ExchangeLock
 {
@@ -25,7 +25,7 @@ final class ExchangeLock
     ) {
     }
 
-    /** @throws ServiceUnavailableHttpException it was not free within the time */
+    /** @throws ServiceUnavailableHttpException other processes held it for too long */
     public function take(): void
     {
         if (!$this->isHeld) {
@@ -37,7 +37,7 @@ final class ExchangeLock
         }
     }
 
-    /** Commits what this process has buffered, and lets the next one go on. What goes wrong is reported. */
+    /** Commits what this process has buffered, and frees the lock. Reports errors. */
     public function release(): void
     {
         if (!$this->isHeld) {
@@ -45,7 +45,7 @@ final class ExchangeLock
         }
         $this->isHeld = false;
         try {
-            // The end of a request has done so already, except for a persistent buffer.
+            // The end of the request has flushed already, unless the buffer is persistent.
             $timeoutMs = (int) $this->container->make('config')->get('write-buffer.flush_timeout_ms');
             $this->container->make(Buffer::class)->flush($timeoutMs);
         } catch (Throwable $e) {
@@ -60,7 +60,7 @@ final class ExchangeLock
 
     private function ask(string $function, int ...$arguments): mixed
     {
-        // A lock's name is the whole server's, and has 64 characters at most.
+        // The whole server shares the names of locks. They have 64 characters at most.
         $name = 'exchange ' . md5($this->connection->getDatabaseName());
 
         return $this->connection->selectOne("SELECT {$function} AS answer", [$name, ...$arguments], false)->answer;

@@ -22,11 +22,12 @@ use Illuminate\Contracts\Config\Repository;
 use WriteBuffer\Buffer;
 
 /**
- * Takes orders in any number of processes, such as the workers of php-fpm, none of which outlives a request: the book is
- * what the tables hold, and of that it reads the orders that a new one can meet.
+ * Owns how orders are placed in many processes at once, such as the workers of php-fpm. No process
+ * keeps the book: it is in the tables, and each order reads those that it can meet.
  *
- * Invariant: while an order is placed, all rows of the orders before it are committed. {@see ExchangeLock} is taken before the
- * tables are read, and let go when this order's rows are committed, which is after the answer.
+ * Invariant: while an order is placed, all rows of the orders before it are committed. So
+ * {@see ExchangeLock} is taken before the tables are read, and freed when this order's rows are
+ * committed, which is after the answer.
  */
 final class OrderDesk
 {
@@ -38,9 +39,9 @@ final class OrderDesk
     }
 
     /**
-     * Matches an order at once, and has it saved with all that it touched.
+     * Matches an order at once, and buffers it with all that it changed.
      *
-     * @param callable(int, string): Order $order makes it from its number and its time
+     * @param callable(int, string): Order $order makes the order from its id and its time
      *
      * @return array{Order, list<Trade>}
      *
@@ -49,7 +50,7 @@ final class OrderDesk
     public function place(callable $order): array
     {
         $this->lock->take();
-        // What this process has buffered belongs to the book.
+        // The rows that this process has buffered belong to the book.
         $this->buffer->flush();
 
         $placed = $order(
@@ -61,14 +62,14 @@ final class OrderDesk
         return [$placed, $trades];
     }
 
-    /** Returns when what other processes have answered for is committed. */
+    /** Returns when all orders that other processes have answered are committed. */
     public function awaitOthers(): void
     {
         $this->lock->take();
         $this->lock->release();
     }
 
-    /** The exchange, as far as the order can touch it. */
+    /** The part of the exchange that the order can change. */
     private function exchangeFor(Order $order): Exchange
     {
         $markets = Market::fromConfig($this->config->get('exchange.markets'));
@@ -102,7 +103,8 @@ final class OrderDesk
             ->whereIn('status', [OrderStatus::Open->value, OrderStatus::PartiallyFilled->value])
             ->orderBy('id');
         if ($order->price !== null) {
-            // To leave out what is far from it: which of them it meets the exchange says, exactly.
+            // This leaves out orders whose price is too far. The exchange decides which of the rest
+            // match.
             $query->where('price', $isBuy ? '<=' : '>=', $order->price);
         }
 

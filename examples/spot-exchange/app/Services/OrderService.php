@@ -38,7 +38,7 @@ final class OrderService
     /**
      * Takes an order out of the book.
      *
-     * @return bool false when it does not rest there (any more): it was filled or cancelled before, or never known
+     * @return bool false: it does not rest there, since it was filled, cancelled or never known
      */
     public function cancelOrder(int $orderId, string $at): bool
     {
@@ -51,7 +51,7 @@ final class OrderService
         return true;
     }
 
-    /** Adds to what a user owns, and saves it. */
+    /** Adds to what a user has, and saves it. */
     public function deposit(int $userId, string $asset, string $amount, string $at): void
     {
         $this->save($this->exchange->deposit($userId, $asset, $amount, $at));

@@ -6,7 +6,7 @@ namespace App\Services;
 
 use Illuminate\Database\Connection;
 
-/** What the exchange's tables hold, as text: one line a row, in the order of the keys. */
+/** Owns the text of the exchange's tables: a line for each row, in the order of the keys. */
 final class TableSnapshot
 {
     /** The tables, and the columns of their keys. */
@@ -16,7 +16,7 @@ final class TableSnapshot
     {
     }
 
-    /** @return iterable<string> JSON, with every value as the string that the server gives */
+    /** @return iterable<string> JSON, each value as the string that the server returns */
     public function lines(string $table): iterable
     {
         $query = $this->connection->table($table);
@@ -45,7 +45,7 @@ final class TableSnapshot
         return $checksums;
     }
 
-    /** Writes each table to a file of its own in a folder that exists. */
+    /** Writes each table to its own file, in a folder that exists. */
     public function dump(string $folder): void
     {
         foreach (array_keys(self::TABLES) as $table) {

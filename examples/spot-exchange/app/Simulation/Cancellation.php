@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace App\Simulation;
 
-/** A customer asks for an order to be cancelled, which may have been filled by then. */
+/** A customer asks to cancel an order. It may be filled by then. */
 final class Cancellation
 {
     public function __construct(

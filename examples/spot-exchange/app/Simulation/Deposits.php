@@ -9,14 +9,14 @@ use App\Services\EloquentOrderService;
 use App\Services\OrderService;
 use Illuminate\Contracts\Config\Repository;
 
-/** What the simulated customers own when the exchange opens: see `simulation` in config/exchange.php. */
+/** Owns what the simulated customers begin with: see `simulation` in config/exchange.php. */
 final class Deposits
 {
     public function __construct(private readonly Repository $config)
     {
     }
 
-    /** @return array<string, string> what all users deposited together, by asset */
+    /** @return array<string, string> the sum of all deposits, by asset */
     public function pay(OrderService|EloquentOrderService $exchange): array
     {
         $users = (int) $this->config->get('exchange.simulation.users');

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace App\Simulation;
 
-/** How long calls took, and which share of them took how long at most. */
+/** Owns how long calls took, and their percentiles. */
 final class Latencies
 {
     /** @var list<int> */
@@ -18,7 +18,9 @@ final class Latencies
         $this->isSorted = false;
     }
 
-    /** The smallest duration that this share of all calls did not exceed, in microseconds; 0 without any call. */
+    /**
+     * The smallest duration that this share of calls did not exceed, in microseconds; 0: no calls.
+     */
     public function percentileUs(int $percent): float
     {
         if (!$this->isSorted) {

@@ -10,11 +10,12 @@ use App\Matching\OrderType;
 use App\Matching\Side;
 
 /**
- * A day at the exchange, made up from a seed: the same seed gives the same orders, ids and times.
+ * Owns a simulated day at the exchange. It comes from a seed: the same seed makes the same orders,
+ * ids and times.
  *
- * It has what a real flow has and a uniform one lacks: busy and quiet symbols; a price that wanders, with most limits
- * near it and many of them on round prices; a few market makers among many customers; round quantities; cancels of
- * orders placed a moment ago; and bursts of orders on one side of one market.
+ * It has what a real flow has: busy and quiet symbols; a price that wanders, with most limits near
+ * it and many on round prices; a few market makers among many customers; round quantities; cancels
+ * of recent orders; bursts of orders on one side of a market.
  */
 final class OrderFlow
 {
@@ -29,17 +30,17 @@ final class OrderFlow
     private const AGGRESSIVE_PERCENT = 40;
     private const ROUND_PRICE_PERCENT = 60;
 
-    /** Steps in which limits are placed, and the round prices, are this part of the price: two basis points. */
+    /** Limits and round prices stand in steps of this part of the price: two basis points. */
     private const STEPS_PER_PRICE = 5_000;
 
-    /** Cancels are of one of the last so many limit orders. */
+    /** A cancel is for one of the last limit orders: of this many. */
     private const RECENT_ORDERS = 200;
 
     private Random $random;
 
     private int $timeUs;
 
-    /** @var list<string> each symbol as often as its weight says */
+    /** @var list<string> each symbol as many times as its weight */
     private array $symbols = [];
 
     /** @var array<string, int> by symbol, in units of its price scale */
@@ -56,7 +57,11 @@ final class OrderFlow
 
     /**
      * @param array<string, array{
-     *     price_scale: int, quantity_scale: int, opening_price: string, typical_quantity: string, weight: int
+     *     price_scale: int,
+     *     quantity_scale: int,
+     *     opening_price: string,
+     *     typical_quantity: string,
+     *     weight: int
      * }> $markets by symbol
      */
     public function __construct(
@@ -77,7 +82,7 @@ final class OrderFlow
         return self::formatTime(self::OPENING_TIME_S * 1_000_000);
     }
 
-    /** @return iterable<Order|Cancellation> the orders, with ids from 1, and the cancels between them */
+    /** @return iterable<Order|Cancellation> the orders, with ids from 1, and cancels in between */
     public function events(int $orderCount): iterable
     {
         for ($id = 1; $id <= $orderCount; $id++) {

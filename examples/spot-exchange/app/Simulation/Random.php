@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace App\Simulation;
 
 /**
- * A generator of random numbers (xorshift64) that gives the same numbers for the same seed on every PHP version, and
- * that no other code advances, unlike mt_rand().
+ * Owns a generator of random numbers (xorshift64). A seed makes the same numbers on every PHP
+ * version, and no other code advances the generator, unlike mt_rand().
  */
 final class Random
 {
@@ -14,7 +14,7 @@ final class Random
 
     public function __construct(int $seed)
     {
-        // A hash spreads seeds that differ little, and is not the one state that xorshift must not have, 0.
+        // A hash spreads similar seeds. xorshift must not begin with the state 0.
         $this->state = unpack('q', hash('sha256', (string) $seed, true))[1] ?: 1;
     }
 
@@ -22,7 +22,7 @@ final class Random
     {
         $x = $this->state;
         $x ^= $x << 13;
-        // PHP shifts the sign in from the left; the mask makes the shift unsigned.
+        // PHP's right shift keeps the sign; the mask makes it unsigned.
         $x ^= ($x >> 7) & 0x01FFFFFFFFFFFFFF;
         $x ^= $x << 17;
         $this->state = $x;
@@ -35,7 +35,7 @@ final class Random
         return $this->int(1, 100) <= $percent;
     }
 
-    /** How often a chance came true before it first did not: 0 is the most frequent. */
+    /** How many chances in a row came true: most often 0. */
     public function streak(int $percent, int $max): int
     {
         $length = 0;

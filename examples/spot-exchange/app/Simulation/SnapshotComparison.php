@@ -4,10 +4,10 @@ declare(strict_types=1);
 
 namespace App\Simulation;
 
-/** Compares two dumps of a table line by line, without holding either in memory. */
+/** Compares two dumps of a table line by line, with one line of each in memory. */
 final class SnapshotComparison
 {
-    /** @return string|null where they differ first, and how; null when they are the same */
+    /** @return string|null where they differ first, and how; null: they are the same */
     public static function firstDifference(string $expectedFile, string $actualFile): ?string
     {
         $expected = fopen($expectedFile, 'rb');

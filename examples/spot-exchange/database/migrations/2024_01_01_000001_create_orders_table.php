@@ -10,7 +10,7 @@ return new class () extends Migration {
     public function up(): void
     {
         Schema::create('orders', function (Blueprint $table): void {
-            // The id is the exchange's own number: it is known before the row is saved.
+            // The exchange makes the id, so it is known before the row is saved.
             $table->unsignedBigInteger('id')->primary();
             $table->unsignedBigInteger('user_id');
             $table->string('symbol', 20);

@@ -8,7 +8,7 @@ use App\Services\OrderService;
 use App\Simulation\Deposits;
 use Illuminate\Database\Seeder;
 
-/** The customers of the simulation, with what they own and no order yet: an exchange to try by hand. */
+/** Pays the deposits of the simulation's customers, for trying the exchange by hand. */
 class DatabaseSeeder extends Seeder
 {
     public function run(OrderService $exchange, Deposits $deposits): void

@@ -35,7 +35,7 @@ final class ApiTest extends TestCase
         $this->emptyTables($this->app);
         $this->app['config']->set([
             'write-buffer.buffers.default.driver' => extension_loaded('write_buffer') ? 'native' : 'php',
-            // Nothing is written because time has passed.
+            // No row is written because time has passed.
             'write-buffer.buffers.default.flush_interval_ms' => 3_600_000,
         ]);
     }

@@ -8,7 +8,7 @@ use App\Services\TableSnapshot;
 use Illuminate\Contracts\Console\Kernel;
 use Tests\Support\DatabaseTestCase;
 
-/** One flow of orders leaves the same tables, row by row, whichever buffer saved it. */
+/** An order flow leaves the same tables, row by row, with every buffer. */
 final class BuffersAgreeTest extends DatabaseTestCase
 {
     private const ORDERS = 300;
@@ -34,7 +34,7 @@ final class BuffersAgreeTest extends DatabaseTestCase
     /** @return array<string, list<string>> */
     private function tablesAfter(string $buffer, int $seed = 1): array
     {
-        // Few users, so that the deposits do not take longer than the orders; small batches, so that there are many.
+        // Few users, so that deposits are fewer than orders; small batches, so that there are many.
         $this->app['config']->set('exchange.simulation.users', 20);
         $this->app['config']->set('write-buffer.buffers.default.batch_size', 17);
         $status = $this->artisan('exchange:match', [

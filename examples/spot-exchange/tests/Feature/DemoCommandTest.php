@@ -8,6 +8,7 @@ use App\Simulation\SnapshotComparison;
 use Illuminate\Contracts\Console\Kernel;
 use Tests\Support\DatabaseTestCase;
 
+/** The commands exchange:demo and exchange:match. */
 final class DemoCommandTest extends DatabaseTestCase
 {
     private string $folder = '';

@@ -15,6 +15,7 @@ use LogicException;
 use PDOException;
 use Tests\Support\DatabaseTestCase;
 
+/** The buffer in plain PHP, on a database. */
 final class PhpWriteBufferTest extends DatabaseTestCase
 {
     private const AT = '2024-01-15 09:00:00.000000';
@@ -131,7 +132,7 @@ final class PhpWriteBufferTest extends DatabaseTestCase
         return new Trade($id, 'BTC-USDT', 1, 2, 1, 2, Decimal::parse('100'), Decimal::parse('1'), self::AT);
     }
 
-    /** Commits fail as if the server had found a deadlock, so many times. */
+    /** Lets this many commits fail as if the server had found a deadlock. */
     private function connectionThatDeadlocks(int $times): MySqlConnection
     {
         $real = $this->connection();

@@ -75,7 +75,7 @@ final class FpmTest extends ServerTestCase
         }
         $pool = ['pm.max_children' => self::WORKERS];
         foreach (array_filter($environment, static fn (string $value): bool => $value !== '') as $name => $value) {
-            // In quotes: null and true are words of an ini file.
+            // In quotes, since null and true are keywords of an ini file.
             $pool["env[{$name}]"] = "\"{$value}\"";
         }
 
@@ -121,7 +121,7 @@ final class FpmTest extends ServerTestCase
         $threads = [];
         foreach ($this->fpm->workers() as $pid) {
             foreach (glob("/proc/{$pid}/task/*/comm") ?: [] as $file) {
-                // A thread may end between the listing and the look.
+                // A thread may end between the listing and the reading.
                 if (rtrim((string) @file_get_contents($file)) === 'write_buffer') {
                     $threads[] = (int) explode('/', $file)[4];
                 }

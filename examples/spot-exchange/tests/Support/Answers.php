@@ -6,7 +6,9 @@ namespace Tests\Support;
 
 use App\Matching\Decimal;
 
-/** What the exchange answered to orders, and the tables that follow from it, whatever order the answers came in. */
+/**
+ * Owns what the exchange answered to orders, in any order, and the tables that follow from that.
+ */
 final class Answers
 {
     /** @var array<int, array<string, int|string|null>> by id */
@@ -15,7 +17,10 @@ final class Answers
     /** @var array<int, array<string, int|string>> by id */
     private array $trades = [];
 
-    /** @param array{order: array<string, mixed>, trades: list<array<string, mixed>>} $answer of POST /orders */
+    /**
+     * @param array{order: array<string, mixed>, trades: list<array<string, mixed>>} $answer
+     *        of POST /orders
+     */
     public function add(array $answer): void
     {
         $this->orders[$answer['order']['id']] = $answer['order'];
@@ -32,7 +37,10 @@ final class Answers
         return array_values($this->trades);
     }
 
-    /** @return list<array<string, int|string|null>> the table's rows: as answered, and what later orders took of them */
+    /**
+     * @return list<array<string, int|string|null>> the table's rows: the answers, less what later
+     *                                             orders took
+     */
     public function orders(): array
     {
         $orders = $this->orders;

@@ -23,7 +23,7 @@ trait CreatesApplication
                 . ' DB_USERNAME and DB_PASSWORD. The tables orders, trades and balances in it are dropped.');
         }
         $app = require __DIR__ . '/../../bootstrap/app.php';
-        // All of the kernels' bootstrappers but HandleExceptions: errors are PHPUnit's here.
+        // All bootstrappers of the kernels but HandleExceptions: here PHPUnit handles errors.
         $app->bootstrapWith([
             LoadEnvironmentVariables::class,
             LoadConfiguration::class,
@@ -37,7 +37,7 @@ trait CreatesApplication
         return $app;
     }
 
-    /** Drops the exchange's tables, and makes them anew. */
+    /** Drops the exchange's tables, and creates them again. */
     private function emptyTables(Application $app): void
     {
         self::assertSame(0, $app->make(Kernel::class)->call('migrate:refresh', ['--force' => true]));

@@ -9,7 +9,7 @@ use Illuminate\Database\Connection;
 use Illuminate\Foundation\Application;
 use PHPUnit\Framework\TestCase;
 
-/** The application on a database whose tables are dropped and made again. */
+/** The application on a database whose tables are dropped and created again. */
 abstract class DatabaseTestCase extends TestCase
 {
     use CreatesApplication;

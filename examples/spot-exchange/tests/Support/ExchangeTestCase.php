@@ -15,7 +15,9 @@ use App\Matching\Trade;
 use App\Services\OrderService;
 use PHPUnit\Framework\TestCase;
 
-/** An exchange with one market, three users with 1000 BTC and 1,000,000 USDT each, and no database. */
+/**
+ * An exchange with one market, three users with 1000 BTC and 1,000,000 USDT each, and no database.
+ */
 abstract class ExchangeTestCase extends TestCase
 {
     protected const SYMBOL = 'BTC-USDT';
@@ -42,7 +44,8 @@ abstract class ExchangeTestCase extends TestCase
     }
 
     /**
-     * Places an order of user, side, quantity and price; without a price it is a market order.
+     * Places an order of a user, a side, a quantity and a price. Without a price it is a market
+     * order.
      *
      * @return list<array{int, string, string}> its trades: the maker's order, price, quantity
      */
@@ -90,7 +93,7 @@ abstract class ExchangeTestCase extends TestCase
         return self::short($row['available']) . '+' . self::short($row['reserved']);
     }
 
-    /** Without the zeros behind, so that a test reads well. */
+    /** Without trailing zeros, so that a test reads well. */
     protected static function short(string $decimal): string
     {
         return rtrim(rtrim($decimal, '0'), '.');

@@ -7,8 +7,9 @@ namespace Tests\Support;
 use RuntimeException;
 
 /**
- * A connection to an HTTP server on this machine, which is kept for as many requests as the server wants, and made anew
- * when it has closed it. Sending and reading are apart, so that several connections have requests under way at a time.
+ * Owns a connection to an HTTP server on this machine. It is kept until the server closes it, and
+ * then opened again. send() and answer() are apart, so that several connections have requests under
+ * way at once.
  */
 final class HttpConnection
 {
@@ -48,7 +49,7 @@ final class HttpConnection
         }
     }
 
-    /** @return array{int, mixed} the status, and the body as it was before it became JSON */
+    /** @return array{int, mixed} the status, and the decoded body */
     public function answer(): array
     {
         $line = (string) fgets($this->stream);

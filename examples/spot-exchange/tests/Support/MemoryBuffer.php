@@ -7,7 +7,7 @@ namespace Tests\Support;
 use App\Matching\Row;
 use WriteBuffer\Buffer;
 
-/** Keeps rows as a database would: the last of a key stays, and a group is what one call brought. */
+/** Keeps rows as a database would: the last row of a key stays. A group is the rows of one call. */
 final class MemoryBuffer implements Buffer
 {
     private const KEYS = ['orders' => ['id'], 'trades' => ['id'], 'balances' => ['user_id', 'asset']];

@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace Tests\Support;
 
 /**
- * A folder of ini files for other PHP programs than this one: those that this one was started with, and one for the
- * extension. It is where they look while this object lives.
+ * Owns a folder of ini files for the PHP programs that a test starts: this program's files, and one
+ * for the extension. They read it while this object lives.
  */
 final class PhpIni
 {

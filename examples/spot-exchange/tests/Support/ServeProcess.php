@@ -7,8 +7,8 @@ namespace Tests\Support;
 use RuntimeException;
 
 /**
- * `php artisan serve` on a free port of this machine, with several workers, until it is stopped, which the end of this
- * process does too. What it starts is known by a mark in its environment.
+ * Owns `php artisan serve` on a free port of this machine, with several workers, until stop() or
+ * the end of this process. A mark in the environment tells which processes it has started.
  */
 final class ServeProcess
 {
@@ -30,7 +30,7 @@ final class ServeProcess
         $this->mark = bin2hex(random_bytes(8));
         $this->log = sys_get_temp_dir() . "/exchange-serve-{$this->mark}.log";
         register_shutdown_function($this->kill(...));
-        // Somebody else may take the port before the server does.
+        // Another program may take the port first.
         for ($attempt = 1; !$this->start($workers); $attempt++) {
             $log = $this->log();
             $this->kill();
@@ -50,26 +50,26 @@ final class ServeProcess
         return $this->port;
     }
 
-    /** What it said, for the message of a failed assertion. */
+    /** Its output, for the message of a failed assertion. */
     public function log(): string
     {
         return substr((string) @file_get_contents($this->log), -4_000);
     }
 
-    /** Stops the server as Ctrl-C does; the command sees that, and ends too. Waits for the end of both. */
+    /** Stops the server as Ctrl-C does. The command sees that, and ends too. Waits for both. */
     public function stop(): void
     {
         $this->interrupt() ?: throw new RuntimeException("it runs on: {$this->log()}");
     }
 
-    /** Ends it and all that it started, whatever they are doing. */
+    /** Kills it and all processes that it started. */
     public function kill(): void
     {
         if ($this->process === null) {
             return;
         }
         $this->interrupt();
-        // One that is killed may just have started another.
+        // A process may have started another one just before it was killed.
         while (($pids = $this->processes()) !== []) {
             foreach ($pids as $pid) {
                 posix_kill($pid, SIGKILL);
@@ -99,7 +99,7 @@ final class ServeProcess
             [['file', '/dev/null', 'r'], $output, $output],
             $pipes,
             dirname(__DIR__, 2),
-            // Anybody's messages are in the answers, and none in the application's log.
+            // Messages go into the responses, not into the application's log.
             ['APP_DEBUG' => 'true', 'LOG_CHANNEL' => 'null', 'WRITE_BUFFER_STATUS' => 'false']
                 + ['PHP_CLI_SERVER_WORKERS' => (string) $workers, self::MARK => $this->mark] + getenv(),
         ) ?: throw new RuntimeException('cannot start another process');
@@ -113,12 +113,12 @@ final class ServeProcess
         return $this->process !== null && proc_get_status($this->process)['running'];
     }
 
-    /** @return list<int> the command, the server that it starts, and that one's workers */
+    /** @return list<int> the command, its server, and the server's workers */
     private function processes(): array
     {
         $pids = [];
         foreach (glob('/proc/[0-9]*/environ') ?: [] as $file) {
-            // A process that has ended, and that nobody has asked for, has none.
+            // A process that has ended, and was not waited for, has none.
             if (str_contains((string) @file_get_contents($file), self::MARK . "={$this->mark}")) {
                 $pids[] = (int) explode('/', $file)[2];
             }

@@ -10,7 +10,7 @@ use App\Services\OrderService;
 use App\Simulation\Deposits;
 use App\Simulation\OrderFlow;
 
-/** A test of a real server's processes, and of the tables that they leave. */
+/** A test of a real server's processes, and of the tables that they leave behind. */
 abstract class ServerTestCase extends DatabaseTestCase
 {
     protected const ORDERS = 200;
@@ -41,7 +41,7 @@ abstract class ServerTestCase extends DatabaseTestCase
         parent::tearDown();
     }
 
-    /** @return list<array<string, int|string>> orders as customers give them */
+    /** @return list<array<string, int|string>> orders as customers send them */
     protected static function orders(): array
     {
         $markets = (require __DIR__ . '/../../config/exchange.php')['markets'];
@@ -62,7 +62,7 @@ abstract class ServerTestCase extends DatabaseTestCase
         return $orders;
     }
 
-    /** The tables hold what was answered, row by row, and nothing else; and they agree with each other. */
+    /** The tables have exactly the rows that were answered, and agree with each other. */
     protected function assertTablesAreAsAnswered(Answers $answers): void
     {
         self::assertSame(range(1, self::ORDERS), array_column($answers->orders(), 'id'));

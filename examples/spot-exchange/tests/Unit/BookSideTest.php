@@ -12,9 +12,12 @@ use App\Matching\Side;
 use App\Simulation\Random;
 use PHPUnit\Framework\TestCase;
 
+/** One side of the book, against a search of all orders. */
 final class BookSideTest extends TestCase
 {
-    /** Whatever is added and removed in whatever order, the best order is the one that a search of all orders finds. */
+    /**
+     * After any additions and removals, best() returns the order that a search of all orders finds.
+     */
     public function testTheBestIsWhatAFullSearchFinds(): void
     {
         foreach ([true, false] as $bestIsHighest) {

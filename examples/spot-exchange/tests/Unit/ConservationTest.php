@@ -15,12 +15,12 @@ use App\Simulation\OrderFlow;
 use PHPUnit\Framework\TestCase;
 use Tests\Support\MemoryBuffer;
 
-/** What must hold after any flow of orders, checked on simulated ones. */
+/** What must hold after any order flow, checked on simulated ones. */
 final class ConservationTest extends TestCase
 {
     private const USERS = 8;
 
-    /** So little that orders are refused and market orders run out of funds. */
+    /** So little that orders are rejected and market orders run out of funds. */
     private const DEPOSITS = ['USDT' => '20000', 'BTC' => '0.3', 'ETH' => '4', 'SOL' => '60'];
 
     public function testNothingIsMadeOrLost(): void

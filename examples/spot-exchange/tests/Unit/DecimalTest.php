@@ -8,6 +8,7 @@ use App\Matching\Decimal;
 use InvalidArgumentException;
 use PHPUnit\Framework\TestCase;
 
+/** The form of exact decimals. */
 final class DecimalTest extends TestCase
 {
     public function testParse(): void

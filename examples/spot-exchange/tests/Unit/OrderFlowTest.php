@@ -9,6 +9,7 @@ use App\Simulation\Cancellation;
 use App\Simulation\OrderFlow;
 use PHPUnit\Framework\TestCase;
 
+/** The simulated flow: the same for the same seed. */
 final class OrderFlowTest extends TestCase
 {
     public function testTheSameSeedGivesTheSameFlow(): void

@@ -11,6 +11,7 @@ use App\Matching\OrderType;
 use App\Matching\Side;
 use Tests\Support\ExchangeTestCase;
 
+/** The rules of the exchange, through the service that buffers. */
 final class OrderServiceTest extends ExchangeTestCase
 {
     public function testAnOrderWithoutCounterpartRests(): void
@@ -110,7 +111,8 @@ final class OrderServiceTest extends ExchangeTestCase
         $this->place(1, 1, 'sell', '1', '999999.99');
         $this->place(2, 1, 'sell', '1', '3');
 
-        // 3 USDT go to the first; the 999,997 that are left pay 0.99999 of the second, and not a lot of 0.00001 more.
+        // 3 USDT pay the first. The other 999,997 pay 0.99999 of the second, but not one lot of
+        // 0.00001 more.
         self::assertSame([[2, '3', '1'], [1, '999999.99', '0.99999']], $this->place(3, 2, 'buy', '2'));
         self::assertSame('cancelled 1.99999', $this->saved(3));
         self::assertSame('7.0099999+0', $this->balance(2, 'USDT'));
@@ -150,7 +152,8 @@ final class OrderServiceTest extends ExchangeTestCase
 
     public function testAmountsAreExact(): void
     {
-        // 0.1 + 0.2 is not 0.3 in floats, and 12345678.91 x 0.00007 has more digits than they hold exactly.
+        // 0.1 + 0.2 is not 0.3 in floats, and 12345678.91 x 0.00007 has more digits than they hold
+        // exactly.
         $this->accounts->credit(2, 'USDT', Decimal::parse('123456789012345678'));
         $this->place(1, 1, 'sell', '0.1', '12345678.91');
         $this->place(2, 1, 'sell', '0.20007', '12345678.91');

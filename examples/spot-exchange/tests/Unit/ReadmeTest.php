@@ -6,7 +6,7 @@ namespace Tests\Unit;
 
 use PHPUnit\Framework\TestCase;
 
-/** What the READMEs show of the services' difference is what `diff -u` prints. */
+/** The READMEs show the difference of the services as `diff -u` prints it. */
 final class ReadmeTest extends TestCase
 {
     private const PROJECT = __DIR__ . '/../..';
@@ -25,7 +25,7 @@ final class ReadmeTest extends TestCase
         }
     }
 
-    /** Of two files of the project; without the times in its head, and without spaces at the ends of lines. */
+    /** The difference of two files, without times in its head and spaces at the ends of lines. */
     private static function difference(string $before, string $after): string
     {
         $pipes = [];

@@ -11,13 +11,17 @@ use Illuminate\Database\Connection;
 use Illuminate\Filesystem\Filesystem;
 use Symfony\Component\Process\Process;
 
+/**
+ * Owns `exchange:demo`: runs exchange:match once for each buffer, and compares the tables and the
+ * speeds.
+ */
 class DemoCommand extends Command
 {
     protected $signature = 'exchange:demo
         {--orders=10000 : How many orders each buffer has to save}
         {--seed=1 : The seed of the order flow}
-        {--buffers=eloquent,php,native : Which buffers, in this order; the first is what the others are compared with}
-        {--define=* : A php.ini setting for the processes that are started, as in php -d}
+        {--buffers=eloquent,php,native : Which buffers, in this order; the others are compared with the first}
+        {--define=* : A php.ini setting for the started processes, as in php -d}
         {--json= : Write the figures to this file}';
 
     protected $description = 'Run one order flow through each buffer, compare the tables, and show the speeds';
@@ -62,16 +66,16 @@ class DemoCommand extends Command
     }
 
     /**
-     * Each buffer runs in a process of its own, so that none inherits the other's memory, connections or caches.
+     * Runs a buffer in its own process, so that it inherits no memory, connections or caches.
      *
-     * @return array<string, mixed>|null the figures of exchange:match; null when it failed
+     * @return array<string, mixed>|null the figures of exchange:match; null: it failed
      */
     private function measure(string $kind, string $folder): ?array
     {
         $defines = $this->option('define');
         $extension = (string) config('exchange.extension');
         if ($kind === 'native' && $extension !== '') {
-            // The other process starts in another folder.
+            // The process starts in another folder.
             $defines[] = 'extension=' . (realpath($extension) ?: $extension);
         }
         $command = [PHP_BINARY];
@@ -92,7 +96,8 @@ class DemoCommand extends Command
         );
 
         $this->output->write("<info>{$kind}</info> ... ");
-        // The progress bar comes over stderr, and the figures, which are shown here in one table, over stdout.
+        // stderr has the progress bar; stdout has the figures, which this command shows in its
+        // table.
         $shown = [
             Process::ERR => $this->output->isDecorated() || $this->output->isVerbose(),
             Process::OUT => $this->output->isVerbose(),
@@ -125,7 +130,7 @@ class DemoCommand extends Command
     /**
      * @param list<string> $kinds
      *
-     * @return list<string> what differs from the first buffer's tables, a line a table
+     * @return list<string> what differs from the first buffer's tables, a line for each table
      */
     private function compare(array $kinds, string $folder): array
     {

@@ -18,14 +18,15 @@ use Illuminate\Console\Command;
 use Illuminate\Console\ConfirmableTrait;
 use WriteBuffer\Buffer;
 use WriteBuffer\Exception as BufferException;
-use WriteBuffer\Laravel\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 
+/** Owns `exchange:match`: matches a simulated order flow with one buffer, and measures it. */
 class MatchCommand extends Command
 {
     use ConfirmableTrait;
 
-    /** What --buffer takes, and the driver in config/write-buffer.php that it stands for. */
-    public const BUFFERS = ['eloquent' => null, 'php' => 'batching', 'native' => 'native'];
+    /** What --buffer takes, and its driver in config/write-buffer.php; null: no buffer. */
+    public const BUFFERS = ['eloquent' => null, 'php' => 'php-class', 'native' => 'native'];
 
     protected $signature = 'exchange:match
         {--orders=10000 : How many orders to match}
@@ -54,7 +55,8 @@ class MatchCommand extends Command
             return 1;
         }
         if (!array_key_exists($kind, self::BUFFERS)) {
-            $this->error("There is no buffer \"{$kind}\"; there are: " . implode(', ', array_keys(self::BUFFERS)) . '.');
+            $kinds = implode(', ', array_keys(self::BUFFERS));
+            $this->error("There is no buffer \"{$kind}\"; there are: {$kinds}.");
 
             return 1;
         }
@@ -62,11 +64,12 @@ class MatchCommand extends Command
             $buffer = $this->buffer($buffers, $kind);
         } catch (BufferException $e) {
             $this->error($e->getMessage());
-            $this->line('Or --buffer=php. For exchange:demo, which starts PHP itself, set WRITE_BUFFER_EXTENSION to the path of its library.');
+            $this->line('Or use --buffer=php. exchange:demo starts PHP by itself: set WRITE_BUFFER_EXTENSION to the path of'
+                . ' the extension.');
 
             return 1;
         }
-        // The tables of the exchange are dropped: this asks first in production.
+        // This drops the exchange's tables, so it asks first in production.
         if (!$this->confirmToProceed() || $this->callSilent('migrate:refresh', ['--force' => true]) !== 0) {
             return 1;
         }
@@ -75,7 +78,7 @@ class MatchCommand extends Command
         $deposits = $this->laravel->make(Deposits::class)->pay($exchange);
         $buffer?->flush();
 
-        // The flow is made before the clock starts, and is the same for every buffer.
+        // The flow is the same for every buffer, and is made before the clock starts.
         $flow = new OrderFlow(config('exchange.markets'), config('exchange.simulation.users'), $seed);
         $events = [...$flow->events($orderCount)];
 
@@ -117,7 +120,7 @@ class MatchCommand extends Command
         return $findings === [] ? 0 : 1;
     }
 
-    /** The buffer that OrderService is given from now on; null: there is none, and EloquentOrderService is to do. */
+    /** The buffer that OrderService gets from now on; null: EloquentOrderService needs none. */
     private function buffer(BufferManager $buffers, string $kind): ?Buffer
     {
         $driver = self::BUFFERS[$kind];

@@ -11,6 +11,7 @@ use App\Services\OrderDesk;
 use Illuminate\Http\JsonResponse;
 use Symfony\Component\HttpKernel\Exception\NotFoundHttpException;
 
+/** Owns `POST /orders` and `GET /orders/{id}`. */
 final class OrderController
 {
     public function store(PlaceOrderRequest $request, OrderDesk $desk): JsonResponse
@@ -27,7 +28,7 @@ final class OrderController
     {
         $order = Order::findBuffered((int) $id);
         if ($order === null) {
-            // Another process may have answered for it a moment ago, and be writing it now.
+            // Another process may have answered with it a moment ago, and may be writing it now.
             $desk->awaitOthers();
             $order = Order::findBuffered((int) $id) ?? throw new NotFoundHttpException("There is no order {$id}.");
         }

@@ -9,12 +9,13 @@ use App\Models\Trade;
 use Illuminate\Http\JsonResponse;
 use WriteBuffer\Buffer;
 
+/** Owns `GET /trades`. */
 final class TradeController
 {
-    /** The newest first. */
+    /** Lists a market's trades, the newest first. */
     public function index(ListTradesRequest $request, Buffer $buffer): JsonResponse
     {
-        // The table is asked, and not the buffer, which finds rows by their keys alone.
+        // The answer comes from the table, since a buffer finds rows by their keys alone.
         $buffer->flush();
         $trades = Trade::query()
             ->where('symbol', $request->query('symbol'))

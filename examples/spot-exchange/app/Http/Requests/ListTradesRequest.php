@@ -7,6 +7,7 @@ namespace App\Http\Requests;
 use Illuminate\Foundation\Http\FormRequest;
 use Illuminate\Validation\Rule;
 
+/** What `GET /trades` takes: a market, and how many trades. */
 final class ListTradesRequest extends FormRequest
 {
     public const LIMIT_DEFAULT = 100;

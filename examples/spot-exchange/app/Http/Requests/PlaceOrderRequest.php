@@ -14,7 +14,10 @@ use Illuminate\Validation\Rule;
 use InvalidArgumentException;
 use Symfony\Component\HttpKernel\Exception\BadRequestHttpException;
 
-/** An order as a customer gives it. Amounts are strings: a number of JSON is a float in PHP, and not exact. */
+/**
+ * What `POST /orders` takes: an order. Amounts are strings, since JSON numbers become floats in
+ * PHP.
+ */
 final class PlaceOrderRequest extends FormRequest
 {
     public function authorize(): bool
@@ -59,14 +62,14 @@ final class PlaceOrderRequest extends FormRequest
         ];
     }
 
-    /** @return array<string, string> as they are called in the request, "user_id" and not "user id" */
+    /** @return array<string, string> for messages: "user_id" as in the request, not "user id" */
     public function attributes(): array
     {
         return ['user_id' => 'user_id'];
     }
 
     /**
-     * The order, once it is valid.
+     * The order, after validation.
      *
      * @param string $at `Y-m-d H:i:s.u`
      */
@@ -94,7 +97,7 @@ final class PlaceOrderRequest extends FormRequest
         }
     }
 
-    /** A number above 0 that is no finer than the market allows. */
+    /** A rule: a number above 0, with no more decimals than the market allows. */
     private function amount(string $scale): Closure
     {
         return function (string $attribute, string $value, Closure $fail) use ($scale): void {

@@ -1,0 +1,157 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Buffers;
+
+use WriteBuffer\ConfigException;
+use WriteBuffer\Laravel\Rows\RowReader;
+
+/**
+ * Owns the translation of a buffer's part of config/write-buffer.php into the parameters of the
+ * extension's classes. A number or a boolean may be text there, since the environment has only
+ * text.
+ */
+final class BufferSettings
+{
+    private const INTEGERS = [
+        'batch_size' => 'batchSize',
+        'flush_interval_ms' => 'flushIntervalMs',
+        'max_retries' => 'maxRetries',
+        'max_pending_rows' => 'maxPendingRows',
+        'max_pending_bytes' => 'maxPendingBytes',
+        'overflow_timeout_ms' => 'overflowTimeoutMs',
+        'shutdown_timeout_ms' => 'shutdownTimeoutMs',
+        'lanes' => 'lanes',
+    ];
+
+    private const TEXTS = [
+        'overflow' => 'overflow',
+        'route_by' => 'routeBy',
+        'persistent' => 'persistent',
+        'dead_letter_file' => 'deadLetterFile',
+        'ledger' => 'ledger',
+    ];
+
+    /** The parameters of PhpBuffer. */
+    private const OF_PHP = [
+        'orderTable', 'tradeTable', 'tables', 'batchSize', 'flushIntervalMs', 'maxRetries', 'maxPendingRows',
+        'maxPendingBytes', 'deadLetterFile',
+    ];
+
+    /** The parameters of SyncWriteBuffer. */
+    private const OF_SYNC = ['maxRetries', 'ledger', 'orderTable', 'tradeTable', 'tables'];
+
+    /**
+     * @param array<string, mixed> $config
+     *
+     * @return array<string, mixed> parameters by name
+     */
+    public static function of(array $config, RowReader $reader, bool $isSync = false): array
+    {
+        $settings = [];
+        foreach (self::INTEGERS as $key => $parameter) {
+            if (self::has($config, $key)) {
+                $settings[$parameter] = self::integer($key, $config[$key]);
+            }
+        }
+        foreach (self::TEXTS as $key => $parameter) {
+            if (self::has($config, $key)) {
+                $settings[$parameter] = (string) $config[$key];
+            }
+        }
+        if (self::has($config, 'background')) {
+            $settings['background'] = filter_var($config['background'], FILTER_VALIDATE_BOOLEAN);
+        }
+        [$settings['orderTable'], $settings['tradeTable']] = array_map([$reader, 'table'], self::tables($config));
+        $settings['tables'] = [];
+        foreach (self::rules($config) as $table => $rules) {
+            $settings['tables'][$reader->table((string) $table)] = $rules;
+        }
+
+        return $isSync ? array_intersect_key($settings, array_flip(self::OF_SYNC)) : $settings;
+    }
+
+    /**
+     * The parameters of the driver `php`. It has no thread, so the thread's settings are left out,
+     * and one configuration serves both drivers. A setting that is null takes php.ini's value if
+     * the extension is loaded, and its default otherwise.
+     *
+     * @param array<string, mixed> $config
+     *
+     * @return array<string, mixed> parameters by name
+     */
+    public static function ofPhp(array $config, RowReader $reader): array
+    {
+        $settings = self::of($config, $reader);
+        [$settings['orderTable'], $settings['tradeTable']] = self::tables($config);
+        foreach (self::INTEGERS as $key => $parameter) {
+            $ini = ini_get("write_buffer.{$key}");
+            if (!isset($settings[$parameter]) && $ini !== false && $ini !== '') {
+                $settings[$parameter] = self::integer("write_buffer.{$key}", $ini);
+            }
+        }
+
+        $file = ini_get('write_buffer.dead_letter_file');
+        if (!isset($config['dead_letter_file']) && $file !== false && $file !== '') {
+            $settings['deadLetterFile'] = $file;
+        }
+
+        return array_intersect_key($settings, array_flip(self::OF_PHP));
+    }
+
+    /**
+     * @param array<string, mixed> $config
+     *
+     * @return array{string, string} the tables of add()'s two arguments, without the prefix
+     */
+    public static function tables(array $config): array
+    {
+        return [(string) ($config['order_table'] ?? 'orders'), (string) ($config['trade_table'] ?? 'trades')];
+    }
+
+    /**
+     * The rules of all tables, with those that come from `models`, by names without the prefix.
+     *
+     * @param array<string, mixed> $config
+     *
+     * @return array<string, array<string, mixed>>
+     */
+    public static function rules(array $config): array
+    {
+        $rules = $config['tables'] ?? [];
+        foreach ($config['models'] ?? [] as $class) {
+            $model = new $class();
+            $own = $rules[$model->getTable()] ?? [];
+            $own += ['key' => $model->getKeyName()];
+            if ($model->usesTimestamps() && $model->getCreatedAtColumn() !== null) {
+                $own['merge'] = ($own['merge'] ?? []) + [$model->getCreatedAtColumn() => 'keep'];
+            }
+            $rules[$model->getTable()] = $own;
+        }
+
+        return $rules;
+    }
+
+    /** @param array<string, mixed> $config */
+    public static function isAfterCommit(array $config): bool
+    {
+        return filter_var($config['after_commit'] ?? true, FILTER_VALIDATE_BOOLEAN);
+    }
+
+    /** @param array<string, mixed> $config */
+    private static function has(array $config, string $key): bool
+    {
+        return isset($config[$key]) && $config[$key] !== '';
+    }
+
+    private static function integer(string $key, mixed $value): int
+    {
+        $number = filter_var($value, FILTER_VALIDATE_INT);
+
+        return $number !== false
+            ? $number
+            : throw new ConfigException("{$key} in config/write-buffer.php must be a whole number, not "
+                . (is_scalar($value) ? var_export($value, true) : get_debug_type($value)));
+    }
+}

@@ -1,0 +1,113 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\DeadLetters;
+
+use TypeError;
+use WriteBuffer\Laravel\Rows\Row;
+use WriteBuffer\Laravel\Rows\RowReader;
+
+/**
+ * Owns the form of a dead letter: a group that can never be written, and why. takeFailures()
+ * returns it, retry() takes it, and the dead-letter file has one on each line. All three are the
+ * extension's.
+ *
+ * @phpstan-type Letter array{
+ *     rows: list<array{table: string, row: array<string, mixed>}>,
+ *     code: int,
+ *     message: string,
+ *     time: float
+ * }
+ */
+final class DeadLetter
+{
+    /**
+     * @param list<Row> $group
+     *
+     * @return Letter
+     */
+    public static function of(array $group, int $code, string $message): array
+    {
+        return [
+            'rows' => array_map(
+                static fn (Row $row): array => ['table' => $row->table, 'row' => $row->plainValues()],
+                $group,
+            ),
+            'code' => $code,
+            'message' => $message,
+            'time' => microtime(true),
+        ];
+    }
+
+    /**
+     * Reads an element of retry()'s argument: a dead letter, or a line of the file after
+     * json_decode().
+     *
+     * @return list<Row>
+     *
+     * @throws TypeError
+     */
+    public static function group(mixed $letter, int $at): array
+    {
+        $rows = is_array($letter) ? $letter['rows'] ?? null : null;
+        if (!is_array($rows)) {
+            throw new TypeError('Argument #1 ($failures) must be a list of failures, as takeFailures() gives them;'
+                . " element {$at} has no list of rows");
+        }
+        // The tables have the server's names already, so the reader has no prefix.
+        $reader = new RowReader();
+        $group = [];
+        foreach ($rows as $row) {
+            if (!is_array($row) || !is_string($row['table'] ?? null) || !is_array($row['row'] ?? null)) {
+                throw new TypeError('Argument #1 ($failures) must be a list of failures, as takeFailures() gives them;'
+                    . " a row of element {$at} has no table, or no values");
+            }
+            $values = array_map([self::class, 'decoded'], $row['row']);
+            $group = [...$group, ...$reader->read([$values], $row['table'], 'Argument #1 ($failures)', false)];
+        }
+
+        return $group;
+    }
+
+    /**
+     * The line of the dead-letter file, with its end.
+     *
+     * @param Letter $letter
+     */
+    public static function line(array $letter): string
+    {
+        foreach ($letter['rows'] as $at => $row) {
+            $letter['rows'][$at]['row'] = array_map([self::class, 'encoded'], $row['row']);
+        }
+
+        return json_encode(
+            [
+                'time' => $letter['time'],
+                'code' => $letter['code'],
+                'message' => $letter['message'],
+                'rows' => $letter['rows'],
+            ],
+            JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE | JSON_THROW_ON_ERROR,
+        ) . "\n";
+    }
+
+    /** @param list<Letter> $letters */
+    public static function countRows(array $letters): int
+    {
+        return array_sum(array_map(static fn (array $letter): int => count($letter['rows']), $letters));
+    }
+
+    /** JSON is UTF-8; other strings are written as Base64. */
+    private static function encoded(mixed $value): mixed
+    {
+        return is_string($value) && preg_match('//u', $value) !== 1 ? ['base64' => base64_encode($value)] : $value;
+    }
+
+    private static function decoded(mixed $value): mixed
+    {
+        return is_array($value) && array_keys($value) === ['base64']
+            ? base64_decode((string) $value['base64'], true)
+            : $value;
+    }
+}

@@ -1,0 +1,154 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\DeadLetters;
+
+use Closure;
+use RuntimeException;
+
+/**
+ * Owns a dead-letter file: a dead letter on each line. The driver `php` appends to it, and
+ * `write-buffer:failed` reads it and takes lines out. The extension appends to the same file.
+ *
+ * Every writer opens the file by its name for each line, and waits for the file's lock. So lines
+ * are taken out under that lock, and the file is changed in place, never replaced. A copy stands
+ * beside it meanwhile.
+ *
+ * @phpstan-import-type Letter from DeadLetter
+ */
+final class DeadLetterFile
+{
+    public function __construct(public readonly string $path)
+    {
+    }
+
+    /**
+     * Appends a line, and returns when it is on the disk. A new file can be read by its owner
+     * alone.
+     *
+     * @param Letter $letter
+     *
+     * @return bool false: it could not be written
+     */
+    public function append(array $letter): bool
+    {
+        $line = DeadLetter::line($letter);
+        $isNew = !file_exists($this->path);
+        $handle = @fopen($this->path, 'ab');
+        if ($handle === false) {
+            return false;
+        }
+        if ($isNew) {
+            chmod($this->path, 0600);
+        }
+        $isWritten = flock($handle, LOCK_EX)
+            && fwrite($handle, $line) === strlen($line)
+            && fflush($handle)
+            && fsync($handle);
+
+        return fclose($handle) && $isWritten;
+    }
+
+    /** @return list<Letter> */
+    public function all(): array
+    {
+        return $this->locked(fn (mixed $handle): array => array_map([$this, 'decode'], $this->read($handle)));
+    }
+
+    /**
+     * Takes out each line for which the callback returns true. Nobody else reads or appends
+     * meanwhile.
+     *
+     * @param Closure(Letter, int): bool $isDone gets a letter and its number, from 1
+     *
+     * @return int how many lines were taken out
+     */
+    public function remove(Closure $isDone): int
+    {
+        return $this->locked(function (mixed $handle) use ($isDone): int {
+            $lines = $this->read($handle);
+            $left = [];
+            try {
+                foreach ($lines as $at => $line) {
+                    if (!$isDone($this->decode($line), $at + 1)) {
+                        $left[] = $line;
+                    }
+                }
+            } catch (\Throwable $e) {
+                // The lines before this one are done, and must not be done again.
+                $this->rewrite($handle, $lines, [...$left, ...array_slice($lines, $at)]);
+                throw $e;
+            }
+            $this->rewrite($handle, $lines, $left);
+
+            return count($lines) - count($left);
+        });
+    }
+
+    /** @return Letter */
+    private function decode(string $line): array
+    {
+        $letter = json_decode($line, true);
+
+        return is_array($letter) && is_array($letter['rows'] ?? null)
+            ? $letter
+            : throw new RuntimeException("{$this->path} has a line that is no failure: " . substr($line, 0, 80));
+    }
+
+    private function locked(Closure $do): mixed
+    {
+        if (!file_exists($this->path)) {
+            return $do(null);
+        }
+        $handle = fopen($this->path, 'r+b');
+        if ($handle === false || !flock($handle, LOCK_EX)) {
+            throw new RuntimeException("{$this->path} cannot be opened and locked");
+        }
+        try {
+            return $do($handle);
+        } finally {
+            fclose($handle);
+        }
+    }
+
+    /**
+     * @param resource|null $handle
+     *
+     * @return list<string>
+     */
+    private function read(mixed $handle): array
+    {
+        $text = $handle === null ? '' : (string) stream_get_contents($handle);
+
+        return array_values(array_filter(explode("\n", $text), static fn (string $line): bool => $line !== ''));
+    }
+
+    /**
+     * @param resource|null $handle
+     * @param list<string>  $lines
+     * @param list<string>  $left
+     */
+    private function rewrite(mixed $handle, array $lines, array $left): void
+    {
+        if ($handle === null || $left === $lines) {
+            return;
+        }
+        $copy = $this->path . '.' . getmypid() . '.copy';
+        if (!copy($this->path, $copy)) {
+            throw new RuntimeException("{$copy} cannot be written; {$this->path} still has the lines that are done");
+        }
+        chmod($copy, 0600);
+        $text = $left === [] ? '' : implode("\n", $left) . "\n";
+        if (
+            !rewind($handle)
+            || !ftruncate($handle, 0)
+            || fwrite($handle, $text) !== strlen($text)
+            || !fflush($handle)
+            || !fsync($handle)
+        ) {
+            throw new RuntimeException("{$this->path} cannot be written; what was in it is in {$copy}");
+        }
+        unlink($copy);
+    }
+}

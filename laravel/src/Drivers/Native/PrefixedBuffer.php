@@ -1,0 +1,78 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Drivers\Native;
+
+use WriteBuffer\Buffer;
+use WriteBuffer\Laravel\Rows\RowReader;
+
+/**
+ * Owns the table prefix of Laravel's connection before the extension's buffer. Rows get the
+ * server's names of their tables on the way in. Failures keep these names, and retry() takes them
+ * so.
+ */
+final class PrefixedBuffer implements Buffer
+{
+    public function __construct(
+        private readonly Buffer $buffer,
+        private readonly RowReader $reader,
+        private readonly string $orderTable,
+        private readonly string $tradeTable,
+    ) {
+    }
+
+    public function add(mixed $order, mixed $trade = null): void
+    {
+        $orders = $this->reader->read($order, $this->orderTable, 'Argument #1 ($order)', true);
+        $this->buffer->add($orders, $this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true));
+    }
+
+    public function put(string $table, mixed $row): void
+    {
+        $this->buffer->put(
+            $this->reader->table($table),
+            $this->reader->read($row, $table, 'Argument #2 ($row)', false),
+        );
+    }
+
+    public function find(string $table, mixed $key): ?array
+    {
+        return $this->buffer->find($this->reader->table($table), $key);
+    }
+
+    public function flush(?int $timeoutMs = null): int
+    {
+        return $this->buffer->flush($timeoutMs);
+    }
+
+    public function isFull(): bool
+    {
+        return $this->buffer->isFull();
+    }
+
+    public function getMetrics(): array
+    {
+        return $this->buffer->getMetrics();
+    }
+
+    public function count(): int
+    {
+        return count($this->buffer);
+    }
+
+    public function takeFailures(): array
+    {
+        return $this->buffer->takeFailures();
+    }
+
+    public function retry(array $failures): int
+    {
+        return $this->buffer->retry($failures);
+    }
+
+    public function close(?int $timeoutMs = null): void
+    {
+        $this->buffer->close($timeoutMs);
+    }
+}

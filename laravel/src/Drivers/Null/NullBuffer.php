@@ -1,0 +1,91 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Drivers\Null;
+
+use WriteBuffer\Buffer;
+use WriteBuffer\ClosedException;
+use WriteBuffer\Laravel\Drivers\Metrics;
+use WriteBuffer\Laravel\Rows\RowReader;
+
+/** The driver `null`: checks the types of rows, counts the rows, and drops them. */
+final class NullBuffer implements Buffer
+{
+    private int $addedRows = 0;
+
+    private bool $isClosed = false;
+
+    private readonly RowReader $reader;
+
+    public function __construct()
+    {
+        $this->reader = new RowReader();
+    }
+
+    public function add(mixed $order, mixed $trade = null): void
+    {
+        $this->refuseWhenClosed();
+        $rows = $this->reader->read($order, 'orders', 'Argument #1 ($order)', true);
+        $this->addedRows += count($rows) + count($this->reader->read($trade, 'trades', 'Argument #2 ($trade)', true));
+    }
+
+    public function put(string $table, mixed $row): void
+    {
+        $this->refuseWhenClosed();
+        $this->addedRows += count($this->reader->read($row, $table, 'Argument #2 ($row)', false));
+    }
+
+    public function find(string $table, mixed $key): ?array
+    {
+        return null;
+    }
+
+    public function flush(?int $timeoutMs = null): int
+    {
+        $this->refuseWhenClosed();
+
+        return 0;
+    }
+
+    public function isFull(): bool
+    {
+        return false;
+    }
+
+    public function getMetrics(): array
+    {
+        return array_replace(Metrics::none(), ['added_rows' => $this->addedRows, 'total_flushed' => $this->addedRows]);
+    }
+
+    public function count(): int
+    {
+        return 0;
+    }
+
+    public function takeFailures(): array
+    {
+        return [];
+    }
+
+    public function retry(array $failures): int
+    {
+        if ($failures !== []) {
+            $this->refuseWhenClosed();
+        }
+
+        return count($failures);
+    }
+
+    public function close(?int $timeoutMs = null): void
+    {
+        $this->isClosed = true;
+    }
+
+    private function refuseWhenClosed(): void
+    {
+        if ($this->isClosed) {
+            throw new ClosedException('the buffer is closed');
+        }
+    }
+}

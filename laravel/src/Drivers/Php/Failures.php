@@ -1,0 +1,70 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Drivers\Php;
+
+use WriteBuffer\Laravel\DeadLetters\DeadLetter;
+use WriteBuffer\Laravel\DeadLetters\DeadLetterFile;
+use WriteBuffer\Laravel\Rows\Row;
+
+/**
+ * Owns the groups that a buffer has given up: in memory until they are taken, and in the
+ * dead-letter file, if there is one.
+ *
+ * Invariant: a group is given up only if it is kept. While the file cannot be written to, or if
+ * there is no file and memory has no room, nothing is given up.
+ *
+ * Bound: LETTERS_MAX in memory. If there is a file, the oldest leave first.
+ *
+ * @phpstan-import-type Letter from DeadLetter
+ */
+final class Failures
+{
+    private const LETTERS_MAX = 1_000;
+
+    /** @var list<Letter> */
+    private array $letters = [];
+
+    private readonly ?DeadLetterFile $file;
+
+    public function __construct(?string $file)
+    {
+        $this->file = $file === null ? null : new DeadLetterFile($file);
+    }
+
+    /**
+     * @param list<Row> $group
+     *
+     * @return Letter|string the letter, or why it could not be kept
+     */
+    public function keep(array $group, int $code, string $message): array|string
+    {
+        if ($this->file === null && count($this->letters) >= self::LETTERS_MAX) {
+            return self::LETTERS_MAX
+                . ' groups that were given up wait for takeFailures(), and there is no deadLetterFile';
+        }
+        $letter = DeadLetter::of($group, $code, $message);
+        if ($this->file?->append($letter) === false) {
+            return "the dead-letter file {$this->file->path} cannot be written to";
+        }
+        if (count($this->letters) >= self::LETTERS_MAX) {
+            array_shift($this->letters);
+        }
+
+        return $this->letters[] = $letter;
+    }
+
+    /** @return list<Letter> */
+    public function take(): array
+    {
+        [$letters, $this->letters] = [$this->letters, []];
+
+        return $letters;
+    }
+
+    public function untakenRows(): int
+    {
+        return DeadLetter::countRows($this->letters);
+    }
+}

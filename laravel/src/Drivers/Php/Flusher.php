@@ -1,0 +1,165 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Drivers\Php;
+
+use ReflectionProperty;
+use Throwable;
+use WriteBuffer\ConnectionException;
+use WriteBuffer\FlushException;
+use WriteBuffer\Laravel\DeadLetters\DeadLetter;
+use WriteBuffer\Laravel\Tables\TableCatalog;
+use WriteBuffer\TimeoutException;
+
+/**
+ * Owns a flush: writes the pending groups, and settles each one. It is committed, given up, or
+ * stays pending. Groups that are refused together are halved until the one at fault stands alone.
+ *
+ * @phpstan-import-type Letter from DeadLetter
+ */
+final class Flusher
+{
+    public function __construct(
+        private readonly PendingGroups $pending,
+        private readonly GroupWriter $writer,
+        private readonly Failures $failures,
+        private readonly TableCatalog $tables,
+        private readonly Counters $counters,
+    ) {
+    }
+
+    /**
+     * @return int how many rows were committed
+     *
+     * @throws FlushException      groups were given up, and all others committed; or rows stay
+     *                             pending
+     * @throws ConnectionException the rows stay pending
+     * @throws TimeoutException    the rows stay pending
+     */
+    public function flush(?int $timeoutMs): int
+    {
+        $deadline = $timeoutMs === null ? null : hrtime(true) + $timeoutMs * 1_000_000;
+        $flushed = 0;
+        $letters = [];
+        // The first half goes first, so what is settled is always at the front.
+        $sizes = [count($this->pending)];
+        while (($size = array_pop($sizes)) !== null) {
+            if ($deadline !== null && hrtime(true) >= $deadline) {
+                throw new TimeoutException(
+                    "the time of {$timeoutMs} ms is over ({$this->pending->rows()} rows still buffered)"
+                );
+            }
+            $began = hrtime(true);
+            $error = $this->writer->write($this->pending->first($size));
+            if ($error === null) {
+                $flushed += $this->settle($size, (hrtime(true) - $began) / 1e6);
+                continue;
+            }
+            $this->counters->setLastError($error->error->message);
+            if ($error->isCommitUnknown) {
+                $letters = [...$letters, ...$this->giveUpDoubtful($size, $error)];
+            }
+            if ($error->error->class !== DatabaseError::REFUSED) {
+                $this->counters->add('failed_flushes');
+                throw $this->exception($error->error, $letters);
+            }
+            if ($size > 1) {
+                array_push($sizes, $size - intdiv($size, 2), intdiv($size, 2));
+                continue;
+            }
+            $letters[] = $this->giveUp(0, $error->error->code, $error->error->message);
+        }
+        if ($letters !== []) {
+            $this->counters->add('failed_flushes');
+            throw self::withFailures(
+                'gave up ' . self::rows(DeadLetter::countRows($letters))
+                    . " that can never be written, see takeFailures(); the first error: {$letters[0]['message']}",
+                $letters[0]['code'],
+                $letters,
+            );
+        }
+
+        return $flushed;
+    }
+
+    /** Takes out the first groups, which are committed. */
+    private function settle(int $size, float $timeMs): int
+    {
+        $rows = $this->pending->remove(0, $size);
+        $this->counters->add('flush_count');
+        $this->counters->add('total_flushed', $rows);
+        $this->counters->add('total_flush_time_ms', $timeMs);
+        $this->counters->raiseTo('flush_latency_max_ms', $timeMs);
+        $this->counters->raiseTo('batch_rows_max', $rows);
+
+        return $rows;
+    }
+
+    /**
+     * @return Letter
+     *
+     * @throws FlushException the group cannot be kept as a failure, and stays pending
+     */
+    private function giveUp(int $at, int $code, string $message): array
+    {
+        $letter = $this->failures->keep($this->pending->group($at), $code, $message);
+        if (is_string($letter)) {
+            $kept = self::rows($this->pending->rows());
+            throw new FlushException("{$message}; {$letter} ({$kept} still buffered)", $code);
+        }
+        $this->counters->add('failed_rows', $this->pending->remove($at, 1));
+
+        return $letter;
+    }
+
+    /**
+     * The COMMIT of the first groups was not answered. Gives up those that must not be written a
+     * second time.
+     *
+     * @return list<Letter>
+     */
+    private function giveUpDoubtful(int $size, WriteError $error): array
+    {
+        $message = 'the connection was lost at COMMIT: these rows may be in the database or not, look there before'
+            . " retry(): {$error->error->message}";
+        $letters = [];
+        // From the last group on, since giving one up moves those behind it.
+        for ($at = $size - 1; $at >= 0; $at--) {
+            foreach ($this->pending->group($at) as $row) {
+                if (!$this->tables->rules($row->table)->isRepeatable()) {
+                    array_unshift($letters, $this->giveUp($at, $error->error->code, $message));
+                    break;
+                }
+            }
+        }
+
+        return $letters;
+    }
+
+    /** @param list<Letter> $letters */
+    private function exception(DatabaseError $error, array $letters): Throwable
+    {
+        $message = "{$error->message} (" . self::rows($this->pending->rows()) . ' still buffered)';
+
+        return $error->class === DatabaseError::CONNECTION && $letters === []
+            ? new ConnectionException($message, $error->code)
+            : self::withFailures($message, $error->code, $letters);
+    }
+
+    /** @param list<Letter> $letters */
+    private static function withFailures(string $message, int $code, array $letters): FlushException
+    {
+        $e = new FlushException($message, $code);
+        // The class is final, and has no constructor for this: the extension sets the property from
+        // outside too.
+        (new ReflectionProperty($e, 'failures'))->setValue($e, $letters);
+
+        return $e;
+    }
+
+    private static function rows(int $count): string
+    {
+        return $count === 1 ? '1 row' : "{$count} rows";
+    }
+}

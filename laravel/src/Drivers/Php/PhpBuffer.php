@@ -1,0 +1,285 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Drivers\Php;
+
+use Closure;
+use Illuminate\Database\Connection;
+use Throwable;
+use WriteBuffer\Buffer;
+use WriteBuffer\ClosedException;
+use WriteBuffer\ConfigException;
+use WriteBuffer\ConnectionException;
+use WriteBuffer\FlushException;
+use WriteBuffer\FullException;
+use WriteBuffer\Laravel\DeadLetters\DeadLetter;
+use WriteBuffer\Laravel\Rows\Row;
+use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Tables\KeySearch;
+use WriteBuffer\Laravel\Tables\TableCatalog;
+
+/**
+ * The driver `php`: the extension's foreground buffer in PHP, over Laravel's own connection, for
+ * MySQL, MariaDB and SQLite. It owns what is taken, and when a flush is due: add() and put() flush
+ * if a table has batchSize rows or the oldest row is flushIntervalMs old. The rows go into the
+ * caller's transaction, if one is open.
+ *
+ * Invariant, as the extension's: a row taken is pending, committed or given up, and a group is
+ * whole. There is no ledger. If the answer to a COMMIT is lost, groups that must not be written
+ * twice are given up, with a message for a person.
+ *
+ * Bounds: maxPendingRows and maxPendingBytes.
+ */
+final class PhpBuffer implements Buffer
+{
+    private bool $isClosed = false;
+
+    private readonly PendingGroups $pending;
+
+    private readonly TableCatalog $tables;
+
+    private readonly Failures $failures;
+
+    private readonly Counters $counters;
+
+    private readonly Flusher $flusher;
+
+    /**
+     * @param Closure(): Connection               $connection called at each use: it may change
+     * @param array<string, array<string, mixed>> $tables     the rules, by the names on the server
+     * @param (Closure(): bool)|null              $mayWrite   false: rows must stay out of the
+     *                                                        open transaction
+     */
+    public function __construct(
+        Closure $connection,
+        private readonly RowReader $reader,
+        private readonly string $orderTable = 'orders',
+        private readonly string $tradeTable = 'trades',
+        array $tables = [],
+        private readonly int $batchSize = 100,
+        private readonly int $flushIntervalMs = 500,
+        int $maxRetries = 3,
+        private readonly int $maxPendingRows = 100_000,
+        private readonly int $maxPendingBytes = 67_108_864,
+        ?string $deadLetterFile = null,
+        private readonly ?Closure $mayWrite = null,
+    ) {
+        if ($batchSize < 1 || $batchSize > 10_000 || $flushIntervalMs < 0 || $maxRetries < 0) {
+            throw new ConfigException('batchSize must be from 1 to 10000, and no time or count negative');
+        }
+        $this->pending = new PendingGroups();
+        $this->tables = new TableCatalog(
+            $connection,
+            $tables,
+            $reader->table($orderTable),
+            $reader->table($tradeTable),
+        );
+        $this->failures = new Failures($deadLetterFile);
+        $this->counters = new Counters();
+        $this->flusher = new Flusher(
+            $this->pending,
+            new GroupWriter($connection, $this->tables, $maxRetries, $this->counters),
+            $this->failures,
+            $this->tables,
+            $this->counters,
+        );
+    }
+
+    public function __destruct()
+    {
+        $reason = $this->counters->lastError() ?? '';
+        try {
+            while (count($this->pending) > 0) {
+                try {
+                    $this->write(null);
+                } catch (FlushException $e) {
+                    $reason = $e->getMessage();
+                    if ($e->getFailures() === []) {
+                        throw $e;
+                    }
+                }
+            }
+        } catch (Throwable $e) {
+            $reason = $e->getMessage();
+        }
+        $pending = $this->pending->rows();
+        $given = $this->failures->untakenRows();
+        if ($pending > 0) {
+            trigger_error("WriteBuffer: {$pending} rows could not be written and are lost: {$reason}", E_USER_WARNING);
+        } elseif ($given > 0) {
+            trigger_error(
+                "WriteBuffer: gave up {$given} rows, and nobody called takeFailures(): {$reason}",
+                E_USER_WARNING,
+            );
+        }
+    }
+
+    public function add(mixed $order, mixed $trade = null): void
+    {
+        $this->refuseWhenClosed();
+        $rows = $this->reader->read($order, $this->orderTable, 'Argument #1 ($order)', true);
+        $this->take([...$rows, ...$this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true)]);
+    }
+
+    public function put(string $table, mixed $row): void
+    {
+        $this->refuseWhenClosed();
+        $this->take($this->reader->read($row, $table, 'Argument #2 ($row)', false));
+    }
+
+    public function find(string $table, mixed $key): ?array
+    {
+        return KeySearch::find($this->tables, $this->reader->table($table), $key, $this->pending->all());
+    }
+
+    public function flush(?int $timeoutMs = null): int
+    {
+        $this->refuseWhenClosed();
+
+        return $this->write($timeoutMs);
+    }
+
+    public function isFull(): bool
+    {
+        $byTable = [];
+        foreach ($this->pending->all() as $row) {
+            $byTable[$row->table][] = $row;
+        }
+        foreach ($byTable as $name => $rows) {
+            if (count($rows) < $this->batchSize) {
+                continue;
+            }
+            $table = $this->tables->of((string) $name, $rows[0]);
+            $forms = $table->isUpsert() ? Coalescer::keyForms($table, array_map([$table, 'bind'], $rows)) : null;
+            if (count($forms === null ? $rows : array_unique($forms)) >= $this->batchSize) {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    public function getMetrics(): array
+    {
+        return array_replace($this->counters->all(), [
+            'pending_rows' => $this->pending->rows(),
+            'pending_bytes' => $this->pending->bytes(),
+            'oldest_pending_age_ms' => $this->pending->oldestAgeMs(),
+        ]);
+    }
+
+    public function count(): int
+    {
+        return $this->pending->rows();
+    }
+
+    public function takeFailures(): array
+    {
+        return $this->failures->take();
+    }
+
+    public function retry(array $failures): int
+    {
+        if ($failures !== []) {
+            $this->refuseWhenClosed();
+        }
+        $failures = array_values($failures);
+        $groups = array_map([DeadLetter::class, 'group'], $failures, array_keys($failures));
+        foreach ($groups as $at => $rows) {
+            try {
+                $this->take($rows);
+            } catch (FullException $e) {
+                return $at > 0 ? $at : throw $e;
+            } catch (ConfigException $e) {
+                throw new ConfigException("Argument #1 (\$failures): element {$at}: {$e->getMessage()}", 0, $e);
+            }
+        }
+
+        return count($groups);
+    }
+
+    public function close(?int $timeoutMs = null): void
+    {
+        if (!$this->isClosed) {
+            $this->write($timeoutMs);
+            $this->isClosed = true;
+        }
+    }
+
+    /** @param list<Row> $rows */
+    private function take(array $rows): void
+    {
+        if ($rows === []) {
+            return;
+        }
+        foreach ($rows as $row) {
+            $this->tables->of($row->table, $row)->bind($row);
+        }
+        $given = $this->makeRoom(count($rows), PendingGroups::sizeOf($rows));
+        $this->pending->add($rows);
+        $this->counters->add('added_rows', count($rows));
+        if ($given !== null) {
+            throw $given;
+        }
+        $isDue = $this->pending->oldestAgeMs() >= $this->flushIntervalMs || $this->isFull();
+        if ($isDue && $this->mayWrite()) {
+            $this->write(null);
+        }
+    }
+
+    /** @return FlushException|null groups were given up: to be thrown when the new one is taken */
+    private function makeRoom(int $rows, int $bytes): ?FlushException
+    {
+        $hasRoom = fn (): bool => $this->pending->rows() + $rows <= $this->maxPendingRows
+            && $this->pending->bytes() + $bytes <= $this->maxPendingBytes;
+        if ($hasRoom()) {
+            return null;
+        }
+        $given = $reason = null;
+        if ($rows <= $this->maxPendingRows && $bytes <= $this->maxPendingBytes) {
+            try {
+                $this->write(null);
+            } catch (FlushException | ConnectionException $e) {
+                $given = $e instanceof FlushException && $e->getFailures() !== [] ? $e : null;
+                $reason = $e;
+            }
+        }
+        if (!$hasRoom()) {
+            throw new FullException(
+                "the buffer is full: {$this->pending->rows()} rows, {$this->pending->bytes()} bytes;"
+                . ' the rows were not taken'
+                . ($reason === null ? '' : "; the last flush failed: {$reason->getMessage()}"),
+                0,
+                $reason,
+            );
+        }
+
+        return $given;
+    }
+
+    private function write(?int $timeoutMs): int
+    {
+        if (count($this->pending) === 0) {
+            return 0;
+        }
+        if (!$this->mayWrite()) {
+            throw new FlushException('the driver php writes over a connection that has an open transaction, whose'
+                . " rollback would take the rows with it ({$this->pending->rows()} rows still buffered)");
+        }
+
+        return $this->flusher->flush($timeoutMs);
+    }
+
+    private function mayWrite(): bool
+    {
+        return $this->mayWrite === null || ($this->mayWrite)();
+    }
+
+    private function refuseWhenClosed(): void
+    {
+        if ($this->isClosed) {
+            throw new ClosedException('the buffer is closed');
+        }
+    }
+}

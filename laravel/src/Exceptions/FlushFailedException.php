@@ -1,0 +1,65 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Exceptions;
+
+use RuntimeException;
+use Throwable;
+use WriteBuffer\FlushException;
+
+/**
+ * What Laravel's handler is told of a flush that failed. Its context, for the log, has the tables
+ * and the keys of the rows that were given up, and no other values of them.
+ *
+ * Bound: the context shows GROUPS_SHOWN groups.
+ */
+final class FlushFailedException extends RuntimeException
+{
+    private const GROUPS_SHOWN = 20;
+
+    /** @param array<string, array<string, mixed>> $tables the rules, by the names on the server */
+    public function __construct(
+        public readonly string $buffer,
+        Throwable $cause,
+        public readonly int $pendingRows,
+        private readonly array $tables,
+    ) {
+        parent::__construct("the buffer {$buffer}: {$cause->getMessage()}", (int) $cause->getCode(), $cause);
+    }
+
+    /** @return array<string, mixed> what Laravel adds to the log */
+    public function context(): array
+    {
+        $cause = $this->getPrevious();
+        $failures = $cause instanceof FlushException ? $cause->getFailures() : [];
+
+        return [
+            'buffer' => $this->buffer,
+            'code' => $this->getCode(),
+            'pending_rows' => $this->pendingRows,
+            'given_up_groups' => count($failures),
+            'given_up' => array_map(fn (array $failure): array => [
+                'code' => $failure['code'],
+                'message' => $failure['message'],
+                'rows' => array_map(
+                    fn (array $row): array => [
+                        'table' => $row['table'],
+                        'key' => $this->key($row['table'], $row['row']),
+                    ],
+                    $failure['rows'],
+                ),
+            ], array_slice($failures, 0, self::GROUPS_SHOWN)),
+        ];
+    }
+
+    /**
+     * @param array<string, mixed> $row
+     *
+     * @return array<string, mixed>
+     */
+    private function key(string $table, array $row): array
+    {
+        return array_intersect_key($row, array_flip((array) ($this->tables[$table]['key'] ?? 'id')));
+    }
+}

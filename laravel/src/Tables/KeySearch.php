@@ -1,0 +1,94 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Tables;
+
+use TypeError;
+use WriteBuffer\ConfigException;
+use WriteBuffer\Laravel\Rows\KeyForm;
+use WriteBuffer\Laravel\Rows\Row;
+
+/** Owns find(): looks for the rows of one key, and merges them in their order. */
+final class KeySearch
+{
+    /**
+     * @param string                    $table the server's name
+     * @param iterable<Row>             $rows  of all tables, in the order in which they were added
+     * @param array<string, mixed>|null $found what an earlier search has found
+     *
+     * @return array<string, int|float|string|null>|null null: no row has this key
+     *
+     * @throws TypeError       a key that is neither an int nor a string, nor an array of these
+     * @throws ConfigException a key that lacks a column, or has one too many
+     */
+    public static function find(
+        TableCatalog $tables,
+        string $table,
+        mixed $key,
+        iterable $rows,
+        ?array $found = null,
+    ): ?array {
+        self::refuseWrongKey($key);
+        $known = $wanted = null;
+        foreach ($rows as $row) {
+            if ($row->table !== $table) {
+                continue;
+            }
+            $known ??= $tables->of($table, $row);
+            $wanted ??= self::wanted($known, (array) $key);
+            $values = $known->bind($row);
+            if (self::hasKey($values, $wanted)) {
+                $values = (new Row($table, $values))->plainValues();
+                $found = $found === null ? $values : Merge::forReading($known, $found, $values);
+            }
+        }
+
+        return $found;
+    }
+
+    private static function refuseWrongKey(mixed $key): void
+    {
+        foreach (is_array($key) ? $key : [$key] as $part) {
+            if (!is_int($part) && !is_string($part)) {
+                throw new TypeError('find(): Argument #2 ($key) must be an int or a string,'
+                    . ' or for a composite key an array of these');
+            }
+        }
+    }
+
+    /**
+     * @param array<int|string, mixed> $key
+     *
+     * @return array<string, mixed> the key's values by column
+     */
+    private static function wanted(Table $table, array $key): array
+    {
+        $byName = array_change_key_case($key);
+        $wanted = [];
+        foreach ($table->key as $at => $column) {
+            $wanted[$column] = $byName[strtolower($column)] ?? $key[$at] ?? null;
+        }
+        if ($table->key === [] || count($key) !== count($table->key) || in_array(null, $wanted, true)) {
+            throw new ConfigException("table {$table->name}: its key has the columns (" . implode(', ', $table->key)
+                . '); give their values by name, or in this order');
+        }
+
+        return $wanted;
+    }
+
+    /**
+     * @param array<string, mixed> $values
+     * @param array<string, mixed> $wanted
+     */
+    private static function hasKey(array $values, array $wanted): bool
+    {
+        foreach ($wanted as $column => $value) {
+            if (!KeyForm::isSame($values[$column] ?? null, $value)) {
+                return false;
+            }
+        }
+
+        return true;
+    }
+}

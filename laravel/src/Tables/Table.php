@@ -1,0 +1,127 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Tables;
+
+use WriteBuffer\ConfigException;
+use WriteBuffer\Laravel\Rows\Row;
+
+/**
+ * A table: its rules bound to its schema. It owns what a row of it must have, and its columns'
+ * names.
+ */
+final class Table
+{
+    /** @param list<string> $key its columns, in order; empty: the key is not known */
+    public function __construct(
+        public readonly string $name,
+        public readonly TableRules $rules,
+        public readonly ?TableSchema $schema,
+        public readonly array $key,
+    ) {
+    }
+
+    public function isUpsert(): bool
+    {
+        return $this->rules->mode === TableRules::UPSERT;
+    }
+
+    /**
+     * The row's values, by the columns' names in the schema: the database compares names without
+     * case.
+     *
+     * @return array<string, mixed>
+     *
+     * @throws ConfigException no row with these columns can be written
+     */
+    public function bind(Row $row): array
+    {
+        $values = $seen = [];
+        foreach ($row->values as $column => $value) {
+            $column = (string) $column;
+            if ($column === '' || str_contains($column, "\0")) {
+                throw new ConfigException("table {$this->name}: " . json_encode($column) . ' is no column name');
+            }
+            if (isset($seen[strtolower($column)])) {
+                throw new ConfigException("table {$this->name}: column {$column} is given twice in one row;"
+                    . ' the server compares column names without case');
+            }
+            $seen[strtolower($column)] = true;
+            $values[$this->nameOf($column)] = $value;
+        }
+        foreach ($this->isUpsert() ? $this->key : [] as $column) {
+            if (!isset($seen[strtolower($column)])) {
+                throw new ConfigException("table {$this->name}: a row has no key column {$column};"
+                    . ' give it a value, or configure another key in `tables`');
+            }
+        }
+        $guard = $this->rules->guard;
+        if ($guard !== null && !isset($seen[strtolower($guard)])) {
+            throw new ConfigException("table {$this->name}: a row has no guard column {$guard}");
+        }
+        $this->refuseSecondUnique($seen);
+
+        return $values;
+    }
+
+    /** The column's name as the schema, or else the key, spells it. */
+    public function nameOf(string $column): string
+    {
+        if ($this->schema !== null) {
+            return $this->schema->column($column)?->name ?? $column;
+        }
+        foreach ($this->key as $known) {
+            if (strcasecmp($known, $column) === 0) {
+                return $known;
+            }
+        }
+
+        return $column;
+    }
+
+    public function isInKey(string $column): bool
+    {
+        return in_array(strtolower($column), array_map('strtolower', $this->key), true);
+    }
+
+    /**
+     * @param array<string, mixed> $values
+     *
+     * @return list<string> the columns that a new row must have, and that this one lacks
+     */
+    public function missing(array $values): array
+    {
+        $missing = [];
+        foreach ($this->isUpsert() ? $this->schema?->columns ?? [] : [] as $column) {
+            if ($column->isRequired && !array_key_exists($column->name, $values)) {
+                $missing[] = $column->name;
+            }
+        }
+
+        return $missing;
+    }
+
+    /** @param array<string, true> $given columns in lower case */
+    private function refuseSecondUnique(array $given): void
+    {
+        if (!$this->isUpsert() || $this->rules->allowSecondUnique || $this->schema === null) {
+            return;
+        }
+        foreach ($this->schema->uniqueIndexes as $name => $columns) {
+            if (array_diff(array_map('strtolower', $columns), array_map('strtolower', $this->key)) === []) {
+                continue;
+            }
+            foreach ($columns as $column) {
+                if (!isset($given[strtolower($column)]) && $this->schema->column($column)?->isFilledUniquely) {
+                    continue 2;
+                }
+            }
+            throw new ConfigException(
+                "table {$this->name} has a second unique index, {$name} (" . implode(', ', $columns)
+                . '): an upsert could update another row than the one with its key (' . implode(', ', $this->key)
+                . "). Drop the index, use mode 'insert', or accept it with 'allowSecondUnique' => true in `tables`"
+            );
+        }
+    }
+}

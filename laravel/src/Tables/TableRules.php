@@ -1,0 +1,88 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Tables;
+
+use WriteBuffer\ConfigException;
+
+/**
+ * Owns the rules of one table, as `tables` has them. The extension reads the same array by itself;
+ * this is for what PHP has to know.
+ */
+final class TableRules
+{
+    public const UPSERT = 'upsert';
+
+    public const INSERT = 'insert';
+
+    private const RULES = ['replace', 'keep', 'sum', 'min', 'max'];
+
+    private const KNOWN = ['key', 'mode', 'merge', 'guard', 'allowSecondUnique', 'repeatable'];
+
+    /**
+     * @param list<string>|null     $key   null: the primary key
+     * @param array<string, string> $merge
+     */
+    private function __construct(
+        public readonly ?array $key,
+        public readonly string $mode,
+        public readonly array $merge,
+        public readonly ?string $guard,
+        public readonly bool $allowSecondUnique,
+        public readonly bool $repeatable,
+    ) {
+    }
+
+    /** @param array<string, mixed> $config */
+    public static function of(string $table, array $config, string $defaultMode): self
+    {
+        foreach (array_keys($config) as $name) {
+            if (!in_array($name, self::KNOWN, true)) {
+                throw new ConfigException(
+                    "table {$table}: there is no rule {$name}; there are: " . implode(', ', self::KNOWN)
+                );
+            }
+        }
+        $mode = $config['mode'] ?? $defaultMode;
+        if (!in_array($mode, [self::UPSERT, self::INSERT], true)) {
+            throw new ConfigException("table {$table}: mode must be 'upsert' or 'insert'");
+        }
+        $key = isset($config['key']) ? array_values(array_map('strval', (array) $config['key'])) : null;
+        $merge = $config['merge'] ?? [];
+        foreach ($merge as $column => $rule) {
+            if (!in_array($rule, self::RULES, true)) {
+                throw new ConfigException(
+                    "table {$table}: the merge rule of {$column} must be one of " . implode(', ', self::RULES)
+                );
+            }
+        }
+        $guard = isset($config['guard']) ? (string) $config['guard'] : null;
+
+        return new self(
+            $key,
+            $mode,
+            $merge,
+            $guard,
+            (bool) ($config['allowSecondUnique'] ?? false),
+            (bool) ($config['repeatable'] ?? false),
+        );
+    }
+
+    public function rule(string $column): string
+    {
+        foreach ($this->merge as $name => $rule) {
+            if (strcasecmp((string) $name, $column) === 0) {
+                return $rule;
+            }
+        }
+
+        return 'replace';
+    }
+
+    /** Whether rows may be written a second time: a sum or an insert would double. */
+    public function isRepeatable(): bool
+    {
+        return $this->repeatable || ($this->mode === self::UPSERT && !in_array('sum', $this->merge, true));
+    }
+}

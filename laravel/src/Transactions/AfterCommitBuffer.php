@@ -1,0 +1,251 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Transactions;
+
+use Closure;
+use Illuminate\Database\Connection;
+use Throwable;
+use TypeError;
+use WriteBuffer\Buffer;
+use WriteBuffer\ClosedException;
+use WriteBuffer\ConfigException;
+use WriteBuffer\FullException;
+use WriteBuffer\Laravel\DeadLetters\DeadLetter;
+use WriteBuffer\Laravel\Rows\Row;
+use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Tables\KeySearch;
+use WriteBuffer\Laravel\Tables\TableCatalog;
+
+/**
+ * Owns how the rows of a buffer follow Laravel's transactions on one connection. A group that is
+ * added within a transaction is held, with its values of that moment. The commit adds it to the
+ * inner buffer; the rollback drops it.
+ *
+ * Invariant: a group whose transaction was committed is in one of three places:
+ * - the inner buffer;
+ * - `late`: the inner buffer was full. It is added, in order, before anything else is added or
+ *   flushed;
+ * - the failures: the inner buffer can never take it. If the inner buffer does not take a group,
+ *   the commit throws, and the transaction stays committed.
+ *
+ * @phpstan-import-type Letter from DeadLetter
+ */
+final class AfterCommitBuffer implements Buffer, HeldGroupOwner
+{
+    /** @var list<list<Row>> */
+    private array $late = [];
+
+    /** @var list<Letter> */
+    private array $failures = [];
+
+    private int $failedRows = 0;
+
+    /** @param Closure(): Connection $connection */
+    public function __construct(
+        private readonly Buffer $buffer,
+        private readonly OpenTransactions $transactions,
+        private readonly Closure $connection,
+        private readonly RowReader $reader,
+        private readonly TableCatalog $tables,
+        private readonly string $orderTable,
+        private readonly string $tradeTable,
+    ) {
+    }
+
+    public function __destruct()
+    {
+        try {
+            $this->addLate();
+        } catch (Throwable $e) {
+            $rows = self::countRows($this->late);
+            trigger_error(
+                "WriteBuffer: {$rows} rows of committed transactions are lost: {$e->getMessage()}",
+                E_USER_WARNING,
+            );
+        }
+    }
+
+    /** The inner buffer, which writes the rows. */
+    public function inner(): Buffer
+    {
+        return $this->buffer;
+    }
+
+    /** Whether rows are held, since the connection has a transaction open. */
+    public function isHolding(): bool
+    {
+        return $this->openConnection() !== null;
+    }
+
+    /** How many rows wait for the end of a transaction. */
+    public function heldRows(): int
+    {
+        return self::countRows($this->waitingGroups()) - self::countRows($this->late);
+    }
+
+    public function add(mixed $order, mixed $trade = null): void
+    {
+        $connection = $this->openConnection();
+        if ($connection === null) {
+            $this->addLate();
+            $this->buffer->add($order, $trade);
+
+            return;
+        }
+        $rows = $this->reader->read($order, $this->orderTable, 'Argument #1 ($order)', true);
+        $this->hold($connection, [
+            ...$rows,
+            ...$this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true),
+        ]);
+    }
+
+    public function put(string $table, mixed $row): void
+    {
+        $connection = $this->openConnection();
+        if ($connection === null) {
+            $this->addLate();
+            $this->buffer->put($table, $row);
+
+            return;
+        }
+        $this->hold($connection, $this->reader->read($row, $table, 'Argument #2 ($row)', false));
+    }
+
+    /** Finds held rows too, so a transaction reads what it added. */
+    public function find(string $table, mixed $key): ?array
+    {
+        return KeySearch::find(
+            $this->tables,
+            $this->reader->table($table),
+            $key,
+            array_merge(...$this->waitingGroups()),
+            $this->buffer->find($table, $key),
+        );
+    }
+
+    /**
+     * Writes what was added outside of a transaction or in a committed one. Held rows go on
+     * waiting.
+     */
+    public function flush(?int $timeoutMs = null): int
+    {
+        $this->addLate();
+
+        return $this->buffer->flush($timeoutMs);
+    }
+
+    public function isFull(): bool
+    {
+        return $this->buffer->isFull();
+    }
+
+    public function getMetrics(): array
+    {
+        $metrics = $this->buffer->getMetrics();
+        $waiting = self::countRows($this->waitingGroups());
+        $metrics['added_rows'] += $waiting + $this->failedRows;
+        $metrics['pending_rows'] += $waiting;
+        $metrics['failed_rows'] += $this->failedRows;
+
+        return $metrics;
+    }
+
+    public function count(): int
+    {
+        return count($this->buffer) + self::countRows($this->waitingGroups());
+    }
+
+    public function takeFailures(): array
+    {
+        [$failures, $this->failures] = [$this->failures, []];
+
+        return [...$failures, ...$this->buffer->takeFailures()];
+    }
+
+    public function retry(array $failures): int
+    {
+        return $this->buffer->retry($failures);
+    }
+
+    public function close(?int $timeoutMs = null): void
+    {
+        $this->addLate();
+        $this->buffer->close($timeoutMs);
+    }
+
+    /** Adds a group whose transaction was committed. */
+    public function addCommitted(array $rows): void
+    {
+        $this->late[] = $rows;
+        $this->addLate();
+    }
+
+    /** The connection, if it has a transaction open; null: it has none, and rows need not wait. */
+    private function openConnection(): ?Connection
+    {
+        // This is for speed: to ask Laravel for the connection takes longer than the extension's
+        // add().
+        if (!$this->transactions->areAny()) {
+            return null;
+        }
+        $connection = ($this->connection)();
+
+        return $this->transactions->isOpen($connection) ? $connection : null;
+    }
+
+    private function addLate(): void
+    {
+        while ($this->late !== []) {
+            try {
+                $this->buffer->add($this->late[0]);
+            } catch (FullException $e) {
+                throw $e;
+            } catch (TypeError | ConfigException | ClosedException $e) {
+                $this->giveUp(array_shift($this->late), $e);
+                throw $e;
+            } catch (Throwable $e) {
+                // Any other exception says that the group was taken.
+                array_shift($this->late);
+                throw $e;
+            }
+            array_shift($this->late);
+        }
+    }
+
+    /** @param list<Row> $rows */
+    private function giveUp(array $rows, Throwable $e): void
+    {
+        $this->failedRows += count($rows);
+        $this->failures[] = DeadLetter::of($rows, 0, $e->getMessage());
+    }
+
+    /** @param list<Row> $rows */
+    private function hold(Connection $connection, array $rows): void
+    {
+        if ($rows !== []) {
+            $this->transactions->hold($connection, new HeldGroup($this, $rows));
+        }
+    }
+
+    /** @return list<list<Row>> the groups that the inner buffer does not have yet, in order */
+    private function waitingGroups(): array
+    {
+        $waiting = $this->late;
+        $connection = $this->openConnection();
+        foreach ($connection === null ? [] : $this->transactions->held($connection) as $group) {
+            if ($group->buffer === $this) {
+                $waiting[] = $group->rows;
+            }
+        }
+
+        return $waiting;
+    }
+
+    /** @param list<list<Row>> $groups */
+    private static function countRows(array $groups): int
+    {
+        return array_sum(array_map('count', $groups));
+    }
+}
