@@ -11,7 +11,7 @@ use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result};
 use write_buffer_core::ledger::LedgerUse;
 use write_buffer_core::settings::{Overflow, Settings};
-use write_buffer_core::table::rules::{MergeRule, Mode, TableRules};
+use write_buffer_core::table::rules::{KeyRule, MergeRule, Mode, TableRules};
 
 use crate::ini::{self, IntSetting};
 use crate::state::Flusher;
@@ -271,7 +271,7 @@ fn table_rules(array: &ZendHashTable, path: &str) -> Result<TableRules> {
     for (name, value) in entries(array, path)? {
         let path = format!("{path}[{name:?}]");
         match name.as_str() {
-            "key" => rules.key = Some(key(value, &path)?),
+            "key" => rules.key = key(value, &path)?,
             "mode" => {
                 rules.mode = Some(match value.str() {
                     Some("upsert") => Mode::Upsert,
@@ -299,19 +299,22 @@ fn boolean(value: &Zval, path: &str) -> Result<bool> {
         .ok_or_else(|| Error::config(format!("{path} must be true or false")))
 }
 
-fn key(value: &Zval, path: &str) -> Result<Vec<String>> {
-    const WHAT: &str = "a column's name, or a list of names";
+fn key(value: &Zval, path: &str) -> Result<KeyRule> {
+    const WHAT: &str = "a column's name, a list of names, or 'server' for the server's own keys";
     let columns = match value.array() {
         Some(list) => list
             .values()
             .map(|value| column(value.dereference(), path, WHAT))
             .collect::<Result<Vec<_>>>()?,
-        None => vec![column(value, path, WHAT)?],
+        None => match column(value, path, WHAT)? {
+            server if server == "server" => return Ok(KeyRule::Server),
+            name => vec![name],
+        },
     };
     if columns.is_empty() {
         return Err(Error::config(format!("{path} must name at least one column")));
     }
-    Ok(columns)
+    Ok(KeyRule::Columns(columns))
 }
 
 fn column(value: &Zval, path: &str, what: &str) -> Result<String> {

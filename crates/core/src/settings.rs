@@ -99,9 +99,10 @@ impl Settings {
     ///
     /// A table's name that no server takes; a table that needs the ledger while `ledger` is
     /// 'never'.
-    pub fn catalog(&self) -> Result<Catalog> {
-        let order = [self.order_table.as_str(), self.trade_table.as_str()];
-        let catalog = Catalog::new(&order, &self.trade_table, self.tables.clone())?.with_ledger(self.ledger)?;
+    pub fn catalog(&self, database: Option<&str>) -> Result<Catalog> {
+        let first_tables = [self.order_table.as_str(), self.trade_table.as_str()];
+        let catalog = Catalog::new(database, &first_tables, &self.trade_table, self.tables.clone())?;
+        let catalog = catalog.with_ledger(self.ledger)?;
         Ok(catalog.routed_by(self.route_by.clone()))
     }
 

@@ -150,7 +150,7 @@ proptest! {
             lanes: LANES,
             ..Settings::default()
         };
-        let mut catalog = Catalog::new(&["a", "b"], "none", Vec::new()).expect("a catalog");
+        let mut catalog = Catalog::new(None, &["a", "b"], "none", Vec::new()).expect("a catalog");
         let columns = || [b"id".as_slice(), b"number"].into_iter();
         let shapes = [0, 1].map(|table| catalog.shape(TableId(table), columns()).expect("a shape"));
         let mut lanes = Lanes::new(&settings, [(); LANES]);

@@ -95,7 +95,7 @@ proptest! {
             max_pending_rows: MAX_ROWS,
             ..Settings::default()
         };
-        let mut catalog = Catalog::new(&["t"], "none", Vec::new()).expect("a catalog");
+        let mut catalog = Catalog::new(None, &["t"], "none", Vec::new()).expect("a catalog");
         let table = catalog.table("t").expect("a table");
         let shape = catalog.shape(table, std::iter::once(b"id".as_slice())).expect("a shape");
         let mut queue = Lanes::new(&settings, [()]);

@@ -94,7 +94,7 @@ impl ForegroundBuffer {
     /// Settings that cannot work.
     pub fn new(settings: Settings, sink: Box<dyn Sink>, clock: Arc<dyn Clock>) -> Result<Self> {
         settings.check()?;
-        let catalog = settings.catalog()?;
+        let catalog = settings.catalog(sink.database())?;
         Ok(Self {
             catalog,
             writer: Writer::new(sink, Arc::clone(&clock), &settings),

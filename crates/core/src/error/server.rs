@@ -257,6 +257,19 @@ pub fn classify(code: u16) -> Class {
     known(code).map_or(Class::Refused, |known| known.class)
 }
 
+/// Whether the error says that there is no such table, or that the account may not see it.
+pub fn hides_table(code: u16) -> bool {
+    matches!(
+        code,
+        ER_NO_SUCH_TABLE
+            | ER_BAD_DB_ERROR
+            | ER_TABLEACCESS_DENIED_ERROR
+            | ER_DBACCESS_DENIED_ERROR
+            | ER_COLUMNACCESS_DENIED_ERROR
+            | ER_SPECIFIC_ACCESS_DENIED_ERROR
+    )
+}
+
 /// Whether an error of [`Class::Reconnect`] is the connection's own, and says nothing about its
 /// server.
 pub fn is_of_connection(code: u16) -> bool {

@@ -3,8 +3,7 @@
 //! Aim: **writing the coalesced rows leaves the table exactly as writing the rows one after the
 //! other would**, so no result depends on where a batch ends.
 //! `a_plan_does_what_its_rows_do_one_by_one` in `crates/core/tests/coalesce_model.rs` holds this
-//! against a plain model of a server. The model leaves out ranges (UNSIGNED), floats, lenient
-//! sessions and rows that the server refuses alone. There the aim is not reached yet.
+//! against a plain model of a server, `php-tests/Twin` against the servers themselves.
 //!
 //! Some merges would need to know what the table holds. Such rows are not merged: the later one
 //! goes into the next *layer*, and layers are written one after the other. If the server's idea of
@@ -14,9 +13,11 @@
 //!
 //! `docs/design/coalescing.md` says why.
 
+use std::sync::Arc;
+
 use crate::error::Result;
 use crate::plan::binder::BoundRow;
-use crate::plan::merge::{ColumnUnions, Merged, merge};
+use crate::plan::merge::{ColumnUnions, Merged, MergedRow, merge};
 use crate::table::rules::Mode;
 
 /// A table's rows, ready to be written.
@@ -38,10 +39,11 @@ pub struct Coalesced<'a> {
 ///
 /// Columns that cannot be bound together: a bug of ours, since each row was bound on its own.
 pub fn coalesce(rows: Vec<BoundRow<'_>>, max_row_bytes: usize) -> Result<Coalesced<'_>> {
-    let Some(mode) = rows.first().map(|row| row.bound.model.mode) else {
+    let Some(model) = rows.first().map(|row| Arc::clone(&row.bound.model)) else {
         return Ok(Coalesced::default());
     };
-    let Some(keys) = Keys::of(&rows) else {
+    let keys = if model.may_sort() { Keys::of(&rows) } else { None };
+    let Some(keys) = keys else {
         return Ok(Coalesced {
             layers: vec![rows],
             in_order: true,
@@ -56,8 +58,8 @@ pub fn coalesce(rows: Vec<BoundRow<'_>>, max_row_bytes: usize) -> Result<Coalesc
         });
     }
     let order = keys.order();
-    match mode {
-        Mode::Upsert => merge_by_key(rows, &keys, &order, max_row_bytes),
+    match model.mode {
+        Mode::Upsert => merge_by_key(rows, &keys, &order, model.may_merge().then_some(max_row_bytes)),
         Mode::Insert => {
             let mut rows: Vec<_> = rows.into_iter().map(Some).collect();
             let sorted = order.iter().filter_map(|at| rows.get_mut(*at)?.take());
@@ -107,39 +109,44 @@ impl Keys {
     }
 }
 
+/// Rows by key, those of one key merged or in layers. `max_row_bytes`: `None` merges nothing.
 fn merge_by_key<'a>(
     rows: Vec<BoundRow<'a>>,
     keys: &Keys,
     order: &[usize],
-    max_row_bytes: usize,
+    max_row_bytes: Option<usize>,
 ) -> Result<Coalesced<'a>> {
     let total = rows.len();
     let mut rows: Vec<_> = rows.into_iter().map(Some).collect();
-    let mut unions = ColumnUnions::new(max_row_bytes);
+    let mut unions = ColumnUnions::new(max_row_bytes.unwrap_or(0));
     let mut layers: Vec<Vec<BoundRow<'a>>> = vec![Vec::with_capacity(total)];
     let mut kept = 0;
     for same_key in order.chunk_by(|left, right| keys.get(*left) == keys.get(*right)) {
         // The rows of the key by layer, nearly always one.
         let mut depth = 0;
-        let mut top: Option<BoundRow<'a>> = None;
+        let mut settle = |row: MergedRow<'a>| {
+            for row in row.into_rows() {
+                place(&mut layers, depth, row);
+                depth += 1;
+                kept += 1;
+            }
+        };
+        let mut top: Option<MergedRow<'a>> = None;
         for row in same_key.iter().filter_map(|at| rows.get_mut(*at)?.take()) {
-            top = Some(match top.take() {
-                None => row,
-                Some(earlier) => match merge(earlier, row, &mut unions)? {
-                    Merged::One(merged) => merged,
-                    Merged::Apart(earlier, later) => {
-                        place(&mut layers, depth, earlier);
-                        kept += 1;
-                        depth += 1;
-                        later
-                    }
-                },
+            let merged = match top.take() {
+                None => Merged::One(row.into()),
+                Some(earlier) if max_row_bytes.is_none() => Merged::Apart(earlier, row),
+                Some(earlier) => merge(earlier, row, &mut unions)?,
+            };
+            top = Some(match merged {
+                Merged::One(merged) => merged,
+                Merged::Apart(earlier, later) => {
+                    settle(earlier);
+                    later.into()
+                }
             });
         }
-        if let Some(row) = top {
-            place(&mut layers, depth, row);
-            kept += 1;
-        }
+        top.into_iter().for_each(settle);
     }
     Ok(Coalesced {
         layers,

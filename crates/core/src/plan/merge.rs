@@ -1,11 +1,20 @@
-//! What two rows of one key become. If only the server can tell, they stay two.
+//! What two rows of one key become. They become one only if that is the same to the table, to
+//! whoever reads it, and to the rows: a row that the server would have refused alone must not
+//! vanish in one that it takes.
 //!
-//! They stay two if the merge would need to know what the table holds:
-//! - a guard beside a rule such as `sum`: the server may refuse the earlier row and take the later
-//!   one;
-//! - `min` or `max` over a column with a default, which an insert by the earlier row would have
-//!   set;
-//! - a comparison that only the server's collation can make.
+//! They stay two, to be written one after the other, if
+//! - a value that would vanish is not [taken for certain](BoundColumns::takes);
+//! - a foreign key, a CHECK or a generated column depends on a value that changes in between;
+//! - the server sets a column at each change (`ON UPDATE CURRENT_TIMESTAMP`), and the later row does
+//!   not;
+//! - the earlier row can only update, and the later one can insert;
+//! - a guard stands beside a rule such as `sum`: the server may refuse the earlier row and take the
+//!   later one;
+//! - `min` or `max` stands over a column with a default, which an insert by the earlier row would
+//!   have set;
+//! - a comparison is one that only the server's collation can make.
+//!
+//! Sums go the way that their parts went: see [`crate::plan::sums`].
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -13,11 +22,12 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::plan::binder::BoundRow;
+use crate::plan::sums::{NOTHING, SumPath};
 use crate::table::bound::BoundColumns;
-use crate::table::column::number;
 use crate::table::rules::MergeRule;
 use crate::value::Value;
 use crate::value::decimal::Decimal;
+use crate::value::decimal::number;
 
 /// Column sets that merges made. Equal ones are shared, so that their rows share a statement.
 #[derive(Debug)]
@@ -43,13 +53,45 @@ impl ColumnUnions {
     }
 }
 
+/// A row that others were merged into.
+#[derive(Debug)]
+pub struct MergedRow<'a> {
+    row: BoundRow<'a>,
+    /// The way of each column that was summed, by the column's place.
+    sums: Vec<(usize, SumPath)>,
+}
+
+impl<'a> From<BoundRow<'a>> for MergedRow<'a> {
+    fn from(row: BoundRow<'a>) -> Self {
+        Self { row, sums: Vec::new() }
+    }
+}
+
+impl<'a> MergedRow<'a> {
+    /// The rows to write one after the other: one, unless a sum went up and down.
+    pub fn into_rows(self) -> Vec<BoundRow<'a>> {
+        let Self { row, sums } = self;
+        let steps: Vec<_> = sums.iter().map(|(at, path)| (*at, path.steps())).collect();
+        let count = steps.iter().map(|(_, steps)| steps.len()).max().unwrap_or(1);
+        let mut rows = vec![row; count];
+        for (nth, row) in rows.iter_mut().enumerate() {
+            for (at, steps) in &steps {
+                if let Some(slot) = row.values.get_mut(*at) {
+                    *slot = steps.get(nth).cloned().unwrap_or(NOTHING);
+                }
+            }
+        }
+        rows
+    }
+}
+
 /// What two rows with one key become.
 #[derive(Debug)]
 pub enum Merged<'a> {
     /// One row that has the effect of both.
-    One(BoundRow<'a>),
+    One(MergedRow<'a>),
     /// The two rows, to be written one after the other.
-    Apart(BoundRow<'a>, BoundRow<'a>),
+    Apart(MergedRow<'a>, BoundRow<'a>),
 }
 
 /// Merges two rows of one key; `later` was added after `earlier`.
@@ -57,24 +99,113 @@ pub enum Merged<'a> {
 /// # Errors
 ///
 /// Columns that cannot be bound together: a bug of ours, since each row was bound on its own.
-pub fn merge<'a>(earlier: BoundRow<'a>, later: BoundRow<'a>, unions: &mut ColumnUnions) -> Result<Merged<'a>> {
-    if let (Some(earlier_at), Some(later_at)) = (earlier.bound.guard, later.bound.guard) {
-        match earlier
+pub fn merge<'a>(earlier: MergedRow<'a>, later: BoundRow<'a>, unions: &mut ColumnUnions) -> Result<Merged<'a>> {
+    if !may_become_one(&earlier.row, &later) {
+        return Ok(Merged::Apart(earlier, later));
+    }
+    let row = &earlier.row;
+    if let (Some(earlier_at), Some(later_at)) = (row.bound.guard, later.bound.guard) {
+        match row
             .bound
-            .compare(earlier_at, earlier.value(earlier_at), later.value(later_at))
+            .compare(earlier_at, row.value(earlier_at), later.value(later_at))
         {
-            None => return Ok(Merged::Apart(earlier, later)),
             // If the earlier row is taken, the later one is then refused. If it is refused, so is
-            // the later.
-            Some(Ordering::Greater) => return Ok(Merged::One(earlier)),
+            // the later. Either way the server must have no other fault to find with it.
+            Some(Ordering::Greater) if is_taken_for_certain(&later) => return Ok(Merged::One(earlier)),
+            None | Some(Ordering::Greater) => return Ok(Merged::Apart(earlier, later)),
             // The earlier row may be refused and the later one taken: only what the later one
             // overwrites may be dropped.
-            Some(Ordering::Less) if !overwrites(&later, &earlier) => return Ok(Merged::Apart(earlier, later)),
+            Some(Ordering::Less) if !overwrites(&later, row) => return Ok(Merged::Apart(earlier, later)),
             // Equal: each is taken if and only if the other is.
             Some(Ordering::Less | Ordering::Equal) => {}
         }
     }
-    merge_values(earlier, later, unions)
+    let Some(mut sums) = add_up(&earlier, &later) else {
+        return Ok(Merged::Apart(earlier, later));
+    };
+    let could_insert = row.bound.missing_required.is_none();
+    let MergedRow { row, sums: before } = earlier;
+    Ok(match combine(&row, &later, unions)? {
+        Some(merged) if could_insert || merged.bound.missing_required.is_some() => {
+            // What the earlier row has stands where it stood.
+            let is_new = |(at, _): &(usize, SumPath)| sums.iter().all(|(other, _)| other != at);
+            let unchanged: Vec<_> = before.into_iter().filter(is_new).collect();
+            sums.extend(unchanged);
+            Merged::One(MergedRow { row: merged, sums })
+        }
+        _ => Merged::Apart(MergedRow { row, sums: before }, later),
+    })
+}
+
+/// Whether nothing but the order of the values stands against it: see the module.
+fn may_become_one(earlier: &BoundRow<'_>, later: &BoundRow<'_>) -> bool {
+    if earlier.bound.missing_required.is_some() && later.bound.missing_required.is_none() {
+        return false;
+    }
+    let mut changes = false;
+    for (at, value) in later.values.iter().enumerate() {
+        let rule = later.bound.rules.get(at).copied().unwrap_or(MergeRule::Replace);
+        let Some(here) = place_of(earlier, later, at) else {
+            changes = true;
+            if later.bound.is_examined(at) {
+                return false;
+            }
+            continue;
+        };
+        if earlier.bound.key.contains(&here) {
+            continue;
+        }
+        let before = earlier.value(here);
+        let vanishes_well = match rule {
+            // Its way is checked where it is gone.
+            MergeRule::Sum => !earlier.bound.is_examined(here),
+            _ if before == value => continue,
+            _ if earlier.bound.is_examined(here) => false,
+            MergeRule::Replace => earlier.bound.takes(here, before),
+            MergeRule::Keep => earlier.bound.takes(here, value),
+            MergeRule::Min | MergeRule::Max => earlier.bound.takes(here, before) && earlier.bound.takes(here, value),
+        };
+        changes = true;
+        if !vanishes_well {
+            return false;
+        }
+    }
+    !(changes && later.bound.lacks_column_set_on_update())
+}
+
+/// Whether the server takes the row, whatever the table holds.
+fn is_taken_for_certain(row: &BoundRow<'_>) -> bool {
+    let mut values = row.values.iter().enumerate();
+    row.bound.missing_required.is_none()
+        && values.all(|(at, value)| row.bound.takes(at, value) && !row.bound.is_examined(at))
+}
+
+/// The ways of the columns that both rows sum. `None`: they must be written one after the other.
+fn add_up(earlier: &MergedRow<'_>, later: &BoundRow<'_>) -> Option<Vec<(usize, SumPath)>> {
+    let mut sums = Vec::new();
+    for (at, value) in later.values.iter().enumerate() {
+        if later.bound.rules.get(at) != Some(&MergeRule::Sum) {
+            continue;
+        }
+        let Some(here) = place_of(&earlier.row, later, at) else {
+            continue;
+        };
+        let bound = &earlier.row.bound;
+        let before = match earlier.sums.iter().find(|(place, _)| *place == here) {
+            Some((_, path)) => path.clone(),
+            None => SumPath::of(bound, here, earlier.row.value(here))?,
+        };
+        sums.push((here, before.and(bound, here, value)?));
+    }
+    Some(sums)
+}
+
+/// Where the earlier row has a column of the later one.
+fn place_of(earlier: &BoundRow<'_>, later: &BoundRow<'_>, at: usize) -> Option<usize> {
+    if Arc::ptr_eq(&earlier.bound, &later.bound) {
+        return Some(at);
+    }
+    earlier.bound.position(later.bound.columns.get(at)?)
 }
 
 /// What two rows of one key will be once both are written, for a reader who cannot wait for that.
@@ -94,10 +225,7 @@ pub fn merge_for_reading<'a>(
             return Ok(earlier);
         }
     }
-    match merge_values(earlier, later, unions)? {
-        Merged::One(merged) => Ok(merged),
-        Merged::Apart(_, later) => Ok(later),
-    }
+    Ok(combine(&earlier, &later, unions)?.unwrap_or(later))
 }
 
 /// Whether the later row replaces every column that the earlier one may have changed.
@@ -119,26 +247,21 @@ fn overwrites(later: &BoundRow<'_>, earlier: &BoundRow<'_>) -> bool {
             .all(|rule| matches!(rule, MergeRule::Keep | MergeRule::Replace))
 }
 
-fn merge_values<'a>(earlier: BoundRow<'a>, later: BoundRow<'a>, unions: &mut ColumnUnions) -> Result<Merged<'a>> {
-    let same_columns = Arc::ptr_eq(&earlier.bound, &later.bound);
+/// The values of both rows, by their rules. `None` if only the server can tell.
+fn combine<'a>(
+    earlier: &BoundRow<'a>,
+    later: &BoundRow<'a>,
+    unions: &mut ColumnUnions,
+) -> Result<Option<BoundRow<'a>>> {
     let mut values = earlier.values.clone();
     let mut added_columns: Vec<Box<str>> = Vec::new();
     for (at, value) in later.values.iter().enumerate() {
-        let here = if same_columns {
-            Some(at)
-        } else {
-            later
-                .bound
-                .columns
-                .get(at)
-                .and_then(|name| earlier.bound.position(name))
-        };
         let rule = later.bound.rules.get(at).copied().unwrap_or(MergeRule::Replace);
-        match here {
+        match place_of(earlier, later, at) {
             Some(here) if earlier.bound.key.contains(&here) => {}
             Some(here) => {
                 let Some(merged) = merge_value(&earlier.bound, here, rule, earlier.value(here), value) else {
-                    return Ok(Merged::Apart(earlier, later));
+                    return Ok(None);
                 };
                 if let Some(slot) = values.get_mut(here) {
                     *slot = merged;
@@ -150,12 +273,11 @@ fn merge_values<'a>(earlier: BoundRow<'a>, later: BoundRow<'a>, unions: &mut Col
                 };
                 let column = later.bound.model.column(name);
                 // An insert by the earlier row would have filled the column with its default. The
-                // rules go on from that: `keep` keeps it, `min` and `max` compare with it. Without
-                // a default the earlier row alone could only update.
+                // rules go on from that: `keep` keeps it, `min` and `max` compare with it.
                 match rule {
-                    MergeRule::Keep if column.is_none_or(|column| !column.is_required) => {}
+                    MergeRule::Keep => {}
                     MergeRule::Min | MergeRule::Max if column.is_some_and(|column| column.has_default) => {
-                        return Ok(Merged::Apart(earlier, later));
+                        return Ok(None);
                     }
                     _ => {
                         added_columns.push(name.clone());
@@ -165,16 +287,17 @@ fn merge_values<'a>(earlier: BoundRow<'a>, later: BoundRow<'a>, unions: &mut Col
             }
         }
     }
-    if !same_columns && values.iter().map(Value::wire_bytes).sum::<usize>() > unions.max_row_bytes {
-        return Ok(Merged::Apart(earlier, later));
+    let has_grown = !Arc::ptr_eq(&earlier.bound, &later.bound);
+    if has_grown && values.iter().map(Value::wire_bytes).sum::<usize>() > unions.max_row_bytes {
+        return Ok(None);
     }
     let bound = if added_columns.is_empty() {
-        earlier.bound
+        Arc::clone(&earlier.bound)
     } else {
         let columns = earlier.bound.columns.iter().cloned().chain(added_columns).collect();
         unions.get(&earlier.bound, columns)?
     };
-    Ok(Merged::One(BoundRow { bound, values }))
+    Ok(Some(BoundRow { bound, values }))
 }
 
 /// What two values of a column become. `None` if only the server can tell.

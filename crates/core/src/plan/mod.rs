@@ -17,6 +17,8 @@ pub mod binder;
 pub mod coalesce;
 pub mod limits;
 pub mod merge;
+mod references;
+pub mod sums;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,9 +27,9 @@ use crate::error::{Error, Result};
 use crate::plan::binder::{Binder, BoundRow};
 use crate::plan::coalesce::coalesce;
 use crate::plan::limits::Limits;
+use crate::plan::references::TableRows;
 use crate::rows::batch::Batch;
 use crate::table::bound::BoundColumns;
-use crate::table::entry::TableId;
 use crate::table::rules::Mode;
 use crate::value::Value;
 
@@ -54,6 +56,8 @@ pub struct Statement<'a> {
     pub operation: Operation,
     /// The rows, in the order in which they are written.
     pub rows: Vec<Vec<Value<'a>>>,
+    /// No other row may stand beside its one.
+    pub is_alone: bool,
 }
 
 impl Plan<'_> {
@@ -95,38 +99,57 @@ pub struct Plan<'a> {
 /// A bug of ours: see [`coalesce()`].
 pub fn plan<'a>(batches: &[&'a Batch], groups: Range<usize>, limits: &Limits, mut binder: Binder) -> Result<Plan<'a>> {
     let mut plan = Plan::default();
-    let mut tables: Vec<Vec<BoundRow<'a>>> = Vec::new();
+    let mut tables: Vec<TableRows<'a>> = Vec::new();
     let all_groups = batches.iter().flat_map(|batch| batch.groups()).enumerate();
-    let mut group: Vec<(TableId, BoundRow<'a>)> = Vec::new();
+    let mut group: Vec<(usize, BoundRow<'a>)> = Vec::new();
     for (number, mut rows) in all_groups.take(groups.end).skip(groups.start) {
         group.clear();
         let bound = rows.try_for_each(|row| {
-            group.push((row.shape.table, binder.check(&row, limits)?));
+            group.push((row.shape.table.0, binder.check(&row, limits)?));
             Ok(())
         });
         match bound {
             Err(error) => plan.rejected.push(RejectedGroup { group: number, error }),
             Ok(()) => {
-                plan.rows += group.len();
                 for (table, row) in group.drain(..) {
-                    if tables.len() <= table.0 {
-                        tables.resize_with(table.0 + 1, Vec::new);
+                    if tables.len() <= table {
+                        tables.resize_with(table + 1, TableRows::default);
                     }
-                    if let Some(rows) = tables.get_mut(table.0) {
-                        rows.push(row);
+                    if let Some(rows) = tables.get_mut(table) {
+                        rows.rows.push(row);
+                        rows.places.push(plan.rows);
                     }
+                    plan.rows += 1;
                 }
             }
         }
     }
-    for rows in tables {
-        let coalesced = coalesce(rows, limits.max_row_bytes())?;
-        plan.coalesced_rows += coalesced.coalesced_rows;
-        for layer in coalesced.layers {
-            append_statements(&mut plan.statements, layer, coalesced.in_order);
+    match references::order(&tables) {
+        Some(order) => {
+            for rows in order
+                .into_iter()
+                .filter_map(|table| tables.get_mut(table).map(std::mem::take))
+            {
+                let coalesced = coalesce(rows.rows, limits.max_row_bytes())?;
+                plan.coalesced_rows += coalesced.coalesced_rows;
+                for layer in coalesced.layers {
+                    append_statements(&mut plan.statements, layer, coalesced.in_order);
+                }
+            }
         }
+        None => append_statements(&mut plan.statements, as_added(tables), true),
     }
     Ok(plan)
+}
+
+/// The rows of all tables, in the order in which they were added.
+fn as_added(tables: Vec<TableRows<'_>>) -> Vec<BoundRow<'_>> {
+    let mut rows: Vec<_> = tables
+        .into_iter()
+        .flat_map(|table| table.places.into_iter().zip(table.rows))
+        .collect();
+    rows.sort_unstable_by_key(|(place, _)| *place);
+    rows.into_iter().map(|(_, row)| row).collect()
 }
 
 /// Puts rows with the same columns into one statement. Rows that keep their order share one only
@@ -150,13 +173,20 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
         } else {
             first
         };
-        let same = |statement: &&mut Statement<'_>| statement.bound.columns == row.bound.columns;
-        match statements.get_mut(from..).unwrap_or_default().iter_mut().find(same) {
+        let is_alone = row.bound.must_go_alone(&values);
+        let takes_it = |statement: &&mut Statement<'_>| {
+            !is_alone
+                && !statement.is_alone
+                && Arc::ptr_eq(&statement.bound.model, &row.bound.model)
+                && statement.bound.columns == row.bound.columns
+        };
+        match statements.get_mut(from..).unwrap_or_default().iter_mut().find(takes_it) {
             Some(statement) => statement.rows.push(values),
             None => statements.push(Statement {
                 bound: row.bound,
                 operation,
                 rows: vec![values],
+                is_alone,
             }),
         }
     }

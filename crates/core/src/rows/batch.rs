@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_batch_gives_back_its_groups() {
-        let mut catalog = Catalog::new(&["orders", "trades"], "trades", Vec::new()).expect("a catalog");
+        let mut catalog = Catalog::new(None, &["orders", "trades"], "trades", Vec::new()).expect("a catalog");
         let mut shape = |table, columns: &[&str]| {
             let names = columns.iter().map(|name| name.as_bytes());
             catalog.shape(TableId(table), names).expect("a shape")

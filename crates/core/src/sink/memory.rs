@@ -21,6 +21,7 @@ use crate::sink::{LocalModel, Sink};
 use crate::table::bound::BoundColumns;
 use crate::table::entry::TableEntry;
 use crate::table::model::TableModel;
+use crate::table::rules::KeyRule;
 use crate::value::Value;
 
 /// A stored row: its columns and values, in the order in which they first came.
@@ -133,7 +134,9 @@ impl Sink for MemorySink {
 
 fn model(table: &TableEntry) -> Result<TableModel> {
     let mut rules = table.rules.clone();
-    rules.key = rules.key.or_else(|| Some(vec![table.key_hint()?.to_owned()]));
+    if let (KeyRule::Primary, Some(hint)) = (&rules.key, table.key_hint()) {
+        rules.key = KeyRule::Columns(vec![hint.to_owned()]);
+    }
     TableModel::without_schema(&table.name, &rules, table.default_mode)
 }
 

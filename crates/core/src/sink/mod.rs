@@ -28,6 +28,11 @@ pub type LocalModel = fn(&TableEntry) -> Result<TableModel>;
 /// An implementation has at most one connection, opens it when it is first needed, and drops it
 /// after any error that leaves its state in doubt.
 pub trait Sink: Send {
+    /// The database of tables that are named without one.
+    fn database(&self) -> Option<&str> {
+        None
+    }
+
     /// Connects if needed, and returns what the server takes at once.
     ///
     /// # Errors

@@ -10,8 +10,10 @@ use rustc_hash::FxBuildHasher;
 
 use crate::error::{Error, Result};
 use crate::table::column::ColumnKind;
+use crate::table::domain::Domain;
 use crate::table::model::TableModel;
-use crate::table::rules::MergeRule;
+use crate::table::rules::{MergeRule, Mode};
+use crate::value::decimal::number;
 use crate::value::{Value, Values};
 
 /// A row's columns, bound to their table: the key, the guard, and each column's rule and kind.
@@ -30,6 +32,14 @@ pub struct BoundColumns {
     pub rules: Vec<MergeRule>,
     /// Each column's kind.
     pub kinds: Vec<ColumnKind>,
+    /// The values that each column takes for certain, and whether it takes NULL.
+    domains: Vec<(Domain, bool)>,
+    /// Whether a foreign key, a CHECK or a generated column depends on the value, by column.
+    examined: Vec<bool>,
+    /// The row lacks a column that the server then sets at each change.
+    lacks_column_set_on_update: bool,
+    /// A part of the key for whose 0 the server makes a number.
+    numbered_key: Option<usize>,
     /// A column that an INSERT needs and the row lacks. Such a row can only update.
     pub missing_required: Option<String>,
     /// The checks of each row's values, by column, in the columns' order.
@@ -41,10 +51,103 @@ pub struct BoundColumns {
 pub(super) enum Check {
     /// Part of the key: not NULL.
     Key,
+    /// Part of the key, for whose 0 the server makes a number: neither NULL nor 0.
+    NumberedKey,
     /// The guard: not NULL.
     Guard,
     /// Under `sum`: a number.
     Number,
+}
+
+impl TableModel {
+    /// Binds a row's columns to the table.
+    ///
+    /// # Errors
+    ///
+    /// Columns with which no row can be written: the key or the guard is missing, a column stands
+    /// twice, or a second unique index could make the row hit another one.
+    pub fn bind(self: &Arc<Self>, columns: &Arc<[Box<str>]>) -> Result<BoundColumns> {
+        let position = |name: &str| columns.iter().position(|column| column.eq_ignore_ascii_case(name));
+        for (at, column) in columns.iter().enumerate() {
+            if position(column) != Some(at) {
+                return Err(Error::config(format!(
+                    "table {}: column {column} is given twice in one row; the server compares column names without case",
+                    self.name
+                )));
+            }
+        }
+        let mut key = Vec::with_capacity(self.key.len());
+        for name in &self.key {
+            match position(name) {
+                Some(at) => key.push(at),
+                None if self.mode == Mode::Insert => {
+                    key.clear();
+                    break;
+                }
+                None => {
+                    return Err(Error::config(format!(
+                        "table {}: a row has no key column {name}; give it a value, or configure another key in `tables`",
+                        self.name
+                    )));
+                }
+            }
+        }
+        let guard = match self.guard() {
+            None => None,
+            Some(guard) => Some(
+                position(guard)
+                    .ok_or_else(|| Error::config(format!("table {}: a row has no guard column {guard}", self.name)))?,
+            ),
+        };
+        self.check_other_unique(&position)?;
+        let missing_required = match (&self.schema, self.mode) {
+            (Some(schema), Mode::Upsert) if !self.key.is_empty() => schema
+                .columns
+                .iter()
+                .find(|column| column.is_required && position(&column.name).is_none())
+                .map(|column| column.name.clone()),
+            _ => None,
+        };
+        let is_numbered = |at: &usize| {
+            columns
+                .get(*at)
+                .is_some_and(|column| self.makes_number_for_zero(column))
+        };
+        let numbered_key = key.iter().copied().find(is_numbered);
+        let rules: Vec<_> = columns.iter().map(|column| self.rule(column)).collect();
+        let mut checks: Vec<_> = guard.iter().map(|at| (*at, Check::Guard)).collect();
+        if self.mode == Mode::Upsert {
+            let check = |at: &usize| {
+                (
+                    *at,
+                    if numbered_key == Some(*at) {
+                        Check::NumberedKey
+                    } else {
+                        Check::Key
+                    },
+                )
+            };
+            checks.extend(key.iter().map(check));
+        }
+        let is_summed = |at: &usize| rules.get(*at) == Some(&MergeRule::Sum);
+        checks.extend((0..columns.len()).filter(is_summed).map(|at| (at, Check::Number)));
+        // No column has two checks: a guard is outside the key, and neither has a rule.
+        checks.sort_unstable_by_key(|(at, _)| *at);
+        Ok(BoundColumns {
+            checks,
+            rules,
+            kinds: columns.iter().map(|column| self.kind(column)).collect(),
+            domains: columns.iter().map(|column| self.domain(column)).collect(),
+            examined: columns.iter().map(|column| self.is_examined(column)).collect(),
+            lacks_column_set_on_update: self.columns_set_on_update().any(|name| position(name).is_none()),
+            numbered_key,
+            columns: Arc::clone(columns),
+            key,
+            guard,
+            missing_required,
+            model: Arc::clone(self),
+        })
+    }
 }
 
 impl BoundColumns {
@@ -65,8 +168,9 @@ impl BoundColumns {
             let value = values.nth(at - read).unwrap_or(Value::Null);
             read = at + 1;
             let passes = match check {
-                Check::Number => crate::table::column::number(&value).is_some(),
+                Check::Number => number(&value).is_some(),
                 Check::Key | Check::Guard => !value.is_null(),
+                Check::NumberedKey => !value.is_null() && !is_zero(&value),
             };
             if !passes {
                 return Err(self.refused(*at, *check));
@@ -81,6 +185,10 @@ impl BoundColumns {
             Check::Key => {
                 format!("table {name}: key column {column} is null; a row without its key cannot be written")
             }
+            Check::NumberedKey => format!(
+                "table {name}: key column {column} is null or 0, for which the server makes a fresh number; give the row its \
+                 key, or set 'mode' => 'insert' for the table in `tables` and leave {column} out"
+            ),
             Check::Guard => {
                 format!("table {name}: guard column {column} is null; a row without its guard cannot be compared")
             }
@@ -100,6 +208,11 @@ impl BoundColumns {
         if self.key.is_empty() || !self.model.keys_are_certain() {
             return None;
         }
+        if let Some(at) = self.numbered_key
+            && is_zero(value(at)?.borrow())
+        {
+            return None;
+        }
         for at in &self.key {
             self.kinds.get(*at)?.key(value(*at)?.borrow(), key)?;
         }
@@ -114,8 +227,43 @@ impl BoundColumns {
         Some(FxBuildHasher.hash_one(&*key))
     }
 
+    /// Whether the server takes the column's value for certain, whatever the row's others are.
+    pub fn takes(&self, at: usize, value: &Value<'_>) -> bool {
+        self.domains.get(at).is_some_and(|(domain, is_nullable)| {
+            if value.is_null() {
+                *is_nullable
+            } else {
+                domain.takes(value)
+            }
+        })
+    }
+
+    /// Whether a foreign key, a CHECK or a generated column depends on the column's value.
+    pub fn is_examined(&self, at: usize) -> bool {
+        self.examined.get(at).copied().unwrap_or(true)
+    }
+
+    /// Whether the server sets a column at each change of such a row.
+    pub fn lacks_column_set_on_update(&self) -> bool {
+        self.lacks_column_set_on_update
+    }
+
+    /// Whether a lenient server refuses the row alone, and takes it beside others: it has NULL for a
+    /// column that takes none.
+    pub fn must_go_alone(&self, values: &[Value<'_>]) -> bool {
+        self.model.refuses_null_alone()
+            && values
+                .iter()
+                .zip(&self.domains)
+                .any(|(value, (_, is_nullable))| value.is_null() && !is_nullable)
+    }
+
     /// Compares two values of a column as the server does. `None` if only the server can tell.
     pub fn compare(&self, at: usize, left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
         self.kinds.get(at)?.compare(left, right)
     }
+}
+
+fn is_zero(value: &Value<'_>) -> bool {
+    number(value).is_some_and(|number| number.round(0).is_zero())
 }

@@ -3,8 +3,7 @@
 //! Bounds: [`MAX_TABLES`] tables, [`MAX_SHAPES`] shapes. One shape more, and all are forgotten. A
 //! forgotten shape lives on in the batches that use it.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
@@ -19,6 +18,8 @@ use crate::table::shape::Shape;
 pub const MAX_TABLES: usize = 1_000;
 /// The most column sets that are remembered. An application has a few per table.
 pub const MAX_SHAPES: usize = 1_000;
+/// Spellings of tables' names that are remembered, for each table that there may be.
+const SPELLINGS_PER_TABLE: usize = 4;
 /// The most columns that MySQL allows in a table; InnoDB allows 1,017:
 /// <https://dev.mysql.com/doc/refman/8.4/en/column-count-limit.html>.
 pub const MAX_COLUMNS: usize = 4_096;
@@ -26,37 +27,56 @@ pub const MAX_COLUMNS: usize = 4_096;
 /// All tables, in order of first use.
 #[derive(Debug, Default)]
 pub struct Catalog {
+    /// The connection's database: a name with it is the name without it.
+    database: Option<String>,
     tables: Vec<Arc<TableEntry>>,
-    by_name: FxHashMap<String, TableId>,
+    by_name: FxHashMap<TableName, TableId>,
+    /// The same, by the names as they were spelled.
+    by_spelling: FxHashMap<String, TableId>,
     shapes: FxHashMap<TableId, Vec<Arc<Shape>>>,
     shape_count: usize,
-    configured: FxHashMap<String, TableRules>,
-    insert_by_default: Option<String>,
+    configured: FxHashMap<TableName, TableRules>,
+    insert_by_default: Option<TableName>,
     refuses_unrepeatable: bool,
     route_by: Option<String>,
 }
 
 impl Catalog {
-    /// A catalog with the rules of `configured`. The table `insert_by_default` (the trades) is
-    /// insert-only unless its rules say otherwise. `first_tables` are written first, in this
-    /// sequence.
+    /// A catalog with the rules of `configured`, for a connection that uses `database`. The table
+    /// `insert_by_default` (the trades) is insert-only unless its rules say otherwise.
+    /// `first_tables` are written first, in this sequence.
     ///
     /// # Errors
     ///
-    /// A table's name that no server takes.
-    pub fn new(first_tables: &[&str], insert_by_default: &str, configured: Vec<(String, TableRules)>) -> Result<Self> {
+    /// A table's name that no server takes; a table that is configured under two spellings.
+    pub fn new(
+        database: Option<&str>,
+        first_tables: &[&str],
+        insert_by_default: &str,
+        configured: Vec<(String, TableRules)>,
+    ) -> Result<Self> {
         let mut catalog = Self {
-            configured: configured.into_iter().collect(),
-            insert_by_default: Some(insert_by_default.to_owned()),
+            database: database.map(str::to_owned),
             ..Self::default()
         };
+        catalog.insert_by_default = Some(catalog.name(insert_by_default)?);
+        for (spelled, rules) in configured {
+            let name = catalog.name(&spelled)?;
+            rules.check(&name)?;
+            if catalog.configured.insert(name, rules).is_some() {
+                return Err(Error::config(format!(
+                    "tables names one table twice, the second time as {spelled:?}: give its rules once"
+                )));
+            }
+        }
         for name in first_tables {
             catalog.table(name)?;
         }
-        for name in catalog.configured.keys() {
-            TableName::parse(name)?;
-        }
         Ok(catalog)
+    }
+
+    fn name(&self, spelled: &str) -> Result<TableName> {
+        Ok(TableName::parse(spelled)?.within(self.database.as_deref()))
     }
 
     /// The same catalog; with [`LedgerUse::Never`] it refuses rows that need a ledger. It checks
@@ -80,15 +100,15 @@ impl Catalog {
         self
     }
 
-    fn default_mode(&self, name: &str) -> Mode {
-        if self.insert_by_default.as_deref() == Some(name) {
+    fn default_mode(&self, name: &TableName) -> Mode {
+        if self.insert_by_default.as_ref() == Some(name) {
             Mode::Insert
         } else {
             Mode::Upsert
         }
     }
 
-    fn check_repeatable(&self, name: &str, rules: &TableRules, default_mode: Mode) -> Result<()> {
+    fn check_repeatable(&self, name: &TableName, rules: &TableRules, default_mode: Mode) -> Result<()> {
         match rules.unrepeatable(default_mode).filter(|_| self.refuses_unrepeatable) {
             None => Ok(()),
             Some(why) => Err(Error::config(format!(
@@ -103,32 +123,49 @@ impl Catalog {
     /// # Errors
     ///
     /// A name that no server takes; more than [`MAX_TABLES`] tables.
-    pub fn table(&mut self, name: &str) -> Result<TableId> {
-        if let Some(id) = self.by_name.get(name) {
+    pub fn table(&mut self, spelled: &str) -> Result<TableId> {
+        if let Some(id) = self.by_spelling.get(spelled) {
             return Ok(*id);
         }
-        let parsed = TableName::parse(name)?;
+        let name = self.name(spelled)?;
+        let id = match self.by_name.get(&name) {
+            Some(id) => *id,
+            None => self.add_table(name)?,
+        };
+        if self.by_spelling.len() >= SPELLINGS_PER_TABLE * MAX_TABLES {
+            self.by_spelling.clear();
+        }
+        self.by_spelling.insert(spelled.to_owned(), id);
+        Ok(id)
+    }
+
+    fn add_table(&mut self, name: TableName) -> Result<TableId> {
         if self.tables.len() >= MAX_TABLES {
             return Err(Error::config(format!(
                 "table {name}: one buffer writes to {MAX_TABLES} tables at most; use another buffer"
             )));
         }
         let id = TableId(self.tables.len());
-        self.tables.push(Arc::new(TableEntry {
-            name: parsed,
-            rules: self.configured.get(name).cloned().unwrap_or_default(),
-            default_mode: self.default_mode(name),
-            key_hint: OnceLock::new(),
-            model: RwLock::new(None),
-            model_version: AtomicU64::new(0),
-        }));
-        self.by_name.insert(name.to_owned(), id);
+        let rules = self.configured.get(&name).cloned().unwrap_or_default();
+        let (mode, twin) = (self.default_mode(&name), self.case_twin(&name));
+        let entry = TableEntry::new(name.clone(), rules, mode, twin);
+        self.tables.push(Arc::new(entry));
+        self.by_name.insert(name, id);
         Ok(id)
     }
 
+    /// A name in use, or with rules, that differs in letter case alone.
+    fn case_twin(&self, name: &TableName) -> Option<String> {
+        let folded = name.folded();
+        let mut others = self.by_name.keys().chain(self.configured.keys());
+        let twin = others.find(|other| *other != name && other.folded() == folded)?;
+        Some(twin.to_string())
+    }
+
     /// The table of that name, if it was used before.
-    pub fn known_table(&self, name: &str) -> Option<TableId> {
-        self.by_name.get(name).copied()
+    pub fn known_table(&self, spelled: &str) -> Option<TableId> {
+        let known = self.by_spelling.get(spelled);
+        known.or_else(|| self.by_name.get(&self.name(spelled).ok()?)).copied()
     }
 
     /// A table by its number.
@@ -177,7 +214,7 @@ impl Catalog {
         let entry = self
             .entry(table)
             .ok_or_else(|| Error::bug("a row's table is not known"))?;
-        self.check_repeatable(&entry.name.to_string(), &entry.rules, entry.default_mode)?;
+        self.check_repeatable(&entry.name, &entry.rules, entry.default_mode)?;
         let shape = Arc::new(Shape::new(table, Arc::clone(entry), columns, self.route_by.as_deref()));
         self.shapes.entry(table).or_default().push(Arc::clone(&shape));
         self.shape_count += 1;

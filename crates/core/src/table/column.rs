@@ -17,20 +17,26 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
+use crate::table::domain::Domain;
 use crate::value::Value;
-use crate::value::decimal::Decimal;
+use crate::value::decimal::{exact, number};
 
 /// A column, as the server describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "four independent facts that the server states"
-)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts that the server states")]
 pub struct Column {
     /// The column's name.
     pub name: String,
     /// The kind of its values.
     pub kind: ColumnKind,
+    /// The values that it takes for certain.
+    pub domain: Domain,
+    /// It takes NULL.
+    pub is_nullable: bool,
+    /// `AUTO_INCREMENT`: the server makes a number in the place of NULL, and mostly of 0.
+    pub is_auto_increment: bool,
+    /// `ON UPDATE CURRENT_TIMESTAMP`: the server sets it whenever a row changes that does not give it.
+    pub is_set_on_update: bool,
     /// NOT NULL, without a default, not filled by the server: an INSERT must name it.
     pub is_required: bool,
     /// Left out, it becomes NULL or a fresh number: no two rows are equal in it.
@@ -42,7 +48,7 @@ pub struct Column {
 }
 
 /// The kind of a column's values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ColumnKind {
     /// TINYINT to BIGINT, signed or not.
     Integer,
@@ -73,6 +79,7 @@ pub enum ColumnKind {
         precision: usize,
     },
     /// Any other type.
+    #[default]
     Other,
     /// No server describes the column: the sink is `memory:`.
     Untyped,
@@ -151,18 +158,6 @@ fn is_plain_collation(collation: &str) -> bool {
         .is_some_and(|rest| PLAIN.contains(&rest))
 }
 
-/// A value as an exact number, if it is one.
-pub fn number(value: &Value<'_>) -> Option<Decimal> {
-    match value {
-        Value::Int(number) => Some(Decimal::from(*number)),
-        // The shortest digits that identify the float. PHP shows these digits, and the server takes
-        // the same ones if a DOUBLE meets a DECIMAL.
-        Value::Float(number) => Decimal::parse(format!("{number:e}").as_bytes()),
-        Value::Bytes(bytes) => Decimal::parse(bytes),
-        Value::Null | Value::DateTime(_) => None,
-    }
-}
-
 impl ColumnKind {
     /// The value as this column stores it. A `DateTimeInterface` is cut to the column's precision:
     /// the server would round 23:59:59.9 into the next day. Any other value is left as it is.
@@ -189,8 +184,8 @@ impl ColumnKind {
             return Some(left.cmp(right));
         }
         match self {
-            Self::Integer => Some(number(left)?.round(0).cmp(&number(right)?.round(0))),
-            Self::Decimal { scale } => Some(number(left)?.round(scale).cmp(&number(right)?.round(scale))),
+            Self::Integer => Some(exact(left)?.round(0).cmp(&exact(right)?.round(0))),
+            Self::Decimal { scale } => Some(exact(left)?.round(scale).cmp(&exact(right)?.round(scale))),
             Self::Date | Self::DateTime { .. } => {
                 let (left, right) = (self.moment(left)?, self.moment(right)?);
                 Some(left.cmp(&right))
@@ -247,12 +242,12 @@ impl ColumnKind {
             Self::Integer => {
                 let number = match value {
                     Value::Int(number) => i128::from(*number),
-                    _ => number(value)?.to_i128()?,
+                    _ => exact(value)?.to_i128()?,
                 };
                 push_integer_key(key, number);
             }
             Self::Decimal { scale } => {
-                push_text_key(key, number(value)?.round(scale).to_string().as_bytes());
+                push_text_key(key, exact(value)?.round(scale).to_string().as_bytes());
             }
             Self::Text(text) => push_text_key(key, &text_key(text, value)?),
             Self::Binary { padded } => {

@@ -1,15 +1,15 @@
 //! A table that rows are given for: its name, its configured rules and, once known, its model.
 
-/// A table's number in its [`crate::table::catalog::Catalog`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TableId(pub usize);
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::table::model::TableModel;
 use crate::table::name::TableName;
 use crate::table::rules::{Mode, TableRules};
+
+/// A table's number in its [`crate::table::catalog::Catalog`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TableId(pub usize);
 
 /// A table that rows are given for.
 #[derive(Debug)]
@@ -20,6 +20,9 @@ pub struct TableEntry {
     pub rules: TableRules,
     /// Its mode, if the rules name none.
     pub default_mode: Mode,
+    /// Another name in use that differs in letter case alone. On a server that does not regard
+    /// letter case both are one table, and this one is refused.
+    pub case_twin: Option<String>,
     /// The key that a model object named, used for a table that no server describes.
     pub(super) key_hint: OnceLock<String>,
     /// The rules bound to the table, once that is known. Whoever writes the table sets it. Whoever
@@ -30,6 +33,19 @@ pub struct TableEntry {
 }
 
 impl TableEntry {
+    /// A table that is not known yet.
+    pub fn new(name: TableName, rules: TableRules, default_mode: Mode, case_twin: Option<String>) -> Self {
+        Self {
+            name,
+            rules,
+            default_mode,
+            case_twin,
+            key_hint: OnceLock::new(),
+            model: RwLock::new(None),
+            model_version: AtomicU64::new(0),
+        }
+    }
+
     /// The rules bound to the table, if that is known.
     pub fn model(&self) -> Option<Arc<TableModel>> {
         self.model.read().unwrap_or_else(PoisonError::into_inner).clone()

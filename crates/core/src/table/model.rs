@@ -11,11 +11,11 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::table::bound::{BoundColumns, Check};
 use crate::table::column::{Column, ColumnKind};
+use crate::table::domain::Domain;
 use crate::table::name::TableName;
-use crate::table::rules::{MergeRule, Mode, TableRules};
-use crate::table::schema::{TableSchema, UniqueIndex};
+use crate::table::rules::{KeyRule, MergeRule, Mode, TableRules};
+use crate::table::schema::{ForeignKey, TableSchema, UniqueIndex};
 
 /// A table, ready to be written.
 #[derive(Debug, Clone)]
@@ -24,10 +24,11 @@ pub struct TableModel {
     pub name: TableName,
     /// How rows are written.
     pub mode: Mode,
-    /// The key's columns, in order. Empty only for an insert-only table without a key.
+    /// The key's columns, in order. Empty for an insert-only table without a key, and if the key is
+    /// the server's to know.
     pub key: Vec<String>,
     rules: TableRules,
-    schema: Option<TableSchema>,
+    pub(super) schema: Option<TableSchema>,
     /// The unique indexes beside the key. A row could hit another row through them.
     other_unique: Vec<UniqueIndex>,
 }
@@ -85,7 +86,10 @@ impl TableModel {
         let model = Self {
             name: name.clone(),
             mode: rules.mode.unwrap_or(mode),
-            key: rules.key.clone().unwrap_or_else(|| vec!["id".to_owned()]),
+            key: match &rules.key {
+                KeyRule::Columns(columns) => columns.clone(),
+                KeyRule::Primary | KeyRule::Server => vec!["id".to_owned()],
+            },
             rules: rules.clone(),
             schema: None,
             other_unique: Vec::new(),
@@ -129,6 +133,63 @@ impl TableModel {
         self.rules.guard.as_deref()
     }
 
+    /// What it refers to.
+    pub fn foreign_keys(&self) -> &[ForeignKey] {
+        self.schema.as_ref().map_or(&[], |schema| &schema.foreign_keys)
+    }
+
+    /// The table's definition, as the server showed it when the model was made.
+    pub fn definition(&self) -> Option<&Arc<str>> {
+        self.schema.as_ref()?.definition.as_ref()
+    }
+
+    /// Whether rows of different keys may be written in another order than they were added. Not if
+    /// one may refer to another, meet it in a second unique index, or be seen by a trigger.
+    pub fn may_sort(&self) -> bool {
+        let refers_to_itself = |key: &ForeignKey| key.table == self.name;
+        self.rules.key != KeyRule::Server
+            && self.other_unique.is_empty()
+            && self
+                .schema
+                .as_ref()
+                .is_none_or(|schema| !schema.has_triggers && !schema.foreign_keys.iter().any(refers_to_itself))
+    }
+
+    /// Whether two rows of one key may become one. Not if somebody sees each version.
+    pub fn may_merge(&self) -> bool {
+        self.may_sort() && self.schema.as_ref().is_none_or(|schema| !schema.keeps_history)
+    }
+
+    /// Whether a row may be sent beside others if it has NULL for a column that takes none. A
+    /// lenient server refuses such a row alone, and makes the NULL fit in a statement of several
+    /// rows.
+    pub fn refuses_null_alone(&self) -> bool {
+        self.schema.as_ref().is_some_and(|schema| !schema.is_strict)
+    }
+
+    /// Whether the server makes a number for 0 in this column, as it does for NULL.
+    pub(super) fn makes_number_for_zero(&self, column: &str) -> bool {
+        self.schema.as_ref().is_some_and(|schema| {
+            schema.makes_number_for_zero && schema.column(column).is_some_and(|column| column.is_auto_increment)
+        })
+    }
+
+    /// Whether another row, a CHECK or a generated column may depend on the column's value.
+    pub(super) fn is_examined(&self, column: &str) -> bool {
+        let is_it = |name: &String| name.eq_ignore_ascii_case(column);
+        self.schema.as_ref().is_some_and(|schema| {
+            schema.examined.iter().any(is_it) || schema.foreign_keys.iter().any(|key| key.columns.iter().any(is_it))
+        })
+    }
+
+    /// Columns that the server sets whenever a row changes that does not give them.
+    pub fn columns_set_on_update(&self) -> impl Iterator<Item = &str> {
+        let columns = self.schema.iter().flat_map(|schema| &schema.columns);
+        columns
+            .filter(|column| column.is_set_on_update)
+            .map(|column| column.name.as_str())
+    }
+
     /// Whether writing rows twice does no harm: see [`TableRules::unrepeatable`].
     pub fn is_repeatable(&self) -> bool {
         self.rules.unrepeatable(self.mode).is_none()
@@ -140,7 +201,7 @@ impl TableModel {
         self.schema.as_ref().is_none_or(|schema| schema.is_strict)
     }
 
-    fn rule(&self, column: &str) -> MergeRule {
+    pub(super) fn rule(&self, column: &str) -> MergeRule {
         self.rules
             .merge
             .iter()
@@ -148,87 +209,27 @@ impl TableModel {
             .map_or(MergeRule::Replace, |(_, rule)| *rule)
     }
 
-    fn kind(&self, column: &str) -> ColumnKind {
+    pub(super) fn domain(&self, column: &str) -> (Domain, bool) {
+        match &self.schema {
+            None => (Domain::Any, true),
+            Some(schema) => schema.column(column).map_or((Domain::Unknown, false), |column| {
+                (column.domain.clone(), column.is_nullable)
+            }),
+        }
+    }
+
+    pub(super) fn kind(&self, column: &str) -> ColumnKind {
         match &self.schema {
             None => ColumnKind::Untyped,
             Some(schema) => schema.column(column).map_or(ColumnKind::Other, |column| column.kind),
         }
     }
 
-    /// Binds a row's columns to the table.
-    ///
-    /// # Errors
-    ///
-    /// Columns with which no row can be written: the key or the guard is missing, a column stands
-    /// twice, or a second unique index could make the row hit another one.
-    pub fn bind(self: &Arc<Self>, columns: &Arc<[Box<str>]>) -> Result<BoundColumns> {
-        let position = |name: &str| columns.iter().position(|column| column.eq_ignore_ascii_case(name));
-        for (at, column) in columns.iter().enumerate() {
-            if position(column) != Some(at) {
-                return Err(Error::config(format!(
-                    "table {}: column {column} is given twice in one row; the server compares column names without case",
-                    self.name
-                )));
-            }
-        }
-        let mut key = Vec::with_capacity(self.key.len());
-        for name in &self.key {
-            match position(name) {
-                Some(at) => key.push(at),
-                None if self.mode == Mode::Insert => {
-                    key.clear();
-                    break;
-                }
-                None => {
-                    return Err(Error::config(format!(
-                        "table {}: a row has no key column {name}; give it a value, or configure another key in `tables`",
-                        self.name
-                    )));
-                }
-            }
-        }
-        let guard = match self.guard() {
-            None => None,
-            Some(guard) => Some(
-                position(guard)
-                    .ok_or_else(|| Error::config(format!("table {}: a row has no guard column {guard}", self.name)))?,
-            ),
-        };
-        self.check_other_unique(&position)?;
-        let missing_required = match (&self.schema, self.mode) {
-            (Some(schema), Mode::Upsert) => schema
-                .columns
-                .iter()
-                .find(|column| column.is_required && position(&column.name).is_none())
-                .map(|column| column.name.clone()),
-            _ => None,
-        };
-        let rules: Vec<_> = columns.iter().map(|column| self.rule(column)).collect();
-        let mut checks: Vec<_> = guard.iter().map(|at| (*at, Check::Guard)).collect();
-        if self.mode == Mode::Upsert {
-            checks.extend(key.iter().map(|at| (*at, Check::Key)));
-        }
-        let is_summed = |at: &usize| rules.get(*at) == Some(&MergeRule::Sum);
-        checks.extend((0..columns.len()).filter(is_summed).map(|at| (at, Check::Number)));
-        // No column has two checks: a guard is outside the key, and neither has a rule.
-        checks.sort_unstable_by_key(|(at, _)| *at);
-        Ok(BoundColumns {
-            checks,
-            rules,
-            kinds: columns.iter().map(|column| self.kind(column)).collect(),
-            columns: Arc::clone(columns),
-            key,
-            guard,
-            missing_required,
-            model: Arc::clone(self),
-        })
-    }
-
     /// Refuses a row that could update another row than the one with its key. An index cannot be
     /// hit if the row leaves out one of its columns and the server fills that with NULL or a fresh
     /// number.
-    fn check_other_unique(&self, position: &impl Fn(&str) -> Option<usize>) -> Result<()> {
-        if self.mode == Mode::Insert || self.rules.allow_second_unique {
+    pub(super) fn check_other_unique(&self, position: &impl Fn(&str) -> Option<usize>) -> Result<()> {
+        if self.mode == Mode::Insert || self.rules.allow_second_unique || self.rules.key == KeyRule::Server {
             return Ok(());
         }
         for index in &self.other_unique {
@@ -250,7 +251,10 @@ impl TableModel {
 }
 
 fn server_key(name: &TableName, rules: &TableRules, mode: Mode, schema: &TableSchema) -> Result<Vec<String>> {
-    if let Some(key) = &rules.key {
+    if rules.key == KeyRule::Server {
+        return Ok(Vec::new());
+    }
+    if let KeyRule::Columns(key) = &rules.key {
         if schema.unique_indexes.iter().any(|index| index.is_on(key)) || mode == Mode::Insert {
             return Ok(key.clone());
         }

@@ -1,5 +1,8 @@
 //! What the user configures for a table: its key, how rows are written, and how they are merged.
 
+use crate::error::{Error, Result};
+use crate::table::name::TableName;
+
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -40,11 +43,24 @@ impl MergeRule {
     }
 }
 
+/// What tells a table's rows apart.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum KeyRule {
+    /// The primary key.
+    #[default]
+    Primary,
+    /// These columns, in order: a unique key of the table.
+    Columns(Vec<String>),
+    /// All unique keys that the server has, also those that a row cannot give: a generated column,
+    /// a period's end. Rows are neither merged nor sorted.
+    Server,
+}
+
 /// What the user configures for a table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TableRules {
-    /// The key's columns, in order; `None`: the primary key.
-    pub key: Option<Vec<String>>,
+    /// What tells rows apart.
+    pub key: KeyRule,
     /// `None`: the table's default (upsert, and insert for the trades).
     pub mode: Option<Mode>,
     /// Merge rules by column; a column that is not here is replaced.
@@ -60,6 +76,29 @@ pub struct TableRules {
 }
 
 impl TableRules {
+    /// Refuses rules that name a column twice.
+    ///
+    /// # Errors
+    ///
+    /// The column.
+    pub fn check(&self, table: &TableName) -> Result<()> {
+        let merged: Vec<&String> = self.merge.iter().map(|(column, _)| column).collect();
+        let key: Vec<&String> = match &self.key {
+            KeyRule::Columns(columns) => columns.iter().collect(),
+            KeyRule::Primary | KeyRule::Server => Vec::new(),
+        };
+        for (rule, columns) in [("key", key), ("merge", merged)] {
+            for (at, column) in columns.iter().enumerate() {
+                if columns.iter().take(at).any(|other| other.eq_ignore_ascii_case(column)) {
+                    return Err(Error::config(format!(
+                        "table {table}: '{rule}' names column {column} twice; the server compares column names without case"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Why rows under these rules must not be written twice. `None`: they may be. A second
     /// `replace`, `keep`, `min` or `max` of the same row finds what the first one left, and leaves
     /// it.
@@ -69,6 +108,9 @@ impl TableRules {
         }
         if self.mode.unwrap_or(default_mode) == Mode::Insert {
             return Some("it is insert-only".to_owned());
+        }
+        if self.key == KeyRule::Server {
+            return Some("its key is the server's to know".to_owned());
         }
         let summed = self.merge.iter().find(|(_, rule)| *rule == MergeRule::Sum);
         summed.map(|(column, _)| format!("its column {column} is summed"))

@@ -1,6 +1,10 @@
-//! What the server says of a table: its columns and unique indexes.
+//! What the server says of a table: its columns, its unique indexes, and all else that decides
+//! whether its rows may be merged and sorted.
+
+use std::sync::Arc;
 
 use crate::table::column::Column;
+use crate::table::name::TableName;
 
 /// A unique index of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,13 +41,39 @@ impl UniqueIndex {
     }
 }
 
+/// Columns of a table that refer to another one's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// The columns here.
+    pub columns: Vec<String>,
+    /// The other table: without a database if it is the connection's.
+    pub table: TableName,
+    /// The columns there, in the same order.
+    pub referenced: Vec<String>,
+}
+
 /// What the server says of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts that the server states")]
 pub struct TableSchema {
     /// All columns, in order.
     pub columns: Vec<Column>,
     /// All unique indexes, the primary key first.
     pub unique_indexes: Vec<UniqueIndex>,
+    /// What it refers to.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// Columns that a CHECK or a generated column looks at.
+    pub examined: Vec<String>,
+    /// Triggers may run for each row, and may see each version of it.
+    pub has_triggers: bool,
+    /// Each version of a row stays visible: a system-versioned table.
+    pub keeps_history: bool,
+    /// The table's definition as the server shows it, without what rows change. `None`: the account
+    /// may not see it.
+    pub definition: Option<Arc<str>>,
+    /// The server takes 0 in an `AUTO_INCREMENT` column for NULL, and makes a number
+    /// (`NO_AUTO_VALUE_ON_ZERO` is not set).
+    pub makes_number_for_zero: bool,
     /// Whether the session is strict: it refuses a value that does not fit. Otherwise the server
     /// makes it fit, and two keys that differ here may be one in the table.
     pub is_strict: bool,

@@ -10,6 +10,8 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use crate::value::Value;
+
 /// The most digits on one side of the point. A column has at most 65, so sums of numbers that fit
 /// have room.
 pub const MAX_DIGITS: usize = 200;
@@ -138,6 +140,28 @@ impl Decimal {
         digits
     }
 
+    /// How many digits stand before the point.
+    pub fn whole_digits(&self) -> usize {
+        self.digits.len().saturating_sub(self.scale)
+    }
+
+    /// Whether it is below zero.
+    pub fn is_negative(&self) -> bool {
+        self.negative
+    }
+
+    /// Whether it is zero.
+    pub fn is_zero(&self) -> bool {
+        self.digits.is_empty()
+    }
+
+    /// The number with the other sign.
+    #[must_use]
+    pub fn negated(mut self) -> Self {
+        self.negative = !self.negative && !self.digits.is_empty();
+        self
+    }
+
     /// The number as an `i64`, if it is a whole one that fits.
     pub fn to_i64(&self) -> Option<i64> {
         (self.scale == 0).then(|| self.to_string().parse().ok())?
@@ -215,6 +239,29 @@ impl fmt::Display for Decimal {
             }
         }
         Ok(())
+    }
+}
+
+/// Floats from here on may not be whole numbers that the server reads as they are.
+const EXACT_FLOAT_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// A value as a number, if it is one.
+pub fn number(value: &Value<'_>) -> Option<Decimal> {
+    match value {
+        Value::Int(number) => Some(Decimal::from(*number)),
+        // The shortest digits that identify the float: what PHP shows.
+        Value::Float(number) => Decimal::parse(format!("{number:e}").as_bytes()),
+        Value::Bytes(bytes) => Decimal::parse(bytes),
+        Value::Null | Value::DateTime(_) => None,
+    }
+}
+
+/// A value as a number, if the server reads it as the same one: not a float with digits behind the
+/// point, which the server rounds by rules of its own.
+pub fn exact(value: &Value<'_>) -> Option<Decimal> {
+    match value {
+        Value::Float(float) if float.fract() != 0.0 || float.abs() >= EXACT_FLOAT_MAX => None,
+        value => number(value),
     }
 }
 

@@ -360,7 +360,7 @@ mod tests {
             lanes: 2,
             ..Settings::default()
         };
-        let mut catalog = Catalog::new(&["t"], "none", Vec::new()).expect("a catalog");
+        let mut catalog = Catalog::new(None, &["t"], "none", Vec::new()).expect("a catalog");
         let shape = catalog
             .shape(TableId(0), std::iter::once(b"id".as_slice()))
             .expect("a shape");

@@ -91,6 +91,7 @@ impl BackgroundBuffer {
             )));
         }
         let local_model = sinks.first().and_then(|sink| sink.local_model());
+        let catalog = settings.catalog(sinks.first().and_then(|sink| sink.database()))?;
         let flusher = |sink| Flusher::new(Writer::new(sink, Arc::new(SystemClock), &settings));
         let state = State {
             lanes: Lanes::new(&settings, sinks.into_iter().map(flusher)),
@@ -101,7 +102,7 @@ impl BackgroundBuffer {
             abandoned: false,
         };
         Ok(Self {
-            catalog: Mutex::new(settings.catalog()?),
+            catalog: Mutex::new(catalog),
             shared: Arc::new(Shared::new(state)),
             clock: SystemClock,
             spawn,

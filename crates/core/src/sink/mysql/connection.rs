@@ -20,9 +20,9 @@ use crate::error::server::{self, Class};
 use crate::error::{Error, Result};
 use crate::sink::mysql::executions::StatementForm;
 use crate::sink::mysql::protocol::PacketBuffers;
-use crate::sink::mysql::schema::ServerTraits;
 use crate::sink::mysql::socket::SocketHooks;
 use crate::sink::mysql::statement_cache::StatementCache;
+use crate::sink::mysql::traits::ServerTraits;
 
 /// The longest waits for one packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

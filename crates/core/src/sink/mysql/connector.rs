@@ -35,10 +35,10 @@ use crate::plan::limits::Limits;
 use crate::sink::mysql::connect_error::{Failure, all_failed, out_of_time};
 use crate::sink::mysql::connection::{Connection, SocketTimeouts};
 use crate::sink::mysql::executions::StatementForm;
-use crate::sink::mysql::schema::ServerTraits;
 use crate::sink::mysql::socket::SocketHooks;
 use crate::sink::mysql::sql::Dialect;
 use crate::sink::mysql::statement_cache::LIBRARY_STATEMENTS_MAX;
+use crate::sink::mysql::traits::ServerTraits;
 use crate::sink::mysql::variables::Variables;
 use crate::sink::mysql::{tls, variables};
 
@@ -294,10 +294,7 @@ impl Connector {
             batch_rows: self.batch_rows,
             dialect: Dialect::of_version(&version),
         };
-        let traits = ServerTraits {
-            is_mariadb,
-            is_strict: variables.is_strict(),
-        };
+        let traits = variables.traits(is_mariadb);
         Ok((form, traits, variables.is_writable))
     }
 

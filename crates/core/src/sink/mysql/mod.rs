@@ -12,6 +12,7 @@
 //! in a statement ([`executions`]); 96 prepared statements (`statement_cache`); every wait on the
 //! socket has a time-out (`connection`).
 
+mod column_row;
 mod connect_error;
 mod connection;
 mod connector;
@@ -25,6 +26,7 @@ pub mod socket;
 pub mod sql;
 mod statement_cache;
 mod tls;
+mod traits;
 mod variables;
 
 use std::time::Instant;
@@ -242,16 +244,36 @@ impl Drop for MySqlSink {
 }
 
 impl Sink for MySqlSink {
+    fn database(&self) -> Option<&str> {
+        Some(&self.connector.dsn().database)
+    }
+
     fn limits(&mut self, deadline: Option<Instant>) -> Result<Limits> {
         Ok(self.connection(deadline)?.form.limits)
     }
 
     fn model(&mut self, table: &TableEntry, deadline: Option<Instant>) -> Result<TableModel> {
+        let database = self.connector.dsn().database.clone();
         let connection = self.connection_that_commits(deadline)?;
-        let schema = match schema::read(&mut connection.conn, &table.name, connection.traits) {
-            Ok(schema) => schema,
+        let traits = connection.traits;
+        let found = match schema::read(&mut connection.conn, &table.name, &database, traits) {
+            Ok(found) => found,
             Err(error) => return Err(self.failed(&error, deadline)),
         };
+        if let Some(twin) = table.case_twin.as_ref().filter(|_| traits.folds_table_names) {
+            return Err(Error::config(format!(
+                "table {} is the table {twin} to this server (lower_case_table_names): spell its name in one way",
+                table.name
+            )));
+        }
+        if let Some(engine) = found.engine_without_transactions {
+            return Err(Error::config(format!(
+                "table {name} has the engine {engine}, which has no transactions: rows that are refused or repeated would be \
+                 doubled or half written. Use ALTER TABLE {name} ENGINE = InnoDB",
+                name = table.name
+            )));
+        }
+        let schema = found.schema;
         if schema.columns.is_empty() {
             return Err(Error::server(
                 server::ER_NO_SUCH_TABLE,

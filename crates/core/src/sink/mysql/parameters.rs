@@ -153,10 +153,7 @@ mod tests {
         let columns = names.iter().zip(kinds).map(|(name, kind)| Column {
             name: name.clone(),
             kind: *kind,
-            is_required: false,
-            is_filled_uniquely: false,
-            has_default: false,
-            has_nonzero_default: false,
+            ..Column::default()
         });
         let schema = TableSchema {
             columns: columns.collect(),
@@ -166,6 +163,7 @@ mod tests {
                 whole_columns: true,
             }],
             is_strict: true,
+            ..TableSchema::default()
         };
         let table = TableName::parse("t").expect("a name");
         let model = TableModel::from_server(&table, &TableRules::default(), Mode::Upsert, schema).expect("a model");

@@ -1,152 +1,249 @@
-//! Reads a table's columns and unique indexes from `information_schema`.
+//! Reads from a server what a table is: its definition, columns, keys, references, triggers and
+//! engine.
+//!
+//! Invariant: what is read belongs together. The definition is read first and last; if it changed
+//! in between, all is read anew.
+//!
+//! Bounds: seven statements a table, [`READS_MAX`] times at most.
+
+use std::sync::Arc;
 
 use mysql::prelude::Queryable;
-use mysql::{Conn, Value as SqlValue};
+use mysql::{Conn, Row};
 
-use crate::table::column::{Column, ColumnKind, TextKind};
+use crate::error::server;
+use crate::sink::mysql::column_row::{ColumnRow, FIELDS};
+use crate::sink::mysql::sql::quote_table;
+use crate::sink::mysql::traits::ServerTraits;
 use crate::table::name::TableName;
-use crate::table::schema::{TableSchema, UniqueIndex};
-use crate::value::decimal::Decimal;
+use crate::table::schema::{ForeignKey, TableSchema, UniqueIndex};
 
-/// What reading a schema needs to know of the session.
-#[derive(Debug, Clone, Copy)]
-pub struct ServerTraits {
-    /// The server is MariaDB, which writes a default as an expression: `NULL`, `'text'`.
-    pub is_mariadb: bool,
-    /// The session has `STRICT_TRANS_TABLES` or `STRICT_ALL_TABLES`.
-    pub is_strict: bool,
+/// A table that is altered again and again while it is read: the last reading is taken, and
+/// verified when it is written to.
+const READS_MAX: usize = 3;
+
+/// A table on a server.
+#[derive(Debug)]
+pub struct FoundTable {
+    /// What it is. Without columns: there is no such table, or the account may not see it.
+    pub schema: TableSchema,
+    /// Its engine, if that has no transactions.
+    pub engine_without_transactions: Option<String>,
 }
 
-/// Reads a table's schema. It has no columns if there is no such table, or the account may not see
-/// it.
-pub fn read(conn: &mut Conn, name: &TableName, traits: ServerTraits) -> mysql::Result<TableSchema> {
-    let quote = |text: &str| SqlValue::Bytes(text.as_bytes().to_vec()).as_sql(conn.no_backslash_escape());
-    let database = name.database().map_or_else(|| "DATABASE()".to_owned(), quote);
-    let table = quote(name.table());
-    let columns = conn.query_map(
+/// The statement that shows a table's definition.
+pub fn definition_sql(name: &TableName) -> String {
+    format!("SHOW CREATE TABLE {}", quote_table(name))
+}
+
+/// A table's definition without what rows change: the next number of its `AUTO_INCREMENT` column.
+pub fn definition_of(shown: &str) -> String {
+    const NEXT_NUMBER: &str = " AUTO_INCREMENT=";
+    // The table's options follow its last column's line.
+    let options = shown.rfind("\n)").unwrap_or(0);
+    let Some(at) = shown.get(options..).and_then(|options| options.find(NEXT_NUMBER)) else {
+        return shown.to_owned();
+    };
+    let (before, after) = shown.split_at(options + at);
+    let rest = after.get(NEXT_NUMBER.len()..).unwrap_or_default();
+    let end = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+    format!("{before}{}", rest.get(end..).unwrap_or_default())
+}
+
+/// Reads a table. `database` is the connection's, for a name without one.
+pub fn read(conn: &mut Conn, name: &TableName, database: &str, traits: ServerTraits) -> mysql::Result<FoundTable> {
+    let mut definition = read_definition(conn, name)?;
+    for _ in 1..READS_MAX {
+        let found = read_once(conn, name, database, traits, definition.as_deref())?;
+        let now = read_definition(conn, name)?;
+        if now == definition {
+            return Ok(found);
+        }
+        definition = now;
+    }
+    read_once(conn, name, database, traits, definition.as_deref())
+}
+
+/// `None`: there is no such table, or the account may not see its definition.
+fn read_definition(conn: &mut Conn, name: &TableName) -> mysql::Result<Option<String>> {
+    let shown: Option<Row> = match conn.query_first(definition_sql(name)) {
+        Err(mysql::Error::MySqlError(error)) if server::hides_table(error.code) => None,
+        shown => shown?,
+    };
+    let text = shown.and_then(|mut row| row.take_opt::<String, _>(1)?.ok());
+    Ok(text.map(|text| definition_of(&text)))
+}
+
+fn read_once(
+    conn: &mut Conn,
+    name: &TableName,
+    database: &str,
+    traits: ServerTraits,
+    definition: Option<&str>,
+) -> mysql::Result<FoundTable> {
+    let place = (name.database().unwrap_or(database), name.table());
+    let rows: Vec<Row> = conn.exec(
         format!(
-            "SELECT COLUMN_NAME, LOWER(DATA_TYPE), IS_NULLABLE, COLUMN_DEFAULT, LOWER(EXTRA), NUMERIC_SCALE, \
-             DATETIME_PRECISION, CHARACTER_MAXIMUM_LENGTH, COLLATION_NAME FROM information_schema.COLUMNS \
-             WHERE TABLE_SCHEMA = {database} AND TABLE_NAME = {table} ORDER BY ORDINAL_POSITION"
+            "SELECT {FIELDS} FROM information_schema.COLUMNS \
+             WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION"
         ),
-        |row: ColumnRow| {
-            let is_made_up = row.is_made_up_key(traits);
-            (row.into_column(traits), is_made_up)
-        },
+        place,
     )?;
-    // The primary key that MySQL adds to a table without one is the server's, and no row's: its
-    // numbers mean nothing to whoever sends rows.
-    // <https://dev.mysql.com/doc/refman/8.4/en/create-table-gipks.html>.
-    let is_key_made_up = columns.iter().any(|(_, is_made_up)| *is_made_up);
-    let columns = columns.into_iter().map(|(column, _)| column).collect();
-    let parts: Vec<(String, Option<String>, Option<u64>)> = conn.query(format!(
+    let rows: Vec<ColumnRow> = rows.into_iter().map(ColumnRow::of).collect();
+    let is_key_made_up = rows.iter().any(|row| row.is_made_up_key(traits));
+    let (periods, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(ColumnRow::is_row_period);
+    let columns: Vec<_> = rows.into_iter().map(|row| row.into_column(traits)).collect();
+    let mut unique_indexes = unique_indexes(conn, place)?;
+    if is_key_made_up {
+        unique_indexes.retain(|index| index.name != "PRIMARY");
+    }
+    // The end of a row's time is the same for all rows that are there now.
+    for index in &mut unique_indexes {
+        let is_there = |name: &String| columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+        index.columns.retain(|column| column.as_ref().is_none_or(is_there));
+    }
+    let examined = match definition {
+        Some(definition) => {
+            let is_examined = |name: &String| is_examined(definition, name);
+            columns
+                .iter()
+                .map(|column| column.name.clone())
+                .filter(is_examined)
+                .collect()
+        }
+        None => columns.iter().map(|column| column.name.clone()).collect(),
+    };
+    let keeps_history =
+        !periods.is_empty() || definition.is_some_and(|definition| definition.contains("WITH SYSTEM VERSIONING"));
+    Ok(FoundTable {
+        schema: TableSchema {
+            unique_indexes,
+            foreign_keys: foreign_keys(conn, place, database)?,
+            examined,
+            has_triggers: has_triggers(conn, place)?,
+            keeps_history,
+            definition: definition.map(Arc::from),
+            makes_number_for_zero: traits.makes_number_for_zero,
+            is_strict: traits.is_strict,
+            columns,
+        },
+        engine_without_transactions: engine_without_transactions(conn, place)?,
+    })
+}
+
+fn unique_indexes(conn: &mut Conn, place: (&str, &str)) -> mysql::Result<Vec<UniqueIndex>> {
+    let parts: Vec<(String, Option<String>, Option<u64>)> = conn.exec(
         "SELECT INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS \
-         WHERE TABLE_SCHEMA = {database} AND TABLE_NAME = {table} AND NON_UNIQUE = 0 \
-         ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX"
-    ))?;
-    let mut unique_indexes: Vec<UniqueIndex> = Vec::new();
+         WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND NON_UNIQUE = 0 \
+         ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX",
+        place,
+    )?;
+    let mut indexes: Vec<UniqueIndex> = Vec::new();
     for (name, column, prefix) in parts {
         let whole = prefix.is_none();
-        match unique_indexes.last_mut() {
+        match indexes.last_mut() {
             Some(index) if index.name == name => {
                 index.columns.push(column);
                 index.whole_columns &= whole;
             }
-            _ => unique_indexes.push(UniqueIndex {
+            _ => indexes.push(UniqueIndex {
                 name,
                 columns: vec![column],
                 whole_columns: whole,
             }),
         }
     }
-    if is_key_made_up {
-        unique_indexes.retain(|index| index.name != "PRIMARY");
+    Ok(indexes)
+}
+
+fn foreign_keys(conn: &mut Conn, place: (&str, &str), database: &str) -> mysql::Result<Vec<ForeignKey>> {
+    let parts: Vec<(String, String, String, String, String)> = conn.exec(
+        "SELECT CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, REFERENCED_COLUMN_NAME \
+         FROM information_schema.KEY_COLUMN_USAGE \
+         WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND REFERENCED_TABLE_NAME IS NOT NULL \
+         ORDER BY CONSTRAINT_NAME, ORDINAL_POSITION",
+        place,
+    )?;
+    let mut keys: Vec<ForeignKey> = Vec::new();
+    let mut last = None;
+    for (constraint, column, other_database, table, referenced) in parts {
+        if last.as_ref() != Some(&constraint) {
+            keys.push(ForeignKey {
+                columns: Vec::new(),
+                table: TableName::of_parts(Some(&other_database), &table).within(Some(database)),
+                referenced: Vec::new(),
+            });
+            last = Some(constraint);
+        }
+        if let Some(key) = keys.last_mut() {
+            key.columns.push(column);
+            key.referenced.push(referenced);
+        }
     }
-    Ok(TableSchema {
-        columns,
-        unique_indexes,
-        is_strict: traits.is_strict,
+    Ok(keys)
+}
+
+/// An account sees the triggers of the tables that it has the right TRIGGER on.
+fn has_triggers(conn: &mut Conn, place: (&str, &str)) -> mysql::Result<bool> {
+    let triggers: Option<u64> = conn.exec_first(
+        "SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = ? AND EVENT_OBJECT_TABLE = ?",
+        place,
+    )?;
+    Ok(triggers.is_some_and(|triggers| triggers > 0))
+}
+
+/// The engine, unless it has transactions. A view has none of its own.
+fn engine_without_transactions(conn: &mut Conn, place: (&str, &str)) -> mysql::Result<Option<String>> {
+    let found: Option<(Option<String>, Option<String>)> = conn.exec_first(
+        "SELECT T.ENGINE, E.TRANSACTIONS FROM information_schema.TABLES AS T \
+         LEFT JOIN information_schema.ENGINES AS E ON E.ENGINE = T.ENGINE \
+         WHERE T.TABLE_SCHEMA = ? AND T.TABLE_NAME = ?",
+        place,
+    )?;
+    Ok(match found {
+        Some((Some(engine), transactions)) if transactions.as_deref() != Some("YES") => Some(engine),
+        _ => None,
     })
 }
 
-/// A row of `information_schema.COLUMNS`, in the order of the query.
-type ColumnFields = (
-    String,
-    String,
-    String,
-    Option<String>,
-    Option<String>,
-    Option<u64>,
-    Option<u64>,
-    Option<u64>,
-    Option<String>,
-);
-
-struct ColumnRow(ColumnFields);
-
-impl mysql::prelude::FromRow for ColumnRow {
-    fn from_row_opt(row: mysql::Row) -> Result<Self, mysql::FromRowError> {
-        ColumnFields::from_row_opt(row).map(Self)
-    }
+/// Whether a CHECK or a generated column looks at a column, by the table's definition: each stands
+/// on a line of its own.
+fn is_examined(definition: &str, column: &str) -> bool {
+    let quoted = format!("`{}`", column.replace('`', "``"));
+    definition.lines().any(|line| {
+        let upper = line.to_ascii_uppercase();
+        (upper.contains("CHECK (") || upper.contains(" AS (")) && line.contains(&quoted)
+    })
 }
 
-impl ColumnRow {
-    fn is_made_up_key(&self, traits: ServerTraits) -> bool {
-        let (name, _, _, _, extra, ..) = &self.0;
-        !traits.is_mariadb && name == "my_row_id" && extra.as_deref().is_some_and(|extra| extra.contains("invisible"))
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn into_column(self, traits: ServerTraits) -> Column {
-        let (name, data_type, nullable, default, extra, scale, precision, length, collation) = self.0;
-        let extra = extra.unwrap_or_default();
-        let is_nullable = nullable == "YES";
-        let default = default.filter(|text| !(traits.is_mariadb && text.eq_ignore_ascii_case("NULL")));
-        let is_auto = extra.contains("auto_increment");
-        // MySQL marks an expression default with DEFAULT_GENERATED, which is not a generated
-        // column.
-        let is_generated = extra.contains("virtual") || extra.contains("stored") || extra.contains("persistent");
-        // An ENUM without a default takes its first member, also in strict mode:
-        // <https://dev.mysql.com/doc/refman/8.4/en/data-type-defaults.html>.
-        let has_implicit_default = !is_nullable && !is_auto && (data_type == "enum" || !traits.is_strict);
-        let has_default = default.is_some() || is_generated || has_implicit_default;
-        Column {
-            is_required: !is_nullable && !is_auto && !has_default,
-            is_filled_uniquely: is_auto || (is_nullable && !has_default),
-            has_default,
-            has_nonzero_default: default.as_deref().is_some_and(|text| !is_zero(text)),
-            kind: kind(
-                &data_type,
-                size(scale),
-                size(precision),
-                size(length),
-                collation.as_deref(),
+    #[test]
+    fn a_definition_is_without_the_next_number() {
+        for (shown, expected) in [
+            (
+                "CREATE TABLE `t` (\n  `id` int\n) ENGINE=InnoDB AUTO_INCREMENT=17 DEFAULT CHARSET=utf8mb4",
+                "CREATE TABLE `t` (\n  `id` int\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
             ),
-            name,
+            (
+                "CREATE TABLE `t` (\n  `id` int COMMENT ' AUTO_INCREMENT=5'\n) ENGINE=InnoDB",
+                "CREATE TABLE `t` (\n  `id` int COMMENT ' AUTO_INCREMENT=5'\n) ENGINE=InnoDB",
+            ),
+            ("", ""),
+        ] {
+            assert_eq!(definition_of(shown), expected);
         }
     }
-}
 
-fn size(number: Option<u64>) -> usize {
-    number.and_then(|number| usize::try_from(number).ok()).unwrap_or(0)
-}
-
-fn is_zero(default: &str) -> bool {
-    Decimal::parse(default.trim_matches('\'').as_bytes()).is_some_and(|number| number == Decimal::from(0))
-}
-
-fn kind(data_type: &str, scale: usize, precision: usize, length: usize, collation: Option<&str>) -> ColumnKind {
-    match data_type {
-        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => ColumnKind::Integer,
-        "decimal" => ColumnKind::Decimal { scale },
-        "float" | "double" => ColumnKind::Float,
-        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => {
-            ColumnKind::Text(TextKind::from_collation(collation.unwrap_or_default(), length))
+    #[test]
+    fn finds_what_checks_and_generated_columns_look_at() {
+        let definition = "CREATE TABLE `t` (\n  `a` int NOT NULL,\n  `b` int DEFAULT NULL,\n  \
+             `j` longtext DEFAULT NULL CHECK (json_valid(`j`)),\n  `g` int GENERATED ALWAYS AS (`b` + 1) STORED,\n  \
+             CONSTRAINT `c` CHECK (`a` > 0)\n) ENGINE=InnoDB";
+        for (column, expected) in [("a", true), ("b", true), ("j", true), ("g", true), ("id", false)] {
+            assert_eq!(is_examined(definition, column), expected, "{column}");
         }
-        "binary" => ColumnKind::Binary { padded: true },
-        "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => ColumnKind::Binary { padded: false },
-        "date" => ColumnKind::Date,
-        "datetime" | "timestamp" => ColumnKind::DateTime { precision },
-        "time" => ColumnKind::Time { precision },
-        _ => ColumnKind::Other,
     }
 }

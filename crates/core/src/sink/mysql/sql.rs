@@ -194,7 +194,7 @@ fn update(bound: &BoundColumns, table: &str) -> String {
 mod tests {
     use super::*;
     use crate::table::model::TableModel;
-    use crate::table::rules::{Mode, TableRules};
+    use crate::table::rules::{KeyRule, Mode, TableRules};
     use std::sync::Arc;
 
     fn bound(rules: &TableRules, mode: Mode, columns: &[&str]) -> BoundColumns {
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn rules_are_one_expression_each() {
         let rules = TableRules {
-            key: Some(vec!["u".to_owned(), "a".to_owned()]),
+            key: KeyRule::Columns(vec!["u".to_owned(), "a".to_owned()]),
             merge: merge(&[
                 ("s", MergeRule::Sum),
                 ("k", MergeRule::Keep),

@@ -17,6 +17,7 @@ use std::fmt::Write as _;
 use mysql::Value as SqlValue;
 
 use crate::dsn::ServerDsn;
+use crate::sink::mysql::traits::ServerTraits;
 
 /// Modes that stand for several: the server reports these beside them.
 const COMBINED_MODES: [&str; 9] = [
@@ -50,6 +51,10 @@ pub struct Variables {
     pub autocommit: String,
     /// Whether the server takes writes, if it was asked.
     pub is_writable: bool,
+    /// `lower_case_table_names`.
+    pub lower_case_table_names: String,
+    /// `system_time_zone`: what `SYSTEM` stands for.
+    pub system_timezone: String,
 }
 
 /// A variable that is not as it was set.
@@ -98,7 +103,7 @@ pub fn read_back(is_mariadb: bool, ask_read_only: bool) -> String {
     format!(
         "SELECT @@max_allowed_packet, @@SESSION.character_set_client, @@SESSION.character_set_connection, \
          @@SESSION.character_set_results, @@SESSION.collation_connection, @@SESSION.time_zone, @@SESSION.sql_mode, \
-         @@SESSION.{}, @@SESSION.autocommit, {}",
+         @@SESSION.{}, @@SESSION.autocommit, {}, @@lower_case_table_names, @@system_time_zone",
         isolation_variable(is_mariadb),
         if ask_read_only { "@@GLOBAL.read_only" } else { "0" },
     )
@@ -124,7 +129,9 @@ impl Variables {
             isolation_level,
             autocommit,
             read_only,
-        ]: [String; 10] = columns.try_into().ok()?;
+            lower_case_table_names,
+            system_timezone,
+        ]: [String; 12] = columns.try_into().ok()?;
         Some(Self {
             max_packet_bytes: packet.parse().ok()?,
             charsets: [client, connection, results],
@@ -134,7 +141,27 @@ impl Variables {
             isolation_level,
             autocommit,
             is_writable: takes_writes(&read_only),
+            lower_case_table_names,
+            system_timezone,
         })
+    }
+
+    /// What the schema of a table depends on.
+    pub fn traits(&self, is_mariadb: bool) -> ServerTraits {
+        let [client, ..] = &self.charsets;
+        let zone = if self.timezone.eq_ignore_ascii_case("SYSTEM") {
+            &self.system_timezone
+        } else {
+            &self.timezone
+        };
+        ServerTraits {
+            is_mariadb,
+            is_strict: self.is_strict(),
+            makes_number_for_zero: !self.sql_mode.contains("NO_AUTO_VALUE_ON_ZERO"),
+            is_unicode_session: client.eq_ignore_ascii_case("utf8mb4"),
+            has_fixed_zone: is_fixed_zone(zone),
+            folds_table_names: self.lower_case_table_names != "0",
+        }
     }
 
     /// Whether the server refuses values that do not fit, rather than cut them.
@@ -229,6 +256,12 @@ fn same_timezone(wanted: &str, found: &str) -> bool {
     }
 }
 
+/// Whether a time zone has no summer time, for certain.
+fn is_fixed_zone(zone: &str) -> bool {
+    let names = ["UTC", "Etc/UTC", "GMT", "Etc/GMT", "Universal", "Zulu"];
+    offset_minutes(zone).is_some() || names.iter().any(|name| name.eq_ignore_ascii_case(zone))
+}
+
 fn offset_minutes(zone: &str) -> Option<i32> {
     let sign = match zone.as_bytes().first()? {
         b'+' => 1,
@@ -267,7 +300,7 @@ mod tests {
         }
     }
 
-    fn columns() -> [&'static str; 10] {
+    fn columns() -> [&'static str; 12] {
         [
             "16777216",
             "utf8mb4",
@@ -279,6 +312,8 @@ mod tests {
             "READ-COMMITTED",
             "1",
             "0",
+            "0",
+            "UTC",
         ]
     }
 
@@ -287,7 +322,7 @@ mod tests {
         for (index, value) in changes {
             columns[*index] = value;
         }
-        Variables::of_columns(columns.map(str::to_owned).to_vec()).expect("ten columns")
+        Variables::of_columns(columns.map(str::to_owned).to_vec()).expect("as many columns")
     }
 
     #[test]
@@ -411,7 +446,9 @@ mod tests {
             assert_eq!(variables(&[(9, read_only)]).is_writable, is_writable, "{read_only}");
         }
         assert_eq!(Variables::of_columns(vec!["1".to_owned()]), None);
-        assert!(read_back(true, true).ends_with("@@SESSION.tx_isolation, @@SESSION.autocommit, @@GLOBAL.read_only"));
-        assert!(read_back(false, false).ends_with("@@SESSION.transaction_isolation, @@SESSION.autocommit, 0"));
+        assert!(read_back(true, true).ends_with("@@SESSION.tx_isolation, @@SESSION.autocommit, @@GLOBAL.read_only, @@lower_case_table_names, @@system_time_zone"));
+        assert!(read_back(false, false).ends_with(
+            "@@SESSION.transaction_isolation, @@SESSION.autocommit, 0, @@lower_case_table_names, @@system_time_zone"
+        ));
     }
 }

@@ -1,0 +1,123 @@
+//! In which order a transaction writes its tables, as far as their foreign keys leave a choice.
+//!
+//! Written table by table, a row may find the row that it refers to although it was added before
+//! it: alone it would have been refused. So tables are written one after the other, referenced ones
+//! first, only if no row refers to one that was added later. Otherwise all rows keep the order in
+//! which they were added.
+
+use rustc_hash::FxHashMap;
+
+use crate::plan::binder::BoundRow;
+use crate::table::model::TableModel;
+use crate::table::schema::ForeignKey;
+
+/// A table's rows in a transaction.
+#[derive(Debug, Default)]
+pub struct TableRows<'a> {
+    /// The rows, in the order in which they were added.
+    pub rows: Vec<BoundRow<'a>>,
+    /// The place of each among all rows of the transaction.
+    pub places: Vec<usize>,
+}
+
+impl TableRows<'_> {
+    fn model(&self) -> Option<&TableModel> {
+        self.rows.first().map(|row| &*row.bound.model)
+    }
+}
+
+/// The tables, by their place in the list, in the order in which to write them. `None`: all rows
+/// keep their order.
+pub fn order(tables: &[TableRows<'_>]) -> Option<Vec<usize>> {
+    let references = references(tables);
+    if references.iter().any(|reference| !reference.is_kept(tables)) {
+        return None;
+    }
+    let mut left: Vec<usize> = (0..tables.len()).collect();
+    let mut order = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let waits = |table: &usize| {
+            let mut parents = references.iter().filter(|reference| reference.from == *table);
+            parents.any(|reference| left.contains(&reference.to))
+        };
+        let next = left.iter().position(|table| !waits(table))?;
+        order.push(left.remove(next));
+    }
+    Some(order)
+}
+
+/// A foreign key of one table of the list to another one.
+struct Reference<'t> {
+    from: usize,
+    to: usize,
+    key: &'t ForeignKey,
+}
+
+fn references<'t>(tables: &'t [TableRows<'_>]) -> Vec<Reference<'t>> {
+    let mut found = Vec::new();
+    for (from, table) in tables.iter().enumerate() {
+        let keys = table.model().map_or(&[][..], TableModel::foreign_keys);
+        for key in keys {
+            let is_it = |other: &TableRows<'_>| other.model().is_some_and(|model| model.name == key.table);
+            // A table that refers to itself keeps its order anyway.
+            if let Some(to) = tables.iter().position(is_it).filter(|to| *to != from) {
+                found.push(Reference { from, to, key });
+            }
+        }
+    }
+    found
+}
+
+impl Reference<'_> {
+    /// Whether each row finds what it refers to also if the other table is written first, if and
+    /// only if it does in the order in which the rows were added.
+    fn is_kept(&self, tables: &[TableRows<'_>]) -> bool {
+        match (tables.get(self.from), tables.get(self.to)) {
+            (Some(children), Some(parents)) => self.compare(children, parents).is_some(),
+            _ => true,
+        }
+    }
+
+    /// `None`: a row refers to one that was added later, or only the server can tell.
+    fn compare(&self, children: &TableRows<'_>, parents: &TableRows<'_>) -> Option<()> {
+        let first = parents.rows.first()?;
+        let model = &first.bound.model;
+        // The child's columns in the order of the parent's key.
+        let columns: Option<Vec<&String>> = model.key.iter().map(|name| self.column_for(name)).collect();
+        let columns = columns.filter(|columns| columns.len() == self.key.columns.len())?;
+        let mut added_at: FxHashMap<Vec<u8>, usize> = FxHashMap::default();
+        for (row, place) in parents.rows.iter().zip(&parents.places) {
+            // A row whose key the server makes is one that nobody here can refer to.
+            if !row.bound.key.is_empty() {
+                added_at.entry(row.key()?).or_insert(*place);
+            }
+        }
+        let kinds = first.bound.key.iter().map(|at| first.bound.kinds.get(*at).copied());
+        let kinds: Vec<_> = kinds.collect::<Option<_>>()?;
+        let mut form = Vec::new();
+        for (row, place) in children.rows.iter().zip(&children.places) {
+            form.clear();
+            let mut refers = true;
+            for (name, kind) in columns.iter().zip(&kinds) {
+                let value = row.bound.position(name).map(|at| row.value(at));
+                match value.filter(|value| !value.is_null()) {
+                    Some(value) => kind.key(value, &mut form)?,
+                    None => refers = false,
+                }
+            }
+            if refers && added_at.get(&form).is_some_and(|parent| parent > place) {
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    /// The column here that refers to one there.
+    fn column_for(&self, referenced: &str) -> Option<&String> {
+        let pairs = self.key.referenced.iter().zip(&self.key.columns);
+        pairs
+            .filter(|(there, _)| there.eq_ignore_ascii_case(referenced))
+            .map(|(_, here)| here)
+            .next()
+    }
+}

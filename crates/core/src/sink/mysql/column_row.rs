@@ -1,0 +1,222 @@
+//! A row of `information_schema.COLUMNS`, read as a [`Column`].
+
+use std::sync::Arc;
+
+use mysql::Row;
+use mysql::prelude::FromValue;
+
+use crate::sink::mysql::traits::ServerTraits;
+use crate::table::column::{Column, ColumnKind, TextKind};
+use crate::table::domain::{Domain, Repertoire};
+use crate::value::decimal::Decimal;
+
+/// The columns that are asked for, in the order of [`ColumnRow`]'s fields.
+pub const FIELDS: &str = "COLUMN_NAME, LOWER(DATA_TYPE), IS_NULLABLE, COLUMN_DEFAULT, LOWER(EXTRA), \
+     NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, CHARACTER_MAXIMUM_LENGTH, COLLATION_NAME, COLUMN_TYPE";
+
+/// See the module.
+#[derive(Debug)]
+pub struct ColumnRow {
+    name: String,
+    data_type: String,
+    is_nullable: bool,
+    default: Option<String>,
+    extra: String,
+    precision: usize,
+    scale: usize,
+    fraction: usize,
+    length: usize,
+    collation: String,
+    full_type: String,
+}
+
+impl ColumnRow {
+    /// Reads the fields.
+    pub fn of(mut row: Row) -> Self {
+        let mut at = 0..;
+        let mut next = move || at.next().unwrap_or(usize::MAX);
+        Self {
+            name: text(&mut row, next()),
+            data_type: text(&mut row, next()),
+            is_nullable: text(&mut row, next()) == "YES",
+            default: take(&mut row, next()),
+            extra: text(&mut row, next()),
+            precision: size(&mut row, next()),
+            scale: size(&mut row, next()),
+            fraction: size(&mut row, next()),
+            length: size(&mut row, next()),
+            collation: text(&mut row, next()),
+            full_type: text(&mut row, next()),
+        }
+    }
+
+    /// Whether the server added the column for a primary key that the table has not:
+    /// <https://dev.mysql.com/doc/refman/8.4/en/create-table-gipks.html>. Its numbers mean nothing
+    /// to whoever sends rows.
+    pub fn is_made_up_key(&self, traits: ServerTraits) -> bool {
+        !traits.is_mariadb && self.name == "my_row_id" && self.extra.contains("invisible")
+    }
+
+    /// Whether the column is the begin or the end of a row's time in a system-versioned table.
+    pub fn is_row_period(&self) -> bool {
+        self.extra.contains("row start") || self.extra.contains("row end")
+    }
+
+    fn is_unsigned(&self) -> bool {
+        self.full_type.contains("unsigned")
+    }
+
+    /// The column.
+    pub fn into_column(self, traits: ServerTraits) -> Column {
+        let default = self
+            .default
+            .as_deref()
+            .filter(|text| !(traits.is_mariadb && text.eq_ignore_ascii_case("NULL")));
+        let is_auto_increment = self.extra.contains("auto_increment");
+        // MySQL marks an expression default with DEFAULT_GENERATED, which is not a generated
+        // column.
+        let is_generated = ["virtual", "stored", "persistent"]
+            .iter()
+            .any(|word| self.extra.contains(word));
+        // An ENUM without a default takes its first member, also in strict mode:
+        // <https://dev.mysql.com/doc/refman/8.4/en/data-type-defaults.html>.
+        let has_implicit_default =
+            !self.is_nullable && !is_auto_increment && (self.data_type == "enum" || !traits.is_strict);
+        let has_default = default.is_some() || is_generated || has_implicit_default;
+        Column {
+            domain: self.domain(traits),
+            is_nullable: self.is_nullable && !is_auto_increment,
+            is_auto_increment,
+            is_set_on_update: self.extra.contains("on update"),
+            is_required: !self.is_nullable && !is_auto_increment && !has_default,
+            is_filled_uniquely: is_auto_increment || (self.is_nullable && !has_default),
+            has_default,
+            has_nonzero_default: default.is_some_and(|text| !is_zero(text)),
+            kind: self.kind(),
+            name: self.name,
+        }
+    }
+
+    fn kind(&self) -> ColumnKind {
+        match self.data_type.as_str() {
+            "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => ColumnKind::Integer,
+            "decimal" => ColumnKind::Decimal { scale: self.scale },
+            "float" | "double" => ColumnKind::Float,
+            "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => {
+                ColumnKind::Text(TextKind::from_collation(&self.collation, self.length))
+            }
+            "binary" => ColumnKind::Binary { padded: true },
+            "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => ColumnKind::Binary { padded: false },
+            "date" => ColumnKind::Date,
+            "datetime" | "timestamp" => ColumnKind::DateTime {
+                precision: self.fraction,
+            },
+            "time" => ColumnKind::Time {
+                precision: self.fraction,
+            },
+            _ => ColumnKind::Other,
+        }
+    }
+
+    fn domain(&self, traits: ServerTraits) -> Domain {
+        let integer = |bits: u32| {
+            if self.is_unsigned() {
+                let max = (1 << bits) - 1;
+                Domain::Integer { min: 0, max }
+            } else {
+                let half = 1 << (bits - 1);
+                Domain::Integer {
+                    min: -half,
+                    max: half - 1,
+                }
+            }
+        };
+        match self.data_type.as_str() {
+            "tinyint" => integer(8),
+            "smallint" => integer(16),
+            "mediumint" => integer(24),
+            "int" => integer(32),
+            "bigint" => integer(64),
+            "decimal" => Domain::Decimal {
+                whole_digits: self.precision.saturating_sub(self.scale),
+                scale: self.scale,
+                is_unsigned: self.is_unsigned(),
+            },
+            "float" | "double" => Domain::Float {
+                is_unsigned: self.is_unsigned(),
+            },
+            "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => Domain::Text {
+                max_bytes: self.length,
+                repertoire: if traits.is_unicode_session {
+                    repertoire(&self.collation)
+                } else {
+                    Repertoire::Ascii
+                },
+            },
+            "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => {
+                Domain::Binary { max_bytes: self.length }
+            }
+            "date" => Domain::Date,
+            "datetime" => Domain::DateTime,
+            "timestamp" => Domain::Timestamp {
+                has_fixed_zone: traits.has_fixed_zone,
+            },
+            "enum" => members(&self.full_type).map_or(Domain::Unknown, Domain::Enum),
+            _ => Domain::Unknown,
+        }
+    }
+}
+
+/// The characters of a collation's character set.
+fn repertoire(collation: &str) -> Repertoire {
+    match collation.split('_').next() {
+        Some("utf8mb4" | "utf16" | "utf16le" | "utf32" | "gb18030") => Repertoire::Unicode,
+        Some("utf8" | "utf8mb3" | "ucs2") => Repertoire::BasicPlane,
+        _ => Repertoire::Ascii,
+    }
+}
+
+/// The members of `enum('a','b''c')`.
+fn members(full_type: &str) -> Option<Arc<[Box<str>]>> {
+    let list = full_type.strip_prefix("enum('")?.strip_suffix("')")?;
+    let members = list.split("','").map(|member| Box::from(member.replace("''", "'")));
+    Some(members.collect())
+}
+
+fn take<T: FromValue>(row: &mut Row, at: usize) -> Option<T> {
+    row.take_opt::<Option<T>, _>(at)?.ok()?
+}
+
+fn text(row: &mut Row, at: usize) -> String {
+    take(row, at).unwrap_or_default()
+}
+
+fn size(row: &mut Row, at: usize) -> usize {
+    let number: Option<u64> = take(row, at);
+    number.and_then(|number| usize::try_from(number).ok()).unwrap_or(0)
+}
+
+fn is_zero(default: &str) -> bool {
+    Decimal::parse(default.trim_matches('\'').as_bytes()).is_some_and(|number| number.is_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_read_as_they_are_written() {
+        for (full_type, expected) in [
+            ("enum('a')", Some(vec!["a"])),
+            ("enum('a','b''c','')", Some(vec!["a", "b'c", ""])),
+            ("set('a')", None),
+            ("enum(", None),
+        ] {
+            let found = members(full_type);
+            let found = found
+                .as_ref()
+                .map(|found| found.iter().map(|member| &**member).collect::<Vec<_>>());
+            assert_eq!(found, expected, "{full_type}");
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Which values a column takes for certain: the question behind every merge. A row may vanish in a
+//! later one only if the server would have taken it.
+//!
+//! Invariant: a value that is [taken](Domain::takes) here is taken by the server in strict mode, in
+//! any row. What is not listed here is left to the server.
+
+use std::sync::Arc;
+
+use crate::value::Value;
+use crate::value::decimal::exact;
+
+/// The characters that a text column takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repertoire {
+    /// ASCII, as far as is certain.
+    Ascii,
+    /// Characters of the basic plane: `utf8mb3`.
+    BasicPlane,
+    /// All of Unicode: `utf8mb4`.
+    Unicode,
+}
+
+/// The values that a column takes for certain, NULL aside.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Domain {
+    /// Only the server can tell.
+    #[default]
+    Unknown,
+    /// Any value: no server describes the column.
+    Any,
+    /// Whole numbers.
+    Integer {
+        /// The smallest.
+        min: i128,
+        /// The largest.
+        max: i128,
+    },
+    /// Decimal numbers. Digits behind the last one that the column has are rounded, in strict mode
+    /// too: <https://dev.mysql.com/doc/refman/8.4/en/precision-math-rounding.html>.
+    Decimal {
+        /// Digits before the point, at most.
+        whole_digits: usize,
+        /// Digits behind the point.
+        scale: usize,
+        /// Not below zero.
+        is_unsigned: bool,
+    },
+    /// `DOUBLE` and `FLOAT`.
+    Float {
+        /// Not below zero.
+        is_unsigned: bool,
+    },
+    /// Text.
+    Text {
+        /// The longest, in bytes; each character may need several.
+        max_bytes: usize,
+        /// Its characters.
+        repertoire: Repertoire,
+    },
+    /// Bytes.
+    Binary {
+        /// The longest, in bytes.
+        max_bytes: usize,
+    },
+    /// `DATE`.
+    Date,
+    /// `DATETIME`.
+    DateTime,
+    /// `TIMESTAMP`.
+    Timestamp {
+        /// The session's time zone has no summer time, so each time of day exists on each day.
+        has_fixed_zone: bool,
+    },
+    /// `ENUM`: its members.
+    Enum(Arc<[Box<str>]>),
+}
+
+/// FLOAT ends at 3.4e38.
+const SINGLE_FLOAT_MAX: f64 = 1e38;
+/// Hours in which a change to summer time may leave out some: it happens at night.
+const NIGHT_ENDS_AT: u32 = 4;
+
+impl Domain {
+    /// Whether the server takes the value for certain, in strict mode.
+    pub fn takes(&self, value: &Value<'_>) -> bool {
+        match self {
+            Self::Unknown => false,
+            Self::Any => true,
+            Self::Integer { min, max } => match value {
+                Value::Int(number) => (*min..=*max).contains(&i128::from(*number)),
+                _ => exact(value)
+                    .and_then(|number| number.to_i128())
+                    .is_some_and(|number| (*min..=*max).contains(&number)),
+            },
+            Self::Decimal {
+                whole_digits,
+                scale,
+                is_unsigned,
+            } => exact(value).is_some_and(|number| {
+                let number = number.round(*scale);
+                number.whole_digits() <= *whole_digits && !(*is_unsigned && number.is_negative())
+            }),
+            Self::Float { is_unsigned } => match value {
+                Value::Int(number) => *number >= 0 || !is_unsigned,
+                Value::Float(number) => number.abs() < SINGLE_FLOAT_MAX && (*number >= 0.0 || !is_unsigned),
+                _ => false,
+            },
+            Self::Text { max_bytes, repertoire } => text_of(value).is_some_and(|text| {
+                text.len() <= *max_bytes
+                    && match repertoire {
+                        Repertoire::Ascii => text.is_ascii(),
+                        Repertoire::BasicPlane => text.chars().all(|letter| u32::from(letter) <= 0xffff),
+                        Repertoire::Unicode => true,
+                    }
+            }),
+            Self::Binary { max_bytes } => matches!(value, Value::Bytes(bytes) if bytes.len() <= *max_bytes),
+            Self::Date => text_of(value).is_some_and(|text| text.len() == 10 && Moment::parse(text).is_some()),
+            Self::DateTime => text_of(value).is_some_and(|text| Moment::parse(text).is_some()),
+            Self::Timestamp { has_fixed_zone } => {
+                let moment = text_of(value).and_then(Moment::parse);
+                moment.is_some_and(|moment| {
+                    // From 1970 to 2038 in UTC, and so for certain within these years in any zone.
+                    (1971..2038).contains(&moment.year) && (*has_fixed_zone || moment.hour >= NIGHT_ENDS_AT)
+                })
+            }
+            Self::Enum(members) => text_of(value).is_some_and(|text| members.iter().any(|member| **member == *text)),
+        }
+    }
+}
+
+fn text_of<'v>(value: &'v Value<'_>) -> Option<&'v str> {
+    match value {
+        Value::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::DateTime(text) => Some(text),
+        Value::Null | Value::Int(_) | Value::Float(_) => None,
+    }
+}
+
+/// A date that exists, with or without a time of day.
+struct Moment {
+    year: u32,
+    hour: u32,
+}
+
+impl Moment {
+    /// Reads `YYYY-MM-DD`, `YYYY-MM-DD HH:MM:SS` and `YYYY-MM-DD HH:MM:SS.ffffff`.
+    fn parse(text: &str) -> Option<Self> {
+        let (date, time) = match text.split_once(' ') {
+            Some((date, time)) => (date, Some(time)),
+            None => (text, None),
+        };
+        let [year, month, day] = fields(date, '-', [4, 2, 2])?;
+        let longest = match month {
+            4 | 6 | 9 | 11 => 30,
+            2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+            2 => 28,
+            _ => 31,
+        };
+        if !((1000..=9999).contains(&year) && (1..=12).contains(&month) && (1..=longest).contains(&day)) {
+            return None;
+        }
+        let Some(time) = time else {
+            return Some(Self { year, hour: 0 });
+        };
+        let (time, fraction) = match time.split_once('.') {
+            Some((time, fraction)) => (time, Some(fraction)),
+            None => (time, None),
+        };
+        let is_fraction = |text: &str| (1..=6).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        let [hour, minute, second] = fields(time, ':', [2, 2, 2])?;
+        let exists = hour < 24 && minute < 60 && second < 60 && fraction.is_none_or(is_fraction);
+        // The server rounds a fraction that the column has no room for: into the next year at worst.
+        (exists && (year < 9999 || fraction.is_none())).then_some(Self { year, hour })
+    }
+}
+
+/// Numbers of fixed lengths, with separators between.
+fn fields<const N: usize>(text: &str, separator: char, lengths: [usize; N]) -> Option<[u32; N]> {
+    let mut numbers = [0; N];
+    let mut parts = text.split(separator);
+    for (number, length) in numbers.iter_mut().zip(lengths) {
+        let part = parts.next().filter(|part| part.len() == length)?;
+        *number = part
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| part.parse().ok())??;
+    }
+    parts.next().is_none().then_some(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_what_the_server_takes_for_certain() {
+        let text = Value::text;
+        let tiny = Domain::Integer { min: -128, max: 127 };
+        let money = Domain::Decimal {
+            whole_digits: 3,
+            scale: 2,
+            is_unsigned: false,
+        };
+        let positive = Domain::Decimal {
+            whole_digits: 3,
+            scale: 2,
+            is_unsigned: true,
+        };
+        let word = Domain::Text {
+            max_bytes: 4,
+            repertoire: Repertoire::Ascii,
+        };
+        let any = Domain::Text {
+            max_bytes: 4,
+            repertoire: Repertoire::Unicode,
+        };
+        let zoned = Domain::Timestamp { has_fixed_zone: false };
+        let fixed = Domain::Timestamp { has_fixed_zone: true };
+        let status = Domain::Enum(["open".into(), "done".into()].into());
+        for (domain, value, expected) in [
+            (&tiny, Value::Int(127), true),
+            (&tiny, Value::Int(128), false),
+            (&tiny, text("-128"), true),
+            (&tiny, text("1.5"), false),
+            (&tiny, text("x"), false),
+            (&tiny, Value::Float(3.0), true),
+            (&tiny, Value::Float(0.5), false),
+            (&money, text("999.994"), true),
+            (&money, text("999.995"), false),
+            (&money, text("-999.99"), true),
+            (&money, Value::Int(1000), false),
+            (&money, Value::Float(0.1), false),
+            (&positive, text("-0.001"), true),
+            (&positive, text("-0.01"), false),
+            (&word, text("abcd"), true),
+            (&word, text("abcde"), false),
+            (&word, text("ä"), false),
+            (&word, Value::Int(1), false),
+            (&any, text("ää"), true),
+            (&any, text("äää"), false),
+            (&any, Value::bytes(b"\xff"), false),
+            (&Domain::Date, text("2024-02-29"), true),
+            (&Domain::Date, text("2023-02-29"), false),
+            (&Domain::Date, text("2024-1-1"), false),
+            (&Domain::Date, text("0000-00-00"), false),
+            (&Domain::DateTime, text("2024-12-31 23:59:59.999999"), true),
+            (&Domain::DateTime, text("9999-12-31 23:59:59.9"), false),
+            (&Domain::DateTime, text("2024-12-31 24:00:00"), false),
+            (&zoned, text("2024-03-31 02:30:00"), false),
+            (&zoned, text("2024-03-31 12:30:00"), true),
+            (&fixed, text("2024-03-31 02:30:00"), true),
+            (&fixed, text("2038-03-31 02:30:00"), false),
+            (&status, text("open"), true),
+            (&status, text("OPEN"), false),
+            (&status, Value::Int(1), false),
+            (&Domain::Unknown, text("x"), false),
+            (&Domain::Any, text("x"), true),
+        ] {
+            assert_eq!(domain.takes(&value), expected, "{domain:?}: {value:?}");
+        }
+    }
+}
