@@ -5,7 +5,7 @@
 //! ```text
 //! write-buffer-bench measure [--short] [--only SECTION,…]   in scripts/with-mariadb or with-mysql
 //! write-buffer-bench report                                 tables, JSON, report.html
-//! write-buffer-bench markdown [PLOT.svg]                    the README's tables and its plot
+//! write-buffer-bench markdown [PLOT.svg]                    docs/benchmark.md's tables, plot
 //! ```
 //!
 //! Run it in the root of the project. Results are in `target/bench/`, a file for each server.

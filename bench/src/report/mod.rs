@@ -56,7 +56,7 @@ pub fn write(folder: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// Returns the README's table, and writes its plot into a file.
+/// Returns the tables of `docs/benchmark.md`, and writes its plot into a file.
 pub fn markdown(folder: &Path, plot: Option<&Path>) -> Result<String> {
     let all = load(folder)?;
     if let Some(path) = plot {

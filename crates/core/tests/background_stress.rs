@@ -1,5 +1,6 @@
-//! The background buffer under real threads: several callers add, flush and look, while a sink fails now and then. In the
-//! end the tables hold what was added, and at every look the counters balance.
+//! The background buffer under real threads: several callers add, flush and look, while a sink
+//! fails now and then. At the end the tables hold what was added. At every look the counters
+//! balance.
 
 #![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
 
@@ -91,7 +92,7 @@ fn nothing_is_lost_or_doubled_between_threads() {
                     add(&buffer, "trades", ["id", "thread"], [id, thread]);
                     add(&buffer, "balances", ["id", "amount"], [id % 7, 1]);
                     if round % 100 == 0 {
-                        // An error of the failing sink is no matter here: the rows stay.
+                        // An error of the failing sink does not matter here: the rows stay.
                         drop(buffer.flush(Some(Duration::from_millis(50)), &never));
                     }
                 }
@@ -111,7 +112,8 @@ fn nothing_is_lost_or_doubled_between_threads() {
                 );
                 assert!(pending <= 400);
                 looks += 1;
-                // Often enough to meet every kind of moment, and not so often that nothing is ever written.
+                // Often enough to meet every kind of moment, and not so often that nothing is ever
+                // written.
                 if looks.is_multiple_of(50) && failures < 30 {
                     failures += 1;
                     store.fail_next(if looks.is_multiple_of(100) { 1213 } else { 2006 }, 2);
@@ -189,7 +191,8 @@ fn the_group_at_fault_is_given_up_and_no_other() {
     for id in 0..100 {
         add(&buffer, "trades", ["id", "n"], [id, id]);
     }
-    // Insert-only rows whose keys are there already: the server would refuse the whole transaction with 1062.
+    // Insert-only rows whose keys are there already: the server would refuse the whole transaction
+    // with 1062.
     for id in [3, 50, 99] {
         add(&buffer, "trades", ["id", "n"], [id, -1]);
     }

@@ -1,8 +1,9 @@
-//! The invariant of coalescing, against a plain model of a server: the statements of a plan leave a table exactly as
-//! the rows would, sent one by one.
+//! The aim of coalescing, against a plain model of a server: the statements of a plan leave a table
+//! exactly as the rows would, sent one by one.
 //!
-//! The model is written from the servers' manuals and shares no code with the engine but `Decimal`, whose arithmetic
-//! has tests of its own.
+//! The model is written from the servers' manuals. It shares no code with the engine but `Decimal`,
+//! whose arithmetic has tests of its own. It leaves out ranges (UNSIGNED), floats, lenient sessions
+//! and rows that the server refuses alone.
 
 #![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
 #![allow(clippy::option_option, reason = "a column is left out, NULL, or has a value")]
@@ -230,7 +231,8 @@ fn stored(column: &str, value: &Value<'_>) -> Option<String> {
     }
 }
 
-/// The equality of `utf8mb4_unicode_ci` over the keys used here: no case, no accents, no spaces at the end.
+/// The equality of `utf8mb4_unicode_ci` over the keys used here: no case, no accents, no spaces at
+/// the end.
 fn fold(key: &str) -> String {
     key.trim_end().to_lowercase().replace('ä', "a")
 }

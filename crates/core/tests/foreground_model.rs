@@ -1,6 +1,6 @@
-//! The foreground buffer against a plain model: random calls, and a sink that fails or refuses when told to. Whatever
-//! happens, each row taken is in exactly one place, and the tables hold what the groups that were not given up say, in their
-//! order.
+//! The foreground buffer against a plain model: random calls, and a sink that fails or refuses on
+//! demand. Whatever happens, each row that was taken is in exactly one place. The tables hold what
+//! the groups that were not given up say, in their order.
 
 #![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
 

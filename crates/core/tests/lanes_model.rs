@@ -1,5 +1,5 @@
-//! Lanes against what they are for: flushers that take up, settle and fail in any order, and rows of one key that must never
-//! overtake each other. Time is passed in, and nothing waits.
+//! Lanes against their purpose: flushers take up, settle and fail in any order, and rows of one key
+//! never overtake each other. Time is passed in, and nothing waits.
 
 #![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
 
@@ -92,7 +92,7 @@ impl World {
             group.push_row(&shapes[row.table], &values).expect("short");
             self.waiting.entry((row.table, row.key)).or_default().push(self.next);
             self.pending.insert(self.next);
-            // A few hashes for more keys: what collides may wait, and must not be wrong.
+            // Fewer hashes than keys: after a collision a group may wait, and must not be wrong.
             let hash = KeyHash::Known(u64::try_from(row.key % 5).expect("positive"));
             keys.push((TableId(row.table), if row.is_known { hash } else { KeyHash::Unknown }));
         }
@@ -208,7 +208,7 @@ proptest! {
             prop_assert_eq!(lanes.is_settled(u64::MAX), world.pending.is_empty());
         }
 
-        // Whatever waits for whatever: it all gets written.
+        // Whatever waits for whatever: all of it gets written.
         lanes.request_flush();
         for round in 0.. {
             if world.pending.is_empty() {

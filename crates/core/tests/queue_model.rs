@@ -1,5 +1,5 @@
-//! The queue of one lane against a plain model: random interleavings of adding, flushing, time, and a
-//! flusher that commits, gives up or fails. Time is passed in, and nothing waits.
+//! The queue of one lane against a plain model: random interleavings of adding, flushing, time, and
+//! a flusher that commits, gives up or fails. Time is passed in, and nothing waits.
 
 #![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
 
@@ -118,7 +118,7 @@ proptest! {
                         let (_, wake) = queue.add(&group, None, now);
                         model.next_row += i64::try_from(rows).expect("few");
                         model.groups.push_back(ModelGroup { rows: numbers, taken: now });
-                        // A flusher that sleeps must be woken exactly where it has something to do sooner.
+                        // A flusher that sleeps must be woken if it has something to do sooner.
                         if queue.due(lane, now) != before && queue.due(lane, now) != Due::Never {
                             prop_assert_eq!(wake.ids().collect::<Vec<_>>(), vec![lane]);
                         }
@@ -176,8 +176,8 @@ proptest! {
             prop_assert_eq!(queue.is_settled(model.settled), true);
             prop_assert_eq!(queue.is_settled(model.settled + 1), rows.is_empty());
 
-            // What is due: never where nothing waits, at once where someone waits or a row is old, and never later than
-            // the oldest row's time.
+            // What is due: never if nothing waits; at once if someone waits or a row is old; and
+            // never later than the oldest row's time.
             let due = queue.due(lane, now);
             let retry_later = model.retry_at.is_some_and(|at| at > now);
             let oldest = model.groups.iter().map(|group| group.taken).min();

@@ -1,7 +1,8 @@
-//! Recovery against a model of a server that does its worst: connections lost before COMMIT, during it with either outcome,
-//! COMMITs that take effect only later, as on another node of a cluster, servers that cannot be reached, races lost, rows
-//! refused, and a ledger whose row is deleted. Rows that must not be repeated (insert-only without a key, sums) are then
-//! in the tables exactly once, or among the failures.
+//! Recovery against a model of a server that does its worst: connections lost before COMMIT, or
+//! during it with either outcome; COMMITs that take effect only later, as on another node of a
+//! cluster; servers that cannot be reached, races lost, rows refused, and a ledger whose row is
+//! deleted. Rows that must not be written twice (insert-only without a key, sums) are then in the
+//! tables exactly once, or among the failures.
 
 #![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
 
@@ -41,7 +42,8 @@ enum Fault {
     /// The server answers COMMIT with an error that leaves it open, and carries it out.
     UnclearAnswer,
     Deadlock,
-    /// A bug ends the attempt when it is committed already. Only in a test of its own: the model's caller would end, too.
+    /// A bug ends the attempt after it was committed. Only in a test of its own: it would end the
+    /// model's caller, too.
     Panic,
     /// Nobody answers for so many attempts.
     Unreachable(u8),
@@ -97,7 +99,8 @@ impl Server {
         Ok(())
     }
 
-    /// Late COMMITs are carried out when their time has come, unless somebody else wrote the ledger's row meanwhile.
+    /// Carries out late COMMITs when their time has come, unless somebody else wrote the ledger's
+    /// row meanwhile.
     fn let_late_commit(&mut self) {
         for mut late in std::mem::take(&mut self.late) {
             late.questions -= 1;
@@ -345,7 +348,7 @@ fn flush_to_the_end(buffer: &mut ForegroundBuffer) {
         if buffer.pending().rows == 0 {
             return;
         }
-        // Faults run out; what they threw on the way is no matter here.
+        // The faults run out. What they threw on the way does not matter here.
         drop(buffer.flush(None));
     }
     panic!("it never comes to an end: {:?}", buffer.metrics());
@@ -406,7 +409,8 @@ fn run(steps: Vec<Step>, batch_size: usize, ledger: LedgerUse) -> Result<(), Str
     if !sink.server().is_traceless && failures.iter().any(|(_, code)| *code == 0) {
         return Err(format!("given up without a reason: {failures:?}"));
     }
-    // What the ledger cannot say is for a person to look at: in the tables or not, it is among the failures.
+    // If the ledger cannot say what became of a row, a person has to look. The row is among the
+    // failures, whether or not it is in the tables.
     let unclear: Vec<i64> = failures
         .iter()
         .filter(|(_, code)| *code == 0)

@@ -1,4 +1,5 @@
-//! The faults that are armed: what each one waits for, and what it does. Pure; the [relay](crate::relay) does it.
+//! The faults that are armed: what each one waits for, and what it does. Pure; the
+//! [relay](crate::relay) does it.
 //!
 //! A fault is a line:
 //!
@@ -8,9 +9,10 @@
 //! arm NAME cut-at=N on client-stream|server-stream
 //! ```
 //!
-//! It strikes at the next match, at the `nth`, or at `every` Nth until it is disarmed. A statement is a query or an
-//! execution, and TEXT is its beginning, without regard to case. The streams' bytes are counted from the beginning of a
-//! connection; such a fault strikes the first connection that comes to its byte.
+//! It strikes at the next match, at the `nth`, or at `every` Nth until it is disarmed. A statement
+//! is a query or an execution. TEXT is its beginning; case does not matter. A stream's bytes are
+//! counted from the beginning of a connection. Such a fault strikes the first connection that comes
+//! to its byte.
 
 use std::time::Duration;
 
@@ -23,16 +25,16 @@ use crate::session::{Command, Way};
 pub enum Action {
     /// `cut-before`: closes both sides; the packet does not reach the server.
     CutBefore,
-    /// `cut-at=N`: N bytes of the packet reach the server, header counted, but never all of it; then both sides are closed.
-    /// On a stream N bytes of it pass.
+    /// `cut-at=N`: N bytes of the packet reach the server, header counted, but never all of it.
+    /// Then both sides are closed. On a stream N bytes of it pass.
     CutAt(usize),
     /// `cut-after`: passes the packet on and closes both sides at once.
     CutAfter,
-    /// `cut-after-answer`: passes the packet on, waits for the answer and closes both sides; the answer does not reach the
-    /// client.
+    /// `cut-after-answer`: passes the packet on, waits for the answer and closes both sides. The
+    /// answer does not reach the client.
     CutAfterAnswer,
-    /// `hold=MS`: closes the client's side at once, and passes the packet on after that time. Its answer ends the server's
-    /// side.
+    /// `hold=MS`: closes the client's side at once, and passes the packet on after that time. Its
+    /// answer ends the server's side.
     Hold(Duration),
 }
 
@@ -101,7 +103,7 @@ impl Fault {
     ///
     /// # Errors
     ///
-    /// A line that is none.
+    /// A line that cannot be read as a fault.
     pub fn parse(line: &str) -> Result<Self> {
         let (settings, trigger) = line.split_once(" on ").context("no `on`")?;
         let mut words = settings.split_ascii_whitespace();
@@ -150,7 +152,7 @@ fn action(word: &str) -> Result<Action> {
     })
 }
 
-/// A fault's moment.
+/// A fault that strikes now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Strike {
     /// The fault's name.
@@ -159,18 +161,18 @@ pub struct Strike {
     pub action: Action,
 }
 
-/// All faults that are armed, in the order in which they were.
+/// All faults that are armed, in the order in which they were armed.
 #[derive(Debug, Default)]
 pub struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// Adds a fault. One of the same name makes way.
+    /// Arms a fault. It replaces one of the same name.
     pub fn arm(&mut self, fault: Fault) {
         self.disarm(&fault.name);
         self.0.push(fault);
     }
 
-    /// Takes a fault back; whether there was one.
+    /// Disarms a fault. Returns whether there was one.
     pub fn disarm(&mut self, name: &str) -> bool {
         let before = self.0.len();
         self.0.retain(|fault| fault.name != name);
@@ -191,7 +193,8 @@ impl Faults {
         struck.map(|position| self.strike(position))
     }
 
-    /// The fault that strikes while a stream grows from `from` bytes to `to`, and how many bytes pass before.
+    /// The fault that strikes while a stream grows from `from` bytes to `to`, and how many bytes
+    /// pass before.
     pub fn stream(&mut self, side: Side, from: u64, to: u64) -> Option<(Strike, usize)> {
         let found = self
             .0

@@ -1,12 +1,14 @@
-//! A TCP proxy between a MySQL client and its server that knows the protocol's packets, and fails on demand: it cuts a
-//! connection before, within or after a chosen packet, holds a COMMIT back, and delays. A tool of the tests.
+//! A TCP proxy between a MySQL client and its server that knows the protocol's packets, and fails
+//! on demand. It cuts a connection before, within or after a chosen packet, holds a COMMIT back,
+//! and delays. A tool of the tests.
 //!
 //! ```text
 //! fault-proxy HOST:PORT
 //! ```
 //!
-//! It listens on a free port of 127.0.0.1 and passes every connection on to HOST:PORT. It ends when its standard input
-//! does. It understands sessions without TLS and without compression only, and clients that send one command at a time.
+//! It listens on a free port of 127.0.0.1 and passes every connection on to HOST:PORT. It ends when
+//! its standard input does. It understands sessions without TLS and without compression. A client
+//! may send several commands ahead if each is answered by one packet.
 //!
 //! | module | what it owns |
 //! |---|---|
@@ -24,14 +26,14 @@
 //! | `latency MS`: delays what each side says, from now on | `latency MS` |
 //! | `cut`: closes all connections | `cut N` |
 //!
-//! A line that is none of these is answered by `error` and why. Lines on standard output, beside answers:
+//! Any other line is answered by `error` and why. Lines on standard output, beside answers:
 //!
 //! | line | when |
 //! |---|---|
 //! | `port N` | it listens |
-//! | `struck NAME connection=N [answer=ok\|error\|none]` | the fault has happened; the answer where one was awaited |
+//! | `struck NAME connection=N [answer=ok\|error\|none]` | it has struck, after that answer |
 //! | `released NAME connection=N` | the packet that was held has been sent to the server |
-//! | `answered NAME connection=N answer=ok\|error\|none` | the server has answered it, or has gone |
+//! | `answered NAME connection=N answer=ok\|error\|none` | the server answered it, or has gone |
 
 mod fault;
 mod packet;
@@ -51,7 +53,7 @@ use crate::relay::{Link, Shared};
 
 type Links = Arc<Mutex<Vec<Weak<Link>>>>;
 
-/// Says a line, whole, at once. Where nobody listens any more, standard input ends too.
+/// Writes a whole line at once. If nobody listens any more, standard input ends too.
 fn say(line: &str) {
     let mut output = io::stdout().lock();
     let _ = writeln!(output, "{line}").and_then(|()| output.flush());

@@ -1,18 +1,20 @@
-//! The framing of the MySQL protocol: packets of a header of four bytes (three of length, the least first, and a number
-//! in the sequence) and a payload. A payload of [`FULL_PAYLOAD_BYTES`] is continued by the next packet.
+//! The framing of the MySQL protocol. A packet has a header of four bytes (three of length, the
+//! lowest first, and a sequence number) and a payload. The next packet continues a payload of
+//! [`FULL_PAYLOAD_BYTES`].
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html>
 //!
 //! Invariant: what is passed on is what was read, byte for byte.
 //!
-//! Bounds: of a packet, however long, [`HEAD_BYTES_MAX`] are held in memory; the rest goes from reader to writer.
+//! Bounds: at most 16 KiB of a packet are held in memory ([`HEAD_BYTES_MAX`]). The rest goes from
+//! reader to writer.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 
 /// The length of a header.
 pub const HEADER_BYTES: usize = 4;
-/// The longest payload of one packet. One of this length is not the last of its message.
+/// The longest payload of one packet. A packet of this length is not the last of its message.
 pub const FULL_PAYLOAD_BYTES: usize = 0xff_ff_ff;
-/// How much of a payload is looked at.
+/// The bytes of a payload that are looked at, at most.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 const READ_BUFFER_BYTES: usize = 64 * 1024;
@@ -23,7 +25,7 @@ pub struct Packet {
     header: [u8; HEADER_BYTES],
     /// The first bytes of the payload: all of it, or [`HEAD_BYTES_MAX`].
     pub head: Vec<u8>,
-    /// It goes on with the payload of the packet before.
+    /// Whether it goes on with the payload of the packet before.
     pub continues: bool,
 }
 
@@ -37,7 +39,8 @@ impl Packet {
         HEADER_BYTES + self.payload_bytes()
     }
 
-    /// Whether it begins a command, when it comes from a client: the answers of a handshake have higher numbers.
+    /// Whether it begins a command, if it comes from a client: the answers of a handshake have
+    /// higher numbers.
     pub fn begins_command(&self) -> bool {
         self.header[3] == 0 && !self.continues
     }
@@ -62,7 +65,8 @@ impl<R: Read> PacketReader<R> {
         }
     }
 
-    /// The next packet; `None` at the end of the stream. What was not passed on of the last one is dropped.
+    /// The next packet. `None` at the end of the stream. What was not passed on of the last one is
+    /// dropped.
     ///
     /// # Errors
     ///
@@ -130,7 +134,7 @@ mod tests {
         [&length[..3], &[sequence], payload].concat()
     }
 
-    /// Gives its bytes one at a time, as a slow network may.
+    /// Returns its bytes one at a time, as a slow network may.
     struct Trickle<'a>(&'a [u8]);
 
     impl Read for Trickle<'_> {
@@ -167,7 +171,7 @@ mod tests {
     fn a_message_over_16_mb_is_one_command() {
         let message = vec![3; FULL_PAYLOAD_BYTES + 10];
         let (first, second) = message.split_at(FULL_PAYLOAD_BYTES);
-        // The number of a continuing packet may have come round to 0.
+        // The number of a continuing packet may have wrapped to 0.
         let stream = [packet(0, first), packet(0, second), packet(0, b"\x0e")].concat();
         let (seen, output) = pass_all(&stream[..]);
         let full = FULL_PAYLOAD_BYTES + HEADER_BYTES;

@@ -1,9 +1,10 @@
-//! One connection: two threads, one a direction, that pass packets on until a side ends or a fault strikes.
+//! One connection: two threads, one a direction, that pass packets on until a side ends or a fault
+//! strikes.
 //!
-//! Invariants: a fault is reported after it has happened, so whoever reads the report may rely on it. Where one side has
-//! ended, the other gets all that was sent before, and is closed.
+//! Invariants: a fault is reported after it has happened, so whoever reads the report may rely on
+//! it. If one side has ended, the other gets all that was sent before, and is closed.
 //!
-//! Bounds: two threads a connection; each ends when its socket does.
+//! Bounds: two threads a connection. Each ends when its socket does.
 
 use std::io::{self, BufWriter, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -40,13 +41,13 @@ impl Shared {
         lock(&self.faults)
     }
 
-    /// Delays what each side says by so much from now on.
+    /// Delays what each side says by this time, from now on.
     pub fn set_latency(&self, latency_ms: u64) {
         self.latency_ms.store(latency_ms, Ordering::Relaxed);
     }
 }
 
-/// A panic of another thread is reported by that thread; what it held is plain data.
+/// A panic of another thread is reported by that thread. What it held is plain data.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -64,13 +65,14 @@ enum Awaited {
 struct State {
     session: Session,
     awaited: Awaited,
-    /// Which of the answers to come that is, from 1.
+    /// The position of that answer among those to come, from 1.
     awaited_at: usize,
-    /// Who spoke last: only the first packet of a turn is delayed, as by a network that keeps its order.
+    /// The side that spoke last: only the first packet of a turn is delayed, as by a network that
+    /// keeps its order.
     speaker: Option<Side>,
 }
 
-/// A connection's two sockets and what is known of it.
+/// A connection's two sockets, and what is known of it.
 pub struct Link {
     number: u64,
     client: TcpStream,
@@ -80,7 +82,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Passes packets on between a client and a server, from now on, in threads of its own.
+    /// Passes packets on between a client and a server, in threads of its own.
     ///
     /// # Errors
     ///
@@ -114,7 +116,7 @@ impl Link {
 
     /// Closes both sides.
     pub fn cut(&self) {
-        // A side that is closed already is what is wanted.
+        // If a side is closed already, that is what is wanted.
         let _ = self.client.shutdown(Shutdown::Both);
         let _ = self.server.shutdown(Shutdown::Both);
     }
@@ -127,7 +129,7 @@ impl Link {
         if side == Side::Server {
             self.give_up_answer();
         }
-        // An error of a socket is its end, which is what the other side gets to see.
+        // An error of a socket is its end, and that is what the other side sees.
         if passed.unwrap_or(true) {
             self.cut();
         }
@@ -145,7 +147,8 @@ impl Link {
         }
     }
 
-    /// Passes on what the client sends, to its end or a fault. Whether the connection is to be closed.
+    /// Passes on what the client sends, to its end or a fault. Returns whether the connection is to
+    /// be closed.
     fn pass_commands(&self) -> io::Result<bool> {
         let mut reader = PacketReader::new(&self.client);
         let mut output = BufWriter::with_capacity(WRITE_BUFFER_BYTES, &self.server);
@@ -194,7 +197,8 @@ impl Link {
         Ok(true)
     }
 
-    /// Passes on what the server sends, to its end or a fault. Whether the connection is to be closed.
+    /// Passes on what the server sends, to its end or a fault. Returns whether the connection is to
+    /// be closed.
     fn pass_answers(&self) -> io::Result<bool> {
         let mut reader = PacketReader::new(&self.server);
         let mut output = BufWriter::with_capacity(WRITE_BUFFER_BYTES, &self.client);
@@ -240,7 +244,8 @@ impl Link {
         self.shared.faults().stream(side, passed_bytes, end)
     }
 
-    /// What strikes at this packet of the client. The server's answer is awaited from here on, before it can come.
+    /// The fault that strikes at this packet of the client. The server's answer is awaited from
+    /// here on, before it can come.
     fn command_strike(&self, packet: &Packet) -> Option<Strike> {
         if !packet.begins_command() {
             return None;

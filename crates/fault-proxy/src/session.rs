@@ -1,14 +1,15 @@
 //! What a client says: the commands of one connection, and the texts of its prepared statements.
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_command_phase.html>
 //!
-//! Invariant: the client waits for each answer before its next command, apart from commands that have none. A client
-//! that sends several at once is not understood.
+//! Invariant: the client may send several commands ahead, if each of their answers is one packet. A
+//! command whose answer has several packets must be the last one without an answer.
 //!
-//! Bounds: [`TEXT_BYTES_MAX`] of each prepared statement that is not closed.
+//! Bounds: 256 bytes of the text of each prepared statement that is not closed
+//! ([`TEXT_BYTES_MAX`]).
 
 use std::collections::{HashMap, VecDeque};
 
-/// How much of a statement's text is kept, for its execution.
+/// The bytes of a statement's text that are kept, at most, for its execution.
 const TEXT_BYTES_MAX: usize = 256;
 
 const COM_QUIT: u8 = 0x01;
@@ -41,7 +42,7 @@ pub enum Way {
 pub struct Command {
     /// How the text came.
     pub way: Way,
-    /// The beginning of the statement's text; empty where there is none.
+    /// The beginning of the statement's text; empty if there is none.
     pub text: Vec<u8>,
 }
 
@@ -64,7 +65,8 @@ impl Answer {
     }
 }
 
-/// A connection's prepared statements, and the commands that wait for an answer: a client may send several before it reads.
+/// A connection's prepared statements, and the commands that wait for an answer: a client may send
+/// several before it reads.
 #[derive(Debug, Default)]
 pub struct Session {
     statements: HashMap<u32, Vec<u8>>,
@@ -72,7 +74,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Takes in a command, by the beginning of its payload.
+    /// Notes a command, by the beginning of its payload.
     pub fn command(&mut self, payload: &[u8]) -> Command {
         let (code, body) = payload.split_first().map_or((0, payload), |(code, body)| (*code, body));
         let (way, text) = match code {
@@ -96,13 +98,13 @@ impl Session {
         command
     }
 
-    /// How many answers there are to come.
+    /// The number of answers to come.
     pub fn unanswered(&self) -> usize {
         self.unanswered.len()
     }
 
-    /// Takes in a packet of the server. What it answers, where it is the first packet of an answer; one of several packets
-    /// must be all that is to come.
+    /// Notes a packet of the server. Returns its answer, if it is the first packet of one. An
+    /// answer of several packets must be the only one to come.
     pub fn answer(&mut self, payload: &[u8]) -> Option<Answer> {
         let command = self.unanswered.pop_front()?;
         if payload.first() == Some(&ERR) {

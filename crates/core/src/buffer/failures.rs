@@ -1,9 +1,9 @@
 //! Groups that were given up: kept for `takeFailures()`, and reported once to whoever flushes.
 //!
-//! Bounds: [`FAILURES_MAX`] groups and [`FAILURE_BYTES_MAX`] bytes are kept, and as many groups
-//! wait to be reported. At the bound, groups that are in the dead-letter file make room. Without
-//! such a file nothing more is given up until somebody takes the failures, and the rows stay
-//! buffered.
+//! Bounds: 1,000 groups ([`FAILURES_MAX`]) and 64 MiB ([`FAILURE_BYTES_MAX`]) are kept. At the
+//! bound, groups that are in the dead-letter file make room. Without such a file nothing more is
+//! given up until somebody takes the failures, and the rows stay buffered. Up to 1,000 groups wait
+//! to be reported, as copies that no bound in bytes covers.
 
 use std::collections::VecDeque;
 
