@@ -141,6 +141,11 @@ impl<T> Ledger<T> {
         self.forget_doubts();
     }
 
+    /// Whether an attempt may yet be found committed.
+    pub fn has_doubts(&self) -> bool {
+        !self.doubts.is_empty()
+    }
+
     /// Whether the row has to be asked before anything else is written.
     pub fn is_in_doubt(&self) -> bool {
         self.is_in_doubt

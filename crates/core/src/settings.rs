@@ -101,7 +101,13 @@ impl Settings {
     /// 'never'.
     pub fn catalog(&self, database: Option<&str>) -> Result<Catalog> {
         let first_tables = [self.order_table.as_str(), self.trade_table.as_str()];
-        let catalog = Catalog::new(database, &first_tables, &self.trade_table, self.tables.clone())?;
+        let mut catalog = Catalog::new(database, &first_tables, &self.trade_table, self.tables.clone())?;
+        if catalog.table(&self.order_table)? == catalog.table(&self.trade_table)? {
+            return Err(Error::config(format!(
+                "orderTable and tradeTable are both the table {:?}: give each table once",
+                self.order_table
+            )));
+        }
         let catalog = catalog.with_ledger(self.ledger)?;
         Ok(catalog.routed_by(self.route_by.clone()))
     }
@@ -112,12 +118,6 @@ impl Settings {
     ///
     /// The first setting that cannot work, by its PHP name.
     pub fn check(&self) -> Result<()> {
-        if self.order_table == self.trade_table {
-            return Err(Error::config(format!(
-                "orderTable and tradeTable are both {:?}: give each table once",
-                self.order_table
-            )));
-        }
         if self.max_pending_rows < self.batch_size {
             return Err(Error::config(format!(
                 "maxPendingRows ({}) is smaller than batchSize ({}), so no batch would ever be full",

@@ -345,7 +345,7 @@ fn write_all(table: &mut Table, world: World, batches: &[&Batch], groups: usize)
 fn packet_bytes(parameter: &Parameter<'_>) -> usize {
     3 + match parameter {
         Parameter::Null => 0,
-        Parameter::Int(_) | Parameter::Double(_) => 8,
+        Parameter::Int(_) => 8,
         Parameter::Text(text) => 9 + text.len(),
     }
 }

@@ -16,8 +16,8 @@
 //! Bounds: none. The file grows with each group that is given up, and the wait for its lock has no
 //! time-out.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -91,18 +91,29 @@ impl DeadLetterFile {
     fn append_line(&self, line: &[u8]) -> io::Result<()> {
         let mut file = OpenOptions::new()
             .append(true)
+            .read(true)
             .create(true)
             .mode(0o600)
             .open(&self.path)?;
         file.lock()?;
         let length = file.metadata()?.len();
-        let written = file.write_all(line).and_then(|()| file.sync_data());
+        // A line that somebody left torn, by a crash or a full disk, must not spoil this one.
+        let is_torn = length > 0 && !ends_line(&mut file, length)?;
+        let start = if is_torn { b"\n".as_slice() } else { b"" };
+        let written = file.write_all(&[start, line].concat()).and_then(|()| file.sync_data());
         // A part of a line, written before the disk was full, would spoil the next one.
         written.map_err(|error| match file.set_len(length) {
             Ok(()) => error,
             Err(left) => io::Error::other(format!("{error}, and a part of its line is left: {left}")),
         })
     }
+}
+
+fn ends_line(file: &mut File, length: u64) -> io::Result<bool> {
+    let mut last = [0];
+    file.seek(SeekFrom::Start(length - 1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
 }
 
 /// Decodes the text behind [`BINARY_MARK`].
@@ -214,6 +225,23 @@ mod tests {
         let mode = std::fs::metadata(&path).expect("the file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         DeadLetterFile::check(&path).expect("it can be appended to");
+        std::fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
+    fn a_torn_line_spoils_only_itself() {
+        let folder = folder("torn");
+        let path = folder.join("failed.jsonl");
+        std::fs::write(&path, "{\"time\":1.5,\"code\":").expect("a torn line");
+        let file = DeadLetterFile::new(path.clone());
+        for id in 0..2 {
+            file.append(&letter(vec![("id", Value::Int(id))])).expect("written");
+        }
+        let text = std::fs::read_to_string(&path).expect("the file");
+        let whole = text
+            .lines()
+            .filter(|line| serde_json::from_str::<serde_json::Value>(line).is_ok());
+        assert_eq!((text.lines().count(), whole.count()), (3, 2));
         std::fs::remove_dir_all(folder).expect("removed");
     }
 

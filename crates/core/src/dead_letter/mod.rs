@@ -33,7 +33,15 @@ impl DeadLetter {
     pub fn new<'a>(group: impl Iterator<Item = Row<'a>>, error: &Error) -> Self {
         let rows = group.map(|row| {
             let columns = row.shape.columns.iter().cloned();
-            let named = columns.zip(row.values().map(Value::into_owned)).collect();
+            // As the column would have stored it: put back, it comes as a text, which the server
+            // would round.
+            let bound = row.shape.bound().ok().flatten();
+            let kind = |at: usize| Some(*bound.as_ref()?.kinds.get(at)?);
+            let cut = |(at, value): (usize, Value<'a>)| match kind(at) {
+                Some(kind) => kind.cut(value).into_owned(),
+                None => value.into_owned(),
+            };
+            let named = columns.zip(row.values().enumerate().map(cut)).collect();
             (row.shape.entry.name.to_string(), named)
         });
         Self {

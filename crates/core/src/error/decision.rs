@@ -29,6 +29,8 @@ pub enum Phase {
 pub enum Decision {
     /// The transaction lost a race: repeat it after a wait.
     Repeat,
+    /// A table was altered: read it anew, plan the transaction anew, and repeat it.
+    Replan,
     /// The connection, or its server, is of no use: connect again, and repeat what was under way.
     Reconnect,
     /// The transaction may be committed: ask the ledger before anything else is written.
@@ -45,6 +47,7 @@ pub enum Decision {
 pub fn decide(phase: Phase, error: &Error) -> Decision {
     match error.kind() {
         Kind::LedgerMoved => Decision::AskLedger,
+        Kind::SchemaChanged => Decision::Replan,
         Kind::Row => Decision::Refuse,
         Kind::Server { code } => decide_by_code(phase, code),
         Kind::Connection {
@@ -106,6 +109,7 @@ mod tests {
             ),
             (Phase::Connect, Error::connection(2003, ""), Decision::Keep),
             (Phase::Statement, Error::ledger_moved(), Decision::AskLedger),
+            (Phase::Statement, Error::schema_changed(&"t"), Decision::Replan),
             (Phase::Statement, Error::bug(""), Decision::Keep),
             (Phase::Statement, Error::timeout(""), Decision::Keep),
             (Phase::Statement, Error::config(""), Decision::Keep),

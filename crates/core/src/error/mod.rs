@@ -53,6 +53,8 @@ pub enum Kind {
     Interrupted,
     /// The ledger does not hold what the writer left there: see [`crate::ledger`].
     LedgerMoved,
+    /// The table is not what the transaction was planned for: somebody altered it.
+    SchemaChanged,
     /// A bug of ours. No row is at fault.
     Bug,
 }
@@ -121,6 +123,14 @@ impl Error {
     /// A check of ours refused a row.
     pub fn row(message: impl Into<String>) -> Self {
         Self::new(Kind::Row, message)
+    }
+
+    /// A table that was altered since its transaction was planned.
+    pub fn schema_changed(table: &impl fmt::Display) -> Self {
+        Self::new(
+            Kind::SchemaChanged,
+            format!("table {table} was altered while its rows were written; they are planned anew"),
+        )
     }
 
     /// A bug of ours, noticed before it did harm.

@@ -140,9 +140,11 @@ impl Writer {
             }
             let end = ends.last().copied().unwrap_or(total);
             match self.write_range(batches, start..end, deadline, observer) {
-                Ok(Attempt::Committed(written)) => {
-                    start = written.groups.end;
-                    observer.committed(&written);
+                Ok(Attempt::Committed(commit)) => {
+                    // What the ledger confirms late may have been given up in part.
+                    let commit = commit.from_group(start, batches);
+                    start = commit.groups.end;
+                    observer.committed(&commit);
                 }
                 Ok(Attempt::NoTrace) => {}
                 Err(failed) if decide(Phase::Statement, &failed.error) != Decision::Refuse => return Err(failed.error),
@@ -154,6 +156,8 @@ impl Writer {
                 }
             }
         }
+        // The numbers of these groups mean nothing to the next ones.
+        self.forget_doubts();
         Ok(())
     }
 
@@ -180,7 +184,6 @@ impl Writer {
                 .after_taking());
             }
         }
-        self.ledger.forget_doubts();
         observer.given_up(letter);
         Ok(())
     }
@@ -301,10 +304,10 @@ impl Writer {
     }
 
     fn commit(&mut self, planned: &Plan<'_>, written: &Commit, deadline: Option<Instant>) -> Result<()> {
-        if !self.ledger_use.covers(planned.is_repeatable()) {
-            self.sink.commit(planned, None, deadline)?;
-            self.ledger.forget_doubts();
-            return Ok(());
+        // While an attempt may yet be found committed, each transaction begins with the ledger's row:
+        // so none is committed over it.
+        if !self.ledger_use.covers(planned.is_repeatable()) && !self.ledger.has_doubts() {
+            return self.sink.commit(planned, None, deadline);
         }
         self.sink
             .register(self.ledger.last_known(), deadline)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::dead_letter::DeadLetter;
 use crate::error::Error;
+use crate::rows::batch::Batch;
 
 /// What may happen on the way to a committed transaction.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +35,25 @@ pub struct Commit {
     pub coalesced_rows: usize,
     /// The time that it took, with all repetitions.
     pub took: Duration,
+}
+
+impl Commit {
+    /// The same, as far as it is about this group and those after it.
+    #[must_use]
+    pub fn from_group(self, start: usize, batches: &[&Batch]) -> Self {
+        if self.groups.start >= start {
+            return self;
+        }
+        let groups = start..self.groups.end.max(start);
+        let all = batches.iter().flat_map(|batch| batch.groups());
+        let rows = all.skip(groups.start).take(groups.len()).map(Iterator::count).sum();
+        Self {
+            groups,
+            rows,
+            coalesced_rows: 0,
+            took: self.took,
+        }
+    }
 }
 
 /// The buffer that a writer writes for.

@@ -21,6 +21,8 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(5);
 const FIRST_RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
 /// The longest wait, on average.
 const LONGEST_BACKOFF: Duration = Duration::from_millis(500);
+/// Plans of one transaction over tables that were altered.
+const MAX_REPLANS: u32 = 10;
 /// The most reconnections of one transaction.
 const MAX_RECONNECTS: u32 = 3;
 /// The most questions to the ledger about one transaction, conflicts with its answer counted.
@@ -42,6 +44,7 @@ pub enum RetryAction {
 pub struct RetryBudget {
     max_retries: u32,
     retries: u32,
+    replans: u32,
     reconnects: u32,
     ledger_lookups: u32,
 }
@@ -52,6 +55,7 @@ impl RetryBudget {
         Self {
             max_retries,
             retries: 0,
+            replans: 0,
             reconnects: 0,
             ledger_lookups: 0,
         }
@@ -64,10 +68,12 @@ impl RetryBudget {
     /// its length, so that two writers that met once do not meet again.
     pub fn next(&mut self, decision: Decision, in_doubt: bool, jitter: f64) -> Option<(RetryAction, Duration)> {
         let (again, used, max) = match (decision, in_doubt) {
-            (Decision::AskLedger, _) | (Decision::Repeat | Decision::Reconnect | Decision::CommitUnknown, true) => {
+            (Decision::AskLedger, _)
+            | (Decision::Repeat | Decision::Replan | Decision::Reconnect | Decision::CommitUnknown, true) => {
                 (RetryAction::LedgerLookup, &mut self.ledger_lookups, MAX_LEDGER_LOOKUPS)
             }
             (Decision::Repeat, false) => (RetryAction::Transaction, &mut self.retries, self.max_retries),
+            (Decision::Replan, false) => (RetryAction::Transaction, &mut self.replans, MAX_REPLANS),
             (Decision::Reconnect | Decision::CommitUnknown, false) => {
                 (RetryAction::Reconnect, &mut self.reconnects, MAX_RECONNECTS)
             }
@@ -155,6 +161,8 @@ mod tests {
             (Decision::CommitUnknown, true, Some(RetryAction::LedgerLookup)),
             (Decision::AskLedger, false, Some(RetryAction::LedgerLookup)),
             (Decision::AskLedger, true, Some(RetryAction::LedgerLookup)),
+            (Decision::Replan, false, Some(RetryAction::Transaction)),
+            (Decision::Replan, true, Some(RetryAction::LedgerLookup)),
             (Decision::Refuse, false, None),
             (Decision::Refuse, true, None),
             (Decision::Keep, false, None),
@@ -167,5 +175,6 @@ mod tests {
             );
         }
         assert_eq!(RetryBudget::new(0).next(Decision::Repeat, false, 0.0), None);
+        assert!(RetryBudget::new(0).next(Decision::Replan, false, 0.0).is_some());
     }
 }

@@ -337,6 +337,8 @@ impl BackgroundBuffer {
         state.stopping = true;
         state.abandoned = state.lanes.pending_rows() > 0;
         state.wake_all();
+        // A flusher may wait for another lane.
+        self.shared.done.notify_all();
         if !state.abandoned {
             let goodbye = self.clock.now() + RETIRE_TIMEOUT;
             drop(self.wait(state, Some(goodbye), &|| false, State::all_threads_ended));

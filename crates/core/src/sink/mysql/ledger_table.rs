@@ -49,6 +49,8 @@ pub struct LedgerTable {
     connection: Option<u64>,
     /// The number of the last connection that was lost. It may still hold locks.
     lost_connection: Option<u64>,
+    /// The number of the last transaction that was entered, or was to be.
+    last_entered: Option<u64>,
 }
 
 impl LedgerTable {
@@ -60,6 +62,7 @@ impl LedgerTable {
             is_registered: false,
             connection: None,
             lost_connection: None,
+            last_entered: None,
         }
     }
 
@@ -121,7 +124,8 @@ impl LedgerTable {
 
     /// The statement that enters a transaction, as its first step. It finds one row. If it finds
     /// none, the row is gone, or does not hold `entry.after`.
-    pub fn entry_sql(&self, entry: LedgerEntry) -> String {
+    pub fn entry_sql(&mut self, entry: LedgerEntry) -> String {
+        self.last_entered = Some(entry.number);
         let LedgerEntry { after, number } = entry;
         format!(
             "UPDATE `{NAME}` SET `last_transaction` = {number}, `connection` = {} WHERE {} AND `last_transaction` = {after}",
@@ -187,15 +191,21 @@ impl LedgerTable {
         }
     }
 
-    /// Ends our own lost session if it holds the row on this server. It wrote its number there and
-    /// has not committed it. So the number is this server's, and ours.
+    /// Ends our own lost session if it holds the row on this server. What it wrote there, and has
+    /// not committed, shows that it does: the number of the transaction in doubt, and its own. After
+    /// a restart of the server, or on another one, that number is not there, and the connection of
+    /// the same number is somebody else's.
     fn end_lost_session(&self, conn: &mut Conn) -> mysql::Result<()> {
         conn.query_drop("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")?;
-        let holder: Option<u64> =
-            conn.query_first(format!("SELECT `connection` FROM `{NAME}` WHERE {}", self.is_ours()))?;
-        match holder.filter(|holder| Some(*holder) == self.lost_connection) {
+        let written: Option<(u64, u64)> = conn.query_first(format!(
+            "SELECT `last_transaction`, `connection` FROM `{NAME}` WHERE {}",
+            self.is_ours()
+        ))?;
+        let is_ours =
+            |(number, holder): &(u64, u64)| Some(*number) == self.last_entered && Some(*holder) == self.lost_connection;
+        match written.filter(is_ours) {
             None => Ok(()),
-            Some(holder) => match conn.query_drop(format!("KILL CONNECTION {holder}")) {
+            Some((_, holder)) => match conn.query_drop(format!("KILL CONNECTION {holder}")) {
                 Err(mysql::Error::MySqlError(error)) if error.code == server::ER_NO_SUCH_THREAD => Ok(()),
                 ended => ended,
             },

@@ -201,6 +201,8 @@ impl MySqlSink {
             (Cause::LedgerMoved, _) => Error::ledger_moved(),
             (Cause::MissingRow, PendingCommand::Rows(statement)) => missing_row(statement),
             (Cause::MissingRow, _) => Error::row("no row was found"),
+            (Cause::SchemaChanged, PendingCommand::Definition(model)) => Error::schema_changed(&model.name),
+            (Cause::SchemaChanged, _) => Error::bug("a table was altered, and it is not known which"),
             (Cause::OutOfTime(error), _) => error,
             (Cause::Client(error), PendingCommand::Ledger) => self.ledger_failed(&error, deadline),
             (Cause::Client(error), command) => self.failed(&error, deadline).context(&command.words()),

@@ -33,9 +33,8 @@ pub enum Parameter<'a> {
     Null,
     /// `BIGINT`.
     Int(i64),
-    /// `DOUBLE`.
-    Double(f64),
-    /// A text, or any bytes.
+    /// A text, or any bytes. A float is one too, as PDO sends it: to an ENUM the number 1.0 is an
+    /// index, and the text '1' a member.
     Text(Cow<'a, [u8]>),
 }
 
@@ -44,7 +43,7 @@ impl<'a> From<&'a Value<'_>> for Parameter<'a> {
         match value {
             Value::Null => Self::Null,
             Value::Int(number) => Self::Int(*number),
-            Value::Float(number) => Self::Double(*number),
+            Value::Float(number) => Self::Text(Cow::Owned(float_text(*number).into_bytes())),
             Value::Bytes(bytes) => Self::Text(Cow::Borrowed(bytes)),
             Value::DateTime(text) => Self::Text(Cow::Borrowed(text.as_bytes())),
         }
@@ -56,7 +55,6 @@ impl From<Parameter<'_>> for SqlValue {
         match parameter {
             Parameter::Null => Self::NULL,
             Parameter::Int(number) => Self::Int(number),
-            Parameter::Double(number) => Self::Double(number),
             Parameter::Text(text) => Self::Bytes(text.into_owned()),
         }
     }
@@ -104,10 +102,26 @@ fn look_up_text_by_text(parameters: &mut [Parameter<'_>], bound: &BoundColumns) 
         }
         match parameter {
             Parameter::Int(number) => *parameter = text(&number.to_string()),
-            Parameter::Double(number) => *parameter = text(&number.to_string()),
             Parameter::Null | Parameter::Text(_) => {}
         }
     }
+}
+
+/// A float as PHP shows it: its shortest digits, with an exponent if it is very large or small.
+fn float_text(number: f64) -> String {
+    /// `php_gcvt` with 17 digits.
+    const WHOLE_DIGITS_MAX: i32 = 17;
+    const ZEROS_MAX: i32 = 4;
+    let shortest = format!("{number:e}");
+    let Some((mantissa, exponent)) = shortest.split_once('e') else {
+        return shortest;
+    };
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-ZEROS_MAX..WHOLE_DIGITS_MAX).contains(&exponent) {
+        return number.to_string();
+    }
+    let fraction = if mantissa.contains('.') { "" } else { ".0" };
+    format!("{mantissa}{fraction}E{exponent:+}")
 }
 
 const TEXT: char = 't';
@@ -115,7 +129,6 @@ const TEXT: char = 't';
 fn type_of(parameter: &Parameter<'_>) -> char {
     match parameter {
         Parameter::Int(_) => 'i',
-        Parameter::Double(_) => 'f',
         Parameter::Null | Parameter::Text(_) => TEXT,
     }
 }
@@ -129,11 +142,6 @@ fn text_of(parameter: &Parameter<'_>, kind: ColumnKind) -> Option<Parameter<'sta
     match (parameter, kind) {
         (_, ColumnKind::Other | ColumnKind::Untyped) => None,
         (Parameter::Int(number), _) => Some(text(&number.to_string())),
-        // Not for other columns: an integer column may round a text with fewer digits otherwise,
-        // and a text column would store other digits.
-        (Parameter::Double(number), ColumnKind::Decimal { .. } | ColumnKind::Float) => {
-            Some(text(&format!("{number:e}")))
-        }
         _ => None,
     }
 }
@@ -184,29 +192,46 @@ mod tests {
     #[test]
     fn numbers_are_sent_as_text_where_that_says_the_same() {
         let kinds = [ColumnKind::Integer, ColumnKind::Decimal { scale: 2 }, ColumnKind::Float];
-        let (int, double, text) = (Parameter::Int(-7), Parameter::Double(0.1), self::text("x"));
-        let rows = [int.clone(), double.clone(), double, text.clone(), int, Parameter::Null];
-        let texts = ["-7", "1e-1", "1e-1", "x", "-7"].map(self::text);
+        let (int, float, text) = (Parameter::Int(-7), self::text("0.1"), self::text("x"));
+        let rows = [int.clone(), float.clone(), float, text.clone(), int, Parameter::Null];
+        let texts = ["-7", "0.1", "0.1", "x", "-7"].map(self::text);
         let (sql, values) = settled(&kinds, Operation::Upsert, &rows);
         assert_eq!(sql, "SQL");
         assert_eq!(values, [texts.as_slice(), &[Parameter::Null]].concat());
     }
 
     #[test]
+    fn floats_are_shown_as_php_shows_them() {
+        for (number, expected) in [
+            (1.0, "1"),
+            (-0.5, "-0.5"),
+            (0.1, "0.1"),
+            (0.0001, "0.0001"),
+            (0.00001, "1.0E-5"),
+            (1e15, "1000000000000000"),
+            (1.5e25, "1.5E+25"),
+            (1e25, "1.0E+25"),
+            (123_456_789_012.345, "123456789012.345"),
+        ] {
+            assert_eq!(Parameter::from(&Value::Float(number)), text(expected), "{number}");
+        }
+    }
+
+    #[test]
     fn elsewhere_the_types_are_part_of_the_statement() {
         let kinds = [ColumnKind::Integer, ColumnKind::Other];
-        let (int, double, text) = (Parameter::Int(2), Parameter::Double(2.5), self::text("2"));
+        let (int, text) = (Parameter::Int(2), self::text("2"));
         for (operation, values, expected) in [
             (Operation::Insert, vec![int.clone(), text.clone()], "SQL"),
             (Operation::Insert, vec![int.clone(), int.clone()], "SQL /*ti*/"),
             (
                 Operation::Upsert,
-                vec![double.clone(), int.clone(), text.clone(), text.clone()],
-                "SQL /*fitt*/",
+                vec![text.clone(), int.clone(), text.clone(), text.clone()],
+                "SQL /*titt*/",
             ),
             (Operation::Update, vec![Parameter::Null, text.clone()], "SQL"),
             (Operation::Update, vec![int.clone(), text.clone()], "SQL /*it*/"),
-            (Operation::Update, vec![double, int], "SQL /*fi*/"),
+            (Operation::Update, vec![text, int], "SQL /*ti*/"),
         ] {
             let (sql, after) = settled(&kinds, operation, &values);
             assert_eq!(sql, expected, "{operation:?} {values:?}");

@@ -20,7 +20,7 @@ use std::io::ErrorKind;
 use std::time::Instant;
 
 use mysql::prelude::Queryable;
-use mysql::{MySqlError, Params, Value as SqlValue};
+use mysql::{MySqlError, Params, Row, Value as SqlValue};
 
 use crate::error::Error;
 use crate::plan::{Operation, Statement};
@@ -28,8 +28,10 @@ use crate::sink::mysql::connection::Connection;
 use crate::sink::mysql::executions::executions;
 use crate::sink::mysql::ledger_table;
 use crate::sink::mysql::protocol::Answer;
+use crate::sink::mysql::schema::{definition_of, definition_sql};
 use crate::sink::mysql::sql::statement;
 use crate::sink::mysql::statement_cache::StatementKey;
+use crate::table::model::TableModel;
 
 /// Enough to keep the server at work while the next one is encoded. Few enough that their answers,
 /// some dozen bytes each, never fill a socket's buffer.
@@ -46,6 +48,8 @@ pub enum PendingCommand<'p> {
     Ledger,
     /// Rows.
     Rows(&'p Statement<'p>),
+    /// The definition of a table that has rows, held against the one that the plan was made for.
+    Definition(&'p TableModel),
 }
 
 /// Why a transaction was not written.
@@ -66,6 +70,8 @@ pub enum Cause {
     LedgerMoved,
     /// A row can only update, and no row has its key.
     MissingRow,
+    /// A table is not what the plan was made for.
+    SchemaChanged,
     /// The caller's time is over.
     OutOfTime(Error),
 }
@@ -84,8 +90,29 @@ impl<'p> PendingCommand<'p> {
             Self::Begin => "START TRANSACTION".to_owned(),
             Self::Ledger => format!("table {}", ledger_table::NAME),
             Self::Rows(statement) => format!("table {}", statement.bound.model.name),
+            Self::Definition(model) => format!("table {}", model.name),
         }
     }
+}
+
+/// The tables that statements write to, each once, if their definition is known. From its first
+/// statement on a transaction holds the table's metadata lock: what is defined after it stays so
+/// until COMMIT. <https://dev.mysql.com/doc/refman/8.4/en/metadata-locking.html>
+fn verified_tables<'p>(statements: &'p [Statement<'p>]) -> Vec<&'p TableModel> {
+    let mut models: Vec<&TableModel> = Vec::new();
+    for statement in statements {
+        let model = &*statement.bound.model;
+        if model.definition().is_some() && !models.iter().any(|known| std::ptr::eq(*known, model)) {
+            models.push(model);
+        }
+    }
+    models
+}
+
+fn is_defined_as(model: &TableModel, shown: &str) -> bool {
+    model
+        .definition()
+        .is_none_or(|definition| **definition == *definition_of(shown))
 }
 
 /// The error of a row that can only update, if no row has its key.
@@ -153,6 +180,10 @@ impl Connection {
                 self.wire.execute(id, &execution.parameters);
                 self.send(PendingCommand::Rows(planned), sent, deadline)?;
             }
+        }
+        for model in verified_tables(statements) {
+            self.wire.query(&definition_sql(&model.name));
+            self.send(PendingCommand::Definition(model), sent, deadline)?;
         }
         Ok(())
     }
@@ -236,6 +267,17 @@ impl Connection {
         }
         let fd = self.fd();
         let error = match (self.wire.receive(fd, self.hooks), command) {
+            (Ok(Answer::Row { columns }), PendingCommand::Definition(model)) => {
+                let shown = columns.get(1).map_or(&[][..], |column| column);
+                return if is_defined_as(model, &String::from_utf8_lossy(shown)) {
+                    Ok(())
+                } else {
+                    Err(command.failed(Cause::SchemaChanged))
+                };
+            }
+            (Ok(Answer::Row { .. }), _) | (Ok(Answer::Ok { .. }), PendingCommand::Definition(_)) => {
+                std::io::Error::new(ErrorKind::InvalidData, "the server sent another kind of answer").into()
+            }
             (Ok(Answer::Ok { affected_rows }), PendingCommand::Ledger) if affected_rows != 1 => {
                 return Err(command.failed(Cause::LedgerMoved));
             }
@@ -290,6 +332,18 @@ impl Connection {
                 if planned.operation == Operation::Update && found == 0 {
                     return Err(command.failed(Cause::MissingRow));
                 }
+            }
+        }
+        for model in verified_tables(statements) {
+            let command = PendingCommand::Definition(model);
+            let mut shown: Option<Row> = None;
+            self.run_in_turn(command, deadline, |conn| {
+                shown = conn.query_first(definition_sql(&model.name))?;
+                Ok(())
+            })?;
+            let text: Option<String> = shown.and_then(|mut row| row.take_opt(1)?.ok());
+            if !is_defined_as(model, &text.unwrap_or_default()) {
+                return Err(command.failed(Cause::SchemaChanged));
             }
         }
         Ok(())

@@ -167,6 +167,9 @@ fn incoming_placeholder(bound: &BoundColumns, at: usize) -> String {
         Some(ColumnKind::Integer) => "CAST(? AS DECIMAL(65,0))".to_owned(),
         Some(ColumnKind::Decimal { scale }) => format!("CAST(? AS DECIMAL(65,{scale}))"),
         Some(ColumnKind::Float) => "(?+0e0)".to_owned(),
+        Some(ColumnKind::Date) => "CAST(? AS DATE)".to_owned(),
+        Some(ColumnKind::DateTime { precision }) => format!("CAST(? AS DATETIME({precision}))"),
+        Some(ColumnKind::Time { precision }) => format!("CAST(? AS TIME({precision}))"),
         _ => "?".to_owned(),
     }
 }
