@@ -28,6 +28,7 @@ pub fn throw_flush(failed: &FlushError, kept: usize) {
         // What interrupted the wait threw already.
         Kind::Interrupted => return,
         Kind::Config => (classes.config, false),
+        Kind::Argument => (ce::type_error(), false),
         Kind::Full => (classes.full, false),
         Kind::Closed => (classes.closed, false),
         Kind::Timeout => (classes.timeout, true),

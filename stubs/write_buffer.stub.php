@@ -99,9 +99,9 @@ namespace WriteBuffer {
          *
          * @return array<string, int|float|string|null>|null null: none is buffered under it
          *
-         * @throws \TypeError       the key is neither an int, nor a string, nor an array of these
-         * @throws ConfigException  the key has other columns than the table's key, or $table is not
-         *                          a table's name
+         * @throws \TypeError       the key is neither an int, nor a string, nor an array of these, or it
+         *                          has other columns than the table's key
+         * @throws ConfigException  $table is not a table's name
          * @throws ConnectionException foreground: the table's key is not known yet, and there is no
          *                          server
          * @throws FlushException   foreground: the table's key is not known yet, and the server

@@ -32,14 +32,14 @@ final class FindErrorTest extends MemoryTestCase
         $buffer->put('balances', ['user_id' => 1, 'asset' => 'BTC']);
         foreach ([[], [1, 2], ['uuid' => 1]] as $key) {
             self::assertThrows(
-                ConfigException::class,
+                TypeError::class,
                 'table orders: its key has the columns (id); give their values by name, or in this order',
                 static fn () => $buffer->find('orders', $key),
             );
         }
         foreach ([1, 'BTC', [1], [1, 'BTC', 2], ['user_id' => 1, 'coin' => 'BTC'], ['user_id' => 1]] as $key) {
             self::assertThrows(
-                ConfigException::class,
+                TypeError::class,
                 'table balances: its key has the columns (user_id, asset); give their values by name, or in this order',
                 static fn () => $buffer->find('balances', $key),
             );

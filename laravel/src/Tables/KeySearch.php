@@ -70,7 +70,7 @@ final class KeySearch
             $wanted[$column] = $byName[strtolower($column)] ?? $key[$at] ?? null;
         }
         if ($table->key === [] || count($key) !== count($table->key) || in_array(null, $wanted, true)) {
-            throw new ConfigException("table {$table->name}: its key has the columns (" . implode(', ', $table->key)
+            throw new TypeError("table {$table->name}: its key has the columns (" . implode(', ', $table->key)
                 . '); give their values by name, or in this order');
         }
 

@@ -139,7 +139,7 @@ final class RefusalTest extends ContractTestCase
         }
         if (!$this->isSync()) {
             self::assertThrown(
-                ConfigException::class,
+                \TypeError::class,
                 static fn () => $buffer->find('balances', [1]),
                 'table balances: its key has the columns (user_id, asset); give their values by name, or in this order',
             );

@@ -49,7 +49,7 @@ pub fn find<'a>(
 /// The values of a key, in the key's order.
 fn wanted_key<'v>(model: &TableModel, key: &'v [KeyPart<'v>]) -> Result<Vec<&'v Value<'v>>> {
     let shape = || {
-        Error::config(format!(
+        Error::argument(format!(
             "table {}: its key has the columns ({}); give their values by name, or in this order",
             model.name,
             model.key.join(", ")

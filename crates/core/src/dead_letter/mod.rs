@@ -6,10 +6,12 @@
 
 pub mod file;
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::{Error, count_rows};
 use crate::rows::arena::Row;
+use crate::table::model::TableModel;
 use crate::value::Value;
 
 /// A row with its columns' names, as PHP gave it.
@@ -29,18 +31,22 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
-    /// Copies a group that an error refused.
-    pub fn new<'a>(group: impl Iterator<Item = Row<'a>>, error: &Error) -> Self {
+    /// Copies a group that an error refused. `model_of` knows the tables as they were then.
+    pub fn new<'a>(
+        group: impl Iterator<Item = Row<'a>>,
+        error: &Error,
+        model_of: impl Fn(&Row<'a>) -> Option<Arc<TableModel>>,
+    ) -> Self {
         let rows = group.map(|row| {
-            let columns = row.shape.columns.iter().cloned();
             // As the column would have stored it: put back, it comes as a text, which the server
             // would round.
-            let bound = row.shape.bound().ok().flatten();
-            let kind = |at: usize| Some(*bound.as_ref()?.kinds.get(at)?);
+            let bound = model_of(&row).and_then(|model| model.bind(&row.shape.columns).ok());
+            let kind = |at: usize| bound.as_ref()?.kinds.get(at).copied();
             let cut = |(at, value): (usize, Value<'a>)| match kind(at) {
                 Some(kind) => kind.cut(value).into_owned(),
                 None => value.into_owned(),
             };
+            let columns = row.shape.columns.iter().cloned();
             let named = columns.zip(row.values().enumerate().map(cut)).collect();
             (row.shape.entry.name.to_string(), named)
         });

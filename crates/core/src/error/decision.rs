@@ -60,6 +60,7 @@ pub fn decide(phase: Phase, error: &Error) -> Decision {
         // Nobody answers there: connecting again at once will not help.
         Kind::Connection { .. }
         | Kind::Config
+        | Kind::Argument
         | Kind::Full
         | Kind::Closed
         | Kind::Blocked

@@ -26,6 +26,8 @@ pub struct Error {
 pub enum Kind {
     /// Settings, a table or a row that cannot work. Nothing was taken.
     Config,
+    /// An argument of a wrong type.
+    Argument,
     /// The buffer's bound is reached. Nothing was taken.
     Full,
     /// The buffer is closed. Nothing was taken.
@@ -131,6 +133,11 @@ impl Error {
             Kind::SchemaChanged,
             format!("table {table} was altered while its rows were written; they are planned anew"),
         )
+    }
+
+    /// An argument of a wrong type.
+    pub fn argument(message: impl Into<String>) -> Self {
+        Self::new(Kind::Argument, message)
     }
 
     /// A bug of ours, noticed before it did harm.

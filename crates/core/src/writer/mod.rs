@@ -33,7 +33,7 @@ use crate::plan::{Plan, plan};
 use crate::rows::batch::Batch;
 use crate::settings::Settings;
 use crate::sink::Sink;
-use crate::table::entry::TableEntry;
+use crate::table::entry::{TableEntry, TableId};
 use crate::table::model::TableModel;
 use crate::writer::observer::{Commit, Event, Observer};
 use crate::writer::retry::{RetryAction, RetryBudget};
@@ -66,6 +66,8 @@ pub struct Writer {
     untraceable_end: usize,
     /// The ledger did not hold what it should: ask it before the next attempt.
     asks_ledger: bool,
+    /// What the tables were at the last attempt.
+    models: FxHashMap<TableId, Arc<TableModel>>,
 }
 
 impl Writer {
@@ -80,6 +82,7 @@ impl Writer {
             dead_letter_file: settings.dead_letter_file.clone().map(DeadLetterFile::new),
             untraceable_end: 0,
             asks_ledger: false,
+            models: FxHashMap::default(),
         }
     }
 
@@ -167,7 +170,7 @@ impl Writer {
         let rows = groups.nth(group).ok_or_else(|| {
             Error::bug("write_buffer lost count of its groups: please report this; the rows stay buffered")
         })?;
-        let letter = DeadLetter::new(rows, error);
+        let letter = DeadLetter::new(rows, error, |row| self.models.get(&row.shape.table).cloned());
         match &self.dead_letter_file {
             Some(file) => file.append(&letter)?,
             None if observer.has_room_for_failure() => {}
@@ -274,6 +277,7 @@ impl Writer {
         for (id, table) in batches.iter().flat_map(|batch| batch.tables()) {
             models.insert(id, self.model(table, deadline).map_err(Error::after_taking)?);
         }
+        self.models.clone_from(&models);
         let mut planned = plan(batches, groups.clone(), &limits, Binder::with_models(models.clone()))?;
         if let Some(rejected) = planned.rejected.first() {
             if rejected.group == groups.start {
