@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Tests\Integration;
 
+use PDO;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 
 /** One batch is one transaction, and a group is never split over two. */
@@ -59,20 +60,52 @@ final class TransactionTest extends DatabaseTestCase
         );
     }
 
-    public function testABatchIsWrittenOrdersFirstAndByKey(): void
+    /** A trigger sees rows in the order in which they were added, whatever their keys. */
+    public function testABatchIsWrittenOrdersFirstAndAsATriggerWouldSeeItRowByRow(): void
+    {
+        $this->addThreeGroups();
+        self::assertSame(
+            ['wb_orders 3', 'wb_orders 1', 'wb_orders 2', 'wb_trades 31', 'wb_trades 12', 'wb_trades 11'],
+            array_map(
+                static fn (array $row): string => implode(' ', $row),
+                $this->rows('wb_seen', 'tab, id', 'seq'),
+            ),
+        );
+    }
+
+    /** Where nobody sees the order, it is that of the keys: two writers lock rows in the same one. */
+    public function testABatchIsWrittenByKeyWhereNobodySeesIt(): void
+    {
+        $this->admin()->exec('DROP TRIGGER wb_orders_seen');
+        $this->admin()->exec('DROP TRIGGER wb_trades_seen');
+        $this->admin()->exec("SET GLOBAL log_output = 'TABLE'");
+        $this->admin()->exec('TRUNCATE mysql.general_log');
+        $this->admin()->exec('SET GLOBAL general_log = 1');
+        try {
+            $this->addThreeGroups();
+        } finally {
+            $this->admin()->exec('SET GLOBAL general_log = 0');
+        }
+        $statements = $this->admin()
+            ->query("SELECT CONVERT(argument USING utf8mb4) FROM mysql.general_log WHERE command_type = 'Execute'")
+            ->fetchAll(PDO::FETCH_COLUMN);
+        $written = array_values(preg_grep('/^INSERT INTO `wb_(orders|trades)`/', $statements));
+        self::assertCount(2, $written, implode("\n", $statements));
+        $keys = static function (string $sql): array {
+            preg_match_all('/\(\'?(\d+)\'?[,)]/', $sql, $found);
+
+            return $found[1];
+        };
+        self::assertSame([['1', '2', '3'], ['11', '12', '31']], array_map($keys, $written));
+    }
+
+    private function addThreeGroups(): void
     {
         $buffer = $this->buffer(orderTable: 'wb_orders', tradeTable: 'wb_trades');
         $buffer->add(['id' => 3], ['id' => 31, 'order_id' => 3]);
         $buffer->add(['id' => 1], [['id' => 12, 'order_id' => 1], ['id' => 11, 'order_id' => 1]]);
         $buffer->add(['id' => 2]);
         $buffer->flush();
-        self::assertSame(
-            ['wb_orders 1', 'wb_orders 2', 'wb_orders 3', 'wb_trades 11', 'wb_trades 12', 'wb_trades 31'],
-            array_map(
-                static fn (array $row): string => implode(' ', $row),
-                $this->rows('wb_seen', 'tab, id', 'seq'),
-            ),
-        );
     }
 
     public function testAFailureTakesBackTheWholeBatch(): void

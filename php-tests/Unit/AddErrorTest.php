@@ -273,7 +273,8 @@ final class AddErrorTest extends MemoryTestCase
         self::assertNothingTaken(
             $this->buffer(),
             ConfigException::class,
-            '"a.b.c" is no table name: give `table` or `database.table`, up to 64 characters each',
+            '"a.b.c" is no table name: give `table` or `database.table`, up to 64 characters each; '
+                    . 'put a name that has a dot in backticks',
             static fn (Buffer $buffer) => $buffer->add(['id' => 1], new Model(['id' => 1], 'a.b.c')),
         );
     }

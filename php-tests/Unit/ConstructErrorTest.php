@@ -43,7 +43,8 @@ final class ConstructErrorTest extends MemoryTestCase
         foreach (['orderTable', 'tradeTable'] as $name) {
             yield "{$name} is empty" => [
                 [$name => ''],
-                '"" is no table name: give `table` or `database.table`, up to 64 characters each',
+                '"" is no table name: give `table` or `database.table`, up to 64 characters each; '
+                    . 'put a name that has a dot in backticks',
             ];
             yield "{$name} is not UTF-8" => [[$name => "\xff"], "{$name} is not UTF-8"];
         }
@@ -191,7 +192,8 @@ final class ConstructErrorTest extends MemoryTestCase
         yield 'a name that is not UTF-8' => [["\xff" => []], 'tables has a key that is not UTF-8'];
         yield 'a name that is none' => [
             ['a.b.c' => []],
-            '"a.b.c" is no table name: give `table` or `database.table`, up to 64 characters each',
+            '"a.b.c" is no table name: give `table` or `database.table`, up to 64 characters each; '
+                    . 'put a name that has a dot in backticks',
         ];
         foreach (['a string' => 'id', 'null' => null, 'an object' => new \stdClass()] as $case => $rules) {
             yield "rules that are {$case}" => [
@@ -208,7 +210,7 @@ final class ConstructErrorTest extends MemoryTestCase
         foreach (['null' => null, 'a number' => 5, 'empty' => '', 'a list with a number' => ['id', 5]] as $case => $key) {
             yield "a key that is {$case}" => [
                 ['t' => ['key' => $key]],
-                'tables["t"]["key"] must be a column\'s name, or a list of names',
+                'tables["t"]["key"] must be a column\'s name, a list of names, or \'server\' for the server\'s own keys',
             ];
         }
         foreach (['Upsert', '', null, true] as $mode) {

@@ -169,7 +169,8 @@ final class IniTest extends TestCase
         yield 'order_table' => [
             'write_buffer.order_table',
             'a.b.c',
-            '"a.b.c" is no table name: give `table` or `database.table`, up to 64 characters each',
+            '"a.b.c" is no table name: give `table` or `database.table`, up to 64 characters each; '
+                    . 'put a name that has a dot in backticks',
         ];
     }
 

@@ -17,7 +17,8 @@ final class PutErrorTest extends MemoryTestCase
     /** @return iterable<string, array{string, string}> */
     public static function wrongNames(): iterable
     {
-        $advice = 'give `table` or `database.table`, up to 64 characters each';
+        $advice = 'give `table` or `database.table`, up to 64 characters each; '
+                    . 'put a name that has a dot in backticks';
         foreach (
             [
                 'empty' => ['', '""'],

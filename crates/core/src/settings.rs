@@ -104,7 +104,7 @@ impl Settings {
         let mut catalog = Catalog::new(database, &first_tables, &self.trade_table, self.tables.clone())?;
         if catalog.table(&self.order_table)? == catalog.table(&self.trade_table)? {
             return Err(Error::config(format!(
-                "orderTable and tradeTable are both the table {:?}: give each table once",
+                "orderTable and tradeTable are both {:?}: give each table once",
                 self.order_table
             )));
         }

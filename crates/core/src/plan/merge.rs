@@ -75,6 +75,12 @@ impl<'a> MergedRow<'a> {
         let count = steps.iter().map(|(_, steps)| steps.len()).max().unwrap_or(1);
         let mut rows = vec![row; count];
         for (nth, row) in rows.iter_mut().enumerate() {
+            if nth > 0 {
+                // What the first one added is not added again.
+                let rules = row.bound.rules.iter().zip(&mut row.values);
+                let summed = rules.filter(|(rule, _)| **rule == MergeRule::Sum);
+                summed.for_each(|(_, value)| *value = NOTHING);
+            }
             for (at, steps) in &steps {
                 if let Some(slot) = row.values.get_mut(*at) {
                     *slot = steps.get(nth).cloned().unwrap_or(NOTHING);
