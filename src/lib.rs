@@ -5,38 +5,31 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`classes`] | the classes and interfaces, as `stubs/write_buffer.stub.php` has them |
-//! | [`methods`], [`memory_sink`] | their methods: arguments, calls of the engine, exceptions |
-//! | [`object`], [`state`] | a PHP object with a buffer behind it, from its constructor to its end |
-//! | [`engine`] | the foreground and the background buffer behind one face |
-//! | [`convert`] | rows of any form into Rust memory; the only place where user code may run |
-//! | [`retry`] | failures put back |
+//! | [`methods`] | their methods: arguments, calls of the engine, exceptions |
+//! | [`buffer`] | what stands behind a PHP object: a buffer, from its constructor to its end |
+//! | [`convert`] | rows of any form into Rust memory |
 //! | [`export`] | rows, failures and metrics as PHP arrays |
-//! | [`errors`] | the engine's errors as PHP's exceptions |
-//! | [`settings`], [`ini`] | constructor arguments and php.ini |
-//! | [`persistent`] | background buffers that outlive objects and requests |
-//! | [`process`] | forks and requests |
+//! | [`exceptions`] | the engine's errors as PHP's exceptions |
+//! | [`settings`] | constructor arguments and php.ini |
+//! | [`process`] | forks, threads, sockets, and the tables behind `memory:` |
 //! | [`zend`] | the parts of the Zend API that ext-php-rs does not bind |
 
+mod buffer;
 mod classes;
 mod convert;
-mod engine;
-mod errors;
+mod exceptions;
 mod export;
-mod ini;
-mod memory_sink;
 mod methods;
-mod object;
-mod persistent;
 mod process;
-mod retry;
 mod settings;
-mod shapes;
-mod socket;
-mod state;
 mod zend;
 
 use ext_php_rs::builders::ModuleBuilder;
 use ext_php_rs::zend::{ModuleEntry, StaticModuleEntry};
+
+use buffer::{object, persistent};
+use process::{fork, memory_stores};
+use settings::ini;
 
 const SUCCESS: i32 = 0;
 const FAILURE: i32 = -1;
@@ -66,7 +59,7 @@ pub extern "C" fn get_module() -> *mut ModuleEntry {
 unsafe extern "C" fn start_module(_kind: i32, module_number: i32) -> i32 {
     let started = std::panic::catch_unwind(|| {
         ini::register(module_number);
-        process::watch_forks();
+        fork::watch_forks();
         object::handlers();
         classes::Classes::register()
     });
@@ -85,7 +78,7 @@ unsafe extern "C" fn start_module(_kind: i32, module_number: i32) -> i32 {
 
 /// Request end. Objects are freed after this, and write what they still hold.
 unsafe extern "C" fn end_request(_kind: i32, _module_number: i32) -> i32 {
-    process::forget_memory_stores();
+    memory_stores::forget_memory_stores();
     SUCCESS
 }
 

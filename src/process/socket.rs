@@ -3,6 +3,8 @@
 use std::io::{Error, ErrorKind, Result};
 use std::time::Duration;
 
+use write_buffer_core::sink::mysql::socket::Descriptor;
+
 pub fn set_timeouts(fd: i32, read: Duration, write: Duration) -> Result<()> {
     for (option, timeout) in [(libc::SO_RCVTIMEO, read), (libc::SO_SNDTIMEO, write)] {
         let timeout = libc::timeval {
@@ -50,5 +52,13 @@ fn repeat_when_interrupted(mut call: impl FnMut() -> isize) -> Result<usize> {
                 }
             }
         }
+    }
+}
+
+/// Closes a forked child's copies of its parent's connections, without a word to the other side.
+pub fn close_descriptors(descriptors: &[Descriptor]) {
+    for fd in descriptors.iter().filter_map(Descriptor::take) {
+        // SAFETY: the connection that owned the descriptor was forgotten, so nobody closes it a second time.
+        unsafe { libc::close(fd) };
     }
 }

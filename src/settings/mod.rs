@@ -13,9 +13,12 @@ use write_buffer_core::ledger::LedgerUse;
 use write_buffer_core::settings::{Overflow, Settings};
 use write_buffer_core::table::rules::{KeyRule, MergeRule, Mode, TableRules};
 
-use crate::ini::{self, IntSetting};
-use crate::state::Flusher;
+use crate::buffer::state::Flusher;
 use crate::zend;
+
+pub mod ini;
+
+use ini::IntSetting;
 
 /// The constructor's arguments, as PHP parsed them; `None` is null or left out.
 #[derive(Debug, Default)]

@@ -18,10 +18,11 @@ use write_buffer_core::sink::mysql::socket::{Descriptor, SocketHooks};
 use write_buffer_core::table::entry::TableId;
 use write_buffer_core::table::shape::Shape;
 
+use crate::buffer::any::{self, Engine, Stopped};
+use crate::buffer::persistent;
+use crate::convert::fast_path::LastShapes;
 use crate::convert::{Elements, Tables};
-use crate::engine::{self, Engine, Stopped};
-use crate::shapes::LastShapes;
-use crate::{persistent, process, socket};
+use crate::process::{fork, memory_stores, socket, thread};
 
 /// Which thread flushes, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +86,7 @@ impl State {
             settings,
             scratch: None,
             last_shapes: LastShapes::default(),
-            fork_generation: process::fork_generation(),
+            fork_generation: fork::fork_generation(),
             descriptors,
             is_closed: false,
             reported_lost: 0,
@@ -98,7 +99,7 @@ impl State {
     /// The old buffer is not touched. The parent's thread may have held any of its locks when the process was forked, and
     /// dropping its connection would speak to the parent's server session.
     pub fn notice_fork(&mut self) {
-        let generation = process::fork_generation();
+        let generation = fork::fork_generation();
         if generation == self.fork_generation {
             return;
         }
@@ -112,7 +113,7 @@ impl State {
         std::mem::forget(std::mem::replace(&mut self.buffer, buffer));
         // Their locks are the parent's, too.
         std::mem::forget(std::mem::take(&mut self.last_shapes));
-        process::close_descriptors(&std::mem::replace(&mut self.descriptors, descriptors));
+        socket::close_descriptors(&std::mem::replace(&mut self.descriptors, descriptors));
     }
 
     /// In a forked child: a group that was gathered for the parent's buffer, for the child's own.
@@ -197,8 +198,8 @@ pub unsafe fn add(state: *mut State, mut group: Group, mut generation: u64) -> R
         let background = {
             // SAFETY: the caller says so; no user code runs while this reference lives.
             let state = unsafe { &mut *state };
-            if generation != process::fork_generation() {
-                generation = process::fork_generation();
+            if generation != fork::fork_generation() {
+                generation = fork::fork_generation();
                 group = state.adopt(group)?;
             }
             if state.is_closed {
@@ -218,7 +219,7 @@ pub unsafe fn add(state: *mut State, mut group: Group, mut generation: u64) -> R
                 Engine::Background(buffer) => Arc::clone(buffer),
             }
         };
-        match engine::add_waiting(&background, &group) {
+        match any::add_waiting(&background, &group) {
             Err(Stopped::Forked) => std::mem::forget(background),
             ended => {
                 // SAFETY: as above.
@@ -253,7 +254,7 @@ pub unsafe fn flush(state: *mut State, timeout: Option<Duration>) -> Result<usiz
             Engine::Background(buffer) => Arc::clone(buffer),
         }
     };
-    match engine::flush_waiting(&background, timeout) {
+    match any::flush_waiting(&background, timeout) {
         Ok(rows) => Ok(rows),
         Err(Stopped::Failed(failed)) => Err(failed),
         Err(Stopped::Forked) => {
@@ -297,7 +298,7 @@ fn make_engine(dsn: &Dsn, settings: &Settings, flusher: &Flusher) -> Result<(Eng
             sinks.push(sink);
             descriptors.extend(descriptor);
         }
-        let buffer = BackgroundBuffer::new(settings.clone(), sinks, process::spawn_flusher)?;
+        let buffer = BackgroundBuffer::new(settings.clone(), sinks, thread::spawn_flusher)?;
         Ok((buffer, descriptors))
     };
     match flusher {
@@ -325,7 +326,7 @@ fn make_engine(dsn: &Dsn, settings: &Settings, flusher: &Flusher) -> Result<(Eng
 fn make_sink(dsn: &Dsn, settings: &Settings, lane: u16) -> (Box<dyn Sink>, Option<Descriptor>) {
     match dsn {
         Dsn::Memory(name) => {
-            let store = process::memory_store(name);
+            let store = memory_stores::memory_store(name);
             (Box::new(MemorySink::new(store)), None)
         }
         Dsn::Server(server) => {

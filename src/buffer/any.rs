@@ -12,7 +12,8 @@ use write_buffer_core::error::{Error, Kind, Result};
 use write_buffer_core::rows::group::Group;
 use write_buffer_core::table::catalog::Catalog;
 
-use crate::{process, zend};
+use crate::process::fork;
+use crate::zend;
 
 /// A buffer that flushes on the caller's thread, or on its own.
 pub enum Engine {
@@ -139,14 +140,14 @@ impl Limit {
 
 /// Lets PHP see its signals and its time limit, and goes on waiting unless one of them threw, or forked.
 fn repeat_after_interrupts<R>(mut wait: impl FnMut() -> Result<R, FlushError>) -> Result<R, Stopped> {
-    let generation = process::fork_generation();
+    let generation = fork::fork_generation();
     loop {
         match wait() {
             Err(failed) if failed.error.kind() == Kind::Interrupted => {}
             ended => return ended.map_err(Stopped::Failed),
         }
         zend::handle_interrupt();
-        if process::fork_generation() != generation {
+        if fork::fork_generation() != generation {
             return Err(Stopped::Forked);
         }
         if zend::exception_is_pending() {

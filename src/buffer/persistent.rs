@@ -21,7 +21,8 @@ use write_buffer_core::error::{Error, Result, count_rows};
 use write_buffer_core::settings::Settings;
 use write_buffer_core::sink::mysql::socket::Descriptor;
 
-use crate::{process, zend};
+use crate::process::{fork, socket};
+use crate::zend;
 
 /// A name is a setting, not data: more of them are a mistake, and each is a thread and a connection.
 const MAX_NAMES: usize = 100;
@@ -70,7 +71,7 @@ pub fn get(
     make: impl FnOnce() -> Result<(BackgroundBuffer, Vec<Descriptor>)>,
 ) -> Result<Arc<BackgroundBuffer>> {
     let mut buffers = lock();
-    let generation = process::fork_generation();
+    let generation = fork::fork_generation();
     if buffers
         .get(name)
         .is_some_and(|entry| entry.fork_generation != generation)
@@ -107,7 +108,7 @@ pub fn get(
 /// A parent's buffer in a forked child: its thread and its rows are not here, and its connection is not ours to end.
 fn forget(entry: Option<Entry>) {
     let Some(entry) = entry else { return };
-    process::close_descriptors(&entry.descriptors);
+    socket::close_descriptors(&entry.descriptors);
     std::mem::forget(entry);
 }
 
@@ -117,7 +118,7 @@ pub fn end_all() {
     let mut buffers = std::mem::take(&mut *lock());
     let inherited: Vec<String> = buffers
         .iter()
-        .filter(|(_, entry)| entry.fork_generation != process::fork_generation())
+        .filter(|(_, entry)| entry.fork_generation != fork::fork_generation())
         .map(|(name, _)| name.clone())
         .collect();
     for name in inherited {

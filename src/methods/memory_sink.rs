@@ -6,11 +6,12 @@ use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ExecuteData, ce, run_handler};
 use write_buffer_core::sink::memory::MemoryStore;
 
-use crate::errors::throw_class;
+use crate::buffer::object::SUCCESS;
+use crate::exceptions::throw_class;
 use crate::export::{self, ArrayBuilder};
 use crate::methods::bytes;
-use crate::object::SUCCESS;
-use crate::{process, zend};
+use crate::process::memory_stores;
+use crate::zend;
 
 /// The store that a `$name` argument names; `None`: the arguments were wrong, and PHP has said so.
 fn named_store(call: &ExecuteData) -> Option<MemoryStore> {
@@ -28,7 +29,7 @@ fn named_store(call: &ExecuteData) -> Option<MemoryStore> {
 }
 
 fn store(name: Option<&[u8]>) -> MemoryStore {
-    process::memory_store(&String::from_utf8_lossy(name.unwrap_or_default()))
+    memory_stores::memory_store(&String::from_utf8_lossy(name.unwrap_or_default()))
 }
 
 /// `MemorySink::tables()`

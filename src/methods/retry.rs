@@ -9,13 +9,14 @@ use write_buffer_core::dead_letter::file::{BINARY_MARK, decode_binary};
 use write_buffer_core::error::Kind;
 use write_buffer_core::rows::group::Group;
 
+use crate::buffer::object::SUCCESS;
+use crate::buffer::state::{self, State};
 use crate::convert::Refused;
-use crate::errors::{throw_flush, throw_refused};
+use crate::exceptions::{throw_flush, throw_refused};
 use crate::export::{self, ArrayBuilder};
 use crate::methods::{class_of, convert, table_named, with_state};
-use crate::object::SUCCESS;
-use crate::state::{self, State};
-use crate::{process, zend};
+use crate::process::fork;
+use crate::zend;
 
 /// `Buffer::retry()`
 pub extern "C" fn retry(call: &mut ExecuteData, result: &mut Zval) {
@@ -29,7 +30,7 @@ pub extern "C" fn retry(call: &mut ExecuteData, result: &mut Zval) {
             return;
         };
         let method = format!("{}::retry", class_of(state));
-        let generation = process::fork_generation();
+        let generation = fork::fork_generation();
         let gathered: Result<Vec<Group>, Refused> = elements(failures)
             .enumerate()
             .map(|(at, failure)| gather(state, at, failure))

@@ -16,7 +16,7 @@ use ext_php_rs::ffi::{
 };
 use ext_php_rs::zend::{ClassEntry, ExecuteData};
 
-use crate::state::State;
+use crate::buffer::state::State;
 use crate::zend;
 
 #[repr(C)]

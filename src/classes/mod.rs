@@ -10,7 +10,9 @@ use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags, PropertyFlags};
 use ext_php_rs::zend::{ClassEntry, ce};
 use parking_lot::Mutex;
 
-use crate::{memory_sink, methods, object, retry, zend};
+use crate::buffer::object;
+use crate::methods::{self, memory_sink, retry};
+use crate::zend;
 
 /// The registered classes.
 #[derive(Clone, Copy)]

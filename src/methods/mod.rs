@@ -3,6 +3,9 @@
 //! Arguments are parsed by PHP's own parser, so types, coercion, `strict_types` and messages are those of every PHP
 //! function.
 
+pub mod memory_sink;
+pub mod retry;
+
 use std::ffi::c_char;
 use std::panic::AssertUnwindSafe;
 use std::ptr;
@@ -16,14 +19,15 @@ use write_buffer_core::rows::group::Group;
 use write_buffer_core::table::entry::TableId;
 use write_buffer_core::value::Value;
 
+use crate::buffer::object::{self, SUCCESS};
+use crate::buffer::state::{self, Flusher, State, StateTables};
 use crate::classes::Classes;
 use crate::convert::{Converter, Refused};
-use crate::errors::{throw, throw_class, throw_flush, throw_refused};
+use crate::exceptions::{throw, throw_class, throw_flush, throw_refused};
 use crate::export::{self, ArrayBuilder};
-use crate::object::{self, SUCCESS};
+use crate::process::fork;
 use crate::settings::Arguments;
-use crate::state::{self, Flusher, State, StateTables};
-use crate::{process, zend};
+use crate::zend;
 
 /// The bytes of a string argument; `None` for null.
 pub fn bytes<'a>(text: *const c_char, length: usize) -> Option<&'a [u8]> {
@@ -356,7 +360,7 @@ pub fn convert(
 fn take_group(state: *mut State, method: &str, gather: impl FnOnce(&mut Group) -> Result<(), Refused>) {
     // SAFETY: no user code runs in this call. A gathering further up the stack has taken the scratch memory already.
     let mut group = unsafe { (*state).take_scratch() };
-    let generation = process::fork_generation();
+    let generation = fork::fork_generation();
     match gather(&mut group) {
         Err(refused) => throw_refused(&refused, &format!("{}::{method}", class_of(state))),
         Ok(()) => {

@@ -5,6 +5,8 @@
 //! runs: the buffer is asked for a table or a shape between such calls, through [`Tables`], and an array that is being
 //! read is held with a reference of its own.
 
+pub mod fast_path;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 

@@ -1,0 +1,6 @@
+//! What stands behind a PHP object: a buffer, from its constructor to its end.
+
+pub mod any;
+pub mod object;
+pub mod persistent;
+pub mod state;
