@@ -7,7 +7,8 @@ use write_buffer_core::error::{Error, Kind, count_rows};
 
 use crate::classes::Classes;
 use crate::convert::Refused;
-use crate::{export, zend};
+use crate::export;
+use crate::zend::{messages, objects};
 
 /// Throws an engine error. `kept` is the number of rows that stay buffered, for errors that came after rows were taken.
 pub fn throw(error: &Error, kept: usize) {
@@ -42,7 +43,7 @@ pub fn throw_flush(failed: &FlushError, kept: usize) {
     let object = throw_class(class, &message, i64::from(error.code()));
     if std::ptr::eq(class, classes.flush) && !object.is_null() {
         let mut failures = export::failures(&failed.failures);
-        zend::set_property(class, object, "failures", &mut failures);
+        objects::set_property(class, object, "failures", &mut failures);
     }
 }
 
@@ -59,10 +60,10 @@ pub fn throw_refused(refused: &Refused, method: &str) {
 
 /// Throws an exception of a class, unless one is pending already.
 pub fn throw_class(class: &'static ClassEntry, message: &str, code: i64) -> *mut ffi::zend_object {
-    if zend::exception_is_pending() {
+    if messages::exception_is_pending() {
         return std::ptr::null_mut();
     }
-    let message = zend::c_text(message);
+    let message = messages::c_text(message);
     // SAFETY: the class is a living exception class, the message is NUL-terminated and copied.
     unsafe { ffi::zend_throw_exception(std::ptr::from_ref(class).cast_mut(), message.as_ptr(), code) }
 }

@@ -24,12 +24,12 @@ mod process;
 mod settings;
 mod zend;
 
+use buffer::{object, persistent};
 use ext_php_rs::builders::ModuleBuilder;
 use ext_php_rs::zend::{ModuleEntry, StaticModuleEntry};
-
-use buffer::{object, persistent};
 use process::{fork, memory_stores};
 use settings::ini;
+use zend::messages;
 
 const SUCCESS: i32 = 0;
 const FAILURE: i32 = -1;
@@ -66,11 +66,11 @@ unsafe extern "C" fn start_module(_kind: i32, module_number: i32) -> i32 {
     match started {
         Ok(Ok(())) => SUCCESS,
         Ok(Err(error)) => {
-            zend::log(&format!("write_buffer cannot start: {error:#}"));
+            messages::log(&format!("write_buffer cannot start: {error:#}"));
             FAILURE
         }
         Err(_) => {
-            zend::log("write_buffer cannot start: a bug in it ended its start");
+            messages::log("write_buffer cannot start: a bug in it ended its start");
             FAILURE
         }
     }
@@ -85,7 +85,7 @@ unsafe extern "C" fn end_request(_kind: i32, _module_number: i32) -> i32 {
 /// Module shutdown: a process that ends in good order, such as a worker of php-fpm that is recycled.
 unsafe extern "C" fn end_module(_kind: i32, _module_number: i32) -> i32 {
     if std::panic::catch_unwind(persistent::end_all).is_err() {
-        zend::log("write_buffer: a bug in it ended its last flush");
+        messages::log("write_buffer: a bug in it ended its last flush");
     }
     SUCCESS
 }

@@ -4,3 +4,4 @@ pub mod any;
 pub mod object;
 pub mod persistent;
 pub mod state;
+pub mod wait;

@@ -17,7 +17,7 @@ use ext_php_rs::ffi::{
 use ext_php_rs::zend::{ClassEntry, ExecuteData};
 
 use crate::buffer::state::State;
-use crate::zend;
+use crate::zend::messages;
 
 #[repr(C)]
 struct BufferObject {
@@ -84,7 +84,7 @@ unsafe extern "C" fn destroy(object: *mut zend_object) {
     message.write(ended.unwrap_or_else(|_| Some("a bug in write_buffer ended the last flush".to_owned())));
     // SAFETY: written above. It is taken out before PHP code runs, which may end the request and jump over this frame.
     if let Some(message) = unsafe { message.assume_init() } {
-        zend::warn(&format!("WriteBuffer: {message}"));
+        messages::warn(&format!("WriteBuffer: {message}"));
     }
 }
 
@@ -95,7 +95,7 @@ unsafe extern "C" fn free(object: *mut zend_object) {
     let state = unsafe { (*container(object)).state.take() };
     let ended = catch_unwind(AssertUnwindSafe(|| state.and_then(|mut state| state.end())));
     if let Some(message) = ended.unwrap_or_else(|_| Some("a bug in write_buffer ended the last flush".to_owned())) {
-        zend::log(&format!("WriteBuffer: {message}"));
+        messages::log(&format!("WriteBuffer: {message}"));
     }
     // SAFETY: the last step of freeing an object.
     unsafe { zend_object_std_dtor(object) };

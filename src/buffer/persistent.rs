@@ -22,7 +22,7 @@ use write_buffer_core::settings::Settings;
 use write_buffer_core::sink::mysql::socket::Descriptor;
 
 use crate::process::{fork, socket};
-use crate::zend;
+use crate::zend::messages;
 
 /// A name is a setting, not data: more of them are a mistake, and each is a thread and a connection.
 const MAX_NAMES: usize = 100;
@@ -131,14 +131,14 @@ pub fn end_all() {
     for (name, entry) in buffers {
         let left = entry.settings.shutdown_timeout.saturating_sub(began.elapsed());
         if let Err(error) = entry.buffer.drain(left) {
-            zend::log(&format!(
+            messages::log(&format!(
                 "WriteBuffer: lost {} of the persistent buffer {name:?}: {error}",
                 count_rows(entry.buffer.pending().rows)
             ));
         }
         let refused = entry.buffer.untaken_failed_rows();
         if refused > 0 {
-            zend::log(&format!(
+            messages::log(&format!(
                 "WriteBuffer: gave up {} of the persistent buffer {name:?}, and nobody called takeFailures(); the last error: {}",
                 count_rows(refused),
                 entry.buffer.last_error().as_deref().unwrap_or("none")

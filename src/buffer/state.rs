@@ -18,11 +18,13 @@ use write_buffer_core::sink::mysql::socket::{Descriptor, SocketHooks};
 use write_buffer_core::table::entry::TableId;
 use write_buffer_core::table::shape::Shape;
 
-use crate::buffer::any::{self, Engine, Stopped};
-use crate::buffer::persistent;
+use crate::buffer::any::Engine;
+use crate::buffer::wait::Stopped;
+use crate::buffer::{persistent, wait};
+use crate::convert::Tables;
 use crate::convert::fast_path::LastShapes;
-use crate::convert::{Elements, Tables};
 use crate::process::{fork, memory_stores, socket, thread};
+use crate::zend::array::Elements;
 
 /// Which thread flushes, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -219,7 +221,7 @@ pub unsafe fn add(state: *mut State, mut group: Group, mut generation: u64) -> R
                 Engine::Background(buffer) => Arc::clone(buffer),
             }
         };
-        match any::add_waiting(&background, &group) {
+        match wait::add_waiting(&background, &group) {
             Err(Stopped::Forked) => std::mem::forget(background),
             ended => {
                 // SAFETY: as above.
@@ -254,7 +256,7 @@ pub unsafe fn flush(state: *mut State, timeout: Option<Duration>) -> Result<usiz
             Engine::Background(buffer) => Arc::clone(buffer),
         }
     };
-    match any::flush_waiting(&background, timeout) {
+    match wait::flush_waiting(&background, timeout) {
         Ok(rows) => Ok(rows),
         Err(Stopped::Failed(failed)) => Err(failed),
         Err(Stopped::Forked) => {

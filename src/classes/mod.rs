@@ -11,8 +11,8 @@ use ext_php_rs::zend::{ClassEntry, ce};
 use parking_lot::Mutex;
 
 use crate::buffer::object;
-use crate::methods::{self, memory_sink, retry};
-use crate::zend;
+use crate::methods::{add, construct, find, flush, inspect, memory_sink, retry};
+use crate::zend::classes;
 
 /// The registered classes.
 #[derive(Clone, Copy)]
@@ -76,11 +76,11 @@ impl Classes {
         // The classes below name these two as their interfaces.
         INTERFACES.get_or_init(|| Interfaces { buffer, exception });
         let runtime = (
-            zend::runtime_exception as fn() -> &'static ClassEntry,
+            classes::runtime_exception as fn() -> &'static ClassEntry,
             "\\RuntimeException",
         );
         let argument = (
-            zend::invalid_argument_exception as fn() -> &'static ClassEntry,
+            classes::invalid_argument_exception as fn() -> &'static ClassEntry,
             "\\InvalidArgumentException",
         );
         let classes = Self {
@@ -92,10 +92,10 @@ impl Classes {
             closed: register(exception_class("WriteBuffer\\ClosedException", runtime))?,
         };
         register(memory_sink_class())?;
-        register_buffer_class("WriteBuffer", methods::construct, &WRITE_BUFFER_PARAMETERS)?;
+        register_buffer_class("WriteBuffer", construct::construct, &WRITE_BUFFER_PARAMETERS)?;
         register_buffer_class(
             "SyncWriteBuffer",
-            methods::construct_sync,
+            construct::construct_sync,
             &SYNC_WRITE_BUFFER_PARAMETERS,
         )?;
         CLASSES.get_or_init(|| classes);
@@ -142,7 +142,7 @@ fn register_mut(builder: ClassBuilder) -> Result<&'static mut ClassEntry> {
 fn register_buffer_class(name: &str, constructor: Handler, parameters: &[Parameter]) -> Result<()> {
     let buffer: ClassEntryInfo = (|| interfaces().buffer, "\\WriteBuffer\\Buffer");
     let constructor = with_parameters(FunctionBuilder::new("__construct", constructor), parameters);
-    let debug_info = FunctionBuilder::new("__debugInfo", methods::debug_info).returns(DataType::Array, false, false);
+    let debug_info = FunctionBuilder::new("__debugInfo", inspect::debug_info).returns(DataType::Array, false, false);
     let mut builder = ClassBuilder::new(name)
         .flags(ClassFlags::Final | ClassFlags::NotSerializable | ClassFlags::NoDynamicProperties)
         .implements((ce::countable, "\\Countable"))
@@ -156,7 +156,7 @@ fn register_buffer_class(name: &str, constructor: Handler, parameters: &[Paramet
     let class = register_mut(builder)?;
     class.__bindgen_anon_2.create_object = Some(object::create);
     #[cfg(php82)]
-    zend::mark_first_parameter_sensitive(class);
+    classes::mark_first_parameter_sensitive(class);
     Ok(())
 }
 
@@ -279,13 +279,13 @@ const fn method(
 const BUFFER_METHODS: [BufferMethod; 10] = [
     method(
         "add",
-        methods::add,
+        add::add,
         &[required("order", DataType::Mixed), optional("trade", DataType::Mixed)],
         DataType::Void,
     ),
     method(
         "put",
-        methods::put,
+        add::put,
         &[required("table", DataType::String), required("row", DataType::Mixed)],
         DataType::Void,
     ),
@@ -293,21 +293,21 @@ const BUFFER_METHODS: [BufferMethod; 10] = [
         returns_null: true,
         ..method(
             "find",
-            methods::find,
+            find::find,
             &[required("table", DataType::String), required("key", DataType::Mixed)],
             DataType::Array,
         )
     },
     method(
         "flush",
-        methods::flush,
+        flush::flush,
         &[optional("timeoutMs", DataType::Long)],
         DataType::Long,
     ),
-    method("isFull", methods::is_full, &[], DataType::Bool),
-    method("getMetrics", methods::get_metrics, &[], DataType::Array),
-    method("count", methods::count, &[], DataType::Long),
-    method("takeFailures", methods::take_failures, &[], DataType::Array),
+    method("isFull", inspect::is_full, &[], DataType::Bool),
+    method("getMetrics", inspect::get_metrics, &[], DataType::Array),
+    method("count", inspect::count, &[], DataType::Long),
+    method("takeFailures", inspect::take_failures, &[], DataType::Array),
     method(
         "retry",
         retry::retry,
@@ -316,7 +316,7 @@ const BUFFER_METHODS: [BufferMethod; 10] = [
     ),
     method(
         "close",
-        methods::close,
+        flush::close,
         &[optional("timeoutMs", DataType::Long)],
         DataType::Void,
     ),
@@ -342,7 +342,7 @@ fn exception_class(name: &str, parent: ClassEntryInfo) -> ClassBuilder {
 
 fn flush_exception(parent: ClassEntryInfo) -> ClassBuilder {
     let get_failures =
-        FunctionBuilder::new("getFailures", methods::get_failures).returns(DataType::Array, false, false);
+        FunctionBuilder::new("getFailures", inspect::get_failures).returns(DataType::Array, false, false);
     exception_class("WriteBuffer\\FlushException", parent)
         .method(get_failures, MethodFlags::Public)
         .property(ClassProperty {

@@ -13,7 +13,7 @@ use write_buffer_core::rows::group::Group;
 use write_buffer_core::table::entry::TableId;
 use write_buffer_core::table::shape::Shape;
 
-use crate::convert::Elements;
+use crate::zend::array::Elements;
 
 /// `IS_STR_INTERNED` of `zend_string.h`: such a string stays where it is at least as long as the request.
 const IS_STR_INTERNED: u32 = 1 << 6;

@@ -10,7 +10,7 @@ pub mod fast_path;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use ext_php_rs::ffi::{_Bucket as Bucket, HashTable, zend_object, zend_string};
+use ext_php_rs::ffi::{HashTable, zend_object};
 use ext_php_rs::flags::DataType;
 use ext_php_rs::types::Zval;
 use write_buffer_core::error::{Error, Result as CoreResult};
@@ -19,7 +19,8 @@ use write_buffer_core::table::entry::TableId;
 use write_buffer_core::table::shape::Shape;
 use write_buffer_core::value::Value;
 
-use crate::zend;
+use crate::zend::array::Elements;
+use crate::zend::{classes, messages, objects, values};
 
 /// Why a row was not taken.
 #[derive(Debug)]
@@ -128,10 +129,10 @@ impl<T: Tables> Converter<'_, T> {
     fn object(&mut self, object: *mut zend_object, may_be_list: bool) -> Result<()> {
         // The conversion calls the object's methods, which may drop the last reference that the caller's variables hold.
         let held = hold(object);
-        if zend::public_method(object, "getattributes").is_some() {
+        if objects::public_method(object, "getattributes").is_some() {
             return self.model(object);
         }
-        let class = zend::class_name(object);
+        let class = objects::class_name(object);
         if is_value_object(&held, object) {
             return Err(self.wrong(&format!("must be a row, {class} given: it is a value, not a row")));
         }
@@ -143,13 +144,13 @@ impl<T: Tables> Converter<'_, T> {
         }
         if is_instance_of(object, ext_php_rs::zend::ce::stdclass()) {
             let table =
-                zend::properties(object).ok_or_else(|| self.wrong("must be a row: the object has no properties"))?;
+                objects::properties(object).ok_or_else(|| self.wrong("must be a row: the object has no properties"))?;
             // A copy: user code that runs for a value may change the object.
             let copy = copy_of(table);
             return self.row(&Elements::of(&copy));
         }
-        let Some(array) = zend::call_method(object, "toarray") else {
-            if zend::exception_is_pending() {
+        let Some(array) = objects::call_method(object, "toarray") else {
+            if messages::exception_is_pending() {
                 return Err(Refused::Pending);
             }
             return Err(self.wrong(&format!(
@@ -186,10 +187,10 @@ impl<T: Tables> Converter<'_, T> {
         if let Some(key) = string_of(object, "getkeyname")? {
             self.tables.hint_key(self.table, &key);
         }
-        let attributes = zend::call_method(object, "getattributes").ok_or(Refused::Pending)?;
+        let attributes = objects::call_method(object, "getattributes").ok_or(Refused::Pending)?;
         let attributes = attributes.dereference();
         if !attributes.is_array() {
-            let class = zend::class_name(object);
+            let class = objects::class_name(object);
             return Err(self.wrong(&format!(
                 "must be a row: {class}::getAttributes() gave {}",
                 type_name(attributes)
@@ -201,13 +202,13 @@ impl<T: Tables> Converter<'_, T> {
     fn traversable(&mut self, held: &Zval, object: *mut zend_object) -> Result<()> {
         // `yield from` of PHP's own: a generator, an iterator or an aggregate, each by its own protocol.
         let mut list = held.shallow_clone();
-        let class = zend::class_name(object);
+        let class = objects::class_name(object);
         let rows: Option<Vec<Zval>> = list.traversable().and_then(|iterator| {
             let rows = iterator.iter().map(|rows| rows.map(|(_, row)| row).collect());
-            zend::release_iterator(iterator);
+            objects::release_iterator(iterator);
             rows
         });
-        if zend::exception_is_pending() {
+        if messages::exception_is_pending() {
             return Err(Refused::Pending);
         }
         let Some(rows) = rows else {
@@ -291,24 +292,24 @@ impl<T: Tables> Converter<'_, T> {
     }
 
     fn object_value(&self, object: *mut zend_object, value: &Zval, column: impl Fn() -> String) -> Result<Scalar> {
-        let class = || zend::class_name(object);
-        if zend::is_enum(object) {
-            let case = zend::enum_value(object).map(Zval::dereference);
+        let class = || objects::class_name(object);
+        if objects::is_enum(object) {
+            let case = objects::enum_value(object).map(Zval::dereference);
             return match case.map(|case| (case, case.get_type())) {
                 Some((case, DataType::String)) => Ok(Scalar::Plain(case.shallow_clone())),
                 Some((case, DataType::Long)) => Ok(Scalar::Number(case.long().unwrap_or_default())),
                 _ => Err(self.wrong_value(&column(), &format!("the enum {} has no backing value", class()))),
             };
         }
-        if is_instance_of(object, zend::date_time_interface()) {
-            let text = zend::call_method_with(object, "format", "Y-m-d H:i:s.u").ok_or(Refused::Pending)?;
+        if is_instance_of(object, classes::date_time_interface()) {
+            let text = objects::call_method_with(object, "format", "Y-m-d H:i:s.u").ok_or(Refused::Pending)?;
             if moment_of(&text).is_none_or(|text| text.len() != 26) {
                 return Err(self.wrong_value(&column(), &format!("the {} is not within the years 0 to 9999", class())));
             }
             return Ok(Scalar::Moment(text));
         }
-        if zend::public_method(object, "__tostring").is_some() {
-            return zend::to_string(value).map(Scalar::Plain).ok_or(Refused::Pending);
+        if objects::public_method(object, "__tostring").is_some() {
+            return values::to_string(value).map(Scalar::Plain).ok_or(Refused::Pending);
         }
         Err(self.wrong_value(&column(), &format!("an object of {} is no value", class())))
     }
@@ -384,118 +385,13 @@ fn is_instance_of(object: *mut zend_object, class: &ext_php_rs::zend::ClassEntry
 
 /// Objects that are one value: given as a row they are a mistake, whatever else they can do.
 fn is_value_object(_held: &Zval, object: *mut zend_object) -> bool {
-    zend::is_enum(object) || is_instance_of(object, zend::date_time_interface())
+    objects::is_enum(object) || is_instance_of(object, classes::date_time_interface())
 }
 
 fn string_of(object: *mut zend_object, method: &str) -> Result<Option<String>> {
-    match zend::call_method(object, method) {
+    match objects::call_method(object, method) {
         Some(value) => Ok(value.dereference().string()),
-        None if zend::exception_is_pending() => Err(Refused::Pending),
+        None if messages::exception_is_pending() => Err(Refused::Pending),
         None => Ok(None),
-    }
-}
-
-/// The elements of an array, slot by slot, with names as bytes.
-///
-/// The array is held by the value that this was made from, with a reference of its own, so PHP separates it before any
-/// write.
-pub struct Elements<'v> {
-    table: &'v HashTable,
-}
-
-/// `HASH_FLAG_PACKED` of `zend_hash.h`.
-const HASH_FLAG_PACKED: u32 = 1 << 2;
-
-impl<'v> Elements<'v> {
-    fn of(array: &'v Zval) -> Self {
-        // SAFETY: called for values whose type is array.
-        let table = unsafe { &*array.value.arr };
-        Self { table }
-    }
-
-    /// Whether it has numbers for keys, and no buckets.
-    pub fn is_packed(&self) -> bool {
-        // SAFETY: all views of the flags are plain integers.
-        unsafe { self.table.u.flags & HASH_FLAG_PACKED != 0 }
-    }
-
-    /// Whether the first key is a number. An empty array is an empty list.
-    fn is_list(&self) -> bool {
-        self.is_packed()
-            || (0..self.slots())
-                .find(|at| self.slot(*at).is_some())
-                .is_none_or(|at| self.key(at).is_none())
-    }
-
-    /// How many slots there are, empty ones counted.
-    pub fn slots(&self) -> usize {
-        self.table.nNumUsed as usize
-    }
-
-    fn bucket(&self, at: usize) -> Option<&'v Bucket> {
-        if at >= self.slots() {
-            return None;
-        }
-        // SAFETY: a table that is not packed has `nNumUsed` buckets.
-        #[cfg(php82)]
-        let data = unsafe { self.table.__bindgen_anon_1.arData };
-        #[cfg(not(php82))]
-        let data = self.table.arData;
-        // SAFETY: as above; the table outlives the borrow.
-        Some(unsafe { &*data.add(at) })
-    }
-
-    /// The value in a slot, unless it is empty.
-    fn slot(&self, at: usize) -> Option<&'v Zval> {
-        #[cfg(php82)]
-        if self.is_packed() {
-            if at >= self.slots() {
-                return None;
-            }
-            // SAFETY: a packed table has `nNumUsed` values.
-            return present(unsafe { &*self.table.__bindgen_anon_1.arPacked.add(at) });
-        }
-        present(&self.bucket(at)?.val)
-    }
-
-    /// The key of a slot, unless it is a number.
-    fn key(&self, at: usize) -> Option<&'v [u8]> {
-        #[cfg(php82)]
-        if self.is_packed() {
-            return None;
-        }
-        // SAFETY: a key is a living string, or null for a number.
-        unsafe { self.bucket(at)?.key.as_ref() }.map(ext_php_rs::types::ZendStr::as_bytes)
-    }
-
-    /// The key of a slot that is not packed, unless it is a number.
-    pub fn key_string(&self, at: usize) -> Option<&'v zend_string> {
-        // SAFETY: a key is a living string, or null for a number.
-        self.bucket(at).and_then(|bucket| unsafe { bucket.key.as_ref() })
-    }
-
-    /// The key and the value of a slot that is not packed, unless the key is a number.
-    pub fn entry(&self, at: usize) -> Option<(&'v zend_string, &'v Zval)> {
-        let bucket = self.bucket(at)?;
-        // SAFETY: as above.
-        unsafe { bucket.key.as_ref() }.map(|key| (key, &bucket.val))
-    }
-
-    /// The key of a slot as a name, also where PHP made a number of it.
-    fn name(&self, at: usize) -> Vec<u8> {
-        match (self.key(at), self.bucket(at)) {
-            (Some(name), _) => name.to_vec(),
-            (None, Some(bucket)) => bucket.h.cast_signed().to_string().into_bytes(),
-            (None, None) => Vec::new(),
-        }
-    }
-}
-
-/// An element, unless its slot is empty; an object's declared property stands elsewhere.
-fn present(value: &Zval) -> Option<&Zval> {
-    match value.get_type() {
-        DataType::Undef => None,
-        DataType::Indirect => value.indirect().filter(|value| value.get_type() != DataType::Undef),
-        _ => Some(value),
     }
 }

@@ -8,18 +8,19 @@ use write_buffer_core::sink::memory::MemoryStore;
 
 use crate::buffer::object::SUCCESS;
 use crate::exceptions::throw_class;
-use crate::export::{self, ArrayBuilder};
-use crate::methods::bytes;
+use crate::export;
+use crate::methods::arguments::bytes;
 use crate::process::memory_stores;
-use crate::zend;
+use crate::zend::arguments;
+use crate::zend::array::ArrayBuilder;
 
 /// The store that a `$name` argument names; `None`: the arguments were wrong, and PHP has said so.
 fn named_store(call: &ExecuteData) -> Option<MemoryStore> {
     let (mut name, mut length) = (std::ptr::null::<c_char>(), 0_usize);
     // SAFETY: `s` takes a pointer and a length.
     let parsed = unsafe {
-        zend::zend_parse_parameters(
-            zend::argument_count(call),
+        arguments::zend_parse_parameters(
+            arguments::argument_count(call),
             c"|s".as_ptr(),
             &raw mut name,
             &raw mut length,
@@ -64,8 +65,8 @@ pub extern "C" fn fail_next(call: &mut ExecuteData, _result: &mut Zval) {
         let (mut name, mut length) = (std::ptr::null::<c_char>(), 0_usize);
         // SAFETY: `l` takes a number, `s` a pointer and a length.
         let parsed = unsafe {
-            zend::zend_parse_parameters(
-                zend::argument_count(call),
+            arguments::zend_parse_parameters(
+                arguments::argument_count(call),
                 c"l|ls".as_ptr(),
                 &raw mut code,
                 &raw mut times,

@@ -13,18 +13,21 @@ use crate::buffer::object::SUCCESS;
 use crate::buffer::state::{self, State};
 use crate::convert::Refused;
 use crate::exceptions::{throw_flush, throw_refused};
-use crate::export::{self, ArrayBuilder};
-use crate::methods::{class_of, convert, table_named, with_state};
+use crate::export;
+use crate::methods::add::{convert, table_named};
+use crate::methods::entry::{class_of, with_state};
 use crate::process::fork;
-use crate::zend;
+use crate::zend::arguments;
+use crate::zend::array::ArrayBuilder;
 
 /// `Buffer::retry()`
 pub extern "C" fn retry(call: &mut ExecuteData, result: &mut Zval) {
     with_state(call, |call, state| {
         let mut failures: *mut HashTable = ptr::null_mut();
         // SAFETY: `h` takes a pointer to an array.
-        let parsed =
-            unsafe { zend::zend_parse_parameters(zend::argument_count(call), c"h".as_ptr(), &raw mut failures) };
+        let parsed = unsafe {
+            arguments::zend_parse_parameters(arguments::argument_count(call), c"h".as_ptr(), &raw mut failures)
+        };
         // SAFETY: the array of an argument lives as long as the call.
         let Some(failures) = (unsafe { failures.as_ref() }).filter(|_| parsed == SUCCESS) else {
             return;

@@ -8,7 +8,7 @@ use ext_php_rs::{info_table_end, info_table_row, info_table_start};
 use write_buffer_core::buffer::background::lanes::MAX_LANES;
 use write_buffer_core::dsn::Dsn;
 
-use crate::zend;
+use crate::zend::php_ini;
 
 /// An integer setting and its bounds.
 #[derive(Debug, Clone, Copy)]
@@ -108,7 +108,7 @@ unsafe extern "C" fn accept(
 
 /// Shows the DSN without its password, where php.ini's settings are listed.
 unsafe extern "C" fn display_dsn(_entry: *mut ext_php_rs::ffi::zend_ini_entry, _kind: c_int) {
-    let dsn = zend::ini_value(DSN);
+    let dsn = php_ini::value(DSN);
     let shown = if dsn.is_empty() {
         "no value".to_owned()
     } else {
@@ -130,5 +130,5 @@ pub unsafe extern "C" fn print_info(module: *mut ModuleEntry) {
     );
     info_table_end!();
     // SAFETY: PHP gives its own module entry.
-    unsafe { zend::display_ini_entries(module) };
+    unsafe { php_ini::display_ini_entries(module) };
 }

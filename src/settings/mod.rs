@@ -14,7 +14,7 @@ use write_buffer_core::settings::{Overflow, Settings};
 use write_buffer_core::table::rules::{KeyRule, MergeRule, Mode, TableRules};
 
 use crate::buffer::state::Flusher;
-use crate::zend;
+use crate::zend::php_ini;
 
 pub mod ini;
 
@@ -52,7 +52,7 @@ impl Arguments<'_> {
     pub fn dsn(&self) -> Result<Dsn> {
         let dsn = match self.dsn {
             Some(dsn) => text("dsn", dsn)?,
-            None => zend::ini_value(ini::DSN),
+            None => php_ini::value(ini::DSN),
         };
         if dsn.is_empty() {
             return Err(Error::config(
@@ -102,7 +102,7 @@ impl Arguments<'_> {
     fn shared_settings(&self) -> Result<Settings> {
         let name = |parameter, given: Option<&[u8]>, ini_name| match given {
             Some(name) => text(parameter, name),
-            None => Ok(zend::ini_value(ini_name)),
+            None => Ok(php_ini::value(ini_name)),
         };
         Ok(Settings {
             max_retries: u32::try_from(integer(self.max_retries, ini::MAX_RETRIES)?).unwrap_or(u32::MAX),
@@ -122,7 +122,7 @@ impl Arguments<'_> {
     pub fn flusher(&self) -> Result<Flusher> {
         let name = match self.persistent {
             Some(name) => text("persistent", name)?,
-            None => zend::ini_value(ini::PERSISTENT),
+            None => php_ini::value(ini::PERSISTENT),
         };
         match (self.background(), name.is_empty()) {
             (true, true) => Ok(Flusher::Background),
@@ -134,14 +134,14 @@ impl Arguments<'_> {
 
     fn background(&self) -> bool {
         let off = ["", "0", "off", "no", "false"];
-        let by_ini = || !off.contains(&zend::ini_value(ini::BACKGROUND).to_ascii_lowercase().as_str());
+        let by_ini = || !off.contains(&php_ini::value(ini::BACKGROUND).to_ascii_lowercase().as_str());
         self.background.unwrap_or_else(by_ini)
     }
 
     fn overflow(&self) -> Result<Overflow> {
         let overflow = match self.overflow {
             Some(overflow) => text("overflow", overflow)?,
-            None => zend::ini_value(ini::OVERFLOW),
+            None => php_ini::value(ini::OVERFLOW),
         };
         match overflow.as_str() {
             "block" => Ok(Overflow::Block),
@@ -155,7 +155,7 @@ impl Arguments<'_> {
     fn ledger(&self) -> Result<LedgerUse> {
         let ledger = match self.ledger {
             Some(ledger) => text("ledger", ledger)?,
-            None => zend::ini_value(ini::LEDGER),
+            None => php_ini::value(ini::LEDGER),
         };
         LedgerUse::parse(&ledger)
             .ok_or_else(|| Error::config(format!("ledger must be 'auto', 'always' or 'never', not {ledger:?}")))
@@ -163,7 +163,7 @@ impl Arguments<'_> {
 
     /// The dead-letter file, by its absolute path: a process may change its folder.
     fn dead_letter_file(&self) -> Result<Option<PathBuf>> {
-        let from_ini = zend::ini_value(ini::DEAD_LETTER_FILE);
+        let from_ini = php_ini::value(ini::DEAD_LETTER_FILE);
         let given = self.dead_letter_file.unwrap_or(from_ini.as_bytes());
         if given.is_empty() {
             return Ok(None);
@@ -174,7 +174,7 @@ impl Arguments<'_> {
         }
         let path = std::path::absolute(Path::new(OsStr::from_bytes(given)))
             .map_err(|error| Error::config(format!("deadLetterFile {shown:?} is no path: {error}")))?;
-        if !zend::is_within_open_basedir(path.as_os_str().as_bytes()) {
+        if !php_ini::is_within_open_basedir(path.as_os_str().as_bytes()) {
             return Err(Error::config(format!(
                 "deadLetterFile {} is outside open_basedir: name a file within, or extend open_basedir in php.ini",
                 path.display()
@@ -206,7 +206,7 @@ impl Arguments<'_> {
     fn route_by(&self) -> Result<Option<String>> {
         let column = match self.route_by {
             Some(column) => text("routeBy", column)?,
-            None => zend::ini_value(ini::ROUTE_BY),
+            None => php_ini::value(ini::ROUTE_BY),
         };
         Ok(Some(column).filter(|column| !column.is_empty()))
     }
@@ -229,7 +229,7 @@ fn integer(given: Option<i64>, setting: IntSetting) -> Result<i64> {
     let (number, source) = match given {
         Some(number) => (Some(number), parameter.to_owned()),
         None => (
-            zend::ini_value(ini).trim().parse().ok(),
+            php_ini::value(ini).trim().parse().ok(),
             format!("{} in php.ini", ini.to_string_lossy()),
         ),
     };
@@ -240,7 +240,7 @@ fn integer(given: Option<i64>, setting: IntSetting) -> Result<i64> {
         ))),
         None => Err(Error::config(format!(
             "{source} must be a number from {min} to {max}, not {:?}",
-            zend::ini_value(ini)
+            php_ini::value(ini)
         ))),
     }
 }

@@ -1,0 +1,63 @@
+//! Classes: PHP's own that we name, and what ext-php-rs cannot say of ours.
+
+use std::ffi::c_void;
+
+use ext_php_rs::ffi::{HashTable, zend_class_entry, zend_string};
+use ext_php_rs::zend::ClassEntry;
+
+unsafe extern "C" {
+    fn php_date_get_interface_ce() -> *mut zend_class_entry;
+    static spl_ce_RuntimeException: *mut zend_class_entry;
+    static spl_ce_InvalidArgumentException: *mut zend_class_entry;
+    #[cfg(php82)]
+    static zend_ce_sensitive_parameter: *mut zend_class_entry;
+    #[cfg(php82)]
+    fn zend_add_attribute(
+        attributes: *mut *mut HashTable,
+        name: *mut zend_string,
+        arguments: u32,
+        flags: u32,
+        offset: u32,
+        line: u32,
+    ) -> *mut c_void;
+}
+
+/// PHP's `RuntimeException`.
+pub fn runtime_exception() -> &'static ClassEntry {
+    // SAFETY: the SPL extension is always there and registers its classes before ours.
+    unsafe { &*spl_ce_RuntimeException }
+}
+
+/// PHP's `InvalidArgumentException`.
+pub fn invalid_argument_exception() -> &'static ClassEntry {
+    // SAFETY: as above.
+    unsafe { &*spl_ce_InvalidArgumentException }
+}
+
+/// PHP's `DateTimeInterface`.
+pub fn date_time_interface() -> &'static ClassEntry {
+    // SAFETY: the date extension is always there; the call only returns its class.
+    unsafe { &*php_date_get_interface_ce() }
+}
+
+/// Marks the first parameter of a class's constructor as sensitive, so that no stack trace shows it.
+#[cfg(php82)]
+pub fn mark_first_parameter_sensitive(class: &mut ClassEntry) {
+    const ZEND_ATTRIBUTE_PERSISTENT: u32 = 1;
+    let constructor = class.constructor;
+    if constructor.is_null() {
+        return;
+    }
+    // SAFETY: the constructor is ours, registered a moment ago; the attribute is added as
+    // `zend_add_parameter_attribute` of the engine's headers does, where offset 1 is the first parameter.
+    unsafe {
+        zend_add_attribute(
+            &raw mut (*constructor).common.attributes,
+            (*zend_ce_sensitive_parameter).name,
+            0,
+            ZEND_ATTRIBUTE_PERSISTENT,
+            1,
+            0,
+        );
+    }
+}
