@@ -5,8 +5,8 @@ use ext_php_rs::zend::{ClassEntry, ce};
 use write_buffer_core::dead_letter::FlushError;
 use write_buffer_core::error::{Error, Kind, count_rows};
 
-use crate::classes::Classes;
-use crate::convert::Refused;
+use crate::classes::ExceptionClasses;
+use crate::convert::ConversionError;
 use crate::export;
 use crate::zend::{messages, objects};
 
@@ -24,7 +24,7 @@ pub fn throw(error: &Error, kept: usize) {
 /// Throws what a flush met.
 pub fn throw_flush(failed: &FlushError, kept: usize) {
     let error = &failed.error;
-    let classes = Classes::get();
+    let classes = ExceptionClasses::get();
     let (class, taken) = match error.kind() {
         // What interrupted the wait threw already.
         Kind::Interrupted => return,
@@ -48,13 +48,13 @@ pub fn throw_flush(failed: &FlushError, kept: usize) {
 }
 
 /// Throws why a row was not taken.
-pub fn throw_refused(refused: &Refused, method: &str) {
-    match refused {
-        Refused::Pending => {}
-        Refused::Type(message) => {
+pub fn throw_conversion(error: &ConversionError, method: &str) {
+    match error {
+        ConversionError::Pending => {}
+        ConversionError::Type(message) => {
             throw_class(ce::type_error(), &format!("{method}(): {message}"), 0);
         }
-        Refused::Config(error) => throw(error, 0),
+        ConversionError::Config(error) => throw(error, 0),
     }
 }
 

@@ -61,7 +61,7 @@ unsafe extern "C" fn start_module(_kind: i32, module_number: i32) -> i32 {
         ini::register(module_number);
         fork::watch_forks();
         object::handlers();
-        classes::Classes::register()
+        classes::ExceptionClasses::register()
     });
     match started {
         Ok(Ok(())) => SUCCESS,
@@ -84,7 +84,7 @@ unsafe extern "C" fn end_request(_kind: i32, _module_number: i32) -> i32 {
 
 /// Module shutdown: a process that ends in good order, such as a worker of php-fpm that is recycled.
 unsafe extern "C" fn end_module(_kind: i32, _module_number: i32) -> i32 {
-    if std::panic::catch_unwind(persistent::end_all).is_err() {
+    if std::panic::catch_unwind(persistent::drain_all).is_err() {
         messages::log("write_buffer: a bug in it ended its last flush");
     }
     SUCCESS

@@ -11,14 +11,14 @@ use write_buffer_core::error::Result;
 use write_buffer_core::table::catalog::Catalog;
 
 /// A buffer that flushes on the caller's thread, or on its own.
-pub enum Engine {
+pub enum AnyBuffer {
     /// On the caller's.
     Foreground(Box<ForegroundBuffer>),
     /// On its own. Shared by all objects that name the same persistent buffer.
     Background(Arc<BackgroundBuffer>),
 }
 
-impl Engine {
+impl AnyBuffer {
     /// The tables and shapes.
     pub fn with_catalog<R>(&mut self, look_up: impl FnOnce(&mut Catalog) -> R) -> R {
         match self {

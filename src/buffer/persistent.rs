@@ -41,7 +41,7 @@ static BUFFERS: Mutex<Buffers> = Mutex::new(BTreeMap::new());
 
 thread_local! {
     /// The lock, while this thread forks. Nothing to drop, so that a thread needs no clean-up for it.
-    static HELD: Cell<Option<ManuallyDrop<MutexGuard<'static, Buffers>>>> = const { Cell::new(None) };
+    static FORK_LOCK: Cell<Option<ManuallyDrop<MutexGuard<'static, Buffers>>>> = const { Cell::new(None) };
 }
 
 fn lock() -> MutexGuard<'static, Buffers> {
@@ -50,13 +50,13 @@ fn lock() -> MutexGuard<'static, Buffers> {
 
 /// Before a fork: waits until no other thread is at the names, and keeps them so. The thread that forks is at none of them
 /// itself, since no user code runs while it is.
-pub fn hold() {
-    HELD.set(Some(ManuallyDrop::new(lock())));
+pub fn lock_for_fork() {
+    FORK_LOCK.set(Some(ManuallyDrop::new(lock())));
 }
 
 /// After a fork, in both processes: gives the names back.
-pub fn release() {
-    drop(HELD.take().map(ManuallyDrop::into_inner));
+pub fn unlock_after_fork() {
+    drop(FORK_LOCK.take().map(ManuallyDrop::into_inner));
 }
 
 /// The buffer of that name, made by `make` at its first use in this process.
@@ -114,7 +114,7 @@ fn forget(entry: Option<Entry>) {
 
 /// Drains all buffers of this process, at module shutdown: all at once, so that the process ends within the longest of
 /// their shutdown times.
-pub fn end_all() {
+pub fn drain_all() {
     let mut buffers = std::mem::take(&mut *lock());
     let inherited: Vec<String> = buffers
         .iter()

@@ -18,8 +18,8 @@ use write_buffer_core::sink::mysql::socket::{Descriptor, SocketHooks};
 use write_buffer_core::table::entry::TableId;
 use write_buffer_core::table::shape::Shape;
 
-use crate::buffer::any::Engine;
-use crate::buffer::wait::Stopped;
+use crate::buffer::any::AnyBuffer;
+use crate::buffer::wait::WaitError;
 use crate::buffer::{persistent, wait};
 use crate::convert::Tables;
 use crate::convert::fast_path::LastShapes;
@@ -28,7 +28,7 @@ use crate::zend::array::Elements;
 
 /// Which thread flushes, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Flusher {
+pub enum FlushMode {
     /// The caller's.
     Foreground,
     /// One of its own, as long as the object lives.
@@ -40,11 +40,11 @@ pub enum Flusher {
 /// See the module.
 pub struct State {
     /// The engine.
-    pub buffer: Engine,
+    pub buffer: AnyBuffer,
     /// Each group is committed at once, and none is kept.
     pub is_sync: bool,
     /// Which thread flushes, and for how long.
-    pub flusher: Flusher,
+    pub flush_mode: FlushMode,
     /// The table of `add()`'s first parameter.
     pub order_table: TableId,
     /// The table of `add()`'s second parameter.
@@ -73,17 +73,17 @@ impl State {
     /// # Errors
     ///
     /// Settings that cannot work.
-    pub fn new(dsn: Dsn, settings: Settings, is_sync: bool, flusher: Flusher) -> Result<Self> {
+    pub fn new(dsn: Dsn, settings: Settings, is_sync: bool, flush_mode: FlushMode) -> Result<Self> {
         if let Dsn::Server(server) = &dsn {
             MySqlSink::check(server)?;
         }
-        let (mut buffer, descriptors) = make_engine(&dsn, &settings, &flusher)?;
+        let (mut buffer, descriptors) = make_buffer(&dsn, &settings, &flush_mode)?;
         Ok(Self {
             order_table: buffer.with_catalog(|catalog| catalog.table(&settings.order_table))?,
             trade_table: buffer.with_catalog(|catalog| catalog.table(&settings.trade_table))?,
             buffer,
             is_sync,
-            flusher,
+            flush_mode,
             dsn,
             settings,
             scratch: None,
@@ -109,7 +109,7 @@ impl State {
         self.reported_lost = 0;
         self.reported_refused = 0;
         // The settings made a buffer once, so they make another.
-        let Ok((buffer, descriptors)) = make_engine(&self.dsn, &self.settings, &self.flusher) else {
+        let Ok((buffer, descriptors)) = make_buffer(&self.dsn, &self.settings, &self.flush_mode) else {
             return;
         };
         std::mem::forget(std::mem::replace(&mut self.buffer, buffer));
@@ -145,7 +145,7 @@ impl State {
     /// it, from the destructor of another object, and another flush after them.
     pub fn drain(&mut self) -> Option<String> {
         self.notice_fork();
-        if matches!(self.flusher, Flusher::Persistent(_)) {
+        if matches!(self.flush_mode, FlushMode::Persistent(_)) {
             return None;
         }
         if self.buffer.pending_rows() == self.reported_lost
@@ -154,8 +154,8 @@ impl State {
             return None;
         }
         let failed = match &mut self.buffer {
-            Engine::Foreground(buffer) => buffer.shut_down().map_err(|failed| failed.error),
-            Engine::Background(buffer) => buffer.drain(self.settings.shutdown_timeout),
+            AnyBuffer::Foreground(buffer) => buffer.shut_down().map_err(|failed| failed.error),
+            AnyBuffer::Background(buffer) => buffer.drain(self.settings.shutdown_timeout),
         };
         self.reported_lost = self.buffer.pending_rows();
         self.reported_refused = self.buffer.untaken_failed_rows();
@@ -176,10 +176,10 @@ impl State {
     /// The end of the object: what `drain()` does, and the thread goes.
     pub fn end(&mut self) -> Option<String> {
         let message = self.drain();
-        match (&self.flusher, &mut self.buffer) {
-            (Flusher::Background, Engine::Background(buffer)) => buffer.stop(),
-            (_, Engine::Foreground(buffer)) => buffer.end(),
-            (_, Engine::Background(_)) => {}
+        match (&self.flush_mode, &mut self.buffer) {
+            (FlushMode::Background, AnyBuffer::Background(buffer)) => buffer.stop(),
+            (_, AnyBuffer::Foreground(buffer)) => buffer.end(),
+            (_, AnyBuffer::Background(_)) => {}
         }
         message
     }
@@ -208,7 +208,7 @@ pub unsafe fn add(state: *mut State, mut group: Group, mut generation: u64) -> R
                 return Err(Error::closed().into());
             }
             match &mut state.buffer {
-                Engine::Foreground(buffer) => {
+                AnyBuffer::Foreground(buffer) => {
                     let mut added = buffer.add(&group);
                     if state.is_sync && added.is_err() {
                         buffer.discard();
@@ -218,17 +218,17 @@ pub unsafe fn add(state: *mut State, mut group: Group, mut generation: u64) -> R
                     state.scratch = Some(group);
                     return added;
                 }
-                Engine::Background(buffer) => Arc::clone(buffer),
+                AnyBuffer::Background(buffer) => Arc::clone(buffer),
             }
         };
         match wait::add_waiting(&background, &group) {
-            Err(Stopped::Forked) => std::mem::forget(background),
+            Err(WaitError::Fork) => std::mem::forget(background),
             ended => {
                 // SAFETY: as above.
                 unsafe { (*state).scratch = Some(group) };
                 return ended.map_err(|stopped| match stopped {
-                    Stopped::Failed(failed) => failed,
-                    Stopped::Forked => Error::interrupted().into(),
+                    WaitError::Flush(failed) => failed,
+                    WaitError::Fork => Error::interrupted().into(),
                 });
             }
         }
@@ -252,14 +252,14 @@ pub unsafe fn flush(state: *mut State, timeout: Option<Duration>) -> Result<usiz
             return Err(Error::closed().into());
         }
         match &mut state.buffer {
-            Engine::Foreground(buffer) => return buffer.flush(timeout),
-            Engine::Background(buffer) => Arc::clone(buffer),
+            AnyBuffer::Foreground(buffer) => return buffer.flush(timeout),
+            AnyBuffer::Background(buffer) => Arc::clone(buffer),
         }
     };
     match wait::flush_waiting(&background, timeout) {
         Ok(rows) => Ok(rows),
-        Err(Stopped::Failed(failed)) => Err(failed),
-        Err(Stopped::Forked) => {
+        Err(WaitError::Flush(failed)) => Err(failed),
+        Err(WaitError::Fork) => {
             // The child has no row to flush.
             std::mem::forget(background);
             // SAFETY: as above.
@@ -291,7 +291,7 @@ pub unsafe fn close(state: *mut State, timeout: Option<Duration>) -> Result<(), 
 }
 
 /// A buffer for the DSN, and the descriptors of its connections, unless a registry looks after them.
-fn make_engine(dsn: &Dsn, settings: &Settings, flusher: &Flusher) -> Result<(Engine, Vec<Descriptor>)> {
+fn make_buffer(dsn: &Dsn, settings: &Settings, flush_mode: &FlushMode) -> Result<(AnyBuffer, Vec<Descriptor>)> {
     let make_background = || {
         let mut sinks = Vec::with_capacity(settings.lanes);
         let mut descriptors = Vec::new();
@@ -303,24 +303,27 @@ fn make_engine(dsn: &Dsn, settings: &Settings, flusher: &Flusher) -> Result<(Eng
         let buffer = BackgroundBuffer::new(settings.clone(), sinks, thread::spawn_flusher)?;
         Ok((buffer, descriptors))
     };
-    match flusher {
-        Flusher::Foreground => {
+    match flush_mode {
+        FlushMode::Foreground => {
             let (sink, descriptor) = make_sink(dsn, settings, 0);
             let buffer = ForegroundBuffer::new(settings.clone(), sink, Arc::new(SystemClock))?;
-            Ok((Engine::Foreground(Box::new(buffer)), descriptor.into_iter().collect()))
+            Ok((
+                AnyBuffer::Foreground(Box::new(buffer)),
+                descriptor.into_iter().collect(),
+            ))
         }
-        Flusher::Background => {
+        FlushMode::Background => {
             let (buffer, descriptors) = make_background()?;
-            Ok((Engine::Background(Arc::new(buffer)), descriptors))
+            Ok((AnyBuffer::Background(Arc::new(buffer)), descriptors))
         }
-        Flusher::Persistent(name) => {
+        FlushMode::Persistent(name) => {
             if matches!(dsn, Dsn::Memory(_)) {
                 return Err(Error::config(
                     "persistent needs a server: the tables of memory: end with the request",
                 ));
             }
             let buffer = persistent::get(name, dsn, settings, make_background)?;
-            Ok((Engine::Background(buffer), Vec::new()))
+            Ok((AnyBuffer::Background(buffer), Vec::new()))
         }
     }
 }

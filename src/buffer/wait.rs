@@ -11,11 +11,11 @@ use crate::process::fork;
 use crate::zend::{interrupt, messages};
 
 /// Why a wait did not end as it was meant to.
-pub enum Stopped {
+pub enum WaitError {
     /// An error of the buffer, or an interrupt that threw.
-    Failed(FlushError),
+    Flush(FlushError),
     /// A signal's handler forked, and this is the child: the buffer is the parent's.
-    Forked,
+    Fork,
 }
 
 /// Takes a group on a background buffer; user code may run while it waits for room.
@@ -23,7 +23,7 @@ pub enum Stopped {
 /// # Errors
 ///
 /// As [`BackgroundBuffer::add`]; a fork, or an interrupt that threw.
-pub fn add_waiting(buffer: &BackgroundBuffer, group: &Group) -> Result<(), Stopped> {
+pub fn add_waiting(buffer: &BackgroundBuffer, group: &Group) -> Result<(), WaitError> {
     let limit = buffer.room_limit();
     repeat_after_interrupts(|| {
         buffer
@@ -37,7 +37,7 @@ pub fn add_waiting(buffer: &BackgroundBuffer, group: &Group) -> Result<(), Stopp
 /// # Errors
 ///
 /// As [`BackgroundBuffer::flush`]; a fork, or an interrupt that threw.
-pub fn flush_waiting(buffer: &BackgroundBuffer, timeout: Option<Duration>) -> Result<usize, Stopped> {
+pub fn flush_waiting(buffer: &BackgroundBuffer, timeout: Option<Duration>) -> Result<usize, WaitError> {
     let limit = Limit::new(timeout);
     repeat_after_interrupts(|| buffer.flush(limit.left(), &interrupt::interrupt_is_pending))
 }
@@ -57,19 +57,19 @@ impl Limit {
 }
 
 /// Lets PHP see its signals and its time limit, and goes on waiting unless one of them threw, or forked.
-fn repeat_after_interrupts<R>(mut wait: impl FnMut() -> Result<R, FlushError>) -> Result<R, Stopped> {
+fn repeat_after_interrupts<R>(mut wait: impl FnMut() -> Result<R, FlushError>) -> Result<R, WaitError> {
     let generation = fork::fork_generation();
     loop {
         match wait() {
             Err(failed) if failed.error.kind() == Kind::Interrupted => {}
-            ended => return ended.map_err(Stopped::Failed),
+            ended => return ended.map_err(WaitError::Flush),
         }
         interrupt::handle_interrupt();
         if fork::fork_generation() != generation {
-            return Err(Stopped::Forked);
+            return Err(WaitError::Fork);
         }
         if messages::exception_is_pending() {
-            return Err(Stopped::Failed(Error::interrupted().into()));
+            return Err(WaitError::Flush(Error::interrupted().into()));
         }
     }
 }

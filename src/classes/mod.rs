@@ -16,7 +16,7 @@ use crate::zend::classes;
 
 /// The registered classes.
 #[derive(Clone, Copy)]
-pub struct Classes {
+pub struct ExceptionClasses {
     /// `WriteBuffer\ConfigException`.
     pub config: &'static ClassEntry,
     /// `WriteBuffer\ConnectionException`.
@@ -32,19 +32,19 @@ pub struct Classes {
 }
 
 // SAFETY: class entries of an internal class are written at module start only, before any thread of PHP's begins.
-unsafe impl Send for Classes {}
+unsafe impl Send for ExceptionClasses {}
 // SAFETY: as above.
-unsafe impl Sync for Classes {}
+unsafe impl Sync for ExceptionClasses {}
 
-static CLASSES: OnceLock<Classes> = OnceLock::new();
+static CLASSES: OnceLock<ExceptionClasses> = OnceLock::new();
 
 /// PHP reads the methods' argument tables for as long as the process lives.
-static ARGUMENT_TABLES: Mutex<Vec<KeptTables>> = Mutex::new(Vec::new());
+static ARGUMENT_TABLES: Mutex<Vec<ArgumentTables>> = Mutex::new(Vec::new());
 
-struct KeptTables(#[expect(dead_code, reason = "held for the engine, never read back")] ArgInfoTables);
+struct ArgumentTables(#[expect(dead_code, reason = "held for the engine, never read back")] ArgInfoTables);
 
 // SAFETY: the tables are only kept.
-unsafe impl Send for KeptTables {}
+unsafe impl Send for ArgumentTables {}
 
 /// Where a registration leaves its class for the code that asked for it.
 static REGISTERED: Mutex<Option<Registered>> = Mutex::new(None);
@@ -54,7 +54,7 @@ struct Registered(&'static mut ClassEntry);
 // SAFETY: modules start on one thread.
 unsafe impl Send for Registered {}
 
-impl Classes {
+impl ExceptionClasses {
     /// The classes. They are registered at module start, before any method can run.
     #[expect(clippy::expect_used, reason = "PHP runs no method of a module that did not start")]
     pub fn get() -> &'static Self {
@@ -108,9 +108,9 @@ struct Interfaces {
     exception: &'static ClassEntry,
 }
 
-// SAFETY: as for `Classes`.
+// SAFETY: as for `ExceptionClasses`.
 unsafe impl Send for Interfaces {}
-// SAFETY: as for `Classes`.
+// SAFETY: as for `ExceptionClasses`.
 unsafe impl Sync for Interfaces {}
 
 static INTERFACES: OnceLock<Interfaces> = OnceLock::new();
@@ -130,7 +130,7 @@ fn register(builder: ClassBuilder) -> Result<&'static ClassEntry> {
 fn register_mut(builder: ClassBuilder) -> Result<&'static mut ClassEntry> {
     builder
         .registration(|class, tables| {
-            ARGUMENT_TABLES.lock().push(KeptTables(tables));
+            ARGUMENT_TABLES.lock().push(ArgumentTables(tables));
             *REGISTERED.lock() = Some(Registered(class));
         })
         .register()

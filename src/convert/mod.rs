@@ -24,7 +24,7 @@ use crate::zend::{classes, messages, objects, values};
 
 /// Why a row was not taken.
 #[derive(Debug)]
-pub enum Refused {
+pub enum ConversionError {
     /// User code threw: the exception is pending already.
     Pending,
     /// A value or a row of a wrong type.
@@ -33,13 +33,13 @@ pub enum Refused {
     Config(Error),
 }
 
-impl From<Error> for Refused {
+impl From<Error> for ConversionError {
     fn from(error: Error) -> Self {
         Self::Config(error)
     }
 }
 
-type Result<T, E = Refused> = std::result::Result<T, E>;
+type Result<T, E = ConversionError> = std::result::Result<T, E>;
 
 /// What the conversion asks of the buffer.
 pub trait Tables {
@@ -81,8 +81,8 @@ impl<T: Tables> Converter<'_, T> {
         }
     }
 
-    fn wrong(&self, what: &str) -> Refused {
-        Refused::Type(format!("{} {what}", self.parameter))
+    fn wrong(&self, what: &str) -> ConversionError {
+        ConversionError::Type(format!("{} {what}", self.parameter))
     }
 
     /// An array is a row when its first key is a name, and a list of rows when it is a number.
@@ -151,7 +151,7 @@ impl<T: Tables> Converter<'_, T> {
         }
         let Some(array) = objects::call_method(object, "toarray") else {
             if messages::exception_is_pending() {
-                return Err(Refused::Pending);
+                return Err(ConversionError::Pending);
             }
             return Err(self.wrong(&format!(
                 "must be a row, {class} given: it has neither getAttributes() nor toArray()"
@@ -187,7 +187,7 @@ impl<T: Tables> Converter<'_, T> {
         if let Some(key) = string_of(object, "getkeyname")? {
             self.tables.hint_key(self.table, &key);
         }
-        let attributes = objects::call_method(object, "getattributes").ok_or(Refused::Pending)?;
+        let attributes = objects::call_method(object, "getattributes").ok_or(ConversionError::Pending)?;
         let attributes = attributes.dereference();
         if !attributes.is_array() {
             let class = objects::class_name(object);
@@ -209,7 +209,7 @@ impl<T: Tables> Converter<'_, T> {
             rows
         });
         if messages::exception_is_pending() {
-            return Err(Refused::Pending);
+            return Err(ConversionError::Pending);
         }
         let Some(rows) = rows else {
             return Err(self.wrong(&format!("must be a list of rows: {class} cannot be iterated")));
@@ -283,7 +283,7 @@ impl<T: Tables> Converter<'_, T> {
             .map_err(|_| self.wrong_value(&column(shape, elements, at), "the string is longer than 4 GiB"))
     }
 
-    fn wrong_value(&self, column: &str, what: &str) -> Refused {
+    fn wrong_value(&self, column: &str, what: &str) -> ConversionError {
         self.wrong(&format!(
             "has a wrong value: table {}, column {column}: {what}; \
              give null, bool, int, a finite float, string, a backed enum, DateTimeInterface or Stringable",
@@ -302,14 +302,16 @@ impl<T: Tables> Converter<'_, T> {
             };
         }
         if is_instance_of(object, classes::date_time_interface()) {
-            let text = objects::call_method_with(object, "format", "Y-m-d H:i:s.u").ok_or(Refused::Pending)?;
+            let text = objects::call_method_with(object, "format", "Y-m-d H:i:s.u").ok_or(ConversionError::Pending)?;
             if moment_of(&text).is_none_or(|text| text.len() != 26) {
                 return Err(self.wrong_value(&column(), &format!("the {} is not within the years 0 to 9999", class())));
             }
             return Ok(Scalar::Moment(text));
         }
         if objects::public_method(object, "__tostring").is_some() {
-            return values::to_string(value).map(Scalar::Plain).ok_or(Refused::Pending);
+            return values::to_string(value)
+                .map(Scalar::Plain)
+                .ok_or(ConversionError::Pending);
         }
         Err(self.wrong_value(&column(), &format!("an object of {} is no value", class())))
     }
@@ -391,7 +393,7 @@ fn is_value_object(_held: &Zval, object: *mut zend_object) -> bool {
 fn string_of(object: *mut zend_object, method: &str) -> Result<Option<String>> {
     match objects::call_method(object, method) {
         Some(value) => Ok(value.dereference().string()),
-        None if messages::exception_is_pending() => Err(Refused::Pending),
+        None if messages::exception_is_pending() => Err(ConversionError::Pending),
         None => Ok(None),
     }
 }

@@ -12,8 +12,8 @@ use write_buffer_core::table::entry::TableId;
 use crate::buffer::object::SUCCESS;
 use crate::buffer::state;
 use crate::buffer::state::{State, StateTables};
-use crate::convert::{Converter, Refused};
-use crate::exceptions::{throw_flush, throw_refused};
+use crate::convert::{ConversionError, Converter};
+use crate::exceptions::{throw_conversion, throw_flush};
 use crate::methods::arguments::{Text, table_name};
 use crate::methods::entry::{class_of, with_state};
 use crate::process::fork;
@@ -101,7 +101,7 @@ pub fn convert(
     table: TableId,
     parameter: &'static str,
     allow_null: bool,
-) -> Result<(), Refused> {
+) -> Result<(), ConversionError> {
     let tables = StateTables(state);
     Converter {
         tables: &tables,
@@ -113,12 +113,12 @@ pub fn convert(
 }
 
 /// Gathers a group, while user code may run, and then gives it to the engine, while none does.
-fn take_group(state: *mut State, method: &str, gather: impl FnOnce(&mut Group) -> Result<(), Refused>) {
+fn take_group(state: *mut State, method: &str, gather: impl FnOnce(&mut Group) -> Result<(), ConversionError>) {
     // SAFETY: no user code runs in this call. A gathering further up the stack has taken the scratch memory already.
     let mut group = unsafe { (*state).take_scratch() };
     let generation = fork::fork_generation();
     match gather(&mut group) {
-        Err(refused) => throw_refused(&refused, &format!("{}::{method}", class_of(state))),
+        Err(error) => throw_conversion(&error, &format!("{}::{method}", class_of(state))),
         Ok(()) => {
             // SAFETY: `$this` is held by the call, so the state lives until it returns.
             if let Err(failed) = unsafe { state::add(state, group, generation) } {

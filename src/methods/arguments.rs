@@ -67,10 +67,10 @@ pub fn table_name(name: Option<&[u8]>) -> Result<&str> {
 }
 
 /// An exception is pending.
-pub struct Thrown;
+pub struct PendingException;
 
 /// A method's one argument, a time in milliseconds or null.
-pub fn timeout(call: &ExecuteData, method: &str) -> Result<Option<Duration>, Thrown> {
+pub fn timeout(call: &ExecuteData, method: &str) -> Result<Option<Duration>, PendingException> {
     let mut timeout = Int::NULL;
     // SAFETY: `l!` takes a number and whether it is null.
     let parsed = unsafe {
@@ -82,7 +82,7 @@ pub fn timeout(call: &ExecuteData, method: &str) -> Result<Option<Duration>, Thr
         )
     };
     if parsed != SUCCESS {
-        return Err(Thrown);
+        return Err(PendingException);
     }
     match timeout.get().map(u64::try_from) {
         None => Ok(None),
@@ -90,7 +90,7 @@ pub fn timeout(call: &ExecuteData, method: &str) -> Result<Option<Duration>, Thr
         Some(Err(_)) => {
             let message = format!("{method}(): Argument #1 ($timeoutMs) must be 0 or more");
             throw_class(ce::value_error(), &message, 0);
-            Err(Thrown)
+            Err(PendingException)
         }
     }
 }

@@ -10,7 +10,7 @@ use write_buffer_core::error::Result;
 
 use crate::buffer::object;
 use crate::buffer::object::SUCCESS;
-use crate::buffer::state::{Flusher, State};
+use crate::buffer::state::{FlushMode, State};
 use crate::exceptions::{throw, throw_class};
 use crate::methods::arguments::{Int, Text};
 use crate::settings::Arguments;
@@ -109,7 +109,7 @@ pub extern "C" fn construct(call: &mut ExecuteData, _result: &mut Zval) {
         };
         let state = arguments
             .settings()
-            .and_then(|settings| State::new(arguments.dsn()?, settings, false, arguments.flusher()?));
+            .and_then(|settings| State::new(arguments.dsn()?, settings, false, arguments.flush_mode()?));
         finish_construction(call, state);
     }));
 }
@@ -153,7 +153,7 @@ pub extern "C" fn construct_sync(call: &mut ExecuteData, _result: &mut Zval) {
         };
         let state = arguments
             .sync_settings()
-            .and_then(|settings| State::new(arguments.dsn()?, settings, true, Flusher::Foreground));
+            .and_then(|settings| State::new(arguments.dsn()?, settings, true, FlushMode::Foreground));
         finish_construction(call, state);
     }));
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ExecuteData, run_handler};
 
-use crate::buffer::state::Flusher;
-use crate::classes::Classes;
+use crate::buffer::state::FlushMode;
+use crate::classes::ExceptionClasses;
 use crate::export;
 use crate::methods::arguments::no_arguments;
 use crate::methods::entry::with_state;
@@ -80,8 +80,8 @@ pub extern "C" fn debug_info(call: &mut ExecuteData, result: &mut Zval) {
                 .with("maxPendingRows", export::int(settings.max_pending_rows))
                 .with("maxPendingBytes", export::int(settings.max_pending_bytes))
                 .with("shutdownTimeoutMs", milliseconds(settings.shutdown_timeout))
-                .with("background", export::boolean(state.flusher != Flusher::Foreground));
-            if state.flusher != Flusher::Foreground {
+                .with("background", export::boolean(state.flush_mode != FlushMode::Foreground));
+            if state.flush_mode != FlushMode::Foreground {
                 info = info.with("lanes", export::int(settings.lanes));
                 if let Some(column) = &settings.route_by {
                     info = info.with("routeBy", export::string(column));
@@ -93,7 +93,7 @@ pub extern "C" fn debug_info(call: &mut ExecuteData, result: &mut Zval) {
             if let Some(file) = &settings.dead_letter_file {
                 info = info.with("deadLetterFile", export::string(file.as_os_str().as_encoded_bytes()));
             }
-            if let Flusher::Persistent(name) = &state.flusher {
+            if let FlushMode::Persistent(name) = &state.flush_mode {
                 info = info.with("persistent", export::string(name));
             }
         }
@@ -111,7 +111,7 @@ pub extern "C" fn get_failures(call: &mut ExecuteData, result: &mut Zval) {
             return;
         }
         let Some(object) = call.get_self() else { return };
-        let failures = objects::property(Classes::get().flush, ptr::from_mut(object), "failures");
+        let failures = objects::property(ExceptionClasses::get().flush, ptr::from_mut(object), "failures");
         *result = match failures {
             Some(failures) if failures.is_array() => failures,
             _ => ArrayBuilder::new().build(),

@@ -11,8 +11,8 @@ use write_buffer_core::rows::group::Group;
 
 use crate::buffer::object::SUCCESS;
 use crate::buffer::state::{self, State};
-use crate::convert::Refused;
-use crate::exceptions::{throw_flush, throw_refused};
+use crate::convert::ConversionError;
+use crate::exceptions::{throw_conversion, throw_flush};
 use crate::export;
 use crate::methods::add::{convert, table_named};
 use crate::methods::entry::{class_of, with_state};
@@ -34,12 +34,12 @@ pub extern "C" fn retry(call: &mut ExecuteData, result: &mut Zval) {
         };
         let method = format!("{}::retry", class_of(state));
         let generation = fork::fork_generation();
-        let gathered: Result<Vec<Group>, Refused> = elements(failures)
+        let gathered: Result<Vec<Group>, ConversionError> = elements(failures)
             .enumerate()
             .map(|(at, failure)| gather(state, at, failure))
             .collect();
         match gathered {
-            Err(refused) => throw_refused(&refused, &method),
+            Err(error) => throw_conversion(&error, &method),
             Ok(groups) => {
                 if let Some(taken) = add_all(state, groups, generation) {
                     *result = export::int(taken);
@@ -79,9 +79,9 @@ fn element<'a>(array: &'a ZendHashTable, name: &str) -> Option<&'a Zval> {
 }
 
 /// The group of one failure.
-fn gather(state: *mut State, at: usize, failure: &Zval) -> Result<Group, Refused> {
+fn gather(state: *mut State, at: usize, failure: &Zval) -> Result<Group, ConversionError> {
     let wrong = || {
-        Refused::Type(format!(
+        ConversionError::Type(format!(
             "Argument #1 ($failures) must be a list of failures, as takeFailures() gives them; element {at} has no list of \
              rows, each with its table"
         ))

@@ -9,15 +9,15 @@ use crate::buffer::persistent;
 static FORK_GENERATION: AtomicU64 = AtomicU64::new(0);
 
 extern "C" fn before_fork() {
-    persistent::hold();
+    persistent::lock_for_fork();
 }
 
 extern "C" fn after_fork_in_parent() {
-    persistent::release();
+    persistent::unlock_after_fork();
 }
 
 extern "C" fn after_fork_in_child() {
-    persistent::release();
+    persistent::unlock_after_fork();
     FORK_GENERATION.fetch_add(1, Ordering::Relaxed);
 }
 

@@ -13,7 +13,7 @@ use write_buffer_core::ledger::LedgerUse;
 use write_buffer_core::settings::{Overflow, Settings};
 use write_buffer_core::table::rules::{KeyRule, MergeRule, Mode, TableRules};
 
-use crate::buffer::state::Flusher;
+use crate::buffer::state::FlushMode;
 use crate::zend::php_ini;
 
 pub mod ini;
@@ -119,15 +119,15 @@ impl Arguments<'_> {
     /// # Errors
     ///
     /// A persistent buffer that is to flush on its caller's thread.
-    pub fn flusher(&self) -> Result<Flusher> {
+    pub fn flush_mode(&self) -> Result<FlushMode> {
         let name = match self.persistent {
             Some(name) => text("persistent", name)?,
             None => php_ini::value(ini::PERSISTENT),
         };
         match (self.background(), name.is_empty()) {
-            (true, true) => Ok(Flusher::Background),
-            (true, false) => Ok(Flusher::Persistent(name)),
-            (false, true) => Ok(Flusher::Foreground),
+            (true, true) => Ok(FlushMode::Background),
+            (true, false) => Ok(FlushMode::Persistent(name)),
+            (false, true) => Ok(FlushMode::Foreground),
             (false, false) => Err(Error::config("persistent needs background: true")),
         }
     }
