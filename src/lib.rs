@@ -59,7 +59,8 @@ pub extern "C" fn get_module() -> *mut ModuleEntry {
 unsafe extern "C" fn start_module(_kind: i32, module_number: i32) -> i32 {
     let started = std::panic::catch_unwind(|| {
         ini::register(module_number);
-        fork::watch_forks();
+        fork::watch();
+        persistent::watch_forks();
         object::handlers();
         classes::ExceptionClasses::register()
     });

@@ -12,7 +12,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Instant;
 
 use write_buffer_core::buffer::background::BackgroundBuffer;
@@ -48,14 +48,22 @@ fn lock() -> MutexGuard<'static, Buffers> {
     BUFFERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Before a fork: waits until no other thread is at the names, and keeps them so. The thread that forks is at none of them
-/// itself, since no user code runs while it is.
-pub fn lock_for_fork() {
+/// Begins to keep the names whole at forks, at module start.
+pub fn watch_forks() {
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| {
+        fork::call_at_fork(Some(lock_for_fork), Some(unlock_after_fork), Some(unlock_after_fork));
+    });
+}
+
+/// Waits until no other thread is at the names, and keeps them so. The thread that forks is at none
+/// of them itself, since no user code runs while it is.
+extern "C" fn lock_for_fork() {
     FORK_LOCK.set(Some(ManuallyDrop::new(lock())));
 }
 
-/// After a fork, in both processes: gives the names back.
-pub fn unlock_after_fork() {
+/// Releases the names, in both processes.
+extern "C" fn unlock_after_fork() {
     drop(FORK_LOCK.take().map(ManuallyDrop::into_inner));
 }
 

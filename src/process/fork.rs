@@ -1,37 +1,35 @@
-//! Forks: noticing them, and what has to be in order while one happens.
+//! Forks: noticing them, and being told of them.
+//!
+//! The library stays mapped (`-z nodelete`), so a handler is never left behind.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::buffer::persistent;
-
-/// Counts the forks that led to this process. Comparing it costs a load, where `getpid()` is a system call.
+/// Counts the forks that led to this process. Comparing it costs a load, where `getpid()` is a
+/// system call.
 static FORK_GENERATION: AtomicU64 = AtomicU64::new(0);
-
-extern "C" fn before_fork() {
-    persistent::lock_for_fork();
-}
-
-extern "C" fn after_fork_in_parent() {
-    persistent::unlock_after_fork();
-}
-
-extern "C" fn after_fork_in_child() {
-    persistent::unlock_after_fork();
-    FORK_GENERATION.fetch_add(1, Ordering::Relaxed);
-}
-
-/// Asks the C library to tell of forks. The library stays mapped (`-z nodelete`), so the handler is never left behind.
-pub fn watch_forks() {
-    static WATCHED: Once = Once::new();
-    WATCHED.call_once(|| {
-        // SAFETY: in the child the handlers add to an atomic number and release a lock that its own thread holds, which a
-        // forked child may do.
-        unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
-    });
-}
 
 /// A number that differs between a process and its forked children.
 pub fn fork_generation() -> u64 {
     FORK_GENERATION.load(Ordering::Relaxed)
+}
+
+/// Begins to count, at module start.
+pub fn watch() {
+    extern "C" fn count_fork() {
+        FORK_GENERATION.fetch_add(1, Ordering::Relaxed);
+    }
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| call_at_fork(None, None, Some(count_fork)));
+}
+
+type Handler = extern "C" fn();
+
+/// Asks the C library to call functions at each fork: before it, and after it in the parent and in
+/// the child. In the child they may do what a signal's handler may, and release a lock that the
+/// thread which forked holds.
+pub fn call_at_fork(before: Option<Handler>, in_parent: Option<Handler>, in_child: Option<Handler>) {
+    let plain = |handler: Option<Handler>| handler.map(|handler| handler as unsafe extern "C" fn());
+    // SAFETY: the functions live as long as the process, and keep to the rule above.
+    unsafe { libc::pthread_atfork(plain(before), plain(in_parent), plain(in_child)) };
 }
