@@ -62,7 +62,7 @@ unsafe extern "C" fn start_module(_kind: i32, module_number: i32) -> i32 {
         fork::watch();
         persistent::watch_forks();
         object::handlers();
-        classes::ExceptionClasses::register()
+        classes::register()
     });
     match started {
         Ok(Ok(())) => SUCCESS,

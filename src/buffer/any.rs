@@ -6,9 +6,30 @@ use write_buffer_core::buffer::background::BackgroundBuffer;
 use write_buffer_core::buffer::find::KeyPart;
 use write_buffer_core::buffer::foreground::ForegroundBuffer;
 use write_buffer_core::buffer::snapshot::{LaneSnapshot, Snapshot, ThreadState};
+use write_buffer_core::clock::SystemClock;
 use write_buffer_core::dead_letter::{DeadLetter, NamedRow};
-use write_buffer_core::error::Result;
+use write_buffer_core::dsn::Dsn;
+use write_buffer_core::error::{Error, Result};
+use write_buffer_core::settings::Settings;
+use write_buffer_core::sink::Sink;
+use write_buffer_core::sink::memory::MemorySink;
+use write_buffer_core::sink::mysql::MySqlSink;
+use write_buffer_core::sink::mysql::socket::Descriptor;
 use write_buffer_core::table::catalog::Catalog;
+
+use crate::buffer::persistent;
+use crate::process::{memory_stores, socket, thread};
+
+/// Which thread flushes, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FlushMode {
+    /// The caller's.
+    Foreground,
+    /// One of its own, as long as the object lives.
+    Background,
+    /// One of its own, as long as the process lives, shared by all objects that give this name.
+    Persistent(String),
+}
 
 /// A buffer that flushes on the caller's thread, or on its own.
 pub enum AnyBuffer {
@@ -19,6 +40,46 @@ pub enum AnyBuffer {
 }
 
 impl AnyBuffer {
+    /// A buffer for the DSN, and the descriptors of its connections, unless a registry looks after
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// Settings that cannot work.
+    pub fn open(dsn: &Dsn, settings: &Settings, flush_mode: &FlushMode) -> Result<(Self, Vec<Descriptor>)> {
+        let make_background = || {
+            let mut sinks = Vec::with_capacity(settings.lanes);
+            let mut descriptors = Vec::new();
+            for lane in 0..settings.lanes {
+                let (sink, descriptor) = make_sink(dsn, settings, u16::try_from(lane).unwrap_or(u16::MAX));
+                sinks.push(sink);
+                descriptors.extend(descriptor);
+            }
+            let buffer = BackgroundBuffer::new(settings.clone(), sinks, thread::spawn_flusher)?;
+            Ok((buffer, descriptors))
+        };
+        match flush_mode {
+            FlushMode::Foreground => {
+                let (sink, descriptor) = make_sink(dsn, settings, 0);
+                let buffer = ForegroundBuffer::new(settings.clone(), sink, Arc::new(SystemClock))?;
+                Ok((Self::Foreground(Box::new(buffer)), descriptor.into_iter().collect()))
+            }
+            FlushMode::Background => {
+                let (buffer, descriptors) = make_background()?;
+                Ok((Self::Background(Arc::new(buffer)), descriptors))
+            }
+            FlushMode::Persistent(name) => {
+                if matches!(dsn, Dsn::Memory(_)) {
+                    return Err(Error::config(
+                        "persistent needs a server: the tables of memory: end with the request",
+                    ));
+                }
+                let buffer = persistent::get(name, dsn, settings, make_background)?;
+                Ok((Self::Background(buffer), Vec::new()))
+            }
+        }
+    }
+
     /// The tables and shapes.
     pub fn with_catalog<R>(&mut self, look_up: impl FnOnce(&mut Catalog) -> R) -> R {
         match self {
@@ -83,6 +144,20 @@ impl AnyBuffer {
         match self {
             Self::Foreground(buffer) => buffer.untaken_failed_rows(),
             Self::Background(buffer) => buffer.untaken_failed_rows(),
+        }
+    }
+}
+
+fn make_sink(dsn: &Dsn, settings: &Settings, lane: u16) -> (Box<dyn Sink>, Option<Descriptor>) {
+    match dsn {
+        Dsn::Memory(name) => {
+            let store = memory_stores::memory_store(name);
+            (Box::new(MemorySink::new(store)), None)
+        }
+        Dsn::Server(server) => {
+            let sink = MySqlSink::new((**server).clone(), settings.batch_size, lane, socket::HOOKS);
+            let descriptor = sink.descriptor();
+            (Box::new(sink), Some(descriptor))
         }
     }
 }

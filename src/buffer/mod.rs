@@ -4,4 +4,5 @@ pub mod any;
 pub mod object;
 pub mod persistent;
 pub mod state;
+pub mod tables;
 pub mod wait;

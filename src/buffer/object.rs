@@ -4,10 +4,10 @@
 //! <https://www.phpinternalsbook.com/php7/classes_objects.html>. The value is made by the constructor and dropped when the
 //! object is freed, also after `exit`, an uncaught exception and a fatal error.
 
-use std::ffi::c_int;
+use std::marker::PhantomData;
 use std::mem::{MaybeUninit, offset_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 
 use ext_php_rs::ffi::{
@@ -101,28 +101,47 @@ unsafe extern "C" fn free(object: *mut zend_object) {
     unsafe { zend_object_std_dtor(object) };
 }
 
-/// The state behind `$this`. `None`: the constructor has not run, or threw.
+/// The buffer behind `$this`, for as long as the call lasts.
 ///
-/// A pointer, since PHP code that runs during a call may reach the same object: nobody keeps a reference over it.
-pub fn state_of(call: &mut ExecuteData) -> Option<*mut State> {
-    let object: *mut zend_object = call.get_self()?;
-    // SAFETY: the methods are those of our final classes, so `$this` was made by `create`.
-    unsafe { (*container(object)).state.as_deref_mut().map(ptr::from_mut) }
+/// PHP code that runs during a call may reach the same object: so nobody keeps a reference to the
+/// state, and all that is done with it is a step of [`Self::with`].
+#[derive(Clone, Copy)]
+pub struct Handle<'call> {
+    state: NonNull<State>,
+    call: PhantomData<&'call ExecuteData>,
+}
+
+impl<'call> Handle<'call> {
+    /// The buffer of `$this`. `None`: its constructor has not run, or threw.
+    pub fn of(call: &'call ExecuteData) -> Option<Self> {
+        let object = ptr::from_ref(call.This.object()?).cast_mut();
+        // SAFETY: the methods are those of our final classes, so `$this` was made by `create`.
+        let state = unsafe { &mut (*container(object)).state };
+        Some(Self {
+            state: NonNull::from(state.as_deref_mut()?),
+            call: PhantomData,
+        })
+    }
+
+    /// Runs a step on the buffer's state. No user code runs in a step, and no step in another.
+    pub fn with<R>(self, step: impl FnOnce(&mut State) -> R) -> R {
+        // SAFETY: the call holds `$this`, and nobody replaces its state: a second constructor call
+        // is refused. An object belongs to one thread. User code is all that could come back to the
+        // same object meanwhile, and it runs between steps, so this reference is the only one.
+        step(unsafe { &mut *self.state.as_ptr() })
+    }
 }
 
 /// Gives `$this` its state. `false`: it has one.
-pub fn set_state(call: &mut ExecuteData, state: State) -> bool {
-    let Some(object) = call.get_self() else {
+pub fn set_state(call: &ExecuteData, state: State) -> bool {
+    let Some(object) = call.This.object() else {
         return false;
     };
-    // SAFETY: as above.
-    let slot = unsafe { &mut (*container(object)).state };
+    // SAFETY: as for `Handle::of`.
+    let slot = unsafe { &mut (*container(ptr::from_ref(object).cast_mut())).state };
     let is_new = slot.is_none();
     if is_new {
         *slot = Some(Box::new(state));
     }
     is_new
 }
-
-/// The engine's success.
-pub const SUCCESS: c_int = 0;

@@ -20,17 +20,31 @@ use write_buffer_core::table::shape::Shape;
 use write_buffer_core::value::Value;
 
 use crate::zend::array::Elements;
+use crate::zend::messages::PendingException;
 use crate::zend::{classes, messages, objects, values};
 
 /// Why a row was not taken.
 #[derive(Debug)]
 pub enum ConversionError {
-    /// User code threw: the exception is pending already.
-    Pending,
+    /// User code threw.
+    Pending(PendingException),
     /// A value or a row of a wrong type.
-    Type(String),
+    Type {
+        /// The number of the argument, from 1.
+        argument: u32,
+        /// What it must be.
+        message: String,
+    },
     /// A row that its table cannot take.
     Config(Error),
+}
+
+impl ConversionError {
+    /// An argument, by its number from 1, is or has a value of a wrong type.
+    pub fn wrong_type(argument: u32, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self::Type { argument, message }
+    }
 }
 
 impl From<Error> for ConversionError {
@@ -63,8 +77,8 @@ pub struct Converter<'c, T> {
     pub tables: &'c T,
     /// Where the rows go.
     pub group: &'c mut Group,
-    /// The parameter, for messages: `Argument #1 ($order)`.
-    pub parameter: &'static str,
+    /// The number of the argument, from 1, for messages.
+    pub argument: u32,
     /// The table of rows that name none.
     pub table: TableId,
 }
@@ -82,7 +96,7 @@ impl<T: Tables> Converter<'_, T> {
     }
 
     fn wrong(&self, what: &str) -> ConversionError {
-        ConversionError::Type(format!("{} {what}", self.parameter))
+        ConversionError::wrong_type(self.argument, what)
     }
 
     /// An array is a row when its first key is a name, and a list of rows when it is a number.
@@ -151,7 +165,7 @@ impl<T: Tables> Converter<'_, T> {
         }
         let Some(array) = objects::call_method(object, "toarray") else {
             if messages::exception_is_pending() {
-                return Err(ConversionError::Pending);
+                return Err(ConversionError::Pending(PendingException));
             }
             return Err(self.wrong(&format!(
                 "must be a row, {class} given: it has neither getAttributes() nor toArray()"
@@ -187,7 +201,8 @@ impl<T: Tables> Converter<'_, T> {
         if let Some(key) = string_of(object, "getkeyname")? {
             self.tables.hint_key(self.table, &key);
         }
-        let attributes = objects::call_method(object, "getattributes").ok_or(ConversionError::Pending)?;
+        let attributes =
+            objects::call_method(object, "getattributes").ok_or(ConversionError::Pending(PendingException))?;
         let attributes = attributes.dereference();
         if !attributes.is_array() {
             let class = objects::class_name(object);
@@ -209,7 +224,7 @@ impl<T: Tables> Converter<'_, T> {
             rows
         });
         if messages::exception_is_pending() {
-            return Err(ConversionError::Pending);
+            return Err(ConversionError::Pending(PendingException));
         }
         let Some(rows) = rows else {
             return Err(self.wrong(&format!("must be a list of rows: {class} cannot be iterated")));
@@ -302,7 +317,8 @@ impl<T: Tables> Converter<'_, T> {
             };
         }
         if is_instance_of(object, classes::date_time_interface()) {
-            let text = objects::call_method_with(object, "format", "Y-m-d H:i:s.u").ok_or(ConversionError::Pending)?;
+            let text = objects::call_method_with(object, "format", "Y-m-d H:i:s.u")
+                .ok_or(ConversionError::Pending(PendingException))?;
             if moment_of(&text).is_none_or(|text| text.len() != 26) {
                 return Err(self.wrong_value(&column(), &format!("the {} is not within the years 0 to 9999", class())));
             }
@@ -311,7 +327,7 @@ impl<T: Tables> Converter<'_, T> {
         if objects::public_method(object, "__tostring").is_some() {
             return values::to_string(value)
                 .map(Scalar::Plain)
-                .ok_or(ConversionError::Pending);
+                .ok_or(ConversionError::Pending(PendingException));
         }
         Err(self.wrong_value(&column(), &format!("an object of {} is no value", class())))
     }
@@ -393,7 +409,7 @@ fn is_value_object(_held: &Zval, object: *mut zend_object) -> bool {
 fn string_of(object: *mut zend_object, method: &str) -> Result<Option<String>> {
     match objects::call_method(object, method) {
         Some(value) => Ok(value.dereference().string()),
-        None if messages::exception_is_pending() => Err(ConversionError::Pending),
+        None if messages::exception_is_pending() => Err(ConversionError::Pending(PendingException)),
         None => Ok(None),
     }
 }

@@ -1,35 +1,32 @@
-//! Where each method begins.
+//! Where each method of a buffer begins: panics are caught, the buffer of `$this` is found, and a
+//! fork is noticed.
 
 use std::panic::AssertUnwindSafe;
 
 use ext_php_rs::zend::{ExecuteData, ce, run_handler};
 
-use crate::buffer::object;
+use crate::buffer::object::Handle;
 use crate::buffer::state::State;
-use crate::exceptions::throw_class;
+use crate::zend::messages::{PendingException, throw};
 
-/// Runs a method's body with the state of `$this`.
-pub fn with_state(call: &mut ExecuteData, body: impl FnOnce(&mut ExecuteData, *mut State)) {
+/// Runs a method's body with the buffer of `$this`.
+pub fn with_buffer(
+    call: &mut ExecuteData,
+    body: impl FnOnce(&ExecuteData, Handle<'_>) -> Result<(), PendingException>,
+) {
     run_handler(AssertUnwindSafe(|| {
-        let Some(state) = object::state_of(call) else {
-            throw_class(
-                ce::error(),
-                "the buffer is not constructed: its constructor has not run, or threw",
-                0,
-            );
+        let Some(buffer) = Handle::of(call) else {
+            let message = "the buffer is not constructed: its constructor has not run, or threw";
+            throw(ce::error(), message, 0);
             return;
         };
-        // SAFETY: no user code runs in this call.
-        unsafe { (*state).notice_fork() };
-        body(call, state);
+        buffer.with(State::notice_fork);
+        // Whatever is pending, PHP throws.
+        let _: Result<(), PendingException> = body(call, buffer);
     }));
 }
 
-pub fn class_of(state: *const State) -> &'static str {
-    // SAFETY: the caller holds the object.
-    if unsafe { (*state).is_sync } {
-        "SyncWriteBuffer"
-    } else {
-        "WriteBuffer"
-    }
+/// How many rows an exception says to be still buffered.
+pub fn kept_rows(buffer: Handle<'_>) -> usize {
+    buffer.with(|state| state.kept_rows())
 }

@@ -1,53 +1,31 @@
 //! `Buffer::find()`.
 
-use std::ptr;
-
-use ext_php_rs::ffi::zval;
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ExecuteData, ce};
 use write_buffer_core::value::Value;
 
-use crate::buffer::object::SUCCESS;
-use crate::exceptions::{throw, throw_class};
+use crate::exceptions::throw_error;
 use crate::export;
-use crate::methods::arguments::{Text, table_name};
-use crate::methods::entry::{class_of, with_state};
-use crate::zend::arguments;
+use crate::methods::arguments::table_name;
+use crate::methods::entry::with_buffer;
+use crate::zend::arguments::{Arguments, refuse};
 
 /// `Buffer::find()`
 pub extern "C" fn find(call: &mut ExecuteData, result: &mut Zval) {
-    with_state(call, |call, state| {
-        let mut table = Text::NULL;
-        let mut key: *mut zval = ptr::null_mut();
-        // SAFETY: `s` takes a pointer and a length, `z` a pointer to a value.
-        let parsed = unsafe {
-            arguments::zend_parse_parameters(
-                arguments::argument_count(call),
-                c"sz".as_ptr(),
-                &raw mut table.start,
-                &raw mut table.length,
-                &raw mut key,
-            )
+    with_buffer(call, |call, buffer| {
+        let mut arguments = Arguments::of(call, 2, 2)?;
+        let name = arguments.text()?.unwrap_or_default();
+        let key = arguments.value().map(Zval::dereference);
+        let Some(key) = key.and_then(key_of) else {
+            let message = "must be an int or a string, or for a composite key an array of these";
+            return Err(refuse(ce::type_error(), 2, message));
         };
-        // SAFETY: the arguments of a call live as long as it does.
-        let Some(key) = (unsafe { key.as_ref() }).filter(|_| parsed == SUCCESS) else {
-            return;
-        };
-        let Some(key) = key_of(key.dereference()) else {
-            let message = format!(
-                "{}::find(): Argument #2 ($key) must be an int or a string, or for a composite key an array of these",
-                class_of(state)
-            );
-            throw_class(ce::type_error(), &message, 0);
-            return;
-        };
-        // SAFETY: no user code runs in this call.
-        let found = table_name(table.get()).and_then(|table| unsafe { (*state).buffer.find(table, &key) });
-        match found {
-            Err(error) => throw(&error, 0),
-            Ok(None) => result.set_null(),
-            Ok(Some(row)) => *result = export::row(&row),
+        let found = table_name(name).and_then(|table| buffer.with(|state| state.buffer.find(table, &key)));
+        match found.map_err(throw_error)? {
+            None => result.set_null(),
+            Some(row) => *result = export::row(&row),
         }
+        Ok(())
     });
 }
 

@@ -1,39 +1,39 @@
 //! `Buffer::flush()` and `Buffer::close()`.
 
-use ext_php_rs::types::Zval;
-use ext_php_rs::zend::ExecuteData;
+use std::time::Duration;
 
-use crate::buffer::state;
-use crate::exceptions::throw_flush;
+use ext_php_rs::types::Zval;
+use ext_php_rs::zend::{ExecuteData, ce};
+
+use crate::buffer::wait;
+use crate::exceptions::throw_flush_error;
 use crate::export;
-use crate::methods::arguments::timeout;
-use crate::methods::entry::{class_of, with_state};
+use crate::methods::entry::{kept_rows, with_buffer};
+use crate::zend::arguments::{Arguments, refuse};
+use crate::zend::messages::PendingException;
 
 /// `Buffer::flush()`
 pub extern "C" fn flush(call: &mut ExecuteData, result: &mut Zval) {
-    with_state(call, |call, state| {
-        let Ok(timeout) = timeout(call, &format!("{}::flush", class_of(state))) else {
-            return;
-        };
-        // SAFETY: `$this` is held by the call, so the state lives until it returns.
-        match unsafe { state::flush(state, timeout) } {
-            Ok(rows) => *result = export::int(rows),
-            // SAFETY: as above; no user code runs in this call.
-            Err(failed) => throw_flush(&failed, unsafe { (*state).kept_rows() }),
-        }
+    with_buffer(call, |call, buffer| {
+        let flushed = wait::flush(buffer, timeout(call)?);
+        let rows = flushed.map_err(|failed| throw_flush_error(&failed, kept_rows(buffer)))?;
+        *result = export::int(rows);
+        Ok(())
     });
 }
 
 /// `Buffer::close()`
 pub extern "C" fn close(call: &mut ExecuteData, _result: &mut Zval) {
-    with_state(call, |call, state| {
-        let Ok(timeout) = timeout(call, &format!("{}::close", class_of(state))) else {
-            return;
-        };
-        // SAFETY: `$this` is held by the call, so the state lives until it returns.
-        if let Err(failed) = unsafe { state::close(state, timeout) } {
-            // SAFETY: as above; no user code runs in this call.
-            throw_flush(&failed, unsafe { (*state).kept_rows() });
-        }
+    with_buffer(call, |call, buffer| {
+        wait::close(buffer, timeout(call)?).map_err(|failed| throw_flush_error(&failed, kept_rows(buffer)))
     });
+}
+
+/// The one argument, a time in milliseconds or null.
+fn timeout(call: &ExecuteData) -> Result<Option<Duration>, PendingException> {
+    let timeout_ms = Arguments::of(call, 0, 1)?.int_or_null()?;
+    timeout_ms
+        .map(|timeout_ms| u64::try_from(timeout_ms).map(Duration::from_millis))
+        .transpose()
+        .map_err(|_| refuse(ce::value_error(), 1, "must be 0 or more"))
 }

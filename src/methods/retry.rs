@@ -1,73 +1,57 @@
-//! `Buffer::retry()`: failures, as `takeFailures()` gave them or as the dead-letter file holds them, put back as groups.
+//! `Buffer::retry()`: failures, as `takeFailures()` returned them or as the dead-letter file holds
+//! them, put back as groups.
 
-use std::ptr;
-
-use ext_php_rs::ffi::HashTable;
 use ext_php_rs::types::{ZendHashTable, Zval};
 use ext_php_rs::zend::ExecuteData;
 use write_buffer_core::dead_letter::file::{BINARY_MARK, decode_binary};
 use write_buffer_core::error::Kind;
 use write_buffer_core::rows::group::Group;
 
-use crate::buffer::object::SUCCESS;
-use crate::buffer::state::{self, State};
+use crate::buffer::object::Handle;
+use crate::buffer::wait;
 use crate::convert::ConversionError;
-use crate::exceptions::{throw_conversion, throw_flush};
+use crate::exceptions::{throw_conversion_error, throw_flush_error};
 use crate::export;
-use crate::methods::add::{convert, table_named};
-use crate::methods::entry::{class_of, with_state};
+use crate::methods::arguments::{copy_rows, table};
+use crate::methods::entry::{kept_rows, with_buffer};
 use crate::process::fork;
-use crate::zend::arguments;
+use crate::zend::arguments::Arguments;
 use crate::zend::array::ArrayBuilder;
+use crate::zend::messages::PendingException;
 
 /// `Buffer::retry()`
 pub extern "C" fn retry(call: &mut ExecuteData, result: &mut Zval) {
-    with_state(call, |call, state| {
-        let mut failures: *mut HashTable = ptr::null_mut();
-        // SAFETY: `h` takes a pointer to an array.
-        let parsed = unsafe {
-            arguments::zend_parse_parameters(arguments::argument_count(call), c"h".as_ptr(), &raw mut failures)
-        };
-        // SAFETY: the array of an argument lives as long as the call.
-        let Some(failures) = (unsafe { failures.as_ref() }).filter(|_| parsed == SUCCESS) else {
-            return;
-        };
-        let method = format!("{}::retry", class_of(state));
+    with_buffer(call, |call, buffer| {
+        let failures = Arguments::of(call, 1, 1)?.array()?;
         let generation = fork::fork_generation();
-        let gathered: Result<Vec<Group>, ConversionError> = elements(failures)
+        let groups: Result<Vec<Group>, ConversionError> = failures
+            .into_iter()
+            .flat_map(elements)
             .enumerate()
-            .map(|(at, failure)| gather(state, at, failure))
+            .map(|(at, failure)| gather(buffer, at, failure))
             .collect();
-        match gathered {
-            Err(error) => throw_conversion(&error, &method),
-            Ok(groups) => {
-                if let Some(taken) = add_all(state, groups, generation) {
-                    *result = export::int(taken);
-                }
-            }
-        }
+        let groups = groups.map_err(throw_conversion_error)?;
+        *result = export::int(add_all(buffer, groups, generation)?);
+        Ok(())
     });
 }
 
-/// Takes the groups in order, as far as they fit; gives how many. `None`: it threw.
-fn add_all(state: *mut State, groups: Vec<Group>, generation: u64) -> Option<usize> {
+/// Takes the groups in order, as far as they fit. Returns how many.
+fn add_all(buffer: Handle<'_>, groups: Vec<Group>, generation: u64) -> Result<usize, PendingException> {
     let total = groups.len();
     for (taken, group) in groups.into_iter().enumerate() {
-        // SAFETY: `$this` is held by the call, so the state lives until it returns.
-        let Err(mut failed) = (unsafe { state::add(state, group, generation) }) else {
+        let Err(mut failed) = wait::add(buffer, group, generation) else {
             continue;
         };
         if failed.error.kind() == Kind::Full && taken > 0 {
-            return Some(taken);
+            return Ok(taken);
         }
         if total > 1 && failed.error.kind() != Kind::Interrupted {
             failed.error = failed.error.context(&format!("failure {} of {total}", taken + 1));
         }
-        // SAFETY: as above; no user code runs in this call.
-        throw_flush(&failed, unsafe { (*state).kept_rows() });
-        return None;
+        return Err(throw_flush_error(&failed, kept_rows(buffer)));
     }
-    Some(total)
+    Ok(total)
 }
 
 fn elements(array: &ZendHashTable) -> impl Iterator<Item = &Zval> {
@@ -79,12 +63,15 @@ fn element<'a>(array: &'a ZendHashTable, name: &str) -> Option<&'a Zval> {
 }
 
 /// The group of one failure.
-fn gather(state: *mut State, at: usize, failure: &Zval) -> Result<Group, ConversionError> {
+fn gather(buffer: Handle<'_>, at: usize, failure: &Zval) -> Result<Group, ConversionError> {
     let wrong = || {
-        ConversionError::Type(format!(
-            "Argument #1 ($failures) must be a list of failures, as takeFailures() gives them; element {at} has no list of \
-             rows, each with its table"
-        ))
+        ConversionError::wrong_type(
+            1,
+            format!(
+                "must be a list of failures, as takeFailures() gives them; element {at} has no list of \
+                 rows, each with its table"
+            ),
+        )
     };
     let rows = failure.array().and_then(|failure| element(failure, "rows")?.array());
     let mut group = Group::default();
@@ -92,9 +79,9 @@ fn gather(state: *mut State, at: usize, failure: &Zval) -> Result<Group, Convers
         let entry = entry.array().ok_or_else(wrong)?;
         let table = element(entry, "table").and_then(Zval::zend_str).ok_or_else(wrong)?;
         let row = element(entry, "row").and_then(Zval::array).ok_or_else(wrong)?;
-        let table = table_named(state, Some(table.as_bytes()))?;
+        let table = self::table(buffer, table.as_bytes())?;
         let row = decoded(row).ok_or_else(wrong)?;
-        convert(state, &mut group, &row, table, "Argument #1 ($failures)", false)?;
+        copy_rows(buffer, &mut group, &row, table, 1, false)?;
     }
     if group.is_empty() {
         return Err(wrong());

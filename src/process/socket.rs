@@ -3,9 +3,16 @@
 use std::io::{Error, ErrorKind, Result};
 use std::time::Duration;
 
-use write_buffer_core::sink::mysql::socket::Descriptor;
+use write_buffer_core::sink::mysql::socket::{Descriptor, SocketHooks};
 
-pub fn set_timeouts(fd: i32, read: Duration, write: Duration) -> Result<()> {
+/// What the engine calls.
+pub const HOOKS: SocketHooks = SocketHooks {
+    set_timeouts,
+    send,
+    receive,
+};
+
+fn set_timeouts(fd: i32, read: Duration, write: Duration) -> Result<()> {
     for (option, timeout) in [(libc::SO_RCVTIMEO, read), (libc::SO_SNDTIMEO, write)] {
         let timeout = libc::timeval {
             tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
@@ -30,13 +37,13 @@ pub fn set_timeouts(fd: i32, read: Duration, write: Duration) -> Result<()> {
 }
 
 /// Sends some bytes, and says how many. A peer that has gone is an error and no SIGPIPE.
-pub fn send(fd: i32, bytes: &[u8]) -> Result<usize> {
+fn send(fd: i32, bytes: &[u8]) -> Result<usize> {
     // SAFETY: the descriptor is that of a living connection; the bytes are read during the call.
     repeat_when_interrupted(|| unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) })
 }
 
 /// Receives some bytes, and says how many.
-pub fn receive(fd: i32, bytes: &mut [u8]) -> Result<usize> {
+fn receive(fd: i32, bytes: &mut [u8]) -> Result<usize> {
     // SAFETY: the descriptor is that of a living connection; the bytes are written during the call.
     repeat_when_interrupted(|| unsafe { libc::recv(fd, bytes.as_mut_ptr().cast(), bytes.len(), 0) })
 }

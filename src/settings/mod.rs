@@ -13,7 +13,7 @@ use write_buffer_core::ledger::LedgerUse;
 use write_buffer_core::settings::{Overflow, Settings};
 use write_buffer_core::table::rules::{KeyRule, MergeRule, Mode, TableRules};
 
-use crate::buffer::state::FlushMode;
+use crate::buffer::any::FlushMode;
 use crate::zend::php_ini;
 
 pub mod ini;

@@ -22,6 +22,16 @@ unsafe extern "C" {
     ) -> *mut c_void;
 }
 
+/// A class of an extension, known for as long as the process lives.
+#[derive(Clone, Copy)]
+pub struct Class(pub &'static ClassEntry);
+
+// SAFETY: the entry of an internal class is written at module start only, before any thread of
+// PHP's begins.
+unsafe impl Send for Class {}
+// SAFETY: as above.
+unsafe impl Sync for Class {}
+
 /// PHP's `RuntimeException`.
 pub fn runtime_exception() -> &'static ClassEntry {
     // SAFETY: the SPL extension is always there and registers its classes before ours.
