@@ -32,11 +32,11 @@ impl Tables for Handle<'_> {
         self.with(|state| state.buffer.with_catalog(|catalog| catalog.shape(table, columns)))
     }
 
-    fn copy_alike(&self, table: TableId, row: &Elements<'_>, group: &mut Group) -> bool {
+    fn copy_alike(&self, table: TableId, row: Elements<'_>, group: &mut Group) -> bool {
         self.with(|state| state.last_shapes.copy(table, row, group))
     }
 
-    fn remember(&self, shape: &Arc<Shape>, row: &Elements<'_>) {
+    fn remember(&self, shape: &Arc<Shape>, row: Elements<'_>) {
         self.with(|state| state.last_shapes.remember(shape, row));
     }
 

@@ -1,22 +1,23 @@
-//! The way of most rows: an associative array with the columns of the last row of its table, in their order, and plain values.
-//! Such a row is compared and copied in one pass, without a look-up and without PHP code.
+//! The way of most rows: an associative array with the columns of the last row of its table, in
+//! their order, and plain values. Such a row is compared and copied in one pass, without a look-up
+//! and without PHP code.
 //!
-//! Invariant: a row that is anything else is left as it was found, for [`crate::convert`].
+//! Invariant: of a row that is anything else nothing is left in the group, for
+//! [`crate::convert::rows`].
 //!
 //! Bound: one shape a table is remembered.
 
+use std::ptr;
 use std::sync::Arc;
 
-use ext_php_rs::ffi::{IS_DOUBLE, IS_FALSE, IS_LONG, IS_NULL, IS_REFERENCE, IS_STRING, IS_TRUE, zend_string};
+use ext_php_rs::ffi::zend_string;
 use ext_php_rs::types::Zval;
 use write_buffer_core::rows::group::Group;
 use write_buffer_core::table::entry::TableId;
 use write_buffer_core::table::shape::Shape;
 
-use crate::zend::array::Elements;
-
-/// `IS_STR_INTERNED` of `zend_string.h`: such a string stays where it is at least as long as the request.
-const IS_STR_INTERNED: u32 = 1 << 6;
+use crate::zend::array::{Elements, key_of};
+use crate::zend::values::{Plain, is_interned};
 
 /// The last shape of each table.
 #[derive(Default)]
@@ -32,10 +33,9 @@ struct LastShape {
 
 impl LastShapes {
     /// Remembers the shape of a row.
-    pub fn remember(&mut self, shape: &Arc<Shape>, elements: &Elements<'_>) {
-        let keys: Option<Vec<_>> = (0..elements.slots())
-            .map(|at| elements.key_string(at).map(interned))
-            .collect();
+    pub fn remember(&mut self, shape: &Arc<Shape>, elements: Elements<'_>) {
+        let Elements::Buckets(buckets) = elements else { return };
+        let keys: Option<Vec<_>> = buckets.iter().map(|bucket| key_of(bucket).map(address)).collect();
         // An array with gaps, or with a number among its keys, is not of this way.
         let Some(keys) = keys.filter(|keys| keys.len() == shape.columns.len()) else {
             return;
@@ -53,23 +53,21 @@ impl LastShapes {
     }
 
     /// Copies a row, if it is of this way. Otherwise the group is as it was.
-    pub fn copy(&self, table: TableId, elements: &Elements<'_>, group: &mut Group) -> bool {
+    pub fn copy(&self, table: TableId, elements: Elements<'_>, group: &mut Group) -> bool {
         let Some(last) = self.by_table.get(table.0).and_then(Option::as_ref) else {
             return false;
         };
-        if elements.slots() != last.keys.len() || elements.is_packed() {
+        let Elements::Buckets(buckets) = elements else {
+            return false;
+        };
+        if buckets.len() != last.keys.len() {
             return false;
         }
         let before = group.mark();
         group.begin_row(&last.shape);
-        for (at, known) in last.keys.iter().enumerate() {
-            let Some((key, value)) = elements.entry(at) else {
-                group.rewind(before);
-                return false;
-            };
-            let is_same = (!known.is_null() && ptr_of(key) == *known)
-                || key.as_bytes() == last.shape.columns.get(at).map_or(&[][..], |column| column.as_bytes());
-            if !is_same || !push_plain(group, value) {
+        for ((bucket, known), column) in buckets.iter().zip(&last.keys).zip(&*last.shape.columns) {
+            let is_same = key_of(bucket).is_some_and(|key| ptr::eq(key, *known) || key.as_bytes() == column.as_bytes());
+            if !is_same || !push_plain(group, &bucket.val) {
                 group.rewind(before);
                 return false;
             }
@@ -78,43 +76,18 @@ impl LastShapes {
     }
 }
 
-fn ptr_of(key: &zend_string) -> *const zend_string {
-    key
-}
-
-fn interned(key: &zend_string) -> *const zend_string {
-    // SAFETY: all views of the type and the flags are plain integers.
-    if unsafe { key.gc.u.type_info } & IS_STR_INTERNED == 0 {
-        std::ptr::null()
-    } else {
-        key
-    }
+/// The address of a key that stays where it is, else null.
+fn address(key: &zend_string) -> *const zend_string {
+    if is_interned(key) { key } else { ptr::null() }
 }
 
 /// Copies a value that needs no PHP code and no error. `false`: it is another one.
 fn push_plain(group: &mut Group, value: &Zval) -> bool {
-    // SAFETY: all views of the type are plain integers.
-    let kind = u32::from(unsafe { value.u1.v.type_ });
-    match kind {
-        IS_NULL => group.push_null(),
-        IS_FALSE => group.push_int(0),
-        IS_TRUE => group.push_int(1),
-        // SAFETY: the type says which view is valid.
-        IS_LONG => group.push_int(unsafe { value.value.lval }),
-        IS_DOUBLE => {
-            // SAFETY: as above.
-            let number = unsafe { value.value.dval };
-            if !number.is_finite() {
-                return false;
-            }
-            group.push_float(number);
-        }
-        // SAFETY: as above; the array holds the string.
-        IS_STRING => return group.push_bytes(unsafe { (*value.value.str_).as_bytes() }).is_ok(),
-        IS_REFERENCE => {
-            let inner = value.dereference();
-            return !inner.is_reference() && push_plain(group, inner);
-        }
+    match Plain::of(value).or_else(|| value.reference().and_then(Plain::of)) {
+        Some(Plain::Null) => group.push_null(),
+        Some(Plain::Int(number)) => group.push_int(number),
+        Some(Plain::Float(number)) if number.is_finite() => group.push_float(number),
+        Some(Plain::Text(text)) => return group.push_bytes(text).is_ok(),
         _ => return false,
     }
     true

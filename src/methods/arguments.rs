@@ -6,7 +6,8 @@ use write_buffer_core::rows::group::Group;
 use write_buffer_core::table::entry::TableId;
 
 use crate::buffer::object::Handle;
-use crate::convert::{ConversionError, Converter, Tables as _};
+use crate::convert::rows::Converter;
+use crate::convert::{ConversionError, Tables as _};
 
 /// A table's name.
 ///

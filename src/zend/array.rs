@@ -1,106 +1,127 @@
-//! PHP arrays: their elements, slot by slot, and building them.
+//! Arrays: reading their elements, and building them.
+//!
+//! An array is a row of buckets, each with a key, a name or a number, and a value; or, since PHP 8.2
+//! and with the numbers from 0 on as its keys, a row of values: then it is packed. A slot is empty
+//! once its element was unset.
 
-use ext_php_rs::ffi::{_Bucket as Bucket, HashTable, zend_string};
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::ffi::{self, _Bucket as Bucket, HashTable, zend_string};
 use ext_php_rs::flags::DataType;
+use ext_php_rs::types::{ZendHashTable, Zval};
 
-/// The elements of an array, slot by slot, with names as bytes.
-///
-/// The array is held by the value that this was made from, with a reference of its own, so PHP separates it before any
-/// write.
-pub struct Elements<'v> {
-    table: &'v HashTable,
-}
+/// An array, with a reference of its own: PHP separates the array before any write.
+pub struct HeldArray(Zval);
 
-/// `HASH_FLAG_PACKED` of `zend_hash.h`.
-const HASH_FLAG_PACKED: u32 = 1 << 2;
-
-impl<'v> Elements<'v> {
-    pub fn of(array: &'v Zval) -> Self {
-        // SAFETY: called for values whose type is array.
-        let table = unsafe { &*array.value.arr };
-        Self { table }
+impl HeldArray {
+    /// The array that a value is.
+    pub fn of(value: &Zval) -> Option<Self> {
+        value.is_array().then(|| Self(value.shallow_clone()))
     }
 
-    /// Whether it has numbers for keys, and no buckets.
-    pub fn is_packed(&self) -> bool {
-        // SAFETY: all views of the flags are plain integers.
-        unsafe { self.table.u.flags & HASH_FLAG_PACKED != 0 }
+    /// A copy of a table.
+    pub fn copy_of(table: *mut HashTable) -> Self {
+        let mut copy = Zval::new();
+        // SAFETY: the table is alive; the duplicate is a fresh array that the value takes over.
+        copy.value.arr = unsafe { ffi::zend_array_dup(table) };
+        copy.u1.type_info = ffi::IS_ARRAY_EX;
+        Self(copy)
+    }
+
+    /// Its elements.
+    pub fn elements(&self) -> Elements<'_> {
+        // SAFETY: the value is an array.
+        Elements::of(unsafe { &*self.0.value.arr })
+    }
+}
+
+/// The elements of an array that is held.
+#[derive(Clone, Copy)]
+pub enum Elements<'v> {
+    /// Slots with keys.
+    Buckets(&'v [Bucket]),
+    /// Slots without.
+    #[cfg(php82)]
+    Packed(&'v [Zval]),
+}
+
+impl<'v> Elements<'v> {
+    fn of(table: &'v HashTable) -> Self {
+        let slots = table.nNumUsed as usize;
+        #[cfg(php82)]
+        {
+            /// `HASH_FLAG_PACKED` of `zend_hash.h`.
+            const HASH_FLAG_PACKED: u32 = 1 << 2;
+            // SAFETY: all views of the flags are plain integers. They say which pointer is valid;
+            // it is never null, and leads to as many slots as are used.
+            unsafe {
+                if table.u.flags & HASH_FLAG_PACKED != 0 {
+                    Self::Packed(std::slice::from_raw_parts(table.__bindgen_anon_1.arPacked, slots))
+                } else {
+                    Self::Buckets(std::slice::from_raw_parts(table.__bindgen_anon_1.arData, slots))
+                }
+            }
+        }
+        // SAFETY: the pointer is never null, and leads to as many slots as are used.
+        #[cfg(not(php82))]
+        Self::Buckets(unsafe { std::slice::from_raw_parts(table.arData, slots) })
     }
 
     /// Whether the first key is a number. An empty array is an empty list.
-    pub fn is_list(&self) -> bool {
-        self.is_packed()
-            || (0..self.slots())
-                .find(|at| self.slot(*at).is_some())
-                .is_none_or(|at| self.key(at).is_none())
-    }
-
-    /// How many slots there are, empty ones counted.
-    pub fn slots(&self) -> usize {
-        self.table.nNumUsed as usize
-    }
-
-    fn bucket(&self, at: usize) -> Option<&'v Bucket> {
-        if at >= self.slots() {
-            return None;
+    pub fn is_list(self) -> bool {
+        match self {
+            Self::Buckets(buckets) => present(buckets).next().is_none_or(|bucket| key_of(bucket).is_none()),
+            #[cfg(php82)]
+            Self::Packed(_) => true,
         }
-        // SAFETY: a table that is not packed has `nNumUsed` buckets.
-        #[cfg(php82)]
-        let data = unsafe { self.table.__bindgen_anon_1.arData };
-        #[cfg(not(php82))]
-        let data = self.table.arData;
-        // SAFETY: as above; the table outlives the borrow.
-        Some(unsafe { &*data.add(at) })
     }
 
-    /// The value in a slot, unless it is empty.
-    pub fn slot(&self, at: usize) -> Option<&'v Zval> {
-        #[cfg(php82)]
-        if self.is_packed() {
-            if at >= self.slots() {
-                return None;
-            }
-            // SAFETY: a packed table has `nNumUsed` values.
-            return present(unsafe { &*self.table.__bindgen_anon_1.arPacked.add(at) });
-        }
-        present(&self.bucket(at)?.val)
+    /// The values, in order.
+    pub fn values(self) -> impl Iterator<Item = &'v Zval> {
+        let (buckets, packed) = match self {
+            Self::Buckets(buckets) => (buckets, &[][..]),
+            #[cfg(php82)]
+            Self::Packed(values) => (&[][..], values),
+        };
+        let in_buckets = buckets.iter().map(|bucket| &bucket.val);
+        in_buckets.chain(packed).filter_map(direct)
     }
 
-    /// The key of a slot, unless it is a number.
-    pub fn key(&self, at: usize) -> Option<&'v [u8]> {
-        #[cfg(php82)]
-        if self.is_packed() {
-            return None;
-        }
-        // SAFETY: a key is a living string, or null for a number.
-        unsafe { self.bucket(at)?.key.as_ref() }.map(ext_php_rs::types::ZendStr::as_bytes)
-    }
-
-    /// The key of a slot that is not packed, unless it is a number.
-    pub fn key_string(&self, at: usize) -> Option<&'v zend_string> {
-        // SAFETY: a key is a living string, or null for a number.
-        self.bucket(at).and_then(|bucket| unsafe { bucket.key.as_ref() })
-    }
-
-    /// The key and the value of a slot that is not packed, unless the key is a number.
-    pub fn entry(&self, at: usize) -> Option<(&'v zend_string, &'v Zval)> {
-        let bucket = self.bucket(at)?;
-        // SAFETY: as above.
-        unsafe { bucket.key.as_ref() }.map(|key| (key, &bucket.val))
-    }
-
-    /// The key of a slot as a name, also where PHP made a number of it.
-    pub fn name(&self, at: usize) -> Vec<u8> {
-        match (self.key(at), self.bucket(at)) {
-            (Some(name), _) => name.to_vec(),
-            (None, Some(bucket)) => bucket.h.cast_signed().to_string().into_bytes(),
-            (None, None) => Vec::new(),
+    /// The keys, in order, as names.
+    pub fn names(self) -> Vec<Vec<u8>> {
+        match self {
+            Self::Buckets(buckets) => present(buckets)
+                .map(|bucket| match key_of(bucket) {
+                    Some(name) => name.as_bytes().to_vec(),
+                    None => bucket.h.cast_signed().to_string().into_bytes(),
+                })
+                .collect(),
+            #[cfg(php82)]
+            Self::Packed(values) => (0..values.len())
+                .filter(|at| values.get(*at).and_then(direct).is_some())
+                .map(|at| at.to_string().into_bytes())
+                .collect(),
         }
     }
 }
 
-/// An element, unless its slot is empty; an object's declared property stands elsewhere.
-fn present(value: &Zval) -> Option<&Zval> {
+/// The buckets that are not empty.
+pub fn present(buckets: &[Bucket]) -> impl Iterator<Item = &Bucket> + Clone {
+    buckets.iter().filter(|bucket| direct(&bucket.val).is_some())
+}
+
+/// The key of a bucket, unless it is a number.
+pub fn key_of(bucket: &Bucket) -> Option<&zend_string> {
+    // Before PHP 8.2 the key of an element that was unset is still there, but no longer alive.
+    #[cfg(not(php82))]
+    if bucket.val.get_type() == DataType::Undef {
+        return None;
+    }
+    // SAFETY: the key is a living string, or null for a number.
+    unsafe { bucket.key.as_ref() }
+}
+
+/// The value in a slot, unless the slot is empty. An object's declared property stands elsewhere.
+fn direct(value: &Zval) -> Option<&Zval> {
     match value.get_type() {
         DataType::Undef => None,
         DataType::Indirect => value.indirect().filter(|value| value.get_type() != DataType::Undef),
@@ -108,10 +129,7 @@ fn present(value: &Zval) -> Option<&Zval> {
     }
 }
 
-use ext_php_rs::boxed::ZBox;
-use ext_php_rs::types::{ZendHashTable, Zval};
-
-/// Builds an associative array. Its keys are ours or column names; a numeric one becomes an int, as in PHP.
+/// Builds an associative array. A key that is a number becomes an int, as in PHP.
 pub struct ArrayBuilder {
     table: ZBox<ZendHashTable>,
 }

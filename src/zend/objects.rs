@@ -80,6 +80,12 @@ pub fn is_enum(object: *mut zend_object) -> bool {
     unsafe { (*(*object).ce).ce_flags & ffi::ZEND_ACC_ENUM != 0 }
 }
 
+/// Whether an object is of a class, or of one below it.
+pub fn is_instance_of(object: *mut zend_object, class: &ClassEntry) -> bool {
+    // SAFETY: the object is alive, and so is its class.
+    unsafe { (*(*object).ce).instance_of(class) }
+}
+
 /// The name of an object's class.
 pub fn class_name(object: *mut zend_object) -> String {
     // SAFETY: the object is alive, and a class has a name.
