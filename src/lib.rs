@@ -28,7 +28,7 @@ use buffer::{object, persistent};
 use ext_php_rs::builders::ModuleBuilder;
 use ext_php_rs::zend::{ModuleEntry, StaticModuleEntry};
 use process::{fork, memory_stores};
-use settings::ini;
+use settings::{ini, show};
 use zend::messages;
 
 const SUCCESS: i32 = 0;
@@ -48,7 +48,7 @@ pub extern "C" fn get_module() -> *mut ModuleEntry {
             .startup_function(start_module)
             .request_shutdown_function(end_request)
             .shutdown_function(end_module)
-            .info_function(ini::print_info)
+            .info_function(show::print_info)
             .try_into()
             .expect("the module's description is complete");
         (entry, owned)

@@ -19,17 +19,7 @@ use write_buffer_core::table::catalog::Catalog;
 
 use crate::buffer::persistent;
 use crate::process::{memory_stores, socket, thread};
-
-/// Which thread flushes, and for how long.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FlushMode {
-    /// The caller's.
-    Foreground,
-    /// One of its own, as long as the object lives.
-    Background,
-    /// One of its own, as long as the process lives, shared by all objects that give this name.
-    Persistent(String),
-}
+use crate::settings::configuration::{Configuration, FlushMode};
 
 /// A buffer that flushes on the caller's thread, or on its own.
 pub enum AnyBuffer {
@@ -40,13 +30,14 @@ pub enum AnyBuffer {
 }
 
 impl AnyBuffer {
-    /// A buffer for the DSN, and the descriptors of its connections, unless a registry looks after
-    /// them.
+    /// A buffer of a configuration, and the descriptors of its connections, unless a registry looks
+    /// after them.
     ///
     /// # Errors
     ///
-    /// Settings that cannot work.
-    pub fn open(dsn: &Dsn, settings: &Settings, flush_mode: &FlushMode) -> Result<(Self, Vec<Descriptor>)> {
+    /// Settings that cannot work together.
+    pub fn open(configuration: &Configuration) -> Result<(Self, Vec<Descriptor>)> {
+        let (dsn, settings) = (configuration.dsn()?, &configuration.engine);
         let make_background = || {
             let mut sinks = Vec::with_capacity(settings.lanes);
             let mut descriptors = Vec::new();
@@ -58,7 +49,7 @@ impl AnyBuffer {
             let buffer = BackgroundBuffer::new(settings.clone(), sinks, thread::spawn_flusher)?;
             Ok((buffer, descriptors))
         };
-        match flush_mode {
+        match configuration.flush_mode()? {
             FlushMode::Foreground => {
                 let (sink, descriptor) = make_sink(dsn, settings, 0);
                 let buffer = ForegroundBuffer::new(settings.clone(), sink, Arc::new(SystemClock))?;

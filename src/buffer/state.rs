@@ -8,14 +8,14 @@ use write_buffer_core::dead_letter::FlushError;
 use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result, count_rows};
 use write_buffer_core::rows::group::Group;
-use write_buffer_core::settings::Settings;
 use write_buffer_core::sink::mysql::MySqlSink;
 use write_buffer_core::sink::mysql::socket::Descriptor;
 use write_buffer_core::table::entry::TableId;
 
-use crate::buffer::any::{AnyBuffer, FlushMode};
+use crate::buffer::any::AnyBuffer;
 use crate::convert::fast_path::LastShapes;
 use crate::process::{fork, socket};
+use crate::settings::configuration::{BufferClass, Configuration};
 
 /// What became of a call at once.
 pub enum Step<T> {
@@ -28,61 +28,58 @@ pub enum Step<T> {
 
 /// See the module.
 pub struct State {
-    /// The engine.
+    /// The engine's.
     pub buffer: AnyBuffer,
-    /// Each group is committed at once, and none is kept.
-    pub is_sync: bool,
-    /// Which thread flushes, and for how long.
-    pub flush_mode: FlushMode,
+    /// What it was made of.
+    pub configuration: Configuration,
     /// The table of `add()`'s first parameter.
     pub order_table: TableId,
     /// The table of `add()`'s second parameter.
     pub trade_table: TableId,
-    /// For `__debugInfo()`.
-    pub dsn: Dsn,
-    /// For `__debugInfo()`.
-    pub settings: Settings,
     /// The memory of the last group, for the next one.
     pub scratch: Option<Group>,
     /// What the last rows looked like.
     pub last_shapes: LastShapes,
+    /// `close()` succeeded.
+    pub is_closed: bool,
     fork_generation: u64,
     /// The connections', for a forked child.
     descriptors: Vec<Descriptor>,
-    /// `close()` succeeded.
-    pub is_closed: bool,
     /// Rows that the last warning said to be lost, and to be given up: neither is said twice.
     reported_lost: usize,
     reported_refused: usize,
 }
 
 impl State {
-    /// A buffer for the DSN.
+    /// A buffer of a configuration.
     ///
     /// # Errors
     ///
-    /// Settings that cannot work.
-    pub fn new(dsn: Dsn, settings: Settings, is_sync: bool, flush_mode: FlushMode) -> Result<Self> {
-        if let Dsn::Server(server) = &dsn {
+    /// Settings that cannot work together.
+    pub fn new(configuration: Configuration) -> Result<Self> {
+        if let Dsn::Server(server) = configuration.dsn()? {
             MySqlSink::check(server)?;
         }
-        let (mut buffer, descriptors) = AnyBuffer::open(&dsn, &settings, &flush_mode)?;
+        let (mut buffer, descriptors) = AnyBuffer::open(&configuration)?;
+        let settings = &configuration.engine;
         Ok(Self {
             order_table: buffer.with_catalog(|catalog| catalog.table(&settings.order_table))?,
             trade_table: buffer.with_catalog(|catalog| catalog.table(&settings.trade_table))?,
             buffer,
-            is_sync,
-            flush_mode,
-            dsn,
-            settings,
+            configuration,
             scratch: None,
             last_shapes: LastShapes::default(),
+            is_closed: false,
             fork_generation: fork::fork_generation(),
             descriptors,
-            is_closed: false,
             reported_lost: 0,
             reported_refused: 0,
         })
+    }
+
+    /// Whether each group is committed at once, and none is kept.
+    pub fn is_sync(&self) -> bool {
+        self.configuration.class == BufferClass::SyncWriteBuffer
     }
 
     /// In a forked child the rows, the thread and the connection are the parent's: forget them all, and start empty.
@@ -98,7 +95,7 @@ impl State {
         self.reported_lost = 0;
         self.reported_refused = 0;
         // The settings made a buffer once, so they make another.
-        let Ok((buffer, descriptors)) = AnyBuffer::open(&self.dsn, &self.settings, &self.flush_mode) else {
+        let Ok((buffer, descriptors)) = AnyBuffer::open(&self.configuration) else {
             return;
         };
         std::mem::forget(std::mem::replace(&mut self.buffer, buffer));
@@ -121,10 +118,11 @@ impl State {
         if self.is_closed {
             return Err(Error::closed().into());
         }
+        let is_sync = self.is_sync();
         match &mut self.buffer {
             AnyBuffer::Foreground(buffer) => {
                 let added = buffer.add(group);
-                if self.is_sync && added.is_err() {
+                if is_sync && added.is_err() {
                     buffer.discard();
                     buffer.take_failures();
                     return added.map_err(FlushError::of_one_group).map(Step::Done);
@@ -170,14 +168,14 @@ impl State {
 
     /// How many rows an error message says to be kept.
     pub fn kept_rows(&self) -> usize {
-        if self.is_sync { 0 } else { self.buffer.pending_rows() }
+        if self.is_sync() { 0 } else { self.buffer.pending_rows() }
     }
 
     /// The flush at destruction, bounded by the shutdown time. Gives what could not be written, once. Rows may come after
     /// it, from the destructor of another object, and another flush after them.
     pub fn drain(&mut self) -> Option<String> {
         self.notice_fork();
-        if matches!(self.flush_mode, FlushMode::Persistent(_)) {
+        if self.configuration.persistent.is_some() {
             return None;
         }
         if self.buffer.pending_rows() == self.reported_lost
@@ -187,7 +185,7 @@ impl State {
         }
         let failed = match &mut self.buffer {
             AnyBuffer::Foreground(buffer) => buffer.shut_down().map_err(|failed| failed.error),
-            AnyBuffer::Background(buffer) => buffer.drain(self.settings.shutdown_timeout),
+            AnyBuffer::Background(buffer) => buffer.drain(self.configuration.engine.shutdown_timeout),
         };
         self.reported_lost = self.buffer.pending_rows();
         self.reported_refused = self.buffer.untaken_failed_rows();
@@ -208,10 +206,10 @@ impl State {
     /// The end of the object: what `drain()` does, and the thread goes.
     pub fn end(&mut self) -> Option<String> {
         let message = self.drain();
-        match (&self.flush_mode, &mut self.buffer) {
-            (FlushMode::Background, AnyBuffer::Background(buffer)) => buffer.stop(),
-            (_, AnyBuffer::Foreground(buffer)) => buffer.end(),
-            (_, AnyBuffer::Background(_)) => {}
+        match &mut self.buffer {
+            AnyBuffer::Foreground(buffer) => buffer.end(),
+            AnyBuffer::Background(buffer) if self.configuration.persistent.is_none() => buffer.stop(),
+            AnyBuffer::Background(_) => {}
         }
         message
     }

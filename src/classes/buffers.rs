@@ -7,11 +7,14 @@ use ext_php_rs::zend::ce;
 
 use crate::buffer::object;
 use crate::classes::interfaces::Interface;
-use crate::classes::parameters::{Parameter, optional, required, tables, with_parameters};
+use crate::classes::parameters::{Parameter, optional, required, with_parameters};
 use crate::classes::registration::{Handler, register};
 use crate::methods::{add, construct, find, flush, inspect, retry};
+use crate::settings;
+use crate::settings::configuration::BufferClass;
+use crate::settings::setting::Setting;
 #[cfg(php82)]
-use crate::zend::classes::mark_first_parameter_sensitive;
+use crate::zend::classes::mark_parameter_sensitive;
 
 /// Registers the two classes. Their interface is registered.
 ///
@@ -19,18 +22,15 @@ use crate::zend::classes::mark_first_parameter_sensitive;
 ///
 /// A name that another extension took.
 pub fn register_classes() -> Result<()> {
-    register_class("WriteBuffer", construct::construct, &WRITE_BUFFER_PARAMETERS)?;
-    register_class(
-        "SyncWriteBuffer",
-        construct::construct_sync,
-        &SYNC_WRITE_BUFFER_PARAMETERS,
-    )
+    register_class(BufferClass::WriteBuffer, construct::construct)?;
+    register_class(BufferClass::SyncWriteBuffer, construct::construct_sync)
 }
 
-fn register_class(name: &str, constructor: Handler, parameters: &[Parameter]) -> Result<()> {
-    let constructor = with_parameters(FunctionBuilder::new("__construct", constructor), parameters);
+fn register_class(class: BufferClass, constructor: Handler) -> Result<()> {
+    let parameters = constructor_parameters(class);
+    let constructor = with_parameters(FunctionBuilder::new("__construct", constructor), &parameters);
     let debug_info = FunctionBuilder::new("__debugInfo", inspect::debug_info).returns(DataType::Array, false, false);
-    let mut builder = ClassBuilder::new(name)
+    let mut builder = ClassBuilder::new(class.name())
         .flags(ClassFlags::Final | ClassFlags::NotSerializable | ClassFlags::NoDynamicProperties)
         .implements((ce::countable, "\\Countable"))
         .implements(Interface::Buffer.info())
@@ -40,42 +40,27 @@ fn register_class(name: &str, constructor: Handler, parameters: &[Parameter]) ->
         let function = FunctionBuilder::new(method.name, method.handler);
         builder = builder.method(method.describe(function), MethodFlags::Public);
     }
-    let class = register(builder)?;
-    class.__bindgen_anon_2.create_object = Some(object::create);
+    let entry = register(builder)?;
+    entry.__bindgen_anon_2.create_object = Some(object::create);
     #[cfg(php82)]
-    mark_first_parameter_sensitive(class);
+    for (number, setting) in (1..).zip(settings::of(class)) {
+        if setting.is_secret() {
+            mark_parameter_sensitive(entry, number);
+        }
+    }
     Ok(())
 }
 
-const WRITE_BUFFER_PARAMETERS: [Parameter; 18] = [
-    optional("dsn", DataType::String),
-    optional("batchSize", DataType::Long),
-    optional("flushIntervalMs", DataType::Long),
-    optional("maxRetries", DataType::Long),
-    optional("background", DataType::Bool),
-    optional("orderTable", DataType::String),
-    optional("tradeTable", DataType::String),
-    tables(),
-    optional("maxPendingRows", DataType::Long),
-    optional("maxPendingBytes", DataType::Long),
-    optional("overflow", DataType::String),
-    optional("overflowTimeoutMs", DataType::Long),
-    optional("shutdownTimeoutMs", DataType::Long),
-    optional("lanes", DataType::Long),
-    optional("routeBy", DataType::String),
-    optional("persistent", DataType::String),
-    optional("deadLetterFile", DataType::String),
-    optional("ledger", DataType::String),
-];
-
-const SYNC_WRITE_BUFFER_PARAMETERS: [Parameter; 6] = [
-    optional("dsn", DataType::String),
-    optional("maxRetries", DataType::Long),
-    optional("orderTable", DataType::String),
-    optional("tradeTable", DataType::String),
-    tables(),
-    optional("ledger", DataType::String),
-];
+/// A constructor's parameters: its settings. Null takes php.ini's value.
+fn constructor_parameters(class: BufferClass) -> Vec<Parameter> {
+    let parameter = |setting: &Setting| Parameter {
+        name: setting.name,
+        kind: setting.field.data_type(),
+        nullable: setting.ini.is_some(),
+        default: Some(if setting.ini.is_some() { "null" } else { "[]" }),
+    };
+    settings::of(class).map(parameter).collect()
+}
 
 /// A method of `WriteBuffer\Buffer`.
 struct BufferMethod {

@@ -32,16 +32,6 @@ pub const fn optional(name: &'static str, kind: DataType) -> Parameter {
     }
 }
 
-/// The rules of tables.
-pub const fn tables() -> Parameter {
-    Parameter {
-        name: "tables",
-        kind: DataType::Array,
-        nullable: false,
-        default: Some("[]"),
-    }
-}
-
 /// Adds parameters to a method.
 pub fn with_parameters<'a>(mut function: FunctionBuilder<'a>, parameters: &[Parameter]) -> FunctionBuilder<'a> {
     for parameter in parameters {

@@ -50,23 +50,24 @@ pub fn date_time_interface() -> &'static ClassEntry {
     unsafe { &*php_date_get_interface_ce() }
 }
 
-/// Marks the first parameter of a class's constructor as sensitive, so that no stack trace shows it.
+/// Marks a parameter of a class's constructor, by its number from 1, as sensitive, so that no stack
+/// trace shows it.
 #[cfg(php82)]
-pub fn mark_first_parameter_sensitive(class: &mut ClassEntry) {
+pub fn mark_parameter_sensitive(class: &mut ClassEntry, number: u32) {
     const ZEND_ATTRIBUTE_PERSISTENT: u32 = 1;
     let constructor = class.constructor;
     if constructor.is_null() {
         return;
     }
     // SAFETY: the constructor is ours, registered a moment ago; the attribute is added as
-    // `zend_add_parameter_attribute` of the engine's headers does, where offset 1 is the first parameter.
+    // `zend_add_parameter_attribute` of PHP's headers does, where offset 1 is the first parameter.
     unsafe {
         zend_add_attribute(
             &raw mut (*constructor).common.attributes,
             (*zend_ce_sensitive_parameter).name,
             0,
             ZEND_ATTRIBUTE_PERSISTENT,
-            1,
+            number,
             0,
         );
     }

@@ -3,12 +3,12 @@
 use std::ffi::{CStr, c_char, c_int};
 
 use ext_php_rs::ffi;
+use ext_php_rs::zend::ModuleEntry;
 
 unsafe extern "C" {
     fn zend_ini_string(name: *const c_char, length: usize, original: c_int) -> *mut c_char;
     fn php_check_open_basedir_ex(path: *const c_char, warn: c_int) -> c_int;
-    /// Prints the ini settings of an extension, for `phpinfo()`.
-    pub fn display_ini_entries(module: *mut ffi::zend_module_entry);
+    fn display_ini_entries(module: *mut ffi::zend_module_entry);
 }
 
 /// Whether php.ini's `open_basedir` allows a path.
@@ -30,4 +30,16 @@ pub fn value(name: &CStr) -> String {
         }
         CStr::from_ptr(text).to_string_lossy().into_owned()
     }
+}
+
+/// Prints a text to where PHP prints.
+pub fn print(text: &str) {
+    // SAFETY: the text is read during the call, with its length.
+    unsafe { ffi::php_output_write(text.as_ptr().cast(), text.len()) };
+}
+
+/// Prints the entries of an extension, for `phpinfo()`.
+pub fn print_entries(module: *mut ModuleEntry) {
+    // SAFETY: PHP passes the extension's own description to its function.
+    unsafe { display_ini_entries(module) };
 }
