@@ -1,4 +1,4 @@
-//! The exception classes, and the engine's errors as them: the one place where they are matched.
+//! The exception classes, and from the engine's errors to them: only here are these matched.
 
 use std::ptr;
 use std::sync::OnceLock;

@@ -61,7 +61,7 @@ pub fn row(columns: &[(Box<str>, Value<'static>)]) -> Zval {
     array.build()
 }
 
-/// Failures as `takeFailures()` gives them.
+/// Failures as `takeFailures()` returns them.
 pub fn failures(letters: &[DeadLetter]) -> Zval {
     let mut list = ArrayBuilder::new();
     for letter in letters {
@@ -85,7 +85,7 @@ pub fn failures(letters: &[DeadLetter]) -> Zval {
     list.build()
 }
 
-/// The metrics as `getMetrics()` gives them.
+/// The metrics as `getMetrics()` returns them.
 pub fn metrics(snapshot: &Snapshot) -> Zval {
     let Snapshot { metrics, pending, .. } = snapshot;
     let last_error = metrics.last_error.as_ref().map_or_else(Zval::null, string);

@@ -1,18 +1,21 @@
 //! The `write_buffer` PHP extension: the binding between PHP and `write-buffer-core`.
 //!
-//! It is thin. Zvals, Zend memory and PHP calls stay here; rows leave as plain Rust values.
+//! It is thin. Zvals, Zend memory and PHP calls stay here; rows leave as plain Rust values. A PHP
+//! method is a file in `methods`, or stands there with a few that are like it.
+//!
+//! Each module uses only those below it:
 //!
 //! | module | what it owns |
 //! |---|---|
 //! | [`classes`] | the classes and interfaces, as `stubs/write_buffer.stub.php` has them |
-//! | [`methods`] | their methods: arguments, calls of the engine, exceptions |
+//! | [`methods`] | their methods: they read arguments, call the engine, and throw |
 //! | [`buffer`] | what stands behind a PHP object: a buffer, from its constructor to its end |
-//! | [`convert`] | rows of any form into Rust memory |
+//! | [`settings`] | the table of settings, constructors' arguments and php.ini |
+//! | [`exceptions`] | the exception classes, and the engine's errors as them |
+//! | [`convert`] | rows of any form into the engine's memory |
 //! | [`export`] | rows, failures and metrics as PHP arrays |
-//! | [`exceptions`] | the engine's errors as PHP's exceptions |
-//! | [`settings`] | constructor arguments and php.ini |
 //! | [`process`] | forks, threads, sockets, and the tables behind `memory:` |
-//! | [`zend`] | the parts of the Zend API that ext-php-rs does not bind |
+//! | [`zend`] | what the binding asks of PHP itself, and most of its `unsafe` |
 
 mod buffer;
 mod classes;
@@ -55,7 +58,7 @@ pub extern "C" fn get_module() -> *mut ModuleEntry {
     })
 }
 
-/// Module start: classes and settings. No thread and no connection, since the process may fork after this.
+/// Module start: classes and settings. No thread and no connection: the process may fork later.
 unsafe extern "C" fn start_module(_kind: i32, module_number: i32) -> i32 {
     let started = std::panic::catch_unwind(|| {
         ini::register(module_number);
@@ -83,7 +86,7 @@ unsafe extern "C" fn end_request(_kind: i32, _module_number: i32) -> i32 {
     SUCCESS
 }
 
-/// Module shutdown: a process that ends in good order, such as a worker of php-fpm that is recycled.
+/// Module shutdown: the process ends in good order, such as a worker of php-fpm that is recycled.
 unsafe extern "C" fn end_module(_kind: i32, _module_number: i32) -> i32 {
     if std::panic::catch_unwind(persistent::drain_all).is_err() {
         messages::log("write_buffer: a bug in it ended its last flush");

@@ -122,7 +122,7 @@ impl AnyBuffer {
         }
     }
 
-    /// The failures, handed over once.
+    /// The failures. Each is returned once.
     pub fn take_failures(&mut self) -> Vec<DeadLetter> {
         match self {
             Self::Foreground(buffer) => buffer.take_failures(),
@@ -130,7 +130,7 @@ impl AnyBuffer {
         }
     }
 
-    /// How many rows the failures hold that nobody took.
+    /// How many rows are in failures that nobody took.
     pub fn untaken_failed_rows(&self) -> usize {
         match self {
             Self::Foreground(buffer) => buffer.untaken_failed_rows(),

@@ -1,8 +1,13 @@
-//! A PHP object with a Rust value behind it.
+//! A PHP object with a buffer behind it.
 //!
-//! The engine allocates the object, and the Rust value stands before it, as in every C extension:
-//! <https://www.phpinternalsbook.com/php7/classes_objects.html>. The value is made by the constructor and dropped when the
-//! object is freed, also after `exit`, an uncaught exception and a fatal error.
+//! PHP allocates the object, and the Rust value stands before it, as in every C extension:
+//! <https://www.phpinternalsbook.com/php7/classes_objects.html>. The constructor makes the value.
+//! It is dropped when the object is freed, also after `exit`, an uncaught exception and a fatal
+//! error.
+//!
+//! An object ends in two phases. In the first PHP code can still run: all is written, and what
+//! cannot be is a warning. Rows may come after it, from another object's destructor. The second
+//! writes these and ends the thread; after a fatal error it is the only one.
 
 use std::marker::PhantomData;
 use std::mem::{MaybeUninit, offset_of};
@@ -22,7 +27,7 @@ use crate::zend::messages;
 #[repr(C)]
 struct BufferObject {
     state: Option<Box<State>>,
-    /// Last: the engine puts the object's properties behind it.
+    /// Last: PHP puts the object's properties behind it.
     std: zend_object,
 }
 
@@ -34,12 +39,12 @@ unsafe impl Send for Handlers {}
 // SAFETY: as above.
 unsafe impl Sync for Handlers {}
 
-/// The handlers of our objects. Made at module start: were a thread to make them, a fork at that moment would leave a child
-/// in which they are forever being made, by a thread that it has not.
+/// The handlers of our objects. They are made at module start. If a thread made them later, a fork
+/// at that moment would leave a child that waits forever for a thread which it does not have.
 pub fn handlers() -> &'static zend_object_handlers {
     static HANDLERS: OnceLock<Handlers> = OnceLock::new();
     let made = HANDLERS.get_or_init(|| {
-        // SAFETY: the engine's own table is complete before any module starts.
+        // SAFETY: PHP's own table is complete before any module starts.
         let mut table = unsafe { ptr::read(&raw const std_object_handlers) };
         // The offset's type differs between PHP versions.
         table.offset = offset_of!(BufferObject, std).try_into().unwrap_or_default();
@@ -52,10 +57,10 @@ pub fn handlers() -> &'static zend_object_handlers {
     &made.0
 }
 
-/// Makes an object without its value; the constructor gives it one.
+/// Makes an object without its value, which the constructor makes.
 pub unsafe extern "C" fn create(class: *mut ClassEntry) -> *mut zend_object {
-    // SAFETY: the engine calls this with one of our classes. Its allocator adds room for the class's properties and
-    // ends the process rather than return null.
+    // SAFETY: PHP calls this with one of our classes. Its allocator adds room for the class's
+    // properties, and ends the process rather than return null.
     unsafe {
         let object = ext_php_rs_zend_object_alloc(size_of::<BufferObject>(), class).cast::<BufferObject>();
         ptr::write(&raw mut (*object).state, None);
@@ -82,14 +87,15 @@ unsafe extern "C" fn destroy(object: *mut zend_object) {
     let state = unsafe { &mut (*container(object)).state };
     let ended = catch_unwind(AssertUnwindSafe(|| state.as_mut().and_then(|state| state.drain())));
     message.write(ended.unwrap_or_else(|_| Some("a bug in write_buffer ended the last flush".to_owned())));
-    // SAFETY: written above. It is taken out before PHP code runs, which may end the request and jump over this frame.
+    // SAFETY: written above. It is taken out before PHP code runs, which may end the request and
+    // jump over this frame.
     if let Some(message) = unsafe { message.assume_init() } {
         messages::warn(&format!("WriteBuffer: {message}"));
     }
 }
 
-/// The second phase, after which the object's memory goes. Where the first one did not run, after a fatal error, the
-/// rows are written here; no PHP code can run any more, so what is lost is logged.
+/// The second phase, after which the object's memory goes. No PHP code can run any more, so what is
+/// lost is logged.
 unsafe extern "C" fn free(object: *mut zend_object) {
     // SAFETY: PHP frees an object once.
     let state = unsafe { (*container(object)).state.take() };

@@ -1,13 +1,14 @@
 //! Background buffers that outlive their objects and requests, by name.
 //!
-//! Invariants: a name stands for one buffer in the process, with one DSN and one set of settings; a forked child has none
-//! of its parent's. At module shutdown, which a worker of php-fpm reaches when it is recycled, reloaded or stopped
-//! gracefully, each is drained for up to its shutdown time.
+//! Invariants: a name stands for one buffer in the process, with one DSN and one set of settings; a
+//! forked child has none of its parent's. At module shutdown, which a worker of php-fpm reaches
+//! when it is recycled, reloaded or stopped gracefully, each is drained for up to its shutdown
+//! time.
 //!
-//! A thread that forks holds the names meanwhile, so that no other thread is amid a change of them: its child finds them
-//! whole, and their lock free.
+//! A thread that forks holds the names meanwhile, so that no other thread is amid a change of them:
+//! its child finds them whole, and their lock free.
 //!
-//! Bound: [`MAX_NAMES`]. The lock is held for look-ups and for making a buffer, which does no I/O.
+//! Bound: [`NAMES_MAX`]. The lock is held for look-ups and for making a buffer, which does no I/O.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -24,8 +25,9 @@ use write_buffer_core::sink::mysql::socket::Descriptor;
 use crate::process::{fork, socket};
 use crate::zend::messages;
 
-/// A name is a setting, not data: more of them are a mistake, and each is a thread and a connection.
-const MAX_NAMES: usize = 100;
+/// A name is a setting, not data: more of them are a mistake, and each has a thread and a
+/// connection.
+const NAMES_MAX: usize = 100;
 
 struct Entry {
     buffer: Arc<BackgroundBuffer>,
@@ -40,7 +42,8 @@ type Buffers = BTreeMap<String, Entry>;
 static BUFFERS: Mutex<Buffers> = Mutex::new(BTreeMap::new());
 
 thread_local! {
-    /// The lock, while this thread forks. Nothing to drop, so that a thread needs no clean-up for it.
+    /// The lock, while this thread forks. Nothing of it is dropped, so that a thread needs no
+    /// clean-up for it.
     static FORK_LOCK: Cell<Option<ManuallyDrop<MutexGuard<'static, Buffers>>>> = const { Cell::new(None) };
 }
 
@@ -95,9 +98,9 @@ pub fn get(
         }
         return Ok(Arc::clone(&entry.buffer));
     }
-    if buffers.len() >= MAX_NAMES {
+    if buffers.len() >= NAMES_MAX {
         return Err(Error::config(format!(
-            "there are {MAX_NAMES} persistent buffers in this process already: use a few fixed names"
+            "there are {NAMES_MAX} persistent buffers in this process already: use a few fixed names"
         )));
     }
     let (buffer, descriptors) = make()?;
@@ -113,15 +116,16 @@ pub fn get(
     Ok(buffer)
 }
 
-/// A parent's buffer in a forked child: its thread and its rows are not here, and its connection is not ours to end.
+/// Forgets a parent's buffer in a forked child: its thread and its rows are not here, and its
+/// connection is not ours to end.
 fn forget(entry: Option<Entry>) {
     let Some(entry) = entry else { return };
     socket::close_descriptors(&entry.descriptors);
     std::mem::forget(entry);
 }
 
-/// Drains all buffers of this process, at module shutdown: all at once, so that the process ends within the longest of
-/// their shutdown times.
+/// Drains all buffers of this process, at module shutdown: all at once, so that the process ends
+/// within the longest of their shutdown times.
 pub fn drain_all() {
     let mut buffers = std::mem::take(&mut *lock());
     let inherited: Vec<String> = buffers

@@ -1,4 +1,9 @@
-//! What stands behind a `WriteBuffer` or `SyncWriteBuffer` object.
+//! What stands behind a `WriteBuffer` or `SyncWriteBuffer` object, and what is done with it at
+//! once.
+//!
+//! Invariant: nothing here runs PHP code.
+//!
+//! Bounds: one group's memory and one shape a table are kept for the next row.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +31,7 @@ pub enum Step<T> {
     Wait(Arc<BackgroundBuffer>),
 }
 
-/// See the module.
+/// A buffer, and what its object remembers.
 pub struct State {
     /// The engine's.
     pub buffer: AnyBuffer,
@@ -45,8 +50,9 @@ pub struct State {
     fork_generation: u64,
     /// The connections', for a forked child.
     descriptors: Vec<Descriptor>,
-    /// Rows that the last warning said to be lost, and to be given up: neither is said twice.
+    /// Rows that the last warning said to be lost. It is not said twice.
     reported_lost: usize,
+    /// Rows that it said to be given up.
     reported_refused: usize,
 }
 
@@ -82,10 +88,11 @@ impl State {
         self.configuration.class == BufferClass::SyncWriteBuffer
     }
 
-    /// In a forked child the rows, the thread and the connection are the parent's: forget them all, and start empty.
+    /// In a forked child the rows, the thread and the connection are the parent's: forgets them
+    /// all, and starts empty.
     ///
-    /// The old buffer is not touched. The parent's thread may have held any of its locks when the process was forked, and
-    /// dropping its connection would speak to the parent's server session.
+    /// The old buffer is not touched. The parent's thread may have held any of its locks when the
+    /// process was forked, and to drop its connection would be to speak to the parent's session.
     pub fn notice_fork(&mut self) {
         let generation = fork::fork_generation();
         if generation == self.fork_generation {
@@ -159,20 +166,21 @@ impl State {
         })
     }
 
-    /// An empty group, with the memory of the last one unless that is in use further down the call stack.
+    /// An empty group. It has the memory of the last one, unless a call further up the stack uses
+    /// that.
     pub fn take_scratch(&mut self) -> Group {
         let mut group = self.scratch.take().unwrap_or_default();
         group.clear();
         group
     }
 
-    /// How many rows an error message says to be kept.
+    /// How many rows an error's message says to be still buffered.
     pub fn kept_rows(&self) -> usize {
         if self.is_sync() { 0 } else { self.buffer.pending_rows() }
     }
 
-    /// The flush at destruction, bounded by the shutdown time. Gives what could not be written, once. Rows may come after
-    /// it, from the destructor of another object, and another flush after them.
+    /// The flush at destruction, bounded by the shutdown time. Returns what could not be written,
+    /// once. Rows may come after it, and another such flush after them.
     pub fn drain(&mut self) -> Option<String> {
         self.notice_fork();
         if self.configuration.persistent.is_some() {

@@ -1,6 +1,7 @@
-//! What may wait for a flusher: adding, flushing, closing. PHP sees its signals and its time limit
-//! meanwhile, so user code may run in it, and nothing of the buffer is held but a count of
-//! references.
+//! What may wait for a flusher: adding, flushing, closing.
+//!
+//! PHP sees its signals and its time limit meanwhile, so user code may run, fork, throw or end the
+//! request. Nothing of the buffer is held then but a count of references.
 
 use std::time::Duration;
 
@@ -83,7 +84,8 @@ pub fn close(buffer: Handle<'_>, timeout: Option<Duration>) -> Result<(), FlushE
 enum WaitError {
     /// An error of the buffer, or an interrupt that threw.
     Flush(FlushError),
-    /// A signal's handler forked, and this is the child: the buffer is the parent's.
+    /// A signal's handler forked, and this is the child: the buffer that is waited for is the
+    /// parent's.
     Fork,
 }
 
@@ -101,7 +103,8 @@ impl Limit {
     }
 }
 
-/// Lets PHP see its signals and its time limit, and goes on waiting unless one of them threw, or forked.
+/// Waits, lets PHP see its signals and its time limit, and goes on unless one of them threw, or
+/// forked.
 fn repeat_after_interrupts<R>(mut wait: impl FnMut() -> Result<R, FlushError>) -> Result<R, WaitError> {
     let generation = fork::fork_generation();
     loop {

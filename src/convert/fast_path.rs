@@ -27,14 +27,14 @@ pub struct LastShapes {
 
 struct LastShape {
     shape: Arc<Shape>,
-    /// The keys of the row that the shape was made for, where they are interned, else null.
+    /// The addresses of the keys that the shape was made of. Null for a key that is not interned.
     keys: Vec<*const zend_string>,
 }
 
 impl LastShapes {
     /// Remembers the shape of a row.
     pub fn remember(&mut self, shape: &Arc<Shape>, elements: Elements<'_>) {
-        let Elements::Buckets(buckets) = elements else { return };
+        let Some(buckets) = elements.buckets() else { return };
         let keys: Option<Vec<_>> = buckets.iter().map(|bucket| key_of(bucket).map(address)).collect();
         // An array with gaps, or with a number among its keys, is not of this way.
         let Some(keys) = keys.filter(|keys| keys.len() == shape.columns.len()) else {
@@ -57,12 +57,9 @@ impl LastShapes {
         let Some(last) = self.by_table.get(table.0).and_then(Option::as_ref) else {
             return false;
         };
-        let Elements::Buckets(buckets) = elements else {
+        let Some(buckets) = elements.buckets().filter(|buckets| buckets.len() == last.keys.len()) else {
             return false;
         };
-        if buckets.len() != last.keys.len() {
-            return false;
-        }
         let before = group.mark();
         group.begin_row(&last.shape);
         for ((bucket, known), column) in buckets.iter().zip(&last.keys).zip(&*last.shape.columns) {

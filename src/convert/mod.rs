@@ -1,10 +1,10 @@
 //! From PHP to Rust: rows of any form, copied value by value into a group.
 //!
-//! This is where user code may run while a group is gathered: a model's `getAttributes()`, a
-//! `toArray()`, a `__toString()`, a generator. It may throw, call back into the same buffer, or end
-//! the request. So nothing of the buffer is borrowed or locked while it runs: the buffer is asked
-//! for a table or a shape between such calls, through [`Tables`], and an array that is being read is
-//! held with a reference of its own.
+//! User code may run while a group is gathered: a model's `getAttributes()`, a `toArray()`, a
+//! `__toString()`, a generator. It may throw, call back into the same buffer, or end the request.
+//! So nothing of the buffer is borrowed or locked while it runs: the buffer is asked for a table or
+//! a shape between such calls, through [`Tables`], and an array that is read is held with a
+//! reference of its own.
 
 pub mod fast_path;
 pub mod rows;

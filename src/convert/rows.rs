@@ -26,7 +26,7 @@ pub struct Converter<'c, T> {
     pub group: &'c mut Group,
     /// The number of the argument, from 1, for messages.
     pub argument: u32,
-    /// The table of rows that name none.
+    /// The table of rows that do not name one.
     pub table: TableId,
 }
 
@@ -194,7 +194,7 @@ impl<T: Tables> Converter<'_, T> {
     }
 
     fn shape(&self, elements: Elements<'_>) -> Result<Arc<Shape>> {
-        if let Elements::Buckets(buckets) = elements {
+        if let Some(buckets) = elements.buckets() {
             let keys = present(buckets).map(key_of);
             if keys.clone().all(|key| key.is_some()) {
                 let names = keys.flatten().map(ZendStr::as_bytes);

@@ -13,7 +13,7 @@ use crate::zend::{classes, objects};
 /// The length of a moment: `2024-01-15 09:00:00.000000`.
 const MOMENT_BYTES: usize = 26;
 
-/// Why a value is none of the engine's.
+/// Why a value cannot be stored.
 pub enum ValueError {
     /// User code threw.
     Pending(PendingException),

@@ -31,7 +31,7 @@ pub extern "C" fn find(call: &mut ExecuteData, result: &mut Zval) {
 
 type KeyPart<'a> = (Option<Box<str>>, Value<'a>);
 
-/// The parts of a key, each with its column's name where it has one.
+/// The parts of a key, each with its column's name if it has one.
 fn key_of(key: &Zval) -> Option<Vec<KeyPart<'_>>> {
     let Some(array) = key.array() else {
         return Some(vec![(None, key_value(key)?)]);

@@ -1,5 +1,8 @@
-//! The methods of the classes: they parse arguments, call the engine, and throw. A file for each method, or for a few
-//! alike.
+//! The methods of the classes: they read arguments, call the engine, and throw. A file has a
+//! method, or a few that are like it.
+//!
+//! Each method begins in [`entry`], which catches panics. Where user code may run in a method, no
+//! buffer is borrowed.
 
 pub mod add;
 pub mod arguments;

@@ -89,8 +89,8 @@ fn gather(buffer: Handle<'_>, at: usize, failure: &Zval) -> Result<Group, Conver
     Ok(group)
 }
 
-/// A row whose strings are as they were: the dead-letter file marks those that JSON cannot hold. `None`: the name of a
-/// column is none.
+/// A row whose strings are as they were: the dead-letter file marks those that JSON cannot hold.
+/// `None`: a column's name is not UTF-8.
 fn decoded(row: &ZendHashTable) -> Option<Zval> {
     let mut copy = ArrayBuilder::new();
     let mut columns = row.iter();

@@ -5,8 +5,8 @@
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts the forks that led to this process. Comparing it costs a load, where `getpid()` is a
-/// system call.
+/// Counts the forks that led to this process. To compare it costs a load; `getpid()` is a system
+/// call.
 static FORK_GENERATION: AtomicU64 = AtomicU64::new(0);
 
 /// A number that differs between a process and its forked children.
@@ -26,8 +26,8 @@ pub fn watch() {
 type Handler = extern "C" fn();
 
 /// Asks the C library to call functions at each fork: before it, and after it in the parent and in
-/// the child. In the child they may do what a signal's handler may, and release a lock that the
-/// thread which forked holds.
+/// the child. In the child they do what a signal's handler may do, or release a lock that the
+/// thread which forked holds, and nothing else.
 pub fn call_at_fork(before: Option<Handler>, in_parent: Option<Handler>, in_child: Option<Handler>) {
     let plain = |handler: Option<Handler>| handler.map(|handler| handler as unsafe extern "C" fn());
     // SAFETY: the functions live as long as the process, and keep to the rule above.

@@ -1,4 +1,4 @@
-//! The tables behind `memory:`, which belong to a PHP thread.
+//! The tables behind `memory:`, which belong to a PHP thread and live until its request ends.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What belongs to the process: forks, threads, sockets; and to the PHP thread: the tables in memory.
+//! What belongs to the process: forks, threads, sockets; and to a PHP thread: the tables in memory.
 
 pub mod fork;
 pub mod memory_stores;

@@ -1,13 +1,14 @@
-//! The threads that flush.
+//! The threads that flush. They never touch Zend.
 
-/// Starts the flusher's thread. It gets no signal but those of its own faults: all others belong to PHP's thread, whose
-/// handlers must not run elsewhere.
+/// Starts a flusher's thread. It gets no signal but those of its own faults: all others belong to
+/// PHP's thread, whose handlers must not run elsewhere.
 pub fn spawn_flusher(body: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
     /// Room for TLS and for statements; the rows themselves are on the heap.
     const STACK_BYTES: usize = 1024 * 1024;
     let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: the sets are filled before they are read. A new thread inherits the mask of the one that makes it.
+    // SAFETY: the sets are filled before they are read. A new thread inherits the mask of the one
+    // that makes it.
     unsafe {
         libc::sigfillset(all.as_mut_ptr());
         for fault in [

@@ -24,6 +24,7 @@ const ENTRIES_AND_END: usize = {
     count
 };
 
+/// PHP reads it for as long as the process lives.
 static ENTRIES: IniEntryDefs<ENTRIES_AND_END> = {
     let mut entries = [IniEntryDef::end(); ENTRIES_AND_END];
     let (mut at, mut next) = (0, 0);
@@ -37,6 +38,7 @@ static ENTRIES: IniEntryDefs<ENTRIES_AND_END> = {
     IniEntryDefs::new(entries)
 };
 
+/// A setting's entry, in PHP's form.
 const fn entry(setting: &Setting) -> Option<IniEntryDef> {
     let Some(ini) = &setting.ini else { return None };
     // Only the administrator says where rows go, and its password is not shown.
@@ -55,8 +57,8 @@ pub fn register(module_number: i32) {
     IniEntryDef::register(ENTRIES.as_slice(), module_number);
 }
 
-/// Accepts a change. Values are checked when a buffer is made; without a handler that accepts it, `ini_restore()` would
-/// leave a setting as it is.
+/// Accepts a change. Without a handler that accepts it, `ini_restore()` would leave a setting as it
+/// is.
 unsafe extern "C" fn accept(
     _entry: *mut ext_php_rs::ffi::zend_ini_entry,
     _value: *mut ext_php_rs::ffi::zend_string,

@@ -43,7 +43,7 @@ impl Setting {
 pub struct Ini {
     /// Its name.
     pub key: &'static CStr,
-    /// Its value if php.ini has none.
+    /// Its value if php.ini does not have it.
     pub default: &'static CStr,
 }
 
@@ -97,11 +97,11 @@ pub enum Field {
     Number(i64, i64, Number),
     /// A text.
     Text(Access<String>),
-    /// A text; an empty one is none.
+    /// A text, or nothing if it is empty.
     OptionalText(Access<Option<String>>),
     /// One of some words, and how the chosen one is told.
     Word(&'static [Word], fn(&Configuration) -> &'static str),
-    /// A file's path; an empty one is none.
+    /// A file's path, or nothing if it is empty.
     File(Access<Option<PathBuf>>),
     /// Rules by table.
     Rules(Access<Vec<(String, TableRules)>>),

@@ -8,7 +8,7 @@ use write_buffer_core::table::rules::{KeyRule, MergeRule, Mode, TableRules};
 ///
 /// # Errors
 ///
-/// The first rule that is none.
+/// The first rule that cannot be read.
 pub fn tables(array: &ZendHashTable) -> Result<Vec<(String, TableRules)>> {
     entries(array, "tables")?
         .into_iter()

@@ -44,11 +44,11 @@ impl<'call> Arguments<'call> {
         Ok(Self { call, count, read: 0 })
     }
 
-    /// Checks that there are none.
+    /// Checks that a call has no arguments.
     ///
     /// # Errors
     ///
-    /// There are some.
+    /// It has some.
     pub fn none(call: &'call ExecuteData) -> Result<(), PendingException> {
         Self::of(call, 0, 0).map(drop)
     }
@@ -56,7 +56,7 @@ impl<'call> Arguments<'call> {
     /// The next argument, whatever it is.
     pub fn value(&mut self) -> Option<&'call Zval> {
         let argument = self.next()?;
-        // SAFETY: the frame holds it as long as the call lasts, and nobody writes to it after it was read.
+        // SAFETY: the frame holds it as long as the call lasts, and nobody writes to it any more.
         unsafe { argument.as_ref() }
     }
 

@@ -1,7 +1,7 @@
 //! Arrays: reading their elements, and building them.
 //!
-//! An array is a row of buckets, each with a key, a name or a number, and a value; or, since PHP 8.2
-//! and with the numbers from 0 on as its keys, a row of values: then it is packed. A slot is empty
+//! An array is a row of buckets, each with a value and with a key, which is a name or a number.
+//! Since PHP 8.2 it may be packed: a row of values, whose keys are their places. A slot is empty
 //! once its element was unset.
 
 use ext_php_rs::boxed::ZBox;
@@ -66,13 +66,19 @@ impl<'v> Elements<'v> {
         Self::Buckets(unsafe { std::slice::from_raw_parts(table.arData, slots) })
     }
 
+    /// The buckets. `None`: it is packed.
+    pub fn buckets(self) -> Option<&'v [Bucket]> {
+        match self {
+            Self::Buckets(buckets) => Some(buckets),
+            #[cfg(php82)]
+            Self::Packed(_) => None,
+        }
+    }
+
     /// Whether the first key is a number. An empty array is an empty list.
     pub fn is_list(self) -> bool {
-        match self {
-            Self::Buckets(buckets) => present(buckets).next().is_none_or(|bucket| key_of(bucket).is_none()),
-            #[cfg(php82)]
-            Self::Packed(_) => true,
-        }
+        let first = self.buckets().and_then(|buckets| present(buckets).next());
+        first.is_none_or(|bucket| key_of(bucket).is_none())
     }
 
     /// The values, in order.

@@ -1,4 +1,5 @@
-//! What PHP wants of its thread while a method of ours waits: signals' handlers, and the end of the request's time.
+//! What PHP wants of its thread while a method of ours waits: handlers of signals, and the end of
+//! the request's time.
 
 use std::ptr;
 
@@ -10,7 +11,8 @@ unsafe extern "C" {
 
 /// Whether PHP wants its thread: for a signal's handler, or because the request's time is over.
 pub fn interrupt_is_pending() -> bool {
-    // SAFETY: the executor's globals live as long as PHP's thread; a signal handler may set the flag at any time.
+    // SAFETY: the executor's globals live as long as PHP's thread; a signal's handler may set the
+    // flag at any time.
     unsafe {
         let globals = ffi::ext_php_rs_executor_globals();
         #[cfg(php82)]
@@ -21,12 +23,12 @@ pub fn interrupt_is_pending() -> bool {
     }
 }
 
-/// Does what the engine does at an interrupt between two instructions: ends the request when its time is over, and
-/// runs handlers of signals, which may throw.
+/// Does what PHP does at an interrupt between two instructions: ends the request if its time is
+/// over, and runs handlers of signals, which may throw.
 ///
 /// User code may run in it, and may end the request: nothing of ours is borrowed or locked.
 pub fn handle_interrupt() {
-    // SAFETY: called on PHP's thread, inside a call of an internal function, as the engine's own check is.
+    // SAFETY: called on PHP's thread, inside a call of an internal function, as PHP's own check is.
     unsafe {
         let globals = ffi::ext_php_rs_executor_globals();
         #[cfg(php82)]

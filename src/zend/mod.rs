@@ -1,6 +1,9 @@
-//! The parts of the Zend API that ext-php-rs does not bind, and small wrappers over it.
+//! What the binding asks of PHP itself: the parts of the Zend API that ext-php-rs does not bind,
+//! and small wrappers over it.
 //!
-//! Invariant: whatever is unsafe about a pointer from PHP is said and settled here or in `object.rs`.
+//! Invariant: a pointer from PHP is followed here and in `buffer/object` only. Other `unsafe` of
+//! the crate is about the C library (`process`), the signatures of the functions that PHP calls,
+//! and `classes/registration`, which keeps PHP's tables.
 
 pub mod arguments;
 pub mod array;

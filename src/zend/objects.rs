@@ -1,4 +1,6 @@
 //! Objects: their classes, methods and properties. User code may run in a call of a method.
+//!
+//! Whoever asks about an object holds it.
 
 use std::ffi::c_char;
 use std::ptr;
@@ -47,7 +49,8 @@ pub fn public_method(object: *mut zend_object, name: &str) -> Option<*mut zend_f
 
 fn call(object: *mut zend_object, method: *mut zend_function, arguments: &mut [Zval]) -> Option<Zval> {
     let mut result = Zval::new();
-    // SAFETY: the method belongs to the object's class; the arguments and the result outlive the call.
+    // SAFETY: the method belongs to the object's class; the arguments and the result outlive the
+    // call.
     unsafe {
         ffi::zend_call_known_function(
             method,
@@ -64,8 +67,8 @@ fn call(object: *mut zend_object, method: *mut zend_function, arguments: &mut [Z
 
 /// The value of a backed enum's case. `None`: a pure enum.
 pub fn enum_value(object: *mut zend_object) -> Option<&'static Zval> {
-    // SAFETY: an enum's case holds its name in the first property and, when it is backed, its value in the second
-    // (`zend_enum_fetch_case_value`). Cases live until the request ends.
+    // SAFETY: an enum's case holds its name in the first property and, if it is backed, its value
+    // in the second (`zend_enum_fetch_case_value`). Cases live until the request ends.
     unsafe {
         if (*(*object).ce).default_properties_count < 2 {
             return None;
@@ -107,7 +110,7 @@ pub fn properties(object: *mut zend_object) -> Option<*mut HashTable> {
 
 /// Sets a property of an exception, whatever its visibility.
 pub fn set_property(class: &'static ClassEntry, object: *mut zend_object, name: &str, value: &mut Zval) {
-    // SAFETY: the object is alive and of that class; the engine copies the value.
+    // SAFETY: the object is alive and of that class; PHP copies the value.
     unsafe {
         zend_update_property(
             ptr::from_ref(class).cast_mut(),
@@ -136,7 +139,8 @@ pub fn property(class: &'static ClassEntry, object: *mut zend_object, name: &str
     }
 }
 
-/// Gives back an iterator that a class's `get_iterator` made. ext-php-rs hands it out as a reference and never does.
+/// Releases an iterator that a class's `get_iterator` made. ext-php-rs returns it as a reference,
+/// and never does.
 pub fn release_iterator(iterator: &mut ZendIterator) {
     // SAFETY: the caller got the iterator's only reference, and borrows nothing of it any more.
     unsafe { zend_iterator_dtor(iterator) };
