@@ -12,6 +12,7 @@ pub mod show;
 mod tables;
 
 use write_buffer_core::buffer::background::lanes::MAX_LANES;
+use write_buffer_core::dead_letter::file::DeadLetterFile;
 use write_buffer_core::ledger::LedgerUse;
 use write_buffer_core::settings::Overflow;
 
@@ -160,7 +161,7 @@ pub const SETTINGS: &[Setting] = &[
         doc: "a file that gets a JSON line for each group that is given up",
         ini: Some(Ini::new(c"write_buffer.dead_letter_file", c"")),
         scope: Scope::Holding,
-        field: Field::File(|to| &mut to.engine.dead_letter_file),
+        field: Field::File(|to| &mut to.engine.dead_letter_file, DeadLetterFile::check),
     },
     Setting {
         name: "ledger",

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use ext_php_rs::types::ZendHashTable;
 use ext_php_rs::zend::ExecuteData;
-use write_buffer_core::dead_letter::file::DeadLetterFile;
 use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result};
 
@@ -67,13 +66,17 @@ impl<'call> Given<'call> {
 }
 
 impl<'call> Argument<'call> {
+    fn is(self, number: Option<i64>) -> bool {
+        matches!(self, Self::Number(given) if Some(given) == number)
+    }
+
     /// The next argument of a call. `None`: null, or left out.
     fn parse(field: &Field, arguments: &mut Arguments<'call>) -> Result<Option<Self>, PendingException> {
         Ok(match field {
             Field::Switch(_) => arguments.bool_or_null()?.map(Self::Switch),
             Field::Number(..) => arguments.int_or_null()?.map(Self::Number),
             Field::Rules(_) => arguments.array()?.map(Self::Rules),
-            Field::Dsn(_) | Field::Text(_) | Field::OptionalText(_) | Field::Word(..) | Field::File(_) => {
+            Field::Dsn(_) | Field::Text(_) | Field::OptionalText(_) | Field::Word(..) | Field::File(..) => {
                 arguments.text_or_null()?.map(Self::Text)
             }
         })
@@ -83,18 +86,18 @@ impl<'call> Argument<'call> {
 impl Setting {
     /// Reads an argument, or php.ini, into a configuration.
     fn read(&self, argument: Option<Argument<'_>>, to: &mut Configuration) -> Result<()> {
-        if to.background {
-            return self.set(argument, to);
-        }
-        match (self.scope, argument) {
-            // A setting that nothing heeds must not look as if it were heeded.
-            (Scope::Background(InForeground::Refused(why, allowed)), Some(argument)) if !matches!((argument, allowed), (Argument::Number(given), Some(allowed)) if given == allowed) => {
-                Err(Error::config(format!("{} needs background: true; {why}", self.name)))
-            }
-            (Scope::Background(InForeground::Refused(..) | InForeground::Ignored), _) => {
+        match self.scope {
+            Scope::Background(in_foreground) if !to.background => match in_foreground {
+                InForeground::Heeded => self.set(argument, to),
+                // A setting that nothing heeds must not look as if it were heeded.
+                InForeground::Refused(why, allowed) if argument.is_some_and(|argument| !argument.is(allowed)) => {
+                    Err(Error::config(format!("{} needs background: true; {why}", self.name)))
+                }
                 // A wrong value is wrong for the next buffer, too.
-                self.set(argument, &mut Configuration::new(to.class))
-            }
+                InForeground::Refused(..) | InForeground::Ignored => {
+                    self.set(argument, &mut Configuration::new(to.class))
+                }
+            },
             _ => self.set(argument, to),
         }
     }
@@ -117,7 +120,11 @@ impl Setting {
                     .ok_or_else(|| Error::config(format!("{} must be {}, not {given:?}", self.name, list_of(words))))?;
                 (word.choose)(to);
             }
-            Field::File(of) => *of(to) = self.file(argument)?,
+            Field::File(of, check) => {
+                let path = self.file(argument)?;
+                path.as_deref().map_or(Ok(()), check)?;
+                *of(to) = path;
+            }
             Field::Rules(of) => {
                 if let Some(Argument::Rules(rules)) = argument {
                     *of(to) = tables::tables(rules)?;
@@ -186,7 +193,6 @@ impl Setting {
                 path.display()
             )));
         }
-        DeadLetterFile::check(&path)?;
         Ok(Some(path))
     }
 }

@@ -1,11 +1,12 @@
 //! What an entry in the table of settings says.
 
 use std::ffi::CStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ext_php_rs::flags::DataType;
 use write_buffer_core::dsn::Dsn;
+use write_buffer_core::error::Result;
 use write_buffer_core::table::rules::TableRules;
 
 use crate::settings::configuration::{BufferClass, Configuration};
@@ -101,8 +102,8 @@ pub enum Field {
     OptionalText(Access<Option<String>>),
     /// One of some words, and how the chosen one is told.
     Word(&'static [Word], fn(&Configuration) -> &'static str),
-    /// A file's path, or nothing if it is empty.
-    File(Access<Option<PathBuf>>),
+    /// A file's path, or nothing if it is empty, and what else the file must be.
+    File(Access<Option<PathBuf>>, fn(&Path) -> Result<()>),
     /// Rules by table.
     Rules(Access<Vec<(String, TableRules)>>),
 }
@@ -114,7 +115,7 @@ impl Field {
             Self::Switch(_) => DataType::Bool,
             Self::Number(..) => DataType::Long,
             Self::Rules(_) => DataType::Array,
-            Self::Dsn(_) | Self::Text(_) | Self::OptionalText(_) | Self::Word(..) | Self::File(_) => DataType::String,
+            Self::Dsn(_) | Self::Text(_) | Self::OptionalText(_) | Self::Word(..) | Self::File(..) => DataType::String,
         }
     }
 }

@@ -15,17 +15,16 @@ use crate::zend::php_ini;
 /// A buffer's settings, for `__debugInfo()`: first those that every buffer has, last those of the
 /// background.
 pub fn shown(configuration: &mut Configuration) -> ArrayBuilder {
+    let mut settings: Vec<_> = settings::of(configuration.class).collect();
+    settings.sort_by_key(|setting| match setting.scope {
+        Scope::Every => 0,
+        Scope::Holding => 1,
+        Scope::Background(_) => 2,
+    });
     let mut shown = ArrayBuilder::new();
-    let in_group = |group: u8, scope| match scope {
-        Scope::Every => group == 0,
-        Scope::Holding => group == 1,
-        Scope::Background(_) => group == 2,
-    };
-    for group in 0..3 {
-        for setting in settings::of(configuration.class).filter(|setting| in_group(group, setting.scope)) {
-            if let Some(value) = setting.shown(configuration) {
-                shown.set(setting.name, value);
-            }
+    for setting in settings {
+        if let Some(value) = setting.shown(configuration) {
+            shown.set(setting.name, value);
         }
     }
     shown
@@ -34,12 +33,8 @@ pub fn shown(configuration: &mut Configuration) -> ArrayBuilder {
 impl Setting {
     /// The setting's value. `None`: it has none, or means nothing in the foreground.
     fn shown(&self, from: &mut Configuration) -> Option<Zval> {
-        let is_heeded = from.background
-            || matches!(
-                self.scope,
-                Scope::Every | Scope::Holding | Scope::Background(InForeground::Heeded)
-            );
-        if !is_heeded {
+        let means_nothing = |in_foreground| !from.background && in_foreground != InForeground::Heeded;
+        if matches!(self.scope, Scope::Background(in_foreground) if means_nothing(in_foreground)) {
             return None;
         }
         match &self.field {
@@ -49,7 +44,7 @@ impl Setting {
             Field::Text(of) => Some(export::string(of(from))),
             Field::OptionalText(of) => of(from).as_ref().map(export::string),
             Field::Word(_, chosen) => Some(export::string(chosen(from))),
-            Field::File(of) => of(from)
+            Field::File(of, _) => of(from)
                 .as_ref()
                 .map(|path| export::string(path.as_os_str().as_encoded_bytes())),
             Field::Rules(_) => None,
@@ -63,7 +58,7 @@ impl Setting {
             Field::Word(words, _) => list_of(words),
             Field::Switch(_) => "true or false".to_owned(),
             Field::Rules(_) => "an array".to_owned(),
-            Field::Dsn(_) | Field::Text(_) | Field::OptionalText(_) | Field::File(_) => "a string".to_owned(),
+            Field::Dsn(_) | Field::Text(_) | Field::OptionalText(_) | Field::File(..) => "a string".to_owned(),
         }
     }
 }
