@@ -2,51 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use ext_php_rs::boxed::ZBox;
-use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
+use ext_php_rs::types::{ZendStr, Zval};
 use write_buffer_core::buffer::snapshot::{LaneSnapshot, Snapshot};
 use write_buffer_core::dead_letter::DeadLetter;
 use write_buffer_core::value::Value;
 
-/// Builds an associative array. Its keys are ours or column names; a numeric one becomes an int, as in PHP.
-pub struct ArrayBuilder {
-    table: ZBox<ZendHashTable>,
-}
-
-impl ArrayBuilder {
-    /// An empty array.
-    pub fn new() -> Self {
-        let table = ZendHashTable::new();
-        Self { table }
-    }
-
-    /// Sets an element.
-    #[must_use]
-    pub fn with(mut self, key: &str, value: Zval) -> Self {
-        self.set(key, value);
-        self
-    }
-
-    /// Sets an element.
-    pub fn set(&mut self, key: &str, value: Zval) {
-        // A key comes from a column name, which has no NUL byte, or is ours.
-        let inserted = self.table.insert(key, value);
-        debug_assert!(inserted.is_ok(), "{key}");
-    }
-
-    /// Adds an element at the end.
-    pub fn push(&mut self, value: Zval) {
-        let pushed = self.table.push(value);
-        debug_assert!(pushed.is_ok());
-    }
-
-    /// The array as a value.
-    pub fn build(self) -> Zval {
-        let mut value = Zval::new();
-        value.set_hashtable(self.table);
-        value
-    }
-}
+use crate::zend::array::ArrayBuilder;
 
 /// A PHP int. A counter beyond PHP's range stays at its end.
 pub fn int(number: impl TryInto<i64>) -> Zval {
@@ -100,7 +61,7 @@ pub fn row(columns: &[(Box<str>, Value<'static>)]) -> Zval {
     array.build()
 }
 
-/// Failures as `takeFailures()` gives them.
+/// Failures as `takeFailures()` returns them.
 pub fn failures(letters: &[DeadLetter]) -> Zval {
     let mut list = ArrayBuilder::new();
     for letter in letters {
@@ -124,7 +85,7 @@ pub fn failures(letters: &[DeadLetter]) -> Zval {
     list.build()
 }
 
-/// The metrics as `getMetrics()` gives them.
+/// The metrics as `getMetrics()` returns them.
 pub fn metrics(snapshot: &Snapshot) -> Zval {
     let Snapshot { metrics, pending, .. } = snapshot;
     let last_error = metrics.last_error.as_ref().map_or_else(Zval::null, string);

@@ -178,6 +178,31 @@ final class AddTest extends MemoryTestCase
         );
     }
 
+    public function testTakesAModelWhoseAttributesAreAList(): void
+    {
+        $buffer = $this->buffer();
+        foreach ([['7', 'a'], ['8', 'b']] as $attributes) {
+            $buffer->add(new Model($attributes, null, '0'));
+        }
+        $buffer->flush();
+        self::assertSame([['0' => '7', '1' => 'a'], ['0' => '8', '1' => 'b']], self::rowsOf('orders'));
+    }
+
+    public function testTakesRowsWithoutAColumnThatWasUnset(): void
+    {
+        $buffer = $this->buffer();
+        foreach (['price', 'size', 'side'] as $unset) {
+            // The name is made here, so that PHP frees it with the element.
+            $row = ['id' => 2, strtolower('PRICE') => 2, strtolower('SIZE') => 3, strtolower('SIDE') => 4];
+            $buffer->add(['id' => 1] + $row);
+            unset($row[$unset]);
+            $buffer->add($row);
+            $buffer->flush();
+            self::assertSame([['id' => 1, 'price' => 2, 'size' => 3, 'side' => 4], $row], self::rowsOf('orders'));
+            MemorySink::reset();
+        }
+    }
+
     public function testKeepsTheColumnsOrderOfEachRow(): void
     {
         $buffer = $this->buffer();

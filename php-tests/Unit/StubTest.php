@@ -10,6 +10,7 @@ use ReflectionExtension;
 use ReflectionMethod;
 use ReflectionParameter;
 use ReflectionProperty;
+use WriteBuffer\Tests\Support\PhpProcess;
 
 /**
  * The stub is the contract: what the loaded extension has is in it, and what is in it the extension has.
@@ -66,6 +67,36 @@ final class StubTest extends TestCase
             self::assertArrayHasKey($name, $extension);
             self::assertSame(self::describe($stub), self::describe($extension[$name]), $name);
         }
+    }
+
+    /** The extension's own table of settings, as phpinfo() shows it, against the stub's text. */
+    public function testEachSettingIsDescribedAsInTheExtension(): void
+    {
+        $info = PhpProcess::run('phpinfo(INFO_MODULES);');
+        self::assertSame(1, preg_match('/^Parameter => Allowed => Meaning\n((?:\w+ => .*\n)+)/m', $info, $table));
+        preg_match_all('/^(\w+) => (.*?) => (.*)$/m', $table[1], $settings, PREG_SET_ORDER);
+        $constructor = self::stubClasses()['WriteBuffer']->getMethod('__construct');
+        $comment = (string) preg_replace('/`|\s*\n\s*\*/', '', (string) $constructor->getDocComment());
+        $comment = (string) preg_replace('/\s+/', ' ', $comment);
+        foreach ($settings as [, $name, $allowed, $meaning]) {
+            self::assertSame(1, preg_match("/ \\\${$name} (.*?)(?= @param | @throws )/", $comment, $text), $name);
+            self::assertStringStartsWith($meaning, $text[1], $name);
+            $key = 'write_buffer.' . strtolower((string) preg_replace('/[A-Z]/', '_$0', $name));
+            $default = (string) (ini_get_all('write_buffer')[$key]['global_value'] ?? '');
+            if ($allowed === 'true or false') {
+                $default = $default === '1' ? 'true' : 'false';
+            }
+            if ($default !== '') {
+                self::assertStringEndsWith(" Default {$default}", $text[1], $name);
+            }
+        }
+        self::assertSame(
+            array_column($settings, 1),
+            array_map(
+                static fn (ReflectionParameter $parameter): string => $parameter->getName(),
+                $constructor->getParameters(),
+            ),
+        );
     }
 
     public function testThereIsNothingBesideTheClasses(): void

@@ -85,13 +85,6 @@ impl Default for Settings {
     }
 }
 
-/// The largest batch. A larger transaction hurts the server's redo log and the replicas behind it.
-pub const MAX_BATCH_SIZE: usize = 10_000;
-/// The longest time that a setting may name: a day.
-pub const MAX_DURATION: Duration = Duration::from_hours(24);
-/// The most repetitions: more help nobody.
-pub const MAX_RETRIES: u32 = 100;
-
 impl Settings {
     /// The tables that these settings name.
     ///

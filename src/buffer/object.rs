@@ -1,13 +1,18 @@
-//! A PHP object with a Rust value behind it.
+//! A PHP object with a buffer behind it.
 //!
-//! The engine allocates the object, and the Rust value stands before it, as in every C extension:
-//! <https://www.phpinternalsbook.com/php7/classes_objects.html>. The value is made by the constructor and dropped when the
-//! object is freed, also after `exit`, an uncaught exception and a fatal error.
+//! PHP allocates the object, and the Rust value stands before it, as in every C extension:
+//! <https://www.phpinternalsbook.com/php7/classes_objects.html>. The constructor makes the value.
+//! It is dropped when the object is freed, also after `exit`, an uncaught exception and a fatal
+//! error.
+//!
+//! An object ends in two phases. In the first PHP code can still run: all is written, and what
+//! cannot be is a warning. Rows may come after it, from another object's destructor. The second
+//! writes these and ends the thread; after a fatal error it is the only one.
 
-use std::ffi::c_int;
+use std::marker::PhantomData;
 use std::mem::{MaybeUninit, offset_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 
 use ext_php_rs::ffi::{
@@ -16,13 +21,13 @@ use ext_php_rs::ffi::{
 };
 use ext_php_rs::zend::{ClassEntry, ExecuteData};
 
-use crate::state::State;
-use crate::zend;
+use crate::buffer::state::State;
+use crate::zend::messages;
 
 #[repr(C)]
 struct BufferObject {
     state: Option<Box<State>>,
-    /// Last: the engine puts the object's properties behind it.
+    /// Last: PHP puts the object's properties behind it.
     std: zend_object,
 }
 
@@ -34,12 +39,12 @@ unsafe impl Send for Handlers {}
 // SAFETY: as above.
 unsafe impl Sync for Handlers {}
 
-/// The handlers of our objects. Made at module start: were a thread to make them, a fork at that moment would leave a child
-/// in which they are forever being made, by a thread that it has not.
+/// The handlers of our objects. They are made at module start. If a thread made them later, a fork
+/// at that moment would leave a child that waits forever for a thread which it does not have.
 pub fn handlers() -> &'static zend_object_handlers {
     static HANDLERS: OnceLock<Handlers> = OnceLock::new();
     let made = HANDLERS.get_or_init(|| {
-        // SAFETY: the engine's own table is complete before any module starts.
+        // SAFETY: PHP's own table is complete before any module starts.
         let mut table = unsafe { ptr::read(&raw const std_object_handlers) };
         // The offset's type differs between PHP versions.
         table.offset = offset_of!(BufferObject, std).try_into().unwrap_or_default();
@@ -52,10 +57,10 @@ pub fn handlers() -> &'static zend_object_handlers {
     &made.0
 }
 
-/// Makes an object without its value; the constructor gives it one.
+/// Makes an object without its value, which the constructor makes.
 pub unsafe extern "C" fn create(class: *mut ClassEntry) -> *mut zend_object {
-    // SAFETY: the engine calls this with one of our classes. Its allocator adds room for the class's properties and
-    // ends the process rather than return null.
+    // SAFETY: PHP calls this with one of our classes. Its allocator adds room for the class's
+    // properties, and ends the process rather than return null.
     unsafe {
         let object = ext_php_rs_zend_object_alloc(size_of::<BufferObject>(), class).cast::<BufferObject>();
         ptr::write(&raw mut (*object).state, None);
@@ -82,47 +87,67 @@ unsafe extern "C" fn destroy(object: *mut zend_object) {
     let state = unsafe { &mut (*container(object)).state };
     let ended = catch_unwind(AssertUnwindSafe(|| state.as_mut().and_then(|state| state.drain())));
     message.write(ended.unwrap_or_else(|_| Some("a bug in write_buffer ended the last flush".to_owned())));
-    // SAFETY: written above. It is taken out before PHP code runs, which may end the request and jump over this frame.
+    // SAFETY: written above. It is taken out before PHP code runs, which may end the request and
+    // jump over this frame.
     if let Some(message) = unsafe { message.assume_init() } {
-        zend::warn(&format!("WriteBuffer: {message}"));
+        messages::warn(&format!("WriteBuffer: {message}"));
     }
 }
 
-/// The second phase, after which the object's memory goes. Where the first one did not run, after a fatal error, the
-/// rows are written here; no PHP code can run any more, so what is lost is logged.
+/// The second phase, after which the object's memory goes. No PHP code can run any more, so what is
+/// lost is logged.
 unsafe extern "C" fn free(object: *mut zend_object) {
     // SAFETY: PHP frees an object once.
     let state = unsafe { (*container(object)).state.take() };
     let ended = catch_unwind(AssertUnwindSafe(|| state.and_then(|mut state| state.end())));
     if let Some(message) = ended.unwrap_or_else(|_| Some("a bug in write_buffer ended the last flush".to_owned())) {
-        zend::log(&format!("WriteBuffer: {message}"));
+        messages::log(&format!("WriteBuffer: {message}"));
     }
     // SAFETY: the last step of freeing an object.
     unsafe { zend_object_std_dtor(object) };
 }
 
-/// The state behind `$this`. `None`: the constructor has not run, or threw.
+/// The buffer behind `$this`, for as long as the call lasts.
 ///
-/// A pointer, since PHP code that runs during a call may reach the same object: nobody keeps a reference over it.
-pub fn state_of(call: &mut ExecuteData) -> Option<*mut State> {
-    let object: *mut zend_object = call.get_self()?;
-    // SAFETY: the methods are those of our final classes, so `$this` was made by `create`.
-    unsafe { (*container(object)).state.as_deref_mut().map(ptr::from_mut) }
+/// PHP code that runs during a call may reach the same object: so nobody keeps a reference to the
+/// state, and all that is done with it is a step of [`Self::with`].
+#[derive(Clone, Copy)]
+pub struct Handle<'call> {
+    state: NonNull<State>,
+    call: PhantomData<&'call ExecuteData>,
+}
+
+impl<'call> Handle<'call> {
+    /// The buffer of `$this`. `None`: its constructor has not run, or threw.
+    pub fn of(call: &'call ExecuteData) -> Option<Self> {
+        let object = ptr::from_ref(call.This.object()?).cast_mut();
+        // SAFETY: the methods are those of our final classes, so `$this` was made by `create`.
+        let state = unsafe { &mut (*container(object)).state };
+        Some(Self {
+            state: NonNull::from(state.as_deref_mut()?),
+            call: PhantomData,
+        })
+    }
+
+    /// Runs a step on the buffer's state. No user code runs in a step, and no step in another.
+    pub fn with<R>(self, step: impl FnOnce(&mut State) -> R) -> R {
+        // SAFETY: the call holds `$this`, and nobody replaces its state: a second constructor call
+        // is refused. An object belongs to one thread. User code is all that could come back to the
+        // same object meanwhile, and it runs between steps, so this reference is the only one.
+        step(unsafe { &mut *self.state.as_ptr() })
+    }
 }
 
 /// Gives `$this` its state. `false`: it has one.
-pub fn set_state(call: &mut ExecuteData, state: State) -> bool {
-    let Some(object) = call.get_self() else {
+pub fn set_state(call: &ExecuteData, state: State) -> bool {
+    let Some(object) = call.This.object() else {
         return false;
     };
-    // SAFETY: as above.
-    let slot = unsafe { &mut (*container(object)).state };
+    // SAFETY: as for `Handle::of`.
+    let slot = unsafe { &mut (*container(ptr::from_ref(object).cast_mut())).state };
     let is_new = slot.is_none();
     if is_new {
         *slot = Some(Box::new(state));
     }
     is_new
 }
-
-/// The engine's success.
-pub const SUCCESS: c_int = 0;

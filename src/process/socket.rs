@@ -1,16 +1,26 @@
-//! What the engine, which has no `unsafe`, cannot do to a socket by itself.
+//! What the engine asks of a socket, and cannot do by itself: it has no `unsafe`.
 
 use std::io::{Error, ErrorKind, Result};
 use std::time::Duration;
 
-pub fn set_timeouts(fd: i32, read: Duration, write: Duration) -> Result<()> {
+use write_buffer_core::sink::mysql::socket::{Descriptor, SocketHooks};
+
+/// What the engine calls.
+pub const HOOKS: SocketHooks = SocketHooks {
+    set_timeouts,
+    send,
+    receive,
+};
+
+fn set_timeouts(fd: i32, read: Duration, write: Duration) -> Result<()> {
     for (option, timeout) in [(libc::SO_RCVTIMEO, read), (libc::SO_SNDTIMEO, write)] {
         let timeout = libc::timeval {
             tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
             // Zero would mean to wait without end.
             tv_usec: i64::from(timeout.subsec_micros()).max(1),
         };
-        // SAFETY: the descriptor is that of a living connection; the option's value is read during the call.
+        // SAFETY: the descriptor is that of a living connection; the option's value is read during
+        // the call.
         let result = unsafe {
             libc::setsockopt(
                 fd,
@@ -27,14 +37,14 @@ pub fn set_timeouts(fd: i32, read: Duration, write: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Sends some bytes, and says how many. A peer that has gone is an error and no SIGPIPE.
-pub fn send(fd: i32, bytes: &[u8]) -> Result<usize> {
+/// Sends some bytes, and returns how many. A peer that has gone is an error, and no SIGPIPE.
+fn send(fd: i32, bytes: &[u8]) -> Result<usize> {
     // SAFETY: the descriptor is that of a living connection; the bytes are read during the call.
     repeat_when_interrupted(|| unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) })
 }
 
-/// Receives some bytes, and says how many.
-pub fn receive(fd: i32, bytes: &mut [u8]) -> Result<usize> {
+/// Receives some bytes, and returns how many.
+fn receive(fd: i32, bytes: &mut [u8]) -> Result<usize> {
     // SAFETY: the descriptor is that of a living connection; the bytes are written during the call.
     repeat_when_interrupted(|| unsafe { libc::recv(fd, bytes.as_mut_ptr().cast(), bytes.len(), 0) })
 }
@@ -50,5 +60,14 @@ fn repeat_when_interrupted(mut call: impl FnMut() -> isize) -> Result<usize> {
                 }
             }
         }
+    }
+}
+
+/// Closes a forked child's copies of its parent's connections, without a word to the other side.
+pub fn close_descriptors(descriptors: &[Descriptor]) {
+    for fd in descriptors.iter().filter_map(Descriptor::take) {
+        // SAFETY: the connection that owned the descriptor was forgotten, so nobody closes it
+        // again.
+        unsafe { libc::close(fd) };
     }
 }

@@ -1,18 +1,19 @@
 //! Background buffers that outlive their objects and requests, by name.
 //!
-//! Invariants: a name stands for one buffer in the process, with one DSN and one set of settings; a forked child has none
-//! of its parent's. At module shutdown, which a worker of php-fpm reaches when it is recycled, reloaded or stopped
-//! gracefully, each is drained for up to its shutdown time.
+//! Invariants: a name stands for one buffer in the process, with one DSN and one set of settings; a
+//! forked child has none of its parent's. At module shutdown, which a worker of php-fpm reaches
+//! when it is recycled, reloaded or stopped gracefully, each is drained for up to its shutdown
+//! time.
 //!
-//! A thread that forks holds the names meanwhile, so that no other thread is amid a change of them: its child finds them
-//! whole, and their lock free.
+//! A thread that forks holds the names meanwhile, so that no other thread is amid a change of them:
+//! its child finds them whole, and their lock free.
 //!
-//! Bound: [`MAX_NAMES`]. The lock is held for look-ups and for making a buffer, which does no I/O.
+//! Bound: [`NAMES_MAX`]. The lock is held for look-ups and for making a buffer, which does no I/O.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Instant;
 
 use write_buffer_core::buffer::background::BackgroundBuffer;
@@ -21,10 +22,12 @@ use write_buffer_core::error::{Error, Result, count_rows};
 use write_buffer_core::settings::Settings;
 use write_buffer_core::sink::mysql::socket::Descriptor;
 
-use crate::{process, zend};
+use crate::process::{fork, socket};
+use crate::zend::messages;
 
-/// A name is a setting, not data: more of them are a mistake, and each is a thread and a connection.
-const MAX_NAMES: usize = 100;
+/// A name is a setting, not data: more of them are a mistake, and each has a thread and a
+/// connection.
+const NAMES_MAX: usize = 100;
 
 struct Entry {
     buffer: Arc<BackgroundBuffer>,
@@ -39,23 +42,32 @@ type Buffers = BTreeMap<String, Entry>;
 static BUFFERS: Mutex<Buffers> = Mutex::new(BTreeMap::new());
 
 thread_local! {
-    /// The lock, while this thread forks. Nothing to drop, so that a thread needs no clean-up for it.
-    static HELD: Cell<Option<ManuallyDrop<MutexGuard<'static, Buffers>>>> = const { Cell::new(None) };
+    /// The lock, while this thread forks. Nothing of it is dropped, so that a thread needs no
+    /// clean-up for it.
+    static FORK_LOCK: Cell<Option<ManuallyDrop<MutexGuard<'static, Buffers>>>> = const { Cell::new(None) };
 }
 
 fn lock() -> MutexGuard<'static, Buffers> {
     BUFFERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Before a fork: waits until no other thread is at the names, and keeps them so. The thread that forks is at none of them
-/// itself, since no user code runs while it is.
-pub fn hold() {
-    HELD.set(Some(ManuallyDrop::new(lock())));
+/// Begins to keep the names whole at forks, at module start.
+pub fn watch_forks() {
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| {
+        fork::call_at_fork(Some(lock_for_fork), Some(unlock_after_fork), Some(unlock_after_fork));
+    });
 }
 
-/// After a fork, in both processes: gives the names back.
-pub fn release() {
-    drop(HELD.take().map(ManuallyDrop::into_inner));
+/// Waits until no other thread is at the names, and keeps them so. The thread that forks is at none
+/// of them itself, since no user code runs while it is.
+extern "C" fn lock_for_fork() {
+    FORK_LOCK.set(Some(ManuallyDrop::new(lock())));
+}
+
+/// Releases the names, in both processes.
+extern "C" fn unlock_after_fork() {
+    drop(FORK_LOCK.take().map(ManuallyDrop::into_inner));
 }
 
 /// The buffer of that name, made by `make` at its first use in this process.
@@ -70,7 +82,7 @@ pub fn get(
     make: impl FnOnce() -> Result<(BackgroundBuffer, Vec<Descriptor>)>,
 ) -> Result<Arc<BackgroundBuffer>> {
     let mut buffers = lock();
-    let generation = process::fork_generation();
+    let generation = fork::fork_generation();
     if buffers
         .get(name)
         .is_some_and(|entry| entry.fork_generation != generation)
@@ -86,9 +98,9 @@ pub fn get(
         }
         return Ok(Arc::clone(&entry.buffer));
     }
-    if buffers.len() >= MAX_NAMES {
+    if buffers.len() >= NAMES_MAX {
         return Err(Error::config(format!(
-            "there are {MAX_NAMES} persistent buffers in this process already: use a few fixed names"
+            "there are {NAMES_MAX} persistent buffers in this process already: use a few fixed names"
         )));
     }
     let (buffer, descriptors) = make()?;
@@ -104,20 +116,21 @@ pub fn get(
     Ok(buffer)
 }
 
-/// A parent's buffer in a forked child: its thread and its rows are not here, and its connection is not ours to end.
+/// Forgets a parent's buffer in a forked child: its thread and its rows are not here, and its
+/// connection is not ours to end.
 fn forget(entry: Option<Entry>) {
     let Some(entry) = entry else { return };
-    process::close_descriptors(&entry.descriptors);
+    socket::close_descriptors(&entry.descriptors);
     std::mem::forget(entry);
 }
 
-/// Drains all buffers of this process, at module shutdown: all at once, so that the process ends within the longest of
-/// their shutdown times.
-pub fn end_all() {
+/// Drains all buffers of this process, at module shutdown: all at once, so that the process ends
+/// within the longest of their shutdown times.
+pub fn drain_all() {
     let mut buffers = std::mem::take(&mut *lock());
     let inherited: Vec<String> = buffers
         .iter()
-        .filter(|(_, entry)| entry.fork_generation != process::fork_generation())
+        .filter(|(_, entry)| entry.fork_generation != fork::fork_generation())
         .map(|(name, _)| name.clone())
         .collect();
     for name in inherited {
@@ -130,14 +143,14 @@ pub fn end_all() {
     for (name, entry) in buffers {
         let left = entry.settings.shutdown_timeout.saturating_sub(began.elapsed());
         if let Err(error) = entry.buffer.drain(left) {
-            zend::log(&format!(
+            messages::log(&format!(
                 "WriteBuffer: lost {} of the persistent buffer {name:?}: {error}",
                 count_rows(entry.buffer.pending().rows)
             ));
         }
         let refused = entry.buffer.untaken_failed_rows();
         if refused > 0 {
-            zend::log(&format!(
+            messages::log(&format!(
                 "WriteBuffer: gave up {} of the persistent buffer {name:?}, and nobody called takeFailures(); the last error: {}",
                 count_rows(refused),
                 entry.buffer.last_error().as_deref().unwrap_or("none")

@@ -1,0 +1,154 @@
+//! The two buffers of the engine behind one face.
+
+use std::sync::Arc;
+
+use write_buffer_core::buffer::background::BackgroundBuffer;
+use write_buffer_core::buffer::find::KeyPart;
+use write_buffer_core::buffer::foreground::ForegroundBuffer;
+use write_buffer_core::buffer::snapshot::{LaneSnapshot, Snapshot, ThreadState};
+use write_buffer_core::clock::SystemClock;
+use write_buffer_core::dead_letter::{DeadLetter, NamedRow};
+use write_buffer_core::dsn::Dsn;
+use write_buffer_core::error::{Error, Result};
+use write_buffer_core::settings::Settings;
+use write_buffer_core::sink::Sink;
+use write_buffer_core::sink::memory::MemorySink;
+use write_buffer_core::sink::mysql::MySqlSink;
+use write_buffer_core::sink::mysql::socket::Descriptor;
+use write_buffer_core::table::catalog::Catalog;
+
+use crate::buffer::persistent;
+use crate::process::{memory_stores, socket, thread};
+use crate::settings::configuration::{Configuration, FlushMode};
+
+/// A buffer that flushes on the caller's thread, or on its own.
+pub enum AnyBuffer {
+    /// On the caller's.
+    Foreground(Box<ForegroundBuffer>),
+    /// On its own. Shared by all objects that name the same persistent buffer.
+    Background(Arc<BackgroundBuffer>),
+}
+
+impl AnyBuffer {
+    /// A buffer of a configuration, and the descriptors of its connections, unless a registry looks
+    /// after them.
+    ///
+    /// # Errors
+    ///
+    /// Settings that cannot work together.
+    pub fn open(configuration: &Configuration) -> Result<(Self, Vec<Descriptor>)> {
+        let (dsn, settings) = (configuration.dsn()?, &configuration.engine);
+        let make_background = || {
+            let mut sinks = Vec::with_capacity(settings.lanes);
+            let mut descriptors = Vec::new();
+            for lane in 0..settings.lanes {
+                let (sink, descriptor) = make_sink(dsn, settings, u16::try_from(lane).unwrap_or(u16::MAX));
+                sinks.push(sink);
+                descriptors.extend(descriptor);
+            }
+            let buffer = BackgroundBuffer::new(settings.clone(), sinks, thread::spawn_flusher)?;
+            Ok((buffer, descriptors))
+        };
+        match configuration.flush_mode()? {
+            FlushMode::Foreground => {
+                let (sink, descriptor) = make_sink(dsn, settings, 0);
+                let buffer = ForegroundBuffer::new(settings.clone(), sink, Arc::new(SystemClock))?;
+                Ok((Self::Foreground(Box::new(buffer)), descriptor.into_iter().collect()))
+            }
+            FlushMode::Background => {
+                let (buffer, descriptors) = make_background()?;
+                Ok((Self::Background(Arc::new(buffer)), descriptors))
+            }
+            FlushMode::Persistent(name) => {
+                if matches!(dsn, Dsn::Memory(_)) {
+                    return Err(Error::config(
+                        "persistent needs a server: the tables of memory: end with the request",
+                    ));
+                }
+                let buffer = persistent::get(name, dsn, settings, make_background)?;
+                Ok((Self::Background(buffer), Vec::new()))
+            }
+        }
+    }
+
+    /// The tables and shapes.
+    pub fn with_catalog<R>(&mut self, look_up: impl FnOnce(&mut Catalog) -> R) -> R {
+        match self {
+            Self::Foreground(buffer) => look_up(buffer.catalog()),
+            Self::Background(buffer) => look_up(&mut buffer.catalog()),
+        }
+    }
+
+    /// See [`ForegroundBuffer::find`] and [`BackgroundBuffer::find`].
+    pub fn find(&mut self, table: &str, key: &[KeyPart<'_>]) -> Result<Option<NamedRow>> {
+        match self {
+            Self::Foreground(buffer) => buffer.find(table, key),
+            Self::Background(buffer) => buffer.find(table, key),
+        }
+    }
+
+    /// Whether the buffer is full.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Foreground(buffer) => buffer.is_full(),
+            Self::Background(buffer) => buffer.is_full(),
+        }
+    }
+
+    /// Rows taken and not yet committed.
+    pub fn pending_rows(&self) -> usize {
+        match self {
+            Self::Foreground(buffer) => buffer.pending().rows,
+            Self::Background(buffer) => buffer.pending().rows,
+        }
+    }
+
+    /// The counters and the state.
+    pub fn snapshot(&self) -> Snapshot {
+        match self {
+            Self::Foreground(buffer) => Snapshot {
+                metrics: buffer.metrics().clone(),
+                pending: buffer.pending(),
+                thread: ThreadState::None,
+                reconnects: buffer.reconnects(),
+                lanes: vec![LaneSnapshot {
+                    metrics: buffer.metrics().clone(),
+                    pending_rows: buffer.pending().rows,
+                    thread: ThreadState::None,
+                    reconnects: buffer.reconnects(),
+                }],
+            },
+            Self::Background(buffer) => buffer.snapshot(),
+        }
+    }
+
+    /// The failures. Each is returned once.
+    pub fn take_failures(&mut self) -> Vec<DeadLetter> {
+        match self {
+            Self::Foreground(buffer) => buffer.take_failures(),
+            Self::Background(buffer) => buffer.take_failures(),
+        }
+    }
+
+    /// How many rows are in failures that nobody took.
+    pub fn untaken_failed_rows(&self) -> usize {
+        match self {
+            Self::Foreground(buffer) => buffer.untaken_failed_rows(),
+            Self::Background(buffer) => buffer.untaken_failed_rows(),
+        }
+    }
+}
+
+fn make_sink(dsn: &Dsn, settings: &Settings, lane: u16) -> (Box<dyn Sink>, Option<Descriptor>) {
+    match dsn {
+        Dsn::Memory(name) => {
+            let store = memory_stores::memory_store(name);
+            (Box::new(MemorySink::new(store)), None)
+        }
+        Dsn::Server(server) => {
+            let sink = MySqlSink::new((**server).clone(), settings.batch_size, lane, socket::HOOKS);
+            let descriptor = sink.descriptor();
+            (Box::new(sink), Some(descriptor))
+        }
+    }
+}

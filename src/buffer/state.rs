@@ -1,0 +1,224 @@
+//! What stands behind a `WriteBuffer` or `SyncWriteBuffer` object, and what is done with it at
+//! once.
+//!
+//! Invariant: nothing here runs PHP code.
+//!
+//! Bounds: one group's memory and one shape a table are kept for the next row.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use write_buffer_core::buffer::background::BackgroundBuffer;
+use write_buffer_core::dead_letter::FlushError;
+use write_buffer_core::dsn::Dsn;
+use write_buffer_core::error::{Error, Result, count_rows};
+use write_buffer_core::rows::group::Group;
+use write_buffer_core::sink::mysql::MySqlSink;
+use write_buffer_core::sink::mysql::socket::Descriptor;
+use write_buffer_core::table::entry::TableId;
+
+use crate::buffer::any::AnyBuffer;
+use crate::convert::fast_path::LastShapes;
+use crate::process::{fork, socket};
+use crate::settings::configuration::{BufferClass, Configuration};
+
+/// What became of a call at once.
+pub enum Step<T> {
+    /// It is done.
+    Done(T),
+    /// This buffer does it, and has to be waited for: PHP code may run meanwhile, so without a
+    /// reference to the state.
+    Wait(Arc<BackgroundBuffer>),
+}
+
+/// A buffer, and what its object remembers.
+pub struct State {
+    /// The engine's.
+    pub buffer: AnyBuffer,
+    /// What it was made of.
+    pub configuration: Configuration,
+    /// The table of `add()`'s first parameter.
+    pub order_table: TableId,
+    /// The table of `add()`'s second parameter.
+    pub trade_table: TableId,
+    /// The memory of the last group, for the next one.
+    pub scratch: Option<Group>,
+    /// What the last rows looked like.
+    pub last_shapes: LastShapes,
+    /// `close()` succeeded.
+    pub is_closed: bool,
+    fork_generation: u64,
+    /// The connections', for a forked child.
+    descriptors: Vec<Descriptor>,
+    /// Rows that the last warning said to be lost. It is not said twice.
+    reported_lost: usize,
+    /// Rows that it said to be given up.
+    reported_refused: usize,
+}
+
+impl State {
+    /// A buffer of a configuration.
+    ///
+    /// # Errors
+    ///
+    /// Settings that cannot work together.
+    pub fn new(configuration: Configuration) -> Result<Self> {
+        if let Dsn::Server(server) = configuration.dsn()? {
+            MySqlSink::check(server)?;
+        }
+        let (mut buffer, descriptors) = AnyBuffer::open(&configuration)?;
+        let settings = &configuration.engine;
+        Ok(Self {
+            order_table: buffer.with_catalog(|catalog| catalog.table(&settings.order_table))?,
+            trade_table: buffer.with_catalog(|catalog| catalog.table(&settings.trade_table))?,
+            buffer,
+            configuration,
+            scratch: None,
+            last_shapes: LastShapes::default(),
+            is_closed: false,
+            fork_generation: fork::fork_generation(),
+            descriptors,
+            reported_lost: 0,
+            reported_refused: 0,
+        })
+    }
+
+    /// Whether each group is committed at once, and none is kept.
+    pub fn is_sync(&self) -> bool {
+        self.configuration.class == BufferClass::SyncWriteBuffer
+    }
+
+    /// In a forked child the rows, the thread and the connection are the parent's: forgets them
+    /// all, and starts empty.
+    ///
+    /// The old buffer is not touched. The parent's thread may have held any of its locks when the
+    /// process was forked, and to drop its connection would be to speak to the parent's session.
+    pub fn notice_fork(&mut self) {
+        let generation = fork::fork_generation();
+        if generation == self.fork_generation {
+            return;
+        }
+        self.fork_generation = generation;
+        self.reported_lost = 0;
+        self.reported_refused = 0;
+        // The settings made a buffer once, so they make another.
+        let Ok((buffer, descriptors)) = AnyBuffer::open(&self.configuration) else {
+            return;
+        };
+        std::mem::forget(std::mem::replace(&mut self.buffer, buffer));
+        // Their locks are the parent's, too.
+        std::mem::forget(std::mem::take(&mut self.last_shapes));
+        socket::close_descriptors(&std::mem::replace(&mut self.descriptors, descriptors));
+    }
+
+    /// Takes a group that was gathered in the process of `generation`, which may be this one's
+    /// parent. A synchronous buffer keeps nothing of a group that failed.
+    ///
+    /// # Errors
+    ///
+    /// As the buffers' own; a closed buffer.
+    pub fn add(&mut self, group: &mut Group, generation: &mut u64) -> Result<Step<()>, FlushError> {
+        if *generation != fork::fork_generation() {
+            *generation = fork::fork_generation();
+            *group = self.adopt(std::mem::take(group))?;
+        }
+        if self.is_closed {
+            return Err(Error::closed().into());
+        }
+        let is_sync = self.is_sync();
+        match &mut self.buffer {
+            AnyBuffer::Foreground(buffer) => {
+                let added = buffer.add(group);
+                if is_sync && added.is_err() {
+                    buffer.discard();
+                    buffer.take_failures();
+                    return added.map_err(FlushError::of_one_group).map(Step::Done);
+                }
+                added.map(Step::Done)
+            }
+            AnyBuffer::Background(buffer) => Ok(Step::Wait(Arc::clone(buffer))),
+        }
+    }
+
+    /// Commits all rows added before. Returns how many.
+    ///
+    /// # Errors
+    ///
+    /// As the buffers' own; a closed buffer.
+    pub fn flush(&mut self, timeout: Option<Duration>) -> Result<Step<usize>, FlushError> {
+        if self.is_closed {
+            return Err(Error::closed().into());
+        }
+        match &mut self.buffer {
+            AnyBuffer::Foreground(buffer) => buffer.flush(timeout).map(Step::Done),
+            AnyBuffer::Background(buffer) => Ok(Step::Wait(Arc::clone(buffer))),
+        }
+    }
+
+    /// A group that was gathered for the parent's buffer, for this forked child's own.
+    fn adopt(&mut self, group: Group) -> Result<Group> {
+        self.notice_fork();
+        group.reshaped(|shape| {
+            self.buffer.with_catalog(|catalog| {
+                let table = catalog.table(&shape.entry.name.to_string())?;
+                catalog.shape(table, shape.columns.iter().map(|name| name.as_bytes()))
+            })
+        })
+    }
+
+    /// An empty group. It has the memory of the last one, unless a call further up the stack uses
+    /// that.
+    pub fn take_scratch(&mut self) -> Group {
+        let mut group = self.scratch.take().unwrap_or_default();
+        group.clear();
+        group
+    }
+
+    /// How many rows an error's message says to be still buffered.
+    pub fn kept_rows(&self) -> usize {
+        if self.is_sync() { 0 } else { self.buffer.pending_rows() }
+    }
+
+    /// The flush at destruction, bounded by the shutdown time. Returns what could not be written,
+    /// once. Rows may come after it, and another such flush after them.
+    pub fn drain(&mut self) -> Option<String> {
+        self.notice_fork();
+        if self.configuration.persistent.is_some() {
+            return None;
+        }
+        if self.buffer.pending_rows() == self.reported_lost
+            && self.buffer.untaken_failed_rows() == self.reported_refused
+        {
+            return None;
+        }
+        let failed = match &mut self.buffer {
+            AnyBuffer::Foreground(buffer) => buffer.shut_down().map_err(|failed| failed.error),
+            AnyBuffer::Background(buffer) => buffer.drain(self.configuration.engine.shutdown_timeout),
+        };
+        self.reported_lost = self.buffer.pending_rows();
+        self.reported_refused = self.buffer.untaken_failed_rows();
+        match (failed, self.reported_lost, self.reported_refused) {
+            (Err(error), lost @ 1.., _) => Some(format!(
+                "lost {lost} buffered {}: {error}. Call flush() or close() before the end to handle this",
+                if lost == 1 { "row" } else { "rows" }
+            )),
+            (_, _, refused @ 1..) => Some(format!(
+                "gave up {}, and nobody called takeFailures(); the last error: {}",
+                count_rows(refused),
+                self.buffer.snapshot().metrics.last_error.as_deref().unwrap_or("none")
+            )),
+            _ => None,
+        }
+    }
+
+    /// The end of the object: what `drain()` does, and the thread goes.
+    pub fn end(&mut self) -> Option<String> {
+        let message = self.drain();
+        match &mut self.buffer {
+            AnyBuffer::Foreground(buffer) => buffer.end(),
+            AnyBuffer::Background(buffer) if self.configuration.persistent.is_none() => buffer.stop(),
+            AnyBuffer::Background(_) => {}
+        }
+        message
+    }
+}

@@ -1,0 +1,46 @@
+//! What the conversion of rows asks of a buffer: its tables, and the shapes of its last rows.
+//!
+//! Each question is a step of its own, between calls of user code.
+
+use std::sync::Arc;
+
+use write_buffer_core::error::Result;
+use write_buffer_core::rows::group::Group;
+use write_buffer_core::table::entry::TableId;
+use write_buffer_core::table::shape::Shape;
+
+use crate::buffer::object::Handle;
+use crate::convert::Tables;
+use crate::zend::array::Elements;
+
+impl Tables for Handle<'_> {
+    fn table(&self, name: &str) -> Result<TableId> {
+        self.with(|state| state.buffer.with_catalog(|catalog| catalog.table(name)))
+    }
+
+    fn name(&self, table: TableId) -> String {
+        self.with(|state| {
+            state.buffer.with_catalog(|catalog| {
+                catalog
+                    .entry(table)
+                    .map_or_else(String::new, |entry| entry.name.to_string())
+            })
+        })
+    }
+
+    fn shape<'c>(&self, table: TableId, columns: impl Iterator<Item = &'c [u8]> + Clone) -> Result<Arc<Shape>> {
+        self.with(|state| state.buffer.with_catalog(|catalog| catalog.shape(table, columns)))
+    }
+
+    fn copy_alike(&self, table: TableId, row: Elements<'_>, group: &mut Group) -> bool {
+        self.with(|state| state.last_shapes.copy(table, row, group))
+    }
+
+    fn remember(&self, shape: &Arc<Shape>, row: Elements<'_>) {
+        self.with(|state| state.last_shapes.remember(shape, row));
+    }
+
+    fn hint_key(&self, table: TableId, column: &str) {
+        self.with(|state| state.buffer.with_catalog(|catalog| catalog.hint_key(table, column)));
+    }
+}

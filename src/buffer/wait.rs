@@ -1,0 +1,123 @@
+//! What may wait for a flusher: adding, flushing, closing.
+//!
+//! PHP sees its signals and its time limit meanwhile, so user code may run, fork, throw or end the
+//! request. Nothing of the buffer is held then but a count of references.
+
+use std::time::Duration;
+
+use write_buffer_core::dead_letter::FlushError;
+use write_buffer_core::error::{Error, Kind, Result};
+use write_buffer_core::rows::group::Group;
+
+use crate::buffer::object::Handle;
+use crate::buffer::state::{State, Step};
+use crate::process::fork;
+use crate::zend::{interrupt, messages};
+
+/// Takes a group that was gathered in the process of `generation`, and gives its memory back.
+///
+/// # Errors
+///
+/// As [`State::add`]; an interrupt that threw.
+pub fn add(buffer: Handle<'_>, mut group: Group, mut generation: u64) -> Result<(), FlushError> {
+    let added = loop {
+        let background = match buffer.with(|state| state.add(&mut group, &mut generation)) {
+            Ok(Step::Done(())) => break Ok(()),
+            Ok(Step::Wait(background)) => background,
+            Err(failed) => break Err(failed),
+        };
+        let limit = background.room_limit();
+        let waited = repeat_after_interrupts(|| {
+            background
+                .add(&group, limit, &interrupt::interrupt_is_pending)
+                .map_err(Into::into)
+        });
+        match waited {
+            Ok(()) => break Ok(()),
+            Err(WaitError::Flush(failed)) => break Err(failed),
+            // The child's own buffer takes the group.
+            Err(WaitError::Fork) => std::mem::forget(background),
+        }
+    };
+    buffer.with(|state| state.scratch = Some(group));
+    added
+}
+
+/// Commits all rows added before. Returns how many.
+///
+/// # Errors
+///
+/// As [`State::flush`]; an interrupt that threw.
+pub fn flush(buffer: Handle<'_>, timeout: Option<Duration>) -> Result<usize, FlushError> {
+    let background = match buffer.with(|state| state.flush(timeout))? {
+        Step::Done(rows) => return Ok(rows),
+        Step::Wait(background) => background,
+    };
+    let limit = Limit::new(timeout);
+    match repeat_after_interrupts(|| background.flush(limit.left(), &interrupt::interrupt_is_pending)) {
+        Ok(rows) => Ok(rows),
+        Err(WaitError::Flush(failed)) => Err(failed),
+        Err(WaitError::Fork) => {
+            // The child has no row to flush.
+            std::mem::forget(background);
+            buffer.with(State::notice_fork);
+            Ok(0)
+        }
+    }
+}
+
+/// Flushes, then refuses what comes. On an error the buffer stays open.
+///
+/// # Errors
+///
+/// As [`flush`]; none if it is closed already.
+pub fn close(buffer: Handle<'_>, timeout: Option<Duration>) -> Result<(), FlushError> {
+    if buffer.with(|state| state.is_closed) {
+        return Ok(());
+    }
+    flush(buffer, timeout)?;
+    buffer.with(|state| state.is_closed = true);
+    Ok(())
+}
+
+/// Why a wait did not end as it was meant to.
+enum WaitError {
+    /// An error of the buffer, or an interrupt that threw.
+    Flush(FlushError),
+    /// A signal's handler forked, and this is the child: the buffer that is waited for is the
+    /// parent's.
+    Fork,
+}
+
+/// What is left of a caller's time.
+struct Limit(Option<std::time::Instant>);
+
+impl Limit {
+    fn new(timeout: Option<Duration>) -> Self {
+        Self(timeout.and_then(|timeout| std::time::Instant::now().checked_add(timeout)))
+    }
+
+    fn left(&self) -> Option<Duration> {
+        self.0
+            .map(|limit| limit.saturating_duration_since(std::time::Instant::now()))
+    }
+}
+
+/// Waits, lets PHP see its signals and its time limit, and goes on unless one of them threw, or
+/// forked.
+fn repeat_after_interrupts<R>(mut wait: impl FnMut() -> Result<R, FlushError>) -> Result<R, WaitError> {
+    let generation = fork::fork_generation();
+    loop {
+        match wait() {
+            Err(failed) if failed.error.kind() == Kind::Interrupted => {}
+            ended => return ended.map_err(WaitError::Flush),
+        }
+        interrupt::handle_interrupt();
+        if fork::fork_generation() != generation {
+            return Err(WaitError::Fork);
+        }
+        if messages::exception_is_pending() {
+            return Err(WaitError::Flush(Error::interrupted().into()));
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! `WriteBuffer\Buffer`, and its two classes.
+
+use anyhow::Result;
+use ext_php_rs::builders::{ClassBuilder, FunctionBuilder};
+use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
+use ext_php_rs::zend::ce;
+
+use crate::buffer::object;
+use crate::classes::interfaces::Interface;
+use crate::classes::parameters::{Parameter, optional, required, with_parameters};
+use crate::classes::registration::{Handler, register};
+use crate::methods::{add, construct, find, flush, inspect, retry};
+use crate::settings;
+use crate::settings::configuration::BufferClass;
+use crate::settings::setting::Setting;
+#[cfg(php82)]
+use crate::zend::classes::mark_parameter_sensitive;
+
+/// Registers the two classes. Their interface is registered.
+///
+/// # Errors
+///
+/// A name that another extension took.
+pub fn register_classes() -> Result<()> {
+    register_class(BufferClass::WriteBuffer, construct::construct)?;
+    register_class(BufferClass::SyncWriteBuffer, construct::construct_sync)
+}
+
+fn register_class(class: BufferClass, constructor: Handler) -> Result<()> {
+    let parameters = constructor_parameters(class);
+    let constructor = with_parameters(FunctionBuilder::new("__construct", constructor), &parameters);
+    let debug_info = FunctionBuilder::new("__debugInfo", inspect::debug_info).returns(DataType::Array, false, false);
+    let mut builder = ClassBuilder::new(class.name())
+        .flags(ClassFlags::Final | ClassFlags::NotSerializable | ClassFlags::NoDynamicProperties)
+        .implements((ce::countable, "\\Countable"))
+        .implements(Interface::Buffer.info())
+        .method(constructor, MethodFlags::Public)
+        .method(debug_info, MethodFlags::Public);
+    for method in BUFFER_METHODS {
+        let function = FunctionBuilder::new(method.name, method.handler);
+        builder = builder.method(method.describe(function), MethodFlags::Public);
+    }
+    let entry = register(builder)?;
+    entry.__bindgen_anon_2.create_object = Some(object::create);
+    #[cfg(php82)]
+    for (number, setting) in (1..).zip(settings::of(class)) {
+        if setting.is_secret() {
+            mark_parameter_sensitive(entry, number);
+        }
+    }
+    Ok(())
+}
+
+/// A constructor's parameters: its settings. Null takes php.ini's value.
+fn constructor_parameters(class: BufferClass) -> Vec<Parameter> {
+    let parameter = |setting: &Setting| Parameter {
+        name: setting.name,
+        kind: setting.field.data_type(),
+        nullable: setting.ini.is_some(),
+        default: Some(if setting.ini.is_some() { "null" } else { "[]" }),
+    };
+    settings::of(class).map(parameter).collect()
+}
+
+/// A method of `WriteBuffer\Buffer`.
+struct BufferMethod {
+    name: &'static str,
+    handler: Handler,
+    parameters: &'static [Parameter],
+    returns: DataType,
+    returns_null: bool,
+}
+
+impl BufferMethod {
+    fn describe<'a>(&self, function: FunctionBuilder<'a>) -> FunctionBuilder<'a> {
+        with_parameters(function, self.parameters).returns(self.returns, false, self.returns_null)
+    }
+}
+
+const fn method(
+    name: &'static str,
+    handler: Handler,
+    parameters: &'static [Parameter],
+    returns: DataType,
+) -> BufferMethod {
+    BufferMethod {
+        name,
+        handler,
+        parameters,
+        returns,
+        returns_null: false,
+    }
+}
+
+const BUFFER_METHODS: [BufferMethod; 10] = [
+    method(
+        "add",
+        add::add,
+        &[required("order", DataType::Mixed), optional("trade", DataType::Mixed)],
+        DataType::Void,
+    ),
+    method(
+        "put",
+        add::put,
+        &[required("table", DataType::String), required("row", DataType::Mixed)],
+        DataType::Void,
+    ),
+    BufferMethod {
+        returns_null: true,
+        ..method(
+            "find",
+            find::find,
+            &[required("table", DataType::String), required("key", DataType::Mixed)],
+            DataType::Array,
+        )
+    },
+    method(
+        "flush",
+        flush::flush,
+        &[optional("timeoutMs", DataType::Long)],
+        DataType::Long,
+    ),
+    method("isFull", inspect::is_full, &[], DataType::Bool),
+    method("getMetrics", inspect::get_metrics, &[], DataType::Array),
+    method("count", inspect::count, &[], DataType::Long),
+    method("takeFailures", inspect::take_failures, &[], DataType::Array),
+    method(
+        "retry",
+        retry::retry,
+        &[required("failures", DataType::Array)],
+        DataType::Long,
+    ),
+    method(
+        "close",
+        flush::close,
+        &[optional("timeoutMs", DataType::Long)],
+        DataType::Void,
+    ),
+];
+
+/// The interface.
+pub fn interface() -> ClassBuilder {
+    let mut builder = ClassBuilder::new("WriteBuffer\\Buffer")
+        .flags(ClassFlags::Interface)
+        .implements((ce::countable, "\\Countable"));
+    for method in &BUFFER_METHODS {
+        let function = FunctionBuilder::new_abstract(method.name);
+        builder = builder.method(method.describe(function), MethodFlags::Public | MethodFlags::Abstract);
+    }
+    builder
+}

@@ -1,0 +1,44 @@
+//! `WriteBuffer\MemorySink`.
+
+use ext_php_rs::builders::{ClassBuilder, FunctionBuilder};
+use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
+
+use crate::classes::parameters::{Parameter, required, with_parameters};
+use crate::classes::registration::Handler;
+use crate::methods::memory_sink;
+
+/// The class.
+pub fn class() -> ClassBuilder {
+    const fn name() -> Parameter {
+        Parameter {
+            name: "name",
+            kind: DataType::String,
+            nullable: false,
+            default: Some("''"),
+        }
+    }
+    let function = |name: &str, handler: Handler, parameters: &[Parameter], returns: DataType| {
+        with_parameters(FunctionBuilder::new(name, handler), parameters).returns(returns, false, false)
+    };
+    let times = Parameter {
+        name: "times",
+        kind: DataType::Long,
+        nullable: false,
+        default: Some("1"),
+    };
+    let fail_next = [required("code", DataType::Long), times, name()];
+    ClassBuilder::new("WriteBuffer\\MemorySink")
+        .flags(ClassFlags::Final)
+        .method(
+            function("tables", memory_sink::tables, &[name()], DataType::Array),
+            MethodFlags::Public | MethodFlags::Static,
+        )
+        .method(
+            function("reset", memory_sink::reset, &[name()], DataType::Void),
+            MethodFlags::Public | MethodFlags::Static,
+        )
+        .method(
+            function("failNext", memory_sink::fail_next, &fail_next, DataType::Void),
+            MethodFlags::Public | MethodFlags::Static,
+        )
+}

@@ -1,0 +1,27 @@
+//! The classes and interfaces, as `stubs/write_buffer.stub.php` describes them: registered at
+//! module start, and read by nobody.
+
+mod buffers;
+mod exceptions;
+mod interfaces;
+mod memory_sink;
+mod parameters;
+mod registration;
+
+use anyhow::Result;
+
+use interfaces::Interface;
+
+/// Registers everything.
+///
+/// # Errors
+///
+/// A name that another extension took.
+pub fn register() -> Result<()> {
+    // The classes name these two as their interfaces.
+    Interface::Buffer.set(registration::register(buffers::interface())?);
+    Interface::Exception.set(registration::register(exceptions::interface())?);
+    exceptions::register_classes()?;
+    registration::register(memory_sink::class())?;
+    buffers::register_classes()
+}

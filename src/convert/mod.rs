@@ -1,0 +1,74 @@
+//! From PHP to Rust: rows of any form, copied value by value into a group.
+//!
+//! User code may run while a group is gathered: a model's `getAttributes()`, a `toArray()`, a
+//! `__toString()`, a generator. It may throw, call back into the same buffer, or end the request.
+//! So nothing of the buffer is borrowed or locked while it runs: the buffer is asked for a table or
+//! a shape between such calls, through [`Tables`], and an array that is read is held with a
+//! reference of its own.
+
+pub mod fast_path;
+pub mod rows;
+mod values;
+
+use std::sync::Arc;
+
+use write_buffer_core::error::{Error, Result};
+use write_buffer_core::rows::group::Group;
+use write_buffer_core::table::entry::TableId;
+use write_buffer_core::table::shape::Shape;
+
+use crate::zend::array::Elements;
+use crate::zend::messages::PendingException;
+
+/// Why a row was not taken.
+#[derive(Debug)]
+pub enum ConversionError {
+    /// User code threw.
+    Pending(PendingException),
+    /// A value or a row of a wrong type.
+    Type {
+        /// The number of the argument, from 1.
+        argument: u32,
+        /// What it must be, or what is wrong with it.
+        message: String,
+    },
+    /// A row that its table cannot take.
+    Config(Error),
+}
+
+impl ConversionError {
+    /// An argument, by its number from 1, is or has a value of a wrong type.
+    pub fn wrong_type(argument: u32, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self::Type { argument, message }
+    }
+}
+
+impl From<Error> for ConversionError {
+    fn from(error: Error) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<PendingException> for ConversionError {
+    fn from(pending: PendingException) -> Self {
+        Self::Pending(pending)
+    }
+}
+
+/// What the conversion asks of the buffer.
+pub trait Tables {
+    /// A table by its name.
+    fn table(&self, name: &str) -> Result<TableId>;
+    /// The name of a table.
+    fn name(&self, table: TableId) -> String;
+    /// The shape of a row's columns.
+    fn shape<'c>(&self, table: TableId, columns: impl Iterator<Item = &'c [u8]> + Clone) -> Result<Arc<Shape>>;
+    /// The key that a model names.
+    fn hint_key(&self, table: TableId, column: &str);
+    /// Copies a row that looks like the last one of its table. `false`: it does not, and nothing
+    /// was copied.
+    fn copy_alike(&self, table: TableId, row: Elements<'_>, group: &mut Group) -> bool;
+    /// Remembers what a row of a table looks like.
+    fn remember(&self, shape: &Arc<Shape>, row: Elements<'_>);
+}

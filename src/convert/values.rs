@@ -1,0 +1,103 @@
+//! From a PHP value to one of the engine's. User code may run for an object.
+
+use std::borrow::Cow;
+
+use ext_php_rs::ffi::zend_object;
+use ext_php_rs::types::Zval;
+use write_buffer_core::value::Value;
+
+use crate::zend::messages::PendingException;
+use crate::zend::values::{Plain, object_of, to_string, type_name};
+use crate::zend::{classes, objects};
+
+/// The length of a moment: `2024-01-15 09:00:00.000000`.
+const MOMENT_BYTES: usize = 26;
+
+/// Why a value cannot be stored.
+pub enum ValueError {
+    /// User code threw.
+    Pending(PendingException),
+    /// What is wrong with it.
+    Wrong(String),
+}
+
+impl From<PendingException> for ValueError {
+    fn from(pending: PendingException) -> Self {
+        Self::Pending(pending)
+    }
+}
+
+/// What a value became. Keeps alive what an object became.
+pub enum Scalar<'v> {
+    /// It was one.
+    Plain(Plain<'v>),
+    /// An enum's value, or an object's text.
+    Owned(Zval),
+    /// A `DateTimeInterface`, as text.
+    Moment(Zval),
+}
+
+impl<'v> Scalar<'v> {
+    /// What a value becomes.
+    ///
+    /// # Errors
+    ///
+    /// User code threw; no row can have such a value.
+    pub fn of(value: &'v Zval) -> Result<Self, ValueError> {
+        match (Plain::of(value), object_of(value)) {
+            (Some(Plain::Float(number)), _) if !number.is_finite() => {
+                let name = match number {
+                    f64::INFINITY => "INF",
+                    f64::NEG_INFINITY => "-INF",
+                    _ => "NAN",
+                };
+                Err(ValueError::Wrong(format!("{name} is no finite number")))
+            }
+            (Some(plain), _) => Ok(Self::Plain(plain)),
+            (None, Some(object)) => Self::of_object(object, value),
+            (None, None) => Err(ValueError::Wrong(format!("{} is no value", type_name(value)))),
+        }
+    }
+
+    fn of_object(object: *mut zend_object, value: &Zval) -> Result<Self, ValueError> {
+        let class = || objects::class_name(object);
+        if objects::is_enum(object) {
+            let case = objects::enum_value(object).map(Zval::dereference);
+            return match case.filter(|case| Plain::of(case).is_some()) {
+                Some(case) => Ok(Self::Owned(case.shallow_clone())),
+                None => Err(ValueError::Wrong(format!("the enum {} has no backing value", class()))),
+            };
+        }
+        if objects::is_instance_of(object, classes::date_time_interface()) {
+            let text = objects::call_method_with(object, "format", "Y-m-d H:i:s.u").ok_or(PendingException)?;
+            if moment_of(&text).is_none_or(|text| text.len() != MOMENT_BYTES) {
+                let message = format!("the {} is not within the years 0 to 9999", class());
+                return Err(ValueError::Wrong(message));
+            }
+            return Ok(Self::Moment(text));
+        }
+        if objects::public_method(object, "__tostring").is_some() {
+            return Ok(Self::Owned(to_string(value).ok_or(PendingException)?));
+        }
+        Err(ValueError::Wrong(format!("an object of {} is no value", class())))
+    }
+
+    /// The engine's value.
+    pub fn value(&self) -> Value<'_> {
+        let plain = match self {
+            Self::Plain(plain) => Some(*plain),
+            Self::Owned(value) => Plain::of(value),
+            Self::Moment(text) => return Value::DateTime(Cow::Borrowed(moment_of(text).unwrap_or_default())),
+        };
+        match plain {
+            None | Some(Plain::Null) => Value::Null,
+            Some(Plain::Int(number)) => Value::Int(number),
+            Some(Plain::Float(number)) => Value::Float(number),
+            Some(Plain::Text(text)) => Value::bytes(text),
+        }
+    }
+}
+
+fn moment_of(value: &Zval) -> Option<&str> {
+    std::str::from_utf8(value.zend_str()?.as_bytes()).ok()
+}

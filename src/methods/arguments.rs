@@ -1,0 +1,51 @@
+//! Arguments that several methods take: a table's name, and rows.
+
+use ext_php_rs::types::Zval;
+use write_buffer_core::error::{Error, Result};
+use write_buffer_core::rows::group::Group;
+use write_buffer_core::table::entry::TableId;
+
+use crate::buffer::object::Handle;
+use crate::convert::rows::Converter;
+use crate::convert::{ConversionError, Tables as _};
+
+/// A table's name.
+///
+/// # Errors
+///
+/// It is not UTF-8.
+pub fn table_name(name: &[u8]) -> Result<&str> {
+    std::str::from_utf8(name)
+        .map_err(|_| Error::config(format!("\"{}\" is no table name: it is not UTF-8", name.escape_ascii())))
+}
+
+/// The table of a name.
+///
+/// # Errors
+///
+/// It is no table's name; too many tables.
+pub fn table(buffer: Handle<'_>, name: &[u8]) -> Result<TableId> {
+    buffer.table(table_name(name)?)
+}
+
+/// Copies the rows of an argument, a row or a list of rows, into a group. User code may run.
+///
+/// # Errors
+///
+/// A row that cannot be taken.
+pub fn copy_rows(
+    buffer: Handle<'_>,
+    group: &mut Group,
+    value: &Zval,
+    table: TableId,
+    argument: u32,
+    allow_null: bool,
+) -> Result<(), ConversionError> {
+    Converter {
+        tables: &buffer,
+        group,
+        argument,
+        table,
+    }
+    .convert(value, allow_null)
+}

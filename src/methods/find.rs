@@ -1,0 +1,56 @@
+//! `Buffer::find()`.
+
+use ext_php_rs::types::Zval;
+use ext_php_rs::zend::{ExecuteData, ce};
+use write_buffer_core::value::Value;
+
+use crate::exceptions::throw_error;
+use crate::export;
+use crate::methods::arguments::table_name;
+use crate::methods::entry::with_buffer;
+use crate::zend::arguments::{Arguments, refuse};
+
+/// `Buffer::find()`
+pub extern "C" fn find(call: &mut ExecuteData, result: &mut Zval) {
+    with_buffer(call, |call, buffer| {
+        let mut arguments = Arguments::of(call, 2, 2)?;
+        let name = arguments.text()?.unwrap_or_default();
+        let key = arguments.value().map(Zval::dereference);
+        let Some(key) = key.and_then(key_of) else {
+            let message = "must be an int or a string, or for a composite key an array of these";
+            return Err(refuse(ce::type_error(), 2, message));
+        };
+        let found = table_name(name).and_then(|table| buffer.with(|state| state.buffer.find(table, &key)));
+        match found.map_err(throw_error)? {
+            None => result.set_null(),
+            Some(row) => *result = export::row(&row),
+        }
+        Ok(())
+    });
+}
+
+type KeyPart<'a> = (Option<Box<str>>, Value<'a>);
+
+/// The parts of a key, each with its column's name if it has one.
+fn key_of(key: &Zval) -> Option<Vec<KeyPart<'_>>> {
+    let Some(array) = key.array() else {
+        return Some(vec![(None, key_value(key)?)]);
+    };
+    let mut parts = Vec::with_capacity(array.len());
+    let mut elements = array.iter();
+    while let Some((name, value)) = elements.next_zval() {
+        let name = match name.zend_str() {
+            Some(name) => Some(std::str::from_utf8(name.as_bytes()).ok()?.into()),
+            None => None,
+        };
+        parts.push((name, key_value(value.dereference())?));
+    }
+    Some(parts)
+}
+
+fn key_value(value: &Zval) -> Option<Value<'_>> {
+    if let Some(number) = value.long() {
+        return Some(Value::Int(number));
+    }
+    value.zend_str().map(|text| Value::bytes(text.as_bytes()))
+}

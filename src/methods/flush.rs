@@ -1,0 +1,39 @@
+//! `Buffer::flush()` and `Buffer::close()`.
+
+use std::time::Duration;
+
+use ext_php_rs::types::Zval;
+use ext_php_rs::zend::{ExecuteData, ce};
+
+use crate::buffer::wait;
+use crate::exceptions::throw_flush_error;
+use crate::export;
+use crate::methods::entry::{kept_rows, with_buffer};
+use crate::zend::arguments::{Arguments, refuse};
+use crate::zend::messages::PendingException;
+
+/// `Buffer::flush()`
+pub extern "C" fn flush(call: &mut ExecuteData, result: &mut Zval) {
+    with_buffer(call, |call, buffer| {
+        let flushed = wait::flush(buffer, timeout(call)?);
+        let rows = flushed.map_err(|failed| throw_flush_error(&failed, kept_rows(buffer)))?;
+        *result = export::int(rows);
+        Ok(())
+    });
+}
+
+/// `Buffer::close()`
+pub extern "C" fn close(call: &mut ExecuteData, _result: &mut Zval) {
+    with_buffer(call, |call, buffer| {
+        wait::close(buffer, timeout(call)?).map_err(|failed| throw_flush_error(&failed, kept_rows(buffer)))
+    });
+}
+
+/// The one argument, a time in milliseconds or null.
+fn timeout(call: &ExecuteData) -> Result<Option<Duration>, PendingException> {
+    let timeout_ms = Arguments::of(call, 0, 1)?.int_or_null()?;
+    timeout_ms
+        .map(|timeout_ms| u64::try_from(timeout_ms).map(Duration::from_millis))
+        .transpose()
+        .map_err(|_| refuse(ce::value_error(), 1, "must be 0 or more"))
+}

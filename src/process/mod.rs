@@ -1,0 +1,6 @@
+//! What belongs to the process: forks, threads, sockets; and to a PHP thread: the tables in memory.
+
+pub mod fork;
+pub mod memory_stores;
+pub mod socket;
+pub mod thread;

@@ -1,0 +1,198 @@
+//! From the constructor's arguments and php.ini to a configuration, by the table of settings.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use ext_php_rs::types::ZendHashTable;
+use ext_php_rs::zend::ExecuteData;
+use write_buffer_core::dsn::Dsn;
+use write_buffer_core::error::{Error, Result};
+
+use crate::settings;
+use crate::settings::configuration::{BufferClass, Configuration};
+use crate::settings::setting::{Field, InForeground, Scope, Setting, list_of};
+use crate::settings::tables;
+use crate::zend::arguments::Arguments;
+use crate::zend::messages::PendingException;
+use crate::zend::php_ini;
+
+/// The arguments of a constructor's call, as PHP parsed them.
+pub struct Given<'call> {
+    class: BufferClass,
+    arguments: Vec<(&'static Setting, Option<Argument<'call>>)>,
+}
+
+/// An argument that is not null.
+#[derive(Clone, Copy)]
+enum Argument<'call> {
+    Switch(bool),
+    Number(i64),
+    Text(&'call [u8]),
+    Rules(&'call ZendHashTable),
+}
+
+impl<'call> Given<'call> {
+    /// Parses the arguments of a call.
+    ///
+    /// # Errors
+    ///
+    /// Too many arguments, or one of a wrong type.
+    pub fn parse(call: &'call ExecuteData, class: BufferClass) -> Result<Self, PendingException> {
+        let count = settings::of(class).count();
+        let mut arguments = Arguments::of(call, 0, u32::try_from(count).unwrap_or(u32::MAX))?;
+        let parsed = settings::of(class).map(|setting| {
+            let argument = Argument::parse(&setting.field, &mut arguments)?;
+            Ok((setting, argument))
+        });
+        Ok(Self {
+            class,
+            arguments: parsed.collect::<Result<_, PendingException>>()?,
+        })
+    }
+
+    /// The configuration that they and php.ini say.
+    ///
+    /// # Errors
+    ///
+    /// The first setting out of its bounds.
+    pub fn configuration(&self) -> Result<Configuration> {
+        let mut configuration = Configuration::new(self.class);
+        for (setting, argument) in &self.arguments {
+            setting.read(*argument, &mut configuration)?;
+        }
+        Ok(configuration)
+    }
+}
+
+impl<'call> Argument<'call> {
+    fn is(self, number: Option<i64>) -> bool {
+        matches!(self, Self::Number(given) if Some(given) == number)
+    }
+
+    /// The next argument of a call. `None`: null, or left out.
+    fn parse(field: &Field, arguments: &mut Arguments<'call>) -> Result<Option<Self>, PendingException> {
+        Ok(match field {
+            Field::Switch(_) => arguments.bool_or_null()?.map(Self::Switch),
+            Field::Number(..) => arguments.int_or_null()?.map(Self::Number),
+            Field::Rules(_) => arguments.array()?.map(Self::Rules),
+            Field::Dsn(_) | Field::Text(_) | Field::OptionalText(_) | Field::Word(..) | Field::File(..) => {
+                arguments.text_or_null()?.map(Self::Text)
+            }
+        })
+    }
+}
+
+impl Setting {
+    /// Reads an argument, or php.ini, into a configuration.
+    fn read(&self, argument: Option<Argument<'_>>, to: &mut Configuration) -> Result<()> {
+        match self.scope {
+            Scope::Background(in_foreground) if !to.background => match in_foreground {
+                InForeground::Heeded => self.set(argument, to),
+                // A setting that nothing heeds must not look as if it were heeded.
+                InForeground::Refused(why, allowed) if argument.is_some_and(|argument| !argument.is(allowed)) => {
+                    Err(Error::config(format!("{} needs background: true; {why}", self.name)))
+                }
+                // A wrong value is wrong for the next buffer, too.
+                InForeground::Refused(..) | InForeground::Ignored => {
+                    self.set(argument, &mut Configuration::new(to.class))
+                }
+            },
+            _ => self.set(argument, to),
+        }
+    }
+
+    fn set(&self, argument: Option<Argument<'_>>, to: &mut Configuration) -> Result<()> {
+        match &self.field {
+            Field::Dsn(of) => {
+                let dsn = self.text(argument)?;
+                *of(to) = (!dsn.is_empty()).then(|| Dsn::parse(&dsn)).transpose()?;
+            }
+            Field::Switch(of) => *of(to) = self.switch(argument),
+            Field::Number(min, max, number) => number.set(to, self.number(argument, *min, *max)?),
+            Field::Text(of) => *of(to) = self.text(argument)?,
+            Field::OptionalText(of) => *of(to) = Some(self.text(argument)?).filter(|text| !text.is_empty()),
+            Field::Word(words, _) => {
+                let given = self.text(argument)?;
+                let word = words
+                    .iter()
+                    .find(|word| word.name == given)
+                    .ok_or_else(|| Error::config(format!("{} must be {}, not {given:?}", self.name, list_of(words))))?;
+                (word.choose)(to);
+            }
+            Field::File(of, check) => {
+                let path = self.file(argument)?;
+                path.as_deref().map_or(Ok(()), check)?;
+                *of(to) = path;
+            }
+            Field::Rules(of) => {
+                if let Some(Argument::Rules(rules)) = argument {
+                    *of(to) = tables::tables(rules)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn text(&self, argument: Option<Argument<'_>>) -> Result<String> {
+        match argument {
+            // Not shown: it may be a DSN.
+            Some(Argument::Text(text)) => std::str::from_utf8(text)
+                .map(str::to_owned)
+                .map_err(|_| Error::config(format!("{} is not UTF-8", self.name))),
+            _ => Ok(self.ini_value()),
+        }
+    }
+
+    fn switch(&self, argument: Option<Argument<'_>>) -> bool {
+        const OFF: [&str; 5] = ["", "0", "off", "no", "false"];
+        match argument {
+            Some(Argument::Switch(on)) => on,
+            _ => !OFF.contains(&self.ini_value().to_ascii_lowercase().as_str()),
+        }
+    }
+
+    fn number(&self, argument: Option<Argument<'_>>, min: i64, max: i64) -> Result<i64> {
+        let (number, source) = match (argument, &self.ini) {
+            (Some(Argument::Number(number)), _) => (number, self.name.to_owned()),
+            (_, ini) => {
+                let key = ini.as_ref().map(|ini| ini.key.to_string_lossy()).unwrap_or_default();
+                let (value, source) = (self.ini_value(), format!("{key} in php.ini"));
+                let wrong = |_| Error::config(format!("{source} must be a number from {min} to {max}, not {value:?}"));
+                (value.trim().parse().map_err(wrong)?, source)
+            }
+        };
+        if (min..=max).contains(&number) {
+            Ok(number)
+        } else {
+            Err(Error::config(format!(
+                "{source} must be from {min} to {max}, not {number}"
+            )))
+        }
+    }
+
+    /// A file, by its absolute path: a process may change its folder.
+    fn file(&self, argument: Option<Argument<'_>>) -> Result<Option<PathBuf>> {
+        let ini_value = self.ini_value();
+        let given = match argument {
+            Some(Argument::Text(path)) => path,
+            _ => ini_value.as_bytes(),
+        };
+        if given.is_empty() {
+            return Ok(None);
+        }
+        let (name, shown) = (self.name, String::from_utf8_lossy(given));
+        if given.contains(&0) {
+            return Err(Error::config(format!("{name} {shown:?} has a NUL byte")));
+        }
+        let path = std::path::absolute(Path::new(OsStr::from_bytes(given)))
+            .map_err(|error| Error::config(format!("{name} {shown:?} is no path: {error}")))?;
+        if !php_ini::is_within_open_basedir(path.as_os_str().as_bytes()) {
+            return Err(Error::config(format!(
+                "{name} {} is outside open_basedir: name a file within, or extend open_basedir in php.ini",
+                path.display()
+            )));
+        }
+        Ok(Some(path))
+    }
+}

@@ -1,0 +1,83 @@
+//! What the settings of a buffer are, and what settings there are.
+
+use ext_php_rs::types::Zval;
+use ext_php_rs::zend::ModuleEntry;
+use ext_php_rs::{info_table_end, info_table_header, info_table_row, info_table_start};
+
+use crate::export;
+use crate::settings;
+use crate::settings::SETTINGS;
+use crate::settings::configuration::Configuration;
+use crate::settings::setting::{Field, InForeground, Scope, Setting, list_of};
+use crate::zend::array::ArrayBuilder;
+use crate::zend::php_ini;
+
+/// A buffer's settings, for `__debugInfo()`: first those that every buffer has, last those of the
+/// background.
+pub fn shown(configuration: &mut Configuration) -> ArrayBuilder {
+    let mut settings: Vec<_> = settings::of(configuration.class).collect();
+    settings.sort_by_key(|setting| match setting.scope {
+        Scope::Every => 0,
+        Scope::Holding => 1,
+        Scope::Background(_) => 2,
+    });
+    let mut shown = ArrayBuilder::new();
+    for setting in settings {
+        if let Some(value) = setting.shown(configuration) {
+            shown.set(setting.name, value);
+        }
+    }
+    shown
+}
+
+impl Setting {
+    /// The setting's value. `None`: it has none, or means nothing in the foreground.
+    fn shown(&self, from: &mut Configuration) -> Option<Zval> {
+        let means_nothing = |in_foreground| !from.background && in_foreground != InForeground::Heeded;
+        if matches!(self.scope, Scope::Background(in_foreground) if means_nothing(in_foreground)) {
+            return None;
+        }
+        match &self.field {
+            Field::Dsn(of) => of(from).as_ref().map(|dsn| export::string(dsn.to_string())),
+            Field::Switch(of) => Some(export::boolean(*of(from))),
+            Field::Number(_, _, number) => Some(export::int(number.get(from))),
+            Field::Text(of) => Some(export::string(of(from))),
+            Field::OptionalText(of) => of(from).as_ref().map(export::string),
+            Field::Word(_, chosen) => Some(export::string(chosen(from))),
+            Field::File(of, _) => of(from)
+                .as_ref()
+                .map(|path| export::string(path.as_os_str().as_encoded_bytes())),
+            Field::Rules(_) => None,
+        }
+    }
+
+    /// What the setting's value may be, for people.
+    fn allowed(&self) -> String {
+        match &self.field {
+            Field::Number(min, max, _) => format!("{min} to {max}"),
+            Field::Word(words, _) => list_of(words),
+            Field::Switch(_) => "true or false".to_owned(),
+            Field::Rules(_) => "an array".to_owned(),
+            Field::Dsn(_) | Field::Text(_) | Field::OptionalText(_) | Field::File(..) => "a string".to_owned(),
+        }
+    }
+}
+
+/// Prints the extension's part of `phpinfo()`.
+pub unsafe extern "C" fn print_info(module: *mut ModuleEntry) {
+    info_table_start!();
+    info_table_row!("write_buffer support", "enabled");
+    info_table_row!("Version", env!("CARGO_PKG_VERSION"));
+    info_table_row!(
+        "Client",
+        concat!("mysql ", env!("MYSQL_CRATE_VERSION"), " (Rust, TLS by rustls)")
+    );
+    info_table_end!();
+    info_table_start!();
+    info_table_header!("Parameter", "Allowed", "Meaning");
+    for setting in SETTINGS {
+        info_table_row!(setting.name, setting.allowed(), setting.doc);
+    }
+    info_table_end!();
+    php_ini::print_entries(module);
+}

@@ -1,0 +1,74 @@
+//! Classes: PHP's own that we name, and what ext-php-rs cannot say of ours.
+
+use std::ffi::c_void;
+
+use ext_php_rs::ffi::{HashTable, zend_class_entry, zend_string};
+use ext_php_rs::zend::ClassEntry;
+
+unsafe extern "C" {
+    fn php_date_get_interface_ce() -> *mut zend_class_entry;
+    static spl_ce_RuntimeException: *mut zend_class_entry;
+    static spl_ce_InvalidArgumentException: *mut zend_class_entry;
+    #[cfg(php82)]
+    static zend_ce_sensitive_parameter: *mut zend_class_entry;
+    #[cfg(php82)]
+    fn zend_add_attribute(
+        attributes: *mut *mut HashTable,
+        name: *mut zend_string,
+        arguments: u32,
+        flags: u32,
+        offset: u32,
+        line: u32,
+    ) -> *mut c_void;
+}
+
+/// A class of an extension, known for as long as the process lives.
+#[derive(Clone, Copy)]
+pub struct Class(pub &'static ClassEntry);
+
+// SAFETY: the entry of an internal class is written at module start only, before any thread of
+// PHP's begins.
+unsafe impl Send for Class {}
+// SAFETY: as above.
+unsafe impl Sync for Class {}
+
+/// PHP's `RuntimeException`.
+pub fn runtime_exception() -> &'static ClassEntry {
+    // SAFETY: the SPL extension is always there and registers its classes before ours.
+    unsafe { &*spl_ce_RuntimeException }
+}
+
+/// PHP's `InvalidArgumentException`.
+pub fn invalid_argument_exception() -> &'static ClassEntry {
+    // SAFETY: as above.
+    unsafe { &*spl_ce_InvalidArgumentException }
+}
+
+/// PHP's `DateTimeInterface`.
+pub fn date_time_interface() -> &'static ClassEntry {
+    // SAFETY: the date extension is always there; the call only returns its class.
+    unsafe { &*php_date_get_interface_ce() }
+}
+
+/// Marks a parameter of a class's constructor, by its number from 1, as sensitive, so that no stack
+/// trace shows it.
+#[cfg(php82)]
+pub fn mark_parameter_sensitive(class: &mut ClassEntry, number: u32) {
+    const ZEND_ATTRIBUTE_PERSISTENT: u32 = 1;
+    let constructor = class.constructor;
+    if constructor.is_null() {
+        return;
+    }
+    // SAFETY: the constructor is ours, registered a moment ago; the attribute is added as
+    // `zend_add_parameter_attribute` of PHP's headers does, where offset 1 is the first parameter.
+    unsafe {
+        zend_add_attribute(
+            &raw mut (*constructor).common.attributes,
+            (*zend_ce_sensitive_parameter).name,
+            0,
+            ZEND_ATTRIBUTE_PERSISTENT,
+            number,
+            0,
+        );
+    }
+}

@@ -1,0 +1,100 @@
+//! Values: what they are, and what PHP makes of them.
+
+use std::ptr;
+
+use ext_php_rs::ffi::{
+    self, IS_DOUBLE, IS_FALSE, IS_LONG, IS_NULL, IS_STRING, IS_TRUE, zend_object, zend_string, zval,
+};
+use ext_php_rs::flags::DataType;
+use ext_php_rs::types::Zval;
+
+unsafe extern "C" {
+    fn zval_try_get_string_func(value: *mut zval) -> *mut zend_string;
+}
+
+/// `IS_STR_INTERNED` of `zend_string.h`: `GC_IMMUTABLE`, in the place of the flags.
+const IS_STR_INTERNED: u32 = 1 << 6;
+
+/// A value that is read without PHP code. A bool is 0 or 1.
+#[derive(Clone, Copy)]
+pub enum Plain<'v> {
+    /// Null.
+    Null,
+    /// A bool or an int.
+    Int(i64),
+    /// A float, of any kind.
+    Float(f64),
+    /// A string.
+    Text(&'v [u8]),
+}
+
+impl<'v> Plain<'v> {
+    /// The value, which is no reference. `None`: it is of another type.
+    #[inline]
+    pub fn of(value: &'v Zval) -> Option<Self> {
+        // SAFETY: all views of the type are plain integers.
+        let kind = u32::from(unsafe { value.u1.v.type_ });
+        Some(match kind {
+            IS_NULL => Self::Null,
+            IS_FALSE => Self::Int(0),
+            IS_TRUE => Self::Int(1),
+            // SAFETY: the type says which view is valid.
+            IS_LONG => Self::Int(unsafe { value.value.lval }),
+            // SAFETY: as above.
+            IS_DOUBLE => Self::Float(unsafe { value.value.dval }),
+            // SAFETY: as above; the value holds the string.
+            IS_STRING => Self::Text(unsafe { (*value.value.str_).as_bytes() }),
+            _ => return None,
+        })
+    }
+}
+
+/// The object that a value is.
+pub fn object_of(value: &Zval) -> Option<*mut zend_object> {
+    value.object().map(|object| ptr::from_ref(object).cast_mut())
+}
+
+/// A value with a reference of its own to an object.
+pub fn hold(object: *mut zend_object) -> Zval {
+    let mut held = Zval::new();
+    // SAFETY: the object is alive: its caller holds it. `set_object` takes a reference.
+    unsafe { held.set_object(&mut *object) };
+    held
+}
+
+/// A value as PHP casts it to a string. User code may run. `None`: it threw.
+pub fn to_string(value: &Zval) -> Option<Zval> {
+    // SAFETY: the function reads the value and returns a string with a reference of its own, which
+    // the zval takes over.
+    let text = unsafe { zval_try_get_string_func(ptr::from_ref(value).cast_mut()).as_mut() }?;
+    let mut result = Zval::new();
+    // An interned string has no reference count to take part in.
+    result.u1.type_info = if is_interned(text) {
+        ffi::IS_INTERNED_STRING_EX
+    } else {
+        ffi::IS_STRING_EX
+    };
+    result.value.str_ = text;
+    Some(result)
+}
+
+/// Whether a string is interned: it stays where it is at least as long as the request.
+pub fn is_interned(text: &zend_string) -> bool {
+    // SAFETY: all views of the flags are plain integers.
+    unsafe { text.gc.u.type_info & IS_STR_INTERNED != 0 }
+}
+
+/// The name of a value's type, for messages.
+pub fn type_name(value: &Zval) -> &'static str {
+    match value.get_type() {
+        DataType::Undef | DataType::Null => "null",
+        DataType::False | DataType::True | DataType::Bool => "bool",
+        DataType::Long => "int",
+        DataType::Double => "float",
+        DataType::String => "string",
+        DataType::Array => "array",
+        DataType::Object(_) => "object",
+        DataType::Resource => "resource",
+        _ => "value of an unknown type",
+    }
+}
