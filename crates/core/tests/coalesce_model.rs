@@ -323,7 +323,8 @@ fn transaction(table: &mut Table, world: World, batches: &[&Batch], groups: Rang
     Ok(())
 }
 
-/// Writes all groups, halves of what is refused, and gives up the groups at fault, as the writer does.
+/// Writes all groups, halves of what is refused, and gives up the groups at fault, as the writer
+/// does.
 fn write_all(table: &mut Table, world: World, batches: &[&Batch], groups: usize) -> Vec<usize> {
     let (mut start, mut ends, mut refused) = (0, vec![groups], Vec::new());
     while start < groups {

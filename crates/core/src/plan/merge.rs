@@ -5,7 +5,8 @@
 //! They stay two, to be written one after the other, if
 //! - a value that would vanish is not [taken for certain](BoundColumns::takes);
 //! - a foreign key, a CHECK or a generated column depends on a value that changes in between;
-//! - the server sets a column at each change (`ON UPDATE CURRENT_TIMESTAMP`), and the later row does
+//! - the server sets a column at each change (`ON UPDATE CURRENT_TIMESTAMP`), and the later row
+//! does
 //!   not;
 //! - the earlier row can only update, and the later one can insert;
 //! - a guard stands beside a rule such as `sum`: the server may refuse the earlier row and take the

@@ -248,8 +248,8 @@ impl BoundColumns {
         self.lacks_column_set_on_update
     }
 
-    /// Whether a lenient server refuses the row alone, and takes it beside others: it has NULL for a
-    /// column that takes none.
+    /// Whether a lenient server refuses the row alone, and takes it beside others: it has NULL for
+    /// a column that takes none.
     pub fn must_go_alone(&self, values: &[Value<'_>]) -> bool {
         self.model.refuses_null_alone()
             && values

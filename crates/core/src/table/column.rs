@@ -35,7 +35,8 @@ pub struct Column {
     pub is_nullable: bool,
     /// `AUTO_INCREMENT`: the server makes a number in the place of NULL, and mostly of 0.
     pub is_auto_increment: bool,
-    /// `ON UPDATE CURRENT_TIMESTAMP`: the server sets it whenever a row changes that does not give it.
+    /// `ON UPDATE CURRENT_TIMESTAMP`: the server sets it whenever a row changes that does not give
+    /// it.
     pub is_set_on_update: bool,
     /// NOT NULL, without a default, not filled by the server: an INSERT must name it.
     pub is_required: bool,

@@ -169,7 +169,8 @@ impl Moment {
         let is_fraction = |text: &str| (1..=6).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
         let [hour, minute, second] = fields(time, ':', [2, 2, 2])?;
         let exists = hour < 24 && minute < 60 && second < 60 && fraction.is_none_or(is_fraction);
-        // The server rounds a fraction that the column has no room for: into the next year at worst.
+        // The server rounds a fraction that the column has no room for: into the next year at
+        // worst.
         (exists && (year < 9999 || fraction.is_none())).then_some(Self { year, hour })
     }
 }

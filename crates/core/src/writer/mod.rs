@@ -308,8 +308,8 @@ impl Writer {
     }
 
     fn commit(&mut self, planned: &Plan<'_>, written: &Commit, deadline: Option<Instant>) -> Result<()> {
-        // While an attempt may yet be found committed, each transaction begins with the ledger's row:
-        // so none is committed over it.
+        // While an attempt may yet be found committed, each transaction begins with the ledger's
+        // row: so none is committed over it.
         if !self.ledger_use.covers(planned.is_repeatable()) && !self.ledger.has_doubts() {
             return self.sink.commit(planned, None, deadline);
         }

@@ -192,9 +192,9 @@ impl LedgerTable {
     }
 
     /// Ends our own lost session if it holds the row on this server. What it wrote there, and has
-    /// not committed, shows that it does: the number of the transaction in doubt, and its own. After
-    /// a restart of the server, or on another one, that number is not there, and the connection of
-    /// the same number is somebody else's.
+    /// not committed, shows that it does: the number of the transaction in doubt, and its own.
+    /// After a restart of the server, or on another one, that number is not there, and the
+    /// connection of the same number is somebody else's.
     fn end_lost_session(&self, conn: &mut Conn) -> mysql::Result<()> {
         conn.query_drop("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")?;
         let written: Option<(u64, u64)> = conn.query_first(format!(
