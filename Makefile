@@ -83,7 +83,7 @@ test-mysql: build ## run those tests that are about the server on MySQL, fetched
 		fi; \
 		echo 'testing the extension on MySQL'; \
 		$(WITH_MYSQL) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS) --testsuite integration,process \
-			--filter 'Integration|OutageTest' || exit $$?; \
+			--filter 'Integration|Twin|OutageTest' || exit $$?; \
 		echo 'testing the Laravel package on MySQL'; \
 		cd laravel && $(WITH_MYSQL) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
 
@@ -101,7 +101,7 @@ test-chaos-short: build build-fault-proxy
 	@scripts/install-packages test galera
 	@scripts/test-chaos short $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
 
-test-chaos: build build-fault-proxy ## run the tests that kill servers, cut connections and fill disks, at length: some minutes
+test-chaos: build build-fault-proxy ## run the tests that kill servers, cut connections and fill disks, and random programs, at length
 	@scripts/install-packages test galera
 	@scripts/test-chaos full $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
 

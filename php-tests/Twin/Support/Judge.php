@@ -1,0 +1,201 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Twin\Support;
+
+use PDO;
+use PDOException;
+
+/**
+ * Writes groups by plain PDO: each in a transaction, each row by a statement of its own, in order. What it leaves is
+ * what a buffer must leave.
+ *
+ * The statements are written from docs/settings.md and the servers' manuals, and share nothing with the extension.
+ */
+final class Judge
+{
+    /** Not the row's fault. */
+    private const LOST = [1205, 1213, 2006, 2013];
+
+    /**
+     * @param array<string, array<string, mixed>> $rules by table
+     */
+    public function __construct(
+        private readonly PDO $pdo,
+        private readonly Tables $tables,
+        private readonly array $rules,
+        private readonly bool $isMySql,
+        private readonly bool $isStrict,
+    ) {
+    }
+
+    /**
+     * Returns why the group was refused, or null.
+     *
+     * @param list<array{string, array<string, mixed>}> $group
+     */
+    public function write(array $group): ?string
+    {
+        $this->pdo->beginTransaction();
+        try {
+            foreach ($group as [$table, $row]) {
+                $this->writeRow($table, $row);
+            }
+            $this->pdo->commit();
+        } catch (Refusal $refusal) {
+            $this->pdo->rollBack();
+
+            return $refusal->getMessage();
+        } catch (PDOException $refusal) {
+            if (in_array($refusal->errorInfo[1] ?? 2006, self::LOST, true)) {
+                throw $refusal;
+            }
+            $this->pdo->rollBack();
+
+            return $refusal->getMessage();
+        }
+
+        return null;
+    }
+
+    /** @param array<string, mixed> $row */
+    private function writeRow(string $table, array $row): void
+    {
+        $rules = $this->rules[$table] ?? [];
+        $this->check($table, $row, $rules);
+        $columns = implode(', ', array_keys($row));
+        $places = implode(', ', array_fill(0, count($row), '?'));
+        if (($rules['mode'] ?? 'upsert') === 'insert') {
+            $this->execute("INSERT INTO {$table} ({$columns}) VALUES ({$places})", $row);
+
+            return;
+        }
+        foreach ($this->tables->columns($table) as $column) {
+            if ($this->isStrict && !array_key_exists($column, $row) && $this->tables->isRequired($table, $column)) {
+                $this->update($table, $row, $rules);
+
+                return;
+            }
+        }
+        $new = static fn (string $column): string => "VALUES({$column})";
+        $alias = '';
+        if ($this->isMySql) {
+            $new = static fn (string $column): string => "new.{$column}";
+            $alias = ' AS new';
+        }
+        $assignments = $this->assignments($table, $row, $rules, $new);
+        if ($assignments === []) {
+            $key = $this->tables->key($table, $rules)[0];
+            $assignments = ["{$key} = {$table}.{$key}"];
+        }
+        $this->execute(
+            "INSERT INTO {$table} ({$columns}) VALUES ({$places}){$alias} ON DUPLICATE KEY UPDATE "
+                . implode(', ', $assignments),
+            $row,
+        );
+    }
+
+    /**
+     * Refuses what docs/settings.md says is refused.
+     *
+     * @param array<string, mixed> $row
+     * @param array<string, mixed> $rules
+     */
+    private function check(string $table, array $row, array $rules): void
+    {
+        if (isset($rules['guard']) && !isset($row[$rules['guard']])) {
+            throw new Refusal("no guard {$rules['guard']}");
+        }
+        foreach ($rules['merge'] ?? [] as $column => $rule) {
+            if ($rule === 'sum' && array_key_exists($column, $row) && !is_numeric($row[$column])) {
+                throw new Refusal("a summed value is not a number: {$column}");
+            }
+        }
+        if (($rules['mode'] ?? 'upsert') === 'upsert') {
+            $key = $this->tables->key($table, $rules);
+            if ($key === []) {
+                throw new Refusal("no key: {$table}");
+            }
+            foreach ($key as $column) {
+                if (!isset($row[$column])) {
+                    throw new Refusal("no key {$column}");
+                }
+            }
+        }
+    }
+
+    /**
+     * A row without a required column changes the row that is there, and is refused if there is none. Its values are
+     * first put into columns of the table's own types, as an upsert's are.
+     *
+     * @param array<string, mixed> $row
+     * @param array<string, mixed> $rules
+     */
+    private function update(string $table, array $row, array $rules): void
+    {
+        $columns = implode(', ', array_keys($row));
+        $this->pdo->exec('DROP TEMPORARY TABLE IF EXISTS twin_row');
+        $this->pdo->exec("CREATE TEMPORARY TABLE twin_row ENGINE = InnoDB AS SELECT {$columns} FROM {$table} WHERE FALSE");
+        $places = implode(', ', array_fill(0, count($row), '?'));
+        $this->execute("INSERT INTO twin_row ({$columns}) VALUES ({$places})", $row);
+        $assignments = $this->assignments($table, $row, $rules, static fn (string $column): string => "new.{$column}");
+        $key = $this->tables->key($table, $rules);
+        if ($assignments === []) {
+            $assignments = ["{$key[0]} = {$table}.{$key[0]}"];
+        }
+        $same = implode(' AND ', array_map(static fn (string $column): string => "{$table}.{$column} = new.{$column}", $key));
+        $found = $this->pdo->exec(
+            "UPDATE {$table} JOIN twin_row AS new ON {$same} SET {$table}." . implode(", {$table}.", $assignments),
+        );
+        if ($found === 0) {
+            throw new Refusal("lacks a required column, and there is no row: {$table}");
+        }
+    }
+
+    /**
+     * @param array<string, mixed>     $row
+     * @param array<string, mixed>     $rules
+     * @param callable(string): string $new
+     *
+     * @return list<string>
+     */
+    private function assignments(string $table, array $row, array $rules, callable $new): array
+    {
+        $guard = $rules['guard'] ?? null;
+        $columns = array_diff(array_keys($row), $this->tables->key($table, $rules));
+        // Until the guard itself is assigned, each assignment sees the one that was there.
+        $columns = $guard === null ? $columns : [...array_diff($columns, [$guard]), $guard];
+        $assignments = [];
+        foreach ($columns as $column) {
+            [$old, $value] = ["{$table}.{$column}", $new($column)];
+            $merged = match ($rules['merge'][$column] ?? 'replace') {
+                'replace' => $value,
+                'keep' => $old,
+                'sum' => "IFNULL({$old}, 0) + {$value}",
+                'min' => "IF({$old} IS NULL, {$value}, IF({$value} IS NULL, {$old}, LEAST({$old}, {$value})))",
+                'max' => "IF({$old} IS NULL, {$value}, IF({$value} IS NULL, {$old}, GREATEST({$old}, {$value})))",
+            };
+            $assignments[] = $guard === null
+                ? "{$column} = {$merged}"
+                : "{$column} = IF({$table}.{$guard} IS NULL OR {$new($guard)} >= {$table}.{$guard}, {$merged}, {$old})";
+        }
+
+        return $assignments;
+    }
+
+    /** @param array<string, mixed> $row */
+    private function execute(string $sql, array $row): void
+    {
+        $statement = $this->pdo->prepare($sql);
+        foreach (array_values($row) as $position => $value) {
+            $type = match (true) {
+                $value === null => PDO::PARAM_NULL,
+                is_int($value) => PDO::PARAM_INT,
+                default => PDO::PARAM_STR,
+            };
+            $statement->bindValue($position + 1, is_float($value) ? (string) $value : $value, $type);
+        }
+        $statement->execute();
+    }
+}

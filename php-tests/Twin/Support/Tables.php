@@ -1,0 +1,237 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Twin\Support;
+
+use PDO;
+
+/**
+ * A program's tables in two databases: one for the buffer, one for the judge. Knows the columns from the server, and
+ * reads the tables in a form that can be compared.
+ */
+final class Tables
+{
+    public const BUFFERED = 'write_buffer_twin_buffered';
+
+    public const ALONE = 'write_buffer_twin_alone';
+
+    /** What the server numbers begins here: the numbers themselves are nobody's promise. */
+    public const FIRST_GENERATED = 1000;
+
+    /** @var array<string, array<string, mixed>> */
+    private array $present = [];
+
+    /** @var array<string, array<string, array<string, string|null>>> by table and column */
+    private array $columns = [];
+
+    /** @var array<string, list<string>> the primary key, else the first unique one */
+    private array $keys = [];
+
+    /** @var array<string, true> */
+    private array $versioned = [];
+
+    public function __construct(private readonly PDO $admin)
+    {
+        foreach ([self::BUFFERED, self::ALONE] as $database) {
+            $this->admin->exec("DROP DATABASE IF EXISTS {$database}");
+            $this->admin->exec("CREATE DATABASE {$database} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci");
+        }
+        $this->admin->exec("SET time_zone = '+00:00'");
+    }
+
+    public function drop(): void
+    {
+        foreach ([self::BUFFERED, self::ALONE] as $database) {
+            $this->admin->exec("DROP DATABASE IF EXISTS {$database}");
+        }
+    }
+
+    /**
+     * Makes the tables, empty.
+     *
+     * @param array<string, array<string, mixed>> $tables as in Program
+     */
+    public function make(array $tables): void
+    {
+        $definitions = array_map(static fn (array $table): array => array_diff_key($table, ['rules' => 0]), $tables);
+        $isSame = $definitions === $this->present;
+        $this->admin->exec('SET foreign_key_checks = 0');
+        foreach ([self::BUFFERED, self::ALONE] as $database) {
+            $this->admin->exec("USE {$database}");
+            foreach (array_keys($this->present) as $name) {
+                if ($isSame && isset($this->versioned[$name])) {
+                    $this->admin->exec("DELETE FROM {$name}");
+                    $this->admin->exec("DELETE HISTORY FROM {$name}");
+                } else {
+                    $this->admin->exec($isSame ? "DELETE FROM {$name}" : "DROP TABLE IF EXISTS {$name}");
+                }
+            }
+        }
+        $this->admin->exec('SET foreign_key_checks = 1');
+        if ($isSame) {
+            return;
+        }
+        // If a definition is wrong, the next program drops what there is.
+        $this->present = array_fill_keys(array_keys($definitions), []);
+        foreach ($definitions as $name => $definition) {
+            foreach ([self::BUFFERED, self::ALONE] as $database) {
+                $this->admin->exec("USE {$database}");
+                $this->create($name, $definition);
+            }
+        }
+        $this->present = $definitions;
+        $this->describe();
+    }
+
+    /** @param array<string, mixed> $definition */
+    private function create(string $name, array $definition): void
+    {
+        $lines = [];
+        foreach ($definition['columns'] as $column => $type) {
+            $lines[] = "{$column} {$type}";
+        }
+        $lines = implode(', ', [...$lines, ...$definition['constraints'] ?? []]);
+        $options = $definition['options'] ?? '';
+        $this->admin->exec("CREATE TABLE {$name} ({$lines}) {$options} AUTO_INCREMENT = " . self::FIRST_GENERATED);
+        foreach ($definition['triggers'] ?? [] as $number => $trigger) {
+            if (preg_match('/^(BEFORE|AFTER) (INSERT|UPDATE) (.*)$/sD', $trigger, $parts) !== 1) {
+                throw new \LogicException("no trigger: {$trigger}");
+            }
+            $this->admin->exec(
+                "CREATE TRIGGER {$name}_{$number} {$parts[1]} {$parts[2]} ON {$name} FOR EACH ROW {$parts[3]}",
+            );
+        }
+    }
+
+    private function describe(): void
+    {
+        $this->columns = $this->keys = $this->versioned = [];
+        $columns = $this->admin->query(
+            'SELECT TABLE_NAME AS t, COLUMN_NAME AS name, DATA_TYPE AS type, IS_NULLABLE AS nullable, '
+                . 'COLUMN_DEFAULT AS initial, LOWER(EXTRA) AS extra FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '
+                . $this->admin->quote(self::ALONE) . ' ORDER BY TABLE_NAME, ORDINAL_POSITION',
+        );
+        foreach ($columns->fetchAll(PDO::FETCH_ASSOC) as $column) {
+            $this->columns[$column['t']][$column['name']] = $column;
+        }
+        $indexes = $this->admin->query(
+            "SELECT TABLE_NAME AS t, INDEX_NAME AS name, COLUMN_NAME AS part FROM information_schema.STATISTICS
+                WHERE NON_UNIQUE = 0 AND TABLE_SCHEMA = " . $this->admin->quote(self::ALONE)
+                . " ORDER BY TABLE_NAME, INDEX_NAME = 'PRIMARY' DESC, INDEX_NAME, SEQ_IN_INDEX",
+        );
+        $first = [];
+        foreach ($indexes->fetchAll(PDO::FETCH_ASSOC) as ['t' => $table, 'name' => $index, 'part' => $part]) {
+            $first[$table] ??= $index;
+            // A versioned table's key ends in a column of the server's own.
+            if ($first[$table] === $index && isset($this->columns[$table][$part])) {
+                $this->keys[$table][] = $part;
+            }
+        }
+        foreach ($this->present as $name => $definition) {
+            if (str_contains($definition['options'] ?? '', 'SYSTEM VERSIONING')) {
+                $this->versioned[$name] = true;
+            }
+        }
+    }
+
+    /**
+     * @param array<string, mixed> $rules
+     *
+     * @return list<string>
+     */
+    public function key(string $table, array $rules): array
+    {
+        return (array) ($rules['key'] ?? $this->keys[$table] ?? []);
+    }
+
+    /** Whether a strict INSERT without the column is refused (1364). */
+    public function isRequired(string $table, string $column): bool
+    {
+        $about = $this->columns[$table][$column];
+
+        // An ENUM has its first member as its default, also in strict mode.
+        return $about['nullable'] === 'NO' && $about['initial'] === null && $about['type'] !== 'enum'
+            && preg_match('/auto_increment|virtual|stored|persistent|default_generated/', $about['extra']) === 0;
+    }
+
+    /** @return list<string> */
+    public function columns(string $table): array
+    {
+        return array_keys($this->columns[$table]);
+    }
+
+    /** @return array<string, list<string>> each table's rows as text, and how many versions of each were kept */
+    public function rows(string $database): array
+    {
+        $rows = [];
+        foreach (array_keys($this->present) as $table) {
+            $rows[$table] = $this->read("SELECT {$this->selected($table)} FROM {$database}.{$table}{$this->order($table)}");
+            if ($this->order($table) === '') {
+                sort($rows[$table], SORT_STRING);
+            }
+            if (isset($this->versioned[$table])) {
+                $key = implode(', ', array_map(
+                    fn (string $column): string => $this->expression($table, $column),
+                    $this->keys[$table] ?? $this->columns($table),
+                ));
+                $rows["{$table}'s versions"] = $this->read(
+                    "SELECT {$key}, COUNT(*) AS versions FROM {$database}.{$table} FOR SYSTEM_TIME ALL GROUP BY {$key}",
+                );
+                sort($rows["{$table}'s versions"], SORT_STRING);
+            }
+        }
+
+        return $rows;
+    }
+
+    /** @return list<string> */
+    private function read(string $sql): array
+    {
+        return array_map(
+            static fn (array $row): string => json_encode(
+                $row,
+                JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE | JSON_THROW_ON_ERROR,
+            ),
+            $this->admin->query($sql)->fetchAll(PDO::FETCH_ASSOC),
+        );
+    }
+
+    /** Rows that the server numbers are compared in the order of their numbers. */
+    private function order(string $table): string
+    {
+        foreach ($this->columns[$table] as $name => $column) {
+            if (str_contains($column['extra'], 'auto_increment')) {
+                return " ORDER BY {$name}";
+            }
+        }
+
+        return '';
+    }
+
+    private function selected(string $table): string
+    {
+        return implode(', ', array_map(
+            fn (string $name): string => $this->expression($table, $name) . " AS {$name}",
+            $this->columns($table),
+        ));
+    }
+
+    private function expression(string $table, string $name): string
+    {
+        ['type' => $type, 'extra' => $extra, 'initial' => $initial] = $this->columns[$table][$name];
+        if (str_contains($extra, 'auto_increment')) {
+            return "IF({$name} >= " . self::FIRST_GENERATED . ", 'the server''s', {$name})";
+        }
+        if (str_contains($extra, 'on update') || preg_match('/current_timestamp|now\(|curtime/i', (string) $initial) === 1) {
+            return "IF({$name} > NOW() - INTERVAL 1 DAY, 'now', {$name})";
+        }
+
+        return match ($type) {
+            'bit' => "{$name} + 0",
+            'binary', 'varbinary' => "HEX({$name})",
+            'char', 'varchar' => "CONCAT({$name}, '|')",
+            default => $name,
+        };
+    }
+}

@@ -1,0 +1,55 @@
+<?php
+
+declare(strict_types=1);
+
+// A row that lacks a required column changes the row that is there, and is refused if there is none: also if the whole
+// row comes after it in the same batch.
+
+$table = ['columns' => ['id' => 'INT NOT NULL', 'x' => 'INT NOT NULL', 'k' => 'INT NULL'], 'constraints' => ['PRIMARY KEY (id)']];
+
+return [
+    'before the whole row' => [
+        'tables' => ['t' => $table],
+        'steps' => [[['t', ['id' => 2]]], [['t', ['id' => 2, 'x' => 1]]]],
+    ],
+    'before the whole row, in a group' => [
+        'tables' => ['t' => $table],
+        'steps' => [[['t', ['id' => 2]], ['t', ['id' => 2, 'x' => 1]]]],
+    ],
+    'with a value that is given again' => [
+        'tables' => ['t' => $table],
+        'steps' => [[['t', ['id' => 2, 'k' => 1]]], [['t', ['id' => 2, 'x' => 1, 'k' => 7]]]],
+    ],
+    'before a whole row that keeps' => [
+        'tables' => ['t' => $table + ['rules' => ['merge' => ['k' => 'keep']]]],
+        'steps' => [[['t', ['id' => 1]]], [['t', ['id' => 1, 'x' => 1, 'k' => 7]]]],
+    ],
+    'after the whole row' => [
+        'tables' => ['t' => $table],
+        'steps' => [[['t', ['id' => 2, 'x' => 1]]], [['t', ['id' => 2, 'k' => 5]]], [['t', ['id' => 3, 'k' => 5]]]],
+    ],
+    'max over a TIME of more than two digits' => [
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'x' => 'INT NOT NULL', 't' => 'TIME NULL'],
+            'constraints' => ['PRIMARY KEY (id)'],
+            'rules' => ['merge' => ['t' => 'max']],
+        ]],
+        'steps' => [
+            [['t', ['id' => 1, 'x' => 1, 't' => '99:00:00']]],
+            'flush',
+            [['t', ['id' => 1, 't' => '100:00:00']]],
+        ],
+    ],
+    'a key of text, DECIMAL or BIGINT' => [
+        'tables' => [
+            'd' => ['columns' => ['id' => 'DECIMAL(4,2) NOT NULL', 'x' => 'INT NOT NULL', 'k' => 'INT'], 'constraints' => ['PRIMARY KEY (id)']],
+            'b' => ['columns' => ['id' => 'BIGINT NOT NULL', 'x' => 'INT NOT NULL', 'k' => 'INT'], 'constraints' => ['PRIMARY KEY (id)']],
+        ],
+        'steps' => [
+            [['d', ['id' => '1.00', 'x' => 1]], ['b', ['id' => '9007199254740993', 'x' => 1]], ['b', ['id' => '9007199254740992', 'x' => 1]]],
+            'flush',
+            [['d', ['id' => '1.004', 'k' => 1]]],
+            [['b', ['id' => '9007199254740993', 'k' => 1]]],
+        ],
+    ],
+];

@@ -1,0 +1,30 @@
+<?php
+
+declare(strict_types=1);
+
+// With `allowSecondUnique` a row may update another row. Which one depends on the order: nothing is sorted or merged.
+
+$table = static fn (string $type = 'INT NULL'): array => [
+    'columns' => ['id' => 'INT NOT NULL', 'u' => $type],
+    'constraints' => ['PRIMARY KEY (id)', 'UNIQUE KEY second (u)'],
+    'rules' => ['allowSecondUnique' => true],
+];
+
+return [
+    'a later row with a smaller key' => [
+        'tables' => ['t' => $table()],
+        'steps' => [[['t', ['id' => 3, 'u' => 7]]], [['t', ['id' => 1, 'u' => 7]]]],
+    ],
+    'a row that would collide is merged away' => [
+        'tables' => ['t' => $table("ENUM('a','b') NULL DEFAULT 'a'")],
+        'steps' => [[['t', ['id' => 3, 'u' => 'b']]], [['t', ['id' => 2]]], [['t', ['id' => 2, 'u' => 'b']]]],
+    ],
+    'a value that is free again' => [
+        'tables' => ['t' => $table()],
+        'steps' => [[['t', ['id' => 1, 'u' => 7]]], [['t', ['id' => 1, 'u' => 8]]], [['t', ['id' => 2, 'u' => 7]]]],
+    ],
+    'insert-only rows keep their order' => [
+        'tables' => ['t' => array_replace($table(), ['rules' => ['mode' => 'insert']])],
+        'steps' => [[['t', ['id' => 3, 'u' => 7]]], [['t', ['id' => 1, 'u' => 7]]], [['t', ['id' => 2, 'u' => 8]]]],
+    ],
+];

@@ -1,0 +1,92 @@
+<?php
+
+declare(strict_types=1);
+
+// Columns, triggers and histories that see each row show whether each row was written.
+
+$stamp = "TIMESTAMP NOT NULL DEFAULT '2000-01-01 00:00:00' ON UPDATE CURRENT_TIMESTAMP";
+$stamped = ['columns' => ['id' => 'INT NOT NULL', 'v' => 'INT NULL', 'stamp' => $stamp], 'constraints' => ['PRIMARY KEY (id)']];
+$counting = static fn (string ...$triggers): array => [
+    'columns' => ['id' => 'INT NOT NULL', 'v' => 'INT NULL', 'counted' => 'INT NOT NULL DEFAULT 0'],
+    'constraints' => ['PRIMARY KEY (id)'],
+    'triggers' => $triggers,
+];
+$twice = [[['t', ['id' => 1, 'v' => 1]]], [['t', ['id' => 1, 'v' => 2]]]];
+$again = [[['t', ['id' => 1, 'v' => 1]]], [['t', ['id' => 1, 'v' => 1]]]];
+$backAndForth = [
+    [['t', ['id' => 1, 'v' => 1]]],
+    "UPDATE t SET stamp = '2000-01-01'",
+    [['t', ['id' => 1, 'v' => 2]]],
+    [['t', ['id' => 1, 'v' => 1]]],
+];
+$signal = "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no'; END IF";
+
+return [
+    'ON UPDATE: a new row that is changed' => ['tables' => ['t' => $stamped], 'steps' => $twice],
+    'ON UPDATE: a new row that is the same again' => ['tables' => ['t' => $stamped], 'steps' => $again],
+    'ON UPDATE: there and back' => ['tables' => ['t' => $stamped], 'steps' => $backAndForth],
+    'ON UPDATE: given, then left to the server' => [
+        'tables' => ['t' => $stamped],
+        'steps' => [
+            [['t', ['id' => 1, 'v' => 1, 'stamp' => '2001-01-01 00:00:00']]],
+            [['t', ['id' => 1, 'v' => 2]]],
+        ],
+    ],
+    'BEFORE UPDATE counts' => [
+        'tables' => ['t' => $counting('BEFORE UPDATE SET NEW.counted = OLD.counted + 1')],
+        'steps' => $again,
+    ],
+    'BEFORE UPDATE counts changes' => [
+        'tables' => ['t' => $counting('BEFORE UPDATE SET NEW.counted = OLD.counted + IF(NEW.v <=> OLD.v, 0, 1)')],
+        'steps' => [...$twice, ...$again],
+    ],
+    'BEFORE UPDATE refuses what is there' => [
+        'tables' => ['t' => $counting("BEFORE UPDATE IF OLD.v = 1 THEN {$signal}")],
+        'steps' => $twice,
+    ],
+    'BEFORE UPDATE keeps the first value' => [
+        'tables' => ['t' => $counting('BEFORE UPDATE SET NEW.v = OLD.v')],
+        'steps' => $twice,
+    ],
+    'BEFORE INSERT refuses a value that is replaced' => [
+        'tables' => ['t' => $counting("BEFORE INSERT IF NEW.v = 1 THEN {$signal}")],
+        'steps' => $twice,
+    ],
+    'BEFORE INSERT adds to what is summed' => [
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'v' => 'INT NOT NULL DEFAULT 0'],
+            'constraints' => ['PRIMARY KEY (id)'],
+            'triggers' => ['BEFORE INSERT SET NEW.v = NEW.v + 1'],
+            'rules' => ['merge' => ['v' => 'sum']],
+        ]],
+        'steps' => $twice,
+    ],
+    'AFTER INSERT and AFTER UPDATE log' => [
+        'tables' => [
+            'log' => ['columns' => ['what' => 'VARCHAR(20)']],
+            't' => $counting(
+                "AFTER INSERT INSERT INTO log VALUES (CONCAT('inserted ', NEW.v))",
+                "AFTER UPDATE INSERT INTO log VALUES (CONCAT('from ', OLD.v, ' to ', NEW.v))",
+            ),
+        ],
+        'steps' => $twice,
+    ],
+    'a history' => [
+        'server' => 'mariadb',
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'v' => 'INT NULL'],
+            'constraints' => ['PRIMARY KEY (id)'],
+            'options' => 'WITH SYSTEM VERSIONING',
+        ]],
+        'steps' => $twice,
+    ],
+    'a history of a group' => [
+        'server' => 'mariadb',
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'v' => 'INT NULL'],
+            'constraints' => ['PRIMARY KEY (id)'],
+            'options' => 'WITH SYSTEM VERSIONING',
+        ]],
+        'steps' => [[['t', ['id' => 1, 'v' => 1]], ['t', ['id' => 1, 'v' => 2]], ['t', ['id' => 1, 'v' => 3]]]],
+    ],
+];
