@@ -27,6 +27,7 @@ final class Judge
         private readonly array $rules,
         private readonly bool $isMySql,
         private readonly bool $isStrict,
+        private readonly bool $numbersZero,
     ) {
     }
 
@@ -71,8 +72,9 @@ final class Judge
 
             return;
         }
-        foreach ($this->tables->columns($table) as $column) {
-            if ($this->isStrict && !array_key_exists($column, $row) && $this->tables->isRequired($table, $column)) {
+        $canUpdate = $this->isStrict && ($rules['key'] ?? null) !== 'server';
+        foreach ($canUpdate ? $this->tables->columns($table) : [] as $column) {
+            if (!array_key_exists($column, $row) && $this->tables->isRequired($table, $column)) {
                 $this->update($table, $row, $rules);
 
                 return;
@@ -112,7 +114,7 @@ final class Judge
                 throw new Refusal("a summed value is not a number: {$column}");
             }
         }
-        if (($rules['mode'] ?? 'upsert') === 'upsert') {
+        if (($rules['mode'] ?? 'upsert') === 'upsert' && ($rules['key'] ?? null) !== 'server') {
             $key = $this->tables->key($table, $rules);
             if ($key === []) {
                 throw new Refusal("no key: {$table}");
@@ -121,13 +123,16 @@ final class Judge
                 if (!isset($row[$column])) {
                     throw new Refusal("no key {$column}");
                 }
+                if ($this->numbersZero && $this->tables->isNumbered($table, $column) && $row[$column] == 0) {
+                    throw new Refusal("the server would replace the key {$column}");
+                }
             }
         }
     }
 
     /**
      * A row without a required column changes the row that is there, and is refused if there is none. Its values are
-     * first put into columns of the table's own types, as an upsert's are.
+     * first put into columns of the table's own types, as an upsert's are; a key must be the same there.
      *
      * @param array<string, mixed> $row
      * @param array<string, mixed> $rules
@@ -139,8 +144,13 @@ final class Judge
         $this->pdo->exec("CREATE TEMPORARY TABLE twin_row ENGINE = InnoDB AS SELECT {$columns} FROM {$table} WHERE FALSE");
         $places = implode(', ', array_fill(0, count($row), '?'));
         $this->execute("INSERT INTO twin_row ({$columns}) VALUES ({$places})", $row);
-        $assignments = $this->assignments($table, $row, $rules, static fn (string $column): string => "new.{$column}");
         $key = $this->tables->key($table, $rules);
+        $given = implode(' AND ', array_map(static fn (string $column): string => "{$column} = ?", $key));
+        $values = array_map(static fn (string $column): mixed => $row[$column], $key);
+        if ($this->execute("SELECT 1 FROM twin_row WHERE {$given}", $values)->fetchAll() === []) {
+            throw new Refusal("lacks a required column, and its key is no value of its column: {$table}");
+        }
+        $assignments = $this->assignments($table, $row, $rules, static fn (string $column): string => "new.{$column}");
         if ($assignments === []) {
             $assignments = ["{$key[0]} = {$table}.{$key[0]}"];
         }
@@ -184,8 +194,8 @@ final class Judge
         return $assignments;
     }
 
-    /** @param array<string, mixed> $row */
-    private function execute(string $sql, array $row): void
+    /** @param array<mixed> $row */
+    private function execute(string $sql, array $row): \PDOStatement
     {
         $statement = $this->pdo->prepare($sql);
         foreach (array_values($row) as $position => $value) {
@@ -197,5 +207,7 @@ final class Judge
             $statement->bindValue($position + 1, is_float($value) ? (string) $value : $value, $type);
         }
         $statement->execute();
+
+        return $statement;
     }
 }

@@ -58,6 +58,9 @@ final class RandomTable
             $this->makeReference('own', $this);
         }
         $this->makeStamp();
+        if (!isset($this->rules['mode']) && !isset($this->rules['key']) && Dice::percent(8)) {
+            $this->rules['key'] = 'server';
+        }
         $this->makeRules();
         $this->makeIndexAndChecks();
         $this->makeGenerated();
@@ -98,7 +101,7 @@ final class RandomTable
             $isKey = in_array($column, $this->key, true);
             $isGuard = ($this->rules['guard'] ?? null) === $column;
             if ($this->numbersItsRows && $isKey) {
-                if ($this->isInsertOnly() && Dice::percent(50)) {
+                if (($this->isInsertOnly() || ($this->rules['key'] ?? null) === 'server') && Dice::percent(50)) {
                     continue;
                 }
                 $row[$column] = Dice::percent(70) ? Dice::pick($type->usual) : Dice::pick([0, '0', 4]);
@@ -278,7 +281,7 @@ final class RandomTable
             => !in_array($this->types[$column]->family, ['json', 'blob'], true));
         if ($indexed !== [] && Dice::percent(12)) {
             $this->constraints[] = 'UNIQUE KEY second (' . Dice::pick($indexed) . ')';
-            if (!$this->isInsertOnly()) {
+            if (!$this->isInsertOnly() && ($this->rules['key'] ?? null) !== 'server') {
                 $this->rules['allowSecondUnique'] = true;
             }
         }
@@ -287,12 +290,15 @@ final class RandomTable
     private function makeGenerated(): void
     {
         $column = Dice::pick([...array_diff(array_keys($this->types), ['own', 'p']), null]);
-        if ($column === null || $this->numbersItsRows || !Dice::percent(12)) {
+        if ($column === null || $this->numbersItsRows || !Dice::percent(($this->rules['key'] ?? null) === 'server' ? 50 : 12)) {
             return;
         }
         if (in_array($this->types[$column]->family, ['integer', 'text'], true)) {
             $expression = $this->types[$column]->family === 'integer' ? "{$column} % 10" : "CHAR_LENGTH({$column})";
             $this->columns['made'] = "INT AS ({$expression}) " . Dice::pick(['STORED', 'VIRTUAL']);
+            if (($this->rules['key'] ?? null) === 'server') {
+                $this->constraints[] = 'UNIQUE KEY made (made)';
+            }
         }
     }
 

@@ -110,7 +110,10 @@ final class Tables
         $columns = $this->admin->query(
             'SELECT TABLE_NAME AS t, COLUMN_NAME AS name, DATA_TYPE AS type, IS_NULLABLE AS nullable, '
                 . 'COLUMN_DEFAULT AS initial, LOWER(EXTRA) AS extra FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '
-                . $this->admin->quote(self::ALONE) . ' ORDER BY TABLE_NAME, ORDINAL_POSITION',
+                . $this->admin->quote(self::ALONE)
+                // The period of a version is an instant.
+                . " AND IFNULL(GENERATION_EXPRESSION, '') NOT IN ('ROW START', 'ROW END')"
+                . ' ORDER BY TABLE_NAME, ORDINAL_POSITION',
         );
         foreach ($columns->fetchAll(PDO::FETCH_ASSOC) as $column) {
             $this->columns[$column['t']][$column['name']] = $column;
@@ -136,12 +139,18 @@ final class Tables
     }
 
     /**
+     * The columns that a row names to be found; none if the server is to find it.
+     *
      * @param array<string, mixed> $rules
      *
      * @return list<string>
      */
     public function key(string $table, array $rules): array
     {
+        if (($rules['key'] ?? null) === 'server') {
+            return [];
+        }
+
         return (array) ($rules['key'] ?? $this->keys[$table] ?? []);
     }
 
@@ -153,6 +162,12 @@ final class Tables
         // An ENUM has its first member as its default, also in strict mode.
         return $about['nullable'] === 'NO' && $about['initial'] === null && $about['type'] !== 'enum'
             && preg_match('/auto_increment|virtual|stored|persistent|default_generated/', $about['extra']) === 0;
+    }
+
+    /** Whether the server makes a number for the column if it is left out. */
+    public function isNumbered(string $table, string $column): bool
+    {
+        return str_contains($this->columns[$table][$column]['extra'], 'auto_increment');
     }
 
     /** @return list<string> */
@@ -200,8 +215,8 @@ final class Tables
     /** Rows that the server numbers are compared in the order of their numbers. */
     private function order(string $table): string
     {
-        foreach ($this->columns[$table] as $name => $column) {
-            if (str_contains($column['extra'], 'auto_increment')) {
+        foreach ($this->columns($table) as $name) {
+            if ($this->isNumbered($table, $name)) {
                 return " ORDER BY {$name}";
             }
         }
@@ -220,7 +235,7 @@ final class Tables
     private function expression(string $table, string $name): string
     {
         ['type' => $type, 'extra' => $extra, 'initial' => $initial] = $this->columns[$table][$name];
-        if (str_contains($extra, 'auto_increment')) {
+        if ($this->isNumbered($table, $name)) {
             return "IF({$name} >= " . self::FIRST_GENERATED . ", 'the server''s', {$name})";
         }
         if (str_contains($extra, 'on update') || preg_match('/current_timestamp|now\(|curtime/i', (string) $initial) === 1) {

@@ -90,7 +90,8 @@ final class Twins
         $pdo->exec('SET sql_mode = ' . $pdo->quote($program->sqlMode));
         $rules = array_map(static fn (array $table): array => $table['rules'] ?? [], $program->tables);
         $isStrict = str_contains($program->sqlMode, 'STRICT_');
-        $judge = new Judge($pdo, $this->tables, $rules, $this->isMySql, $isStrict);
+        $numbersZero = !str_contains($program->sqlMode, 'NO_AUTO_VALUE_ON_ZERO');
+        $judge = new Judge($pdo, $this->tables, $rules, $this->isMySql, $isStrict, $numbersZero);
         $refused = $why = [];
         foreach ($program->steps as $step) {
             if (is_array($step)) {
