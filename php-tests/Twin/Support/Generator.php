@@ -104,7 +104,7 @@ final class Generator
             if (Dice::percent(15)) {
                 $steps[] = Program::FLUSH;
             }
-            $stamped = array_filter($this->tables, static fn (RandomTable $table): bool => $table->stamp !== null);
+            $stamped = array_filter($this->tables, static fn (RandomTable $table): bool => $table->canBeStamped());
             if ($stamped !== [] && Dice::percent(10)) {
                 $table = Dice::pick($stamped);
                 $steps[] = "UPDATE {$table->name} SET {$table->stamp} = '2000-01-01'";

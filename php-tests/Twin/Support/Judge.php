@@ -141,7 +141,11 @@ final class Judge
     {
         $columns = implode(', ', array_keys($row));
         $this->pdo->exec('DROP TEMPORARY TABLE IF EXISTS twin_row');
-        $this->pdo->exec("CREATE TEMPORARY TABLE twin_row ENGINE = InnoDB AS SELECT {$columns} FROM {$table} WHERE FALSE");
+        // The columns of an outer join may be NULL: the UPDATE refuses that, or a trigger mends it.
+        $this->pdo->exec(
+            "CREATE TEMPORARY TABLE twin_row ENGINE = InnoDB AS
+                SELECT {$columns} FROM (SELECT 1) AS nothing LEFT JOIN {$table} ON FALSE WHERE FALSE",
+        );
         $places = implode(', ', array_fill(0, count($row), '?'));
         $this->execute("INSERT INTO twin_row ({$columns}) VALUES ({$places})", $row);
         $key = $this->tables->key($table, $rules);

@@ -93,6 +93,12 @@ final class RandomTable
         return $this->refers;
     }
 
+    /** Whether a statement may set the stamps of all rows. */
+    public function canBeStamped(): bool
+    {
+        return $this->stamp !== null && !str_contains(implode('', $this->triggers), 'BEFORE UPDATE IF');
+    }
+
     /** @return array<string, mixed> */
     public function row(int $odd, int $left): array
     {

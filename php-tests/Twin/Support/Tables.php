@@ -234,16 +234,13 @@ final class Tables
 
     private function expression(string $table, string $name): string
     {
-        ['type' => $type, 'extra' => $extra, 'initial' => $initial] = $this->columns[$table][$name];
+        ['type' => $type] = $this->columns[$table][$name];
         if ($this->isNumbered($table, $name)) {
             return "IF({$name} >= " . self::FIRST_GENERATED . ", 'the server''s', {$name})";
         }
-        if (str_contains($extra, 'on update') || preg_match('/current_timestamp|now\(|curtime/i', (string) $initial) === 1) {
-            return "IF({$name} > NOW() - INTERVAL 1 DAY, 'now', {$name})";
-        }
-
         return match ($type) {
             'bit' => "{$name} + 0",
+            'datetime', 'timestamp' => "IF({$name} BETWEEN NOW() - INTERVAL 1 DAY AND NOW() + INTERVAL 1 DAY, 'now', {$name})",
             'binary', 'varbinary' => "HEX({$name})",
             'char', 'varchar' => "CONCAT({$name}, '|')",
             default => $name,

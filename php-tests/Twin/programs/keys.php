@@ -40,6 +40,7 @@ return [
     'times of a day that are rounded' => $program('DATETIME', '2023-12-31 23:59:59', '2023-12-31 23:59:59.4', '2023-12-31 23:59:59.9'),
     'members of an ENUM by name and number' => $program("ENUM('a','b','c')", 'a', 'A', 1, '1', 2, 'b'),
     'members of a SET in any order' => $program("SET('x','y')", 'x,y', 'y,x', 3, '3', 'x'),
+    'bits as numbers and bytes' => $program('BIT(8)', 1, "\x01", "\xff", 255, '1'),
     'years' => $program('YEAR', 2024, '2024', '24', 24, 2000, 0, '0'),
     'numbers that the server makes' => $numbered($strict, 0, 0, '0', 1, 1),
     'zero as a number' => $numbered("{$strict},NO_AUTO_VALUE_ON_ZERO", 0, 0, '0', 1, 1),

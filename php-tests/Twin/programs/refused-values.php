@@ -33,6 +33,24 @@ return [
     'no time, where the first value is kept' => $program('TIME(3) NOT NULL', '10:00:00', 'abc', $keep),
     'a value too large for max' => $program('TINYINT NULL', 300, 1, ['merge' => ['v' => 'max']]),
     'a value too small for min' => $program('TINYINT UNSIGNED NULL', -1, 1, ['merge' => ['v' => 'min']]),
+    'no year, where the first value is kept' => $program('YEAR NULL', 2024, 2156, $keep),
+    'a default that a CHECK refuses, where the row has a value' => [
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'v' => 'INT NULL DEFAULT 0'],
+            'constraints' => ['PRIMARY KEY (id)', 'CHECK (v <> 0)'],
+        ]],
+        'steps' => [[['t', ['id' => 1, 'v' => 3]]], [['t', ['id' => 1]]]],
+    ],
+    'a default that refers to nobody, where the row has a value' => [
+        'tables' => [
+            'parent' => ['columns' => ['id' => 'INT NOT NULL'], 'constraints' => ['PRIMARY KEY (id)']],
+            't' => [
+                'columns' => ['id' => 'INT NOT NULL', 'p' => 'INT NULL DEFAULT 9'],
+                'constraints' => ['PRIMARY KEY (id)', 'FOREIGN KEY (p) REFERENCES parent (id)'],
+            ],
+        ],
+        'steps' => [[['parent', ['id' => 1]]], [['t', ['id' => 1, 'p' => 1]]], [['t', ['id' => 1]]]],
+    ],
     'a row that its guard would refuse' => [
         'tables' => ['t' => [
             'columns' => ['id' => 'INT NOT NULL', 'c' => 'TIME(6) NOT NULL', 'g' => 'INT NOT NULL'],

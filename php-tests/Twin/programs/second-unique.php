@@ -23,6 +23,24 @@ return [
         'tables' => ['t' => $table()],
         'steps' => [[['t', ['id' => 1, 'u' => 7]]], [['t', ['id' => 1, 'u' => 8]]], [['t', ['id' => 2, 'u' => 7]]]],
     ],
+    'a child of a row that went into another' => [
+        'tables' => [
+            't' => [
+                'columns' => ['id' => 'INT NOT NULL', 'u' => "VARCHAR(4) NOT NULL DEFAULT 'c'"],
+                'constraints' => ['PRIMARY KEY (id)', 'UNIQUE KEY second (u)'],
+                'rules' => ['allowSecondUnique' => true],
+            ],
+            'child' => [
+                'columns' => ['id' => 'INT NOT NULL', 'p' => 'INT NULL'],
+                'constraints' => ['PRIMARY KEY (id)', 'FOREIGN KEY (p) REFERENCES t (id)'],
+            ],
+        ],
+        'steps' => [
+            [['t', ['id' => 3]]],
+            [['t', ['id' => 1]], ['child', ['id' => 3, 'p' => 1]]],
+            [['t', ['id' => 1, 'u' => 'a']]],
+        ],
+    ],
     'insert-only rows keep their order' => [
         'tables' => ['t' => array_replace($table(), ['rules' => ['mode' => 'insert']])],
         'steps' => [[['t', ['id' => 3, 'u' => 7]]], [['t', ['id' => 1, 'u' => 7]]], [['t', ['id' => 2, 'u' => 8]]]],

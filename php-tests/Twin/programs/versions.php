@@ -80,6 +80,44 @@ return [
         ]],
         'steps' => $twice,
     ],
+    'a history of rows whose keys are not certain' => [
+        'server' => 'mariadb',
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'v' => 'INT NULL'],
+            'constraints' => ['PRIMARY KEY (id)'],
+            'options' => 'WITH SYSTEM VERSIONING',
+        ]],
+        'steps' => [[['t', ['id' => 3, 'v' => 1]]], [['t', ['id' => '3 ', 'v' => 2]]]],
+    ],
+    'a history in a lenient session' => [
+        'server' => 'mariadb',
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'v' => 'INT NULL'],
+            'constraints' => ['PRIMARY KEY (id)'],
+            'options' => 'WITH SYSTEM VERSIONING',
+        ]],
+        'sqlMode' => '',
+        'steps' => $twice,
+    ],
+    'a history of a key that ends in a SET' => [
+        'server' => 'mariadb',
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'k' => "SET('x','y') NOT NULL", 'v' => 'INT NULL'],
+            'constraints' => ['PRIMARY KEY (id, k)'],
+            'options' => 'WITH SYSTEM VERSIONING',
+        ]],
+        'steps' => [[['t', ['id' => 3, 'k' => 'x', 'v' => 1]], ['t', ['id' => 3, 'k' => 'x', 'v' => 2]]]],
+    ],
+    'a history of a row that is hit by its second unique key' => [
+        'server' => 'mariadb',
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'u' => 'INT NULL'],
+            'constraints' => ['PRIMARY KEY (id)', 'UNIQUE KEY second (u)'],
+            'options' => 'WITH SYSTEM VERSIONING',
+            'rules' => ['allowSecondUnique' => true],
+        ]],
+        'steps' => [[['t', ['id' => 1, 'u' => 7]], ['t', ['id' => 2, 'u' => 7]]]],
+    ],
     'a history of a group' => [
         'server' => 'mariadb',
         'tables' => ['t' => [
