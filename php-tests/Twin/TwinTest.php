@@ -14,13 +14,14 @@ use WriteBuffer\Tests\Twin\Support\Shrinker;
 use WriteBuffer\Tests\Twin\Support\Twins;
 
 /**
- * Batches never show: after a flush the tables are what the rows, each sent alone, in order, would have left, and a group
- * is refused if and only if it would have been refused alone.
+ * Batches never show: after a flush the tables are what the rows, each sent alone, in order, would
+ * have left, and a group is refused if and only if it would have been refused alone.
  *
- * A buffer writes one set of tables, plain PDO the other. A failure prints the smallest program that still fails. In the
- * environment:
+ * A buffer writes one set of tables, plain PDO the other. A failure prints the smallest program
+ * that still fails. In the environment:
  * - `WRITE_BUFFER_TWIN_SEED` repeats a run, `WRITE_BUFFER_TWIN_FIRST` begins it at a later program,
- * - `WRITE_BUFFER_TWIN_PROGRAMS` is how many there are: 100 by default, 10,000 in `make test-chaos`.
+ * - `WRITE_BUFFER_TWIN_PROGRAMS` is how many there are: 100 by default, 10,000 in `make
+ *   test-chaos`.
  */
 final class TwinTest extends DatabaseTestCase
 {
@@ -157,7 +158,10 @@ final class TwinTest extends DatabaseTestCase
         );
     }
 
-    /** The connection that writes row by row, with what an application would set, and the buffers' time zone. */
+    /**
+     * The connection that writes row by row, with what an application would set, and the buffers'
+     * time zone.
+     */
     private function alone(): PDO
     {
         return new PDO(

@@ -19,6 +19,11 @@ final class ColumnType
     ) {
     }
 
+    public function isExactNumber(): bool
+    {
+        return in_array($this->family, ['integer', 'decimal'], true);
+    }
+
     /** @return list<self> */
     public static function all(bool $isMySql): array
     {

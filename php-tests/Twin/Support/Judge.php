@@ -8,10 +8,11 @@ use PDO;
 use PDOException;
 
 /**
- * Writes groups by plain PDO: each in a transaction, each row by a statement of its own, in order. What it leaves is
- * what a buffer must leave.
+ * Writes groups by plain PDO: each in a transaction, each row by a statement of its own, in order.
+ * What it leaves is what a buffer must leave.
  *
- * The statements are written from docs/settings.md and the servers' manuals, and share nothing with the extension.
+ * The statements are written from docs/settings.md and the servers' manuals, and share nothing with
+ * the extension.
  */
 final class Judge
 {
@@ -131,13 +132,47 @@ final class Judge
     }
 
     /**
-     * A row without a required column changes the row that is there, and is refused if there is none. Its values are
-     * first put into columns of the table's own types, as an upsert's are; a key must be the same there.
+     * A row without a required column changes the row that is there, and is refused if there is
+     * none. What the row does not change is not looked at.
      *
      * @param array<string, mixed> $row
      * @param array<string, mixed> $rules
      */
     private function update(string $table, array $row, array $rules): void
+    {
+        $key = $this->tables->key($table, $rules);
+        $guard = $rules['guard'] ?? null;
+        $found = array_intersect_key($row, array_flip($key));
+        $this->stage($table, $guard === null ? $found : $found + [$guard => $row[$guard]]);
+        $given = implode(' AND ', array_map(static fn (string $column): string => "{$column} = ?", array_keys($found)));
+        if ($this->execute("SELECT 1 FROM twin_row WHERE {$given}", $found)->fetchAll() === []) {
+            throw new Refusal("lacks a required column, and its key is no value of its column: {$table}");
+        }
+        $same = implode(' AND ', array_map(static fn (string $column): string => "{$table}.{$column} = new.{$column}", $key));
+        $joined = "{$table} JOIN twin_row AS new ON {$same}";
+        $newer = $guard === null ? 'TRUE' : "{$table}.{$guard} IS NULL OR new.{$guard} >= {$table}.{$guard}";
+        $isNewer = $this->pdo->query("SELECT {$newer} FROM {$joined}")->fetchColumn();
+        if ($isNewer === false) {
+            throw new Refusal("lacks a required column, and there is no row: {$table}");
+        }
+        $isKept = static fn (string $column): bool => ($rules['merge'][$column] ?? null) === 'keep';
+        $changing = array_filter($row, static fn (string $column): bool => !$isKept($column), ARRAY_FILTER_USE_KEY);
+        $changing = (int) $isNewer === 1 ? $changing : $found;
+        $this->stage($table, $changing);
+        $new = static fn (string $column): string => "new.{$column}";
+        $assignments = $this->assignments($table, $changing, ['guard' => null] + $rules, $new);
+        if ($assignments === []) {
+            $assignments = ["{$key[0]} = {$table}.{$key[0]}"];
+        }
+        $this->pdo->exec("UPDATE {$joined} SET {$table}." . implode(", {$table}.", $assignments));
+    }
+
+    /**
+     * Puts values into columns of the table's own types, as an upsert does.
+     *
+     * @param array<string, mixed> $row
+     */
+    private function stage(string $table, array $row): void
     {
         $columns = implode(', ', array_keys($row));
         $this->pdo->exec('DROP TEMPORARY TABLE IF EXISTS twin_row');
@@ -148,23 +183,6 @@ final class Judge
         );
         $places = implode(', ', array_fill(0, count($row), '?'));
         $this->execute("INSERT INTO twin_row ({$columns}) VALUES ({$places})", $row);
-        $key = $this->tables->key($table, $rules);
-        $given = implode(' AND ', array_map(static fn (string $column): string => "{$column} = ?", $key));
-        $values = array_map(static fn (string $column): mixed => $row[$column], $key);
-        if ($this->execute("SELECT 1 FROM twin_row WHERE {$given}", $values)->fetchAll() === []) {
-            throw new Refusal("lacks a required column, and its key is no value of its column: {$table}");
-        }
-        $assignments = $this->assignments($table, $row, $rules, static fn (string $column): string => "new.{$column}");
-        if ($assignments === []) {
-            $assignments = ["{$key[0]} = {$table}.{$key[0]}"];
-        }
-        $same = implode(' AND ', array_map(static fn (string $column): string => "{$table}.{$column} = new.{$column}", $key));
-        $found = $this->pdo->exec(
-            "UPDATE {$table} JOIN twin_row AS new ON {$same} SET {$table}." . implode(", {$table}.", $assignments),
-        );
-        if ($found === 0) {
-            throw new Refusal("lacks a required column, and there is no row: {$table}");
-        }
     }
 
     /**

@@ -4,15 +4,7 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Tests\Twin\Support;
 
-/**
- * Tables, and what is done to them: groups of rows, flushes, statements.
- *
- * @phpstan-type Table array{
- *     columns: array<string, string>, constraints?: list<string>, options?: string, triggers?: list<string>,
- *     rules?: array<string, mixed>
- * }
- * @phpstan-type Group list<array{string, array<string, mixed>}>
- */
+/** Tables, and what is done to them: groups of rows, flushes, statements. */
 final class Program
 {
     public const FLUSH = 'flush';
@@ -20,12 +12,16 @@ final class Program
     public const STRICT = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
 
     /**
-     * @param array<string, array<string, mixed>> $tables   by name, in the order in which they can be created: the
-     *                                                      definition of each column, `constraints`, `options`,
-     *                                                      `triggers` (each begins with its time and event) and
-     *                                                      the `rules` for the buffer
-     * @param list<string|list<array{string, array<string, mixed>}>> $steps a group of rows with their tables' names,
-     *                                                      `flush`, or a statement for both sides, after a flush
+     * @param array<string, array<string, mixed>> $tables   by name, in the order in which they can
+     *                                                      be created: the definition of each
+     *                                                      column, `constraints`, `options`,
+     *                                                      `triggers` (each begins with its time
+     *                                                      and event) and the `rules` for the
+     *                                                      buffer
+     * @param list<string|list<array{string, array<string, mixed>}>> $steps a group of rows with
+     *                                                                      their tables' names,
+     *                                                      `flush`, or a statement for both sides,
+     *                                                      after a flush
      * @param array<string, mixed>                $settings of the buffer
      */
     public function __construct(

@@ -48,24 +48,41 @@ final class RandomTable
         private readonly ?self $parent,
     ) {
         $this->makeKey();
+        // Half of the tables have only what rows can be merged over.
+        $isPlain = Dice::percent(50);
         for ($number = mt_rand(1, 4); $number > 0; $number--) {
-            $this->makeColumn("c{$number}", Dice::pick(ColumnType::all($isMySql)));
+            $isNumber = Dice::percent($isPlain ? 60 : 20);
+            $this->makeColumn("c{$number}", Dice::pick(array_filter(
+                ColumnType::all($isMySql),
+                static fn (ColumnType $type): bool => !$isNumber || $type->isExactNumber(),
+            )));
         }
         if ($parent !== null) {
             $this->makeReference('p', $parent);
         }
-        if (Dice::percent(12)) {
-            $this->makeReference('own', $this);
-        }
-        $this->makeStamp();
-        if (!isset($this->rules['mode']) && !isset($this->rules['key']) && Dice::percent(8)) {
-            $this->rules['key'] = 'server';
+        if (!$isPlain) {
+            $this->makeWhatSeesEachRow();
         }
         $this->makeRules();
-        $this->makeIndexAndChecks();
-        $this->makeGenerated();
-        $this->makeTriggers();
-        if (!$isMySql && !$this->refers && Dice::percent(8)) {
+        if (!$isPlain) {
+            $this->makeIndexAndChecks();
+            $this->makeGenerated();
+            $this->makeTriggers();
+        }
+    }
+
+    private function makeWhatSeesEachRow(): void
+    {
+        if (Dice::percent(15)) {
+            $this->makeReference('own', $this);
+        }
+        if (Dice::percent(30)) {
+            $this->makeStamp();
+        }
+        if (!isset($this->rules['mode']) && !isset($this->rules['key']) && Dice::percent(10)) {
+            $this->rules['key'] = 'server';
+        }
+        if (!$this->isMySql && !$this->refers && Dice::percent(10)) {
             $this->options = 'WITH SYSTEM VERSIONING';
         }
     }
@@ -155,7 +172,7 @@ final class RandomTable
             ColumnType::all($this->isMySql),
             static fn (ColumnType $type): bool => !in_array($type->family, ['json', 'blob', 'float'], true),
         );
-        $kind = Dice::weighted(['int' => 45, 'auto' => 8, 'any' => 30, 'composite' => 12, 'none' => 5]);
+        $kind = Dice::weighted(['int' => 50, 'auto' => 7, 'any' => 26, 'composite' => 12, 'none' => 5]);
         if ($kind === 'none') {
             $this->rules['mode'] = 'insert';
 
@@ -219,9 +236,6 @@ final class RandomTable
 
     private function makeStamp(): void
     {
-        if (!Dice::percent(20)) {
-            return;
-        }
         $this->stamp = 'stamp';
         $this->columns['stamp'] = Dice::pick([
             'TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)',
@@ -248,15 +262,15 @@ final class RandomTable
                 $data = array_diff($data, [$this->rules['guard']]);
             }
         }
-        if (Dice::percent(40)) {
+        if (Dice::percent(25)) {
             return;
         }
         foreach ($data as $column) {
-            $rule = Dice::weighted(['replace' => 35, 'keep' => 20, 'sum' => 25, 'min' => 10, 'max' => 10]);
+            $rule = Dice::weighted(['replace' => 25, 'keep' => 15, 'sum' => 30, 'min' => 15, 'max' => 15]);
             $family = $this->types[$column]->family;
             $hasOtherDefault = preg_match("/DEFAULT (?!0|'0')/", $this->columns[$column]) === 1;
-            if ($rule === 'sum' && (!in_array($family, ['integer', 'decimal'], true) || $hasOtherDefault)) {
-                $rule = 'keep';
+            if ($rule === 'sum' && (!$this->types[$column]->isExactNumber() || $hasOtherDefault)) {
+                $rule = Dice::pick(['keep', 'replace', 'max']);
             }
             if (in_array($rule, ['min', 'max'], true) && in_array($family, ['json', 'set', 'bit', 'blob', 'enum'], true)) {
                 $rule = 'replace';
@@ -285,7 +299,7 @@ final class RandomTable
         }
         $indexed = array_filter($data, fn (string $column): bool
             => !in_array($this->types[$column]->family, ['json', 'blob'], true));
-        if ($indexed !== [] && Dice::percent(12)) {
+        if ($indexed !== [] && Dice::percent(15)) {
             $this->constraints[] = 'UNIQUE KEY second (' . Dice::pick($indexed) . ')';
             if (!$this->isInsertOnly() && ($this->rules['key'] ?? null) !== 'server') {
                 $this->rules['allowSecondUnique'] = true;
@@ -311,7 +325,7 @@ final class RandomTable
     private function makeTriggers(): void
     {
         $data = array_diff(array_keys($this->types), $this->key, ['p', 'own']);
-        if ($data === [] || !Dice::percent(18)) {
+        if ($data === [] || !Dice::percent(25)) {
             return;
         }
         $column = Dice::pick($data);

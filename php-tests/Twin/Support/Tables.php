@@ -7,8 +7,8 @@ namespace WriteBuffer\Tests\Twin\Support;
 use PDO;
 
 /**
- * A program's tables in two databases: one for the buffer, one for the judge. Knows the columns from the server, and
- * reads the tables in a form that can be compared.
+ * A program's tables in two databases: one for the buffer, one for the judge. Knows the columns
+ * from the server, and reads the tables in a form that can be compared.
  */
 final class Tables
 {
@@ -31,8 +31,14 @@ final class Tables
     /** @var array<string, true> */
     private array $versioned = [];
 
+    /** @var array<string, string> global variables as they were */
+    private array $globals = [];
+
     public function __construct(private readonly PDO $admin)
     {
+        // No program asks what a power cut leaves.
+        $this->setGlobal('innodb_flush_log_at_trx_commit', '0');
+        $this->setGlobal('sync_binlog', '0');
         foreach ([self::BUFFERED, self::ALONE] as $database) {
             $this->admin->exec("DROP DATABASE IF EXISTS {$database}");
             $this->admin->exec("CREATE DATABASE {$database} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci");
@@ -42,9 +48,18 @@ final class Tables
 
     public function drop(): void
     {
+        foreach ($this->globals as $name => $value) {
+            $this->admin->exec("SET GLOBAL {$name} = {$value}");
+        }
         foreach ([self::BUFFERED, self::ALONE] as $database) {
             $this->admin->exec("DROP DATABASE IF EXISTS {$database}");
         }
+    }
+
+    private function setGlobal(string $name, string $value): void
+    {
+        $this->globals[$name] = (string) $this->admin->query("SELECT @@GLOBAL.{$name}")->fetchColumn();
+        $this->admin->exec("SET GLOBAL {$name} = {$value}");
     }
 
     /**
@@ -176,7 +191,10 @@ final class Tables
         return array_keys($this->columns[$table]);
     }
 
-    /** @return array<string, list<string>> each table's rows as text, and how many versions of each were kept */
+    /**
+     * @return array<string, list<string>> each table's rows as text, and how many versions of each
+     * were kept
+     */
     public function rows(string $database): array
     {
         $rows = [];

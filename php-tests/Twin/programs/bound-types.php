@@ -2,8 +2,8 @@
 
 declare(strict_types=1);
 
-// A statement that is executed again must take each value as if it were the first: MySQL remembers the types of the
-// values before.
+// A statement that is executed again must take each value as if it were the first: MySQL remembers
+// the types of the values before.
 
 $two = static fn (string $type, mixed ...$values): array => [
     'tables' => ['t' => ['columns' => ['id' => 'INT NOT NULL', 'v' => $type], 'constraints' => ['PRIMARY KEY (id)']]],
@@ -18,6 +18,14 @@ $two = static fn (string $type, mixed ...$values): array => [
 return [
     'BIT: a number, then bytes' => $two('BIT(8) NULL', 1, "\xff", 2, "\x03"),
     'BIT: bytes, then a number' => $two('BIT(8) NULL', "\xff", 1, null, "\xff"),
+    'BIT: bytes, beside a refused group of another table' => [
+        'tables' => [
+            't' => ['columns' => ['id' => 'INT NOT NULL', 'v' => 'BIT(8) NOT NULL'], 'constraints' => ['PRIMARY KEY (id)']],
+            'u' => ['columns' => ['id' => 'INT NOT NULL', 'v' => 'INT NOT NULL'], 'constraints' => ['PRIMARY KEY (id)']],
+        ],
+        'steps' => [[['t', ['id' => -1, 'v' => "\xff"]]], [['u', ['id' => 3]]]],
+    ],
+    'BIT: bytes twice' => $two('BIT(8) NULL', "\xff", "\xff", "\x03", "\xff"),
     'BIT: a refused group between a number and bytes' => [
         'server' => 'mysql',
         'tables' => [

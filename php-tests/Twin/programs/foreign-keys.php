@@ -2,8 +2,8 @@
 
 declare(strict_types=1);
 
-// A row that refers to a row which comes later is refused alone. Writing tables or keys in another order than the rows
-// came in makes it pass, or refuses what would have passed.
+// A row that refers to a row which comes later is refused alone. Writing tables or keys in another
+// order than the rows came in makes it pass, or refuses what would have passed.
 
 $parent = ['columns' => ['id' => 'INT NOT NULL', 'v' => 'INT NULL'], 'constraints' => ['PRIMARY KEY (id)']];
 $child = [

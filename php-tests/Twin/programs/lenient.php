@@ -2,7 +2,8 @@
 
 declare(strict_types=1);
 
-// A lenient sql_mode changes values, but not those of a single row's NULL: INSERT of one row refuses it, of several not.
+// A lenient sql_mode changes values, but not those of a single row's NULL: INSERT of one row
+// refuses it, of several not.
 
 $table = static fn (string $type): array => [
     'columns' => ['id' => 'INT NOT NULL', 'v' => $type],

@@ -2,8 +2,8 @@
 
 declare(strict_types=1);
 
-// A row that lacks a required column changes the row that is there, and is refused if there is none: also if the whole
-// row comes after it in the same batch.
+// A row that lacks a required column changes the row that is there, and is refused if there is
+// none: also if the whole row comes after it in the same batch.
 
 $table = ['columns' => ['id' => 'INT NOT NULL', 'x' => 'INT NOT NULL', 'k' => 'INT NULL'], 'constraints' => ['PRIMARY KEY (id)']];
 
@@ -55,6 +55,18 @@ return [
             'rules' => ['guard' => 'g'],
         ]],
         'steps' => [[['t', ['id' => 2, 'x' => 1, 'g' => '99:00:00']]], [['t', ['id' => 2, 'g' => '100:00:00']]]],
+    ],
+    'a guard refuses a value that its column would refuse, too' => [
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'x' => 'INT NOT NULL', 'g' => 'INT NOT NULL', 'v' => 'INT NULL'],
+            'constraints' => ['PRIMARY KEY (id)'],
+            'rules' => ['guard' => 'g'],
+        ]],
+        'steps' => [
+            [['t', ['id' => 3, 'x' => 3, 'g' => 2]], ['t', ['id' => 3, 'g' => 0, 'v' => 2_147_483_648]]],
+            'flush',
+            [['t', ['id' => 3, 'g' => 0, 'v' => 2_147_483_648]]],
+        ],
     ],
     'two spellings of a key, of which one finds no row' => [
         'tables' => ['t' => ['columns' => ['id' => 'DECIMAL(4,2) NOT NULL', 'x' => 'INT NOT NULL', 'k' => 'INT'], 'constraints' => ['PRIMARY KEY (id)']]],

@@ -34,6 +34,22 @@ return [
     'a value too large for max' => $program('TINYINT NULL', 300, 1, ['merge' => ['v' => 'max']]),
     'a value too small for min' => $program('TINYINT UNSIGNED NULL', -1, 1, ['merge' => ['v' => 'min']]),
     'no year, where the first value is kept' => $program('YEAR NULL', 2024, 2156, $keep),
+    'no number, where the default is kept' => [
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'v' => 'BIGINT NULL DEFAULT 2'],
+            'constraints' => ['PRIMARY KEY (id)'],
+            'rules' => $keep,
+        ]],
+        'steps' => [[['t', ['id' => 3]]], [['t', ['id' => 3, 'v' => '']]]],
+    ],
+    'no year, where NULL is kept' => [
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'v' => 'YEAR NULL'],
+            'constraints' => ['PRIMARY KEY (id)'],
+            'rules' => $keep,
+        ]],
+        'steps' => [[['t', ['id' => 3]]], [['t', ['id' => 3, 'v' => 2156]]]],
+    ],
     'a default that a CHECK refuses, where the row has a value' => [
         'tables' => ['t' => [
             'columns' => ['id' => 'INT NOT NULL', 'v' => 'INT NULL DEFAULT 0'],

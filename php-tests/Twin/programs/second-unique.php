@@ -2,7 +2,8 @@
 
 declare(strict_types=1);
 
-// With `allowSecondUnique` a row may update another row. Which one depends on the order: nothing is sorted or merged.
+// With `allowSecondUnique` a row may update another row. Which one depends on the order: nothing is
+// sorted or merged.
 
 $table = static fn (string $type = 'INT NULL'): array => [
     'columns' => ['id' => 'INT NOT NULL', 'u' => $type],
