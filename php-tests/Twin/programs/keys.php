@@ -33,6 +33,7 @@ $strict = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION
 return [
     'case, accents and trailing spaces' => $program('VARCHAR(4) COLLATE utf8mb4_general_ci', 'a', 'A', 'ä', 'a ', 'ß', 's', 'ss'),
     'bytes' => $program('VARCHAR(4) COLLATE utf8mb4_bin', 'a', 'A', 'a ', 'ä'),
+    'letters of two cases, by bytes' => $program('VARCHAR(4) COLLATE utf8mb4_bin', 'a', 'A', 'a', 'b'),
     'numbers as text' => $program('INT', 1, '1', '01', '1.0', '1.4', ' 1', '1e0', '1 '),
     'decimals' => $program('DECIMAL(4,2)', '1.00', '1', 1, '1.004', '1.005', '-0', 0),
     'padded bytes' => $program('BINARY(3)', 'a', "a\0", "a\0\0", 'a ', 'A'),

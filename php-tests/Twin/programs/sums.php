@@ -20,5 +20,13 @@ return [
     'a value beyond the range, and one that takes it back' => $program('TINYINT NOT NULL DEFAULT 0', 200, -100),
     'a DECIMAL above its range in between' => $program('DECIMAL(4,2) NOT NULL DEFAULT 0', '99.99', '1', '-2'),
     'digits that the column rounds away' => $program('DECIMAL(4,2) NOT NULL DEFAULT 0', '0.005', '0.005', '-0.005', '0.004'),
+    'a CHECK that a sum along the way does not pass' => [
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'n' => 'INT NOT NULL DEFAULT 0'],
+            'constraints' => ['PRIMARY KEY (id)', 'CHECK (n < 100)'],
+            'rules' => ['merge' => ['n' => 'sum']],
+        ]],
+        'steps' => [[['t', ['id' => 1, 'n' => 60]]], [['t', ['id' => 1, 'n' => 60]]], [['t', ['id' => 1, 'n' => -60]]]],
+    ],
     'halves in an INT' => $program('INT NOT NULL DEFAULT 0', '0.5', '0.5', '-0.5', '1.4'),
 ];
