@@ -48,6 +48,14 @@ return [
         ]],
         'steps' => [[['t', ['id' => 3, 'x' => 0, 't' => '100:00:00']]], [['t', ['id' => 3, 't' => '10:00:00']]]],
     ],
+    'max over an UNSIGNED, below zero by less than a half' => [
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'x' => 'INT NOT NULL', 'v' => 'SMALLINT UNSIGNED NULL'],
+            'constraints' => ['PRIMARY KEY (id)'],
+            'rules' => ['merge' => ['v' => 'max']],
+        ]],
+        'steps' => [[['t', ['id' => 2, 'x' => 3]]], [['t', ['id' => 2, 'v' => '-0.4']]]],
+    ],
     'a guard of TIME' => [
         'tables' => ['t' => [
             'columns' => ['id' => 'INT NOT NULL', 'x' => 'INT NOT NULL', 'g' => 'TIME(6) NOT NULL'],
