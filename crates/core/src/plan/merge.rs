@@ -6,8 +6,8 @@
 //! - a value that would vanish is not [taken for certain](BoundColumns::takes);
 //! - a foreign key, a CHECK or a generated column depends on a value that changes in between;
 //! - the server sets a column at each change (`ON UPDATE CURRENT_TIMESTAMP`), and the later row
-//! does
-//!   not;
+//!   does not;
+//! - the later row lacks a column of a CHECK: its insert would be checked with the default;
 //! - the earlier row can only update, and the later one can insert;
 //! - a guard stands beside a rule such as `sum`: the server may refuse the earlier row and take the
 //!   later one;
@@ -154,7 +154,8 @@ fn may_become_one(earlier: &BoundRow<'_>, later: &BoundRow<'_>) -> bool {
         let rule = later.bound.rules.get(at).copied().unwrap_or(MergeRule::Replace);
         let Some(here) = place_of(earlier, later, at) else {
             changes = true;
-            if later.bound.is_examined(at) {
+            let vanishes = rule == MergeRule::Keep && !later.bound.takes(at, value);
+            if vanishes || later.bound.is_examined(at) {
                 return false;
             }
             continue;
@@ -177,7 +178,14 @@ fn may_become_one(earlier: &BoundRow<'_>, later: &BoundRow<'_>) -> bool {
             return false;
         }
     }
-    !(changes && later.bound.lacks_column_set_on_update())
+    // An insert of the later row would be checked with the default of what it lacks, also if it then
+    // updates.
+    let lacks = |at: usize| {
+        let name = earlier.bound.columns.get(at);
+        earlier.bound.default_is_checked(at) && name.is_some_and(|name| later.bound.position(name).is_none())
+    };
+    let lacks_checked = (0..earlier.values.len()).any(lacks);
+    !(lacks_checked || changes && later.bound.lacks_column_set_on_update())
 }
 
 /// Whether the server takes the row, whatever the table holds.

@@ -173,7 +173,8 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
         } else {
             first
         };
-        let is_alone = row.bound.must_go_alone(&values);
+        let versions_may_meet = in_order && operation == Operation::Upsert && row.bound.model.keeps_history();
+        let is_alone = versions_may_meet || row.bound.must_go_alone(&values);
         let takes_it = |statement: &&mut Statement<'_>| {
             !is_alone
                 && !statement.is_alone

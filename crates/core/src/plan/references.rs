@@ -82,6 +82,10 @@ impl Reference<'_> {
     fn compare(&self, children: &TableRows<'_>, parents: &TableRows<'_>) -> Option<()> {
         let first = parents.rows.first()?;
         let model = &first.bound.model;
+        if !model.may_sort() {
+            // A row may go into another one than that of its key: nobody here knows which are there.
+            return None;
+        }
         // The child's columns in the order of the parent's key.
         let columns: Option<Vec<&String>> = model.key.iter().map(|name| self.column_for(name)).collect();
         let columns = columns.filter(|columns| columns.len() == self.key.columns.len())?;

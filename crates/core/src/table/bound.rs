@@ -34,8 +34,12 @@ pub struct BoundColumns {
     pub kinds: Vec<ColumnKind>,
     /// The values that each column takes for certain, and whether it takes NULL.
     domains: Vec<(Domain, bool)>,
-    /// Whether a foreign key, a CHECK or a generated column depends on the value, by column.
-    examined: Vec<bool>,
+    /// Whether a CHECK or a generated column depends on the value, by column.
+    checked: Vec<bool>,
+    /// Whether a foreign key has the column.
+    references: Vec<bool>,
+    /// Whether a row without the column may be refused for the column's default.
+    default_is_checked: Vec<bool>,
     /// The row lacks a column that the server then sets at each change.
     lacks_column_set_on_update: bool,
     /// A part of the key for whose 0 the server makes a number.
@@ -57,6 +61,9 @@ pub(super) enum Check {
     Guard,
     /// Under `sum`: a number.
     Number,
+    /// In a row that can only update: what the column takes. An insert would be refused for it; an
+    /// update that adds or compares the value would not.
+    Fitting,
 }
 
 impl TableModel {
@@ -131,14 +138,26 @@ impl TableModel {
         }
         let is_summed = |at: &usize| rules.get(*at) == Some(&MergeRule::Sum);
         checks.extend((0..columns.len()).filter(is_summed).map(|at| (at, Check::Number)));
-        // No column has two checks: a guard is outside the key, and neither has a rule.
+        if missing_required.is_some() {
+            let is_computed_with = |at: &usize| {
+                guard == Some(*at) || matches!(rules.get(*at), Some(MergeRule::Sum | MergeRule::Min | MergeRule::Max))
+            };
+            checks.extend(
+                (0..columns.len())
+                    .filter(is_computed_with)
+                    .map(|at| (at, Check::Fitting)),
+            );
+        }
+        // A column's checks stand together: a guard is outside the key, and neither has a rule.
         checks.sort_unstable_by_key(|(at, _)| *at);
         Ok(BoundColumns {
             checks,
             rules,
             kinds: columns.iter().map(|column| self.kind(column)).collect(),
             domains: columns.iter().map(|column| self.domain(column)).collect(),
-            examined: columns.iter().map(|column| self.is_examined(column)).collect(),
+            checked: columns.iter().map(|column| self.is_checked(column)).collect(),
+            references: columns.iter().map(|column| self.is_reference(column)).collect(),
+            default_is_checked: columns.iter().map(|column| self.default_is_checked(column)).collect(),
             lacks_column_set_on_update: self.columns_set_on_update().any(|name| position(name).is_none()),
             numbered_key,
             columns: Arc::clone(columns),
@@ -163,14 +182,18 @@ impl BoundColumns {
     ///
     /// NULL in the key or in the guard; a value under `sum` that is no number.
     pub fn check<'v>(&self, mut values: impl Iterator<Item = Value<'v>>) -> Result<()> {
-        let mut read = 0;
+        let (mut read, mut value) = (0, Value::Null);
         for (at, check) in &self.checks {
-            let value = values.nth(at - read).unwrap_or(Value::Null);
-            read = at + 1;
+            // A column may have two checks.
+            if *at >= read {
+                value = values.nth(at - read).unwrap_or(Value::Null);
+                read = at + 1;
+            }
             let passes = match check {
                 Check::Number => number(&value).is_some(),
                 Check::Key | Check::Guard => !value.is_null(),
                 Check::NumberedKey => !value.is_null() && !is_zero(&value),
+                Check::Fitting => !self.domains.get(*at).is_some_and(|(domain, _)| domain.refuses(&value)),
             };
             if !passes {
                 return Err(self.refused(*at, *check));
@@ -185,6 +208,7 @@ impl BoundColumns {
             Check::Key => {
                 format!("table {name}: key column {column} is null; a row without its key cannot be written")
             }
+            Check::Fitting => format!("table {name}: column {column} does not take this value: it is out of range"),
             Check::NumberedKey => format!(
                 "table {name}: key column {column} is null or 0, for which the server makes a fresh number; give the row its \
                  key, or set 'mode' => 'insert' for the table in `tables` and leave {column} out"
@@ -214,7 +238,13 @@ impl BoundColumns {
             return None;
         }
         for at in &self.key {
-            self.kinds.get(*at)?.key(value(*at)?.borrow(), key)?;
+            let (kind, value) = (self.kinds.get(*at)?, value(*at)?);
+            let value = value.borrow();
+            // An insert rounds its key to the column's scale; an update looks for it as it is.
+            if self.missing_required.is_some() && !kind.holds_as_it_is(value) {
+                return None;
+            }
+            kind.key(value, key)?;
         }
         Some(())
     }
@@ -238,9 +268,15 @@ impl BoundColumns {
         })
     }
 
+    /// Whether a row without the column may be refused for the column's default, also if it then
+    /// only updates.
+    pub fn default_is_checked(&self, at: usize) -> bool {
+        self.default_is_checked.get(at).copied().unwrap_or(true)
+    }
+
     /// Whether a foreign key, a CHECK or a generated column depends on the column's value.
     pub fn is_examined(&self, at: usize) -> bool {
-        self.examined.get(at).copied().unwrap_or(true)
+        self.checked.get(at).copied().unwrap_or(true) || self.references.get(at).copied().unwrap_or(true)
     }
 
     /// Whether the server sets a column at each change of such a row.

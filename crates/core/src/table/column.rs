@@ -79,6 +79,8 @@ pub enum ColumnKind {
         /// Digits behind the seconds.
         precision: usize,
     },
+    /// BIT: bytes are its bits.
+    Bit,
     /// Any other type.
     #[default]
     Other,
@@ -196,7 +198,7 @@ impl ColumnKind {
                 _ => plain_bytes(left).cmp(&plain_bytes(right)),
             }),
             // FLOAT rounds, text compares by its collation.
-            Self::Float | Self::Text(_) | Self::Binary { .. } | Self::Time { .. } | Self::Other => None,
+            Self::Float | Self::Text(_) | Self::Binary { .. } | Self::Time { .. } | Self::Bit | Self::Other => None,
         }
     }
 
@@ -233,6 +235,15 @@ impl ColumnKind {
             *slot = *byte;
         }
         Some(padded)
+    }
+
+    /// Whether a value that has a key form is the one that the column holds: not a number with more
+    /// digits behind the point.
+    pub fn holds_as_it_is(self, value: &Value<'_>) -> bool {
+        match self {
+            Self::Decimal { scale } => exact(value).is_some_and(|number| number.clone().round(scale) == number),
+            _ => true,
+        }
     }
 
     /// Appends the key form of a value. Two forms have equal bytes if and only if the server sees
@@ -278,7 +289,7 @@ impl ColumnKind {
                 }
                 Value::Null => key.push(2),
             },
-            Self::Float | Self::Time { .. } | Self::Other => return None,
+            Self::Float | Self::Time { .. } | Self::Bit | Self::Other => return None,
         }
         Some(())
     }

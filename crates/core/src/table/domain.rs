@@ -126,6 +126,25 @@ impl Domain {
             Self::Enum(members) => text_of(value).is_some_and(|text| members.iter().any(|member| **member == *text)),
         }
     }
+
+    /// Whether the server refuses the value for certain, in strict mode: a number out of range.
+    pub fn refuses(&self, value: &Value<'_>) -> bool {
+        let Some(number) = exact(value) else { return false };
+        match self {
+            Self::Integer { min, max } => {
+                let is_below_zero = number.is_negative() && *min == 0;
+                let rounded = number.round(0).to_i128();
+                is_below_zero || !rounded.is_some_and(|number| (*min..=*max).contains(&number))
+            }
+            Self::Decimal {
+                whole_digits,
+                scale,
+                is_unsigned,
+            } => (number.is_negative() && *is_unsigned) || number.round(*scale).whole_digits() > *whole_digits,
+            Self::Float { is_unsigned } => number.is_negative() && *is_unsigned,
+            _ => false,
+        }
+    }
 }
 
 fn text_of<'v>(value: &'v Value<'_>) -> Option<&'v str> {

@@ -174,12 +174,30 @@ impl TableModel {
         })
     }
 
-    /// Whether another row, a CHECK or a generated column may depend on the column's value.
-    pub(super) fn is_examined(&self, column: &str) -> bool {
+    /// Whether a CHECK or a generated column depends on the column's value.
+    pub(super) fn is_checked(&self, column: &str) -> bool {
         let is_it = |name: &String| name.eq_ignore_ascii_case(column);
-        self.schema.as_ref().is_some_and(|schema| {
-            schema.examined.iter().any(is_it) || schema.foreign_keys.iter().any(|key| key.columns.iter().any(is_it))
-        })
+        self.schema
+            .as_ref()
+            .is_some_and(|schema| schema.examined.iter().any(is_it))
+    }
+
+    /// Whether the server may refuse a row for the default of this column, which it lacks: before it
+    /// finds the row that is there.
+    pub(super) fn default_is_checked(&self, column: &str) -> bool {
+        let has_default = self.column(column).is_some_and(|column| column.has_default);
+        self.is_checked(column) || (self.is_reference(column) && has_default)
+    }
+
+    /// Whether a foreign key has the column.
+    pub(super) fn is_reference(&self, column: &str) -> bool {
+        let has_it = |key: &ForeignKey| key.columns.iter().any(|name| name.eq_ignore_ascii_case(column));
+        self.foreign_keys().iter().any(has_it)
+    }
+
+    /// Whether two versions of a row must not share a statement: to the history they would be one.
+    pub fn keeps_history(&self) -> bool {
+        self.schema.as_ref().is_some_and(|schema| schema.keeps_history)
     }
 
     /// Columns that the server sets whenever a row changes that does not give them.

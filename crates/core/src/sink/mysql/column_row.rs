@@ -114,6 +114,7 @@ impl ColumnRow {
             "time" => ColumnKind::Time {
                 precision: self.fraction,
             },
+            "bit" => ColumnKind::Bit,
             _ => ColumnKind::Other,
         }
     }

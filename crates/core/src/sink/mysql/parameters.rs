@@ -21,7 +21,7 @@ use std::borrow::Cow;
 use mysql::Value as SqlValue;
 
 use crate::plan::Operation;
-use crate::sink::mysql::sql::Dialect;
+use crate::sink::mysql::sql::{Dialect, update_order};
 use crate::table::bound::BoundColumns;
 use crate::table::column::ColumnKind;
 use crate::value::Value;
@@ -70,6 +70,10 @@ pub fn settle_types(
 ) -> String {
     if operation == Operation::Update {
         look_up_text_by_text(parameters, bound);
+        let order = update_order(bound);
+        send_bits_as_numbers(parameters, order.iter().map(|at| bound.kinds.get(*at)));
+    } else {
+        send_bits_as_numbers(parameters, bound.kinds.iter().map(Some).cycle());
     }
     if dialect != Dialect::RowAlias {
         return String::new();
@@ -88,6 +92,28 @@ pub fn settle_types(
     }
     let types: String = parameters.iter().map(type_of).collect();
     format!(" /*{types}*/")
+}
+
+/// Sends the bytes of a BIT as the number that they are: MySQL may take them for a number's digits.
+fn send_bits_as_numbers<'k>(parameters: &mut [Parameter<'_>], kinds: impl Iterator<Item = Option<&'k ColumnKind>>) {
+    for (parameter, kind) in parameters.iter_mut().zip(kinds) {
+        if let (Parameter::Text(bytes), Some(ColumnKind::Bit)) = (&*parameter, kind)
+            && let Some(number) = number_of_bits(bytes)
+        {
+            *parameter = Parameter::Int(number);
+        }
+    }
+}
+
+/// `None`: more bits than a number here has.
+fn number_of_bits(bytes: &[u8]) -> Option<i64> {
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    let significant = bytes.get(zeros..)?;
+    let mut number = [0; 8];
+    number
+        .get_mut(8_usize.checked_sub(significant.len())?..)?
+        .copy_from_slice(significant);
+    i64::try_from(u64::from_be_bytes(number)).ok()
 }
 
 /// Sends numbers that look up a text key as text. An update's last parameters are its key.
@@ -140,7 +166,7 @@ fn text(text: &str) -> Parameter<'static> {
 /// A number's text, if the column takes it for the same.
 fn text_of(parameter: &Parameter<'_>, kind: ColumnKind) -> Option<Parameter<'static>> {
     match (parameter, kind) {
-        (_, ColumnKind::Other | ColumnKind::Untyped) => None,
+        (_, ColumnKind::Other | ColumnKind::Bit | ColumnKind::Untyped) => None,
         (Parameter::Int(number), _) => Some(text(&number.to_string())),
         _ => None,
     }
@@ -198,6 +224,20 @@ mod tests {
         let (sql, values) = settled(&kinds, Operation::Upsert, &rows);
         assert_eq!(sql, "SQL");
         assert_eq!(values, [texts.as_slice(), &[Parameter::Null]].concat());
+    }
+
+    #[test]
+    fn bits_are_numbers() {
+        for (bytes, expected) in [
+            (b"\xff".as_slice(), Some(255)),
+            (b"\x00\x01\x00", Some(256)),
+            (b"", Some(0)),
+            (b"\x7f\xff\xff\xff\xff\xff\xff\xff", Some(i64::MAX)),
+            (b"\x80\0\0\0\0\0\0\0", None),
+            (b"\x01\0\0\0\0\0\0\0\0", None),
+        ] {
+            assert_eq!(number_of_bits(bytes), expected, "{bytes:?}");
+        }
     }
 
     #[test]

@@ -167,9 +167,10 @@ fn incoming_placeholder(bound: &BoundColumns, at: usize) -> String {
         Some(ColumnKind::Integer) => "CAST(? AS DECIMAL(65,0))".to_owned(),
         Some(ColumnKind::Decimal { scale }) => format!("CAST(? AS DECIMAL(65,{scale}))"),
         Some(ColumnKind::Float) => "(?+0e0)".to_owned(),
-        Some(ColumnKind::Date) => "CAST(? AS DATE)".to_owned(),
-        Some(ColumnKind::DateTime { precision }) => format!("CAST(? AS DATETIME({precision}))"),
-        Some(ColumnKind::Time { precision }) => format!("CAST(? AS TIME({precision}))"),
+        // As text: of a bare parameter MySQL makes a DATETIME, and of 100:00:00 nothing.
+        Some(ColumnKind::Date) => "CAST(CAST(? AS CHAR) AS DATE)".to_owned(),
+        Some(ColumnKind::DateTime { precision }) => format!("CAST(CAST(? AS CHAR) AS DATETIME({precision}))"),
+        Some(ColumnKind::Time { precision }) => format!("CAST(CAST(? AS CHAR) AS TIME({precision}))"),
         _ => "?".to_owned(),
     }
 }
