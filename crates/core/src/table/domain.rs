@@ -34,6 +34,8 @@ pub enum Domain {
         min: i128,
         /// The largest.
         max: i128,
+        /// -0.4 is 0 to an unsigned column: to MariaDB it is, MySQL refuses it.
+        rounds_up_to_zero: bool,
     },
     /// Decimal numbers. Digits behind the last one that the column has are rounded, in strict mode
     /// too: <https://dev.mysql.com/doc/refman/8.4/en/precision-math-rounding.html>.
@@ -86,7 +88,7 @@ impl Domain {
         match self {
             Self::Unknown => false,
             Self::Any => true,
-            Self::Integer { min, max } => match value {
+            Self::Integer { min, max, .. } => match value {
                 Value::Int(number) => (*min..=*max).contains(&i128::from(*number)),
                 _ => exact(value)
                     .and_then(|number| number.to_i128())
@@ -97,8 +99,8 @@ impl Domain {
                 scale,
                 is_unsigned,
             } => exact(value).is_some_and(|number| {
-                let number = number.round(*scale);
-                number.whole_digits() <= *whole_digits && !(*is_unsigned && number.is_negative())
+                let is_below_zero = *is_unsigned && number.is_negative();
+                number.round(*scale).whole_digits() <= *whole_digits && !is_below_zero
             }),
             Self::Float { is_unsigned } => match value {
                 Value::Int(number) => *number >= 0 || !is_unsigned,
@@ -131,8 +133,12 @@ impl Domain {
     pub fn refuses(&self, value: &Value<'_>) -> bool {
         let Some(number) = exact(value) else { return false };
         match self {
-            Self::Integer { min, max } => {
-                let is_below_zero = number.is_negative() && *min == 0;
+            Self::Integer {
+                min,
+                max,
+                rounds_up_to_zero,
+            } => {
+                let is_below_zero = number.is_negative() && *min == 0 && !rounds_up_to_zero;
                 let rounded = number.round(0).to_i128();
                 is_below_zero || !rounded.is_some_and(|number| (*min..=*max).contains(&number))
             }
@@ -140,7 +146,10 @@ impl Domain {
                 whole_digits,
                 scale,
                 is_unsigned,
-            } => (number.is_negative() && *is_unsigned) || number.round(*scale).whole_digits() > *whole_digits,
+            } => {
+                let rounded = number.round(*scale);
+                (rounded.is_negative() && *is_unsigned) || rounded.whole_digits() > *whole_digits
+            }
             Self::Float { is_unsigned } => number.is_negative() && *is_unsigned,
             _ => false,
         }
@@ -215,7 +224,11 @@ mod tests {
     #[test]
     fn takes_what_the_server_takes_for_certain() {
         let text = Value::text;
-        let tiny = Domain::Integer { min: -128, max: 127 };
+        let tiny = Domain::Integer {
+            min: -128,
+            max: 127,
+            rounds_up_to_zero: false,
+        };
         let money = Domain::Decimal {
             whole_digits: 3,
             scale: 2,
@@ -250,7 +263,7 @@ mod tests {
             (&money, text("-999.99"), true),
             (&money, Value::Int(1000), false),
             (&money, Value::Float(0.1), false),
-            (&positive, text("-0.001"), true),
+            (&positive, text("-0.001"), false),
             (&positive, text("-0.01"), false),
             (&word, text("abcd"), true),
             (&word, text("abcde"), false),

@@ -120,15 +120,21 @@ impl ColumnRow {
     }
 
     fn domain(&self, traits: ServerTraits) -> Domain {
+        let rounds_up_to_zero = traits.is_mariadb;
         let integer = |bits: u32| {
             if self.is_unsigned() {
                 let max = (1 << bits) - 1;
-                Domain::Integer { min: 0, max }
+                Domain::Integer {
+                    min: 0,
+                    max,
+                    rounds_up_to_zero,
+                }
             } else {
                 let half = 1 << (bits - 1);
                 Domain::Integer {
                     min: -half,
                     max: half - 1,
+                    rounds_up_to_zero,
                 }
             }
         };
