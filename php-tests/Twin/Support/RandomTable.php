@@ -329,7 +329,9 @@ final class RandomTable
             return;
         }
         $column = Dice::pick($data);
-        $key = $this->key[0] ?? $column;
+        // Numbers that the server makes may differ.
+        $isNumbered = str_contains($this->columns['id'] ?? '', 'AUTO_INCREMENT');
+        $key = $isNumbered ? $column : $this->key[0] ?? $column;
         $usual = Dice::pick($this->types[$column]->usual);
         $literal = is_string($usual) ? "'{$usual}'" : $usual;
         $this->columns['counted'] = 'INT NOT NULL DEFAULT 0';

@@ -208,7 +208,9 @@ impl BoundColumns {
             Check::Key => {
                 format!("table {name}: key column {column} is null; a row without its key cannot be written")
             }
-            Check::Fitting => format!("table {name}: column {column} does not take this value: it is out of range"),
+            Check::Fitting => format!(
+                "table {name}: column {column} does not take this value: it is out of range, too long or not in the column's character set"
+            ),
             Check::NumberedKey => format!(
                 "table {name}: key column {column} is null or 0, for which the server makes a fresh number; give the row its \
                  key, or set 'mode' => 'insert' for the table in `tables` and leave {column} out"

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::value::Value;
-use crate::value::decimal::exact;
+use crate::value::decimal::{Decimal, exact};
 
 /// The characters that a text column takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,9 +129,27 @@ impl Domain {
         }
     }
 
-    /// Whether the server refuses the value for certain, in strict mode: a number out of range.
+    /// Whether the server refuses the value for certain, in strict mode: a number out of range, text
+    /// that is too long or has characters that the column has not.
     pub fn refuses(&self, value: &Value<'_>) -> bool {
-        let Some(number) = exact(value) else { return false };
+        match (self, value) {
+            (Self::Text { max_bytes, repertoire }, Value::Bytes(bytes)) => {
+                let is_unicode = *repertoire != Repertoire::Ascii;
+                let Ok(text) = std::str::from_utf8(bytes) else {
+                    return is_unicode;
+                };
+                // Spaces at the end are cut, not refused. Many columns count characters, not bytes.
+                let is_long = || text.trim_end_matches(' ').chars().count() > *max_bytes;
+                let is_strange =
+                    *repertoire == Repertoire::BasicPlane && text.chars().any(|letter| u32::from(letter) > 0xffff);
+                is_strange || ((is_unicode || text.is_ascii()) && is_long())
+            }
+            (Self::Binary { max_bytes }, Value::Bytes(bytes)) => bytes.len() > *max_bytes,
+            _ => exact(value).is_some_and(|number| self.refuses_number(number)),
+        }
+    }
+
+    fn refuses_number(&self, number: Decimal) -> bool {
         match self {
             Self::Integer {
                 min,
@@ -290,6 +308,33 @@ mod tests {
             (&Domain::Any, text("x"), true),
         ] {
             assert_eq!(domain.takes(&value), expected, "{domain:?}: {value:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_the_server_refuses_for_certain() {
+        let [ascii, basic, any] =
+            [Repertoire::Ascii, Repertoire::BasicPlane, Repertoire::Unicode].map(|repertoire| Domain::Text {
+                max_bytes: 3,
+                repertoire,
+            });
+        let bytes = Domain::Binary { max_bytes: 3 };
+        for (domain, value, expected) in [
+            (&any, Value::bytes(b"a\x80"), true),
+            (&basic, Value::bytes(b"a\x80"), true),
+            (&ascii, Value::bytes(b"a\x80"), false),
+            (&any, Value::text("\u{1f600}"), false),
+            (&basic, Value::text("\u{1f600}"), true),
+            (&any, Value::text("ääää"), true),
+            (&any, Value::text("äää"), false),
+            (&ascii, Value::text("ääää"), false),
+            (&ascii, Value::text("abcd"), true),
+            (&any, Value::text("abc  "), false),
+            (&bytes, Value::bytes(b"abc "), true),
+            (&bytes, Value::bytes(b"\xff"), false),
+            (&Domain::Unknown, Value::text("abcd"), false),
+        ] {
+            assert_eq!(domain.refuses(&value), expected, "{domain:?}: {value:?}");
         }
     }
 }
