@@ -48,7 +48,7 @@ final class DocsTest extends TestCase
             self::settings(),
         );
         self::assertSame($expected, $shown);
-        self::assertEqualsCanonicalizing(array_keys($ini), array_filter(array_column($shown, 'php.ini')));
+        self::assertEqualsCanonicalizing(array_keys($ini), array_values(array_filter(array_column($shown, 'php.ini'))));
     }
 
     public function testTheBoundsOfTheSettingsAreThoseOfTheConstructor(): void
