@@ -9,7 +9,7 @@ use WriteBuffer\Tests\Chaos\Support\Load;
 use WriteBuffer\Tests\Chaos\Support\Writer;
 
 /** A server that refuses for a while: locked rows, killed connections, read-only, no connection left. */
-final class ServerMoodsTest extends ChaosTestCase
+final class ServerStatesTest extends ChaosTestCase
 {
     public function testRowsThatAForeignTransactionHolds(): void
     {
