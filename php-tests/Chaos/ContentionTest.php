@@ -114,9 +114,9 @@ final class ContentionTest extends ChaosTestCase
     /** The proxy stops when nobody reads what it says. */
     private function awaitEnd(ChildProcess $child, ?FaultProxy $proxy): void
     {
-        $deadline = microtime(true) + 180;
+        $deadline = hrtime(true) + 180_000_000_000;
         while ($child->ending() === null) {
-            self::assertLessThan($deadline, microtime(true), $child->describe());
+            self::assertLessThan($deadline, hrtime(true), $child->describe());
             $proxy?->struck('fault');
             $child->listen(0.02);
         }

@@ -305,13 +305,4 @@ final class ConnectionTest extends DatabaseTestCase
         self::assertSame(2, $buffer->flush());
         self::assertSame([['id' => '1', 'v' => 'b']], $this->rows('wb_orders'));
     }
-
-    private function awaitNoConnections(): void
-    {
-        $deadline = hrtime(true) + 30_000_000_000;
-        while ($this->bufferConnections() !== []) {
-            self::assertLessThan($deadline, hrtime(true), 'the connection is still there');
-            usleep(5_000);
-        }
-    }
 }

@@ -103,13 +103,13 @@ final class BackgroundTest extends ProcessTestCase
             Child::hear();
             PHP);
         $child->waitFor('ready');
-        $this->stopServer();
+        $this->stopDatabase();
         $child->send();
         // The server runs again only after the child has added all of them.
         $orders = $child->reported('orders');
         $pending = $child->reported('pending');
         $longest = $child->reported('longest');
-        $this->continueServer();
+        $this->continueDatabase();
         self::assertGreaterThan(1_000, $orders, $child->describe());
         self::assertSame(($orders - 10) * Child::ROWS_PER_GROUP, $pending, $child->describe());
         self::assertLessThan(1.0, $longest, $child->describe());

@@ -212,7 +212,7 @@ final class EndOfLifeTest extends ProcessTestCase
 
             PHP . $end);
         $child->waitFor('ready');
-        $this->stopServer();
+        $this->stopDatabase();
         $child->send();
         $started = microtime(true);
         $child->finish(20);
@@ -222,7 +222,7 @@ final class EndOfLifeTest extends ProcessTestCase
             $child->complained(),
             $child->describe(),
         );
-        $this->continueServer();
+        $this->continueDatabase();
         $this->awaitNoConnections();
         $lost = 12 - $this->orderCount();
         self::assertContains($lost, range(0, 11), $child->describe());

@@ -289,11 +289,11 @@ final class OutageTest extends ProcessTestCase
             Child::report('pending', count($buffer));
             PHP);
         $child->waitFor('ready');
-        $this->stopServer();
+        $this->stopDatabase();
         $child->send();
         self::assertSame('WriteBuffer\TimeoutException', $child->reported('flush')[0], $child->describe());
         self::assertSame(490 * Child::ROWS_PER_GROUP, $child->reported('pending'));
-        $this->continueServer();
+        $this->continueDatabase();
         $this->assertEndsWell($child);
         $this->assertOrders(range(1, 500), $child);
     }

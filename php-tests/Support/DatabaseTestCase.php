@@ -13,6 +13,15 @@ abstract class DatabaseTestCase extends TestCase
     use AssertsExceptions;
     use ChecksBuffers;
 
+    /**
+     * When a wait ends in vain. It is longer than anything here takes on one slow processor with load beside, so it is
+     * no bound on how fast anything is.
+     */
+    protected const TIMEOUT_S = 60.0;
+
+    /** How long the end of a buffer may take to leave the ledger and the server. */
+    protected const GOODBYE_NS = 500_000_000;
+
     private ?PDO $pdo = null;
 
     private ?PDO $admin = null;
@@ -28,6 +37,8 @@ abstract class DatabaseTestCase extends TestCase
         if (self::environment('WRITE_BUFFER_TEST_DSN') === null) {
             self::fail('WRITE_BUFFER_TEST_DSN is not set: run the tests that need a server with `make test`');
         }
+        // The last test's may be on their way out.
+        $this->awaitNoConnections();
     }
 
     protected function tearDown(): void
@@ -176,18 +187,45 @@ abstract class DatabaseTestCase extends TestCase
         return array_values(array_diff($ids, $own));
     }
 
+    /** Until when a wait that begins now goes on, in the nanoseconds of `hrtime()`. */
+    protected static function deadline(): float
+    {
+        return hrtime(true) + static::TIMEOUT_S * 1e9;
+    }
+
+    /** Waits until a condition holds. */
+    protected static function await(string $what, callable $condition): void
+    {
+        $deadline = self::deadline();
+        while (!$condition()) {
+            if (hrtime(true) > $deadline) {
+                self::fail("waited in vain: {$what}");
+            }
+            usleep(5_000);
+        }
+    }
+
     /**
-     * Waits until a transaction waits for a lock, and gives its connection's id.
+     * Waits until the server has ended all sessions of buffers: what they committed is there, the rest is undone.
      */
+    protected function awaitNoConnections(): void
+    {
+        self::await('no connection of a buffer', fn (): bool => $this->bufferConnections() === []);
+    }
+
+    /** Waits until a transaction waits for a lock, and returns its connection's id. */
     protected function awaitLockWait(): string
     {
-        $deadline = hrtime(true) + 30_000_000_000;
         $waiting = "SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'";
-        while (($id = $this->admin()->query($waiting)->fetchColumn()) === false) {
-            self::assertLessThan($deadline, hrtime(true), 'no transaction waits for a lock');
-            // InnoDB gives the same answer to whoever asks again within 100 ms.
-            usleep(150_000);
-        }
+        self::await('a transaction that waits for a lock', function () use ($waiting, &$id): bool {
+            $id = $this->admin()->query($waiting)->fetchColumn();
+            if ($id === false) {
+                // InnoDB answers the same to whoever asks again within 100 ms.
+                usleep(150_000);
+            }
+
+            return $id !== false;
+        });
 
         return $id;
     }

@@ -10,7 +10,26 @@ trait Proxies
     /** @var array<int, array{resource, array<int, resource>}> by port */
     private array $proxies = [];
 
-    /** Lets the server be reached at another port, 0: any; gives the port. With $from and $to it changes what the client says. */
+    /** @var list<resource> */
+    private array $reservedPorts = [];
+
+    /**
+     * A port on which nobody listens, and that the kernel gives to nobody else until {@see stopProxies()}. A proxy may
+     * come there, and go: PHP sets SO_REUSEADDR, and this socket never listens.
+     */
+    private function reservePort(): int
+    {
+        $socket = stream_socket_server('tcp://127.0.0.1:0', $code, $message, STREAM_SERVER_BIND);
+        self::assertIsResource($socket, (string) $message);
+        $this->reservedPorts[] = $socket;
+
+        return (int) substr((string) strrchr((string) stream_socket_get_name($socket, false), ':'), 1);
+    }
+
+    /**
+     * Lets the server be reached at another port, 0: any; returns the port. With $from and $to it changes what the
+     * client says.
+     */
     private function startProxy(int $port = 0, string $from = '', string $to = ''): int
     {
         $command = [PHP_BINARY, '-n', dirname(__DIR__) . '/Process/Support/proxy.php', (string) $port];
@@ -39,5 +58,6 @@ trait Proxies
         foreach (array_keys($this->proxies) as $port) {
             $this->stopProxy($port);
         }
+        $this->reservedPorts = [];
     }
 }

@@ -15,7 +15,7 @@ use WriteBuffer\Tests\Process\Support\ProcessTestCase;
  */
 abstract class ChaosTestCase extends ProcessTestCase
 {
-    private const TIMEOUT_S = 120.0;
+    protected const TIMEOUT_S = 120.0;
 
     /** @var list<Writer> */
     protected array $writers = [];
@@ -120,9 +120,9 @@ abstract class ChaosTestCase extends ProcessTestCase
     /** Waits until a condition holds, while the writers write. */
     protected function awaitUnderLoad(string $what, callable $condition, float $timeoutS = self::TIMEOUT_S): void
     {
-        $deadline = microtime(true) + $timeoutS;
+        $deadline = hrtime(true) + $timeoutS * 1e9;
         while (!$condition()) {
-            if (microtime(true) > $deadline) {
+            if (hrtime(true) > $deadline) {
                 self::fail("waited for {$timeoutS} s in vain: {$what}\n{$this->describeAll()}");
             }
             foreach ($this->writers as $writer) {

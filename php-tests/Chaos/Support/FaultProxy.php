@@ -157,9 +157,9 @@ final class FaultProxy
 
     private function awaitUntil(string $what, callable $condition): void
     {
-        $deadline = microtime(true) + self::TIMEOUT_S;
+        $deadline = hrtime(true) + self::TIMEOUT_S * 1e9;
         while (!$condition()) {
-            if (microtime(true) > $deadline) {
+            if (hrtime(true) > $deadline) {
                 throw new RuntimeException("waited in vain for {$what}\n{$this->describe()}");
             }
             $this->read(0.05);

@@ -85,7 +85,7 @@ final class FastCgiClient
      */
     public function answer(float $timeoutS = FpmServer::TIMEOUT_S): Answer
     {
-        $deadline = microtime(true) + $timeoutS;
+        $deadline = hrtime(true) / 1e9 + $timeoutS;
         while (!$this->hasEnded) {
             $this->read($deadline, $timeoutS);
         }
@@ -114,7 +114,7 @@ final class FastCgiClient
 
     private function read(float $deadline, float $timeoutS): void
     {
-        $left = max(0.0, $deadline - microtime(true));
+        $left = max(0.0, $deadline - hrtime(true) / 1e9);
         $read = [$this->stream];
         $write = $except = null;
         if (stream_select($read, $write, $except, (int) $left, (int) (fmod($left, 1) * 1e6)) === 0) {

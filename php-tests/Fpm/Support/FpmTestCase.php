@@ -5,6 +5,8 @@ declare(strict_types=1);
 namespace WriteBuffer\Tests\Fpm\Support;
 
 use WriteBuffer\Tests\Support\DatabaseTestCase;
+use WriteBuffer\Tests\Support\Extension;
+use WriteBuffer\Tests\Support\StopsDatabase;
 
 /**
  * A test of requests to a php-fpm of its own. It remembers which worker answered for which orders, and compares the
@@ -12,13 +14,13 @@ use WriteBuffer\Tests\Support\DatabaseTestCase;
  */
 abstract class FpmTestCase extends DatabaseTestCase
 {
+    use StopsDatabase;
+
     protected const ORDERS = 'wb_fpm_orders';
     protected const TRADES = 'wb_fpm_trades';
 
     /** Rows that no time-out writes. */
     protected const NEVER_MS = 3_600_000;
-
-    private const TIMEOUT_S = FpmServer::TIMEOUT_S;
 
     /** @var list<FpmServer> */
     private array $servers = [];
@@ -68,7 +70,7 @@ abstract class FpmTestCase extends DatabaseTestCase
     /** @param array<string, int|string> $pool pool directives */
     protected function startFpm(array $pool = []): FpmServer
     {
-        return $this->servers[] = new FpmServer(self::setting('PHP_FPM'), self::extension(), $pool);
+        return $this->servers[] = new FpmServer(self::setting('PHP_FPM'), Extension::file(), $pool);
     }
 
     /**
@@ -84,7 +86,8 @@ abstract class FpmTestCase extends DatabaseTestCase
             'persistent' => 'orders',
             'batchSize' => 50,
             'flushIntervalMs' => 50,
-            'shutdownTimeoutMs' => 8_000,
+            // Longer than any test waits: an end that hangs is seen as one.
+            'shutdownTimeoutMs' => 600_000,
             'orderTable' => self::ORDERS,
             'tradeTable' => self::TRADES,
             // A batch that is committed twice shows as n = 2.
@@ -208,33 +211,6 @@ abstract class FpmTestCase extends DatabaseTestCase
         return (int) $this->value('SELECT COUNT(*) FROM ' . self::ORDERS);
     }
 
-    /** Waits until a condition holds. */
-    protected static function await(string $what, callable $condition): void
-    {
-        $deadline = microtime(true) + self::TIMEOUT_S;
-        while (!$condition()) {
-            if (microtime(true) > $deadline) {
-                self::fail("waited in vain: {$what}");
-            }
-            usleep(5_000);
-        }
-    }
-
-    /** Stops the server's process, as a machine that hangs does, until {@see continueDatabase()} or the test's end. */
-    protected function stopDatabase(): void
-    {
-        register_shutdown_function($this->continueDatabase(...));
-        self::assertTrue(posix_kill((int) self::setting('DB_SERVER_PID'), SIGSTOP));
-    }
-
-    protected function continueDatabase(): void
-    {
-        $pid = getenv('DB_SERVER_PID');
-        if ($pid !== false) {
-            posix_kill((int) $pid, SIGCONT);
-        }
-    }
-
     /** How many threads of a process have the flusher's name. */
     protected static function flusherCount(int $pid): int
     {
@@ -272,33 +248,5 @@ abstract class FpmTestCase extends DatabaseTestCase
         self::assertSame(1, preg_match('/^VmRSS:\s*(\d+) kB$/m', $status, $match), $status);
 
         return (int) $match[1] * 1_024;
-    }
-
-    /** The extension's file; null where PHP loads it by itself. */
-    private static function extension(): ?string
-    {
-        $built = dirname(__DIR__, 3) . '/target/release/libwrite_buffer.so';
-        foreach ([getenv('WRITE_BUFFER_EXTENSION'), $built] as $file) {
-            if (is_string($file) && is_file($file)) {
-                return $file;
-            }
-        }
-
-        return null;
-    }
-
-    /** A killed worker's transaction would keep the tables from being dropped. */
-    private function endConnections(): void
-    {
-        if (getenv('DB_SERVER_PID') === false) {
-            return;
-        }
-        foreach ($this->bufferConnections() as $id) {
-            try {
-                $this->admin()->exec("KILL {$id}");
-            } catch (\PDOException) {
-                // It has gone by itself.
-            }
-        }
     }
 }

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer\Tests\Process\Support;
 
 use RuntimeException;
+use WriteBuffer\Tests\Support\Extension;
 
 /**
  * A PHP process with the extension whose life and death a test watches: its process id, signals, both outputs, and how it
@@ -12,8 +13,8 @@ use RuntimeException;
  */
 final class ChildProcess
 {
-    /** Longer than anything here takes on a busy machine; a process that hangs is a failed test. */
-    private const TIMEOUT_S = 60.0;
+    /** Longer than a child waits for anything, so that the child says what it has waited for in vain. */
+    private const TIMEOUT_S = 90.0;
     private const MARK = 'WRITE_BUFFER_TEST_CHILD';
 
     /** @var resource|null */
@@ -40,7 +41,7 @@ final class ChildProcess
     {
         $command = [PHP_BINARY];
         $settings += ['display_errors' => 'stderr', 'log_errors' => '0', 'html_errors' => '0', 'memory_limit' => '512M'];
-        if (($extension = self::extension()) !== null) {
+        if (($extension = Extension::file()) !== null) {
             array_push($command, '-d', "extension={$extension}");
         }
         foreach ($settings as $name => $value) {
@@ -90,7 +91,7 @@ final class ChildProcess
     /** Waits until it has said a whole line, the first that begins so; gives the line. */
     public function waitFor(string $start, float $timeoutS = self::TIMEOUT_S): string
     {
-        $deadline = microtime(true) + $timeoutS;
+        $deadline = hrtime(true) / 1e9 + $timeoutS;
         $pattern = '/^' . preg_quote($start, '/') . '.*\n/m';
         while (preg_match($pattern, $this->output[1], $match) !== 1) {
             if (!$this->read($deadline)) {
@@ -112,11 +113,11 @@ final class ChildProcess
     /** Takes in what it says, for a short time: a child that nobody listens to stops when its pipe is full. */
     public function listen(float $seconds): void
     {
-        $deadline = microtime(true) + $seconds;
+        $deadline = hrtime(true) / 1e9 + $seconds;
         while ($this->read($deadline)) {
             continue;
         }
-        $left = $deadline - microtime(true);
+        $left = $deadline - hrtime(true) / 1e9;
         if ($left > 0) {
             usleep((int) ($left * 1e6));
         }
@@ -125,7 +126,7 @@ final class ChildProcess
     /** Waits for its end, and gives it: `exit 0`, `signal 9`. */
     public function finish(float $timeoutS = self::TIMEOUT_S): string
     {
-        $deadline = microtime(true) + $timeoutS;
+        $deadline = hrtime(true) / 1e9 + $timeoutS;
         $this->close(0);
         while ($this->read($deadline)) {
             continue;
@@ -134,7 +135,7 @@ final class ChildProcess
             throw new RuntimeException("it, or what it started, still runs after {$timeoutS} s\n{$this->describe()}");
         }
         while ($this->ending() === null) {
-            if (microtime(true) > $deadline) {
+            if (hrtime(true) / 1e9 > $deadline) {
                 throw new RuntimeException("it still runs after {$timeoutS} s\n{$this->describe()}");
             }
             usleep(1_000);
@@ -205,7 +206,7 @@ final class ChildProcess
     private function read(float $deadline): bool
     {
         $read = array_intersect_key($this->pipes, [1 => true, 2 => true]);
-        $left = $deadline - microtime(true);
+        $left = $deadline - hrtime(true) / 1e9;
         if ($read === [] || $left <= 0) {
             return false;
         }
@@ -233,18 +234,5 @@ final class ChildProcess
             fclose($this->pipes[$number]);
             unset($this->pipes[$number]);
         }
-    }
-
-    /** The extension's file; null where PHP loads it by itself. */
-    private static function extension(): ?string
-    {
-        $built = dirname(__DIR__, 3) . '/target/release/libwrite_buffer.so';
-        foreach ([getenv('WRITE_BUFFER_EXTENSION'), $built] as $file) {
-            if (is_string($file) && is_file($file)) {
-                return $file;
-            }
-        }
-
-        return null;
     }
 }

@@ -6,11 +6,12 @@ namespace WriteBuffer\Tests\Process\Support;
 
 use PDO;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
+use WriteBuffer\Tests\Support\StopsDatabase;
 
 /** A test of a child process: what the child says, and what is in the tables, row by row, when it has ended. */
 abstract class ProcessTestCase extends DatabaseTestCase
 {
-    private const TIMEOUT_S = 30.0;
+    use StopsDatabase;
 
     /** @var list<ChildProcess> */
     private array $children = [];
@@ -29,7 +30,7 @@ abstract class ProcessTestCase extends DatabaseTestCase
 
     protected function tearDown(): void
     {
-        $this->continueServer();
+        $this->continueDatabase();
         foreach ($this->children as $child) {
             $child->kill();
         }
@@ -67,19 +68,20 @@ abstract class ProcessTestCase extends DatabaseTestCase
         self::assertSame(['exit 0', ''], [$ending, $child->complained()], $child->describe());
     }
 
-    /** Waits until a condition holds. */
+    /** As the parent's; takes in meanwhile what the child says, which would stop if its pipe were full. */
     protected static function await(string $what, callable $condition, ?ChildProcess $child = null): void
     {
-        $deadline = microtime(true) + self::TIMEOUT_S;
+        if ($child === null) {
+            parent::await($what, $condition);
+
+            return;
+        }
+        $deadline = self::deadline();
         while (!$condition()) {
-            if (microtime(true) > $deadline) {
-                self::fail("waited in vain: {$what}\n" . ($child?->describe() ?? ''));
+            if (hrtime(true) > $deadline) {
+                self::fail("waited in vain: {$what}\n{$child->describe()}");
             }
-            if ($child === null) {
-                usleep(5_000);
-            } else {
-                $child->listen(0.005);
-            }
+            $child->listen(0.005);
         }
     }
 
@@ -92,12 +94,6 @@ abstract class ProcessTestCase extends DatabaseTestCase
     protected function orderCount(): int
     {
         return (int) $this->value('SELECT COUNT(*) FROM ' . Child::ORDERS);
-    }
-
-    /** Waits until the server has ended all sessions of buffers: what they committed is there, the rest is undone. */
-    protected function awaitNoConnections(): void
-    {
-        self::await('no connection of a buffer', fn (): bool => $this->bufferConnections() === []);
     }
 
     /**
@@ -159,52 +155,5 @@ abstract class ProcessTestCase extends DatabaseTestCase
     {
         $holder?->rollBack();
         $holder = null;
-    }
-
-    /** Stops the server's process, as a machine that hangs does, until {@see continueServer()} or the test's end. */
-    protected function stopServer(): void
-    {
-        register_shutdown_function($this->continueServer(...));
-        $pid = self::serverPid();
-        self::assertTrue(posix_kill($pid, SIGSTOP));
-        // A thread that runs at this moment runs on until the kernel interrupts it.
-        self::await('a server whose every thread is stopped', static fn (): bool => self::runningThreads($pid) === []);
-    }
-
-    /** @return list<string> the state letters of a process's threads that are not stopped */
-    private static function runningThreads(int $pid): array
-    {
-        $running = [];
-        foreach (glob("/proc/{$pid}/task/*/stat") ?: [] as $file) {
-            // The name, in parentheses, may hold anything.
-            $state = substr((string) strrchr((string) @file_get_contents($file), ')'), 2, 1);
-            if ($state !== 'T' && $state !== '') {
-                $running[] = $state;
-            }
-        }
-
-        return $running;
-    }
-
-    protected function continueServer(): void
-    {
-        if (getenv('DB_SERVER_PID') !== false) {
-            posix_kill(self::serverPid(), SIGCONT);
-        }
-    }
-
-    /** A killed child's transaction, and one of a failed test, would keep the tables from being dropped. */
-    private function endConnections(): void
-    {
-        if (getenv('DB_SERVER_PID') === false) {
-            return;
-        }
-        foreach ($this->bufferConnections() as $id) {
-            try {
-                $this->admin()->exec("KILL {$id}");
-            } catch (\PDOException) {
-                // It has gone by itself.
-            }
-        }
     }
 }
