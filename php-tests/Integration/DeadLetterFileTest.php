@@ -138,7 +138,8 @@ final class DeadLetterFileTest extends DatabaseTestCase
     public function testLinesOfManyProcessesStayWhole(): void
     {
         $code = <<<'PHP'
-            $buffer = new WriteBuffer(dsn: $argv[1], orderTable: 'wb_refused', deadLetterFile: $argv[2], background: false);
+            $buffer = new WriteBuffer(dsn: $argv[1], orderTable: 'wb_refused', deadLetterFile: $argv[2], background: false,
+                flushIntervalMs: 3_600_000);
             for ($id = 0; $id < 50; $id++) {
                 $buffer->add(['id' => $argv[3] * 1000 + $id, 't' => str_repeat('x', 5_000)]);
             }

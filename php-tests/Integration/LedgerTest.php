@@ -97,10 +97,15 @@ final class LedgerTest extends DatabaseTestCase
             $buffer->flush();
         }
         self::assertCount(3, array_unique(array_column($this->rows(self::LEDGER), 'writer')));
+        $late = 0;
         while ($buffers !== []) {
+            $began = hrtime(true);
             array_pop($buffers);
             unset($buffer);
-            self::assertCount(count($buffers), $this->rows(self::LEDGER));
+            // A busy machine may reach an end's bound, and only then the row stays to be pruned.
+            $late += hrtime(true) - $began < self::GOODBYE_NS ? 0 : 1;
+            $left = count($this->rows(self::LEDGER)) - count($buffers);
+            self::assertTrue($left >= 0 && $left <= $late, "{$left} rows too much, {$late} ends were late");
         }
     }
 

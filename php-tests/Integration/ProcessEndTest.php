@@ -61,7 +61,13 @@ final class ProcessEndTest extends DatabaseTestCase
     public function testTheEndWritesWhatIsBuffered(string $end, ?string $said): void
     {
         $begin = <<<'PHP'
-            $buffer = new WriteBuffer($argv[1], orderTable: 'wb_orders', tradeTable: 'wb_trades');
+            $buffer = new WriteBuffer(
+                $argv[1],
+                orderTable: 'wb_orders',
+                tradeTable: 'wb_trades',
+                flushIntervalMs: 3_600_000,
+                shutdownTimeoutMs: 60_000,
+            );
             $buffer->add(['id' => 1, 'v' => 'first'], [['id' => 10], ['id' => 11]]);
             $buffer->add(['id' => 2, 'v' => 'second']);
 
@@ -87,7 +93,13 @@ final class ProcessEndTest extends DatabaseTestCase
         }
         $output = PhpProcess::run(
             <<<'PHP'
-                $buffer = new WriteBuffer($argv[1], orderTable: 'wb_orders', tradeTable: 'wb_trades');
+                $buffer = new WriteBuffer(
+                    $argv[1],
+                    orderTable: 'wb_orders',
+                    tradeTable: 'wb_trades',
+                    flushIntervalMs: 3_600_000,
+                    shutdownTimeoutMs: 60_000,
+                );
                 $buffer->add(['id' => 1, 'v' => 'parent']);
                 $buffer->flush();
                 $buffer->add(['id' => 2, 'v' => 'parent']);

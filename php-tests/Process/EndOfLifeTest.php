@@ -7,6 +7,7 @@ namespace WriteBuffer\Tests\Process;
 use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\Tests\Process\Support\Child;
 use WriteBuffer\Tests\Process\Support\ProcessTestCase;
+use WriteBuffer\Tests\Support\Extension;
 
 /**
  * However a process ends, short of a signal that kills it, what it has added is in the database: what is being written,
@@ -214,11 +215,10 @@ final class EndOfLifeTest extends ProcessTestCase
         $child->waitFor('ready');
         $this->stopDatabase();
         $child->send();
-        $started = microtime(true);
-        $child->finish(20);
-        self::assertLessThan(10, microtime(true) - $started, $child->describe());
+        // It comes to its end while the server is stopped, when its time is over.
+        $child->finish();
         self::assertMatchesRegularExpression(
-            '/Warning: +WriteBuffer: (?=.*\blost\b).*\b33 buffered rows\b/',
+            '/Warning: +WriteBuffer: lost 33 buffered rows: the database did not take them within 300 ms\./',
             $child->complained(),
             $child->describe(),
         );
@@ -232,27 +232,22 @@ final class EndOfLifeTest extends ProcessTestCase
     /** A thread that was given up may still run when PHP unloads its extensions: what it runs must stay where it is. */
     public function testTheLibraryIsNeverUnloaded(): void
     {
-        $file = getenv('WRITE_BUFFER_EXTENSION') ?: dirname(__DIR__, 2) . '/target/release/libwrite_buffer.so';
-        exec('readelf -d ' . escapeshellarg($file) . ' 2>&1', $lines, $status);
+        exec('readelf -d ' . escapeshellarg((string) Extension::file()) . ' 2>&1', $lines, $status);
         self::assertSame(0, $status, implode("\n", $lines));
         self::assertMatchesRegularExpression('/FLAGS_1.*\bNODELETE\b/', implode("\n", $lines));
     }
 
     public function testAHundredThousandOrdersWithTradesAreThereAfterExit(): void
     {
-        // No pause and no flush(): the buffer's bound holds add() back, and the end writes what is left.
+        // No pause and no flush(): the buffer's bound holds add() back, and the end writes what is left. The last order
+        // fills no batch, so it is left however fast the server is.
         $child = $this->runToItsEnd(<<<'PHP'
-            $buffer = Child::buffer(
-                batchSize: 1_000,
-                flushIntervalMs: 500,
-                overflowTimeoutMs: 60_000,
-                shutdownTimeoutMs: 60_000,
-            );
-            Child::add($buffer, 1, 100_000);
+            $buffer = Child::buffer(batchSize: 1_000, overflowTimeoutMs: 60_000);
+            Child::add($buffer, 1, 100_001);
             Child::report('pending', count($buffer));
             exit(0);
             PHP);
         self::assertGreaterThan(0, $child->reported('pending'), 'nothing was left for the end to write');
-        $this->assertOrders(range(1, 100_000), $child);
+        $this->assertOrders(range(1, 100_001), $child);
     }
 }

@@ -68,11 +68,12 @@ final class SignalsTest extends ProcessTestCase
             pcntl_signal(SIGALRM, static function () use (&$isRung): void { $isRung = true; });
             $buffer = Child::buffer();
             pcntl_alarm(1);
-            $deadline = microtime(true) + 20;
-            for ($id = 0; !$isRung && microtime(true) < $deadline;) {
+            $id = 0;
+            Child::await('the alarm', static function () use ($buffer, &$isRung, &$id): bool {
                 Child::add($buffer, ++$id);
-                usleep(100);
-            }
+
+                return $isRung;
+            });
             Child::report('rung', $isRung);
             Child::report('orders', $id);
             PHP);
@@ -116,9 +117,11 @@ final class SignalsTest extends ProcessTestCase
     {
         $holder = $this->holdOrder(2);
         $child = $this->startBlockedFlush($handler, 'flush');
-        $lasted = $this->interrupt($child);
-        self::assertLessThan(1.0, $lasted, "the handler ran late\n{$child->describe()}");
-        if ($outcome !== 'returned') {
+        $this->interrupt($child);
+        if ($outcome === 'returned') {
+            // The handler has run, and flush() still waits for the lock.
+            self::assertStringNotContainsString($outcome, $child->said());
+        } else {
             // What the handler threw comes out of flush() while the lock is still held.
             $child->waitFor($outcome);
         }
@@ -134,7 +137,7 @@ final class SignalsTest extends ProcessTestCase
         $child = $this->startBlockedFlush('Child::say("number " . ++$GLOBALS["handled"]);', 'flush');
         for ($number = 1; $number <= 30; $number++) {
             $child->signal(SIGUSR1);
-            $child->waitFor("number {$number}", 10);
+            $child->waitFor("number {$number}");
         }
         $this->releaseOrder($holder);
         $child->waitFor('returned');
@@ -146,7 +149,8 @@ final class SignalsTest extends ProcessTestCase
     {
         $holder = $this->holdOrder(2);
         $child = $this->startBlockedFlush('', 'close');
-        self::assertLessThan(1.0, $this->interrupt($child), "the handler ran late\n{$child->describe()}");
+        $this->interrupt($child);
+        self::assertStringNotContainsString('returned', $child->said());
         $this->releaseOrder($holder);
         $child->waitFor('returned');
         $this->assertEndsWell($child);
@@ -159,7 +163,7 @@ final class SignalsTest extends ProcessTestCase
         $child = $this->start(<<<'PHP'
             pcntl_async_signals(true);
             pcntl_signal(SIGUSR1, static function (): void { Child::say('handled'); });
-            $buffer = Child::buffer(maxPendingRows: 12, overflowTimeoutMs: 30_000);
+            $buffer = Child::buffer(maxPendingRows: 12, overflowTimeoutMs: 600_000);
             Child::add($buffer, 1, 4);
             Child::say('waits');
             Child::add($buffer, 5);
@@ -167,7 +171,7 @@ final class SignalsTest extends ProcessTestCase
             PHP);
         $child->waitFor('waits');
         $this->awaitLockWait();
-        self::assertLessThan(1.0, $this->interrupt($child), "the handler ran late\n{$child->describe()}");
+        $this->interrupt($child);
         self::assertStringNotContainsString('returned', $child->said());
         $this->releaseOrder($holder);
         $child->waitFor('returned');
@@ -215,14 +219,14 @@ final class SignalsTest extends ProcessTestCase
         return $child;
     }
 
-    /** Sends a signal, and gives the seconds until its handler has said a word. */
-    private function interrupt(ChildProcess $child, string $word = 'handled'): float
+    /**
+     * Sends a signal, and waits until its handler has printed a word. A waiting call looks for
+     * signals every 20 ms, so half a minute is enough on any machine.
+     */
+    private function interrupt(ChildProcess $child, string $word = 'handled'): void
     {
-        $sent = microtime(true);
         $child->signal(SIGUSR1);
-        $child->waitFor($word);
-
-        return microtime(true) - $sent;
+        $child->waitFor($word, 30.0);
     }
 
     /** @return iterable<string, array{int, bool}> */
@@ -245,6 +249,8 @@ final class SignalsTest extends ProcessTestCase
             for ($id = 1; ; $id++) {
                 Child::add($buffer, $id);
                 Child::say("{$id} " . count($buffer));
+                // However slow the server is, the buffer is never full.
+                Child::await('room', static fn () => count($buffer) < 3_000);
             }
             PHP, [$background ? '1' : '0']);
         // While it writes, and has more to write.
@@ -275,7 +281,7 @@ final class SignalsTest extends ProcessTestCase
         $holder = $this->holdOrder(2);
         $child = $this->startBlockedFlush('', 'flush');
         $child->signal($signal);
-        self::assertSame("signal {$signal}", $child->finish(10), $child->describe());
+        self::assertSame("signal {$signal}", $child->finish(), $child->describe());
         $this->releaseOrder($holder);
         $this->awaitNoConnections();
         // The first batch had three orders; its transaction is there or not, but never a part of it.
@@ -326,13 +332,12 @@ final class SignalsTest extends ProcessTestCase
             // The limit counts computing, not waiting; this signal is how PHP hears of its end.
             $child->signal(SIGPROF);
         }
-        $sent = microtime(true);
+        // Nobody releases the lock before PHP has heard of it.
         self::await(
             'the end of the time',
             static fn (): bool => str_contains($child->complained(), 'Maximum execution time'),
             $child,
         );
-        self::assertLessThan($countsRealTime ? 3.0 : 1.0, microtime(true) - $sent, 'PHP heard of it late');
         $this->releaseOrder($holder);
         self::assertSame('exit 255', $child->finish(), $child->describe());
         $this->assertOrders([1, 2, 3, 4], $child);

@@ -18,7 +18,7 @@ trait ChecksBuffers
     /** A buffer that flushes by time only when a test says so. */
     protected function buffer(mixed ...$settings): \WriteBuffer
     {
-        $buffer = new \WriteBuffer(...$settings + ['dsn' => $this->dsn(), 'flushIntervalMs' => 3_600_000]);
+        $buffer = new \WriteBuffer(...$settings + ['dsn' => $this->defaultDsn(), 'flushIntervalMs' => 3_600_000]);
         $this->buffers[] = \WeakReference::create($buffer);
 
         return $buffer;
@@ -26,14 +26,14 @@ trait ChecksBuffers
 
     protected function syncBuffer(mixed ...$settings): \SyncWriteBuffer
     {
-        $buffer = new \SyncWriteBuffer(...$settings + ['dsn' => $this->dsn()]);
+        $buffer = new \SyncWriteBuffer(...$settings + ['dsn' => $this->defaultDsn()]);
         $this->buffers[] = \WeakReference::create($buffer);
 
         return $buffer;
     }
 
     /** Where buffers write that name no DSN. */
-    abstract protected function dsn(): string;
+    abstract protected function defaultDsn(): string;
 
     /** @return list<Buffer> */
     private function livingBuffers(): array

@@ -76,6 +76,12 @@ abstract class DatabaseTestCase extends TestCase
         return self::environment('DB_SERVER') === 'mysql';
     }
 
+    /** Connecting may take long on a busy machine, and is no test's matter here. */
+    protected function defaultDsn(): string
+    {
+        return $this->dsnWith('connect_timeout_ms=60000');
+    }
+
     protected function dsn(): string
     {
         return self::setting('WRITE_BUFFER_TEST_DSN');

@@ -25,7 +25,7 @@ abstract class MemoryTestCase extends TestCase
         MemorySink::reset();
     }
 
-    protected function dsn(): string
+    protected function defaultDsn(): string
     {
         return 'memory:';
     }

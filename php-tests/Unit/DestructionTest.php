@@ -70,12 +70,11 @@ final class DestructionTest extends MemoryTestCase
     {
         $buffer = $this->buffer(maxRetries: 100, shutdownTimeoutMs: 50);
         $buffer->add(['id' => 1]);
-        MemorySink::failNext(1213, 1_000);
-        $started = hrtime(true);
+        // At most five attempts fit into 50 ms, with the waits between them. The seventh would succeed.
+        MemorySink::failNext(1213, 6);
         $warnings = self::warningsOf(static function () use (&$buffer): void {
             $buffer = null;
         });
-        self::assertLessThan(10_000.0, (hrtime(true) - $started) / 1e6, 'milliseconds');
         self::assertSame(
             [
                 'WriteBuffer: lost 1 buffered row: the time given is over; the last error: '

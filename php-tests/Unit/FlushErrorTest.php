@@ -142,14 +142,16 @@ final class FlushErrorTest extends MemoryTestCase
         $buffer = $this->buffer(maxRetries: 100);
         $buffer->add(['id' => 1]);
         MemorySink::failNext(1213, 1_000);
-        $started = hrtime(true);
+        // With all retries used it would be a FlushException.
         self::assertThrows(
             TimeoutException::class,
             'the time given is over; the last error: simulated deadlock, asked for by MemorySink::failNext() '
                 . '(1 row still buffered)',
             static fn () => $buffer->flush(50),
         );
-        self::assertLessThan(10_000, (hrtime(true) - $started) / 1e6, 'milliseconds');
+        // The waits are 5, 10, 20 ms and so on, or down to half of that. Four of them fit into 50 ms, and on a slow
+        // machine fewer do.
+        self::assertLessThanOrEqual(4, $buffer->getMetrics()['retries']);
         self::assertCount(1, $buffer);
         MemorySink::reset();
         self::assertSame(1, $buffer->flush());

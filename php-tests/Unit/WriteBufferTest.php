@@ -125,6 +125,7 @@ final class WriteBufferTest extends MemoryTestCase
     {
         $buffer = $this->buffer(flushIntervalMs: 20);
         $buffer->add(self::order(1));
+        // Longer than the interval, on any machine.
         usleep(30_000);
         self::assertCount(1, $buffer, 'no thread flushes: the next row does');
         $buffer->add(self::order(2));
