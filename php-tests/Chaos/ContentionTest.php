@@ -18,8 +18,8 @@ final class ContentionTest extends ChaosTestCase
     private const WRITER_COUNT = 4;
 
     /**
-     * The keys have letters whose equality only the server knows: such rows are written in the order in which they came,
-     * and so the writers lock them in opposite orders.
+     * Only the server knows whether letters like these are equal. Such rows are written in the
+     * order in which they came, so the writers lock them in opposite orders.
      */
     private const CODE = <<<'PHP'
         $number = (int) $argv[2];
@@ -80,7 +80,9 @@ final class ContentionTest extends ChaosTestCase
         $this->contend($this->dsn());
     }
 
-    /** The same, while COMMITs lose their answers: a repeated transaction meets the others' locks. */
+    /**
+     * The same while COMMITs lose their answers. A repeated transaction meets the others' locks.
+     */
     public function testFourWritersWhoseCommitsLoseTheirAnswers(): void
     {
         $dsn = $this->proxy($proxy);
@@ -145,7 +147,10 @@ final class ContentionTest extends ChaosTestCase
         return array_map($row, range(0, 49));
     }
 
-    /** @return list<array{id: int, version: int, v: string}> the last round that has the price, by the highest writer */
+    /**
+     * @return list<array{id: int, version: int, v: string}> the last round that has the price, by
+     *         the highest writer
+     */
     private function expectedPrices(int $rounds): array
     {
         $row = static function (int $id) use ($rounds): array {

@@ -12,7 +12,9 @@ use WriteBuffer\Tests\Fpm\Support\Orders;
 /** Requests to php-fpm share their worker's persistent buffer, and don't wait for the database. */
 final class FpmTest extends FpmTestCase
 {
-    /** So many requests come during an outage. Their rows are a fraction of what a buffer may hold. */
+    /**
+     * How many requests come during an outage. Their rows are a fraction of what a buffer may hold.
+     */
     private const REQUESTS_DURING_OUTAGE = 200;
 
     /** @return array<string, array{bool}> */
@@ -35,7 +37,7 @@ final class FpmTest extends FpmTestCase
         $committed = $id;
         $this->stopDatabase();
         try {
-            // First until the thread is at work: then it waits for the database, in the place of the requests.
+            // Requests until the thread writes. From then on the thread waits for the database.
             self::await('a thread that writes', function () use ($fpm, $settings, $committed, &$id): bool {
                 $answer = $this->request($fpm, $settings, ++$id);
                 self::assertDidNotWait($answer, $id - $committed);
@@ -54,8 +56,8 @@ final class FpmTest extends FpmTestCase
     }
 
     /**
-     * The response is here while the database is stopped, and no call has waited for room or a flush: all rows since
-     * the stop are still buffered.
+     * The response came while the database is stopped: all rows since the stop are still buffered.
+     * No call has waited for room or for a flush.
      */
     private static function assertDidNotWait(Answer $answer, int $orders): void
     {
@@ -63,14 +65,17 @@ final class FpmTest extends FpmTestCase
         self::assertEquals(0, $answer->value('time_blocked_ms'), $answer->describe());
     }
 
-    /** No further request is needed: the thread writes them when the interval is over, and not before. */
+    /**
+     * The thread writes them when the interval is over, and not before. It needs no further
+     * request.
+     */
     public function testRowsOfFinishedRequestsArriveAfterTheInterval(): void
     {
         $fpm = $this->startFpm();
         $began = hrtime(true);
         $this->request($fpm, $this->settings(batchSize: 1_000, flushIntervalMs: 1_000), 1, 10);
         $this->awaitExpectedOrders();
-        // A slow machine makes this longer, and never shorter.
+        // On a slow machine this is longer, never shorter.
         self::assertGreaterThanOrEqual(1.0, (hrtime(true) - $began) / 1e9, 'no row was due yet');
     }
 
@@ -78,7 +83,7 @@ final class FpmTest extends FpmTestCase
     {
         $fpm = $this->startFpm(['pm.max_children' => 3]);
         $settings = $this->settings();
-        // Each holds a worker until all three have started, so each has a worker of its own.
+        // Each request holds its worker until all three have started. So each has its own worker.
         $go = $fpm->file('go');
         $held = [];
         foreach ([1, 2, 3] as $id) {
@@ -193,7 +198,10 @@ final class FpmTest extends FpmTestCase
         $this->awaitExpectedOrders();
     }
 
-    /** @return array<string, array{string, int, bool}> how it ends, its status, whether the buffer is persistent */
+    /**
+     * @return array<string, array{string, int, bool}> how it ends, its status, whether the buffer
+     *         is persistent
+     */
     public static function endsOfARequest(): array
     {
         $cases = [];
@@ -252,7 +260,7 @@ final class FpmTest extends FpmTestCase
         $this->awaitExpectedOrders();
         $this->stopDatabase();
         try {
-            // It comes while the database is stopped: the request has ended without it.
+            // The response comes while the database is stopped, so the request ended without it.
             $answer = $this->send($fpm, $settings, 2, 6)->answer();
             self::assertSame([200, $pid], [$answer->status, $answer->pid], $answer->describe());
         } finally {

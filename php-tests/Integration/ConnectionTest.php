@@ -241,7 +241,7 @@ final class ConnectionTest extends DatabaseTestCase
 
     public function testASilentServerIsLeftAfterConnectTimeout(): void
     {
-        // It accepts and says nothing: the handshake is part of connecting.
+        // It accepts and says nothing. The handshake is part of connecting.
         $server = stream_socket_server('tcp://127.0.0.1:0');
         $place = stream_socket_get_name($server, false);
         $buffer = $this->buffer(
@@ -277,7 +277,7 @@ final class ConnectionTest extends DatabaseTestCase
         $buffer = $this->buffer(dsn: $this->dsnWith('read_timeout_ms=200'), orderTable: 'wb_orders');
         self::thrownBy(static fn () => $buffer->add(['id' => 1, 'v' => 'ours']));
         self::assertCount(1, $buffer);
-        // On a busy machine the server may be as slow before the lock, too.
+        // On a busy machine the server may be as slow already before the lock.
         self::await('a write that is not answered', function () use ($buffer, &$thrown): bool {
             $thrown = self::assertThrowsMatching(
                 ConnectionException::class,

@@ -12,7 +12,7 @@ use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\Tests\Support\Proxies;
 use WriteBuffer\Tests\Support\SecondServer;
 
-/** A DSN with several hosts: which one is tried when, and what is said of those that will not do. */
+/** A DSN with several hosts: which one is tried when, and what is said of those that failed. */
 final class HostsTest extends DatabaseTestCase
 {
     use Proxies;
@@ -37,7 +37,7 @@ final class HostsTest extends DatabaseTestCase
         parent::tearDown();
     }
 
-    /** The DSN with the ports of 127.0.0.1 in place of its host. */
+    /** The DSN with these ports of 127.0.0.1 as its hosts. */
     private function dsnOf(int|string ...$ports): string
     {
         $hosts = implode(',', array_map(static fn (int|string $port): string => "127.0.0.1:{$port}", $ports));
@@ -109,7 +109,7 @@ final class HostsTest extends DatabaseTestCase
         $buffer->add(['id' => 1]);
         $this->stopProxy($first);
         $buffer->add(['id' => 2]);
-        // The one that works now is not left for the one that came first in the DSN.
+        // The host that works now is kept, although another comes first in the DSN.
         $this->startProxy($first);
         $this->stopProxy($second);
         $buffer->add(['id' => 3]);

@@ -50,7 +50,7 @@ final class LanesTest extends DatabaseTestCase
     }
 
     /**
-     * Orders change again and again, in groups that bring several of them together, so that their lanes meet.
+     * Orders change again and again, in groups of several, so that their lanes meet.
      *
      * @dataProvider routes
      */
@@ -152,7 +152,10 @@ final class LanesTest extends DatabaseTestCase
         self::assertCount(1, $buffer->takeFailures());
     }
 
-    /** Keys that only the server can compare: the engine must not take 'straße' and 'STRASSE' for two. */
+    /**
+     * Keys that only the server can compare: the engine must not take 'straße' and 'STRASSE' for
+     * two.
+     */
     public function testUncertainKeysKeepTheirOrder(): void
     {
         $this->createTable('lane_orders', 'symbol VARCHAR(20) COLLATE utf8mb4_unicode_ci PRIMARY KEY, version INT NOT NULL');
@@ -181,12 +184,12 @@ final class LanesTest extends DatabaseTestCase
         $began = hrtime(true);
         unset($buffer);
         $isInTime = hrtime(true) - $began < self::GOODBYE_NS;
-        // A busy machine may reach the end's bound, and only then rows stay to be pruned.
+        // A busy machine may reach the bound of the end. Only then may rows stay, to be pruned.
         $left = (int) $this->value('SELECT COUNT(*) FROM write_buffer_ledger');
         self::assertTrue($left === 0 || !$isInTime, "{$left} rows");
     }
 
-    /** A lane's lost connection is its own matter, and its rows are written once. */
+    /** Each lane gets over a lost connection by itself, and its rows are written once. */
     public function testKilledConnectionsLoseNothing(): void
     {
         $buffer = $this->lanes();

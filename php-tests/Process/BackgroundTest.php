@@ -8,7 +8,10 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\Tests\Process\Support\Child;
 use WriteBuffer\Tests\Process\Support\ProcessTestCase;
 
-/** The thread writes by itself, whatever PHP does and the server suffers, and every row is counted in one place. */
+/**
+ * The thread writes by itself, whatever PHP does and the server suffers. Every row is counted in
+ * one place.
+ */
 final class BackgroundTest extends ProcessTestCase
 {
     /** @return iterable<string, array{string}> what PHP does for longer than the test lasts */
@@ -59,7 +62,8 @@ final class BackgroundTest extends ProcessTestCase
         $child->signal(SIGKILL);
         self::assertSame('signal 9', $child->finish());
         $this->awaitNoConnections();
-        // Two trades an order, ten rows of a table a batch: four batches of five orders; the last three wait.
+        // An order has two trades, and ten rows of a table fill a batch. That makes four batches of
+        // five orders; the last three orders wait.
         $this->assertOrders(range(1, 20), $child);
     }
 
@@ -92,7 +96,7 @@ final class BackgroundTest extends ProcessTestCase
             Child::add($buffer, 11, 110);
             Child::await('a thread that waits for the server', static fn () =>
                 $buffer->getMetrics()['thread_state'] === 'writing');
-            // A third of what the buffer may hold.
+            // The buffer may hold three times as many rows.
             Child::add($buffer, 111, 10_000);
             Child::report('pending', count($buffer));
             Child::report('blocked', $buffer->getMetrics()['time_blocked_ms'] - $blockedMs);
@@ -102,7 +106,7 @@ final class BackgroundTest extends ProcessTestCase
         $child->waitFor('ready');
         $this->stopDatabase();
         $child->send();
-        // The server runs again only after the child has added all of them, and none of these calls has waited.
+        // The child has added all of them before the server runs again, and no call has waited.
         $state = $child->reported('state');
         $this->continueDatabase();
         self::assertSame('writing', $state, $child->describe());
@@ -113,7 +117,10 @@ final class BackgroundTest extends ProcessTestCase
         $this->assertOrders(range(1, 10_000), $child);
     }
 
-    /** @return iterable<string, array{string, string, string}> settings, bytes of filling, and what the message names */
+    /**
+     * @return iterable<string, array{string, string, string}> settings, bytes of filling, and what
+     *         the message names
+     */
     public static function bounds(): iterable
     {
         yield 'rows' => ['maxPendingRows: 30', '', 'maxPendingRows is 30'];
@@ -164,7 +171,7 @@ final class BackgroundTest extends ProcessTestCase
             Child::report('after', [count($buffer), $buffer->getMetrics()['added_rows']]);
             Child::report('full', $buffer->isFull());
             Child::report('metrics', $buffer->getMetrics());
-            // A waiting add() takes its place when there is room.
+            // Once there is room, add() works again.
             Child::hear();
             $buffer->flush();
             $buffer->add(...$group(200));
@@ -182,7 +189,7 @@ final class BackgroundTest extends ProcessTestCase
         self::assertTrue($child->reported('full'), 'isFull() is false, and add() finds no room');
         $blockedMs = $child->reported('metrics')['time_blocked_ms'];
         if ($overflow === 'block') {
-            // It returned when its time was over, and not sooner: there is no room until the lock is released.
+            // It returned because its time was over: there is no room until the lock is released.
             self::assertGreaterThanOrEqual($ms, $child->reported('lasted_ms'));
             self::assertGreaterThanOrEqual($ms, $blockedMs);
         } else {
@@ -296,7 +303,7 @@ final class BackgroundTest extends ProcessTestCase
                 }
                 $partly += $count > 0 && $count < $added ? 1 : 0;
                 if ($id % 50 === 0) {
-                    // What is not counted any more is committed: anybody can see it.
+                    // What count() counts no more is committed, so everybody sees it.
                     $count = count($buffer);
                     $written->execute();
                     $seen = (int) $written->fetchColumn();
@@ -330,7 +337,8 @@ final class BackgroundTest extends ProcessTestCase
             foreach (range(1, 8) as $id) {
                 Child::report("order {$id}", $buffer->find(Child::ORDERS, $id));
             }
-            // A second row of orders in flight, sealed and open is merged into the first.
+            // Of an order in flight, in a full batch or in the open one, a second row is merged
+            // into the first.
             $buffer->add(['id' => 1, 'v' => 'changed', 'n' => 10]);
             $buffer->add(['id' => 4, 'v' => 'changed', 'n' => 10]);
             $buffer->add(['id' => 7, 'v' => 'changed', 'n' => 10]);

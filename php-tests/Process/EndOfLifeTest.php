@@ -10,8 +10,8 @@ use WriteBuffer\Tests\Process\Support\ProcessTestCase;
 use WriteBuffer\Tests\Support\Extension;
 
 /**
- * However a process ends, short of a signal that kills it, what it has added is in the database: what is being written,
- * what waits in full batches, and what is in the open one.
+ * However a process ends, unless a signal kills it, what it has added is in the database. That is
+ * what is being written, what waits in full batches, and what is in the open one.
  */
 final class EndOfLifeTest extends ProcessTestCase
 {
@@ -19,7 +19,8 @@ final class EndOfLifeTest extends ProcessTestCase
     private const ORDERS = 11;
 
     /**
-     * @return iterable<string, array{string, string, string}> PHP code, how the process ends, and a part of what PHP says
+     * @return iterable<string, array{string, string, string}> PHP code, how the process ends, and a
+     *         part of what PHP says
      */
     private static function endings(): iterable
     {
@@ -215,7 +216,7 @@ final class EndOfLifeTest extends ProcessTestCase
         $child->waitFor('ready');
         $this->stopDatabase();
         $child->send();
-        // It comes to its end while the server is stopped, when its time is over.
+        // It ends while the server is stopped, because its time is over.
         $child->finish();
         self::assertMatchesRegularExpression(
             '/Warning: +WriteBuffer: lost 33 buffered rows: the database did not take them within 300 ms\./',
@@ -229,7 +230,9 @@ final class EndOfLifeTest extends ProcessTestCase
         $this->assertOrders(range(1, 12 - $lost), $child);
     }
 
-    /** A thread that was given up may still run when PHP unloads its extensions: what it runs must stay where it is. */
+    /**
+     * A thread may still run when PHP unloads its extensions, so its code must stay where it is.
+     */
     public function testTheLibraryIsNeverUnloaded(): void
     {
         exec('readelf -d ' . escapeshellarg((string) Extension::file()) . ' 2>&1', $lines, $status);
@@ -239,8 +242,8 @@ final class EndOfLifeTest extends ProcessTestCase
 
     public function testAHundredThousandOrdersWithTradesAreThereAfterExit(): void
     {
-        // No pause and no flush(): the buffer's bound holds add() back, and the end writes what is left. The last order
-        // fills no batch, so it is left however fast the server is.
+        // No pause and no flush(). The buffer's bound holds add() back, and the end writes what is
+        // left. The last order fills no batch, so it is left however fast the server is.
         $child = $this->runToItsEnd(<<<'PHP'
             $buffer = Child::buffer(batchSize: 1_000, overflowTimeoutMs: 60_000);
             Child::add($buffer, 1, 100_001);

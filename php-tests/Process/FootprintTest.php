@@ -8,7 +8,10 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\Tests\Process\Support\Child;
 use WriteBuffer\Tests\Process\Support\ProcessTestCase;
 
-/** No thread before there is something to write, no wake-up while there is nothing, and nothing left behind. */
+/**
+ * No thread before there is something to write, no wake-up while there is nothing, nothing left
+ * behind.
+ */
 final class FootprintTest extends ProcessTestCase
 {
     public function testTheThreadComesWithTheFirstRowAndGoesWithTheBuffer(): void
@@ -64,7 +67,8 @@ final class FootprintTest extends ProcessTestCase
             $this->assertEndsWell($child);
             $isInTime = hrtime(true) - $began < self::GOODBYE_NS;
             $this->awaitNoConnections();
-            // The thread's last statement. The wait for it has a bound, which a busy machine may reach.
+            // The thread's last statement deletes it. The wait for that has a bound, which a busy
+            // machine may reach.
             self::assertTrue($this->ledgerRows() === $entered - 1 || !$isInTime, "end {$id}: the row is still there");
         }
         $this->assertOrders(range(1, 10), $child);
@@ -86,11 +90,12 @@ final class FootprintTest extends ProcessTestCase
             $buffer = Child::buffer(flushIntervalMs: 1);
             Child::add($buffer, 1, 100);
             Child::awaitIdle($buffer);
-            // It goes to sleep right after it has said so. One that waits for a processor is running (R).
+            // It goes to sleep right after it says that it is idle. A thread that waits for a
+            // processor is running (R).
             $state = static fn (): string => Child::status(Child::flushers()[0], 'State')[0];
             Child::await('a thread that sleeps', static fn () => $state() === 'S');
             $before = $switches();
-            // As long as somebody likes to look: nothing has to happen within this time.
+            // How long the test looks. Nothing has to happen within this time.
             sleep(1);
             Child::report('wake-ups', $switches() - $before);
             Child::report('cpu', array_slice(explode(' ', file_get_contents(Child::flushers()[0] . '/stat')), 13, 2));
@@ -128,7 +133,7 @@ final class FootprintTest extends ProcessTestCase
                     unset($buffer);
                 }
             };
-            // A thread that has said goodbye still needs a moment to be gone.
+            // A thread that was told to end still needs a moment.
             $rest = static fn () => Child::await('no thread', static fn () => $look()['threads'] === 1);
             $use(200);
             $rest();
@@ -167,7 +172,8 @@ final class FootprintTest extends ProcessTestCase
         $child->waitFor('added');
         $this->awaitLockWait();
         $child->send();
-        // It is said while the lock is held: the end of the buffer has waited for its own time only.
+        // The warning came while the lock is held, so the end of the buffer waited for its own time
+        // only.
         self::assertStringStartsWith(
             'WriteBuffer: lost 30 buffered rows: the database did not take them within 200 ms.',
             $child->reported('warning'),
@@ -178,7 +184,8 @@ final class FootprintTest extends ProcessTestCase
         $this->awaitNoConnections();
         $child->send();
         $this->assertEndsWell($child);
-        // The transaction that was under way may have come through: a beginning, whole and once.
+        // The transaction that was under way may be committed. Then the orders from the first on
+        // are there, whole and once.
         $written = $this->orderCount();
         $this->assertOrders($written === 0 ? [] : range(1, $written), $child);
     }

@@ -10,8 +10,8 @@ use WriteBuffer\Tests\Process\Support\ChildProcess;
 use WriteBuffer\Tests\Process\Support\ProcessTestCase;
 
 /**
- * A fork leaves the parent unharmed: its rows, its thread, its connection. The forked child starts empty, can use the
- * buffer at once, and when it only exits, does so at once.
+ * A fork leaves the parent's rows, thread and connection unharmed. The forked child starts with an
+ * empty buffer, which it can use at once. If it only exits, it does so at once.
  */
 final class ForkTest extends ProcessTestCase
 {
@@ -67,7 +67,8 @@ final class ForkTest extends ProcessTestCase
                 Child::report('orders', $added + 10);
                 PHP,
         );
-        // A child that drained, or joined its parent's thread, would wait for ten minutes: reap() says `hangs` sooner.
+        // A child that drained, or joined its parent's thread, would wait for ten minutes. reap()
+        // says `hangs` sooner.
         self::assertSame(3, preg_match_all('/^exit 0 after/m', $child->said()), $child->describe());
         self::assertSame(2, preg_match_all('/^exit 255 after/m', $child->said()), $child->describe());
         self::assertSame(0, $child->reported('reconnects'), $child->describe());
@@ -117,7 +118,7 @@ final class ForkTest extends ProcessTestCase
             $child,
             'id',
         );
-        // Each process wrote its own rows, over a connection of its own.
+        // Each process wrote its own rows over its own connection.
         $connections = $this->rows(
             Child::TRADES . ' GROUP BY connection, IF(order_id < 1001, 0, order_id DIV 100)',
             'connection',
@@ -127,7 +128,7 @@ final class ForkTest extends ProcessTestCase
         self::assertSame(array_values(array_unique($connections)), $connections, $child->describe());
     }
 
-    /** Each lane has a thread and a connection of its own, and all of them are the parent's. */
+    /** Each lane has its own thread and connection. All of them are the parent's. */
     public function testLanesStayWithTheParent(): void
     {
         $child = $this->runToItsEnd(
@@ -223,17 +224,19 @@ final class ForkTest extends ProcessTestCase
 
     public function testForksWhileTheThreadConnectsForTheFirstTime(): void
     {
-        // What a library makes on first use is half made in a child forked meanwhile, and nobody there completes it.
+        // A library may be initializing itself at the moment of the fork. In the child nobody
+        // completes that.
         for ($attempt = 1; $attempt <= 5; $attempt++) {
             $this->pdo()->exec('TRUNCATE ' . Child::ORDERS);
             $this->pdo()->exec('TRUNCATE ' . Child::TRADES);
             $child = $this->start(<<<'PHP'
-                // A gate: nobody writes to it, and it is at its end when the parent has closed it.
+                // A gate. Nobody writes to it, and a child reads its end when the parent has closed
+                // it.
                 $gate = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
                 $buffer = Child::buffer(flushIntervalMs: 1);
                 Child::add($buffer, 1, 10);
                 for ($number = 1; $number <= 30; $number++) {
-                    // The children leave the processor to the thread until all of them are there.
+                    // The children leave the processor to the thread until all of them are forked.
                     $pids[] = Child::fork(static function () use ($number, $gate): void {
                         global $buffer;
                         fclose($gate[1]);
@@ -366,7 +369,7 @@ final class ForkTest extends ProcessTestCase
 
     public function testAForkInASignalHandlerWhileFlushWaits(): void
     {
-        // The child comes back from the handler into a flush() whose thread it has not.
+        // In the child the handler returns into a flush(), but the thread is the parent's.
         $holder = $this->holdOrder(2);
         $child = $this->start(<<<'PHP'
             pcntl_async_signals(true);
@@ -405,7 +408,8 @@ final class ForkTest extends ProcessTestCase
             $buffer = Child::buffer(persistent: 'orders');
             Child::add($buffer, 1, 5);
             $buffer->flush();
-            // Less than a batch, and no flush() before the forks: what a child took for its own it would write, or wait for.
+            // Less than a batch, and no flush() before the forks. A child that took the row for its
+            // own would write it, or wait for it.
             Child::add($buffer, 6);
             $sockets = static fn (): int => count(array_filter(
                 scandir('/proc/self/fd'),
@@ -418,7 +422,7 @@ final class ForkTest extends ProcessTestCase
                 global $buffer;
                 Child::report('empty', count($buffer));
                 Child::report('sockets in the child', $sockets());
-                // The module's end writes it.
+                // The end of the module writes it.
                 Child::add($buffer, 101, 110);
             }));
             $ends[] = Child::reap(Child::fork(static function (): void {
@@ -427,7 +431,8 @@ final class ForkTest extends ProcessTestCase
                 Child::add($again, 201, 210);
                 $again->flush();
             }));
-            // No object stands for it when this child ends, so its module's end is the first to look at it.
+            // When this child ends, no object uses the buffer. So the end of the module is the
+            // first to look at it.
             unset($buffer);
             $ends[] = Child::reap(Child::fork(static function (): void {}));
             $buffer = Child::buffer(persistent: 'orders');
@@ -437,7 +442,8 @@ final class ForkTest extends ProcessTestCase
             $buffer->flush();
             Child::report('reconnects', $buffer->getMetrics()['reconnects']);
             PHP);
-        // A child that drained, or joined its parent's thread, would wait for ten minutes: reap() says `hangs` sooner.
+        // A child that drained, or joined its parent's thread, would wait for ten minutes. reap()
+        // says `hangs` sooner.
         self::assertSame(array_fill(0, 4, 'exit 0'), $child->reported('ends'), $child->describe());
         self::assertSame([0, 0], [$child->reported('empty'), $child->reported('empty again')], $child->describe());
         // The copy of the parent's connection is closed in the child.
@@ -454,7 +460,8 @@ final class ForkTest extends ProcessTestCase
     #[DataProvider('bothKinds')]
     public function testAChildHoldsNoConnectionOfItsParent(bool $background): void
     {
-        // A session whose client has gone would live on, and its locks, for as long as a child has a copy of its socket.
+        // While a child has a copy of the socket, the session of a parent that has gone would live
+        // on, with its locks.
         $child = $this->runToItsEnd(<<<'PHP'
             $buffer = Child::buffer(background: $argv[1] === '1');
             $sockets = static fn (): int => count(array_filter(
@@ -491,7 +498,7 @@ final class ForkTest extends ProcessTestCase
                     'sockets' => substr_count((string) $seen, 'socket:'),
                 ]);
             };
-            // Sockets of the test's own may be open in all its children.
+            // The test's own sockets may be open in its children.
             $started('before', shell_exec($look));
             $buffer = Child::buffer(flushIntervalMs: 1);
             for ($id = 1; $id <= 500; $id++) {

@@ -10,7 +10,10 @@ use WriteBuffer\Tests\Process\Support\ChildProcess;
 use WriteBuffer\Tests\Process\Support\ProcessTestCase;
 use WriteBuffer\Tests\Support\Proxies;
 
-/** What the database refuses in the background is told to the next caller; while it is away, the rows wait. */
+/**
+ * The next caller is told what the database refused in the background. While the database is away,
+ * the rows wait.
+ */
 final class OutageTest extends ProcessTestCase
 {
     use Proxies;
@@ -29,7 +32,7 @@ final class OutageTest extends ProcessTestCase
         return $dsn;
     }
 
-    /** Trades with the order's number as key, so that a batch that is repeated after a lost COMMIT changes nothing. */
+    /** Gives trades a key, so that a batch that is repeated after a lost COMMIT changes nothing. */
     private function makeRowsRepeatable(): string
     {
         $this->pdo()->exec('ALTER TABLE ' . Child::TRADES . ' MODIFY seq BIGINT, DROP PRIMARY KEY, ADD PRIMARY KEY (id)');
@@ -99,13 +102,13 @@ final class OutageTest extends ProcessTestCase
         self::assertSame(0, $this->orderCount());
     }
 
-    /** The end is no reason to give up at the first failure: there is time until shutdownTimeoutMs. */
+    /** The end of a buffer tries again after a failure, until shutdownTimeoutMs is over. */
     public function testTheEndGoesOnThroughFailures(): void
     {
         $port = $this->reservePort();
         // Nothing is due before the end.
         $child = $this->start('$buffer = Child::buffer(dsn: $argv[1]); Child::add($buffer, 1);', [$this->dsnAt($port)]);
-        // Made after the child, which would inherit it and listen on.
+        // Made after the child, which would inherit it.
         $nobody = stream_socket_server("tcp://127.0.0.1:{$port}");
         self::assertIsResource($nobody);
         for ($attempt = 1; $attempt <= 3; $attempt++) {
@@ -119,7 +122,10 @@ final class OutageTest extends ProcessTestCase
         $this->assertOrders([1], $child);
     }
 
-    /** The writer goes on until the server has been away three times, each time after it had written something. */
+    /**
+     * The writer writes on until the server has been away three times, each time after some rows
+     * were written.
+     */
     public function testAServerThatGoesAndComesBack(): void
     {
         $repeatable = $this->makeRowsRepeatable();
@@ -141,7 +147,10 @@ final class OutageTest extends ProcessTestCase
         $this->assertRepeatedOrders($child->reported('orders'), $child);
     }
 
-    /** The writer goes on until enough of its connections were killed, each of which had written something. */
+    /**
+     * The writer writes on until enough of its connections were killed, each after it had written
+     * something.
+     */
     public function testConnectionsThatAreKilledUnderLoad(): void
     {
         $kills = 20;
@@ -170,8 +179,8 @@ final class OutageTest extends ProcessTestCase
     }
 
     /**
-     * A child that adds orders until the test says a word, and rests while many of them wait: its buffer is never full,
-     * however long the server is away. Then it waits until all are written.
+     * A child that adds orders until the test sends a line, and then waits until all are written.
+     * It adds none while many wait, so its buffer is never full, however long the server is away.
      *
      * @param string       $settings  of its buffer, in PHP
      * @param list<string> $arguments

@@ -9,10 +9,16 @@ use WriteBuffer\Tests\Process\Support\Child;
 use WriteBuffer\Tests\Process\Support\ChildProcess;
 use WriteBuffer\Tests\Process\Support\ProcessTestCase;
 
-/** Signals reach PHP as if there were no other thread, also while `flush()` waits; a killed process loses little. */
+/**
+ * Signals reach PHP as if there were no other thread, also while `flush()` waits. A killed process
+ * loses only what count() said.
+ */
 final class SignalsTest extends ProcessTestCase
 {
-    /** SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGKILL, SIGSTOP: those of faults, and those nobody can block. */
+    /**
+     * SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGKILL, SIGSTOP: faults, and what can't
+     * be blocked.
+     */
     private const OPEN_SIGNALS = [4, 5, 6, 7, 8, 9, 11, 19];
 
     public function testTheThreadBlocksSignalsAndHasAName(): void
@@ -29,7 +35,8 @@ final class SignalsTest extends ProcessTestCase
             Child::report('threads', Child::flusherCount());
             PHP);
         self::assertSame(1, $child->reported('threads'));
-        // The upper half is that of the real-time signals, and no float.
+        // The lower half, because the whole would become a float. The upper half is for real-time
+        // signals.
         $mask = hexdec(substr($child->reported('thread')['blocked'], -8));
         for ($signal = 1; $signal <= 31; $signal++) {
             $isBlocked = ($mask >> ($signal - 1) & 1) === 1;
@@ -47,7 +54,7 @@ final class SignalsTest extends ProcessTestCase
             $buffer = Child::buffer();
             for ($sent = 1; $sent <= 500; $sent++) {
                 Child::add($buffer, $sent);
-                // The kernel delivers it before this returns, unless another thread could take it.
+                // The kernel delivers it before this returns, unless another thread can take it.
                 posix_kill(getmypid(), SIGUSR1);
                 if ($handled !== $sent) {
                     Child::say("signal {$sent} came late: {$handled} handled");
@@ -81,7 +88,10 @@ final class SignalsTest extends ProcessTestCase
         $this->assertOrders(range(1, $child->reported('orders')), $child);
     }
 
-    /** @return iterable<string, array{string, string, list<int>}> a handler's code, what flush() does then, what it adds */
+    /**
+     * @return iterable<string, array{string, string, list<int>}> a handler's code, what flush()
+     *         does then, what it adds
+     */
     public static function handlers(): iterable
     {
         yield 'says something' => ['', 'returned', []];
@@ -189,7 +199,10 @@ final class SignalsTest extends ProcessTestCase
         $this->assertOrders([1, 2, 3, 4], $child);
     }
 
-    /** A child that waits in flush() or close(), whose first batch waits for a lock of the test. */
+    /**
+     * Starts a child that waits in flush() or close(). Its first batch waits for a lock of the
+     * test.
+     */
     private function startBlockedFlush(string $handler, string $method): ChildProcess
     {
         $child = $this->start(<<<PHP
@@ -253,7 +266,7 @@ final class SignalsTest extends ProcessTestCase
                 Child::await('room', static fn () => count($buffer) < 3_000);
             }
             PHP, [$background ? '1' : '0']);
-        // While it writes, and has more to write.
+        // At this moment it writes, and has more to write.
         $this->awaitOrders(300, $child);
         $child->signal($signal);
         self::assertSame("signal {$signal}", $child->finish(), $child->describe());
@@ -267,7 +280,7 @@ final class SignalsTest extends ProcessTestCase
             $written * Child::ROWS_PER_GROUP,
             "{$added} orders were added, {$pending} rows pending, {$written} orders written",
         );
-        // What is there is a beginning, in order, whole and once.
+        // The orders from the first on are there, in order, whole and once.
         $this->assertOrders(range(1, $written), $child);
         self::assertSame('', $child->complained(), $child->describe());
     }
@@ -284,7 +297,8 @@ final class SignalsTest extends ProcessTestCase
         self::assertSame("signal {$signal}", $child->finish(), $child->describe());
         $this->releaseOrder($holder);
         $this->awaitNoConnections();
-        // The first batch had three orders; its transaction is there or not, but never a part of it.
+        // The first batch has three orders. Its transaction is there or not, but never a part of
+        // it.
         $written = $this->orderCount();
         self::assertContains($written, [0, 3], $child->describe());
         $this->assertOrders($written === 0 ? [] : [1, 2, 3], $child);
@@ -329,10 +343,11 @@ final class SignalsTest extends ProcessTestCase
         $child = $this->startBlockedFlush($countsRealTime ? 'set_time_limit(1);' : 'set_time_limit(1_000);', 'flush');
         $this->interrupt($child);
         if (!$countsRealTime) {
-            // The limit counts computing, not waiting; this signal is how PHP hears of its end.
+            // The limit counts computing, not waiting. With this signal the kernel tells PHP that
+            // it is over.
             $child->signal(SIGPROF);
         }
-        // Nobody releases the lock before PHP has heard of it.
+        // The lock is held until PHP has noticed.
         self::await(
             'the end of the time',
             static fn (): bool => str_contains($child->complained(), 'Maximum execution time'),

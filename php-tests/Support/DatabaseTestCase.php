@@ -14,8 +14,8 @@ abstract class DatabaseTestCase extends TestCase
     use ChecksBuffers;
 
     /**
-     * When a wait ends in vain. It is longer than anything here takes on one slow processor with load beside, so it is
-     * no bound on how fast anything is.
+     * When a wait ends in vain. Nothing here takes as long, even on one slow processor with load
+     * beside. So it is no bound on how fast anything is.
      */
     protected const TIMEOUT_S = 60.0;
 
@@ -37,7 +37,7 @@ abstract class DatabaseTestCase extends TestCase
         if (self::environment('WRITE_BUFFER_TEST_DSN') === null) {
             self::fail('WRITE_BUFFER_TEST_DSN is not set: run the tests that need a server with `make test`');
         }
-        // The last test's may be on their way out.
+        // Those of the last test may be about to end.
         $this->awaitNoConnections();
     }
 
@@ -115,7 +115,7 @@ abstract class DatabaseTestCase extends TestCase
         );
     }
 
-    /** The server's process now: a test may have had it started again. */
+    /** The server's process now. A test may have started it again. */
     protected static function serverPid(): int
     {
         $ready = self::environment('DB_CONTROL_DIR') === null
@@ -125,7 +125,7 @@ abstract class DatabaseTestCase extends TestCase
         return (int) explode(' ', $ready)[1];
     }
 
-    /** Connects anew at the next use: the server has gone, and is back. */
+    /** Connects anew at the next use, because the server was restarted. */
     protected function forgetConnections(): void
     {
         $this->pdo = $this->admin = null;
@@ -141,7 +141,7 @@ abstract class DatabaseTestCase extends TestCase
         );
     }
 
-    /** Creates a table that is dropped at the test's end. The name is plain, or quoted already. */
+    /** Creates a table and drops it at the test's end. The name is plain or already quoted. */
     protected function createTable(string $name, string $definition, string $options = ''): void
     {
         $this->pdo()->exec("DROP TABLE IF EXISTS {$name}");
@@ -193,7 +193,7 @@ abstract class DatabaseTestCase extends TestCase
         return array_values(array_diff($ids, $own));
     }
 
-    /** Until when a wait that begins now goes on, in the nanoseconds of `hrtime()`. */
+    /** When a wait that begins now ends in vain, in the nanoseconds of `hrtime()`. */
     protected static function deadline(): float
     {
         return hrtime(true) + static::TIMEOUT_S * 1e9;
@@ -212,7 +212,8 @@ abstract class DatabaseTestCase extends TestCase
     }
 
     /**
-     * Waits until the server has ended all sessions of buffers: what they committed is there, the rest is undone.
+     * Waits until the server has ended all sessions of buffers. Then it has undone what they did
+     * not commit.
      */
     protected function awaitNoConnections(): void
     {
@@ -226,7 +227,7 @@ abstract class DatabaseTestCase extends TestCase
         self::await('a transaction that waits for a lock', function () use ($waiting, &$id): bool {
             $id = $this->admin()->query($waiting)->fetchColumn();
             if ($id === false) {
-                // InnoDB answers the same to whoever asks again within 100 ms.
+                // InnoDB repeats its answer for 100 ms.
                 usleep(150_000);
             }
 

@@ -6,10 +6,16 @@ namespace WriteBuffer\Tests\Support;
 
 use RuntimeException;
 
-/** Another PHP process with the same extension: for php.ini settings, for the end of a process, for a second client. */
+/**
+ * Another PHP process with the same extension, for php.ini settings, for the end of a process, or
+ * as a second client.
+ */
 final class PhpProcess
 {
-    /** Longer than it says nothing on one slow processor with load beside; a process that hangs is a failed test. */
+    /**
+     * The longest silence of the process. On one slow processor with load beside it says something
+     * sooner.
+     */
     private const TIMEOUT_S = 120;
 
     /** @var resource */
@@ -28,14 +34,14 @@ final class PhpProcess
     public function __construct(string $code, array $settings = [], array $arguments = [])
     {
         $command = [PHP_BINARY, '-d', 'display_errors=stdout', '-d', 'log_errors=0', '-d', 'html_errors=0'];
-        // As in the configuration of these tests.
+        // As in phpunit.xml.dist.
         array_push($command, '-d', 'write_buffer.background=0');
         $extension = Extension::file();
         if ($extension !== null) {
             array_push($command, '-d', "extension={$extension}");
         }
         foreach ($settings as $name => $value) {
-            // In quotes: a DSN has characters that mean something in an ini file.
+            // In quotes, because a DSN has characters that are special in an ini file.
             array_push($command, '-d', "{$name}=\"{$value}\"");
         }
         array_push($command, '-r', $code, '--', ...$arguments);
@@ -78,7 +84,7 @@ final class PhpProcess
         }
     }
 
-    /** Waits for its end and gives everything that it printed. */
+    /** Waits for its end. Returns everything that it printed. */
     public function finish(): string
     {
         fclose($this->pipes[0]);

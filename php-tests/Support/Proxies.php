@@ -4,7 +4,10 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Tests\Support;
 
-/** Other ways to the test's server: see php-tests/Process/Support/proxy.php. Each is a process, ended by stopProxies(). */
+/**
+ * Proxies to the test's server: see php-tests/Process/Support/proxy.php. Each is a process, and
+ * stopProxies() ends them.
+ */
 trait Proxies
 {
     /** @var array<int, array{resource, array<int, resource>}> by port */
@@ -14,8 +17,9 @@ trait Proxies
     private array $reservedPorts = [];
 
     /**
-     * A port on which nobody listens, and that the kernel gives to nobody else until {@see stopProxies()}. A proxy may
-     * come there, and go: PHP sets SO_REUSEADDR, and this socket never listens.
+     * A port on which nobody listens, and that the kernel gives to nobody else until the test's
+     * end. A proxy may listen there: PHP sets SO_REUSEADDR, and the socket that holds the port
+     * never listens.
      */
     private function reservePort(): int
     {
@@ -27,8 +31,8 @@ trait Proxies
     }
 
     /**
-     * Lets the server be reached at another port, 0: any; returns the port. With $from and $to it changes what the
-     * client says.
+     * Starts a proxy to the server on a port, or on any port for 0, and returns the port. With
+     * $from and $to the proxy changes what the client says.
      */
     private function startProxy(int $port = 0, string $from = '', string $to = ''): int
     {
@@ -43,7 +47,7 @@ trait Proxies
         return (int) $match[1];
     }
 
-    /** Ends one way to the server, and all connections over it. */
+    /** Ends a proxy, and all connections over it. */
     private function stopProxy(int $port): void
     {
         [$process, $pipes] = $this->proxies[$port];

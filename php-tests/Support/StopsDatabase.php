@@ -4,12 +4,13 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Tests\Support;
 
-/** Stops and continues the server's process, and ends the sessions of buffers: for a {@see DatabaseTestCase}. */
+/** Stops and continues the server of a test, and ends the sessions of buffers. */
 trait StopsDatabase
 {
     /**
-     * Stops the server's process, as a machine that hangs does, until {@see continueDatabase()} or the test's end.
-     * When it returns, no thread of the server runs: nothing is answered or committed from now on.
+     * Stops the server's process until {@see continueDatabase()} or the test's end. To a client it
+     * is a machine that hangs. No thread of the server runs when this returns, so the server
+     * answers and commits nothing from then on.
      */
     protected function stopDatabase(): void
     {
@@ -27,7 +28,10 @@ trait StopsDatabase
         }
     }
 
-    /** A killed process's transaction, and one of a failed test, would keep the tables from being dropped. */
+    /**
+     * The transaction of a killed process, or of a failed test, would keep its locks, and the
+     * tables could not be dropped.
+     */
     private function endConnections(): void
     {
         if (getenv('DB_SERVER_PID') === false) {
@@ -47,7 +51,7 @@ trait StopsDatabase
     {
         $running = [];
         foreach (glob("/proc/{$pid}/task/*/stat") ?: [] as $file) {
-            // The name, in parentheses, may hold anything.
+            // The name is in parentheses, and may contain any character.
             $state = substr((string) strrchr((string) @file_get_contents($file), ')'), 2, 1);
             if ($state !== 'T' && $state !== '') {
                 $running[] = $state;

@@ -29,7 +29,10 @@ final class AddErrorTest extends MemoryTestCase
 {
     private const SUPPORT = 'WriteBuffer\Tests\Support';
 
-    /** @return iterable<string, array{\Closure(): mixed, string}> an argument, and what the message says of it */
+    /**
+     * @return iterable<string, array{\Closure(): mixed, string}> an argument, and what the message
+     *         says of it
+     */
     public static function wrongRows(): iterable
     {
         foreach (['bool' => true, 'int' => 5, 'float' => 1.5, 'string' => 'row'] as $type => $value) {
@@ -101,7 +104,7 @@ final class AddErrorTest extends MemoryTestCase
 
                 return $generator;
             },
-            // PHP's own words, and no TypeError.
+            // PHP's own message, and no TypeError.
             '',
         ];
     }
@@ -140,7 +143,10 @@ final class AddErrorTest extends MemoryTestCase
         }
     }
 
-    /** @return iterable<string, array{\Closure(): mixed, string}> a value, and what the message says of it */
+    /**
+     * @return iterable<string, array{\Closure(): mixed, string}> a value, and what the message says
+     *         of it
+     */
     public static function wrongValues(): iterable
     {
         yield 'an array' => [static fn () => [], 'array is no value'];
@@ -279,7 +285,10 @@ final class AddErrorTest extends MemoryTestCase
         );
     }
 
-    /** @return iterable<string, array{\Closure(\Closure): mixed}> an argument, made from code that throws */
+    /**
+     * @return iterable<string, array{\Closure(\Closure): mixed}> an argument, made from code that
+     *         throws
+     */
     public static function throwingCode(): iterable
     {
         yield 'in __toString()' => [static fn (\Closure $throw) => ['id' => 2, 'x' => new Text($throw), 'y' => 1]];
@@ -480,7 +489,8 @@ final class AddErrorTest extends MemoryTestCase
     }
 
     /**
-     * Acts on a buffer that holds a row, and asserts that it holds that row and nothing else afterwards.
+     * Acts on a buffer that holds a row, and asserts that afterwards it holds that row and nothing
+     * else.
      *
      * @param class-string<\Throwable> $class
      */

@@ -7,7 +7,7 @@ namespace WriteBuffer\Tests\Unit;
 use WriteBuffer\MemorySink;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 
-/** The fifteen cases that the PHP class of old had. */
+/** The fifteen cases that the former PHP class had. */
 final class WriteBufferTest extends MemoryTestCase
 {
     /** @return array<string, int|string> */

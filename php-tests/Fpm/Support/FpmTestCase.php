@@ -9,8 +9,8 @@ use WriteBuffer\Tests\Support\Extension;
 use WriteBuffer\Tests\Support\StopsDatabase;
 
 /**
- * A test of requests to a php-fpm of its own. It remembers which worker answered for which orders, and compares the
- * tables with that.
+ * A test that sends requests to its own php-fpm. It remembers which worker answered for which
+ * orders, and compares the tables with that.
  */
 abstract class FpmTestCase extends DatabaseTestCase
 {
@@ -19,7 +19,7 @@ abstract class FpmTestCase extends DatabaseTestCase
     protected const ORDERS = 'wb_fpm_orders';
     protected const TRADES = 'wb_fpm_trades';
 
-    /** Rows that no time-out writes. */
+    /** An interval that never ends during a test. */
     protected const NEVER_MS = 3_600_000;
 
     /** @var list<FpmServer> */
@@ -28,7 +28,7 @@ abstract class FpmTestCase extends DatabaseTestCase
     /** @var array<int, int> the worker of each order that was answered for */
     private array $answered = [];
 
-    /** What the servers had logged when the test ended. */
+    /** The logs of the servers at the test's end. */
     private string $logs = '';
 
     protected function setUp(): void
@@ -41,7 +41,7 @@ abstract class FpmTestCase extends DatabaseTestCase
             self::ORDERS,
             'id INT PRIMARY KEY, v VARCHAR(20) NOT NULL, worker INT NOT NULL, n INT NOT NULL',
         );
-        // No key but the order of arrival: a row that is written twice is there twice.
+        // The only key is the order of arrival, so a row that is written twice is there twice.
         $this->createTable(self::TRADES, 'seq BIGINT AUTO_INCREMENT PRIMARY KEY, id BIGINT NOT NULL,'
             . ' order_id INT NOT NULL, connection BIGINT NOT NULL DEFAULT (CONNECTION_ID())');
     }
@@ -86,7 +86,7 @@ abstract class FpmTestCase extends DatabaseTestCase
             'persistent' => 'orders',
             'batchSize' => 50,
             'flushIntervalMs' => 50,
-            // Longer than any test waits: an end that hangs is seen as one.
+            // Longer than any test waits, so an end that hangs is a failure.
             'shutdownTimeoutMs' => 600_000,
             'orderTable' => self::ORDERS,
             'tradeTable' => self::TRADES,
@@ -117,7 +117,8 @@ abstract class FpmTestCase extends DatabaseTestCase
     }
 
     /**
-     * Makes a request that adds the orders of a range, has to succeed, and is remembered.
+     * Makes a request that adds the orders of a range. It must succeed; its orders are expected in
+     * the tables.
      *
      * @param array<string, mixed> $settings of the buffer
      */
@@ -134,7 +135,9 @@ abstract class FpmTestCase extends DatabaseTestCase
         return $answer;
     }
 
-    /** The answer says that the orders of a range were added; they are expected in the tables from now on. */
+    /**
+     * Asserts that the orders of a range were added. From now on they are expected in the tables.
+     */
     protected function assertAdded(Answer $answer, int $first, ?int $last = null): void
     {
         self::assertSame(200, $answer->status, $answer->describe());
@@ -177,7 +180,10 @@ abstract class FpmTestCase extends DatabaseTestCase
         $this->assertExpectedOrders();
     }
 
-    /** The tables hold the orders that were answered for and their trades, each once, and nothing else. */
+    /**
+     * Asserts that the tables hold the orders that were answered for and their trades, each once,
+     * and nothing else.
+     */
     protected function assertExpectedOrders(): void
     {
         ksort($this->answered);
@@ -199,7 +205,7 @@ abstract class FpmTestCase extends DatabaseTestCase
             static fn (array $row): string => implode(' | ', $row),
             $this->pdo()->query($sql)->fetchAll(\PDO::FETCH_NUM),
         );
-        // What is missing and what is too much, where the whole tables would hide it.
+        // The missing and the extra rows, because the whole tables would hide them.
         $missing = array_slice(array_diff($expected, $found), 0, 5);
         $extra = array_slice(array_diff($found, $expected), 0, 5);
         self::assertSame([[], []], [$missing, $extra], "missing and extra rows of: {$sql}");
@@ -215,7 +221,7 @@ abstract class FpmTestCase extends DatabaseTestCase
     protected static function flusherCount(int $pid): int
     {
         $names = array_map(
-            // A thread may end between the listing and the look.
+            // A thread may end after it was listed.
             static fn (string $file): string => rtrim((string) @file_get_contents($file)),
             glob("/proc/{$pid}/task/*/comm") ?: [],
         );
@@ -223,7 +229,10 @@ abstract class FpmTestCase extends DatabaseTestCase
         return count(array_keys($names, 'write_buffer', true));
     }
 
-    /** Waits until a process has so many flusher threads: one that was told to end is gone a little later. */
+    /**
+     * Waits until a process has this many flusher threads. A thread ends a little after it was told
+     * to.
+     */
     protected static function awaitFlushers(int $pid, int $count): void
     {
         self::await(

@@ -1,9 +1,11 @@
 <?php
 
-// A request of an exchange: adds orders with their trades to a buffer, and says who it was and what the buffer holds.
+// A request to an exchange: adds orders with their trades to a buffer. Answers with the worker's
+// process id and what the buffer holds.
 //
-// The body, JSON: `settings` of the buffer; the `first` and the `last` order's number; `placed`, a time for
-// each order; `started`, a file to make; `hold`, a file to wait for; and `end`, how the request ends.
+// The body is JSON: `settings` of the buffer; the `first` and the `last` order's number; `placed`,
+// a time for each order; `started`, a file to make; `hold`, a file to wait for; and `end`, how the
+// request ends.
 
 declare(strict_types=1);
 
@@ -56,7 +58,7 @@ switch ($request['end'] ?? 'return') {
         str_repeat('x', 1 << 30);
         // No break: the memory limit ends the request.
     case 'memory limit in add':
-        // In the middle of the conversion of a group, whose first row is good.
+        // While a group is converted. Its first row is good.
         $bomb = new class () implements \Stringable {
             public function __toString(): string
             {
@@ -67,7 +69,7 @@ switch ($request['end'] ?? 'return') {
         $buffer->add([Orders::order($request['last'] + 1, getmypid()), $bad]);
         // No break: the memory limit ends the request.
     case 'finish':
-        // The client has its answer, and the script goes on.
+        // The client has its answer, but the script goes on.
         echo json_encode($answer);
         fastcgi_finish_request();
         $buffer->add(Orders::order($request['last'] + 1, getmypid()), Orders::trades($request['last'] + 1));

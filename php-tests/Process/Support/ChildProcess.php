@@ -8,12 +8,15 @@ use RuntimeException;
 use WriteBuffer\Tests\Support\Extension;
 
 /**
- * A PHP process with the extension whose life and death a test watches: its process id, signals, both outputs, and how it
- * ended. It ends when everything that it started has closed its outputs, too.
+ * A PHP process with the extension. A test sees its process id, both outputs and how it ended, and
+ * sends it signals. It counts as ended once all that it started has closed the outputs too.
  */
 final class ChildProcess
 {
-    /** Longer than a child waits for anything, so that the child says what it has waited for in vain. */
+    /**
+     * Longer than a child waits for anything, so that the child itself says what it waited for in
+     * vain.
+     */
     private const TIMEOUT_S = 90.0;
     private const MARK = 'WRITE_BUFFER_TEST_CHILD';
 
@@ -88,7 +91,7 @@ final class ChildProcess
         fwrite($this->pipes[0], $line . "\n");
     }
 
-    /** Waits until it has said a whole line, the first that begins so; gives the line. */
+    /** Waits until it has printed a whole line that begins so. Returns the line. */
     public function waitFor(string $start, float $timeoutS = self::TIMEOUT_S): string
     {
         $deadline = hrtime(true) / 1e9 + $timeoutS;
@@ -102,7 +105,7 @@ final class ChildProcess
         return rtrim($match[0], "\n");
     }
 
-    /** What it said by {@see Child::report()}; waits for it. */
+    /** Waits for a value of {@see Child::report()}, and returns it. */
     public function reported(string $name): mixed
     {
         $line = $this->waitFor("{$name}=");
@@ -110,7 +113,10 @@ final class ChildProcess
         return json_decode(substr($line, strlen($name) + 1), true, 512, JSON_THROW_ON_ERROR);
     }
 
-    /** Takes in what it says, for a short time: a child that nobody listens to stops when its pipe is full. */
+    /**
+     * Reads what it prints, for a short time. A child whose output nobody reads stops when its pipe
+     * is full.
+     */
     public function listen(float $seconds): void
     {
         $deadline = hrtime(true) / 1e9 + $seconds;
@@ -123,7 +129,7 @@ final class ChildProcess
         }
     }
 
-    /** Waits for its end, and gives it: `exit 0`, `signal 9`. */
+    /** Waits for its end, and returns how it ended: `exit 0`, `signal 9`. */
     public function finish(float $timeoutS = self::TIMEOUT_S): string
     {
         $deadline = hrtime(true) / 1e9 + $timeoutS;
@@ -144,7 +150,7 @@ final class ChildProcess
         return (string) $this->ending();
     }
 
-    /** How it ended; null while it runs. */
+    /** How it ended, or null while it runs. */
     public function ending(): ?string
     {
         if ($this->ending === null && $this->process !== null) {
@@ -175,13 +181,13 @@ final class ChildProcess
         return sprintf(
             "--- ended: %s\n--- its output:\n%s\n--- its errors:\n%s",
             $this->ending() ?? 'no',
-            // The end says what went wrong; a loop's output would hide it.
+            // The end says what went wrong. A loop's output would hide it.
             substr($this->output[1], -1_500),
             substr($this->output[2], -1_500),
         );
     }
 
-    /** Ends it and all that it started, whatever they are doing. */
+    /** Kills it and all that it started. */
     public function kill(): void
     {
         if ($this->process === null) {
@@ -202,7 +208,10 @@ final class ChildProcess
         $this->ending ??= 'killed by the test';
     }
 
-    /** Reads what there is, or waits for something. False: both outputs are at their end, or the time is over. */
+    /**
+     * Reads what there is, or waits for something. Returns false if both outputs have ended, or the
+     * time is over.
+     */
     private function read(float $deadline): bool
     {
         $read = array_intersect_key($this->pipes, [1 => true, 2 => true]);

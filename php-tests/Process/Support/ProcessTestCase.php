@@ -8,7 +8,10 @@ use PDO;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\Tests\Support\StopsDatabase;
 
-/** A test of a child process: what the child says, and what is in the tables, row by row, when it has ended. */
+/**
+ * A test of a child process: what the child prints, and what the tables hold when it has ended, row
+ * by row.
+ */
 abstract class ProcessTestCase extends DatabaseTestCase
 {
     use StopsDatabase;
@@ -23,7 +26,7 @@ abstract class ProcessTestCase extends DatabaseTestCase
             self::markTestSkipped('the extensions pcntl and posix are needed to send signals and to fork');
         }
         $this->createTable(Child::ORDERS, 'id INT PRIMARY KEY, v VARCHAR(20) NOT NULL, n INT NOT NULL');
-        // No key but the order of arrival: a row that is written twice is there twice.
+        // The only key is the order of arrival, so a row that is written twice is there twice.
         $this->createTable(Child::TRADES, 'seq BIGINT AUTO_INCREMENT PRIMARY KEY, id BIGINT NOT NULL,'
             . ' order_id INT NOT NULL, connection BIGINT NOT NULL DEFAULT (CONNECTION_ID())');
     }
@@ -49,7 +52,7 @@ abstract class ProcessTestCase extends DatabaseTestCase
     }
 
     /**
-     * Runs a child to its end, which has to be `exit 0`, without a complaint of PHP's.
+     * Runs a child to its end, which must be `exit 0` without an error or a warning of PHP.
      *
      * @param list<string>          $arguments
      * @param array<string, string> $settings
@@ -68,7 +71,10 @@ abstract class ProcessTestCase extends DatabaseTestCase
         self::assertSame(['exit 0', ''], [$ending, $child->complained()], $child->describe());
     }
 
-    /** As the parent's; takes in meanwhile what the child says, which would stop if its pipe were full. */
+    /**
+     * Waits until a condition holds. Meanwhile it reads what the child prints, because a child
+     * stops when its pipe is full.
+     */
     protected static function await(string $what, callable $condition, ?ChildProcess $child = null): void
     {
         if ($child === null) {
@@ -85,7 +91,7 @@ abstract class ProcessTestCase extends DatabaseTestCase
         }
     }
 
-    /** Waits until the orders of a range are there, in whatever state the child is. */
+    /** Waits until this many orders are in the table. The child may have ended. */
     protected function awaitOrders(int $count, ?ChildProcess $child = null): void
     {
         self::await("{$count} orders in the table", fn (): bool => $this->orderCount() >= $count, $child);
@@ -97,7 +103,8 @@ abstract class ProcessTestCase extends DatabaseTestCase
     }
 
     /**
-     * The tables hold the orders of these numbers and their trades, each once, and nothing else.
+     * Asserts that the tables hold the orders of these numbers and their trades, each once, and
+     * nothing else.
      *
      * @param iterable<int> $ids ascending
      * @param string        $order of the trades: `seq` is the order in which they were written
@@ -120,7 +127,7 @@ abstract class ProcessTestCase extends DatabaseTestCase
     }
 
     /**
-     * Compares a table with what it should hold, however long both are, and says where they part.
+     * Compares a table with what it should hold, row by row, and says which row differs.
      *
      * @param iterable<array<string, int|string>> $expected
      */
@@ -140,7 +147,7 @@ abstract class ProcessTestCase extends DatabaseTestCase
         self::assertFalse($statement->fetch(PDO::FETCH_ASSOC), "after row {$number}: {$sql}\n{$child->describe()}");
     }
 
-    /** Holds the lock of an order's row in a transaction that stays open until {@see releaseOrder()}. */
+    /** Locks an order's row, in a transaction that stays open until {@see releaseOrder()}. */
     protected function holdOrder(int $id): PDO
     {
         $holder = $this->connect();
@@ -150,7 +157,7 @@ abstract class ProcessTestCase extends DatabaseTestCase
         return $holder;
     }
 
-    /** Releases the lock, and ends the connection that held it. */
+    /** Releases the lock, and closes the connection that held it. */
     protected function releaseOrder(?PDO &$holder): void
     {
         $holder?->rollBack();
