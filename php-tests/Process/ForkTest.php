@@ -6,7 +6,6 @@ namespace WriteBuffer\Tests\Process;
 
 use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\Tests\Process\Support\Child;
-use WriteBuffer\Tests\Process\Support\ChildProcess;
 use WriteBuffer\Tests\Process\Support\ProcessTestCase;
 
 /**
@@ -15,17 +14,6 @@ use WriteBuffer\Tests\Process\Support\ProcessTestCase;
  */
 final class ForkTest extends ProcessTestCase
 {
-    /** @return list<string> the server's sessions that have written trades */
-    private function writers(): array
-    {
-        return array_column($this->rows(Child::TRADES, 'DISTINCT connection', '1'), 'connection');
-    }
-
-    private function assertOneConnection(ChildProcess $child): void
-    {
-        self::assertCount(1, $this->writers(), "several connections have written\n{$child->describe()}");
-    }
-
     /** @return iterable<string, array{string, bool}> what happens to the buffer before the fork */
     public static function beforeTheFork(): iterable
     {
@@ -158,104 +146,6 @@ final class ForkTest extends ProcessTestCase
         self::assertSame(0, $child->reported('reconnects'), $child->describe());
         self::assertSame(4, $child->reported('lanes'), $child->describe());
         $this->assertOrders([...range(1, 900), ...range(1001, 1100)], $child, 'order_id, id');
-    }
-
-    public function testForksUnderLoadHarmNobody(): void
-    {
-        $child = $this->runToItsEnd(<<<'PHP'
-            $buffer = Child::buffer(flushIntervalMs: 1);
-            Child::add($buffer, 1);
-            $buffer->flush();
-            $pids = [];
-            $id = 1;
-            while (count($pids) < 40) {
-                Child::add($buffer, $id + 1, $id + 100);
-                $id += 100;
-                // Each fork meets a flusher that is at work.
-                Child::await('a flusher at work', static function () use ($buffer, &$id): bool {
-                    Child::add($buffer, ++$id);
-
-                    return $buffer->getMetrics()['thread_state'] === 'writing';
-                });
-                $pids[] = Child::fork(static function (): void {});
-            }
-            $buffer->flush();
-            $ends = Child::reapAll($pids);
-            Child::report('ends', $ends);
-            Child::report('orders', $id);
-            Child::report('reconnects', $buffer->getMetrics()['reconnects']);
-            Child::report('threads', Child::flusherCount());
-            PHP);
-        self::assertSame(['exit 0' => 40], $child->reported('ends'), $child->describe());
-        self::assertSame(0, $child->reported('reconnects'), $child->describe());
-        self::assertSame(1, $child->reported('threads'), $child->describe());
-        $this->assertOrders(range(1, $child->reported('orders')), $child);
-        $this->assertOneConnection($child);
-    }
-
-    public function testForksUnderLoadWhoseChildrenWriteHarmNobody(): void
-    {
-        $child = $this->runToItsEnd(<<<'PHP'
-            $buffer = Child::buffer(flushIntervalMs: 1);
-            $pids = [];
-            for ($id = 1; $id <= 2_000; $id++) {
-                Child::add($buffer, $id);
-                if ($id % 100 === 50) {
-                    $pids[] = Child::fork(static function () use ($id): void {
-                        global $buffer;
-                        Child::add($buffer, 10_000 + $id, 10_000 + $id + 9);
-                    });
-                }
-            }
-            $ends = Child::reapAll($pids);
-            Child::report('ends', $ends);
-            $buffer->flush();
-            Child::report('reconnects', $buffer->getMetrics()['reconnects']);
-            PHP);
-        self::assertSame(['exit 0' => 20], $child->reported('ends'), $child->describe());
-        self::assertSame(0, $child->reported('reconnects'), $child->describe());
-        $ids = range(1, 2_000);
-        for ($first = 10_050; $first < 12_000; $first += 100) {
-            array_push($ids, ...range($first, $first + 9));
-        }
-        $this->assertOrders($ids, $child, 'id');
-        self::assertCount(21, $this->writers(), $child->describe());
-    }
-
-    public function testForksWhileTheThreadConnectsForTheFirstTime(): void
-    {
-        // A library may be initializing itself at the moment of the fork. In the child nobody
-        // completes that.
-        for ($attempt = 1; $attempt <= 5; $attempt++) {
-            $this->pdo()->exec('TRUNCATE ' . Child::ORDERS);
-            $this->pdo()->exec('TRUNCATE ' . Child::TRADES);
-            $child = $this->start(<<<'PHP'
-                // A gate. Nobody writes to it, and a child reads its end when the parent has closed
-                // it.
-                $gate = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
-                $buffer = Child::buffer(flushIntervalMs: 1);
-                Child::add($buffer, 1, 10);
-                for ($number = 1; $number <= 30; $number++) {
-                    // The children leave the processor to the thread until all of them are forked.
-                    $pids[] = Child::fork(static function () use ($number, $gate): void {
-                        global $buffer;
-                        fclose($gate[1]);
-                        fgets($gate[0]);
-                        Child::add($buffer, $number * 100, $number * 100 + 9);
-                        $buffer->flush();
-                    });
-                }
-                fclose($gate[1]);
-                Child::report('ends', Child::reapAll($pids));
-                PHP);
-            self::assertSame(['exit 0' => 30], $child->reported('ends'), "attempt {$attempt}\n{$child->describe()}");
-            $this->assertEndsWell($child);
-            $ids = range(1, 10);
-            for ($number = 1; $number <= 30; $number++) {
-                array_push($ids, ...range($number * 100, $number * 100 + 9));
-            }
-            $this->assertOrders($ids, $child, 'id');
-        }
     }
 
     public function testAForkWhileABatchWaitsForALock(): void
@@ -485,79 +375,5 @@ final class ForkTest extends ProcessTestCase
             $child->describe(),
         );
         $this->assertOrders([1], $child);
-    }
-
-    public function testOtherProgramsStartWithACleanSlate(): void
-    {
-        $child = $this->runToItsEnd(<<<'PHP'
-            $look = 'grep SigBlk /proc/self/status; ls -l /proc/self/fd';
-            $started = static function (string $name, ?string $seen): void {
-                preg_match('/SigBlk:\s*(\w+)/', (string) $seen, $mask);
-                Child::report($name, [
-                    'blocked' => $mask[1] ?? 'nothing seen',
-                    'sockets' => substr_count((string) $seen, 'socket:'),
-                ]);
-            };
-            // The test's own sockets may be open in its children.
-            $started('before', shell_exec($look));
-            $buffer = Child::buffer(flushIntervalMs: 1);
-            for ($id = 1; $id <= 500; $id++) {
-                Child::add($buffer, $id);
-                if ($id % 100 === 0) {
-                    $started("shell_exec {$id}", shell_exec($look));
-                    $lines = [];
-                    exec($look, $lines);
-                    $started("exec {$id}", implode("\n", $lines));
-                    $pipe = popen($look, 'r');
-                    $started("popen {$id}", stream_get_contents($pipe));
-                    pclose($pipe);
-                    $process = proc_open(['sh', '-c', $look], [1 => ['pipe', 'w']], $pipes);
-                    $started("proc_open {$id}", stream_get_contents($pipes[1]));
-                    proc_close($process);
-                    Child::say(Child::reap(Child::fork(static function () use ($id, $look): void {
-                        pcntl_exec('/bin/sh', ['-c', "echo begin; {$look}; echo end"]);
-                    })));
-                }
-            }
-            $buffer->flush();
-            Child::report('reconnects', $buffer->getMetrics()['reconnects']);
-            PHP);
-        $before = $child->reported('before');
-        self::assertSame('0000000000000000', $before['blocked']);
-        foreach ([100, 200, 300, 400, 500] as $id) {
-            foreach (['shell_exec', 'exec', 'popen', 'proc_open'] as $function) {
-                self::assertSame(
-                    $before,
-                    $child->reported("{$function} {$id}"),
-                    "{$function} {$id}",
-                );
-            }
-        }
-        self::assertSame(5, substr_count($child->said(), "exit 0\n"), $child->describe());
-        self::assertSame(5, preg_match_all('/^SigBlk:\s*0000000000000000$/m', $child->said()), $child->describe());
-        self::assertSame(5, preg_match_all('/^begin\n(.*?)^end$/ms', $child->said(), $seen), $child->describe());
-        foreach ($seen[1] as $files) {
-            self::assertSame($before['sockets'], substr_count($files, 'socket:'), $files);
-        }
-        self::assertSame(0, $child->reported('reconnects'), $child->describe());
-        $this->assertOrders(range(1, 500), $child);
-        $this->assertOneConnection($child);
-    }
-
-    public function testAnotherProgramMayTakeTheProcessOver(): void
-    {
-        $child = $this->runToItsEnd(<<<'PHP'
-            $look = static fn (): int => substr_count((string) shell_exec('ls -l /proc/self/fd'), 'socket:');
-            Child::report('sockets before', $look());
-            $buffer = Child::buffer();
-            Child::add($buffer, 1, 50);
-            $buffer->flush();
-            Child::await('a thread', static fn () => Child::flusherCount() === 1);
-            pcntl_exec('/bin/sh', ['-c', 'grep -E "SigBlk|Threads" /proc/self/status; ls -l /proc/self/fd']);
-            PHP);
-        self::assertMatchesRegularExpression('/^SigBlk:\s*0{16}$/m', $child->said());
-        self::assertMatchesRegularExpression('/^Threads:\s*1$/m', $child->said());
-        self::assertSame($child->reported('sockets before'), substr_count($child->said(), 'socket:'), $child->describe());
-        $this->assertOrders(range(1, 50), $child);
     }
 }

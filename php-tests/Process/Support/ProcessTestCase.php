@@ -126,6 +126,17 @@ abstract class ProcessTestCase extends DatabaseTestCase
         $this->assertSameRows($trades(), 'SELECT id, order_id FROM ' . Child::TRADES . " ORDER BY {$order}", $child);
     }
 
+    /** @return list<string> the server's sessions that have written trades */
+    protected function writers(): array
+    {
+        return array_column($this->rows(Child::TRADES, 'DISTINCT connection', '1'), 'connection');
+    }
+
+    protected function assertOneConnection(ChildProcess $child): void
+    {
+        self::assertCount(1, $this->writers(), "several connections have written\n{$child->describe()}");
+    }
+
     /**
      * Compares a table with what it should hold, row by row, and says which row differs.
      *
