@@ -9,13 +9,17 @@ use WriteBuffer\Tests\Chaos\Support\ChaosTestCase;
 use WriteBuffer\Tests\Chaos\Support\FaultProxy;
 
 /**
- * Connections that end at a chosen packet or byte, with rows that cannot be repeated: inserts without a key, and sums.
+ * Connections that end at a chosen packet or byte. The rows must not be written twice: inserts
+ * without a key, and sums.
  */
 final class ConnectionFaultsTest extends ChaosTestCase
 {
     private const COMMIT = 'on statement COMMIT';
 
-    /** @return iterable<string, array{list<string>, bool}> the faults, and whether the rows are written in the background */
+    /**
+     * @return iterable<string, array{list<string>, bool}> the faults, and whether the rows are
+     *         written in the background
+     */
     public static function faultsThatCommitNothing(): iterable
     {
         $faults = [
@@ -26,7 +30,8 @@ final class ConnectionFaultsTest extends ChaosTestCase
             'in the header of an INSERT' => ['cut-at=2 every=11 on execute INSERT'],
             'in the middle of an INSERT' => ['cut-at=60 every=11 on execute INSERT'],
             'when an INSERT is done' => ['cut-after-answer every=11 on execute INSERT'],
-            // Statements are prepared once a connection: the first fault makes connections, the second hits new ones.
+            // A connection prepares a statement once. So a second fault ends connections, and the
+            // first hits new ones.
             'while an INSERT is prepared' => [
                 'cut-at=30 every=5 on prepare INSERT',
                 'cut-before every=13 ' . self::COMMIT,
@@ -48,11 +53,14 @@ final class ConnectionFaultsTest extends ChaosTestCase
     public function testAConnectionThatEndsBeforeTheCommit(array $faults, bool $background): void
     {
         $proxy = $this->strikeUnderLoad($faults, $background);
-        // Each of these is a connection less, before a later one does its work.
+        // Each of these faults ended a connection, and a later one did its work.
         self::assertGreaterThanOrEqual($proxy->struck('fault-0') - 1, $this->total('reconnects'), $this->describeAll());
     }
 
-    /** @return iterable<string, array{string, bool, 2?: int}> a fault, whether the rows are written in the background, and lanes */
+    /**
+     * @return iterable<string, array{string, bool, 2?: int}> a fault, whether the rows are written
+     *         in the background, and lanes
+     */
     public static function faultsThatCommit(): iterable
     {
         foreach (['in the background' => true, 'in the foreground' => false] as $where => $background) {
@@ -83,7 +91,8 @@ final class ConnectionFaultsTest extends ChaosTestCase
     }
 
     /**
-     * The client is back while its COMMIT is under way: its question has to wait for that, not to overtake it.
+     * The client is back while its COMMIT is under way. Its question must wait for the COMMIT, not
+     * overtake it.
      *
      * @dataProvider holds
      */
@@ -104,8 +113,8 @@ final class ConnectionFaultsTest extends ChaosTestCase
     }
 
     /**
-     * All faults at once, and again and again: also while the buffer recovers from the last one. Lanes do so one by one, beside
-     * others that write on.
+     * All faults at once, again and again, also while the buffer recovers from the last one. A lane
+     * recovers while the others write on.
      *
      * @dataProvider lanes
      */
@@ -115,7 +124,7 @@ final class ConnectionFaultsTest extends ChaosTestCase
         $proxy = $this->strikeUnderLoad([
             'cut-after-answer every=5 ' . self::COMMIT,
             'hold=20 every=11 ' . self::COMMIT,
-            // A recovery asks for much, and has to succeed now and then.
+            // A recovery sends many SELECTs, and must succeed now and then.
             'cut-before every=41 on statement SELECT',
             'cut-after-answer every=61 on statement SELECT',
             'cut-at=50 every=53 on execute INSERT',
@@ -126,7 +135,10 @@ final class ConnectionFaultsTest extends ChaosTestCase
         self::assertGreaterThan(0, $this->total('ledger_confirmed'), $this->describeAll());
     }
 
-    /** Halving a batch that has a refused group makes many small transactions: their COMMITs lose their answers, too. */
+    /**
+     * A batch with a refused group is halved into many small transactions. Their COMMITs lose their
+     * answers too.
+     */
     public function testRefusedGroupsAmongFaults(): void
     {
         $proxy = $this->strikeUnderLoad(
@@ -145,7 +157,8 @@ final class ConnectionFaultsTest extends ChaosTestCase
     }
 
     /**
-     * From the handshake on, through schema, ledger and first rows, the connection ends at any byte.
+     * The connection ends at any byte, from the handshake through schema and ledger to the first
+     * rows.
      *
      * @dataProvider streams
      */
@@ -154,7 +167,8 @@ final class ConnectionFaultsTest extends ChaosTestCase
     {
         $dsn = $this->proxy($proxy);
         $this->startWriter($dsn);
-        // The bytes that are past the handshake differ from server to server: a step that divides nothing meets all.
+        // The handshake's length differs from server to server. The step is a prime number, so the
+        // cuts fall anywhere in a packet.
         $cuts = self::scaled(25, 100);
         $step = self::scaled(157, 47);
         $this->awaitMoreOrders(1);
@@ -170,17 +184,18 @@ final class ConnectionFaultsTest extends ChaosTestCase
         $this->assertNothingLostOrDoubled();
     }
 
-    /** The ledger confirmed so many COMMITs whose answers were lost. */
+    /** Asserts that the ledger confirmed this many COMMITs whose answers were lost. */
     private function assertConfirmed(int $commits): void
     {
-        // A transaction that happens to hold only rows that can be repeated is repeated, without a question.
+        // If a transaction has only rows that may be written twice, it is repeated without a
+        // question.
         $repeated = $this->total('unknown_commits') - $this->total('ledger_lookups');
         self::assertGreaterThan(0, $this->total('ledger_confirmed'), $this->describeAll());
         self::assertSame($commits, $this->total('ledger_confirmed') + $repeated, $this->describeAll());
     }
 
     /**
-     * Lets faults strike until the first of them has done so often enough, and compares.
+     * Lets faults strike until the first of them has struck often enough, and compares the tables.
      *
      * @param list<string> $faults
      */
@@ -201,7 +216,7 @@ final class ConnectionFaultsTest extends ChaosTestCase
             "{$strikes} strikes",
             static fn (): bool => $proxy->struck('fault-0') >= $strikes,
         );
-        // The end of a test is no time for faults: the last COMMIT of all may be the one that is counted on.
+        // No fault strikes at the end of a test, because it might hit the last COMMIT of all.
         foreach (array_keys($faults) as $number) {
             self::assertTrue($proxy->disarm("fault-{$number}"), 'a fault that strikes every time stays armed');
         }

@@ -18,8 +18,8 @@ final class ContentionTest extends ChaosTestCase
     private const WRITER_COUNT = 4;
 
     /**
-     * The keys have letters whose equality only the server knows: such rows are written in the order in which they came,
-     * and so the writers lock them in opposite orders.
+     * Only the server knows whether letters like these are equal. Such rows are written in the
+     * order in which they came, so the writers lock them in opposite orders.
      */
     private const CODE = <<<'PHP'
         $number = (int) $argv[2];
@@ -80,7 +80,9 @@ final class ContentionTest extends ChaosTestCase
         $this->contend($this->dsn());
     }
 
-    /** The same, while COMMITs lose their answers: a repeated transaction meets the others' locks. */
+    /**
+     * The same while COMMITs lose their answers. A repeated transaction meets the others' locks.
+     */
     public function testFourWritersWhoseCommitsLoseTheirAnswers(): void
     {
         $dsn = $this->proxy($proxy);
@@ -114,9 +116,9 @@ final class ContentionTest extends ChaosTestCase
     /** The proxy stops when nobody reads what it says. */
     private function awaitEnd(ChildProcess $child, ?FaultProxy $proxy): void
     {
-        $deadline = microtime(true) + 180;
+        $deadline = hrtime(true) + 180_000_000_000;
         while ($child->ending() === null) {
-            self::assertLessThan($deadline, microtime(true), $child->describe());
+            self::assertLessThan($deadline, hrtime(true), $child->describe());
             $proxy?->struck('fault');
             $child->listen(0.02);
         }
@@ -145,7 +147,10 @@ final class ContentionTest extends ChaosTestCase
         return array_map($row, range(0, 49));
     }
 
-    /** @return list<array{id: int, version: int, v: string}> the last round that has the price, by the highest writer */
+    /**
+     * @return list<array{id: int, version: int, v: string}> the last round that has the price, by
+     *         the highest writer
+     */
     private function expectedPrices(int $rounds): array
     {
         $row = static function (int $id) use ($rounds): array {

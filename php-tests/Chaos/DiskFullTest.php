@@ -33,11 +33,11 @@ final class DiskFullTest extends ChaosTestCase
         $rounds = self::scaled(1, 2);
         for ($round = 1; $round <= $rounds; $round++) {
             $this->awaitMoreOrders(500);
-            // On a full disk it would not start, and be given up.
+            // On a full disk it would not start, and would not be tried again.
             self::wantServer(false);
             $logged = strlen($this->serverLog());
             $this->awaitUnderLoad('a server that cannot write', function () use ($writer, $logged): bool {
-                // What the server has freed meanwhile is filled, too.
+                // Fills also what the server has freed meanwhile.
                 $this->fillDisk();
 
                 return $this->isServerStuck($writer, $logged);
@@ -56,8 +56,9 @@ final class DiskFullTest extends ChaosTestCase
     }
 
     /**
-     * MariaDB refuses to write. MySQL's COMMIT waits, a minute at a time, until somebody frees the binary log's disk.
-     * Either dies where it is InnoDB itself that must write, and may listen no more for long before it has gone.
+     * MariaDB refuses to write. MySQL's COMMIT waits, a minute at a time, until the binary log's
+     * disk has room. Both die if InnoDB itself must write, and may stop listening long before they
+     * end.
      */
     private function isServerStuck(Writer $writer, int $logged): bool
     {

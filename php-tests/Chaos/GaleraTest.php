@@ -15,7 +15,7 @@ final class GaleraTest extends ChaosTestCase
     protected function setUp(): void
     {
         parent::setUp();
-        // A node answers when it has what the others have committed: with all rows, that is.
+        // A node then answers only when it has what the others have committed.
         $this->pdo()->exec('SET SESSION wsrep_sync_wait = 1');
     }
 
@@ -30,7 +30,10 @@ final class GaleraTest extends ChaosTestCase
         parent::tearDown();
     }
 
-    /** Each node lets its own writer's transactions pass; at COMMIT the cluster refuses those that meet another's. */
+    /**
+     * Each node accepts the statements of its own writer. At COMMIT the cluster refuses what
+     * conflicts with another node.
+     */
     public function testWritersOnDifferentNodesInConflict(): void
     {
         $before = $this->conflicts();
@@ -94,7 +97,7 @@ final class GaleraTest extends ChaosTestCase
         );
     }
 
-    /** How many transactions all nodes have refused, or rolled back for another node's. */
+    /** How many transactions all nodes have refused, or rolled back because of another node's. */
     private function conflicts(): int
     {
         $sum = 0;
@@ -108,7 +111,7 @@ final class GaleraTest extends ChaosTestCase
         return $sum;
     }
 
-    /** Which of the nodes 2 and 3 has a session of a buffer now; 0: neither. */
+    /** Which of the nodes 2 and 3 has a buffer's session now, or 0. */
     private function nodeOfWriter(): int
     {
         foreach ([2, 3] as $node) {

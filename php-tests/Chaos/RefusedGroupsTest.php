@@ -9,8 +9,9 @@ use WriteBuffer\Tests\Chaos\Support\ChaosTestCase;
 use WriteBuffer\Tests\Process\Support\Child;
 
 /**
- * Groups that the server refuses, among thousands, while connections end before, at and after COMMIT: each of them is in
- * the dead-letter file, once, and all others are in the tables, once.
+ * The server refuses some groups among thousands, while connections end before, at and after
+ * COMMIT. Each refused group is in the dead-letter file once, and all others are in the tables
+ * once.
  */
 final class RefusedGroupsTest extends ChaosTestCase
 {

@@ -7,12 +7,15 @@ namespace WriteBuffer\Tests\Fpm;
 use WriteBuffer\Tests\Fpm\Support\FpmServer;
 use WriteBuffer\Tests\Fpm\Support\FpmTestCase;
 
-/** Objects and requests come and go by the thousand; a worker and the server stay as they are. */
+/** After thousands of objects and requests a worker and the server use no more than before. */
 final class GrowthTest extends FpmTestCase
 {
     private const RESIDENT_BYTES_MAX = 8 * 1024 * 1024;
 
-    /** The sizes that a statement on the two tables may have; a statement kept for each request would be thousands. */
+    /**
+     * As many statements as the two tables need for all row counts. One for each request would be
+     * thousands.
+     */
     private const PREPARED_STATEMENTS_MAX = 100;
 
     public function testPersistentBuffersOverThousandsOfRequests(): void
@@ -68,7 +71,7 @@ final class GrowthTest extends FpmTestCase
         return $pid;
     }
 
-    /** A thread and a connection that were told to end are gone a little later. */
+    /** A thread and a connection end a little after they were told to. */
     private function awaitEndOfFlushers(int $pid): void
     {
         self::awaitFlushers($pid, 0);
@@ -76,7 +79,7 @@ final class GrowthTest extends FpmTestCase
     }
 
     /**
-     * What is closed is gone a little later, in the worker and in the server.
+     * What is closed ends a little later, in the worker and in the server.
      *
      * @param array<string, int> $before
      */

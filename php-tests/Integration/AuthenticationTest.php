@@ -9,10 +9,13 @@ use PDOException;
 use WriteBuffer\ConnectionException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 
-/** How accounts show who they are, over TCP, TLS and the unix socket; and what is said to those that may not in. */
+/**
+ * How accounts authenticate over TCP, TLS and the unix socket, and what those are told that are
+ * refused.
+ */
 final class AuthenticationTest extends DatabaseTestCase
 {
-    /** Every character that a URL or SQL could stumble over. */
+    /** Every character that is special in a URL or in SQL. */
     private const PASSWORD = 'S3cr3t p@ss:w/o?r#d%+\'"ü';
 
     private const CHECK_PASSWORD = '; check user and password of the DSN (percent-encode special characters)';
@@ -30,7 +33,7 @@ final class AuthenticationTest extends DatabaseTestCase
         return self::setting('DB_SERVER') === 'mariadb';
     }
 
-    /** Creates an account at both of this machine's names, which is dropped at the test's end. */
+    /** Creates an account for both names of this machine, and drops it at the test's end. */
     private function createAccount(string $name, string $as, string $options = ''): void
     {
         foreach (['localhost', '127.0.0.1'] as $host) {
@@ -82,11 +85,11 @@ final class AuthenticationTest extends DatabaseTestCase
         self::assertNull($this->value('SELECT id FROM wb_orders WHERE id = 1000'));
     }
 
-    /** The account may in by each way, and with another password by none. */
+    /** The account is let in each way, and never with another password. */
     private function assertAuthenticates(string $user): void
     {
         foreach (self::ways($user) as $way => $dsn) {
-            // What has been checked in full once may be checked by a shorter way then.
+            // After a full check the server may take a shorter way.
             $this->admin()->exec('FLUSH PRIVILEGES');
             $this->assertConnects($dsn, "{$user} over {$way}, for the first time");
             $this->assertConnects($dsn, "{$user} over {$way}, again");
@@ -253,7 +256,7 @@ final class AuthenticationTest extends DatabaseTestCase
 
     public function testAHostThatMayNotConnect(): void
     {
-        // No account at all for 127.0.0.1, or the answer would be the one to a wrong password.
+        // If any account were left for 127.0.0.1, the answer would be that to a wrong password.
         $this->pdo();
         $accounts = $this->admin()->query("SELECT User FROM mysql.user WHERE Host = '127.0.0.1'")->fetchAll(PDO::FETCH_COLUMN);
         foreach ($accounts as $account) {

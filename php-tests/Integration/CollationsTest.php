@@ -7,12 +7,13 @@ namespace WriteBuffer\Tests\Integration;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 
 /**
- * The engine coalesces and sorts text keys made of letters, digits and `-_.:/` under collations whose rules for these
- * it knows (crates/core/src/column.rs). Here the server is asked whether it knows right.
+ * The engine coalesces and sorts text keys of letters, digits and `-_.:/` if it knows the rules of
+ * their collation (crates/core/src/table/column.rs). Here the server is asked whether the engine
+ * knows them right.
  */
 final class CollationsTest extends DatabaseTestCase
 {
-    /** Those that the engine trusts: true where case makes a difference. */
+    /** Those that the engine trusts. True: case makes a difference. */
     private const TRUSTED = [
         'utf8mb4_bin' => true,
         'utf8mb4_nopad_bin' => true,
@@ -56,7 +57,7 @@ final class CollationsTest extends DatabaseTestCase
             $folded = $isCaseSensitive ? $words : array_map('strtolower', $words);
             $distinct = (int) $this->pdo()->query('SELECT COUNT(DISTINCT word) FROM wb_words')->fetchColumn();
             self::assertSame(count(array_unique($folded)), $distinct, $collation);
-            // Words that the server takes for one are those that the engine takes for one, and not others.
+            // The words that are equal to the server are equal to the engine, and no others.
             $groups = $this->pdo()->query('SELECT GROUP_CONCAT(word SEPARATOR \' \') FROM wb_words GROUP BY word')
                 ->fetchAll(\PDO::FETCH_COLUMN);
             foreach ($groups as $group) {
@@ -82,7 +83,10 @@ final class CollationsTest extends DatabaseTestCase
             ->fetchAll(\PDO::FETCH_COLUMN);
     }
 
-    /** @return list<string> every letter, alone and in pairs, for a collation may contract two into one */
+    /**
+     * @return list<string> every letter, alone and in pairs, for a collation may contract two into
+     *         one
+     */
     private function words(): array
     {
         $letters = [...range('a', 'z'), ...range('A', 'Z'), ...array_map('strval', range(0, 9)), '-', '_', '.', ':', '/'];

@@ -13,10 +13,13 @@ use WriteBuffer\Tests\Support\Priority;
 use WriteBuffer\Tests\Support\Side;
 use WriteBuffer\Tests\Support\Text;
 
-/** What is given is what the column holds, byte for byte. */
+/** The column holds what was given, byte for byte. */
 final class ColumnTypesTest extends DatabaseTestCase
 {
-    /** @return iterable<string, array{string, list<array{mixed, string|null}>}> a type; values, and what the column holds */
+    /**
+     * @return iterable<string, array{string, list<array{mixed, string|null}>}> a type; values, and
+     *         what the column holds
+     */
     public static function columns(): iterable
     {
         $same = static fn (mixed ...$values): array => array_map(
@@ -130,7 +133,7 @@ final class ColumnTypesTest extends DatabaseTestCase
             foreach ($values as $at => [, $expected]) {
                 self::assertSame(['id' => (string) $at, 'x' => $expected, 'last' => "r{$round}"], $stored[$at], $how);
             }
-            // A second round meets rows that are there, with other values in their place.
+            // The second round updates rows that are there and hold other values.
             $this->pdo()->exec('UPDATE wb_types SET x = NULL');
         }
     }
@@ -195,7 +198,7 @@ final class ColumnTypesTest extends DatabaseTestCase
                 'created_at' => '2024-02-29 12:34:56.789012',
             ])],
             array_map(
-                // The client may give a BIT as a number or as its bytes.
+                // The client may return a BIT as a number or as its bytes.
                 static fn (array $row): array => array_replace($row, [
                     'bits' => ctype_digit($row['bits']) ? chr((int) $row['bits']) : $row['bits'],
                 ]),

@@ -7,7 +7,10 @@ namespace WriteBuffer\Tests\Integration;
 use WriteBuffer\FlushException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 
-/** What else a table demands of a row: in the background the groups at fault are given up, and all others committed. */
+/**
+ * What else a table demands of a row. In the background the groups at fault are given up, and all
+ * others are committed.
+ */
 final class ConstraintsTest extends DatabaseTestCase
 {
     /**
@@ -60,7 +63,7 @@ final class ConstraintsTest extends DatabaseTestCase
         $this->assertRefused(
             ['orderTable' => 'wb_orders', 'tradeTable' => 'wb_trades'],
             [
-                // Its parent comes later: alone it would be refused.
+                // Its parent comes later, so alone it would be refused.
                 [['id' => 9], ['id' => 10, 'order_id' => 1]],
                 [['id' => 1], ['id' => 11, 'order_id' => 1]],
                 [['id' => 2], ['id' => 20, 'order_id' => 77]],

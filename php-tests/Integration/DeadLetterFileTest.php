@@ -10,7 +10,7 @@ use WriteBuffer\FlushException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\Tests\Support\PhpProcess;
 
-/** A group that is given up is in the file before it leaves the memory, whoever takes it from there. */
+/** A group that is given up is in the file before it leaves the memory. */
 final class DeadLetterFileTest extends DatabaseTestCase
 {
     private string $folder;
@@ -77,7 +77,10 @@ final class DeadLetterFileTest extends DatabaseTestCase
         self::assertSame('10', $this->value("SELECT COUNT(*) FROM wb_refused WHERE t = X'FF746F6F206C6F6E67'"));
     }
 
-    /** Failures that nobody takes are on disk, so the memory keeps the newest of them, and the buffer goes on. */
+    /**
+     * Failures that nobody takes are on disk. So the memory keeps only the newest of them, and the
+     * buffer goes on.
+     */
     public function testTheMemoryHasABoundAndTheFileHasAll(): void
     {
         $buffer = $this->buffer(orderTable: 'wb_refused', deadLetterFile: "{$this->folder}/failed.jsonl", batchSize: 10_000);
@@ -102,7 +105,7 @@ final class DeadLetterFileTest extends DatabaseTestCase
         $buffer->add(['id' => 1, 't' => 'fits']);
         $buffer->add(['id' => 2, 't' => 'too long']);
         $buffer->add(['id' => 3, 't' => 'fits']);
-        // The kernel's own full disk.
+        // A device that is always full.
         symlink('/dev/full', $file);
         $thrown = self::assertThrowsMatching(
             FlushException::class,
@@ -138,7 +141,8 @@ final class DeadLetterFileTest extends DatabaseTestCase
     public function testLinesOfManyProcessesStayWhole(): void
     {
         $code = <<<'PHP'
-            $buffer = new WriteBuffer(dsn: $argv[1], orderTable: 'wb_refused', deadLetterFile: $argv[2], background: false);
+            $buffer = new WriteBuffer(dsn: $argv[1], orderTable: 'wb_refused', deadLetterFile: $argv[2], background: false,
+                flushIntervalMs: 3_600_000);
             for ($id = 0; $id < 50; $id++) {
                 $buffer->add(['id' => $argv[3] * 1000 + $id, 't' => str_repeat('x', 5_000)]);
             }
@@ -152,7 +156,7 @@ final class DeadLetterFileTest extends DatabaseTestCase
         foreach (range(1, 4) as $writer) {
             if (($pid = pcntl_fork()) === 0) {
                 $output = PhpProcess::run($code, [], [$this->dsn(), "{$this->folder}/failed.jsonl", (string) $writer]);
-                // No end of PHPUnit's in this process.
+                // PHPUnit must not come to its end in this process.
                 posix_kill(getmypid(), $output === "50\n" ? SIGKILL : SIGTERM);
             }
             $pids[] = $pid;

@@ -8,10 +8,10 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 
 /**
- * The promise behind coalescing: a table is left exactly as if each row had been written on its own, in order.
+ * The promise behind coalescing: the table is as if each row had been written alone, in order.
  *
- * Random rows go through a buffer with random batch sizes and flushes, and one by one into a twin table. The seed is
- * part of every failure; `WRITE_BUFFER_TEST_SEED` repeats it.
+ * Random rows go through a buffer with random batch sizes and flushes, and one by one into a twin
+ * table. Every failure names its seed; `WRITE_BUFFER_TEST_SEED` repeats it.
  */
 final class EquivalenceTest extends DatabaseTestCase
 {
@@ -20,11 +20,12 @@ final class EquivalenceTest extends DatabaseTestCase
     private const ROWS = 60;
 
     /**
-     * A table's columns, its key, its rules, and for each column what a row may give it. A column whose values are in
-     * `optional` is left out of some rows.
+     * A table's columns, its key, its rules, and the values for each column. A column whose values
+     * are in `optional` is left out of some rows.
      *
      * @return iterable<string, array{
-     *     string, list<string>, array<string, mixed>, array<string, list<mixed>>, array<string, list<mixed>>
+     *     string, list<string>, array<string, mixed>, array<string, list<mixed>>,
+     *     array<string, list<mixed>>
      * }>
      */
     public static function tables(): iterable
@@ -188,7 +189,7 @@ final class EquivalenceTest extends DatabaseTestCase
     {
         $columns = $always;
         foreach ($optional as $name => $values) {
-            // Form 0 has all columns, 1 only the necessary ones, others any.
+            // Form 0 has all columns, form 1 only the necessary ones, other forms any.
             if ($form === 0 || ($form > 1 && mt_rand(0, 1) === 1)) {
                 $columns[$name] = $values;
             }

@@ -16,7 +16,8 @@ final class IdentifiersTest extends DatabaseTestCase
         foreach ($names as $name) {
             $quoted = '`' . str_replace('`', '``', $name) . '`';
             $this->createTable($quoted, "{$quoted} INT PRIMARY KEY, `an``other` VARCHAR(20), `1` INT");
-            // A row whose first column PHP makes a number of looks like a list, so a name comes first.
+            // PHP makes a number of a column's name like "0", and a row that begins so looks like a
+            // list. So a name comes first.
             $buffer->put($name, [['an`other' => 'a', $name => 1, '1' => 1], ['an`other' => 'b', $name => 1, '1' => 2]]);
             $buffer->put($name, ['an`other' => null, $name => 2]);
         }

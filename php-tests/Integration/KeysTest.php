@@ -9,7 +9,7 @@ use WriteBuffer\ConfigException;
 use WriteBuffer\FlushException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 
-/** Which rows are one: keys as the server knows them. */
+/** Which rows are one: keys as the server compares them. */
 final class KeysTest extends DatabaseTestCase
 {
     private const BALANCES = <<<'SQL'
@@ -170,8 +170,8 @@ final class KeysTest extends DatabaseTestCase
     }
 
     /**
-     * A key's column, keys that are written one after the other, and the key of each row that is there in the end,
-     * with the number of the last row that had it.
+     * A key's column, keys that are written one after the other, and the key of each row that is
+     * there at the end, with the number of the last row that had it.
      *
      * @return iterable<string, array{string, list<mixed>, list<array{string, string}>}>
      */
@@ -246,7 +246,7 @@ final class KeysTest extends DatabaseTestCase
                 : ['w' => $at, 'v' => $at],
         ];
         foreach ($forms as $form => $values) {
-            // All in one batch; a batch each; two batches.
+            // All in one batch, one batch each, two batches.
             foreach ([null, 1, 2] as $flushEvery) {
                 $this->createTable('wb_equal', "k {$column} PRIMARY KEY, v INT NOT NULL, w INT NULL");
                 $buffer = $this->buffer();

@@ -50,7 +50,7 @@ final class LanesTest extends DatabaseTestCase
     }
 
     /**
-     * Orders change again and again, in groups that bring several of them together, so that their lanes meet.
+     * Orders change again and again, in groups of several, so that their lanes meet.
      *
      * @dataProvider routes
      */
@@ -152,7 +152,10 @@ final class LanesTest extends DatabaseTestCase
         self::assertCount(1, $buffer->takeFailures());
     }
 
-    /** Keys that only the server can compare: the engine must not take 'straße' and 'STRASSE' for two. */
+    /**
+     * Keys that only the server can compare: the engine must not take 'straße' and 'STRASSE' for
+     * two.
+     */
     public function testUncertainKeysKeepTheirOrder(): void
     {
         $this->createTable('lane_orders', 'symbol VARCHAR(20) COLLATE utf8mb4_unicode_ci PRIMARY KEY, version INT NOT NULL');
@@ -166,7 +169,7 @@ final class LanesTest extends DatabaseTestCase
 
     public function testEveryLaneHasItsRowInTheLedger(): void
     {
-        $this->admin()->exec('DELETE FROM write_buffer_ledger');
+        $this->admin()->exec('DROP TABLE IF EXISTS write_buffer_ledger');
         $buffer = $this->lanes();
         for ($id = 1; $id <= 100; $id++) {
             $buffer->add(['id' => $id, 'symbol' => 'X', 'version' => 1], ['id' => $id, 'order_id' => $id]);
@@ -178,11 +181,15 @@ final class LanesTest extends DatabaseTestCase
         $buffer->flush();
         self::assertSame(['0', '1', '2', '3'], array_column($this->rows('write_buffer_ledger', 'lane, last_transaction', '1'), 'lane'));
         $buffer->close();
+        $began = hrtime(true);
         unset($buffer);
-        self::assertSame('0', $this->value('SELECT COUNT(*) FROM write_buffer_ledger'));
+        $isInTime = hrtime(true) - $began < self::GOODBYE_NS;
+        // A busy machine may reach the bound of the end. Only then may rows stay, to be pruned.
+        $left = (int) $this->value('SELECT COUNT(*) FROM write_buffer_ledger');
+        self::assertTrue($left === 0 || !$isInTime, "{$left} rows");
     }
 
-    /** A lane's lost connection is its own matter, and its rows are written once. */
+    /** Each lane gets over a lost connection by itself, and its rows are written once. */
     public function testKilledConnectionsLoseNothing(): void
     {
         $buffer = $this->lanes();
@@ -200,15 +207,15 @@ final class LanesTest extends DatabaseTestCase
                 }
             }
         }
-        $deadline = hrtime(true) + 30_000_000_000;
-        do {
+        self::await('a flush that succeeds', static function () use ($buffer): bool {
             try {
                 $buffer->flush();
-                break;
             } catch (ConnectionException) {
-                self::assertLessThan($deadline, hrtime(true));
+                return false;
             }
-        } while (true);
+
+            return true;
+        });
         self::assertSame('4000', $this->value('SELECT COUNT(*) FROM lane_orders'));
         self::assertSame('4000', $this->value('SELECT COUNT(*) FROM lane_trades'));
         self::assertGreaterThan(1, $buffer->getMetrics()['reconnects']);

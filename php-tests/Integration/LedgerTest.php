@@ -10,7 +10,9 @@ use WriteBuffer\FlushException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\Tests\Support\PhpProcess;
 
-/** The table write_buffer_ledger: when it is used, what it holds, and who makes and cleans it. */
+/**
+ * The table write_buffer_ledger: when it is used, what it holds, who creates it and cleans it up.
+ */
 final class LedgerTest extends DatabaseTestCase
 {
     private const LEDGER = 'write_buffer_ledger';
@@ -35,7 +37,10 @@ final class LedgerTest extends DatabaseTestCase
             AND TABLE_NAME = '" . self::LEDGER . "'") === '1';
     }
 
-    /** @return iterable<string, array{string, array<string, mixed>, bool}> the setting, the rules, whether it is used */
+    /**
+     * @return iterable<string, array{string, array<string, mixed>, bool}> the setting, the rules,
+     *         whether it is used
+     */
     public static function uses(): iterable
     {
         $sum = ['wb_orders' => ['merge' => ['n' => 'sum']]];
@@ -97,10 +102,16 @@ final class LedgerTest extends DatabaseTestCase
             $buffer->flush();
         }
         self::assertCount(3, array_unique(array_column($this->rows(self::LEDGER), 'writer')));
+        $late = 0;
         while ($buffers !== []) {
+            $began = hrtime(true);
             array_pop($buffers);
             unset($buffer);
-            self::assertCount(count($buffers), $this->rows(self::LEDGER));
+            // A busy machine may reach the bound of an end. Only then may its row stay, to be
+            // pruned.
+            $late += hrtime(true) - $began < self::GOODBYE_NS ? 0 : 1;
+            $left = count($this->rows(self::LEDGER)) - count($buffers);
+            self::assertTrue($left >= 0 && $left <= $late, "{$left} rows too much, {$late} ends were late");
         }
     }
 

@@ -8,7 +8,7 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\Tests\Support\PhpProcess;
 
-/** However a process ends, short of a signal, what it has buffered is in the database. */
+/** However a process ends, unless a signal kills it, what it has buffered is in the database. */
 final class ProcessEndTest extends DatabaseTestCase
 {
     protected function setUp(): void
@@ -18,7 +18,10 @@ final class ProcessEndTest extends DatabaseTestCase
         $this->createTable('wb_trades', 'id INT PRIMARY KEY');
     }
 
-    /** @return iterable<string, array{string, string|null}> the end of a script, and a part of what PHP says */
+    /**
+     * @return iterable<string, array{string, string|null}> the end of a script, and a part of what
+     *         PHP says
+     */
     public static function ends(): iterable
     {
         yield 'the last line' => ['', null];
@@ -61,7 +64,13 @@ final class ProcessEndTest extends DatabaseTestCase
     public function testTheEndWritesWhatIsBuffered(string $end, ?string $said): void
     {
         $begin = <<<'PHP'
-            $buffer = new WriteBuffer($argv[1], orderTable: 'wb_orders', tradeTable: 'wb_trades');
+            $buffer = new WriteBuffer(
+                $argv[1],
+                orderTable: 'wb_orders',
+                tradeTable: 'wb_trades',
+                flushIntervalMs: 3_600_000,
+                shutdownTimeoutMs: 60_000,
+            );
             $buffer->add(['id' => 1, 'v' => 'first'], [['id' => 10], ['id' => 11]]);
             $buffer->add(['id' => 2, 'v' => 'second']);
 
@@ -87,7 +96,13 @@ final class ProcessEndTest extends DatabaseTestCase
         }
         $output = PhpProcess::run(
             <<<'PHP'
-                $buffer = new WriteBuffer($argv[1], orderTable: 'wb_orders', tradeTable: 'wb_trades');
+                $buffer = new WriteBuffer(
+                    $argv[1],
+                    orderTable: 'wb_orders',
+                    tradeTable: 'wb_trades',
+                    flushIntervalMs: 3_600_000,
+                    shutdownTimeoutMs: 60_000,
+                );
                 $buffer->add(['id' => 1, 'v' => 'parent']);
                 $buffer->flush();
                 $buffer->add(['id' => 2, 'v' => 'parent']);

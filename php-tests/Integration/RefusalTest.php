@@ -8,13 +8,19 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\FlushException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 
-/** What the server refuses: the group at fault is given up, all others are committed, and retry() puts it back. */
+/**
+ * If the server refuses a group, it is given up, and all others are committed. retry() puts it
+ * back.
+ */
 final class RefusalTest extends DatabaseTestCase
 {
     private const COLUMNS = 'id INT PRIMARY KEY, n TINYINT NOT NULL DEFAULT 0, t VARCHAR(5), d DECIMAL(5,2), '
         . "at DATETIME, e ENUM('a','b'), j JSON, c INT CHECK (c > 0)";
 
-    /** @return iterable<string, array{array<string, mixed>, int, string, string}> a row, the code, the message, the cure */
+    /**
+     * @return iterable<string, array{array<string, mixed>, int, string, string}> a row, the code,
+     *         the message, the cure
+     */
     public static function refusedRows(): iterable
     {
         $tail = 'at row 1';
@@ -116,7 +122,10 @@ final class RefusalTest extends DatabaseTestCase
         self::assertSame([2, 1], [$buffer->getMetrics()['failed_rows'], $buffer->getMetrics()['failed_flushes']]);
     }
 
-    /** Before the server was asked for the table nobody can say that a row lacks its key: it is found when it is written. */
+    /**
+     * Until the server was asked for the table, a row without its key is taken. It is refused when
+     * it is written.
+     */
     public function testARowThatItsTableCanNeverTakeHoldsUpNoOther(): void
     {
         $this->createTable('wb_keyed', 'user_id INT, asset VARCHAR(5), free INT, PRIMARY KEY (user_id, asset)');
@@ -136,7 +145,7 @@ final class RefusalTest extends DatabaseTestCase
         self::assertSame(0, $buffer->flush());
     }
 
-    /** A column that is not there is no row's fault: nothing is given up. */
+    /** A missing column is no row's fault, so nothing is given up. */
     public function testAColumnThatIsNotThereIsWaitedFor(): void
     {
         $this->createTable('wb_refused', self::COLUMNS);
@@ -159,14 +168,14 @@ final class RefusalTest extends DatabaseTestCase
         self::assertSame([null, '1'], array_column($this->rows('wb_refused'), 'extra'));
     }
 
-    /** Among n groups the one at fault is found with about 2 log n transactions, each of them one look at the server. */
+    /** Among n groups the one at fault is found with about 2 log n transactions. */
     public function testFewTransactionsFindTheGroupAtFault(): void
     {
         $this->createTable('wb_refused', self::COLUMNS);
         $buffer = $this->buffer(orderTable: 'wb_refused', batchSize: 10_000);
         for ($id = 1; $id <= 1_024; $id++) {
             $buffer->add(['id' => $id, 't' => $id === 700 ? 'too long' : 'fits']);
-            // A later row of the same key is not held up, and its order is kept.
+            // A later row of the same key is not held up, and keeps its place.
             $buffer->add(['id' => $id, 'n' => 1]);
         }
         $begun = fn (): int => (int) $this->admin()->query("SHOW GLOBAL STATUS LIKE 'Com_begin'")->fetchColumn(1);
@@ -178,7 +187,7 @@ final class RefusalTest extends DatabaseTestCase
         self::assertSame('1023', $this->value("SELECT COUNT(*) FROM wb_refused WHERE t = 'fits'"));
     }
 
-    /** Where a server's versions differ in words: 'field list' or 'INSERT INTO', a row's number, a table's database. */
+    /** For words that differ between servers: 'field list' or 'INSERT INTO', a row's number. */
     private static function loosely(string $message): string
     {
         $pattern = preg_quote($message, '/');

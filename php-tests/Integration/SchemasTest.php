@@ -9,7 +9,7 @@ use WriteBuffer\ConfigException;
 use WriteBuffer\FlushException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 
-/** Tables whose keys and columns are not all the caller's. */
+/** Tables with keys and columns that the caller does not give. */
 final class SchemasTest extends DatabaseTestCase
 {
     public function testAServerThatWantsPrimaryKeysIsContent(): void

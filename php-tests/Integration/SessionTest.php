@@ -9,12 +9,15 @@ use WriteBuffer\ConnectionException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\Tests\Support\Proxies;
 
-/** The native session is not the application's: what it has set is seen by a trigger. */
+/** The engine's session is not the application's. A trigger sees what is set in it. */
 final class SessionTest extends DatabaseTestCase
 {
     use Proxies;
 
-    /** A trigger has the character sets and the sql_mode of its own making, so these are not among them. */
+    /**
+     * A trigger runs with the character sets and the sql_mode of its creation, so these are not
+     * among them.
+     */
     private const VARIABLES = ['isolation', 'time_zone', 'autocommit'];
 
     protected function tearDown(): void
@@ -42,12 +45,14 @@ final class SessionTest extends DatabaseTestCase
         return '@@SESSION.' . ($name === 'isolation' ? $isolation : $name);
     }
 
-    /** @return iterable<string, array{string, array<string, string>}> options of the DSN, variables */
+    /**
+     * @return iterable<string, array{string, array<string, string>}> options of the DSN, variables
+     */
     public static function options(): iterable
     {
         yield 'none' => ['', [
             'isolation' => 'READ-COMMITTED',
-            // Amid a transaction: nothing of it may commit by itself.
+            // In the middle of a transaction. Nothing of it may commit by itself.
             'autocommit' => '0',
             'time_zone' => 'SYSTEM',
         ]];
@@ -76,7 +81,10 @@ final class SessionTest extends DatabaseTestCase
         self::assertSame($expected, array_intersect_key(array_replace($expected, $session[0]), $expected));
     }
 
-    /** @return iterable<string, array{string, string}> options of the DSN, and how the session begins */
+    /**
+     * @return iterable<string, array{string, string}> options of the DSN, and how the session
+     *         begins
+     */
     public static function characterSets(): iterable
     {
         yield 'none' => ['', "SET NAMES 'utf8mb4', "];
@@ -120,7 +128,8 @@ final class SessionTest extends DatabaseTestCase
             'sql_mode' => 'ANSI_QUOTES,STRICT_ALL_TABLES',
             'time_zone' => '+05:30',
         ];
-        // MariaDB's defaults may read the session. MySQL's may not, but it shows one session's variables to another.
+        // MariaDB's defaults may read the session. MySQL's may not, but it shows one session's
+        // variables to another.
         $columns = array_map(static fn (string $name): string => "{$name} VARCHAR(255)", array_keys($expected));
         if (!self::isMySql()) {
             $columns = array_map(
@@ -164,7 +173,10 @@ final class SessionTest extends DatabaseTestCase
         return array_replace($variables, ['autocommit' => $variables['autocommit'] === 'ON' ? '1' : '0']);
     }
 
-    /** @return iterable<string, array{string, string, string, string}> options of the DSN, what a proxy makes of what, and what is said */
+    /**
+     * @return iterable<string, array{string, string, string, string}> options of the DSN, what a
+     *         proxy makes of what, and what is said
+     */
     public static function settingsThatAProxyChanges(): iterable
     {
         yield 'character sets' => [
@@ -260,7 +272,7 @@ final class SessionTest extends DatabaseTestCase
         $buffer->put('wb_moments', $whole);
         $buffer->put('wb_moments', ['id' => 2, 'd' => $late, 't' => $late, 'latest' => $late, 'v' => $late] + $whole);
         $buffer->flush();
-        // Rows that only update: one that is older by its guard, and one that is newer.
+        // Rows that only update: one older than the guard, and one newer.
         $buffer->put('wb_moments', ['id' => 1, 'd' => $late, 'v' => '2024-01-01 02:59:59']);
         $buffer->put('wb_moments', ['id' => 2, 't' => $moment, 'latest' => $moment, 'v' => '2024-07-01 00:00:00']);
         $buffer->flush();

@@ -9,8 +9,8 @@ use WriteBuffer\Buffer;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 
 /**
- * Several buffers write the same rows, in random order, under all rules: the table is as a reference that applied each
- * buffer's rows when that buffer flushed.
+ * Several buffers write the same rows, in random order, under all rules. The table is as a
+ * reference that applied each buffer's rows when that buffer flushed.
  */
 final class SeveralWritersTest extends DatabaseTestCase
 {
@@ -78,7 +78,7 @@ final class SeveralWritersTest extends DatabaseTestCase
 
         return [
             'id' => mt_rand(1, 6),
-            // Now and then an old one comes late, and now and then the same one twice.
+            // Now and then an old one comes late, or the same one comes twice.
             'version' => max(0, $round + mt_rand(-30, 0)),
             'v' => "round {$round}",
             'first' => "round {$round}",

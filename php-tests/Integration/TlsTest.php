@@ -10,14 +10,17 @@ use WriteBuffer\ConnectionException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\Tests\Support\PhpProcess;
 
-/** Who is trusted, what is refused, and what is said of it. The server's certificate is for 127.0.0.1, and for no name. */
+/**
+ * Whom TLS trusts, what it refuses, and the messages. The server's certificate is for 127.0.0.1
+ * only.
+ */
 final class TlsTest extends DatabaseTestCase
 {
     protected function setUp(): void
     {
         parent::setUp();
         $this->createTable('wb_orders', 'id INT PRIMARY KEY, cipher VARCHAR(100)');
-        // Whether a session is encrypted, nobody knows but itself.
+        // Only the session itself knows whether it is encrypted.
         $this->admin()->exec('CREATE TRIGGER wb_orders_cipher BEFORE INSERT ON wb_orders FOR EACH ROW SET NEW.cipher = ('
             . $this->cipher() . ')');
     }
@@ -42,7 +45,7 @@ final class TlsTest extends DatabaseTestCase
     {
         yield 'by its authority and address' => ['tls_ca=DIR/ca.pem'];
         yield 'the same, said at length' => ['tls=required&tls_verify=identity&tls_ca=DIR/ca.pem'];
-        // 0.0.0.0 is this machine, and not in the certificate.
+        // 0.0.0.0 is this machine, but not in the certificate.
         yield 'by its authority, for another host' => ['tls_verify=ca&tls_ca=DIR/ca.pem', '0.0.0.0'];
         yield 'without a check' => ['tls_verify=none'];
         yield 'without a check, for another host' => ['tls_verify=none&tls=required', '0.0.0.0'];
@@ -103,7 +106,10 @@ final class TlsTest extends DatabaseTestCase
         self::assertSame(1, $buffer->getMetrics()['reconnects']);
     }
 
-    /** @return iterable<string, array{string, string, 2?: string}> options of the DSN, what is said, and the host */
+    /**
+     * @return iterable<string, array{string, string, 2?: string}> options of the DSN, what is said,
+     *         and the host
+     */
     public static function refused(): iterable
     {
         $allow = '; give the authority\'s certificate as tls_ca=PATH, or accept any certificate by tls_verify=none';
@@ -206,7 +212,7 @@ final class TlsTest extends DatabaseTestCase
 
     public function testAServerWithoutTlsIsRefused(): void
     {
-        // The greeting of a server without the capability CLIENT_SSL, from a process of its own.
+        // Another process sends the greeting of a server without the capability CLIENT_SSL.
         $code = <<<'PHP'
             $server = stream_socket_server('tcp://127.0.0.1:0');
             echo stream_socket_get_name($server, false), "\n";

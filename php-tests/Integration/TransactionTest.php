@@ -19,7 +19,7 @@ final class TransactionTest extends DatabaseTestCase
             'wb_seen',
             'seq INT AUTO_INCREMENT PRIMARY KEY, tab VARCHAR(10), id INT, connection BIGINT, in_transaction INT',
         );
-        // A transaction of the client's own making, and not the one that each statement has.
+        // A transaction that the client began, not the one that every statement has.
         $inTransaction = self::isMySql()
             ? "(SELECT AUTOCOMMIT = 'NO' FROM performance_schema.events_transactions_current "
                 . "WHERE THREAD_ID = PS_CURRENT_THREAD_ID() AND STATE = 'ACTIVE')"
@@ -41,7 +41,7 @@ final class TransactionTest extends DatabaseTestCase
                 $trades[] = ['id' => $order * 10 + $trade, 'order_id' => $order];
             }
             $buffer->add(['id' => $order, 'v' => "order {$order}"], $trades);
-            // Whatever another connection sees, it sees whole groups.
+            // Another connection always sees whole groups.
             $orders = $this->rows('wb_orders', 'id', '1');
             $visible = $this->value('SELECT COUNT(*) FROM wb_trades');
             $expected = array_sum(array_map(static fn (array $row): int => (int) $row['id'] % 5, $orders));
@@ -73,7 +73,9 @@ final class TransactionTest extends DatabaseTestCase
         );
     }
 
-    /** Where nobody sees the order, it is that of the keys: two writers lock rows in the same one. */
+    /**
+     * Where nobody sees the order, it is that of the keys: two writers lock rows in the same one.
+     */
     public function testABatchIsWrittenByKeyWhereNobodySeesIt(): void
     {
         $this->admin()->exec('DROP TRIGGER wb_orders_seen');
@@ -114,7 +116,7 @@ final class TransactionTest extends DatabaseTestCase
         for ($order = 1; $order <= 3_000; $order++) {
             $buffer->add(['id' => $order, 'v' => 'x'], ['id' => $order, 'order_id' => $order]);
         }
-        // Refused for no row's fault, after thousands of rows were sent.
+        // Refused after thousands of rows were sent, and no row is at fault.
         $this->pdo()->exec('ALTER TABLE wb_trades DROP order_id');
         $buffer->add(null, ['id' => 3_001, 'order_id' => 0]);
         $thrown = self::thrownBy(static fn () => $buffer->flush());

@@ -10,12 +10,15 @@ use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\Tests\Support\Side;
 
 /**
- * What a row before it was does not change what a value means: a server may keep the types that a prepared statement was
- * first executed with, and cast what comes later to them.
+ * An earlier row does not change what a value means. A server may keep the types of a prepared
+ * statement's first execution, and cast later values to them.
  */
 final class ValueTypesTest extends DatabaseTestCase
 {
-    /** @return iterable<string, array{string, list<array{mixed, string|null}>}> a type; values, and how they are read back */
+    /**
+     * @return iterable<string, array{string, list<array{mixed, string|null}>}> a type; values, and
+     *         how they are read back
+     */
     public static function columns(): iterable
     {
         yield 'text' => ['VARCHAR(20)', [[1, '1'], ['01', '01'], [1.5, '1.5'], ['1.50', '1.50'], ['x', 'x'], [null, null]]];
@@ -58,7 +61,7 @@ final class ValueTypesTest extends DatabaseTestCase
     {
         $this->createTable('wb_types', "id INT PRIMARY KEY, x {$type}, must INT NOT NULL");
         foreach (['whole rows', 'rows that only update'] as $how) {
-            // A connection of its own, with no statement of before.
+            // Its own connection, without earlier statements.
             $buffer = $this->buffer();
             $id = 0;
             $expected = [];
@@ -114,7 +117,7 @@ final class ValueTypesTest extends DatabaseTestCase
             'guard' => 'v',
             'merge' => ['s' => 'sum', 'lo' => 'min', 'hi' => 'max'],
         ]]);
-        // Numbers next to each other that are one as a DOUBLE.
+        // Two numbers that are the same as a DOUBLE.
         foreach (
             [
                 [1, 0.5, 9007199254740995, 0.1, 1],

@@ -8,12 +8,16 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\Tests\Process\Support\ProcessTestCase;
 
 /**
- * PHP code that `add()` itself runs, an accessor or a `__toString()`, may do anything: throw, end the process, or use the
- * same buffer. What was added before is written, a group is taken whole or not at all, and nothing hangs.
+ * `add()` itself runs PHP code: accessors and `__toString()`. That code may throw, end the process,
+ * or use the same buffer. What was added before is written, a group is taken whole or not at all,
+ * and nothing hangs.
  */
 final class ConversionTest extends ProcessTestCase
 {
-    /** The two ways to user code during `add()`; `%s` is what it does before it gives its value. */
+    /**
+     * The two kinds of user code that `add()` runs. `%s` is what it does before it returns its
+     * value.
+     */
     private const WAYS = [
         '__toString' => <<<'PHP'
             class Evil {
@@ -40,8 +44,9 @@ final class ConversionTest extends ProcessTestCase
     ];
 
     /**
-     * @return iterable<string, array{string, string, string, list<int>}> what the code does, what the process says, how
-     *         it ends, and the orders that are there then, beside those added before
+     * @return iterable<string, array{string, string, string, list<int>}> what the code does, what
+     *         the process says, how it ends, and the orders that are there then, beside those added
+     *         before
      */
     private static function deeds(): iterable
     {
@@ -98,7 +103,7 @@ final class ConversionTest extends ProcessTestCase
         foreach (self::WAYS as $way => $code) {
             foreach (self::deeds() as $name => $deed) {
                 yield "{$way} {$name}, background" => [$code, ...$deed, true];
-                // Each on one of the ways is enough where no thread is at work.
+                // Without a thread one kind of user code for each is enough.
                 if ($way === '__toString') {
                     yield "{$way} {$name}, foreground" => [$code, ...$deed, false];
                 }

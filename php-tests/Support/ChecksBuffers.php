@@ -7,8 +7,8 @@ namespace WriteBuffer\Tests\Support;
 use WriteBuffer\Buffer;
 
 /**
- * Makes the buffers of a test, and checks at its end what must hold for each of them: every row taken is committed,
- * buffered or given up, and nowhere twice.
+ * Makes the buffers of a test. At the test's end it checks for each of them that every row taken is
+ * committed, buffered or given up, and nowhere twice.
  */
 trait ChecksBuffers
 {
@@ -18,7 +18,7 @@ trait ChecksBuffers
     /** A buffer that flushes by time only when a test says so. */
     protected function buffer(mixed ...$settings): \WriteBuffer
     {
-        $buffer = new \WriteBuffer(...$settings + ['dsn' => $this->dsn(), 'flushIntervalMs' => 3_600_000]);
+        $buffer = new \WriteBuffer(...$settings + ['dsn' => $this->defaultDsn(), 'flushIntervalMs' => 3_600_000]);
         $this->buffers[] = \WeakReference::create($buffer);
 
         return $buffer;
@@ -26,14 +26,14 @@ trait ChecksBuffers
 
     protected function syncBuffer(mixed ...$settings): \SyncWriteBuffer
     {
-        $buffer = new \SyncWriteBuffer(...$settings + ['dsn' => $this->dsn()]);
+        $buffer = new \SyncWriteBuffer(...$settings + ['dsn' => $this->defaultDsn()]);
         $this->buffers[] = \WeakReference::create($buffer);
 
         return $buffer;
     }
 
-    /** Where buffers write that name no DSN. */
-    abstract protected function dsn(): string;
+    /** The DSN of buffers that name none. */
+    abstract protected function defaultDsn(): string;
 
     /** @return list<Buffer> */
     private function livingBuffers(): array
@@ -62,7 +62,7 @@ trait ChecksBuffers
         self::assertSame($metrics['pending_rows'] === 0, $metrics['pending_bytes'] === 0, json_encode($metrics));
     }
 
-    /** Empties the buffers that a failed test has left full, so that their end is silent. */
+    /** Empties the buffers that a failed test has left full. So their end raises no warning. */
     protected function drainBuffers(): void
     {
         foreach ($this->livingBuffers() as $buffer) {

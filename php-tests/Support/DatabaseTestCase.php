@@ -13,6 +13,15 @@ abstract class DatabaseTestCase extends TestCase
     use AssertsExceptions;
     use ChecksBuffers;
 
+    /**
+     * When a wait ends in vain. Nothing here takes as long, even on one slow processor with load
+     * beside. So it is no bound on how fast anything is.
+     */
+    protected const TIMEOUT_S = 60.0;
+
+    /** How long the end of a buffer may take to leave the ledger and the server. */
+    protected const GOODBYE_NS = 500_000_000;
+
     private ?PDO $pdo = null;
 
     private ?PDO $admin = null;
@@ -28,6 +37,8 @@ abstract class DatabaseTestCase extends TestCase
         if (self::environment('WRITE_BUFFER_TEST_DSN') === null) {
             self::fail('WRITE_BUFFER_TEST_DSN is not set: run the tests that need a server with `make test`');
         }
+        // Those of the last test may be about to end.
+        $this->awaitNoConnections();
     }
 
     protected function tearDown(): void
@@ -65,6 +76,12 @@ abstract class DatabaseTestCase extends TestCase
         return self::environment('DB_SERVER') === 'mysql';
     }
 
+    /** Connecting may take long on a busy machine, and is no test's matter here. */
+    protected function defaultDsn(): string
+    {
+        return $this->dsnWith('connect_timeout_ms=60000');
+    }
+
     protected function dsn(): string
     {
         return self::setting('WRITE_BUFFER_TEST_DSN');
@@ -98,7 +115,7 @@ abstract class DatabaseTestCase extends TestCase
         );
     }
 
-    /** The server's process now: a test may have had it started again. */
+    /** The server's process now. A test may have started it again. */
     protected static function serverPid(): int
     {
         $ready = self::environment('DB_CONTROL_DIR') === null
@@ -108,7 +125,7 @@ abstract class DatabaseTestCase extends TestCase
         return (int) explode(' ', $ready)[1];
     }
 
-    /** Connects anew at the next use: the server has gone, and is back. */
+    /** Connects anew at the next use, because the server was restarted. */
     protected function forgetConnections(): void
     {
         $this->pdo = $this->admin = null;
@@ -124,7 +141,7 @@ abstract class DatabaseTestCase extends TestCase
         );
     }
 
-    /** Creates a table that is dropped at the test's end. The name is plain, or quoted already. */
+    /** Creates a table and drops it at the test's end. The name is plain or already quoted. */
     protected function createTable(string $name, string $definition, string $options = ''): void
     {
         $this->pdo()->exec("DROP TABLE IF EXISTS {$name}");
@@ -176,18 +193,46 @@ abstract class DatabaseTestCase extends TestCase
         return array_values(array_diff($ids, $own));
     }
 
+    /** When a wait that begins now ends in vain, in the nanoseconds of `hrtime()`. */
+    protected static function deadline(): float
+    {
+        return hrtime(true) + static::TIMEOUT_S * 1e9;
+    }
+
+    /** Waits until a condition holds. */
+    protected static function await(string $what, callable $condition): void
+    {
+        $deadline = self::deadline();
+        while (!$condition()) {
+            if (hrtime(true) > $deadline) {
+                self::fail("waited in vain: {$what}");
+            }
+            usleep(5_000);
+        }
+    }
+
     /**
-     * Waits until a transaction waits for a lock, and gives its connection's id.
+     * Waits until the server has ended all sessions of buffers. Then it has undone what they did
+     * not commit.
      */
+    protected function awaitNoConnections(): void
+    {
+        self::await('no connection of a buffer', fn (): bool => $this->bufferConnections() === []);
+    }
+
+    /** Waits until a transaction waits for a lock, and returns its connection's id. */
     protected function awaitLockWait(): string
     {
-        $deadline = hrtime(true) + 30_000_000_000;
         $waiting = "SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'";
-        while (($id = $this->admin()->query($waiting)->fetchColumn()) === false) {
-            self::assertLessThan($deadline, hrtime(true), 'no transaction waits for a lock');
-            // InnoDB gives the same answer to whoever asks again within 100 ms.
-            usleep(150_000);
-        }
+        self::await('a transaction that waits for a lock', function () use ($waiting, &$id): bool {
+            $id = $this->admin()->query($waiting)->fetchColumn();
+            if ($id === false) {
+                // InnoDB repeats its answer for 100 ms.
+                usleep(150_000);
+            }
+
+            return $id !== false;
+        });
 
         return $id;
     }

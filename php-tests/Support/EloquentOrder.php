@@ -6,7 +6,7 @@ namespace WriteBuffer\Tests\Support;
 
 use Illuminate\Database\Eloquent\Model;
 
-/** A model with casts, dates, a table and a key of its own. */
+/** A model with casts, dates, and its own table and key. */
 final class EloquentOrder extends Model
 {
     public $timestamps = false;

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer\Tests\Support;
 
 use PHPUnit\Framework\TestCase;
+use WriteBuffer\Buffer;
 use WriteBuffer\MemorySink;
 
 /** A test without a server: rows go to the tables behind `memory:`. */
@@ -25,7 +26,7 @@ abstract class MemoryTestCase extends TestCase
         MemorySink::reset();
     }
 
-    protected function dsn(): string
+    protected function defaultDsn(): string
     {
         return 'memory:';
     }
@@ -34,5 +35,38 @@ abstract class MemoryTestCase extends TestCase
     protected static function rowsOf(string $table): array
     {
         return MemorySink::tables()[$table] ?? [];
+    }
+
+    /**
+     * Acts on a buffer that holds a row, and asserts that afterwards it holds that row and nothing
+     * else.
+     *
+     * @param class-string<\Throwable> $class
+     */
+    protected static function assertNothingTaken(
+        Buffer $buffer,
+        string $class,
+        string $message,
+        \Closure $act,
+        int $code = 0,
+    ): \Throwable {
+        $closed = $buffer->__debugInfo()['closed'];
+        if (!$closed) {
+            $buffer->add(['id' => 'before', 'version' => 1]);
+        }
+        $pending = count($buffer);
+        $metrics = $buffer->getMetrics();
+        $thrown = self::assertThrows($class, $message, static fn () => $act($buffer), $code);
+        if (!$buffer->__debugInfo()['closed'] || $closed) {
+            self::assertCount($pending, $buffer, $message);
+            self::assertSame($metrics['added_rows'], $buffer->getMetrics()['added_rows'], $message);
+        }
+        if (!$closed && !$buffer->__debugInfo()['closed']) {
+            $buffer->flush();
+        }
+        self::assertSame($closed ? [] : ['orders' => [['id' => 'before', 'version' => 1]]], MemorySink::tables(), $message);
+        MemorySink::reset();
+
+        return $thrown;
     }
 }

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Tests\Support;
 
-/** What the extension needs of an Eloquent model. */
+/** The part of an Eloquent model that the extension needs. */
 final class Model
 {
     public function __construct(

@@ -6,11 +6,17 @@ namespace WriteBuffer\Tests\Support;
 
 use RuntimeException;
 
-/** Another PHP process with the same extension: for php.ini settings, for the end of a process, for a second client. */
+/**
+ * Another PHP process with the same extension, for php.ini settings, for the end of a process, or
+ * as a second client.
+ */
 final class PhpProcess
 {
-    /** Longer than anything here takes on a busy machine; a process that hangs is a failed test. */
-    private const TIMEOUT_S = 60;
+    /**
+     * The longest silence of the process. On one slow processor with load beside it says something
+     * sooner.
+     */
+    private const TIMEOUT_S = 120;
 
     /** @var resource */
     private $process;
@@ -28,14 +34,14 @@ final class PhpProcess
     public function __construct(string $code, array $settings = [], array $arguments = [])
     {
         $command = [PHP_BINARY, '-d', 'display_errors=stdout', '-d', 'log_errors=0', '-d', 'html_errors=0'];
-        // As in the configuration of these tests.
+        // As in phpunit.xml.dist.
         array_push($command, '-d', 'write_buffer.background=0');
-        $extension = self::extension();
+        $extension = Extension::file();
         if ($extension !== null) {
             array_push($command, '-d', "extension={$extension}");
         }
         foreach ($settings as $name => $value) {
-            // In quotes: a DSN has characters that mean something in an ini file.
+            // In quotes, because a DSN has characters that are special in an ini file.
             array_push($command, '-d', "{$name}=\"{$value}\"");
         }
         array_push($command, '-r', $code, '--', ...$arguments);
@@ -78,7 +84,7 @@ final class PhpProcess
         }
     }
 
-    /** Waits for its end and gives everything that it printed. */
+    /** Waits for its end. Returns everything that it printed. */
     public function finish(): string
     {
         fclose($this->pipes[0]);
@@ -97,24 +103,11 @@ final class PhpProcess
         $write = $except = null;
         if (stream_select($read, $write, $except, self::TIMEOUT_S) !== 1) {
             proc_terminate($this->process, 9);
-            throw new RuntimeException("the other process said nothing for a minute: {$this->output}");
+            throw new RuntimeException("the other process says nothing: {$this->output}");
         }
         $chunk = fread($this->pipes[1], 65_536);
         $this->output .= (string) $chunk;
 
         return $chunk !== false && $chunk !== '';
-    }
-
-    /** The extension's file; null where PHP loads it by itself. */
-    private static function extension(): ?string
-    {
-        $built = dirname(__DIR__, 2) . '/target/release/libwrite_buffer.so';
-        foreach ([getenv('WRITE_BUFFER_EXTENSION'), $built] as $file) {
-            if (is_string($file) && is_file($file)) {
-                return $file;
-            }
-        }
-
-        return null;
     }
 }

@@ -4,13 +4,36 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Tests\Support;
 
-/** Other ways to the test's server: see php-tests/Process/Support/proxy.php. Each is a process, ended by stopProxies(). */
+/**
+ * Proxies to the test's server: see php-tests/Process/Support/proxy.php. Each is a process, and
+ * stopProxies() ends them.
+ */
 trait Proxies
 {
     /** @var array<int, array{resource, array<int, resource>}> by port */
     private array $proxies = [];
 
-    /** Lets the server be reached at another port, 0: any; gives the port. With $from and $to it changes what the client says. */
+    /** @var list<resource> */
+    private array $reservedPorts = [];
+
+    /**
+     * A port on which nobody listens, and that the kernel gives to nobody else until the test's
+     * end. A proxy may listen there: PHP sets SO_REUSEADDR, and the socket that holds the port
+     * never listens.
+     */
+    private function reservePort(): int
+    {
+        $socket = stream_socket_server('tcp://127.0.0.1:0', $code, $message, STREAM_SERVER_BIND);
+        self::assertIsResource($socket, (string) $message);
+        $this->reservedPorts[] = $socket;
+
+        return (int) substr((string) strrchr((string) stream_socket_get_name($socket, false), ':'), 1);
+    }
+
+    /**
+     * Starts a proxy to the server on a port, or on any port for 0, and returns the port. With
+     * $from and $to the proxy changes what the client says.
+     */
     private function startProxy(int $port = 0, string $from = '', string $to = ''): int
     {
         $command = [PHP_BINARY, '-n', dirname(__DIR__) . '/Process/Support/proxy.php', (string) $port];
@@ -24,7 +47,7 @@ trait Proxies
         return (int) $match[1];
     }
 
-    /** Ends one way to the server, and all connections over it. */
+    /** Ends a proxy, and all connections over it. */
     private function stopProxy(int $port): void
     {
         [$process, $pipes] = $this->proxies[$port];
@@ -39,5 +62,6 @@ trait Proxies
         foreach (array_keys($this->proxies) as $port) {
             $this->stopProxy($port);
         }
+        $this->reservedPorts = [];
     }
 }

@@ -7,8 +7,8 @@ namespace WriteBuffer\Tests\Support;
 use PDO;
 
 /**
- * Another throwaway server beside the tests' own, of the same kind and with the same account: see scripts/with-server. It is
- * gone when stop() returns.
+ * A second throwaway server, of the same kind and with the same account: see scripts/with-server.
+ * It is gone when stop() returns.
  */
 final class SecondServer
 {
@@ -42,7 +42,7 @@ final class SecondServer
 
     public static function start(): self
     {
-        // It lives as long as its command, and that as long as it can read.
+        // The server lives as long as its command, which reads until stop() closes the pipe.
         $command = [dirname(__DIR__, 2) . '/scripts/with-server', getenv('DB_SERVER') ?: 'mariadb'];
         array_push($command, 'bash', '-c', 'echo "$DB_PORT $DB_SOCKET"; exec cat');
         $process = proc_open($command, [['pipe', 'r'], ['pipe', 'w'], STDERR], $pipes);

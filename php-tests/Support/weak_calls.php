@@ -1,6 +1,6 @@
 <?php
 
-// No declare(strict_types=1): these calls convert their arguments as PHP does without it.
+// No declare(strict_types=1), so PHP converts the arguments of these calls.
 
 namespace WriteBuffer\Tests\Support;
 

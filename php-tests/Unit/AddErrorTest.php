@@ -7,7 +7,6 @@ namespace WriteBuffer\Tests\Unit;
 use ArgumentCountError;
 use ArrayIterator;
 use DateTimeImmutable;
-use DomainException;
 use PHPUnit\Framework\Attributes\DataProvider;
 use TypeError;
 use WriteBuffer\Buffer;
@@ -23,13 +22,15 @@ use WriteBuffer\Tests\Support\Model;
 use WriteBuffer\Tests\Support\Opaque;
 use WriteBuffer\Tests\Support\Side;
 use WriteBuffer\Tests\Support\Suit;
-use WriteBuffer\Tests\Support\Text;
 
 final class AddErrorTest extends MemoryTestCase
 {
     private const SUPPORT = 'WriteBuffer\Tests\Support';
 
-    /** @return iterable<string, array{\Closure(): mixed, string}> an argument, and what the message says of it */
+    /**
+     * @return iterable<string, array{\Closure(): mixed, string}> an argument, and what the message
+     *         says of it
+     */
     public static function wrongRows(): iterable
     {
         foreach (['bool' => true, 'int' => 5, 'float' => 1.5, 'string' => 'row'] as $type => $value) {
@@ -101,7 +102,7 @@ final class AddErrorTest extends MemoryTestCase
 
                 return $generator;
             },
-            // PHP's own words, and no TypeError.
+            // PHP's own message, and no TypeError.
             '',
         ];
     }
@@ -140,7 +141,10 @@ final class AddErrorTest extends MemoryTestCase
         }
     }
 
-    /** @return iterable<string, array{\Closure(): mixed, string}> a value, and what the message says of it */
+    /**
+     * @return iterable<string, array{\Closure(): mixed, string}> a value, and what the message says
+     *         of it
+     */
     public static function wrongValues(): iterable
     {
         yield 'an array' => [static fn () => [], 'array is no value'];
@@ -279,93 +283,6 @@ final class AddErrorTest extends MemoryTestCase
         );
     }
 
-    /** @return iterable<string, array{\Closure(\Closure): mixed}> an argument, made from code that throws */
-    public static function throwingCode(): iterable
-    {
-        yield 'in __toString()' => [static fn (\Closure $throw) => ['id' => 2, 'x' => new Text($throw), 'y' => 1]];
-        yield 'in __toString() of a stdClass' => [static fn (\Closure $throw) => (object) ['id' => new Text($throw)]];
-        yield 'in getAttributes()' => [static fn (\Closure $throw) => new Model($throw)];
-        yield 'in getTable()' => [static fn (\Closure $throw) => new Model(['id' => 2], $throw)];
-        yield 'in getKeyName()' => [static fn (\Closure $throw) => new Model(['id' => 2], 'orders', $throw)];
-        yield 'in toArray()' => [static fn (\Closure $throw) => new Arrayable($throw)];
-        yield 'in toArray() of an element' => [static fn (\Closure $throw) => [['id' => 2], new Arrayable($throw)]];
-        yield 'in a generator, at once' => [
-            static fn (\Closure $throw) => (static function () use ($throw): \Generator {
-                yield $throw();
-            })(),
-        ];
-        yield 'in a generator, later' => [
-            static fn (\Closure $throw) => (static function () use ($throw): \Generator {
-                yield ['id' => 2];
-                yield ['id' => 3];
-                yield $throw();
-            })(),
-        ];
-        yield 'in an iterator' => [
-            static fn (\Closure $throw) => new class ($throw) implements \IteratorAggregate {
-                public function __construct(private \Closure $throw)
-                {
-                }
-
-                public function getIterator(): \Iterator
-                {
-                    return ($this->throw)();
-                }
-            },
-        ];
-        yield 'in format() of a date' => [
-            static fn (\Closure $throw) => ['id' => 2, 'at' => new class ($throw) extends DateTimeImmutable {
-                public function __construct(private \Closure $throw)
-                {
-                    parent::__construct('2024-01-01');
-                }
-
-                public function format(string $format): string
-                {
-                    return ($this->throw)();
-                }
-            }],
-        ];
-    }
-
-    /**
-     * @dataProvider throwingCode
-     */
-    #[DataProvider('throwingCode')]
-    public function testGivesOnWhatUserCodeThrows(\Closure $argument): void
-    {
-        $exception = new DomainException('of the user', 42);
-        $throw = static fn () => throw $exception;
-        foreach (
-            [
-                static fn (Buffer $buffer) => $buffer->add($argument($throw), ['id' => 1]),
-                static fn (Buffer $buffer) => $buffer->add(['id' => 1], $argument($throw)),
-            ] as $act
-        ) {
-            foreach ([$this->buffer(), $this->syncBuffer()] as $buffer) {
-                $thrown = self::assertNothingTaken($buffer, DomainException::class, 'of the user', $act, 42);
-                self::assertSame($exception, $thrown);
-                self::assertNull($thrown->getPrevious());
-            }
-        }
-    }
-
-    public function testKeepsWhatUserCodeAddedBeforeItThrew(): void
-    {
-        $buffer = $this->buffer();
-        $inner = static function () use ($buffer): string {
-            $buffer->add(['id' => 7]);
-            throw new DomainException('after the inner add()');
-        };
-        self::assertThrows(
-            DomainException::class,
-            'after the inner add()',
-            static fn () => $buffer->add(['id' => 1, 'x' => new Text($inner)]),
-        );
-        $buffer->flush();
-        self::assertSame([['id' => 7]], self::rowsOf('orders'));
-    }
-
     public function testRefusesAfterClose(): void
     {
         foreach ([$this->buffer(), $this->syncBuffer()] as $buffer) {
@@ -377,22 +294,6 @@ final class AddErrorTest extends MemoryTestCase
                 static fn (Buffer $buffer) => $buffer->add(['id' => 1]),
             );
         }
-    }
-
-    public function testUserCodeMayCloseTheBuffer(): void
-    {
-        $buffer = $this->buffer();
-        $close = static function () use ($buffer): string {
-            $buffer->close();
-
-            return 'x';
-        };
-        self::assertNothingTaken(
-            $buffer,
-            ClosedException::class,
-            'the buffer is closed: create a new one, or add before close()',
-            static fn (Buffer $buffer) => $buffer->add(['id' => 1, 'x' => new Text($close)]),
-        );
     }
 
     public function testSaysThatTheGroupWasTakenWhenItsFlushFails(): void
@@ -477,37 +378,5 @@ final class AddErrorTest extends MemoryTestCase
                 static fn (Buffer $buffer) => $buffer->add(...[['id' => 1], null, null]),
             );
         }
-    }
-
-    /**
-     * Acts on a buffer that holds a row, and asserts that it holds that row and nothing else afterwards.
-     *
-     * @param class-string<\Throwable> $class
-     */
-    private static function assertNothingTaken(
-        Buffer $buffer,
-        string $class,
-        string $message,
-        \Closure $act,
-        int $code = 0,
-    ): \Throwable {
-        $closed = $buffer->__debugInfo()['closed'];
-        if (!$closed) {
-            $buffer->add(['id' => 'before', 'version' => 1]);
-        }
-        $pending = count($buffer);
-        $metrics = $buffer->getMetrics();
-        $thrown = self::assertThrows($class, $message, static fn () => $act($buffer), $code);
-        if (!$buffer->__debugInfo()['closed'] || $closed) {
-            self::assertCount($pending, $buffer, $message);
-            self::assertSame($metrics['added_rows'], $buffer->getMetrics()['added_rows'], $message);
-        }
-        if (!$closed && !$buffer->__debugInfo()['closed']) {
-            $buffer->flush();
-        }
-        self::assertSame($closed ? [] : ['orders' => [['id' => 'before', 'version' => 1]]], MemorySink::tables(), $message);
-        MemorySink::reset();
-
-        return $thrown;
     }
 }

@@ -21,8 +21,8 @@ use WriteBuffer\Tests\Support\Text;
 final class AddTest extends MemoryTestCase
 {
     /**
-     * @return iterable<string, array{\Closure(): mixed, list<array<string, mixed>>}> what makes the argument, and the
-     *         rows that it stands for
+     * @return iterable<string, array{\Closure(): mixed, list<array<string, mixed>>}> what makes the
+     *         argument, and the rows that it stands for
      */
     public static function rowForms(): iterable
     {
@@ -115,7 +115,10 @@ final class AddTest extends MemoryTestCase
         self::assertSame($rows === [] ? [] : ['trades' => $rows], MemorySink::tables());
     }
 
-    /** @return iterable<string, array{mixed, int|float|string|null}> a value, and what is stored of it */
+    /**
+     * @return iterable<string, array{mixed, int|float|string|null}> a value, and what is stored of
+     *         it
+     */
     public static function values(): iterable
     {
         yield 'null' => [null, null];

@@ -8,12 +8,15 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\MemorySink;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 
-/** Rows with one key: whether a batch ends between them must make no difference. */
+/** Rows with one key. Whether a batch ends between them makes no difference. */
 final class CoalescingTest extends MemoryTestCase
 {
     private const LARGE = '99999999999999999999999999999999999.999999999999999999999999999999';
 
-    /** @return iterable<string, array{array<string, mixed>, list<array<string, mixed>>, array<string, mixed>}> */
+    /**
+     * @return iterable<string, array{array<string, mixed>, list<array<string, mixed>>,
+     *         array<string, mixed>}>
+     */
     public static function mergeRules(): iterable
     {
         $rule = static fn (string $rule): array => ['merge' => ['x' => $rule]];

@@ -185,7 +185,9 @@ final class ConstructErrorTest extends MemoryTestCase
         }
     }
 
-    /** @return iterable<string, array{array<array-key, mixed>, string}> `tables`, and the message */
+    /**
+     * @return iterable<string, array{array<array-key, mixed>, string}> `tables`, and the message
+     */
     public static function wrongRules(): iterable
     {
         yield 'a list' => [[['key' => 'id']], 'tables must be an associative array; it has the key 0'];
@@ -284,7 +286,7 @@ final class ConstructErrorTest extends MemoryTestCase
 
     public function testChecksItsArguments(): void
     {
-        // PHP's own word for it.
+        // PHP's own message.
         $false = PHP_VERSION_ID >= 80300 ? 'false' : 'bool';
         foreach (
             [

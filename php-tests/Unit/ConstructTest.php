@@ -9,7 +9,10 @@ use WriteBuffer\Tests\Support\MemoryTestCase;
 
 final class ConstructTest extends MemoryTestCase
 {
-    /** @return iterable<string, array{array<string, mixed>, array<string, mixed>}> arguments, and what var_dump() shows */
+    /**
+     * @return iterable<string, array{array<string, mixed>, array<string, mixed>}> arguments, and
+     *         what var_dump() shows
+     */
     public static function arguments(): iterable
     {
         yield 'nothing but a DSN' => [

@@ -18,7 +18,7 @@ final class EloquentTest extends MemoryTestCase
         foreach (['Illuminate/Database/autoload.php', 'Illuminate/Support/autoload.php'] as $file) {
             $path = stream_resolve_include_path($file);
             if (!class_exists(Model::class) && $path !== false) {
-                // The packaged libraries raise notices of their own on newer PHP.
+                // The packaged libraries raise notices on newer PHP.
                 $level = error_reporting(E_ALL & ~E_DEPRECATED);
                 require_once $path;
                 error_reporting($level);

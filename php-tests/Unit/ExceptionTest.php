@@ -20,7 +20,10 @@ use WriteBuffer\TimeoutException;
 /** The exceptions as PHP objects: parents, file and line, trace. */
 final class ExceptionTest extends MemoryTestCase
 {
-    /** @return iterable<string, array{class-string<\Throwable>, class-string<\Throwable>, \Closure(self): void}> */
+    /**
+     * @return iterable<string, array{class-string<\Throwable>, class-string<\Throwable>,
+     *         \Closure(self): void}>
+     */
     public static function exceptions(): iterable
     {
         yield 'ConfigException' => [

@@ -57,7 +57,7 @@ final class FindTest extends MemoryTestCase
         self::assertSame('the same version', $buffer->find('orders', 1)['status']);
     }
 
-    /** Behind a guard rows are written one after the other; found, they are one row all the same. */
+    /** With a guard, rows are written one after the other. find() returns them as one row. */
     public function testMergesRowsBehindAGuardAsTheyWillBeWritten(): void
     {
         $buffer = $this->buffer(tables: ['orders' => ['guard' => 'version', 'merge' => ['filled' => 'sum']]]);
@@ -94,7 +94,10 @@ final class FindTest extends MemoryTestCase
         self::assertNull($buffer->find('orders', 1));
     }
 
-    /** @return iterable<string, array{mixed, mixed, bool}> a row's key, the key asked for, and whether they are one */
+    /**
+     * @return iterable<string, array{mixed, mixed, bool}> a row's key, the key asked for, and
+     *         whether they are one
+     */
     public static function keys(): iterable
     {
         yield 'an int' => [1, 1, true];

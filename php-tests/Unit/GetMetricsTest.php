@@ -95,6 +95,7 @@ final class GetMetricsTest extends MemoryTestCase
     {
         $buffer = $this->buffer();
         $buffer->add([['id' => 1], ['id' => 1], ['id' => 2]], ['id' => 1]);
+        // The row is at least that old afterwards.
         usleep(2_000);
         $waiting = $buffer->getMetrics();
         self::assertSame([4, 4, 0], [$waiting['added_rows'], $waiting['pending_rows'], $waiting['total_flushed']]);

@@ -11,7 +11,7 @@ use WriteBuffer\ConfigException;
 use WriteBuffer\Tests\Support\AssertsExceptions;
 use WriteBuffer\Tests\Support\PhpProcess;
 
-/** The settings of php.ini. Each has the constructor's parameter as its other name. */
+/** The settings of php.ini. Each stands for a parameter of the constructor. */
 final class IniTest extends TestCase
 {
     use AssertsExceptions;
@@ -55,7 +55,7 @@ final class IniTest extends TestCase
 
     public function testTheSettingsAndTheirDefaults(): void
     {
-        // The configuration of these tests sets it.
+        // phpunit.xml.dist sets it.
         ini_restore('write_buffer.background');
         self::assertEquals(
             self::DEFAULTS,

@@ -86,7 +86,7 @@ final class PutErrorTest extends MemoryTestCase
     public function testRefusesMoreTablesThanItsBound(): void
     {
         $buffer = $this->buffer(batchSize: 10_000);
-        // The order table and the trade table are two of the thousand.
+        // The order table and the trade table count among the thousand.
         for ($at = 0; $at < 998; $at++) {
             $buffer->put("table{$at}", ['id' => 1]);
         }

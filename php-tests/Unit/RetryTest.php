@@ -16,14 +16,14 @@ final class RetryTest extends MemoryTestCase
         foreach ([1, 2] as $id) {
             $buffer->add(['id' => $id, 'v' => "order {$id}"], [['id' => $id * 10], ['id' => $id * 10 + 1]]);
         }
-        // The whole batch, and then each half of it.
+        // The whole batch, then each half of it.
         MemorySink::failNext(1264, 3);
         self::thrownBy(static fn () => $buffer->flush());
         $failures = $buffer->takeFailures();
         self::assertCount(2, $failures);
         self::assertSame(2, $buffer->retry($failures));
         self::assertCount(6, $buffer);
-        // A group at fault is found again by itself.
+        // The group at fault is found again.
         MemorySink::failNext(1264, 2);
         self::thrownBy(static fn () => $buffer->flush());
         self::assertSame([['id' => 2, 'v' => 'order 2']], self::rowsOf('orders'));

@@ -14,7 +14,7 @@ final class SecretsTest extends TestCase
 {
     use AssertsExceptions;
 
-    // Port 1 is nobody's: connecting is refused at once.
+    // Nobody but root may listen on port 1, so connecting is refused at once.
     private const DSN = 'mysql://user:S3cr3t%2FWord@127.0.0.1:1/db';
 
     private static function assertNoSecret(string $text, string $where): void
@@ -73,7 +73,8 @@ final class SecretsTest extends TestCase
             self::assertNotNull($thrown, $case);
             self::assertNoSecret($thrown->getMessage(), $case);
             if (PHP_VERSION_ID >= 80_200) {
-                // Before PHP 8.2 there is no SensitiveParameter; zend.exception_ignore_args is php.ini-production's answer.
+                // Before PHP 8.2 there is no SensitiveParameter. There php.ini-production sets
+                // zend.exception_ignore_args.
                 self::assertNoSecret((string) $thrown, $case);
                 self::assertNoSecret(print_r($thrown->getTrace()[0], true), $case);
             }

@@ -11,7 +11,7 @@ use WriteBuffer\Tests\Support\MemoryTestCase;
 use function WriteBuffer\Tests\Support\settings_of_a_buffer_made_weakly;
 use function WriteBuffer\Tests\Support\wrong_weak_call;
 
-/** Arguments are parsed by PHP's own parser: strict_types of the caller decides. */
+/** PHP itself parses the arguments, so the caller's strict_types counts. */
 final class StrictTypesTest extends MemoryTestCase
 {
     public static function setUpBeforeClass(): void

@@ -13,15 +13,18 @@ use ReflectionProperty;
 use WriteBuffer\Tests\Support\PhpProcess;
 
 /**
- * The stub is the contract: what the loaded extension has is in it, and what is in it the extension has.
+ * The stub is the contract: the loaded extension has exactly what is in it.
  *
- * The stub's classes are declared under another namespace, and both sides are described by Reflection.
+ * The stub's classes are declared in another namespace, and Reflection describes both sides.
  */
 final class StubTest extends TestCase
 {
     private const PREFIX = 'WriteBufferStub\\';
 
-    /** @return array<string, ReflectionClass<object>> the stub's classes, by the names that they have in the stub */
+    /**
+     * @return array<string, ReflectionClass<object>> the stub's classes, by the names that they
+     *         have in the stub
+     */
     private static function stubClasses(): array
     {
         if (!class_exists(self::PREFIX . 'WriteBuffer', false)) {
@@ -125,7 +128,7 @@ final class StubTest extends TestCase
         sort($interfaces);
         $methods = [];
         foreach ($class->getMethods() as $method) {
-            // What an exception inherits from PHP is PHP's matter.
+            // What an exception inherits from PHP is not in the stub.
             if ($method->getDeclaringClass()->getName() === $class->getName()) {
                 $methods[$method->getName()] = self::describeMethod($method);
             }
@@ -177,7 +180,7 @@ final class StubTest extends TestCase
             'default' => $parameter->isDefaultValueAvailable() ? $parameter->getDefaultValue() : 'none',
             'by reference' => $parameter->isPassedByReference(),
             'variadic' => $parameter->isVariadic(),
-            // PHP 8.1 knows no SensitiveParameter, and an extension does not give it one.
+            // PHP 8.1 has no SensitiveParameter, and the extension adds none.
             'attributes' => PHP_VERSION_ID >= 80_200 ? self::attributes($parameter) : [],
         ];
     }

@@ -8,7 +8,9 @@ use WriteBuffer\FlushException;
 use WriteBuffer\MemorySink;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 
-/** What is given up, handed over once. Rows that a real server refuses: see Integration/RefusalTest. */
+/**
+ * Returns what was given up, once. For rows that a real server refuses see Integration/RefusalTest.
+ */
 final class TakeFailuresTest extends MemoryTestCase
 {
     public function testIsEmptyWhereNothingWasGivenUp(): void
@@ -51,7 +53,7 @@ final class TakeFailuresTest extends MemoryTestCase
         self::assertSame([], $buffer->takeFailures());
     }
 
-    /** Nothing is dropped to make room: the buffer keeps what nobody takes, and says so. */
+    /** Nothing is dropped to make room. The buffer keeps what nobody takes, and says so. */
     public function testNothingMoreIsGivenUpThanTheMemoryHolds(): void
     {
         $buffer = $this->buffer(batchSize: 10_000);

@@ -7,7 +7,7 @@ namespace WriteBuffer\Tests\Unit;
 use WriteBuffer\MemorySink;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 
-/** The fifteen cases that the PHP class of old had. */
+/** The fifteen cases that the former PHP class had. */
 final class WriteBufferTest extends MemoryTestCase
 {
     /** @return array<string, int|string> */
@@ -125,6 +125,7 @@ final class WriteBufferTest extends MemoryTestCase
     {
         $buffer = $this->buffer(flushIntervalMs: 20);
         $buffer->add(self::order(1));
+        // Longer than the interval, on any machine.
         usleep(30_000);
         self::assertCount(1, $buffer, 'no thread flushes: the next row does');
         $buffer->add(self::order(2));

@@ -7,8 +7,8 @@ namespace WriteBuffer\Tests\Zts;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 
 /**
- * Several PHP threads in one process, each with requests of its own: see threads.c and request.php. Needs a thread-safe
- * PHP: `make test-zts`.
+ * Several PHP threads in one process, each with its own requests: see threads.c and request.php.
+ * Needs a thread-safe PHP: `make test-zts`.
  */
 final class ThreadsTest extends DatabaseTestCase
 {
@@ -39,7 +39,7 @@ final class ThreadsTest extends DatabaseTestCase
 
         [$ended, $output, $errors] = $this->runThreads($mode);
 
-        // A debug PHP reports here what a request leaked.
+        // Here a debug PHP reports what a request leaked.
         self::assertSame('', self::beginning($errors));
         $fatal = '/^PHP Fatal error: +the end in |^\s*Fatal error: the end in .*$|^\s*$/m';
         self::assertSame('', self::beginning($status === 0 ? $output : (string) preg_replace($fatal, '', $output)));
@@ -52,7 +52,7 @@ final class ThreadsTest extends DatabaseTestCase
         }
         self::assertSame($orders, $this->rows('zts_orders'));
         self::assertSame($trades, $this->rows('zts_trades'));
-        // No row is lost, and none is written twice: each group added one.
+        // No row is lost or written twice: each group added one.
         self::assertSame([['id' => '1', 'orders' => (string) count($orders)]], $this->rows('zts_totals'));
         self::assertSame([], $this->bufferConnections(), 'connections of a process that has ended');
     }
@@ -73,7 +73,7 @@ final class ThreadsTest extends DatabaseTestCase
         return $ids;
     }
 
-    /** Each thread may say the same, and more than a reader wants to see. */
+    /** The threads may all say the same, so the message is cut. */
     private static function beginning(string $text): string
     {
         return substr(trim($text), 0, 1000);

@@ -2,8 +2,8 @@
 
 declare(strict_types=1);
 
-// One request of one PHP thread, under threads.c. Ends with an exit status other than 0 when something is wrong that can be
-// seen from inside; what must be in the tables afterwards is in ThreadsTest.
+// One request of one PHP thread, under threads.c. Exits with a status other than 0 if it sees
+// something wrong. What must be in the tables afterwards is in ThreadsTest.
 //
 //   request.php THREAD REQUEST MODE GROUPS
 
@@ -35,7 +35,8 @@ $refusal = static function (callable $call): ?string {
     return null;
 };
 
-// A setting that a request changes, and the tables behind `memory:`, are the thread's own and end with the request.
+// A changed setting and the tables behind `memory:` are the thread's own. They end with the
+// request.
 $expect('100', ini_get('write_buffer.batch_size'), 'batch_size at the start');
 ini_set('write_buffer.batch_size', (string) (1 + (int) $thread));
 $memory = new WriteBuffer('memory:', background: false);

@@ -1,16 +1,17 @@
 /*
- * Runs a PHP script in several threads of one process, as FrankenPHP and other threaded servers do: each thread has an
- * interpreter of its own and serves several requests, one after the other; all threads share the extension's code and
- * whatever it keeps for the process.
+ * Runs a PHP script in several threads of one process, as FrankenPHP and other threaded servers do:
+ * each thread has an interpreter of its own and serves several requests, one after the other; all
+ * threads share the extension's code and whatever it keeps for the process.
  *
  *   threads SETTINGS THREADS REQUESTS SCRIPT [ARGUMENT...]
  *
- * SETTINGS is text as in php.ini. The script finds in $argv its thread's number, its request's number and the arguments.
- * The threads begin their first request at the same moment. Exits with 1 when a request ended with an exit status other
- * than 0, and with 2 when it could not run at all. PHP writes errors to stdout; a debug PHP writes what a request
- * leaked to stderr.
+ * SETTINGS is text as in php.ini. The script finds in $argv its thread's number, its request's
+ * number and the arguments. The threads begin their first request at the same moment. Exits with 1
+ * when a request ended with an exit status other than 0, and with 2 when it could not run at all.
+ * PHP writes errors to stdout; a debug PHP writes what a request leaked to stderr.
  *
- * Needs a thread-safe PHP with its embed library: see scripts/build-zts-php. php-tests/Zts/run compiles it.
+ * Needs a thread-safe PHP with its embed library: see scripts/build-zts-php. php-tests/Zts/run
+ * compiles it.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -67,7 +68,7 @@ static int run_request(int thread, int request)
 	status = EG(exit_status);
 	zend_destroy_file_handle(&file);
 	php_request_shutdown(NULL);
-	/* They point into this frame. */
+	/* The arguments point into this frame. */
 	SG(request_info).argc = 0;
 	SG(request_info).argv = NULL;
 	return status;
@@ -119,19 +120,19 @@ int main(int argc, char **argv)
 	script_arguments = argv + 5;
 	script_argument_count = argc - 5;
 
-	/* As every PHP does: a server that goes away is an error of a write, and not the process's end. */
+	/* As every PHP does. If a server goes away, a write fails, and the process goes on. */
 	signal(SIGPIPE, SIG_IGN);
 	php_tsrm_startup();
 	zend_signal_startup();
 	sapi_startup(&php_embed_module);
-	/* Forgotten by sapi_startup(), so it is set after it; later than php.ini's own settings, so it wins. */
+	/* After sapi_startup(), which resets it. Later than php.ini's own settings, so it wins. */
 	php_embed_module.ini_entries = argv[1];
 	php_embed_module.executable_location = argv[0];
 	if (php_embed_module.startup(&php_embed_module) == FAILURE) {
 		fail("PHP does not start");
 	}
 
-	/* The main thread has an interpreter too, for the modules' start and end, and serves no request. */
+	/* The main thread's interpreter starts and ends the modules, and serves no request. */
 	if (pthread_barrier_init(&all_are_ready, NULL, (unsigned) thread_count) != 0) {
 		fail("no barrier");
 	}

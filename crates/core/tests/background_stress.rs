@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use write_buffer_core::buffer::background::BackgroundBuffer;
@@ -26,13 +26,25 @@ fn never() -> bool {
     false
 }
 
+/// When a wait ends in vain. Nothing here takes as long, on one slow processor with load either.
+const DEADLINE: Duration = Duration::from_mins(5);
+
+/// Waits until another thread has counted once more. So the two take turns, on one processor too.
+fn wait_for_another(count: &AtomicU64) {
+    let (before, began) = (count.load(Ordering::Relaxed), Instant::now());
+    while count.load(Ordering::Relaxed) == before {
+        assert!(began.elapsed() < DEADLINE, "the other thread counts no more");
+        std::thread::yield_now();
+    }
+}
+
 fn settings() -> Settings {
     Settings {
         batch_size: 20,
         flush_interval: Duration::from_millis(2),
         max_pending_rows: 400,
         overflow: Overflow::Block,
-        overflow_timeout: Duration::from_secs(30),
+        overflow_timeout: DEADLINE,
         tables: vec![(
             "balances".to_owned(),
             TableRules {
@@ -82,12 +94,16 @@ fn nothing_is_lost_or_doubled_between_threads() {
     let buffer = Arc::new(BackgroundBuffer::new(settings(), vec![sink], spawn).expect("a buffer"));
     let next = Arc::new(AtomicI64::new(0));
     let over = Arc::new(AtomicBool::new(false));
+    let looks = Arc::new(AtomicU64::new(0));
 
     let callers: Vec<_> = (0..THREADS)
         .map(|thread| {
-            let (buffer, next) = (Arc::clone(&buffer), Arc::clone(&next));
+            let (buffer, next, looks) = (Arc::clone(&buffer), Arc::clone(&next), Arc::clone(&looks));
             std::thread::spawn(move || {
                 for round in 0..ADDS {
+                    if round % 10 == 0 {
+                        wait_for_another(&looks);
+                    }
                     let id = next.fetch_add(1, Ordering::Relaxed);
                     add(&buffer, "trades", ["id", "thread"], [id, thread]);
                     add(&buffer, "balances", ["id", "amount"], [id % 7, 1]);
@@ -100,9 +116,10 @@ fn nothing_is_lost_or_doubled_between_threads() {
         })
         .collect();
     let watcher = {
-        let (buffer, over, store) = (Arc::clone(&buffer), Arc::clone(&over), store.clone());
+        let (buffer, over, looks) = (Arc::clone(&buffer), Arc::clone(&over), Arc::clone(&looks));
+        let store = store.clone();
         std::thread::spawn(move || {
-            let (mut looks, mut failures) = (0_u32, 0);
+            let mut failures = 0;
             while !over.load(Ordering::Relaxed) {
                 let Snapshot { metrics, pending, .. } = buffer.snapshot();
                 let pending = u64::try_from(pending.rows).expect("few");
@@ -111,7 +128,7 @@ fn nothing_is_lost_or_doubled_between_threads() {
                     metrics.total_flushed + pending + metrics.failed_rows
                 );
                 assert!(pending <= 400);
-                looks += 1;
+                let looks = looks.fetch_add(1, Ordering::Relaxed) + 1;
                 // Often enough to meet every kind of moment, and not so often that nothing is ever
                 // written.
                 if looks.is_multiple_of(50) && failures < 30 {
@@ -120,20 +137,17 @@ fn nothing_is_lost_or_doubled_between_threads() {
                 }
                 std::thread::yield_now();
             }
-            looks
+            failures
         })
     };
     for caller in callers {
         caller.join().expect("a caller");
     }
     over.store(true, Ordering::Relaxed);
-    assert!(watcher.join().expect("the watcher") > 0);
+    assert!(watcher.join().expect("the watcher") > 0, "the sink has failed");
     let began = Instant::now();
     while buffer.flush(None, &never).is_err() {
-        assert!(
-            began.elapsed() < Duration::from_mins(1),
-            "the failures asked for run out"
-        );
+        assert!(began.elapsed() < DEADLINE, "the failures asked for run out");
     }
     assert_eq!(buffer.pending().rows, 0);
     let total = THREADS * ADDS;
@@ -159,16 +173,22 @@ fn a_table_that_is_forgotten_meanwhile_refuses_no_row() {
         Arc::clone(catalog.entry(table).expect("the table"))
     };
     let over = Arc::new(AtomicBool::new(false));
+    let times = Arc::new(AtomicU64::new(0));
     let forgetter = {
         let over = Arc::clone(&over);
+        let times = Arc::clone(&times);
         std::thread::spawn(move || {
             while !over.load(Ordering::Relaxed) {
                 entry.set_model(None);
+                times.fetch_add(1, Ordering::Relaxed);
                 std::thread::yield_now();
             }
         })
     };
     for id in 0..ADDS {
+        if id % 100 == 0 {
+            wait_for_another(&times);
+        }
         add(&buffer, "trades", ["id", "n"], [id, id]);
     }
     over.store(true, Ordering::Relaxed);

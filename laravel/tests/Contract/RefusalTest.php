@@ -249,7 +249,7 @@ final class RefusalTest extends ContractTestCase
 
     private function awaitEmpty(Buffer $buffer): void
     {
-        $deadline = hrtime(true) + 30_000_000_000;
+        $deadline = hrtime(true) + 60_000_000_000;
         while (count($buffer) > 0) {
             self::assertLessThan($deadline, hrtime(true), 'the thread does not write');
             usleep(1_000);

@@ -8,14 +8,14 @@ use WriteBuffer\Tests\Process\Support\Child;
 use WriteBuffer\Tests\Process\Support\ProcessTestCase;
 
 /**
- * A test that does harm while writers write, shows that it was done, and compares the tables row by row at the end:
- * nothing lost, nothing doubled, nothing stale.
+ * A test that does harm while writers write, and shows that it was done. At the end it compares the
+ * tables row by row: nothing lost, nothing doubled, nothing stale.
  *
- * The environment's WRITE_BUFFER_CHAOS says how much of it: `short`, the default, or `full`.
+ * The environment variable WRITE_BUFFER_CHAOS says how much: `short`, the default, or `full`.
  */
 abstract class ChaosTestCase extends ProcessTestCase
 {
-    private const TIMEOUT_S = 120.0;
+    protected const TIMEOUT_S = 120.0;
 
     /** @var list<Writer> */
     protected array $writers = [];
@@ -56,7 +56,7 @@ abstract class ChaosTestCase extends ProcessTestCase
         };
     }
 
-    /** A proxy before the server, and the DSN of it. */
+    /** Starts a fault proxy before the server, and returns its DSN. */
     protected function proxy(?FaultProxy &$proxy): string
     {
         $this->proxies[] = $proxy = new FaultProxy(self::setting('DB_HOST'), self::setting('DB_PORT'));
@@ -97,7 +97,7 @@ abstract class ChaosTestCase extends ProcessTestCase
         return !is_dir('/proc/' . self::serverPid());
     }
 
-    /** Says whether a server that is dead, or dies, is to be started again. */
+    /** Says whether a server that is dead, or dies, shall be started again. */
     protected static function wantServer(bool $wanted): void
     {
         $request = self::setting('DB_CONTROL_DIR') . '/restart';
@@ -108,7 +108,7 @@ abstract class ChaosTestCase extends ProcessTestCase
         }
     }
 
-    /** For the end of a test, which may have left it dead. */
+    /** For the end of a test that may have left the server dead. */
     protected function bringServerBack(): void
     {
         self::wantServer(true);
@@ -120,9 +120,9 @@ abstract class ChaosTestCase extends ProcessTestCase
     /** Waits until a condition holds, while the writers write. */
     protected function awaitUnderLoad(string $what, callable $condition, float $timeoutS = self::TIMEOUT_S): void
     {
-        $deadline = microtime(true) + $timeoutS;
+        $deadline = hrtime(true) + $timeoutS * 1e9;
         while (!$condition()) {
-            if (microtime(true) > $deadline) {
+            if (hrtime(true) > $deadline) {
                 self::fail("waited for {$timeoutS} s in vain: {$what}\n{$this->describeAll()}");
             }
             foreach ($this->writers as $writer) {
@@ -134,7 +134,7 @@ abstract class ChaosTestCase extends ProcessTestCase
         }
     }
 
-    /** Waits until so many more orders are in the table than now. */
+    /** Waits until there are this many more orders in the table than now. */
     protected function awaitMoreOrders(int $count): void
     {
         $target = $this->orderCount() + $count;
@@ -142,7 +142,7 @@ abstract class ChaosTestCase extends ProcessTestCase
     }
 
     /**
-     * Lets the writers come to their end, which has to be a good one, and compares all tables.
+     * Stops the writers, which must end well, and compares all tables.
      *
      * @param int $refusedEvery what the writers were started with
      */
@@ -170,7 +170,10 @@ abstract class ChaosTestCase extends ProcessTestCase
         }
     }
 
-    /** @return list<array{int, int, int}> the groups that the server refuses, in the order in which they were added */
+    /**
+     * @return list<array{int, int, int}> the groups that the server refuses, in the order in which
+     *         they were added
+     */
     private function refused(int $writer, int $steps, int $refusedEvery): array
     {
         if ($refusedEvery === 0) {

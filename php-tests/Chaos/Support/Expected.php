@@ -6,7 +6,7 @@ namespace WriteBuffer\Tests\Chaos\Support;
 
 use WriteBuffer\Tests\Process\Support\Child;
 
-/** What the tables hold after so many steps of each writer, row by row. */
+/** What the tables must hold, row by row, after a number of steps of each writer. */
 final class Expected
 {
     /** @param array<int, int> $steps by writer */

@@ -6,7 +6,7 @@ namespace WriteBuffer\Tests\Chaos\Support;
 
 use RuntimeException;
 
-/** A running crates/fault-proxy: arms faults, and knows which have struck. */
+/** A running crates/fault-proxy. It arms faults, and counts which have struck. */
 final class FaultProxy
 {
     private const TIMEOUT_S = 60.0;
@@ -60,13 +60,16 @@ final class FaultProxy
         return (int) substr($this->waitFor('port '), strlen('port '));
     }
 
-    /** Arms a fault: `cut-before every=3 on statement COMMIT`. The proxy's own documentation has them all. */
+    /**
+     * Arms a fault, such as `cut-before every=3 on statement COMMIT`. The proxy's documentation
+     * lists all.
+     */
     public function arm(string $name, string $fault): void
     {
         $this->send("arm {$name} {$fault}", "armed {$name}");
     }
 
-    /** Takes a fault back. Whether it was still armed. */
+    /** Disarms a fault. Returns whether it was still armed. */
     public function disarm(string $name): bool
     {
         $answers = $this->count('disarmed', $name) + $this->count('missing', $name);
@@ -91,19 +94,22 @@ final class FaultProxy
         $this->send("latency {$latencyMs}", "latency {$latencyMs}");
     }
 
-    /** How often a fault has struck; with an answer (`ok`, `error`, `none`), how often after that one. */
+    /**
+     * How often a fault has struck. With an answer (`ok`, `error`, `none`): how often after this
+     * answer.
+     */
     public function struck(string $name, ?string $answer = null): int
     {
         return $this->count('struck', $name, $answer);
     }
 
-    /** How often a packet that a fault held was answered so by the server. */
+    /** How often the server gave this answer to a packet that a fault had held. */
     public function answered(string $name, string $answer): int
     {
         return $this->count('answered', $name, $answer);
     }
 
-    /** The last that it said, for the message of a failed assertion. */
+    /** The last lines that it printed, for the message of a failed assertion. */
     public function describe(): string
     {
         return "--- the proxy said:\n" . implode("\n", array_slice($this->lines, -20));
@@ -157,16 +163,16 @@ final class FaultProxy
 
     private function awaitUntil(string $what, callable $condition): void
     {
-        $deadline = microtime(true) + self::TIMEOUT_S;
+        $deadline = hrtime(true) + self::TIMEOUT_S * 1e9;
         while (!$condition()) {
-            if (microtime(true) > $deadline) {
+            if (hrtime(true) > $deadline) {
                 throw new RuntimeException("waited in vain for {$what}\n{$this->describe()}");
             }
             $this->read(0.05);
         }
     }
 
-    /** Takes in what it has said, or waits for something. */
+    /** Reads what it has printed, or waits for something. */
     private function read(float $seconds): void
     {
         $read = [$this->pipes[1]];

@@ -7,17 +7,19 @@ namespace WriteBuffer\Tests\Chaos\Support;
 use WriteBuffer\Tests\Process\Support\Child;
 
 /**
- * What a writer adds, step by step, each row following from the writer's and the step's number; so the tables' content
- * follows from how many steps each writer took.
+ * What a writer adds, step by step. Each row follows from the writer's and the step's number, so
+ * the tables' content follows from how many steps each writer took.
  *
- * Of each step:
- * - an order, new, and the order of ten steps ago once more: `v` says which came last, `n` counts both (`sum`);
- * - its trades, inserted without a key: one that is written twice is there twice;
- * - a transfer between two of the accounts that all writers share: `available` and `transfers` are sums;
- * - a price, of which the highest version stays, whoever writes last (`guard`);
- * - where the test asks for it, now and then a group that the server refuses, which leaves no row.
+ * Each step adds:
+ * - a new order, and the order of ten steps ago once more: `v` says which came last, `n` counts
+ *   both (`sum`);
+ * - its trades, inserted without a key, so one that is written twice is there twice;
+ * - a transfer between two of the accounts that all writers share: `available` and `transfers` are
+ *   sums;
+ * - a price: its highest version stays, whoever writes last (`guard`);
+ * - if the test asks for it, now and then a group that the server refuses, which leaves no row.
  *
- * It is loaded by path and needs nothing but the extension and `Child`.
+ * It is loaded by path and needs only the extension and `Child`.
  */
 final class Load
 {
@@ -26,10 +28,12 @@ final class Load
     public const ACCOUNT_COUNT = 50;
     public const ROWS_PER_STEP = 6 + Child::TRADES_PER_ORDER - 1;
 
-    /** So many orders may a writer have, the second half of them refused. */
+    /** How many orders a writer may have. The second half is for refused ones. */
     private const ORDERS_PER_WRITER = 1_000_000;
     private const STEPS_UNTIL_AGAIN = 10;
-    /** A writer rests while so many rows wait: a server that is away must not make a test's end long. */
+    /**
+     * A writer rests while this many rows wait, so that the end of a test is short after an outage.
+     */
     private const PENDING_MAX = 6_000;
     private const END_TIMEOUT_S = 120.0;
 
@@ -87,8 +91,8 @@ final class Load
     }
 
     /**
-     * The order has more characters than its column, and no later one takes its place; the trades beside it would do by
-     * themselves.
+     * The order is too long for its column, and no later row replaces it. The trades beside it are
+     * good.
      *
      * @return array{array{id: int, v: string, n: int}, list<array{id: int, order_id: int}>}
      */
@@ -126,7 +130,7 @@ final class Load
     {
         return [
             'id' => $step % self::ACCOUNT_COUNT,
-            // Of two writers now the one is ahead, now the other.
+            // Now one writer is ahead, now the other.
             'version' => ($step + ($writer * 37 + $step) % 50) * 10 + $writer,
             'v' => "of {$writer} at {$step}",
         ];
@@ -139,7 +143,10 @@ final class Load
         return ($tenThousandths < 0 ? '-' : '') . substr($digits, 0, -4) . '.' . substr($digits, -4);
     }
 
-    /** Takes steps until the test says `stop`, and at least so many; then waits until all is written. */
+    /**
+     * Takes steps until the test says `stop`, but at least $stepsMin. Then waits until all is
+     * written.
+     */
     public static function run(
         \WriteBuffer $buffer,
         int $writer,
@@ -195,11 +202,15 @@ final class Load
             static fn () => $buffer->put(self::PRICES, self::price($writer, $step)),
         ];
 
-        // The tables of a transaction are written in the order of their first use: half of the writers have another.
+        // A transaction writes its tables in the order of their first use. Half of the writers have
+        // another order.
         return $writer % 2 === 0 ? $calls : array_reverse($calls);
     }
 
-    /** Makes a call that takes rows. In the foreground it may flush, and throw after it took them. */
+    /**
+     * Makes a call that takes rows. In the foreground it may flush, and throw although it took
+     * them.
+     */
     private static function take(callable $call): void
     {
         try {
@@ -209,7 +220,7 @@ final class Load
         }
     }
 
-    /** In the foreground nothing is written unless somebody calls. */
+    /** In the foreground only a call writes. */
     private static function poke(\WriteBuffer $buffer): void
     {
         if ($buffer->getMetrics()['thread_state'] === 'none' && count($buffer) > 0) {
@@ -217,7 +228,7 @@ final class Load
         }
     }
 
-    /** Does what the test says, if it says anything. Whether it said `stop`. */
+    /** Does what the test says, if it says anything. Returns whether it said `stop`. */
     private static function obey(\WriteBuffer $buffer): bool
     {
         $read = [STDIN];

@@ -22,7 +22,8 @@ final class Writer
     {
         $question = 'at ' . ++$this->questions;
         $this->child->send($question);
-        // A writer in the foreground answers between two calls, and a call may wait for a server that is away.
+        // A writer in the foreground answers between two calls, and a call may wait for a server
+        // that is away.
         $line = $this->child->waitFor("metrics {$question}=", self::TIMEOUT_S);
 
         return json_decode(substr($line, strlen("metrics {$question}=")), true, 512, JSON_THROW_ON_ERROR);
@@ -34,7 +35,7 @@ final class Writer
         $this->child->send('stop');
     }
 
-    /** Waits until it has written everything. How many steps it took. */
+    /** Waits until it has written everything. Returns how many steps it took. */
     public function steps(): int
     {
         $line = $this->child->waitFor('steps=', self::TIMEOUT_S);

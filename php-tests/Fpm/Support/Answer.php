@@ -4,12 +4,12 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Tests\Fpm\Support;
 
-/** What a request of `scripts/order.php` answered. */
+/** The answer to a request to `scripts/order.php`. */
 final class Answer
 {
     public readonly int $status;
 
-    /** The worker's process id, which the script says before anything else. */
+    /** The worker's process id. The script sends it first. */
     public readonly int $pid;
 
     public readonly string $body;
@@ -22,7 +22,7 @@ final class Answer
         $this->pid = preg_match('/^X-Worker: (\d+)/mi', $head, $match) === 1 ? (int) $match[1] : 0;
     }
 
-    /** A value that the script reported; null where it did not come to that. */
+    /** A value that the script reported, or null if it did not get that far. */
     public function value(string $name): mixed
     {
         return json_decode($this->body, true)[$name] ?? null;

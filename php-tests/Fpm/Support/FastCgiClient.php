@@ -5,9 +5,10 @@ declare(strict_types=1);
 namespace WriteBuffer\Tests\Fpm\Support;
 
 /**
- * One request to a FastCGI server on a unix socket, as a web server makes it: a connection a request.
+ * One request to a FastCGI server on a unix socket. Like a web server it opens a connection for
+ * each request.
  *
- * Sending and reading are apart, so that a test can have several requests under way.
+ * Sending and reading are separate calls, so a test can have several requests under way.
  *
  * @see https://fastcgi-archives.github.io/FastCGI_Specification.html
  */
@@ -36,7 +37,7 @@ final class FastCgiClient
     private bool $hasEnded = false;
 
     /**
-     * Sends a request, a POST of JSON to the script itself unless the parameters say otherwise.
+     * Sends a request. It is a POST of JSON to the script, unless the parameters say otherwise.
      *
      * @param array<string, string> $parameters of CGI, such as `REQUEST_URI`
      *
@@ -64,7 +65,7 @@ final class FastCgiClient
         foreach ($parameters as $name => $value) {
             $pairs .= self::length($name) . self::length($value) . $name . $value;
         }
-        // The flags are 0: the server closes the connection after its answer.
+        // With flags of 0 the server closes the connection after its answer.
         $bytes = self::record(self::BEGIN_REQUEST, pack('nCx5', self::RESPONDER, 0))
             . self::stream(self::PARAMS, $pairs)
             . self::stream(self::STDIN, $body);
@@ -85,7 +86,7 @@ final class FastCgiClient
      */
     public function answer(float $timeoutS = FpmServer::TIMEOUT_S): Answer
     {
-        $deadline = microtime(true) + $timeoutS;
+        $deadline = hrtime(true) / 1e9 + $timeoutS;
         while (!$this->hasEnded) {
             $this->read($deadline, $timeoutS);
         }
@@ -95,8 +96,8 @@ final class FastCgiClient
     }
 
     /**
-     * Takes in what has come of the answer, without waiting, and says whether it is complete. A worker that has sent it goes on
-     * only when it is taken.
+     * Reads what has come of the answer, without waiting. Returns whether the answer is complete.
+     * The worker goes on only when its answer is read.
      */
     public function hasAnswer(): bool
     {
@@ -114,7 +115,7 @@ final class FastCgiClient
 
     private function read(float $deadline, float $timeoutS): void
     {
-        $left = max(0.0, $deadline - microtime(true));
+        $left = max(0.0, $deadline - hrtime(true) / 1e9);
         $read = [$this->stream];
         $write = $except = null;
         if (stream_select($read, $write, $except, (int) $left, (int) (fmod($left, 1) * 1e6)) === 0) {
@@ -157,7 +158,7 @@ final class FastCgiClient
         }
     }
 
-    /** Content in as many records as it takes, and the empty one that ends a stream. */
+    /** The content in one or more records, and the empty record that ends a stream. */
     private static function stream(int $type, string $content): string
     {
         $records = '';

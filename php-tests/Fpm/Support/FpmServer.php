@@ -7,13 +7,13 @@ namespace WriteBuffer\Tests\Fpm\Support;
 use RuntimeException;
 
 /**
- * A php-fpm of the test's own: one static pool on a unix socket, all of its files in a temporary folder. It ends with
- * the test process, however that ends.
+ * The test's own php-fpm: one static pool on a unix socket, with all files in a temporary folder.
+ * It ends with the test process, however that ends.
  */
 final class FpmServer
 {
-    /** Longer than anything here takes on a busy machine. */
-    public const TIMEOUT_S = 30.0;
+    /** Nothing here takes as long, even on one slow processor with load beside. */
+    public const TIMEOUT_S = 60.0;
 
     private const READY = 'ready to handle connections';
 
@@ -33,7 +33,8 @@ final class FpmServer
         mkdir($this->folder, 0o700);
         $this->writePhpIni($extension);
         $this->writeConfiguration($pool);
-        // Told by the kernel when the test process dies; php-fpm makes a session of its own, and would be left behind.
+        // The kernel ends it when the test process dies. php-fpm is in another session, and would
+        // stay.
         $command = ['setpriv', '--pdeathsig', 'TERM', $binary, '-F', '-y', $this->file('fpm.conf')];
         array_push($command, '-c', $this->file('php.ini'));
         if (posix_geteuid() === 0) {
@@ -41,7 +42,7 @@ final class FpmServer
         }
         $environment = getenv();
         if ($extension !== null) {
-            // The machine's own files may load an installed copy of the extension.
+            // The machine's ini files may load an installed copy of the extension.
             $environment['PHP_INI_SCAN_DIR'] = '';
         }
         $output = ['file', $this->file('output.log'), 'a'];
@@ -72,13 +73,13 @@ final class FpmServer
         return $this->file('fpm.sock');
     }
 
-    /** A path in the server's folder, which goes with the server. */
+    /** A path in the server's folder. The folder is removed with the server. */
     public function file(string $name): string
     {
         return "{$this->folder}/{$name}";
     }
 
-    /** Waits until it has said so many times, once a start or reload, that it is ready. */
+    /** Waits until it has reported this many times that it is ready: once a start or reload. */
     public function awaitReady(int $times): void
     {
         $this->await("php-fpm to be ready, {$times} times", fn (): bool => $this->readyCount() >= $times);
@@ -97,7 +98,9 @@ final class FpmServer
         }
     }
 
-    /** Asks the master to stop gracefully, waits for that, and gives how it ended: `exit 0`, `signal 9`. */
+    /**
+     * Asks the master to stop gracefully, and waits. Returns how it ended: `exit 0`, `signal 9`.
+     */
     public function stop(): string
     {
         $this->signal(SIGQUIT);
@@ -105,7 +108,7 @@ final class FpmServer
         return $this->awaitEnd();
     }
 
-    /** Waits until the master has ended, and says how, as {@see stop()}. */
+    /** Waits until the master has ended. Returns how, as {@see stop()} does. */
     public function awaitEnd(): string
     {
         $this->await('the end of php-fpm', fn (): bool => $this->ending() !== null);
@@ -118,7 +121,7 @@ final class FpmServer
     {
         $workers = [];
         foreach (glob('/proc/[0-9]*/stat') ?: [] as $file) {
-            // "pid (name) state ppid …", and the name may hold anything.
+            // "pid (name) state ppid …". The name may contain any character.
             $stat = (string) @file_get_contents($file);
             $fields = explode(' ', substr($stat, (int) strrpos($stat, ')') + 2));
             if ((int) ($fields[1] ?? 0) === $this->pid && $fields[0] !== 'Z') {
@@ -129,7 +132,7 @@ final class FpmServer
         return $workers;
     }
 
-    /** What the server and PHP have logged, for the message of a failed test. */
+    /** The logs of the server and of PHP, for the message of a failed test. */
     public function log(): string
     {
         $log = '';
@@ -140,20 +143,20 @@ final class FpmServer
         return $log;
     }
 
-    /** What PHP has logged in the workers. */
+    /** The log of PHP in the workers. */
     public function phpLog(): string
     {
         return (string) @file_get_contents($this->file('php.log'));
     }
 
-    /** Ends it and its workers, whatever they are doing, and removes its folder. */
+    /** Kills it and its workers, and removes its folder. */
     public function kill(): void
     {
         if ($this->process === null) {
             return;
         }
         if ($this->ending() === null) {
-            // Stopped first, so that it does not replace the workers that are killed.
+            // Stopped first, so that it starts no new workers for those that are killed.
             posix_kill($this->pid, SIGSTOP);
             foreach ($this->workers() as $worker) {
                 posix_kill($worker, SIGKILL);
@@ -181,9 +184,9 @@ final class FpmServer
 
     private function await(string $what, callable $condition): void
     {
-        $deadline = microtime(true) + self::TIMEOUT_S;
+        $deadline = hrtime(true) + self::TIMEOUT_S * 1e9;
         while (!$condition()) {
-            if (microtime(true) > $deadline) {
+            if (hrtime(true) > $deadline) {
                 throw new RuntimeException("waited in vain for {$what}");
             }
             usleep(5_000);
@@ -211,8 +214,10 @@ final class FpmServer
         $global = [
             'error_log' => $this->file('fpm.log'),
             'daemonize' => 'no',
-            // Without it php-fpm sends SIGTERM right after SIGQUIT, and workers die with the rows that they hold.
-            'process_control_timeout' => '10s',
+            // Without it php-fpm sends SIGTERM right after SIGQUIT, and workers die with the rows
+            // that they hold. It is longer than any test waits. So a worker that hangs at its end
+            // is a failure, and no SIGTERM hides it.
+            'process_control_timeout' => '600s',
         ];
         $pool += [
             'listen' => $this->socket(),

@@ -5,20 +5,22 @@ declare(strict_types=1);
 namespace WriteBuffer\Tests\Fpm\Support;
 
 use WriteBuffer\Tests\Support\DatabaseTestCase;
+use WriteBuffer\Tests\Support\Extension;
+use WriteBuffer\Tests\Support\StopsDatabase;
 
 /**
- * A test of requests to a php-fpm of its own. It remembers which worker answered for which orders, and compares the
- * tables with that.
+ * A test that sends requests to its own php-fpm. It remembers which worker answered for which
+ * orders, and compares the tables with that.
  */
 abstract class FpmTestCase extends DatabaseTestCase
 {
+    use StopsDatabase;
+
     protected const ORDERS = 'wb_fpm_orders';
     protected const TRADES = 'wb_fpm_trades';
 
-    /** Rows that no time-out writes. */
+    /** An interval that never ends during a test. */
     protected const NEVER_MS = 3_600_000;
-
-    private const TIMEOUT_S = FpmServer::TIMEOUT_S;
 
     /** @var list<FpmServer> */
     private array $servers = [];
@@ -26,7 +28,7 @@ abstract class FpmTestCase extends DatabaseTestCase
     /** @var array<int, int> the worker of each order that was answered for */
     private array $answered = [];
 
-    /** What the servers had logged when the test ended. */
+    /** The logs of the servers at the test's end. */
     private string $logs = '';
 
     protected function setUp(): void
@@ -39,7 +41,7 @@ abstract class FpmTestCase extends DatabaseTestCase
             self::ORDERS,
             'id INT PRIMARY KEY, v VARCHAR(20) NOT NULL, worker INT NOT NULL, n INT NOT NULL',
         );
-        // No key but the order of arrival: a row that is written twice is there twice.
+        // The only key is the order of arrival, so a row that is written twice is there twice.
         $this->createTable(self::TRADES, 'seq BIGINT AUTO_INCREMENT PRIMARY KEY, id BIGINT NOT NULL,'
             . ' order_id INT NOT NULL, connection BIGINT NOT NULL DEFAULT (CONNECTION_ID())');
     }
@@ -68,7 +70,7 @@ abstract class FpmTestCase extends DatabaseTestCase
     /** @param array<string, int|string> $pool pool directives */
     protected function startFpm(array $pool = []): FpmServer
     {
-        return $this->servers[] = new FpmServer(self::setting('PHP_FPM'), self::extension(), $pool);
+        return $this->servers[] = new FpmServer(self::setting('PHP_FPM'), Extension::file(), $pool);
     }
 
     /**
@@ -84,7 +86,8 @@ abstract class FpmTestCase extends DatabaseTestCase
             'persistent' => 'orders',
             'batchSize' => 50,
             'flushIntervalMs' => 50,
-            'shutdownTimeoutMs' => 8_000,
+            // Longer than any test waits, so an end that hangs is a failure.
+            'shutdownTimeoutMs' => 600_000,
             'orderTable' => self::ORDERS,
             'tradeTable' => self::TRADES,
             // A batch that is committed twice shows as n = 2.
@@ -114,7 +117,8 @@ abstract class FpmTestCase extends DatabaseTestCase
     }
 
     /**
-     * Makes a request that adds the orders of a range, has to succeed, and is remembered.
+     * Makes a request that adds the orders of a range. It must succeed; its orders are expected in
+     * the tables.
      *
      * @param array<string, mixed> $settings of the buffer
      */
@@ -131,7 +135,9 @@ abstract class FpmTestCase extends DatabaseTestCase
         return $answer;
     }
 
-    /** The answer says that the orders of a range were added; they are expected in the tables from now on. */
+    /**
+     * Asserts that the orders of a range were added. From now on they are expected in the tables.
+     */
     protected function assertAdded(Answer $answer, int $first, ?int $last = null): void
     {
         self::assertSame(200, $answer->status, $answer->describe());
@@ -174,7 +180,10 @@ abstract class FpmTestCase extends DatabaseTestCase
         $this->assertExpectedOrders();
     }
 
-    /** The tables hold the orders that were answered for and their trades, each once, and nothing else. */
+    /**
+     * Asserts that the tables hold the orders that were answered for and their trades, each once,
+     * and nothing else.
+     */
     protected function assertExpectedOrders(): void
     {
         ksort($this->answered);
@@ -196,7 +205,7 @@ abstract class FpmTestCase extends DatabaseTestCase
             static fn (array $row): string => implode(' | ', $row),
             $this->pdo()->query($sql)->fetchAll(\PDO::FETCH_NUM),
         );
-        // What is missing and what is too much, where the whole tables would hide it.
+        // The missing and the extra rows, because the whole tables would hide them.
         $missing = array_slice(array_diff($expected, $found), 0, 5);
         $extra = array_slice(array_diff($found, $expected), 0, 5);
         self::assertSame([[], []], [$missing, $extra], "missing and extra rows of: {$sql}");
@@ -208,38 +217,11 @@ abstract class FpmTestCase extends DatabaseTestCase
         return (int) $this->value('SELECT COUNT(*) FROM ' . self::ORDERS);
     }
 
-    /** Waits until a condition holds. */
-    protected static function await(string $what, callable $condition): void
-    {
-        $deadline = microtime(true) + self::TIMEOUT_S;
-        while (!$condition()) {
-            if (microtime(true) > $deadline) {
-                self::fail("waited in vain: {$what}");
-            }
-            usleep(5_000);
-        }
-    }
-
-    /** Stops the server's process, as a machine that hangs does, until {@see continueDatabase()} or the test's end. */
-    protected function stopDatabase(): void
-    {
-        register_shutdown_function($this->continueDatabase(...));
-        self::assertTrue(posix_kill((int) self::setting('DB_SERVER_PID'), SIGSTOP));
-    }
-
-    protected function continueDatabase(): void
-    {
-        $pid = getenv('DB_SERVER_PID');
-        if ($pid !== false) {
-            posix_kill((int) $pid, SIGCONT);
-        }
-    }
-
     /** How many threads of a process have the flusher's name. */
     protected static function flusherCount(int $pid): int
     {
         $names = array_map(
-            // A thread may end between the listing and the look.
+            // A thread may end after it was listed.
             static fn (string $file): string => rtrim((string) @file_get_contents($file)),
             glob("/proc/{$pid}/task/*/comm") ?: [],
         );
@@ -247,7 +229,10 @@ abstract class FpmTestCase extends DatabaseTestCase
         return count(array_keys($names, 'write_buffer', true));
     }
 
-    /** Waits until a process has so many flusher threads: one that was told to end is gone a little later. */
+    /**
+     * Waits until a process has this many flusher threads. A thread ends a little after it was told
+     * to.
+     */
     protected static function awaitFlushers(int $pid, int $count): void
     {
         self::await(
@@ -272,33 +257,5 @@ abstract class FpmTestCase extends DatabaseTestCase
         self::assertSame(1, preg_match('/^VmRSS:\s*(\d+) kB$/m', $status, $match), $status);
 
         return (int) $match[1] * 1_024;
-    }
-
-    /** The extension's file; null where PHP loads it by itself. */
-    private static function extension(): ?string
-    {
-        $built = dirname(__DIR__, 3) . '/target/release/libwrite_buffer.so';
-        foreach ([getenv('WRITE_BUFFER_EXTENSION'), $built] as $file) {
-            if (is_string($file) && is_file($file)) {
-                return $file;
-            }
-        }
-
-        return null;
-    }
-
-    /** A killed worker's transaction would keep the tables from being dropped. */
-    private function endConnections(): void
-    {
-        if (getenv('DB_SERVER_PID') === false) {
-            return;
-        }
-        foreach ($this->bufferConnections() as $id) {
-            try {
-                $this->admin()->exec("KILL {$id}");
-            } catch (\PDOException) {
-                // It has gone by itself.
-            }
-        }
     }
 }

@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace WriteBuffer\Tests\Fpm\Support;
 
 /**
- * Rows whose every column follows from an order's number, for the requests that add them and the tests that look for
- * them. Loaded by path in a worker: it needs nothing else.
+ * Rows whose columns all follow from an order's number. Requests add them, and tests look for them.
+ * A worker loads this file by path, so it needs no other.
  */
 final class Orders
 {

@@ -1,9 +1,11 @@
 <?php
 
-// A request of an exchange: adds orders with their trades to a buffer, and says who it was and how long it took.
+// A request to an exchange: adds orders with their trades to a buffer. Answers with the worker's
+// process id and what the buffer holds.
 //
-// The body, JSON: `settings` of the buffer; the `first` and the `last` order's number; `placed`, a time for
-// each order; `started`, a file to make; `hold`, a file to wait for; and `end`, how the request ends.
+// The body is JSON: `settings` of the buffer; the `first` and the `last` order's number; `placed`,
+// a time for each order; `started`, a file to make; `hold`, a file to wait for; and `end`, how the
+// request ends.
 
 declare(strict_types=1);
 
@@ -14,7 +16,6 @@ use WriteBuffer\Tests\Fpm\Support\Orders;
 
 require dirname(__DIR__) . '/Support/Orders.php';
 
-$start = hrtime(true);
 header('X-Worker: ' . getmypid());
 $request = json_decode((string) file_get_contents('php://input'), true, 512, JSON_THROW_ON_ERROR);
 
@@ -22,9 +23,9 @@ if (isset($request['started'])) {
     touch($request['started']);
 }
 if (isset($request['hold'])) {
-    $deadline = microtime(true) + 30;
+    $deadline = hrtime(true) + 60_000_000_000;
     while (!file_exists($request['hold'])) {
-        if (microtime(true) > $deadline) {
+        if (hrtime(true) > $deadline) {
             throw new RuntimeException('nobody let the request go on');
         }
         usleep(2_000);
@@ -35,14 +36,12 @@ if (isset($request['hold'])) {
 $answer = [];
 try {
     $buffer = new \WriteBuffer(...$request['settings']);
-    $addStart = hrtime(true);
     for ($id = $request['first']; $id <= $request['last']; $id++) {
         $placed = isset($request['placed']) ? ['added' => $request['placed']] : [];
         $buffer->add(Orders::order($id, getmypid()) + $placed, Orders::trades($id));
     }
-    $answer['add_ms'] = (hrtime(true) - $addStart) / 1e6;
     $answer['count'] = count($buffer);
-    $answer['thread_state'] = $buffer->getMetrics()['thread_state'];
+    $answer += array_intersect_key($buffer->getMetrics(), ['thread_state' => 0, 'time_blocked_ms' => 0]);
 } catch (\WriteBuffer\Exception $exception) {
     $answer['error'] = [get_class($exception), $exception->getMessage()];
 }
@@ -59,7 +58,7 @@ switch ($request['end'] ?? 'return') {
         str_repeat('x', 1 << 30);
         // No break: the memory limit ends the request.
     case 'memory limit in add':
-        // In the middle of the conversion of a group, whose first row is good.
+        // While a group is converted. Its first row is good.
         $bomb = new class () implements \Stringable {
             public function __toString(): string
             {
@@ -70,12 +69,11 @@ switch ($request['end'] ?? 'return') {
         $buffer->add([Orders::order($request['last'] + 1, getmypid()), $bad]);
         // No break: the memory limit ends the request.
     case 'finish':
-        // The client has its answer, and the script goes on.
+        // The client has its answer, but the script goes on.
         echo json_encode($answer);
         fastcgi_finish_request();
         $buffer->add(Orders::order($request['last'] + 1, getmypid()), Orders::trades($request['last'] + 1));
         exit;
 }
 
-$answer['ms'] = (hrtime(true) - $start) / 1e6;
 echo json_encode($answer);

@@ -8,10 +8,11 @@ use PDO;
 use RuntimeException;
 
 /**
- * What a test's child process uses: a buffer on the test's tables, rows whose every column follows from a number, and
- * conditions that are awaited.
+ * What a test's child process uses: a buffer on the test's tables, rows whose columns all follow
+ * from a number, and waits for conditions.
  *
- * It is loaded by path and needs nothing but the extension, so that a child is as small as a script can be.
+ * It is loaded by path and needs only the extension, so that a child is as small as a script can
+ * be.
  */
 final class Child
 {
@@ -20,18 +21,23 @@ final class Child
     public const TRADES_PER_ORDER = 2;
     public const ROWS_PER_GROUP = 1 + self::TRADES_PER_ORDER;
 
-    /** Longer than anything here takes on a busy machine. */
-    private const TIMEOUT_S = 30.0;
+    /** Nothing here takes as long, even on one slow processor with load beside. */
+    private const TIMEOUT_S = 60.0;
 
-    /** A buffer on the test's tables that, unless a test says otherwise, writes nothing because time has passed. */
+    /**
+     * A buffer on the test's tables. Unless a test says otherwise, it writes nothing because time
+     * has passed.
+     */
     public static function buffer(mixed ...$settings): \WriteBuffer
     {
         return new \WriteBuffer(...$settings + [
-            'dsn' => (string) getenv('WRITE_BUFFER_TEST_DSN'),
+            // If many children connect at once, it may take long.
+            'dsn' => getenv('WRITE_BUFFER_TEST_DSN') . '?connect_timeout_ms=60000',
             'background' => true,
             'batchSize' => 6,
             'flushIntervalMs' => 3_600_000,
-            'shutdownTimeoutMs' => 30_000,
+            // Longer than any test waits, so an end that hangs is a failure.
+            'shutdownTimeoutMs' => 600_000,
             'orderTable' => self::ORDERS,
             'tradeTable' => self::TRADES,
             // A batch that is committed twice shows as n = 2.
@@ -87,7 +93,10 @@ final class Child
         return rtrim($line, "\n");
     }
 
-    /** @return array{string, string} the class and the message of what the callable throws, or empty strings */
+    /**
+     * @return array{string, string} the class and the message of what the callable throws, or empty
+     *         strings
+     */
     public static function thrownBy(callable $act): array
     {
         try {
@@ -102,9 +111,9 @@ final class Child
     /** Waits until a condition holds. */
     public static function await(string $what, callable $condition, float $timeoutS = self::TIMEOUT_S): void
     {
-        $deadline = microtime(true) + $timeoutS;
+        $deadline = hrtime(true) + $timeoutS * 1e9;
         while (!$condition()) {
-            if (microtime(true) > $deadline) {
+            if (hrtime(true) > $deadline) {
                 throw new RuntimeException("waited for {$timeoutS} s in vain: {$what}");
             }
             usleep(2_000);
@@ -133,7 +142,7 @@ final class Child
     {
         $found = [];
         foreach (glob('/proc/' . getmypid() . '/task/*') ?: [] as $folder) {
-            // A thread may end between the listing and the look.
+            // A thread may end after it was listed.
             if (@file_get_contents("{$folder}/comm") === "write_buffer\n") {
                 $found[] = $folder;
             }
@@ -162,7 +171,7 @@ final class Child
     }
 
     /**
-     * Runs a callable in a forked child, which then exits, or ends by itself.
+     * Runs a callable in a forked child, which then exits, unless the callable has ended it.
      *
      * @return int its process id
      */
@@ -180,12 +189,15 @@ final class Child
         return $pid;
     }
 
-    /** How a forked child ends, within a time: `exit 0`, `signal 9`, or `hangs`, and then it is killed. */
-    public static function reap(int $pid, float $timeoutS = 15.0): string
+    /**
+     * Waits until a forked child ends. Returns how: `exit 0`, `signal 9`, or `hangs` after the
+     * time, when it is killed.
+     */
+    public static function reap(int $pid, float $timeoutS = self::TIMEOUT_S): string
     {
-        $deadline = microtime(true) + $timeoutS;
+        $deadline = hrtime(true) + $timeoutS * 1e9;
         while (($ended = pcntl_waitpid($pid, $status, WNOHANG)) === 0) {
-            if (microtime(true) > $deadline) {
+            if (hrtime(true) > $deadline) {
                 posix_kill($pid, SIGKILL);
                 pcntl_waitpid($pid, $status);
 
@@ -201,16 +213,16 @@ final class Child
     }
 
     /**
-     * How forked children end, all within the same time.
+     * Waits until forked children end, all within the same time.
      *
      * @param list<int> $pids
      *
      * @return array<string, int> how many ended in each way
      */
-    public static function reapAll(array $pids, float $timeoutS = 15.0): array
+    public static function reapAll(array $pids, float $timeoutS = self::TIMEOUT_S): array
     {
-        $deadline = microtime(true) + $timeoutS;
-        $ends = array_map(static fn (int $pid): string => self::reap($pid, $deadline - microtime(true)), $pids);
+        $deadline = hrtime(true) / 1e9 + $timeoutS;
+        $ends = array_map(static fn (int $pid): string => self::reap($pid, $deadline - hrtime(true) / 1e9), $pids);
 
         return array_count_values($ends);
     }

@@ -5,15 +5,19 @@ declare(strict_types=1);
 namespace WriteBuffer\Tests\Process\Support;
 
 use RuntimeException;
+use WriteBuffer\Tests\Support\Extension;
 
 /**
- * A PHP process with the extension whose life and death a test watches: its process id, signals, both outputs, and how it
- * ended. It ends when everything that it started has closed its outputs, too.
+ * A PHP process with the extension. A test sees its process id, both outputs and how it ended, and
+ * sends it signals. It counts as ended once all that it started has closed the outputs too.
  */
 final class ChildProcess
 {
-    /** Longer than anything here takes on a busy machine; a process that hangs is a failed test. */
-    private const TIMEOUT_S = 60.0;
+    /**
+     * Longer than a child waits for anything, so that the child itself says what it waited for in
+     * vain.
+     */
+    private const TIMEOUT_S = 90.0;
     private const MARK = 'WRITE_BUFFER_TEST_CHILD';
 
     /** @var resource|null */
@@ -40,7 +44,7 @@ final class ChildProcess
     {
         $command = [PHP_BINARY];
         $settings += ['display_errors' => 'stderr', 'log_errors' => '0', 'html_errors' => '0', 'memory_limit' => '512M'];
-        if (($extension = self::extension()) !== null) {
+        if (($extension = Extension::file()) !== null) {
             array_push($command, '-d', "extension={$extension}");
         }
         foreach ($settings as $name => $value) {
@@ -87,10 +91,10 @@ final class ChildProcess
         fwrite($this->pipes[0], $line . "\n");
     }
 
-    /** Waits until it has said a whole line, the first that begins so; gives the line. */
+    /** Waits until it has printed a whole line that begins so. Returns the line. */
     public function waitFor(string $start, float $timeoutS = self::TIMEOUT_S): string
     {
-        $deadline = microtime(true) + $timeoutS;
+        $deadline = hrtime(true) / 1e9 + $timeoutS;
         $pattern = '/^' . preg_quote($start, '/') . '.*\n/m';
         while (preg_match($pattern, $this->output[1], $match) !== 1) {
             if (!$this->read($deadline)) {
@@ -101,7 +105,7 @@ final class ChildProcess
         return rtrim($match[0], "\n");
     }
 
-    /** What it said by {@see Child::report()}; waits for it. */
+    /** Waits for a value of {@see Child::report()}, and returns it. */
     public function reported(string $name): mixed
     {
         $line = $this->waitFor("{$name}=");
@@ -109,23 +113,26 @@ final class ChildProcess
         return json_decode(substr($line, strlen($name) + 1), true, 512, JSON_THROW_ON_ERROR);
     }
 
-    /** Takes in what it says, for a short time: a child that nobody listens to stops when its pipe is full. */
+    /**
+     * Reads what it prints, for a short time. A child whose output nobody reads stops when its pipe
+     * is full.
+     */
     public function listen(float $seconds): void
     {
-        $deadline = microtime(true) + $seconds;
+        $deadline = hrtime(true) / 1e9 + $seconds;
         while ($this->read($deadline)) {
             continue;
         }
-        $left = $deadline - microtime(true);
+        $left = $deadline - hrtime(true) / 1e9;
         if ($left > 0) {
             usleep((int) ($left * 1e6));
         }
     }
 
-    /** Waits for its end, and gives it: `exit 0`, `signal 9`. */
+    /** Waits for its end, and returns how it ended: `exit 0`, `signal 9`. */
     public function finish(float $timeoutS = self::TIMEOUT_S): string
     {
-        $deadline = microtime(true) + $timeoutS;
+        $deadline = hrtime(true) / 1e9 + $timeoutS;
         $this->close(0);
         while ($this->read($deadline)) {
             continue;
@@ -134,7 +141,7 @@ final class ChildProcess
             throw new RuntimeException("it, or what it started, still runs after {$timeoutS} s\n{$this->describe()}");
         }
         while ($this->ending() === null) {
-            if (microtime(true) > $deadline) {
+            if (hrtime(true) / 1e9 > $deadline) {
                 throw new RuntimeException("it still runs after {$timeoutS} s\n{$this->describe()}");
             }
             usleep(1_000);
@@ -143,7 +150,7 @@ final class ChildProcess
         return (string) $this->ending();
     }
 
-    /** How it ended; null while it runs. */
+    /** How it ended, or null while it runs. */
     public function ending(): ?string
     {
         if ($this->ending === null && $this->process !== null) {
@@ -174,13 +181,13 @@ final class ChildProcess
         return sprintf(
             "--- ended: %s\n--- its output:\n%s\n--- its errors:\n%s",
             $this->ending() ?? 'no',
-            // The end says what went wrong; a loop's output would hide it.
+            // The end says what went wrong. A loop's output would hide it.
             substr($this->output[1], -1_500),
             substr($this->output[2], -1_500),
         );
     }
 
-    /** Ends it and all that it started, whatever they are doing. */
+    /** Kills it and all that it started. */
     public function kill(): void
     {
         if ($this->process === null) {
@@ -201,11 +208,14 @@ final class ChildProcess
         $this->ending ??= 'killed by the test';
     }
 
-    /** Reads what there is, or waits for something. False: both outputs are at their end, or the time is over. */
+    /**
+     * Reads what there is, or waits for something. Returns false if both outputs have ended, or the
+     * time is over.
+     */
     private function read(float $deadline): bool
     {
         $read = array_intersect_key($this->pipes, [1 => true, 2 => true]);
-        $left = $deadline - microtime(true);
+        $left = $deadline - hrtime(true) / 1e9;
         if ($read === [] || $left <= 0) {
             return false;
         }
@@ -233,18 +243,5 @@ final class ChildProcess
             fclose($this->pipes[$number]);
             unset($this->pipes[$number]);
         }
-    }
-
-    /** The extension's file; null where PHP loads it by itself. */
-    private static function extension(): ?string
-    {
-        $built = dirname(__DIR__, 3) . '/target/release/libwrite_buffer.so';
-        foreach ([getenv('WRITE_BUFFER_EXTENSION'), $built] as $file) {
-            if (is_string($file) && is_file($file)) {
-                return $file;
-            }
-        }
-
-        return null;
     }
 }

@@ -6,11 +6,15 @@ namespace WriteBuffer\Tests\Process\Support;
 
 use PDO;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
+use WriteBuffer\Tests\Support\StopsDatabase;
 
-/** A test of a child process: what the child says, and what is in the tables, row by row, when it has ended. */
+/**
+ * A test of a child process: what the child prints, and what the tables hold when it has ended, row
+ * by row.
+ */
 abstract class ProcessTestCase extends DatabaseTestCase
 {
-    private const TIMEOUT_S = 30.0;
+    use StopsDatabase;
 
     /** @var list<ChildProcess> */
     private array $children = [];
@@ -22,14 +26,14 @@ abstract class ProcessTestCase extends DatabaseTestCase
             self::markTestSkipped('the extensions pcntl and posix are needed to send signals and to fork');
         }
         $this->createTable(Child::ORDERS, 'id INT PRIMARY KEY, v VARCHAR(20) NOT NULL, n INT NOT NULL');
-        // No key but the order of arrival: a row that is written twice is there twice.
+        // The only key is the order of arrival, so a row that is written twice is there twice.
         $this->createTable(Child::TRADES, 'seq BIGINT AUTO_INCREMENT PRIMARY KEY, id BIGINT NOT NULL,'
             . ' order_id INT NOT NULL, connection BIGINT NOT NULL DEFAULT (CONNECTION_ID())');
     }
 
     protected function tearDown(): void
     {
-        $this->continueServer();
+        $this->continueDatabase();
         foreach ($this->children as $child) {
             $child->kill();
         }
@@ -48,7 +52,7 @@ abstract class ProcessTestCase extends DatabaseTestCase
     }
 
     /**
-     * Runs a child to its end, which has to be `exit 0`, without a complaint of PHP's.
+     * Runs a child to its end, which must be `exit 0` without an error or a warning of PHP.
      *
      * @param list<string>          $arguments
      * @param array<string, string> $settings
@@ -67,23 +71,27 @@ abstract class ProcessTestCase extends DatabaseTestCase
         self::assertSame(['exit 0', ''], [$ending, $child->complained()], $child->describe());
     }
 
-    /** Waits until a condition holds. */
+    /**
+     * Waits until a condition holds. Meanwhile it reads what the child prints, because a child
+     * stops when its pipe is full.
+     */
     protected static function await(string $what, callable $condition, ?ChildProcess $child = null): void
     {
-        $deadline = microtime(true) + self::TIMEOUT_S;
+        if ($child === null) {
+            parent::await($what, $condition);
+
+            return;
+        }
+        $deadline = self::deadline();
         while (!$condition()) {
-            if (microtime(true) > $deadline) {
-                self::fail("waited in vain: {$what}\n" . ($child?->describe() ?? ''));
+            if (hrtime(true) > $deadline) {
+                self::fail("waited in vain: {$what}\n{$child->describe()}");
             }
-            if ($child === null) {
-                usleep(5_000);
-            } else {
-                $child->listen(0.005);
-            }
+            $child->listen(0.005);
         }
     }
 
-    /** Waits until the orders of a range are there, in whatever state the child is. */
+    /** Waits until this many orders are in the table. The child may have ended. */
     protected function awaitOrders(int $count, ?ChildProcess $child = null): void
     {
         self::await("{$count} orders in the table", fn (): bool => $this->orderCount() >= $count, $child);
@@ -94,14 +102,9 @@ abstract class ProcessTestCase extends DatabaseTestCase
         return (int) $this->value('SELECT COUNT(*) FROM ' . Child::ORDERS);
     }
 
-    /** Waits until the server has ended all sessions of buffers: what they committed is there, the rest is undone. */
-    protected function awaitNoConnections(): void
-    {
-        self::await('no connection of a buffer', fn (): bool => $this->bufferConnections() === []);
-    }
-
     /**
-     * The tables hold the orders of these numbers and their trades, each once, and nothing else.
+     * Asserts that the tables hold the orders of these numbers and their trades, each once, and
+     * nothing else.
      *
      * @param iterable<int> $ids ascending
      * @param string        $order of the trades: `seq` is the order in which they were written
@@ -123,8 +126,19 @@ abstract class ProcessTestCase extends DatabaseTestCase
         $this->assertSameRows($trades(), 'SELECT id, order_id FROM ' . Child::TRADES . " ORDER BY {$order}", $child);
     }
 
+    /** @return list<string> the server's sessions that have written trades */
+    protected function writers(): array
+    {
+        return array_column($this->rows(Child::TRADES, 'DISTINCT connection', '1'), 'connection');
+    }
+
+    protected function assertOneConnection(ChildProcess $child): void
+    {
+        self::assertCount(1, $this->writers(), "several connections have written\n{$child->describe()}");
+    }
+
     /**
-     * Compares a table with what it should hold, however long both are, and says where they part.
+     * Compares a table with what it should hold, row by row, and says which row differs.
      *
      * @param iterable<array<string, int|string>> $expected
      */
@@ -144,7 +158,7 @@ abstract class ProcessTestCase extends DatabaseTestCase
         self::assertFalse($statement->fetch(PDO::FETCH_ASSOC), "after row {$number}: {$sql}\n{$child->describe()}");
     }
 
-    /** Holds the lock of an order's row in a transaction that stays open until {@see releaseOrder()}. */
+    /** Locks an order's row, in a transaction that stays open until {@see releaseOrder()}. */
     protected function holdOrder(int $id): PDO
     {
         $holder = $this->connect();
@@ -154,57 +168,10 @@ abstract class ProcessTestCase extends DatabaseTestCase
         return $holder;
     }
 
-    /** Releases the lock, and ends the connection that held it. */
+    /** Releases the lock, and closes the connection that held it. */
     protected function releaseOrder(?PDO &$holder): void
     {
         $holder?->rollBack();
         $holder = null;
-    }
-
-    /** Stops the server's process, as a machine that hangs does, until {@see continueServer()} or the test's end. */
-    protected function stopServer(): void
-    {
-        register_shutdown_function($this->continueServer(...));
-        $pid = self::serverPid();
-        self::assertTrue(posix_kill($pid, SIGSTOP));
-        // A thread that runs at this moment runs on until the kernel interrupts it.
-        self::await('a server whose every thread is stopped', static fn (): bool => self::runningThreads($pid) === []);
-    }
-
-    /** @return list<string> the state letters of a process's threads that are not stopped */
-    private static function runningThreads(int $pid): array
-    {
-        $running = [];
-        foreach (glob("/proc/{$pid}/task/*/stat") ?: [] as $file) {
-            // The name, in parentheses, may hold anything.
-            $state = substr((string) strrchr((string) @file_get_contents($file), ')'), 2, 1);
-            if ($state !== 'T' && $state !== '') {
-                $running[] = $state;
-            }
-        }
-
-        return $running;
-    }
-
-    protected function continueServer(): void
-    {
-        if (getenv('DB_SERVER_PID') !== false) {
-            posix_kill(self::serverPid(), SIGCONT);
-        }
-    }
-
-    /** A killed child's transaction, and one of a failed test, would keep the tables from being dropped. */
-    private function endConnections(): void
-    {
-        if (getenv('DB_SERVER_PID') === false) {
-            return;
-        }
-        foreach ($this->bufferConnections() as $id) {
-            try {
-                $this->admin()->exec("KILL {$id}");
-            } catch (\PDOException) {
-                // It has gone by itself.
-            }
-        }
     }
 }

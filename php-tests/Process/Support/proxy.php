@@ -1,10 +1,12 @@
 <?php
 
-// A server that can be down and come back: passes on what comes to a port of this machine, until it is killed.
+// A proxy: passes on what comes to a port of this machine, until it is killed. So a server can be
+// down and come back.
 //
-//   php proxy.php PORT TARGET_HOST TARGET_PORT [FROM TO]      port 0: any; it says which on its first line
+//   php proxy.php PORT TARGET_HOST TARGET_PORT [FROM TO]
 //
-// With FROM and TO, of the same length, it says TO to the server wherever the client says FROM.
+// With 0 for PORT it takes any port. Its first line says which.
+// With FROM and TO, of the same length, it replaces FROM by TO in what the client says.
 
 declare(strict_types=1);
 

@@ -68,6 +68,7 @@ final class FpmTest extends ServerTestCase
             'APP_DEBUG' => 'true',
             'LOG_CHANNEL' => 'null',
             'WRITE_BUFFER_STATUS' => 'false',
+            'EXCHANGE_LOCK_TIMEOUT_S' => '60',
             'WRITE_BUFFER_PERSISTENT' => $isPersistent ? 'exchange' : '',
         ];
         foreach (['DB_HOST', 'DB_PORT', 'DB_SOCKET', 'DB_DATABASE', 'DB_USERNAME', 'DB_PASSWORD'] as $name) {
@@ -100,7 +101,7 @@ final class FpmTest extends ServerTestCase
      */
     private static function answersOf(array $requests): iterable
     {
-        $deadline = microtime(true) + FpmServer::TIMEOUT_S;
+        $deadline = hrtime(true) + FpmServer::TIMEOUT_S * 1e9;
         while ($requests !== []) {
             foreach ($requests as $number => $request) {
                 if ($request->hasAnswer()) {
@@ -108,7 +109,7 @@ final class FpmTest extends ServerTestCase
                     yield $request->answer();
                 }
             }
-            if (microtime(true) > $deadline) {
+            if (hrtime(true) > $deadline) {
                 self::fail('waited in vain for ' . count($requests) . ' answers');
             }
             usleep(500);

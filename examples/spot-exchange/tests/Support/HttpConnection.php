@@ -13,7 +13,7 @@ use RuntimeException;
  */
 final class HttpConnection
 {
-    private const TIMEOUT_S = 30;
+    private const TIMEOUT_S = 60;
 
     /** @var resource|null */
     private $stream = null;

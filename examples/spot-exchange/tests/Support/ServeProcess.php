@@ -12,7 +12,7 @@ use RuntimeException;
  */
 final class ServeProcess
 {
-    private const TIMEOUT_S = 10.0;
+    private const TIMEOUT_S = 60.0;
     private const MARK = 'EXCHANGE_TEST_SERVER';
     private const PORTS_TRIED = 5;
 
@@ -100,7 +100,7 @@ final class ServeProcess
             $pipes,
             dirname(__DIR__, 2),
             // Messages go into the responses, not into the application's log.
-            ['APP_DEBUG' => 'true', 'LOG_CHANNEL' => 'null', 'WRITE_BUFFER_STATUS' => 'false']
+            ['APP_DEBUG' => 'true', 'LOG_CHANNEL' => 'null', 'WRITE_BUFFER_STATUS' => 'false', 'EXCHANGE_LOCK_TIMEOUT_S' => '60']
                 + ['PHP_CLI_SERVER_WORKERS' => (string) $workers, self::MARK => $this->mark] + getenv(),
         ) ?: throw new RuntimeException('cannot start another process');
 
@@ -129,9 +129,9 @@ final class ServeProcess
 
     private function await(callable $condition): bool
     {
-        $deadline = microtime(true) + self::TIMEOUT_S;
+        $deadline = hrtime(true) + self::TIMEOUT_S * 1e9;
         while (!$condition()) {
-            if (microtime(true) > $deadline) {
+            if (hrtime(true) > $deadline) {
                 return false;
             }
             usleep(5_000);

@@ -8,8 +8,11 @@ use WriteBuffer\Tests\Chaos\Support\ChaosTestCase;
 use WriteBuffer\Tests\Chaos\Support\Load;
 use WriteBuffer\Tests\Chaos\Support\Writer;
 
-/** A server that refuses for a while: locked rows, killed connections, read-only, no connection left. */
-final class ServerMoodsTest extends ChaosTestCase
+/**
+ * A server that refuses for a while: locked rows, killed connections, read-only, no connection
+ * left.
+ */
+final class ServerStatesTest extends ChaosTestCase
 {
     public function testRowsThatAForeignTransactionHolds(): void
     {
@@ -22,7 +25,7 @@ final class ServerMoodsTest extends ChaosTestCase
             $holder = $this->connect();
             $holder->beginTransaction();
             $holder->exec('UPDATE ' . Load::ACCOUNTS . ' SET available = available + 0');
-            // More than maxRetries: what is given up for now is tried again later.
+            // More than maxRetries, so a transaction that has failed for now is tried again later.
             $this->awaitMetric($writer, 'retries_lock_wait_timeout', $before + 2);
             $holder->rollBack();
         }
@@ -72,7 +75,8 @@ final class ServerMoodsTest extends ChaosTestCase
         $rounds = self::scaled(1, 3);
         for ($round = 1; $round <= $rounds; $round++) {
             $this->awaitMoreOrders(100);
-            // Ten is the least that MariaDB takes. Those that are open stay so, and a new one finds no place.
+            // Ten is the least that MariaDB takes. Open connections stay open, and no new one is
+            // accepted.
             $others = array_map(fn (): \PDO => $this->connect(), range(1, 12));
             $others = array_map(static fn (\PDO $other): array => [$other, $other->query('SELECT CONNECTION_ID()')], $others);
             $kept = array_map(static fn (array $other): string => $other[1]->fetchColumn(), $others);
@@ -97,7 +101,7 @@ final class ServerMoodsTest extends ChaosTestCase
         );
     }
 
-    /** Waits for an error that the writer's buffer has met since its last commit. */
+    /** Waits until the writer's buffer is in backoff after an error like this. */
     private function awaitError(Writer $writer, string $pattern): void
     {
         $this->awaitUnderLoad($pattern, static function () use ($writer, $pattern): bool {
