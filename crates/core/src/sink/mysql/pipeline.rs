@@ -2,8 +2,8 @@
 //!
 //! [`Connection::write_ahead`] sends them without waiting for each other's answers. After a lost race a server may have
 //! ended the transaction by itself, and executes what was sent behind the statement that lost. So nothing may commit by
-//! itself: `autocommit` is off before the first statement, ROLLBACK follows every error, and COMMIT is sent when all
-//! answers are there. [`Connection::write_in_turn`] sends one after the other, by the client library: TLS is its own.
+//! itself: the server has answered that `autocommit` is off before the first statement is sent, ROLLBACK follows every
+//! error, and COMMIT is sent when all answers are there. [`Connection::write_in_turn`] sends one after the other, by the client library: TLS is its own.
 //!
 //! Bounds: [`UNANSWERED_MAX`] statements without an answer.
 
@@ -128,6 +128,8 @@ impl Connection {
         if self.begin_by_statement() {
             self.wire.query("SET SESSION autocommit = 0");
             self.send(PendingCommand::Setting, sent, deadline)?;
+            // Refused, it would let each statement sent behind it commit by itself. Once a connection, as a rule.
+            self.take_answer(sent, deadline)?;
         }
         if let Some(entry) = ledger_entry {
             self.wire.query(entry);
