@@ -21,7 +21,7 @@ use rustc_hash::FxHashMap;
 use crate::clock::Clock;
 use crate::dead_letter::DeadLetter;
 use crate::dead_letter::file::DeadLetterFile;
-use crate::error::decision::{Decision, Phase, decide};
+use crate::error::decision::{Decision, decide};
 use crate::error::{Error, Result, count_rows};
 use crate::ledger::{Ledger, LedgerUse, Verdict};
 use crate::plan::binder::Binder;
@@ -139,7 +139,9 @@ impl Writer {
                     observer.committed(&written);
                 }
                 Ok(Attempt::NoTrace) => {}
-                Err(failed) if decide(Phase::Statement, &failed.error) != Decision::Refuse => return Err(failed.error),
+                Err(failed) if decide(failed.error.phase(), &failed.error) != Decision::Refuse => {
+                    return Err(failed.error);
+                }
                 Err(failed) if failed.groups.len() > 1 => ends.push(start + failed.groups.len() / 2),
                 Err(_) if observer.waited_for_earlier_groups() => {}
                 Err(failed) => {
@@ -198,7 +200,7 @@ impl Writer {
                 Ok(Attempt::NoTrace) => return Ok(Attempt::NoTrace),
                 Err(error) => error,
             };
-            let decision = decide(Phase::Statement, &error);
+            let decision = decide(error.phase(), &error);
             if decision == Decision::CommitUnknown {
                 observer.happened(&Event::CommitUnknown);
             }
@@ -282,7 +284,7 @@ impl Writer {
         if let Err(error) = self.commit(&planned, &written, deadline) {
             // A table that changed under us shows as any of many errors: read it anew for the next try. A lost race, which
             // is repeated at once, is none of them.
-            if decide(Phase::Statement, &error) != Decision::Repeat {
+            if decide(error.phase(), &error) != Decision::Repeat {
                 for (_, table) in batches.iter().flat_map(|batch| batch.tables()) {
                     table.set_model(None);
                 }
@@ -305,7 +307,7 @@ impl Writer {
         let committed = self.sink.commit(planned, Some(entry), deadline);
         match &committed {
             Ok(()) => self.ledger.committed(entry),
-            Err(error) if decide(Phase::Statement, error) == Decision::CommitUnknown => {}
+            Err(error) if decide(error.phase(), error) == Decision::CommitUnknown => {}
             Err(_) => self.ledger.failed(entry),
         }
         committed

@@ -15,6 +15,7 @@ use mysql::prelude::Queryable;
 use mysql::{MySqlError, Params, Value as SqlValue};
 
 use crate::error::Error;
+use crate::error::phase::Phase;
 use crate::plan::{Operation, Statement};
 use crate::sink::mysql::connection::Connection;
 use crate::sink::mysql::executions::executions;
@@ -67,6 +68,14 @@ type Result<'p, T> = std::result::Result<T, WriteError<'p>>;
 impl<'p> PendingCommand<'p> {
     fn failed(self, cause: Cause) -> WriteError<'p> {
         WriteError { command: self, cause }
+    }
+
+    /// What is under way: only rows can be at fault.
+    pub fn phase(self) -> Phase {
+        match self {
+            Self::Rows(_) => Phase::Statement,
+            Self::Setting | Self::Begin | Self::Ledger => Phase::LookUp,
+        }
     }
 
     /// What an error's message says that it was about.
