@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::dead_letter::DeadLetter;
 use crate::dead_letter::file::DeadLetterFile;
 use crate::error::decision::{Decision, decide};
+use crate::error::phase::Phase;
 use crate::error::{Error, Result, count_rows};
 use crate::ledger::{Ledger, LedgerUse, Verdict};
 use crate::plan::binder::Binder;
@@ -295,10 +296,9 @@ impl Writer {
     }
 
     fn commit(&mut self, planned: &Plan<'_>, written: &Commit, deadline: Option<Instant>) -> Result<()> {
-        if !self.ledger_use.covers(planned.is_repeatable()) {
-            self.sink.commit(planned, None, deadline)?;
-            self.ledger.forget_doubts();
-            return Ok(());
+        // An earlier attempt may yet be found committed, unless a transaction that is entered comes first.
+        if !self.ledger_use.covers(planned.is_repeatable()) && !self.ledger.remembers_doubts() {
+            return self.sink.commit(planned, None, deadline);
         }
         self.sink
             .register(self.ledger.last_known(), deadline)
@@ -308,6 +308,7 @@ impl Writer {
         match &committed {
             Ok(()) => self.ledger.committed(entry),
             Err(error) if decide(error.phase(), error) == Decision::CommitUnknown => {}
+            Err(error) if error.phase() == Phase::Commit => self.ledger.commit_failed(entry),
             Err(_) => self.ledger.failed(entry),
         }
         committed
