@@ -1,18 +1,22 @@
 //! A TCP proxy between a MySQL client and its server that knows the protocol's packets, and fails on demand: it cuts a
-//! connection before, within or after a chosen packet, holds a COMMIT back, and delays. A tool of the tests.
+//! connection before, within or after a chosen packet, holds a COMMIT back, answers by errors of its own, and delays. A tool
+//! of the tests.
 //!
 //! ```text
 //! fault-proxy HOST:PORT
 //! ```
 //!
 //! It listens on a free port of 127.0.0.1 and passes every connection on to HOST:PORT. It ends when its standard input
-//! does. It understands sessions without TLS and without compression only, and clients that send one command at a time.
+//! does. It understands sessions without TLS and without compression only.
 //!
 //! | module | what it owns |
 //! |---|---|
 //! | [`packet`] | the framing |
-//! | [`session`] | commands, prepared statements, answers |
+//! | [`command`] | what a client says |
+//! | [`session`] | the commands of a connection, its prepared statements, the answers |
 //! | [`fault`] | what is armed, and when it strikes |
+//! | [`forgery`] | answers that the server did not give |
+//! | [`random`] | numbers that a seed repeats |
 //! | [`relay`] | a connection: sockets and threads |
 //!
 //! Lines on standard input, each of which is answered:
@@ -30,11 +34,15 @@
 //! |---|---|
 //! | `port N` | it listens |
 //! | `struck NAME connection=N [answer=ok\|error\|none]` | the fault has happened; the answer where one was awaited |
+//! | `struck NAME connection=N code=N …` | an answer was forged; see [`forgery`] |
 //! | `released NAME connection=N` | the packet that was held has been sent to the server |
 //! | `answered NAME connection=N answer=ok\|error\|none` | the server has answered it, or has gone |
 
+mod command;
 mod fault;
+mod forgery;
 mod packet;
+mod random;
 mod relay;
 mod session;
 

@@ -9,7 +9,8 @@
 //! | [`retry`] | [`Class::Retry`] |
 //! | [`reconnect`] | [`Class::Reconnect`] |
 //! | [`data`] | [`Class::Data`] |
-//! | [`definition`], [`settings`] | [`Class::Blocked`]: a table's definition; the account, the session, the server |
+//! | [`definition`] | [`Class::Blocked`], by a table or what belongs to it |
+//! | [`settings`] | [`Class::Blocked`], by the account, the session or the server |
 //!
 //! Sources: the servers' own lists (MariaDB 10.11 and 11.8, MySQL 9.7),
 //! <https://dev.mysql.com/doc/mysql-errors/9.0/en/server-error-reference.html>,
