@@ -7,6 +7,7 @@ use super::code::codes;
 codes! {
     /// Tables, their columns, files, engines, partitions and foreign keys.
     TABLE: Blocked;
+    HA_ERR_AUTOINC_ERANGE = 167, MariaDb, "The table has no `AUTO_INCREMENT` number left: the handler's own code.";
     ER_CANT_CREATE_TABLE = 1005, Both, "The ledger's table can't be made.";
     ER_CANT_FIND_SYSTEM_REC = 1012, Both, "A system table is damaged.";
     ER_CANT_GET_STAT = 1013, Both, "A file of the table can't be looked at.";
