@@ -97,7 +97,7 @@ namespace WriteBuffer {
          * @param mixed  $key   the key's value, an int or a string. For a composite key an array of
          *                      these, by column name or in the key's order
          *
-         * @return array<string, int|float|string|null>|null null: none is buffered under it
+         * @return array<string, int|float|string|null>|null null: none has this key
          *
          * @throws \TypeError       the key is neither an int, nor a string, nor an array of these, or
          *                          it has other columns than the table's key

@@ -11,14 +11,14 @@
 //! two writers share a row, the last one to reach the server wins in any case. That is what `guard`
 //! is for.
 //!
-//! `docs/design/exactly-once.md` tells the whole story; `crates/core/tests/recovery_model.rs` plays
+//! `docs/design/exactly-once.md` tells the whole story; `crates/core/tests/recovery_model/` plays
 //! it against a server that does its worst.
 //!
 //! Invariant: a number stands for one attempt, and is never used again. As long as an attempt may
 //! yet be found committed, what it held is remembered.
 //!
 //! Bound: the attempts in doubt are those since the last transaction that was committed for
-//! certain, or given up. A question that was answered preceded each of them, so
+//! certain, or given up. A question that was answered preceded each of them but one, so
 //! [`crate::writer::retry`] bounds how fast they grow.
 
 /// When transactions are entered in the ledger.
@@ -87,14 +87,23 @@ pub enum Verdict<T> {
     Unregistered,
 }
 
+/// A transaction that may yet be found committed.
+#[derive(Debug)]
+struct Doubt<T> {
+    number: u64,
+    held: T,
+    /// COMMIT was answered, by an error that says that nothing was committed.
+    is_said_to_have_failed: bool,
+}
+
 /// The writer's side of the ledger. `T` is what a transaction held.
 #[derive(Debug)]
 pub struct Ledger<T> {
     /// What the row holds, as far as that is known.
     last_known: u64,
     last_used: u64,
-    /// Transactions whose COMMIT had no clear answer, by number.
-    doubts: Vec<(u64, T)>,
+    /// Transactions that may yet be found committed.
+    doubts: Vec<Doubt<T>>,
     /// The row was not asked since the last of them.
     is_in_doubt: bool,
 }
@@ -115,7 +124,11 @@ impl<T> Ledger<T> {
     /// or to have failed. So whatever else ends it, even a panic, the attempt is not forgotten.
     pub fn begin(&mut self, held: T) -> LedgerEntry {
         self.last_used += 1;
-        self.doubts.push((self.last_used, held));
+        self.doubts.push(Doubt {
+            number: self.last_used,
+            held,
+            is_said_to_have_failed: false,
+        });
         self.is_in_doubt = true;
         LedgerEntry {
             after: self.last_known,
@@ -123,9 +136,23 @@ impl<T> Ledger<T> {
         }
     }
 
-    /// An attempt failed for certain. It began when nothing else had to be asked.
+    /// An attempt failed before its COMMIT. It began when nothing else had to be asked about.
     pub fn failed(&mut self, entry: LedgerEntry) {
-        self.doubts.retain(|(number, _)| *number != entry.number);
+        self.doubts.retain(|doubt| doubt.number != entry.number);
+        self.is_in_doubt = false;
+    }
+
+    /// COMMIT was answered by an error that says that nothing was committed. That is taken for
+    /// true, so nobody is asked; and the attempt is remembered: were it untrue, the next one would
+    /// find this number in the row.
+    ///
+    /// The next attempt is entered behind the row as it was before this one. So one such attempt is
+    /// remembered: if a later one came as far as its COMMIT, the earlier was not committed.
+    pub fn commit_failed(&mut self, entry: LedgerEntry) {
+        self.doubts.retain(|doubt| !doubt.is_said_to_have_failed);
+        for doubt in &mut self.doubts {
+            doubt.is_said_to_have_failed |= doubt.number == entry.number;
+        }
         self.is_in_doubt = false;
     }
 
@@ -167,16 +194,16 @@ impl<T> Ledger<T> {
                 return Verdict::Unregistered;
             }
             let doubts = std::mem::take(&mut self.doubts);
-            return Verdict::NoTrace(doubts.into_iter().map(|(_, held)| held).collect());
+            return Verdict::NoTrace(doubts.into_iter().map(|doubt| doubt.held).collect());
         };
         self.last_known = found;
         self.last_used = self.last_used.max(found);
-        let Some(at) = self.doubts.iter().position(|(number, _)| *number == found) else {
+        let Some(at) = self.doubts.iter().position(|doubt| doubt.number == found) else {
             return Verdict::NotCommitted;
         };
-        let (_, held) = self.doubts.swap_remove(at);
+        let doubt = self.doubts.swap_remove(at);
         self.doubts.clear();
-        Verdict::Committed(held)
+        Verdict::Committed(doubt.held)
     }
 }
 
@@ -210,6 +237,40 @@ mod tests {
         assert_eq!(ledger.begin("b"), LedgerEntry { after: 0, number: 2 });
         // What failed for certain is not found later.
         assert_eq!(ledger.judge(Some(1)), Verdict::NotCommitted);
+    }
+
+    #[test]
+    fn a_commit_that_is_said_to_have_failed_is_noticed_if_that_is_untrue() {
+        let mut ledger = Ledger::default();
+        for number in 1..4 {
+            let entry = ledger.begin(number);
+            ledger.commit_failed(entry);
+            assert!(!ledger.is_in_doubt(), "nobody is asked");
+            assert!(ledger.has_doubts());
+            assert_eq!(entry.after, 0);
+        }
+        // The next attempt finds that the row holds another number, and asks.
+        let entry = ledger.begin(4);
+        ledger.failed(entry);
+        assert_eq!(ledger.judge(Some(3)), Verdict::Committed(3));
+        assert!(!ledger.has_doubts());
+    }
+
+    #[test]
+    fn of_attempts_that_are_said_to_have_failed_the_last_is_remembered() {
+        let (mut ledger, _) = in_doubt("unknown");
+        assert_eq!(ledger.judge(Some(0)), Verdict::NotCommitted);
+        for held in ["first", "second"] {
+            let entry = ledger.begin(held);
+            ledger.commit_failed(entry);
+        }
+        // The row held 0 when the second one came to its COMMIT.
+        assert_eq!(ledger.judge(Some(2)), Verdict::NotCommitted);
+        assert_eq!(
+            ledger.judge(Some(1)),
+            Verdict::Committed("unknown"),
+            "on a cluster it may come late"
+        );
     }
 
     #[test]

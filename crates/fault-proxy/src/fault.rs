@@ -4,21 +4,23 @@
 //! A fault is a line:
 //!
 //! ```text
-//! arm NAME ACTION [nth=N | every=N] on query|prepare|execute|statement TEXT
-//! arm NAME ACTION [nth=N | every=N] on command
+//! arm NAME ACTION [nth=N | every=N | odds=N] [seed=N] on query|prepare|execute|statement TEXT
+//! arm NAME ACTION [nth=N | every=N | odds=N] [seed=N] on command
 //! arm NAME cut-at=N on client-stream|server-stream
 //! ```
 //!
-//! It strikes at the next match, at the `nth`, or at `every` Nth until it is disarmed. A statement
-//! is a query or an execution. TEXT is its beginning; case does not matter. A stream's bytes are
-//! counted from the beginning of a connection. Such a fault strikes the first connection that comes
-//! to its byte.
+//! It strikes at the next match, at the `nth`, or, until it is disarmed, at `every` Nth, or at one
+//! of N at random (`odds`). A statement is a query or an execution, and TEXT is its beginning,
+//! without regard to case. The streams' bytes are counted from the beginning of a connection; such
+//! a fault strikes the first connection that comes to its byte.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::session::{Command, Way};
+use crate::command::{Command, Way};
+use crate::forgery::{Forger, Forgery};
+use crate::random::Random;
 
 /// What a fault does to the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,17 @@ pub enum Action {
     /// `hold=MS`: closes the client's side at once, and passes the packet on after that time. Its
     /// answer ends the server's side.
     Hold(Duration),
+    /// `answer=CODE,…`: answers by an error; see [`crate::forgery`].
+    Answer(Forgery),
+}
+
+/// What a fault does each time that it strikes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Plan {
+    /// The same.
+    Same(Action),
+    /// An answer that is chosen anew.
+    Answer(Forger),
 }
 
 /// A side of the connection, by what it sends.
@@ -91,11 +104,21 @@ impl Trigger {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     name: String,
-    action: Action,
+    plan: Plan,
     trigger: Trigger,
-    nth: u64,
-    repeats: bool,
+    moment: Moment,
     seen: u64,
+}
+
+/// At which match a fault strikes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Moment {
+    /// At this one.
+    Nth(u64),
+    /// At every one of so many.
+    Every(u64),
+    /// At one of so many, at random.
+    Odds(u64, Random),
 }
 
 impl Fault {
@@ -108,35 +131,72 @@ impl Fault {
         let (settings, trigger) = line.split_once(" on ").context("no `on`")?;
         let mut words = settings.split_ascii_whitespace();
         let name = words.next().context("no name")?.to_owned();
-        let action = action(words.next().context("no action")?)?;
+        let action = words.next().context("no action")?;
         let trigger = Trigger::parse(trigger.trim())?;
-        let (mut nth, mut repeats) = (1, false);
+        let mut settings = Vec::new();
         for word in words {
-            let (setting, value) = word
-                .split_once('=')
-                .with_context(|| format!("no such setting: {word}"))?;
-            repeats = match setting {
-                "nth" => false,
-                "every" => true,
-                _ => bail!("no such setting: {word}"),
-            };
-            nth = value.parse().with_context(|| format!("not a number: {word}"))?;
+            settings.push(
+                word.split_once('=')
+                    .with_context(|| format!("no such setting: {word}"))?,
+            );
         }
-        if nth == 0 {
-            bail!("matches are counted from 1");
-        }
-        if matches!(trigger, Trigger::Stream(_)) && (!matches!(action, Action::CutAt(_)) || nth != 1 || repeats) {
+        let seed = settings.iter().find(|(setting, _)| *setting == "seed");
+        let seed = seed.map_or(Ok(1), |(_, seed)| seed.parse()).context("not a seed")?;
+        settings.retain(|(setting, _)| *setting != "seed");
+        let mut random = Random::new(seed);
+        let plan = match action.split_once('=') {
+            Some(("answer", codes)) => Plan::Answer(Forger::parse(codes, &mut settings, random.fork())?),
+            _ => Plan::Same(self::action(action)?),
+        };
+        let moment = moment(&settings, &random)?;
+        if matches!(trigger, Trigger::Stream(_))
+            && (!matches!(plan, Plan::Same(Action::CutAt(_))) || moment != Moment::Nth(1))
+        {
             bail!("a stream can be cut at a byte, once");
         }
         Ok(Self {
             name,
-            action,
+            plan,
             trigger,
-            nth,
-            repeats,
+            moment,
             seen: 0,
         })
     }
+
+    /// Counts a command. Whether the fault's moment is there.
+    fn counts(&mut self, command: &Command) -> bool {
+        if !self.trigger.matches(command) {
+            return false;
+        }
+        self.seen += 1;
+        match &mut self.moment {
+            Moment::Nth(number) | Moment::Every(number) => self.seen >= *number,
+            Moment::Odds(number, random) => random.below(*number) == 0,
+        }
+    }
+
+    /// What it does to this command. `None`: nothing can be done to it.
+    fn act(&mut self, command: &Command) -> Option<Action> {
+        match &mut self.plan {
+            Plan::Same(action) => Some(*action),
+            Plan::Answer(forger) => forger.forge(command).map(Action::Answer),
+        }
+    }
+}
+
+fn moment(settings: &[(&str, &str)], random: &Random) -> Result<Moment> {
+    let mut moment = Moment::Nth(1);
+    for (setting, value) in settings {
+        let number = value.parse().ok().filter(|number| *number > 0);
+        let number = number.with_context(|| format!("not a number from 1 on: {setting}={value}"))?;
+        moment = match *setting {
+            "nth" => Moment::Nth(number),
+            "every" => Moment::Every(number),
+            "odds" => Moment::Odds(number, random.clone()),
+            _ => bail!("no such setting: {setting}"),
+        };
+    }
+    Ok(moment)
 }
 
 fn action(word: &str) -> Result<Action> {
@@ -183,14 +243,11 @@ impl Faults {
     pub fn command(&mut self, command: &Command) -> Option<Strike> {
         let mut struck = None;
         for (position, fault) in self.0.iter_mut().enumerate() {
-            if fault.trigger.matches(command) {
-                fault.seen += 1;
-                if fault.seen >= fault.nth && struck.is_none() {
-                    struck = Some(position);
-                }
+            if fault.counts(command) && struck.is_none() {
+                struck = fault.act(command).map(|action| (position, action));
             }
         }
-        struck.map(|position| self.strike(position))
+        struck.map(|(position, action)| self.strike(position, action))
     }
 
     /// The fault that strikes while a stream grows from `from` bytes to `to`, and how many bytes
@@ -200,29 +257,26 @@ impl Faults {
             .0
             .iter()
             .enumerate()
-            .find_map(|(position, fault)| match fault.action {
-                Action::CutAt(byte) if fault.trigger == Trigger::Stream(side) => {
-                    let byte = byte as u64;
-                    (from <= byte && byte < to).then(|| usize::try_from(byte - from).map(|passed| (position, passed)))
+            .find_map(|(position, fault)| match fault.plan {
+                Plan::Same(Action::CutAt(byte)) if fault.trigger == Trigger::Stream(side) => {
+                    let at = byte as u64;
+                    let strike = (position, Action::CutAt(byte));
+                    (from <= at && at < to).then(|| usize::try_from(at - from).map(|passed| (strike, passed)))
                 }
                 _ => None,
             });
-        let (position, passed) = found?.ok()?;
-        Some((self.strike(position), passed))
+        let ((position, action), passed) = found?.ok()?;
+        Some((self.strike(position, action), passed))
     }
 
-    fn strike(&mut self, position: usize) -> Strike {
+    fn strike(&mut self, position: usize, action: Action) -> Strike {
         let fault = &mut self.0[position];
-        let strike = Strike {
-            name: fault.name.clone(),
-            action: fault.action,
-        };
-        if fault.repeats {
-            fault.seen = 0;
-        } else {
+        let name = fault.name.clone();
+        fault.seen = 0;
+        if matches!(fault.moment, Moment::Nth(_)) {
             self.0.remove(position);
         }
-        strike
+        Strike { name, action }
     }
 }
 
@@ -260,6 +314,38 @@ mod tests {
             let numbers: Vec<usize> = strikes(&mut faults, &commands).iter().map(|strike| strike.0).collect();
             assert_eq!(numbers, expected, "{setting}");
         }
+    }
+
+    #[test]
+    fn strikes_at_random() {
+        let commands = [(Way::Query, "commit"); 300];
+        let struck = |seed| {
+            strikes(
+                &mut faults(&[&format!("f cut-before odds=3 seed={seed} on command")]),
+                &commands,
+            )
+        };
+        assert!((60..140).contains(&struck(1).len()), "{}", struck(1).len());
+        assert_eq!(struck(1), struck(1));
+        assert_ne!(struck(1), struck(2));
+    }
+
+    #[test]
+    fn an_answer_is_forged_where_there_is_one() {
+        let commands = [(Way::Other, ""), (Way::Query, "SELECT 1"), (Way::Query, "COMMIT")];
+        let mut faults = faults(&["f answer=1105 when=after then=cut every=1 on command"]);
+        let actions = commands.map(|(way, text)| {
+            let text = text.as_bytes().to_vec();
+            faults.command(&Command { way, text }).map(|strike| strike.action)
+        });
+        let forged = |is_carried_out| {
+            Some(Action::Answer(Forgery {
+                code: 1105,
+                is_carried_out,
+                is_cut: true,
+            }))
+        };
+        assert_eq!(actions, [None, forged(false), forged(true)]);
     }
 
     #[test]
@@ -327,6 +413,11 @@ mod tests {
             "f cut-before on whim COMMIT",
             "f cut-before nth=0 on command",
             "f cut-before often=2 on command",
+            "f cut-before odds=0 on command",
+            "f cut-before odds=2 seed=x on command",
+            "f cut-before then=cut on command",
+            "f answer= on command",
+            "f answer=1105 when=never on command",
             "f cut-before on client-stream",
             "f cut-at=9 every=2 on client-stream",
         ] {

@@ -1,6 +1,6 @@
 //! A TCP proxy between a MySQL client and its server that knows the protocol's packets, and fails
 //! on demand. It cuts a connection before, within or after a chosen packet, holds a COMMIT back,
-//! and delays. A tool of the tests.
+//! answers by errors of its own, and delays. A tool of the tests.
 //!
 //! ```text
 //! fault-proxy HOST:PORT
@@ -13,8 +13,11 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`packet`] | the framing |
-//! | [`session`] | commands, prepared statements, answers |
+//! | [`command`] | what a client says |
+//! | [`session`] | the commands of a connection, its prepared statements, the answers |
 //! | [`fault`] | what is armed, and when it strikes |
+//! | [`forgery`] | answers that the server did not give |
+//! | [`random`] | numbers that a seed repeats |
 //! | [`relay`] | a connection: sockets and threads |
 //!
 //! Lines on standard input, each of which is answered:
@@ -32,11 +35,15 @@
 //! |---|---|
 //! | `port N` | it listens |
 //! | `struck NAME connection=N [answer=ok\|error\|none]` | it has struck, after that answer |
+//! | `struck NAME connection=N code=N …` | an answer was forged; see [`forgery`] |
 //! | `released NAME connection=N` | the packet that was held has been sent to the server |
 //! | `answered NAME connection=N answer=ok\|error\|none` | the server answered it, or has gone |
 
+mod command;
 mod fault;
+mod forgery;
 mod packet;
+mod random;
 mod relay;
 mod session;
 

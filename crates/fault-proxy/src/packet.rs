@@ -39,7 +39,17 @@ impl Packet {
         HEADER_BYTES + self.payload_bytes()
     }
 
-    /// Whether it begins a command, if it comes from a client: the answers of a handshake have
+    /// Its number in the sequence.
+    pub fn sequence(&self) -> u8 {
+        self.header[3]
+    }
+
+    /// Whether the message goes on with the next packet.
+    pub fn is_continued(&self) -> bool {
+        self.payload_bytes() == FULL_PAYLOAD_BYTES
+    }
+
+    /// Whether it begins a command, when it comes from a client: the answers of a handshake have
     /// higher numbers.
     pub fn begins_command(&self) -> bool {
         self.header[3] == 0 && !self.continues

@@ -14,8 +14,9 @@ use std::thread;
 use std::time::Duration;
 
 use crate::fault::{Action, Faults, Side, Strike};
+use crate::forgery::PING;
 use crate::packet::{Packet, PacketReader};
-use crate::session::{Answer, Session};
+use crate::session::{Answer, Forged, Session};
 
 const WRITE_BUFFER_BYTES: usize = 64 * 1024;
 
@@ -167,6 +168,11 @@ impl Link {
                     Action::CutBefore => 0,
                     Action::CutAt(bytes) => bytes.min(total_bytes - 1),
                     Action::CutAfter | Action::CutAfterAnswer | Action::Hold(_) => total_bytes,
+                    Action::Answer(forgery) if forgery.is_carried_out => total_bytes,
+                    Action::Answer(_) => {
+                        output.write_all(PING)?;
+                        0
+                    }
                 };
                 if let Action::Hold(time) = strike.action {
                     output.flush()?;
@@ -183,7 +189,7 @@ impl Link {
                         self.report("released", &strike.name, "");
                         return Ok(false);
                     }
-                    Action::CutAfterAnswer => {}
+                    Action::CutAfterAnswer | Action::Answer(_) => {}
                 }
             } else {
                 reader.pass(&packet, total_bytes, &mut output)?;
@@ -204,6 +210,7 @@ impl Link {
         let mut output = BufWriter::with_capacity(WRITE_BUFFER_BYTES, &self.client);
         let mut passed_bytes = 0;
         while let Some(packet) = reader.next_packet()? {
+            let forged = lock(&self.state).session.forged().cloned();
             match self.take_answer(&packet) {
                 (Awaited::Nothing, _) => {}
                 (Awaited::Cut(name), answer) => {
@@ -217,6 +224,15 @@ impl Link {
                 }
             }
             self.delay(Side::Server);
+            if let Some(forged) = forged {
+                output.write_all(&forged.forgery.packet(packet.sequence()))?;
+                output.flush()?;
+                self.report_forged(&forged);
+                if forged.forgery.is_cut {
+                    return Ok(true);
+                }
+                continue;
+            }
             let struck = self.stream_strike(Side::Server, passed_bytes, &packet);
             let bytes = struck.as_ref().map_or(packet.total_bytes(), |(_, bytes)| *bytes);
             reader.pass(&packet, bytes, &mut output)?;
@@ -232,6 +248,13 @@ impl Link {
         }
         output.flush()?;
         Ok(true)
+    }
+
+    fn report_forged(&self, forged: &Forged) {
+        if forged.forgery.is_cut {
+            self.cut();
+        }
+        self.report("struck", &forged.name, &forged.forgery.report(&forged.command));
     }
 
     fn cut_and_report(&self, name: &str, more: &str) {
@@ -252,11 +275,17 @@ impl Link {
         }
         let mut state = lock(&self.state);
         let command = state.session.command(&packet.head);
-        let strike = self.shared.faults().command(&command)?;
+        let mut strike = self.shared.faults().command(&command)?;
         state.awaited = match strike.action {
             Action::CutAfterAnswer => Awaited::Cut(strike.name.clone()),
             Action::Hold(_) => Awaited::Held(strike.name.clone()),
             Action::CutBefore | Action::CutAt(_) | Action::CutAfter => Awaited::Nothing,
+            Action::Answer(ref mut forgery) => {
+                // What follows belongs to the command: it can't become a ping.
+                forgery.is_carried_out |= packet.is_continued();
+                state.session.forge(&strike.name, *forgery);
+                return Some(strike);
+            }
         };
         state.awaited_at = state.session.unanswered();
         Some(strike)

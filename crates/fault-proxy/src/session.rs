@@ -9,6 +9,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::command::{Command, Way};
+use crate::forgery::Forgery;
+
 /// The bytes of a statement's text that are kept, at most, for its execution.
 const TEXT_BYTES_MAX: usize = 256;
 
@@ -23,28 +26,6 @@ const COM_STMT_BULK_EXECUTE: u8 = 0xfa;
 
 /// The first byte of an answer that reports an error.
 const ERR: u8 = 0xff;
-
-/// How a statement's text came to the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// `COM_QUERY`: it is executed at once.
-    Query,
-    /// `COM_STMT_PREPARE`.
-    Prepare,
-    /// `COM_STMT_EXECUTE` of a statement prepared before.
-    Execute,
-    /// A command without a text.
-    Other,
-}
-
-/// A command of the client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command {
-    /// How the text came.
-    pub way: Way,
-    /// The beginning of the statement's text; empty if there is none.
-    pub text: Vec<u8>,
-}
 
 /// What the server answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,12 +46,23 @@ impl Answer {
     }
 }
 
+/// An answer to be forged, and what to say of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forged {
+    /// The fault's name.
+    pub name: String,
+    /// The command.
+    pub command: Command,
+    /// The answer.
+    pub forgery: Forgery,
+}
+
 /// A connection's prepared statements, and the commands that wait for an answer: a client may send
 /// several before it reads.
 #[derive(Debug, Default)]
 pub struct Session {
     statements: HashMap<u32, Vec<u8>>,
-    unanswered: VecDeque<Command>,
+    unanswered: VecDeque<(Command, Option<Forged>)>,
 }
 
 impl Session {
@@ -93,12 +85,28 @@ impl Session {
         }
         let command = Command { way, text };
         if !matches!(code, COM_QUIT | COM_STMT_CLOSE | COM_STMT_SEND_LONG_DATA) {
-            self.unanswered.push_back(command.clone());
+            self.unanswered.push_back((command.clone(), None));
         }
         command
     }
 
-    /// The number of answers to come.
+    /// The answer to the last command will be forged.
+    pub fn forge(&mut self, name: &str, forgery: Forgery) {
+        if let Some((command, forged)) = self.unanswered.back_mut() {
+            *forged = Some(Forged {
+                name: name.to_owned(),
+                command: command.clone(),
+                forgery,
+            });
+        }
+    }
+
+    /// The answer that is to stand in the place of the next packet of the server.
+    pub fn forged(&self) -> Option<&Forged> {
+        self.unanswered.front().and_then(|(_, forged)| forged.as_ref())
+    }
+
+    /// How many answers there are to come.
     pub fn unanswered(&self) -> usize {
         self.unanswered.len()
     }
@@ -106,11 +114,12 @@ impl Session {
     /// Notes a packet of the server. Returns its answer, if it is the first packet of one. An
     /// answer of several packets must be the only one to come.
     pub fn answer(&mut self, payload: &[u8]) -> Option<Answer> {
-        let command = self.unanswered.pop_front()?;
+        let (command, forged) = self.unanswered.pop_front()?;
         if payload.first() == Some(&ERR) {
             return Some(Answer::Error);
         }
         if command.way == Way::Prepare
+            && forged.is_none()
             && let Some(id) = payload.get(1..).and_then(number)
         {
             self.statements.insert(id, command.text);
@@ -179,6 +188,27 @@ mod tests {
         assert_eq!(session.answer(b"\xff"), Some(Answer::Error));
         assert_eq!(session.answer(b"\x00"), Some(Answer::Ok));
         assert_eq!(session.answer(b"\x00"), None);
+    }
+
+    #[test]
+    fn a_forged_answer_takes_its_turn() {
+        let forgery = Forgery {
+            code: 1105,
+            is_carried_out: false,
+            is_cut: false,
+        };
+        let mut session = Session::default();
+        session.command(b"\x03UPDATE");
+        session.command(b"\x16INSERT INTO t");
+        session.forge("f", forgery);
+        assert_eq!(session.forged(), None, "the first answer is the server's");
+        session.answer(b"\x00");
+        let forged = session.forged().cloned().unwrap();
+        assert_eq!((forged.name.as_str(), forged.command.way), ("f", Way::Prepare));
+        // The answer to a ping has no number of a statement.
+        assert_eq!(session.answer(OK_OF_PREPARE_7), Some(Answer::Ok));
+        assert_eq!(session.forged(), None);
+        assert_eq!(session.command(EXECUTE_7), said(Way::Execute, ""));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::error::Error;
-use crate::error::server::{ER_CHECKREAD, ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT};
+use crate::error::codes::{ER_CHECKREAD, ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT};
 use crate::writer::observer::{Commit, Event};
 
 /// The longest latency that is recorded as it is: a day, in microseconds.

@@ -1,28 +1,15 @@
-//! What to do after an error: one function of the phase and the error.
+//! What to do after an error: one function of the phase that it came in and of what it says.
 //!
-//! Invariant: a bug of ours, a setting or this machine never makes the engine give up rows
-//! ([`Decision::Refuse`]). A row's own fault does, and so does an error code of the server that is
-//! not in the table of codes ([`crate::error::server::classify`]).
-//!
-//! At COMMIT a lost connection, or an error of [`Class::Reconnect`] (1053, 1180, 1927 …), leaves
-//! open whether the transaction was committed: asking the ledger is cheap. Any other error means
-//! that it was not.
+//! Invariants:
+//! - Only what is listed as a fault of rows is ever given up ([`Decision::Refuse`]), and only if a
+//!   statement with rows was answered by it. A bug of ours, the settings and this machine keep the
+//!   rows.
+//! - Only what is listed as a failure of COMMIT is taken for one. After any other answer the
+//!   transaction may be committed.
 
-use super::server::{self, Class};
+use super::codes::{self, Class};
+use super::phase::Phase;
 use super::{Error, Kind};
-
-/// What was under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Phase {
-    /// Connecting, and the session's settings.
-    Connect,
-    /// A transaction's statements, up to COMMIT.
-    Statement,
-    /// COMMIT.
-    Commit,
-    /// A question outside a transaction: a table's schema, or the ledger's row.
-    LookUp,
-}
 
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,14 +36,17 @@ pub fn decide(phase: Phase, error: &Error) -> Decision {
         Kind::LedgerMoved => Decision::AskLedger,
         Kind::SchemaChanged => Decision::Replan,
         Kind::Row => Decision::Refuse,
-        Kind::Server { code } => decide_by_code(phase, code),
+        Kind::Server { code, class } => decide_by_code(phase, code, class),
         Kind::Connection {
             commit_unknown: true, ..
         } => Decision::CommitUnknown,
         Kind::Connection {
-            code: server::CR_SERVER_LOST,
+            code: codes::CR_SERVER_LOST,
             ..
-        } => lost(phase),
+        } => match phase {
+            Phase::Commit => Decision::CommitUnknown,
+            Phase::Connect | Phase::Statement | Phase::LookUp => Decision::Reconnect,
+        },
         // Nobody answers there: connecting again at once will not help.
         Kind::Connection { .. }
         | Kind::Config
@@ -70,19 +60,13 @@ pub fn decide(phase: Phase, error: &Error) -> Decision {
     }
 }
 
-fn decide_by_code(phase: Phase, code: u16) -> Decision {
-    match server::classify(code) {
-        Class::Retry => Decision::Repeat,
-        Class::Reconnect => lost(phase),
-        Class::Refused => Decision::Refuse,
-        Class::Misconfigured => Decision::Keep,
-    }
-}
-
-fn lost(phase: Phase) -> Decision {
-    match phase {
-        Phase::Commit => Decision::CommitUnknown,
-        Phase::Connect | Phase::Statement | Phase::LookUp => Decision::Reconnect,
+fn decide_by_code(phase: Phase, code: u16, class: Class) -> Decision {
+    match (phase, class) {
+        (Phase::Commit, _) if !codes::fails_commit(code) => Decision::CommitUnknown,
+        (_, Class::Retry) => Decision::Repeat,
+        (_, Class::Reconnect) => Decision::Reconnect,
+        (Phase::Statement, Class::Data) => Decision::Refuse,
+        (_, Class::Data | Class::Blocked | Class::Unlisted) => Decision::Keep,
     }
 }
 
@@ -90,17 +74,36 @@ fn lost(phase: Phase) -> Decision {
 mod tests {
     use super::*;
 
+    const PHASES: [Phase; 4] = [Phase::Connect, Phase::Statement, Phase::Commit, Phase::LookUp];
+
     #[test]
     fn each_error_has_its_decision_in_each_phase() {
-        let lost = Error::connection(server::CR_SERVER_LOST, "lost");
+        let lost = Error::connection(codes::CR_SERVER_LOST, "lost");
         for (phase, error, expected) in [
             (Phase::Statement, Error::server(1213, ""), Decision::Repeat),
             (Phase::Commit, Error::server(1213, ""), Decision::Repeat),
+            (Phase::Statement, Error::server(1205, ""), Decision::Repeat),
+            (Phase::Commit, Error::server(1205, ""), Decision::CommitUnknown),
             (Phase::Statement, Error::server(1062, ""), Decision::Refuse),
+            (Phase::LookUp, Error::server(1062, ""), Decision::Keep),
+            (Phase::Connect, Error::server(1062, ""), Decision::Keep),
+            (Phase::Commit, Error::server(1062, ""), Decision::CommitUnknown),
+            (
+                Phase::Statement,
+                Error::server_with_state(30_001, "45000", ""),
+                Decision::Refuse,
+            ),
+            (
+                Phase::Statement,
+                Error::server_with_state(30_001, "HY000", ""),
+                Decision::Keep,
+            ),
             (Phase::Statement, Error::row(""), Decision::Refuse),
             (Phase::Statement, Error::server(1146, ""), Decision::Keep),
+            (Phase::Statement, Error::server(1449, ""), Decision::Keep),
             (Phase::Statement, Error::server(1053, ""), Decision::Reconnect),
             (Phase::Commit, Error::server(1053, ""), Decision::CommitUnknown),
+            (Phase::Commit, Error::server(1105, ""), Decision::CommitUnknown),
             (Phase::Statement, lost.clone(), Decision::Reconnect),
             (Phase::Commit, lost, Decision::CommitUnknown),
             (
@@ -116,6 +119,30 @@ mod tests {
             (Phase::Statement, Error::config(""), Decision::Keep),
         ] {
             assert_eq!(decide(phase, &error), expected, "{phase:?}, {error:?}");
+        }
+    }
+
+    /// Of all 65,535 codes.
+    #[test]
+    fn only_what_is_listed_gives_rows_up_or_proves_that_nothing_was_committed() {
+        for code in 1..=u16::MAX {
+            let error = Error::server(code, "");
+            let class = codes::classify(code);
+            for phase in PHASES {
+                let decision = decide(phase, &error);
+                assert_eq!(
+                    decision == Decision::Refuse,
+                    class == Class::Data && phase == Phase::Statement,
+                    "{code} in {phase:?}"
+                );
+                if phase == Phase::Commit {
+                    let fails = codes::fails_commit(code);
+                    assert_eq!(decision == Decision::CommitUnknown, !fails, "{code} in {phase:?}");
+                }
+                if class == Class::Unlisted && phase != Phase::Commit {
+                    assert_eq!(decision, Decision::Keep, "{code} in {phase:?}");
+                }
+            }
         }
     }
 }

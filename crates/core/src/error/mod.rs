@@ -7,17 +7,20 @@
 //!
 //! Invariant: no message holds a password.
 
+pub mod codes;
 pub mod decision;
-pub mod server;
+pub mod phase;
 
 use std::fmt;
 
-use crate::error::server::Class;
+use crate::error::codes::Class;
+use crate::error::phase::Phase;
 
 /// Why something failed. A message says what, where and what to do. It never holds a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     kind: Kind,
+    phase: Phase,
     message: String,
 }
 
@@ -43,6 +46,8 @@ pub enum Kind {
     Server {
         /// The server's code.
         code: u16,
+        /// What it asks for.
+        class: Class,
     },
     /// Rows that were taken cannot be written now. The reason lies in their table, the settings or
     /// this machine.
@@ -63,8 +68,11 @@ pub enum Kind {
 
 impl Error {
     fn new(kind: Kind, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Self { kind, message }
+        Self {
+            kind,
+            phase: Phase::Statement,
+            message: message.into(),
+        }
     }
 
     /// A setting, a table or a row that cannot work.
@@ -119,7 +127,20 @@ impl Error {
 
     /// The server's answer was an error.
     pub fn server(code: u16, message: impl Into<String>) -> Self {
-        Self::new(Kind::Server { code }, message)
+        Self::server_with_state(code, "", message)
+    }
+
+    /// As [`Self::server`], with the SQLSTATE of the answer.
+    pub fn server_with_state(code: u16, state: &str, message: impl Into<String>) -> Self {
+        let class = codes::classify_with_state(code, state);
+        Self::new(Kind::Server { code, class }, message)
+    }
+
+    /// The same error, met in another phase than [`Phase::Statement`].
+    #[must_use]
+    pub fn during(mut self, phase: Phase) -> Self {
+        self.phase = phase;
+        self
     }
 
     /// A check of ours refused a row.
@@ -187,10 +208,15 @@ impl Error {
         self.kind
     }
 
+    /// What was under way.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
     /// The server's error code, or 0.
     pub fn code(&self) -> u16 {
         match self.kind {
-            Kind::Connection { code, .. } | Kind::Server { code } => code,
+            Kind::Connection { code, .. } | Kind::Server { code, .. } => code,
             _ => 0,
         }
     }
@@ -204,7 +230,7 @@ impl Error {
     pub fn is_connection(&self) -> bool {
         match self.kind {
             Kind::Connection { .. } => true,
-            Kind::Server { code } => server::classify(code) == Class::Reconnect,
+            Kind::Server { class, .. } => class == Class::Reconnect,
             _ => false,
         }
     }

@@ -178,8 +178,8 @@ fn may_become_one(earlier: &BoundRow<'_>, later: &BoundRow<'_>) -> bool {
             return false;
         }
     }
-    // An insert of the later row would be checked with the default of what it lacks, also if it then
-    // updates.
+    // An insert of the later row would be checked with the default of what it lacks, also if it
+    // then updates.
     let lacks = |at: usize| {
         let name = earlier.bound.columns.get(at);
         earlier.bound.default_is_checked(at) && name.is_some_and(|name| later.bound.position(name).is_none())

@@ -83,7 +83,8 @@ impl Reference<'_> {
         let first = parents.rows.first()?;
         let model = &first.bound.model;
         if !model.may_sort() {
-            // A row may go into another one than that of its key: nobody here knows which are there.
+            // A row may go into another one than that of its key: nobody here knows which are
+            // there.
             return None;
         }
         // The child's columns in the order of the parent's key.

@@ -11,7 +11,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
-use crate::error::{Error, Result, server};
+use crate::error::{Error, Result, codes};
 use crate::ledger::LedgerEntry;
 use crate::plan::binder::BoundRow;
 use crate::plan::limits::Limits;
@@ -142,9 +142,9 @@ fn model(table: &TableEntry) -> Result<TableModel> {
 
 fn simulated_failure(code: u16) -> Error {
     let what = match code {
-        server::ER_LOCK_DEADLOCK => "deadlock",
-        server::ER_LOCK_WAIT_TIMEOUT => "lock wait time-out",
-        server::CR_SERVER_GONE_ERROR | server::CR_SERVER_LOST => "lost connection",
+        codes::ER_LOCK_DEADLOCK => "deadlock",
+        codes::ER_LOCK_WAIT_TIMEOUT => "lock wait time-out",
+        codes::CR_SERVER_GONE_ERROR | codes::CR_SERVER_LOST => "lost connection",
         _ => "error",
     };
     Error::server(code, format!("simulated {what}, asked for by MemorySink::failNext()"))
@@ -186,7 +186,7 @@ impl Tables {
             };
             if stored.is_some_and(|(_, table)| table.by_key.contains_key(&key)) || !seen.insert(key) {
                 return Err(Error::server(
-                    server::ER_DUP_ENTRY,
+                    codes::ER_DUP_ENTRY,
                     format!(
                         "duplicate entry in table {name} for key ({})",
                         statement.bound.model.key.join(", ")

@@ -129,8 +129,8 @@ impl Domain {
         }
     }
 
-    /// Whether the server refuses the value for certain, in strict mode: a number out of range, text
-    /// that is too long or has characters that the column has not.
+    /// Whether the server refuses the value for certain, in strict mode: a number out of range,
+    /// text that is too long or has characters that the column has not.
     pub fn refuses(&self, value: &Value<'_>) -> bool {
         match (self, value) {
             (Self::Text { max_bytes, repertoire }, Value::Bytes(bytes)) => {

@@ -182,8 +182,8 @@ impl TableModel {
             .is_some_and(|schema| schema.examined.iter().any(is_it))
     }
 
-    /// Whether the server may refuse a row for the default of this column, which it lacks: before it
-    /// finds the row that is there.
+    /// Whether the server may refuse a row for the default of this column, which it lacks: before
+    /// it finds the row that is there.
     pub(super) fn default_is_checked(&self, column: &str) -> bool {
         let has_default = self.column(column).is_some_and(|column| column.has_default);
         self.is_checked(column) || (self.is_reference(column) && has_default)

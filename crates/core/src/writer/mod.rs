@@ -25,7 +25,8 @@ use rustc_hash::FxHashMap;
 use crate::clock::Clock;
 use crate::dead_letter::DeadLetter;
 use crate::dead_letter::file::DeadLetterFile;
-use crate::error::decision::{Decision, Phase, decide};
+use crate::error::decision::{Decision, decide};
+use crate::error::phase::Phase;
 use crate::error::{Error, Result, count_rows};
 use crate::ledger::{Ledger, LedgerUse, Verdict};
 use crate::plan::binder::Binder;
@@ -150,7 +151,9 @@ impl Writer {
                     observer.committed(&commit);
                 }
                 Ok(Attempt::NoTrace) => {}
-                Err(failed) if decide(Phase::Statement, &failed.error) != Decision::Refuse => return Err(failed.error),
+                Err(failed) if decide(failed.error.phase(), &failed.error) != Decision::Refuse => {
+                    return Err(failed.error);
+                }
                 Err(failed) if failed.groups.len() > 1 => ends.push(start + failed.groups.len() / 2),
                 Err(_) if observer.waited_for_earlier_groups() => {}
                 Err(failed) => {
@@ -210,7 +213,7 @@ impl Writer {
                 Ok(Attempt::NoTrace) => return Ok(Attempt::NoTrace),
                 Err(error) => error,
             };
-            let decision = decide(Phase::Statement, &error);
+            let decision = decide(error.phase(), &error);
             if decision == Decision::CommitUnknown {
                 observer.happened(&Event::CommitUnknown);
             }
@@ -297,7 +300,7 @@ impl Writer {
         if let Err(error) = self.commit(&planned, &written, deadline) {
             // A table that somebody altered can show as any of many errors, so it is read anew for
             // the next attempt. A lost race is repeated at once, and is none of them.
-            if decide(Phase::Statement, &error) != Decision::Repeat {
+            if decide(error.phase(), &error) != Decision::Repeat {
                 for (_, table) in batches.iter().flat_map(|batch| batch.tables()) {
                     table.set_model(None);
                 }
@@ -320,7 +323,8 @@ impl Writer {
         let committed = self.sink.commit(planned, Some(entry), deadline);
         match &committed {
             Ok(()) => self.ledger.committed(entry),
-            Err(error) if decide(Phase::Statement, error) == Decision::CommitUnknown => {}
+            Err(error) if decide(error.phase(), error) == Decision::CommitUnknown => {}
+            Err(error) if error.phase() == Phase::Commit => self.ledger.commit_failed(entry),
             Err(_) => self.ledger.failed(entry),
         }
         committed

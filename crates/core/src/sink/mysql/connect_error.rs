@@ -6,8 +6,8 @@ use mysql::DriverError;
 use mysql_common::proto::codec::error::PacketCodecError;
 
 use crate::dsn::ServerDsn;
-use crate::error::server::{Class, classify};
-use crate::error::{Error, server};
+use crate::error::Error;
+use crate::error::codes::{self, Class, classify};
 use crate::sink::mysql::tls;
 
 const CHECK_ADDRESS: &str = "; check that the server runs there, and the DSN's host and port, or its unix_socket";
@@ -34,14 +34,14 @@ impl Failure {
 
     /// A file that one of the DSN's `tls_…` options names is of no use.
     pub fn of_files(address: String, why: String) -> Self {
-        Self::new(address, server::CR_SSL_CONNECTION_ERROR, why, "")
+        Self::new(address, codes::CR_SSL_CONNECTION_ERROR, why, "")
     }
 
     /// No such host.
     pub fn unknown_host(address: String, why: &std::io::Error) -> Self {
         Self::new(
             address,
-            server::CR_UNKNOWN_HOST,
+            codes::CR_UNKNOWN_HOST,
             format!("the host's address cannot be found ({why})"),
             "; check the DSN's host, and the machine's resolver",
         )
@@ -51,7 +51,7 @@ impl Failure {
     pub fn no_answer(address: String, within: &str) -> Self {
         Self::new(
             address,
-            server::CR_CONN_HOST_ERROR,
+            codes::CR_CONN_HOST_ERROR,
             format!("no answer within {within}"),
             CHECK_ADDRESS,
         )
@@ -68,11 +68,11 @@ impl Failure {
             ),
             mysql::Error::DriverError(DriverError::ConnectTimeout) => Self::no_answer(address, within),
             mysql::Error::DriverError(DriverError::CouldNotConnect(Some((_, why, _)))) => {
-                Self::new(address, server::CR_CONN_HOST_ERROR, why.clone(), CHECK_ADDRESS)
+                Self::new(address, codes::CR_CONN_HOST_ERROR, why.clone(), CHECK_ADDRESS)
             }
             mysql::Error::DriverError(DriverError::TlsNotSupported) => Self::new(
                 address,
-                server::CR_SSL_CONNECTION_ERROR,
+                codes::CR_SSL_CONNECTION_ERROR,
                 "the server speaks no TLS",
                 "; give it a certificate (its ssl_cert and ssl_key), or connect without, by tls=off",
             ),
@@ -82,7 +82,7 @@ impl Failure {
                 | DriverError::CleartextPluginDisabled),
             ) => Self::new(
                 address,
-                server::CR_AUTH_PLUGIN_CANNOT_LOAD,
+                codes::CR_AUTH_PLUGIN_CANNOT_LOAD,
                 format!("the account's way to authenticate is not known here ({plugin})"),
                 "; give the account caching_sha2_password, mysql_native_password or ed25519",
             ),
@@ -90,9 +90,9 @@ impl Failure {
             other => match (tls_error(other), &dsn.tls) {
                 (Some(error), Some(tls)) => {
                     let (why, advice) = tls::explain(error, tls);
-                    Self::new(address, server::CR_SSL_CONNECTION_ERROR, why, advice)
+                    Self::new(address, codes::CR_SSL_CONNECTION_ERROR, why, advice)
                 }
-                _ => Self::new(address, server::CR_CONN_HOST_ERROR, describe(other), CHECK_ADDRESS),
+                _ => Self::new(address, codes::CR_CONN_HOST_ERROR, describe(other), CHECK_ADDRESS),
             },
         }
     }
@@ -105,7 +105,7 @@ pub fn all_failed(failures: &[Failure], dsn: &ServerDsn) -> Error {
         .iter()
         .find(|failure| classify(failure.code) == Class::Reconnect)
         .or(failures.first());
-    let code = passing.map_or(server::CR_CONN_HOST_ERROR, |failure| failure.code);
+    let code = passing.map_or(codes::CR_CONN_HOST_ERROR, |failure| failure.code);
     let message = match failures {
         [only] => format!(
             "cannot connect to {} as {:?}: {}{}",
@@ -149,7 +149,7 @@ fn listed(failures: &[Failure]) -> String {
 
 fn server_advice(code: u16, dsn: &ServerDsn) -> String {
     let advice = match code {
-        server::ER_ACCESS_DENIED_ERROR => {
+        codes::ER_ACCESS_DENIED_ERROR => {
             let over_tls = match &dsn.tls {
                 None if dsn.unix_socket.is_none() => "; an account that REQUIREs SSL needs tls=required",
                 None => "; an account that REQUIREs SSL needs TCP and tls=required",
@@ -158,33 +158,33 @@ fn server_advice(code: u16, dsn: &ServerDsn) -> String {
             };
             return format!("; check user and password of the DSN (percent-encode special characters){over_tls}");
         }
-        server::ER_ACCESS_DENIED_NO_PASSWORD_ERROR => {
+        codes::ER_ACCESS_DENIED_NO_PASSWORD_ERROR => {
             "; the account takes no password: give it one, or use an account that has one"
         }
-        server::ER_BAD_DB_ERROR => "; create the database, or correct the DSN",
-        server::ER_DBACCESS_DENIED_ERROR => "; GRANT the account access to the database, or correct the DSN",
-        server::ER_CON_COUNT_ERROR => "; raise max_connections, or use fewer connections",
-        server::ER_TOO_MANY_USER_CONNECTIONS | server::ER_USER_LIMIT_REACHED => {
+        codes::ER_BAD_DB_ERROR => "; create the database, or correct the DSN",
+        codes::ER_DBACCESS_DENIED_ERROR => "; GRANT the account access to the database, or correct the DSN",
+        codes::ER_CON_COUNT_ERROR => "; raise max_connections, or use fewer connections",
+        codes::ER_TOO_MANY_USER_CONNECTIONS | codes::ER_USER_LIMIT_REACHED => {
             "; raise the account's limit (ALTER USER … WITH MAX_USER_CONNECTIONS), or use fewer connections"
         }
-        server::ER_HOST_NOT_PRIVILEGED => {
+        codes::ER_HOST_NOT_PRIVILEGED => {
             "; create an account for this machine's address, 'user'@'address', or connect from another"
         }
-        server::ER_HOST_IS_BLOCKED => "; FLUSH HOSTS on the server, and raise max_connect_errors",
-        server::ER_MUST_CHANGE_PASSWORD | server::ER_MUST_CHANGE_PASSWORD_LOGIN => {
+        codes::ER_HOST_IS_BLOCKED => "; FLUSH HOSTS on the server, and raise max_connect_errors",
+        codes::ER_MUST_CHANGE_PASSWORD | codes::ER_MUST_CHANGE_PASSWORD_LOGIN => {
             "; the password has expired: set another with ALTER USER"
         }
-        server::ER_PLUGIN_IS_NOT_LOADED => {
+        codes::ER_PLUGIN_IS_NOT_LOADED => {
             "; load the plugin on the server, or give the account caching_sha2_password, mysql_native_password or ed25519"
         }
-        server::ER_SECURE_TRANSPORT_REQUIRED => "; the server wants TLS: tls=required",
-        server::ER_UNKNOWN_TIME_ZONE => {
+        codes::ER_SECURE_TRANSPORT_REQUIRED => "; the server wants TLS: tls=required",
+        codes::ER_UNKNOWN_TIME_ZONE => {
             "; load the server's time zone tables, or give an offset such as timezone=%2B00:00"
         }
-        server::ER_UNKNOWN_CHARACTER_SET | server::ER_UNKNOWN_COLLATION | server::ER_COLLATION_CHARSET_MISMATCH => {
+        codes::ER_UNKNOWN_CHARACTER_SET | codes::ER_UNKNOWN_COLLATION | codes::ER_COLLATION_CHARSET_MISMATCH => {
             "; correct charset and collation of the DSN"
         }
-        server::ER_WRONG_VALUE_FOR_VAR => "; correct sql_mode of the DSN",
+        codes::ER_WRONG_VALUE_FOR_VAR => "; correct sql_mode of the DSN",
         _ => "",
     };
     advice.to_owned()
@@ -244,7 +244,7 @@ mod tests {
         let failures = [
             Failure::no_answer("a:1/d".to_owned(), "5 ms"),
             Failure::no_answer("b:2/d".to_owned(), "5 ms"),
-            refused("c:3/d", server::ER_BAD_DB_ERROR),
+            refused("c:3/d", codes::ER_BAD_DB_ERROR),
         ];
         let error = all_failed(&failures, &dsn());
         assert_eq!(

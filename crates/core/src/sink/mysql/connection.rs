@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use mysql::Conn;
 use mysql::prelude::Queryable;
 
-use crate::error::server::{self, Class};
+use crate::error::codes::{self, Class};
 use crate::error::{Error, Result};
 use crate::sink::mysql::executions::StatementForm;
 use crate::sink::mysql::protocol::PacketBuffers;
@@ -145,7 +145,7 @@ impl Connection {
     /// unless it says that the server is of no use for now.
     pub fn note(&mut self, error: &mysql::Error) {
         let survives = match error {
-            mysql::Error::MySqlError(error) => server::classify(error.code) != Class::Reconnect,
+            mysql::Error::MySqlError(error) => codes::classify_with_state(error.code, &error.state) != Class::Reconnect,
             _ => false,
         };
         self.is_broken |= !survives;

@@ -15,7 +15,7 @@
 use mysql::Conn;
 use mysql::prelude::Queryable;
 
-use crate::error::server;
+use crate::error::codes;
 use crate::ledger::LedgerEntry;
 use crate::sink::mysql::variables;
 
@@ -98,7 +98,7 @@ impl LedgerTable {
         }
         match self.insert(conn, after) {
             Ok(()) => {}
-            Err(mysql::Error::MySqlError(error)) if error.code == server::ER_NO_SUCH_TABLE => {
+            Err(mysql::Error::MySqlError(error)) if error.code == codes::ER_NO_SUCH_TABLE => {
                 conn.query_drop(CREATE)?;
                 self.insert(conn, after)?;
             }
@@ -172,7 +172,7 @@ impl LedgerTable {
             self.is_ours()
         ));
         if let Err(mysql::Error::MySqlError(error)) = &found
-            && error.code == server::ER_LOCK_WAIT_TIMEOUT
+            && error.code == codes::ER_LOCK_WAIT_TIMEOUT
         {
             self.end_lost_session(conn)?;
         }
@@ -186,7 +186,7 @@ impl LedgerTable {
         ))?;
         match found {
             // The table is gone, and every row with it.
-            Err(mysql::Error::MySqlError(error)) if error.code == server::ER_NO_SUCH_TABLE => Ok(None),
+            Err(mysql::Error::MySqlError(error)) if error.code == codes::ER_NO_SUCH_TABLE => Ok(None),
             found => found,
         }
     }
@@ -206,7 +206,7 @@ impl LedgerTable {
         match written.filter(is_ours) {
             None => Ok(()),
             Some((_, holder)) => match conn.query_drop(format!("KILL CONNECTION {holder}")) {
-                Err(mysql::Error::MySqlError(error)) if error.code == server::ER_NO_SUCH_THREAD => Ok(()),
+                Err(mysql::Error::MySqlError(error)) if error.code == codes::ER_NO_SUCH_THREAD => Ok(()),
                 ended => ended,
             },
         }

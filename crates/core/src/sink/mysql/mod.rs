@@ -34,9 +34,10 @@ use std::time::Instant;
 use mysql::Conn;
 
 use crate::dsn::ServerDsn;
-use crate::error::decision::{Decision, Phase, decide};
-use crate::error::server::Class;
-use crate::error::{Error, Result, server};
+use crate::error::codes::{self, Class};
+use crate::error::decision::{Decision, decide};
+use crate::error::phase::Phase;
+use crate::error::{Error, Result};
 use crate::ledger::LedgerEntry;
 use crate::plan::Plan;
 use crate::plan::limits::Limits;
@@ -120,7 +121,7 @@ impl MySqlSink {
     /// The connection, outside a transaction. Each statement commits by itself.
     fn connection_that_commits(&mut self, deadline: Option<Instant>) -> Result<&mut Connection> {
         if let Err(error) = self.connection(deadline)?.commit_each() {
-            return Err(self.failed(&error, deadline));
+            return Err(self.failed(&error, Phase::LookUp, deadline));
         }
         self.current(deadline)
     }
@@ -130,7 +131,7 @@ impl MySqlSink {
     fn current(&mut self, deadline: Option<Instant>) -> Result<&mut Connection> {
         let Some(connection) = &mut self.connection else {
             return Err(Error::connection(
-                server::CR_SERVER_LOST,
+                codes::CR_SERVER_LOST,
                 "the connection of the transaction is gone",
             ));
         };
@@ -153,9 +154,9 @@ impl MySqlSink {
 
     /// As [`Self::failed`], for a statement of the ledger.
     fn ledger_failed(&mut self, error: &mysql::Error, deadline: Option<Instant>) -> Error {
-        let failed = self.failed(error, deadline);
-        if server::classify(failed.code()) == Class::Misconfigured {
-            // Somebody may have dropped the table: the next transaction looks, and creates it anew.
+        let failed = self.failed(error, Phase::LookUp, deadline);
+        if codes::classify(failed.code()) == Class::Blocked {
+            // Somebody may have dropped the table: the next transaction looks, and makes it anew.
             self.ledger.forget_registration();
         }
         failed.context(&format!("table {}", ledger_table::NAME))
@@ -163,7 +164,11 @@ impl MySqlSink {
 
     /// Turns an error of the client library into ours. Ends a connection that is of no use any
     /// more.
-    fn failed(&mut self, error: &mysql::Error, deadline: Option<Instant>) -> Error {
+    fn failed(&mut self, error: &mysql::Error, phase: Phase, deadline: Option<Instant>) -> Error {
+        self.translate(error, deadline).during(phase)
+    }
+
+    fn translate(&mut self, error: &mysql::Error, deadline: Option<Instant>) -> Error {
         if let Some(connection) = &mut self.connection {
             connection.note(error);
             if connection.is_broken() {
@@ -171,10 +176,11 @@ impl MySqlSink {
             }
         }
         if let mysql::Error::MySqlError(server) = error {
-            if server::classify(server.code) == Class::Reconnect && !server::is_of_connection(server.code) {
+            let failed = Error::server_with_state(server.code, &server.state, server.message.clone());
+            if failed.is_connection() && !codes::is_of_connection(server.code) {
                 self.connector.advance_host();
             }
-            return Error::server(server.code, server.message.clone());
+            return failed;
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             // Slower than the caller waits: that says nothing about the server.
@@ -191,7 +197,7 @@ impl MySqlSink {
         };
         let message = format!("lost the connection to {}: {why}", self.connector.address());
         self.connector.advance_host();
-        Error::connection(server::CR_SERVER_LOST, message)
+        Error::connection(codes::CR_SERVER_LOST, message)
     }
 
     /// Turns the error of a transaction's statement into ours.
@@ -205,21 +211,23 @@ impl MySqlSink {
             (Cause::SchemaChanged, _) => Error::bug("a table was altered, and it is not known which"),
             (Cause::OutOfTime(error), _) => error,
             (Cause::Client(error), PendingCommand::Ledger) => self.ledger_failed(&error, deadline),
-            (Cause::Client(error), command) => self.failed(&error, deadline).context(&command.words()),
+            (Cause::Client(error), command) => self.failed(&error, command.phase(), deadline).context(&command.words()),
         }
     }
 
     /// Commits. An answer that leaves open whether that happened is
-    /// [unknown](Decision::CommitUnknown).
+    /// [unknown](Decision::CommitUnknown), and ends the connection: nobody knows its session's
+    /// state.
     fn end_transaction(&mut self, deadline: Option<Instant>) -> Result<()> {
         let Err(error) = self.current(deadline)?.commit() else {
             return Ok(());
         };
         // The deadline may be over, but only the connection's end counts here.
-        let failed = self.failed(&error, None);
+        let failed = self.failed(&error, Phase::Commit, None);
         if decide(Phase::Commit, &failed) != Decision::CommitUnknown {
             return Err(failed);
         }
+        self.disconnect();
         Err(Error::commit_unknown(
             failed.code(),
             format!("{failed}; that was while COMMIT was under way, so the batch may be committed"),
@@ -260,7 +268,7 @@ impl Sink for MySqlSink {
         let traits = connection.traits;
         let found = match schema::read(&mut connection.conn, &table.name, &database, traits) {
             Ok(found) => found,
-            Err(error) => return Err(self.failed(&error, deadline)),
+            Err(error) => return Err(self.failed(&error, Phase::LookUp, deadline)),
         };
         if let Some(twin) = table.case_twin.as_ref().filter(|_| traits.folds_table_names) {
             return Err(Error::config(format!(
@@ -278,14 +286,15 @@ impl Sink for MySqlSink {
         let schema = found.schema;
         if schema.columns.is_empty() {
             return Err(Error::server(
-                server::ER_NO_SUCH_TABLE,
+                codes::ER_NO_SUCH_TABLE,
                 format!(
                     "table {} does not exist at {}, or the account {:?} may not see it; create it, or correct the table's name",
                     table.name,
                     self.connector.address(),
                     self.connector.dsn().user
                 ),
-            ));
+            )
+            .during(Phase::LookUp));
         }
         TableModel::from_server(&table.name, &table.rules, table.default_mode, schema)
     }
@@ -320,8 +329,8 @@ impl Sink for MySqlSink {
             )
         })?;
         let registered = self.with_ledger(deadline, |ledger, conn| ledger.register(conn, after));
-        registered.map_err(|error| match server::classify(error.code()) {
-            Class::Misconfigured => Error::config(format!(
+        registered.map_err(|error| match error.code() {
+            code if codes::is_of_account_or_table(code) => Error::config(format!(
                 "{error}. The ledger says after a lost connection what was committed; the account {:?} needs to make it once, or \
                  an administrator does: {}; and the account needs SELECT, INSERT, UPDATE and DELETE on it. Or do without, by \
                  ledger: 'never'",
@@ -343,11 +352,17 @@ impl Sink for MySqlSink {
             self.disconnect();
             self.connector.advance_host();
             return Err(Error::server(
-                server::ER_OPTION_PREVENTS_STATEMENT,
+                codes::ER_OPTION_PREVENTS_STATEMENT,
                 format!("{place} is read-only, so it cannot say whether the last COMMIT was carried out"),
-            ));
+            )
+            .during(Phase::LookUp));
         }
-        self.with_ledger(deadline, |ledger, conn| ledger.last_entry(conn))
+        let found = self.with_ledger(deadline, |ledger, conn| ledger.last_entry(conn));
+        if found.is_err() {
+            // The question has settings of its own, which the session may still have.
+            self.disconnect();
+        }
+        found
     }
 
     fn retire(&mut self, deadline: Instant) {

@@ -23,6 +23,7 @@ use mysql::prelude::Queryable;
 use mysql::{MySqlError, Params, Row, Value as SqlValue};
 
 use crate::error::Error;
+use crate::error::phase::Phase;
 use crate::plan::{Operation, Statement};
 use crate::sink::mysql::connection::Connection;
 use crate::sink::mysql::executions::executions;
@@ -81,6 +82,14 @@ type Result<'p, T> = std::result::Result<T, WriteError<'p>>;
 impl<'p> PendingCommand<'p> {
     fn failed(self, cause: Cause) -> WriteError<'p> {
         WriteError { command: self, cause }
+    }
+
+    /// What is under way: only rows can be at fault.
+    pub fn phase(self) -> Phase {
+        match self {
+            Self::Rows(_) => Phase::Statement,
+            Self::Setting | Self::Begin | Self::Ledger | Self::Definition(_) => Phase::LookUp,
+        }
     }
 
     /// The words for it in an error's message.
@@ -163,6 +172,9 @@ impl Connection {
         if self.begin_by_statement() {
             self.wire.query("SET SESSION autocommit = 0");
             self.send(PendingCommand::Setting, sent, deadline)?;
+            // Refused, it would let each statement sent behind it commit by itself. Once a
+            // connection, as a rule.
+            self.take_answer(sent, deadline)?;
         }
         if let Some(entry) = ledger_entry {
             self.wire.query(entry);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use mysql::prelude::Queryable;
 use mysql::{Conn, Row};
 
-use crate::error::server;
+use crate::error::codes;
 use crate::sink::mysql::column_row::{ColumnRow, FIELDS};
 use crate::sink::mysql::sql::quote_table;
 use crate::sink::mysql::traits::ServerTraits;
@@ -67,7 +67,7 @@ pub fn read(conn: &mut Conn, name: &TableName, database: &str, traits: ServerTra
 /// `None`: there is no such table, or the account may not see its definition.
 fn read_definition(conn: &mut Conn, name: &TableName) -> mysql::Result<Option<String>> {
     let shown: Option<Row> = match conn.query_first(definition_sql(name)) {
-        Err(mysql::Error::MySqlError(error)) if server::hides_table(error.code) => None,
+        Err(mysql::Error::MySqlError(error)) if codes::hides_table(error.code) => None,
         shown => shown?,
     };
     let text = shown.and_then(|mut row| row.take_opt::<String, _>(1)?.ok());

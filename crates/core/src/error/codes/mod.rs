@@ -1,0 +1,218 @@
+//! The error codes of MySQL and MariaDB: one table, with what each one asks for, and why.
+//!
+//! The table is an allow-list. A code that is not in it is [`Class::Unlisted`]: it never gives up a
+//! row, and as the answer to COMMIT it never proves that nothing was committed. So a code may be
+//! missing without harm.
+//!
+//! | module | class |
+//! |---|---|
+//! | [`retry`] | [`Class::Retry`] |
+//! | [`reconnect`] | [`Class::Reconnect`] |
+//! | [`data`] | [`Class::Data`] |
+//! | [`definition`] | [`Class::Blocked`], by a table or what belongs to it |
+//! | [`settings`] | [`Class::Blocked`], by the account, the session or the server |
+//!
+//! Sources: the servers' own lists (MariaDB 10.11 and 11.8, MySQL 9.7),
+//! <https://dev.mysql.com/doc/mysql-errors/9.0/en/server-error-reference.html>,
+//! <https://mariadb.com/kb/en/mariadb-error-code-reference/>,
+//! <https://docs.pingcap.com/tidb/stable/error-codes> (8000 and above), and Vitess, which answers
+//! with MySQL's own codes.
+//!
+//! Some numbers mean one thing to MySQL and another to MariaDB, most of them from 4000 to 4999.
+//! Each stands here once: for the server on which a command of ours can be answered by it, as its
+//! origin says. No number can be both servers' answer.
+
+pub mod code;
+pub mod data;
+pub mod definition;
+pub mod reconnect;
+pub mod retry;
+pub mod settings;
+
+pub use code::{Class, Origin, ServerCode};
+
+// Those that the engine names.
+pub use data::ER_DUP_ENTRY;
+pub use definition::ER_NO_SUCH_TABLE;
+pub use reconnect::{
+    CR_CONN_HOST_ERROR, CR_SERVER_GONE_ERROR, CR_SERVER_LOST, CR_UNKNOWN_HOST, ER_CON_COUNT_ERROR,
+    ER_OPTION_PREVENTS_STATEMENT, ER_TOO_MANY_USER_CONNECTIONS, ER_USER_LIMIT_REACHED,
+};
+pub use retry::{ER_CHECKREAD, ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT};
+pub use settings::{
+    CR_AUTH_PLUGIN_CANNOT_LOAD, CR_SSL_CONNECTION_ERROR, ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR,
+    ER_BAD_DB_ERROR, ER_COLLATION_CHARSET_MISMATCH, ER_DBACCESS_DENIED_ERROR, ER_HOST_IS_BLOCKED,
+    ER_HOST_NOT_PRIVILEGED, ER_MUST_CHANGE_PASSWORD, ER_MUST_CHANGE_PASSWORD_LOGIN, ER_NO_SUCH_THREAD,
+    ER_PLUGIN_IS_NOT_LOADED, ER_SECURE_TRANSPORT_REQUIRED, ER_UNKNOWN_CHARACTER_SET, ER_UNKNOWN_COLLATION,
+    ER_UNKNOWN_TIME_ZONE, ER_WRONG_VALUE_FOR_VAR,
+};
+
+/// The whole table: no code stands in two of them.
+pub const TABLES: [&[ServerCode]; 9] = [
+    retry::RETRY,
+    reconnect::SERVER,
+    reconnect::CLIENT,
+    reconnect::CONNECTION,
+    data::DATA,
+    definition::TABLE,
+    definition::PROGRAM,
+    settings::ACCOUNT,
+    settings::SETTING,
+];
+
+/// The SQLSTATE with which a trigger refuses a row, "unhandled user-defined exception": no server
+/// has an error of its own with it. <https://dev.mysql.com/doc/refman/8.4/en/signal.html>.
+const SIGNALLED: &str = "45000";
+
+fn find(table: &'static [ServerCode], code: u16) -> Option<&'static ServerCode> {
+    let at = table.binary_search_by_key(&code, |known| known.code).ok()?;
+    table.get(at)
+}
+
+/// What is known of a code.
+pub fn known(code: u16) -> Option<&'static ServerCode> {
+    TABLES.into_iter().find_map(|table| find(table, code))
+}
+
+/// What the error `code` asks for.
+pub fn classify(code: u16) -> Class {
+    known(code).map_or(Class::Unlisted, |known| known.class)
+}
+
+/// What an error asks for that has an SQLSTATE beside its code: a trigger may signal with any code.
+pub fn classify_with_state(code: u16, state: &str) -> Class {
+    match classify(code) {
+        Class::Unlisted if state == SIGNALLED => Class::Data,
+        class => class,
+    }
+}
+
+/// Whether an error of [`Class::Reconnect`] is the connection's own, and says nothing against the
+/// server.
+pub fn is_of_connection(code: u16) -> bool {
+    find(reconnect::CONNECTION, code).is_some()
+}
+
+/// Whether the account's rights or a table are in the way, which somebody has to put right.
+pub fn is_of_account_or_table(code: u16) -> bool {
+    [settings::ACCOUNT, definition::TABLE]
+        .into_iter()
+        .any(|table| find(table, code).is_some())
+}
+
+/// Whether the error says that there is no such table, or that the account may not see it.
+pub fn hides_table(code: u16) -> bool {
+    matches!(
+        code,
+        ER_NO_SUCH_TABLE
+            | ER_BAD_DB_ERROR
+            | ER_DBACCESS_DENIED_ERROR
+            | settings::ER_TABLEACCESS_DENIED_ERROR
+            | settings::ER_COLUMNACCESS_DENIED_ERROR
+            | settings::ER_SPECIFIC_ACCESS_DENIED_ERROR
+            | settings::ER_SPECIFIC_ACCESS_DENIED
+    )
+}
+
+/// Whether a COMMIT that was answered so is certainly not carried out.
+pub fn fails_commit(code: u16) -> bool {
+    known(code).is_some_and(|known| !known.fails_commit.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    fn all() -> impl Iterator<Item = &'static ServerCode> {
+        TABLES.into_iter().flatten()
+    }
+
+    #[test]
+    fn each_code_stands_once_and_in_order() {
+        let mut names: HashMap<u16, &str> = HashMap::new();
+        for table in TABLES {
+            assert!(
+                table.is_sorted_by(|left, right| left.code < right.code),
+                "by number: {:?}",
+                table.first()
+            );
+            for known in table {
+                if let Some(other) = names.insert(known.code, known.name) {
+                    panic!("{} is {other} and {}", known.code, known.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_code_says_why() {
+        for known in all() {
+            let is_sentence = |text: &str| text.len() > 10 && text.ends_with('.');
+            assert!(is_sentence(known.why), "{known:?}");
+            assert!(
+                known.fails_commit.is_empty() || is_sentence(known.fails_commit),
+                "{known:?}"
+            );
+            assert!(known.link.is_empty() || known.link.starts_with("https://"), "{known:?}");
+        }
+    }
+
+    #[test]
+    fn a_commit_fails_for_certain_by_a_lost_race_only() {
+        let failing: Vec<u16> = all()
+            .filter(|known| fails_commit(known.code))
+            .map(|known| known.code)
+            .collect();
+        assert_eq!(failing, [1213, 3101, 8002, 8005, 8022, 8028, 9007]);
+        for code in failing {
+            assert_eq!(classify(code), Class::Retry, "{code}");
+        }
+    }
+
+    #[test]
+    fn each_class_has_its_codes() {
+        for (class, codes) in [
+            (
+                Class::Retry,
+                &[1020, 1205, 1213, 1317, 1637, 1969, 3101, 8002, 8022, 8028, 9007][..],
+            ),
+            (
+                Class::Reconnect,
+                &[
+                    1021, 1040, 1047, 1053, 1114, 1180, 1203, 1290, 1836, 1927, 2006, 2013, 3169, 8501, 9005,
+                ],
+            ),
+            (
+                Class::Data,
+                &[
+                    1048, 1062, 1153, 1169, 1197, 1216, 1217, 1264, 1265, 1292, 1301, 1364, 1365, 1366, 1369, 1406,
+                    1411, 1416, 1441, 1451, 1452, 1526, 1557, 1586, 1644, 1690, 1748, 1761, 1762, 3140, 3819, 3903,
+                    4025, 4037,
+                ],
+            ),
+            (
+                Class::Blocked,
+                &[
+                    1036, 1044, 1045, 1049, 1054, 1142, 1143, 1146, 1194, 1305, 1370, 1418, 1449, 1461, 1665, 1814,
+                    1932,
+                ],
+            ),
+            (Class::Unlisted, &[1, 999, 1000, 1577, 4999, 5000, 30_000, 65_535]),
+        ] {
+            for code in codes {
+                assert_eq!(classify(*code), class, "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_signal_refuses_a_row_whatever_its_code() {
+        assert_eq!(classify_with_state(30_001, "45000"), Class::Data);
+        assert_eq!(classify_with_state(1644, "45000"), Class::Data);
+        assert_eq!(classify_with_state(1644, "22003"), Class::Data);
+        assert_eq!(classify_with_state(30_001, "23000"), Class::Unlisted);
+        // A code that is listed speaks for itself.
+        assert_eq!(classify_with_state(1146, "45000"), Class::Blocked);
+    }
+}
