@@ -6,18 +6,21 @@ use std::ptr;
 use ext_php_rs::ffi;
 use ext_php_rs::zend::{ClassEntry, ExecutorGlobals};
 
+use crate::zend::bailout;
+
 unsafe extern "C" {
     fn zend_error(kind: c_int, format: *const c_char, ...);
     fn php_log_err_with_severity(message: *const c_char, severity: c_int);
 }
 
-/// There is no result, since an exception is pending. PHP throws it when our method returns.
+/// There is no result, since an exception is pending, or the request is ending. PHP throws the
+/// exception when our method returns.
 #[derive(Debug)]
 pub struct PendingException;
 
-/// Whether an exception is pending.
+/// Whether an exception is pending, or the request is ending.
 pub fn exception_is_pending() -> bool {
-    ExecutorGlobals::has_exception()
+    ExecutorGlobals::has_exception() || bailout::is_ending()
 }
 
 /// Throws an exception of a class, unless one is pending already. Returns the new one.
@@ -37,7 +40,7 @@ pub fn warn(message: &str) {
     const E_WARNING: c_int = 1 << 1;
     let message = c_text(message);
     // SAFETY: `%s` takes the NUL-terminated text that follows.
-    unsafe { zend_error(E_WARNING, c"%s".as_ptr(), message.as_ptr()) };
+    bailout::catch(|| unsafe { zend_error(E_WARNING, c"%s".as_ptr(), message.as_ptr()) });
 }
 
 /// Writes to PHP's error log, when a warning can no longer be raised.
