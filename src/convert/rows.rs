@@ -178,6 +178,11 @@ impl<T: Tables> Converter<'_, T> {
             return Err(self.wrong(&format!("must be a row: {class}::getAttributes() gave {what}")));
         };
         let elements = held.elements();
+        if elements.is_proper_list() {
+            return Err(self.wrong(&format!(
+                "must be a row: {class}::getAttributes() gave a list; return an associative array, by column"
+            )));
+        }
         self.row(elements)
     }
 

@@ -13,6 +13,10 @@ use crate::zend::values::{Held, Plain, type_name};
 /// The length of a moment: `2024-01-15 09:00:00.000000`.
 const MOMENT_BYTES: usize = 26;
 
+/// The names of classes whose objects stand for SQL, in Laravel, Yii, `CakePHP`, Laminas and
+/// Doctrine.
+const EXPRESSIONS: [&str; 3] = ["Expression", "ExpressionInterface", "CompositeExpression"];
+
 /// Why a value cannot be stored.
 pub enum ValueError {
     /// User code threw.
@@ -77,6 +81,12 @@ impl<'v> Scalar<'v> {
                 return Err(ValueError::Wrong(message));
             }
             return Ok(Self::Moment(text));
+        }
+        if object.is_instance_of_any_named(&EXPRESSIONS) {
+            return Err(ValueError::Wrong(format!(
+                "an object of {} stands for SQL; give its value, or run the statement yourself",
+                class()
+            )));
         }
         if object.has_method("__tostring") {
             return Ok(Self::Owned(object.to_text().ok_or(PendingException)?));

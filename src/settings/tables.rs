@@ -78,6 +78,17 @@ fn key(value: &Zval, path: &str) -> Result<KeyRule> {
     if columns.is_empty() {
         return Err(Error::config(format!("{path} must name at least one column")));
     }
+    for (at, column) in columns.iter().enumerate() {
+        if columns
+            .iter()
+            .take(at)
+            .any(|earlier| earlier.eq_ignore_ascii_case(column))
+        {
+            return Err(Error::config(format!(
+                "{path} names the column {column:?} twice: name each once"
+            )));
+        }
+    }
     Ok(KeyRule::Columns(columns))
 }
 

@@ -113,6 +113,12 @@ impl<'v> Elements<'v> {
             .is_none_or(|(key, _)| matches!(key, Key::Number(_)))
     }
 
+    /// Whether it is not empty, and its keys are the numbers from 0, as those of a list.
+    pub fn is_proper_list(self) -> bool {
+        let mut keys = self.entries().map(|(key, _)| key).zip(0..).peekable();
+        keys.peek().is_some() && keys.all(|(key, at)| matches!(key, Key::Number(number) if number == at))
+    }
+
     /// The elements, in order.
     pub fn entries(self) -> impl Iterator<Item = (Key<'v>, &'v Zval)> + Clone {
         let (buckets, packed) = match self {

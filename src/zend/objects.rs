@@ -56,6 +56,17 @@ impl HeldObject {
         self.class().instance_of(class)
     }
 
+    /// Whether its class, one above it or an interface has one of these names, in any namespace.
+    pub fn is_instance_of_any_named(&self, names: &[&str]) -> bool {
+        let is_named = |class: &ClassEntry| {
+            let name = class.name().unwrap_or_default();
+            let short = name.rsplit('\\').next().unwrap_or_default();
+            names.iter().any(|name| short.eq_ignore_ascii_case(name))
+        };
+        std::iter::successors(Some(self.class()), |class| class.parent())
+            .any(|class| is_named(class) || class.interfaces().is_some_and(|mut all| all.any(is_named)))
+    }
+
     /// Whether its class is an enum.
     pub fn is_enum(&self) -> bool {
         self.class().ce_flags & ffi::ZEND_ACC_ENUM != 0
