@@ -14,7 +14,7 @@ use crate::zend::array::{Elements, HeldArray, Key};
 use crate::zend::classes;
 use crate::zend::messages::{PendingException, exception_is_pending};
 use crate::zend::objects::HeldObject;
-use crate::zend::values::type_name;
+use crate::zend::values::{Held, type_name};
 
 type Result<T, E = ConversionError> = std::result::Result<T, E>;
 
@@ -125,19 +125,17 @@ impl<T: Tables> Converter<'_, T> {
         }
         if object.is_instance_of(ce::stdclass()) {
             // A copy: user code that runs for a value may change the object.
-            let properties = self.returned(object.properties(), "must be a row: the object has no properties")?;
+            let properties = self.returned(object.properties(), || {
+                "must be a row: the object has no properties".to_owned()
+            })?;
             return self.row(properties.elements());
         }
-        if !object.has_method("toarray") {
-            return Err(self.wrong(&format!(
-                "must be a row, {class} given: it has neither getAttributes() nor toArray()"
-            )));
-        }
-        let array = object.call("toarray").ok_or(PendingException)?;
-        let Some(held) = HeldArray::of(&array) else {
-            let what = type_name(array.dereference());
-            return Err(self.wrong(&format!("must be a row: {class}::toArray() gave {what}")));
-        };
+        let array = object.call("toarray");
+        let without = || format!("must be a row, {class} given: it has neither getAttributes() nor toArray()");
+        let held = HeldArray::of_result(self.returned(array, without)?).map_err(|value| {
+            let what = type_name(value.dereference());
+            self.wrong(&format!("must be a row: {class}::toArray() gave {what}"))
+        })?;
         if !may_be_list && held.elements().is_list() {
             return Err(self.wrong(&format!(
                 "must be a list of rows: {class}::toArray() of an element gave a list"
@@ -147,41 +145,41 @@ impl<T: Tables> Converter<'_, T> {
     }
 
     /// What PHP code returned. `None`: it threw, or there is nothing.
-    fn returned<R>(&self, result: Option<R>, without: &str) -> Result<R> {
+    fn returned<R>(&self, result: Option<R>, without: impl FnOnce() -> String) -> Result<R> {
         match result {
             Some(result) => Ok(result),
             None if exception_is_pending() => Err(PendingException.into()),
-            None => Err(self.wrong(without)),
+            None => Err(self.wrong(&without())),
         }
     }
 
     /// An Eloquent model, by its methods. Its own table wins.
     fn model(&mut self, object: &HeldObject) -> Result<()> {
+        let methods = ["gettable", "getkeyname", "getattributes"];
+        let [own, key, attributes] = object.call_each(methods).ok_or(PendingException)?;
         let default_table = self.table;
-        let own = string_of(object, "gettable")?;
-        if let Some(own) = &own {
+        if let Some(own) = own.as_ref().and_then(text_of) {
             self.table = self.tables.table(own)?;
         }
-        let converted = self.model_row(object);
+        if let Some(key) = key.as_ref().and_then(text_of) {
+            self.tables.hint_key(self.table, key);
+        }
+        let converted = attributes.map_or(Ok(()), |attributes| self.attributes(object, attributes));
         self.table = default_table;
         converted
     }
 
-    fn model_row(&mut self, object: &HeldObject) -> Result<()> {
-        if let Some(key) = string_of(object, "getkeyname")? {
-            self.tables.hint_key(self.table, &key);
-        }
-        let attributes = object.call("getattributes").ok_or(PendingException)?;
-        let class = object.class_name();
-        let Some(held) = HeldArray::of(&attributes) else {
-            let what = type_name(attributes.dereference());
-            return Err(self.wrong(&format!("must be a row: {class}::getAttributes() gave {what}")));
+    fn attributes(&mut self, object: &HeldObject, attributes: Held) -> Result<()> {
+        let wrong = |what: &str| {
+            self.wrong(&format!(
+                "must be a row: {}::getAttributes() gave {what}",
+                object.class_name()
+            ))
         };
+        let held = HeldArray::of_result(attributes).map_err(|value| wrong(type_name(value.dereference())))?;
         let elements = held.elements();
         if elements.is_proper_list() {
-            return Err(self.wrong(&format!(
-                "must be a row: {class}::getAttributes() gave a list; return an associative array, by column"
-            )));
+            return Err(wrong("a list; return an associative array, by column"));
         }
         self.row(elements)
     }
@@ -190,8 +188,8 @@ impl<T: Tables> Converter<'_, T> {
         let without = || format!("must be a list of rows: {} cannot be iterated", object.class_name());
         // `yield from` of PHP's own: a generator, an iterator or an aggregate, each by its own
         // protocol.
-        let rows = self.returned(object.iterate(), &without())?;
-        let rows = HeldArray::of(&rows).ok_or_else(|| self.wrong(&without()))?;
+        let rows = HeldArray::of_result(self.returned(object.iterate(), without)?);
+        let rows = rows.map_err(|_| self.wrong(&without()))?;
         self.list(rows.elements())
     }
 
@@ -247,11 +245,7 @@ impl<T: Tables> Converter<'_, T> {
     }
 }
 
-/// What a method returns, if there is one and it is a string.
-fn string_of(object: &HeldObject, method: &str) -> Result<Option<String>> {
-    if !object.has_method(method) {
-        return Ok(None);
-    }
-    let value = object.call(method).ok_or(PendingException)?;
-    Ok(value.dereference().string())
+/// What a method returned, if it is a string of UTF-8.
+fn text_of(value: &Held) -> Option<&str> {
+    std::str::from_utf8(value.dereference().zend_str()?.as_bytes()).ok()
 }

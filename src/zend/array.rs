@@ -24,6 +24,14 @@ impl HeldArray {
         value.is_array().then(|| Self(Held::of(value)))
     }
 
+    /// The array that a call returned, perhaps by reference. An error if it returned another value.
+    pub fn of_result(result: Held) -> Result<Self, Held> {
+        if result.is_array() {
+            return Ok(Self(result));
+        }
+        Self::of(&result).ok_or(result)
+    }
+
     /// A copy of a table, which is alive.
     pub fn copy_of(table: *mut HashTable) -> Self {
         let mut copy = Zval::new();

@@ -99,35 +99,59 @@ impl HeldObject {
 
     /// Calls a public method without arguments. `None`: there is no such method, or it threw.
     pub fn call(&self, name: &str) -> Option<Held> {
-        self.call_function(self.method(name)?, &mut [])
+        let [result] = self.call_each([name])?;
+        result
+    }
+
+    /// Calls public methods without arguments, one after the other. `None` in the place of one that
+    /// there is not. `None` for all: one of them threw.
+    pub fn call_each<const N: usize>(&self, names: [&str; N]) -> Option<[Option<Held>; N]> {
+        let methods = names.map(|name| self.method(name));
+        let mut results = [const { Zval::new() }; N];
+        bailout::catch(|| {
+            for (method, result) in methods.iter().zip(&mut results) {
+                if let Some(method) = method {
+                    self.call_function(*method, result, &mut []);
+                }
+            }
+        });
+        // Each is released as what PHP code made, also after an exception.
+        let results = results.map(Held::new);
+        if exception_is_pending() {
+            return None;
+        }
+        let mut methods = methods.into_iter();
+        Some(results.map(|result| methods.next().flatten().map(|_| result)))
     }
 
     /// Calls a public method with one string argument. `None`: there is no such method, or it
     /// threw.
     pub fn call_with(&self, name: &str, argument: &str) -> Option<Held> {
+        let method = self.method(name)?;
         let mut text = Zval::new();
         text.set_zend_string(ZendStr::new(argument, false));
-        self.call_function(self.method(name)?, &mut [text])
+        let mut result = Zval::new();
+        bailout::catch(|| self.call_function(method, &mut result, std::slice::from_mut(&mut text)));
+        let result = Held::new(result);
+        (!exception_is_pending()).then_some(result)
     }
 
-    fn call_function(&self, method: *mut zend_function, arguments: &mut [Zval]) -> Option<Held> {
+    /// PHP calls nothing while an exception is pending.
+    fn call_function(&self, method: *mut zend_function, result: &mut Zval, arguments: &mut [Zval]) {
         let object = self.pointer();
-        let mut result = Zval::new();
         // SAFETY: the method belongs to the class of the object, which is held; the arguments and
         // the result outlive the call.
-        bailout::catch(|| unsafe {
+        unsafe {
             ffi::zend_call_known_function(
                 method,
                 object,
                 (*object).ce,
-                &raw mut result,
+                result,
                 u32::try_from(arguments.len()).unwrap_or(0),
                 arguments.as_mut_ptr(),
                 ptr::null_mut(),
             );
-        })?;
-        let result = Held::new(result);
-        (!exception_is_pending()).then_some(result)
+        }
     }
 
     /// The object as PHP casts it to a string. `None`: it threw.

@@ -66,6 +66,16 @@ impl Held {
     }
 }
 
+impl Held {
+    fn is_last_reference(&self) -> bool {
+        // SAFETY: all views of the type are plain integers; they say whether there is a count.
+        unsafe {
+            let is_counted = self.0.u1.type_info & (ffi::IS_TYPE_REFCOUNTED << ffi::Z_TYPE_FLAGS_SHIFT) != 0;
+            is_counted && (*self.0.value.counted).gc.refcount == 1
+        }
+    }
+}
+
 impl Deref for Held {
     type Target = Zval;
 
@@ -77,13 +87,18 @@ impl Deref for Held {
 impl Drop for Held {
     /// The last reference of an object ends it, and its destructor is PHP code. At the end of a
     /// request PHP takes back what is left.
+    ///
+    /// Any other reference may, now and then, start PHP's collector of cycles. A fatal error in a
+    /// destructor that the collector runs is not caught here: to catch it costs each model more
+    /// than it is worth.
     fn drop(&mut self) {
+        let may_end_object = !self.0.is_string() && self.is_last_reference();
         // SAFETY: the value is dropped once: nobody sees it after this.
         let release = |value| unsafe { ManuallyDrop::drop(value) };
-        if self.0.is_string() {
-            release(&mut self.0);
-        } else {
+        if may_end_object {
             bailout::catch(|| release(&mut self.0));
+        } else {
+            release(&mut self.0);
         }
     }
 }
