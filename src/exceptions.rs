@@ -4,7 +4,7 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::{ExecuteData, ce, run_handler};
+use ext_php_rs::zend::{ExecuteData, ce};
 use write_buffer_core::dead_letter::FlushError;
 use write_buffer_core::error::{Error, Kind, count_rows};
 
@@ -12,6 +12,7 @@ use crate::convert::ConversionError;
 use crate::export;
 use crate::zend::arguments::{Arguments, refuse};
 use crate::zend::array::ArrayBuilder;
+use crate::zend::bailout;
 use crate::zend::classes::Class;
 use crate::zend::messages::{PendingException, throw};
 use crate::zend::objects;
@@ -93,7 +94,7 @@ pub fn throw_conversion_error(error: ConversionError) -> PendingException {
 
 /// `FlushException::getFailures()`
 pub extern "C" fn get_failures(call: &mut ExecuteData, result: &mut Zval) {
-    run_handler(std::panic::AssertUnwindSafe(|| {
+    bailout::run(|| {
         if Arguments::none(call).is_err() {
             return;
         }
@@ -103,5 +104,5 @@ pub extern "C" fn get_failures(call: &mut ExecuteData, result: &mut Zval) {
             Some(failures) if failures.is_array() => failures,
             _ => ArrayBuilder::new().build(),
         };
-    }));
+    });
 }

@@ -64,6 +64,7 @@ unsafe extern "C" fn start_module(_kind: i32, module_number: i32) -> i32 {
         ini::register(module_number);
         fork::watch();
         persistent::watch_forks();
+        memory_stores::watch_forks();
         object::handlers();
         classes::register()
     });

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Tests\Fpm;
 
+use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\Tests\Fpm\Support\FpmServer;
 use WriteBuffer\Tests\Fpm\Support\FpmTestCase;
 
@@ -33,6 +34,39 @@ final class GrowthTest extends FpmTestCase
         $this->assertNotGrown($before, $pid);
         self::assertLessThan(self::RESIDENT_BYTES_MAX, self::residentBytes($pid) - $bytesBefore);
         self::assertLessThan(self::PREPARED_STATEMENTS_MAX, $this->status('Prepared_stmt_count'));
+    }
+
+    /** @return iterable<string, array{string}> */
+    public static function fatalErrors(): iterable
+    {
+        yield 'add()' => ['fatal error in add'];
+        yield 'retry()' => ['fatal error in retry'];
+    }
+
+    /**
+     * A fatal error in a callback jumps over what the extension was doing. What a request left behind would be 100 kB.
+     *
+     * @dataProvider fatalErrors
+     */
+    #[DataProvider('fatalErrors')]
+    public function testFatalErrorsInUserCodeLeaveNothingBehind(string $end): void
+    {
+        $fpm = $this->startFpm();
+        $settings = $this->settings();
+        $pid = $this->makeRequests($fpm, $settings, 1, 10);
+        $count = (int) (getenv('WRITE_BUFFER_TEST_FATAL_REQUESTS') ?: 300);
+        $fail = function (int $times) use ($fpm, $settings, $pid, $end): void {
+            for (; $times > 0; $times--) {
+                // No order of its own: it ends in the middle of one that is not taken.
+                $answer = $this->send($fpm, $settings, 1_000, 999, end: $end)->answer();
+                self::assertSame([500, $pid], [$answer->status, $answer->pid], $answer->describe());
+            }
+        };
+        $fail(50);
+        $bytesBefore = self::residentBytes($pid);
+        $fail($count);
+        self::assertLessThan(self::RESIDENT_BYTES_MAX, self::residentBytes($pid) - $bytesBefore);
+        $this->awaitExpectedOrders();
     }
 
     public function testABufferPerRequestIsWrittenAtTheRequestsEnd(): void

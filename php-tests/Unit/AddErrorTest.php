@@ -18,6 +18,9 @@ use WriteBuffer\FullException;
 use WriteBuffer\MemorySink;
 use WriteBuffer\Tests\Support\Arrayable;
 use WriteBuffer\Tests\Support\MemoryTestCase;
+use WriteBuffer\Tests\Support\Expressions\Expression;
+use WriteBuffer\Tests\Support\Expressions\Literal;
+use WriteBuffer\Tests\Support\Expressions\RawSum;
 use WriteBuffer\Tests\Support\Model;
 use WriteBuffer\Tests\Support\Opaque;
 use WriteBuffer\Tests\Support\Side;
@@ -86,6 +89,10 @@ final class AddErrorTest extends MemoryTestCase
         yield 'getAttributes() without an array' => [
             static fn () => new Model(null),
             'must be a row: ' . self::SUPPORT . '\Model::getAttributes() gave null',
+        ];
+        yield 'getAttributes() with a list' => [
+            static fn () => new Model(['a', 'b', 'c']),
+            'must be a row: ' . self::SUPPORT . '\Model::getAttributes() gave a list; return an associative array, by column',
         ];
         yield 'a list of iterators' => [
             static fn () => [new ArrayIterator([['id' => 1]])],
@@ -159,6 +166,13 @@ final class AddErrorTest extends MemoryTestCase
             static fn () => Suit::Hearts,
             'the enum ' . self::SUPPORT . '\Suit has no backing value',
         ];
+        foreach ([new Expression(), new RawSum(), new Literal()] as $expression) {
+            $class = $expression::class;
+            yield "SQL, {$class}" => [
+                static fn () => $expression,
+                "an object of {$class} stands for SQL; give its value, or run the statement yourself",
+            ];
+        }
         yield 'no number' => [static fn () => NAN, 'NAN is no finite number'];
         yield 'infinity' => [static fn () => INF, 'INF is no finite number'];
         yield 'minus infinity' => [static fn () => -INF, '-INF is no finite number'];

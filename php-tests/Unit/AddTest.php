@@ -181,14 +181,14 @@ final class AddTest extends MemoryTestCase
         );
     }
 
-    public function testTakesAModelWhoseAttributesAreAList(): void
+    public function testTakesAModelWhoseColumnsPhpMakesNumbersOf(): void
     {
         $buffer = $this->buffer();
-        foreach ([['7', 'a'], ['8', 'b']] as $attributes) {
+        foreach ([['0' => '7', '2' => 'a'], ['0' => '8', '2' => 'b']] as $attributes) {
             $buffer->add(new Model($attributes, null, '0'));
         }
         $buffer->flush();
-        self::assertSame([['0' => '7', '1' => 'a'], ['0' => '8', '1' => 'b']], self::rowsOf('orders'));
+        self::assertSame([['0' => '7', '2' => 'a'], ['0' => '8', '2' => 'b']], self::rowsOf('orders'));
     }
 
     public function testTakesRowsWithoutAColumnThatWasUnset(): void

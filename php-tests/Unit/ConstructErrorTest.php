@@ -208,6 +208,10 @@ final class ConstructErrorTest extends MemoryTestCase
             ['t' => ['keys' => 'id']],
             'tables["t"]["keys"] is no rule; there are: key, mode, merge, guard, allowSecondUnique, repeatable',
         ];
+        yield 'a key that names a column twice' => [
+            ['t' => ['key' => ['u', 'v', 'U']]],
+            'tables["t"]["key"] names the column "U" twice: name each once',
+        ];
         yield 'an empty key' => [['t' => ['key' => []]], 'tables["t"]["key"] must name at least one column'];
         foreach (['null' => null, 'a number' => 5, 'empty' => '', 'a list with a number' => ['id', 5]] as $case => $key) {
             yield "a key that is {$case}" => [

@@ -42,6 +42,55 @@ final class DestructionTest extends MemoryTestCase
         self::assertSame([], $warnings);
     }
 
+    public function testAWarningReachesTheErrorHandlerWhileAnExceptionUnwinds(): void
+    {
+        $lose = function (): void {
+            $buffer = $this->buffer();
+            $buffer->add(['id' => 1]);
+            MemorySink::failNext(1146, 1);
+            throw new \DomainException('unwinds');
+        };
+        $caught = null;
+        $warnings = self::warningsOf(static function () use ($lose, &$caught): void {
+            try {
+                $lose();
+            } catch (\DomainException $exception) {
+                $caught = $exception;
+            }
+        });
+        self::assertCount(1, $warnings);
+        self::assertStringContainsString('lost 1 buffered row', $warnings[0]);
+        self::assertSame('unwinds', $caught?->getMessage());
+        self::assertNull($caught->getPrevious());
+    }
+
+    public function testWhatTheErrorHandlerThrowsWhileAnExceptionUnwindsComesAfterIt(): void
+    {
+        $lose = function (): void {
+            $buffer = $this->buffer();
+            $buffer->add(['id' => 1]);
+            MemorySink::failNext(1146, 1);
+            // The exception that was caught last is none of the two.
+            try {
+                throw new \LogicException('over');
+            } catch (\LogicException) {
+                throw new \DomainException('unwinds');
+            }
+        };
+        set_error_handler(static function (int $kind, string $message): bool {
+            throw new \ErrorException($message);
+        });
+        try {
+            $lose();
+            self::fail('nothing was thrown');
+        } catch (\ErrorException $exception) {
+            self::assertStringContainsString('lost 1 buffered row', $exception->getMessage());
+            self::assertSame('unwinds', $exception->getPrevious()?->getMessage());
+        } finally {
+            restore_error_handler();
+        }
+    }
+
     public function testAWarningSaysWhatIsLostAndWhy(): void
     {
         foreach (

@@ -10,7 +10,7 @@
 //! writes these and ends the thread; after a fatal error it is the only one.
 
 use std::marker::PhantomData;
-use std::mem::{MaybeUninit, offset_of};
+use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
@@ -22,7 +22,7 @@ use ext_php_rs::ffi::{
 use ext_php_rs::zend::{ClassEntry, ExecuteData};
 
 use crate::buffer::state::State;
-use crate::zend::messages;
+use crate::zend::{bailout, messages};
 
 #[repr(C)]
 struct BufferObject {
@@ -82,16 +82,13 @@ unsafe fn container(object: *mut zend_object) -> *mut BufferObject {
 
 /// The first phase of destruction, while PHP code can still run: flush, and warn.
 unsafe extern "C" fn destroy(object: *mut zend_object) {
-    let mut message = MaybeUninit::<Option<String>>::uninit();
     // SAFETY: PHP destroys an object once, while it is alive.
     let state = unsafe { &mut (*container(object)).state };
     let ended = catch_unwind(AssertUnwindSafe(|| state.as_mut().and_then(|state| state.drain())));
-    message.write(ended.unwrap_or_else(|_| Some("a bug in write_buffer ended the last flush".to_owned())));
-    // SAFETY: written above. It is taken out before PHP code runs, which may end the request and
-    // jump over this frame.
-    if let Some(message) = unsafe { message.assume_init() } {
+    if let Some(message) = ended.unwrap_or_else(|_| Some("a bug in write_buffer ended the last flush".to_owned())) {
         messages::warn(&format!("WriteBuffer: {message}"));
     }
+    bailout::go_on();
 }
 
 /// The second phase, after which the object's memory goes. No PHP code can run any more, so what is

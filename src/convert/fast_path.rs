@@ -16,7 +16,7 @@ use write_buffer_core::rows::group::Group;
 use write_buffer_core::table::entry::TableId;
 use write_buffer_core::table::shape::Shape;
 
-use crate::zend::array::{Elements, key_of};
+use crate::zend::array::{Elements, name_of};
 use crate::zend::values::{Plain, is_interned};
 
 /// The last shape of each table.
@@ -35,7 +35,7 @@ impl LastShapes {
     /// Remembers the shape of a row.
     pub fn remember(&mut self, shape: &Arc<Shape>, elements: Elements<'_>) {
         let Some(buckets) = elements.buckets() else { return };
-        let keys: Option<Vec<_>> = buckets.iter().map(|bucket| key_of(bucket).map(address)).collect();
+        let keys: Option<Vec<_>> = buckets.iter().map(|bucket| name_of(bucket).map(address)).collect();
         // An array with gaps, or with a number among its keys, is not of this way.
         let Some(keys) = keys.filter(|keys| keys.len() == shape.columns.len()) else {
             return;
@@ -63,7 +63,8 @@ impl LastShapes {
         let before = group.mark();
         group.begin_row(&last.shape);
         for ((bucket, known), column) in buckets.iter().zip(&last.keys).zip(&*last.shape.columns) {
-            let is_same = key_of(bucket).is_some_and(|key| ptr::eq(key, *known) || key.as_bytes() == column.as_bytes());
+            let is_same =
+                name_of(bucket).is_some_and(|key| ptr::eq(key, *known) || key.as_bytes() == column.as_bytes());
             if !is_same || !push_plain(group, &bucket.val) {
                 group.rewind(before);
                 return false;

@@ -3,8 +3,8 @@
 //! User code may run while a group is gathered: a model's `getAttributes()`, a `toArray()`, a
 //! `__toString()`, a generator. It may throw, call back into the same buffer, or end the request.
 //! So nothing of the buffer is borrowed or locked while it runs: the buffer is asked for a table or
-//! a shape between such calls, through [`Tables`], and an array that is read is held with a
-//! reference of its own.
+//! a shape between such calls, through [`Tables`], and arrays and objects that are read are held
+//! with a reference of their own. At a fatal error all frames end in order, as at an exception.
 
 pub mod fast_path;
 pub mod rows;

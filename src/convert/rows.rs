@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use ext_php_rs::ffi::zend_object;
-use ext_php_rs::types::{ZendStr, Zval};
+use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ce;
 use write_buffer_core::rows::group::Group;
 use write_buffer_core::table::entry::TableId;
@@ -11,10 +10,11 @@ use write_buffer_core::table::shape::Shape;
 
 use crate::convert::values::{Scalar, ValueError};
 use crate::convert::{ConversionError, Tables};
-use crate::zend::array::{Elements, HeldArray, key_of, present};
+use crate::zend::array::{Elements, HeldArray, Key};
+use crate::zend::classes;
 use crate::zend::messages::{PendingException, exception_is_pending};
-use crate::zend::values::{hold, object_of, type_name};
-use crate::zend::{classes, objects};
+use crate::zend::objects::HeldObject;
+use crate::zend::values::{Held, type_name};
 
 type Result<T, E = ConversionError> = std::result::Result<T, E>;
 
@@ -35,13 +35,23 @@ impl<T: Tables> Converter<'_, T> {
     ///
     /// # Errors
     ///
-    /// The first row that cannot be taken.
+    /// The first row that cannot be taken; what user code threw, also when a value was released.
     pub fn convert(&mut self, value: &Zval, allow_null: bool) -> Result<()> {
-        let value = value.dereference();
+        if self.copy_alike(value) {
+            return Ok(());
+        }
+        self.value_of_argument(value.dereference(), allow_null)?;
+        if exception_is_pending() {
+            return Err(PendingException.into());
+        }
+        Ok(())
+    }
+
+    fn value_of_argument(&mut self, value: &Zval, allow_null: bool) -> Result<()> {
         if let Some(array) = HeldArray::of(value) {
             self.row_or_list(array.elements())
-        } else if let Some(object) = object_of(value) {
-            self.object(object, true)
+        } else if let Some(object) = HeldObject::of(value) {
+            self.object(&object, true)
         } else if allow_null && value.is_null() {
             Ok(())
         } else {
@@ -56,6 +66,11 @@ impl<T: Tables> Converter<'_, T> {
 
     fn wrong(&self, what: &str) -> ConversionError {
         ConversionError::wrong_type(self.argument, what)
+    }
+
+    /// Copies a row by the way of most rows. `false`: it is none, and nothing was copied.
+    fn copy_alike(&mut self, value: &Zval) -> bool {
+        HeldArray::peek(value, |row| self.tables.copy_alike(self.table, row, self.group)).unwrap_or(false)
     }
 
     /// An array is a row when its first key is a name, and a list of rows when it is a number.
@@ -73,7 +88,9 @@ impl<T: Tables> Converter<'_, T> {
 
     /// One row of a list.
     fn element(&mut self, element: &Zval) -> Result<()> {
-        let element = element.dereference();
+        if self.copy_alike(element) {
+            return Ok(());
+        }
         if let Some(array) = HeldArray::of(element) {
             let elements = array.elements();
             if elements.is_list() {
@@ -81,52 +98,44 @@ impl<T: Tables> Converter<'_, T> {
                 return Err(self.wrong(message));
             }
             self.row(elements)
-        } else if let Some(object) = object_of(element) {
-            self.object(object, false)
+        } else if let Some(object) = HeldObject::of(element) {
+            self.object(&object, false)
         } else {
             Err(self.wrong(&format!(
                 "must be a list of rows: an element is {}, which is neither an array nor an object",
-                type_name(element)
+                type_name(element.dereference())
             )))
         }
     }
 
-    fn object(&mut self, object: *mut zend_object, may_be_list: bool) -> Result<()> {
-        // The conversion calls the object's methods, which may drop the last reference that the
-        // caller's variables hold.
-        let held = hold(object);
-        if objects::public_method(object, "getattributes").is_some() {
+    fn object(&mut self, object: &HeldObject, may_be_list: bool) -> Result<()> {
+        if object.has_method("getattributes") {
             return self.model(object);
         }
-        let class = objects::class_name(object);
+        let class = object.class_name();
         // Objects that are one value: given as a row they are a mistake, whatever else they can do.
-        if objects::is_enum(object) || objects::is_instance_of(object, classes::date_time_interface()) {
+        if object.is_enum() || object.is_instance_of(classes::date_time_interface()) {
             return Err(self.wrong(&format!("must be a row, {class} given: it is a value, not a row")));
         }
-        if objects::is_instance_of(object, ce::traversable()) {
+        if object.is_instance_of(ce::traversable()) {
             if !may_be_list {
                 return Err(self.wrong(&format!("must be a list of rows: an element is the list {class}")));
             }
-            return self.traversable(held, &class);
+            return self.traversable(object);
         }
-        if objects::is_instance_of(object, ce::stdclass()) {
-            let table =
-                objects::properties(object).ok_or_else(|| self.wrong("must be a row: the object has no properties"))?;
+        if object.is_instance_of(ce::stdclass()) {
             // A copy: user code that runs for a value may change the object.
-            return self.row(HeldArray::copy_of(table).elements());
+            let properties = self.returned(object.properties(), || {
+                "must be a row: the object has no properties".to_owned()
+            })?;
+            return self.row(properties.elements());
         }
-        let Some(array) = objects::call_method(object, "toarray") else {
-            if exception_is_pending() {
-                return Err(PendingException.into());
-            }
-            return Err(self.wrong(&format!(
-                "must be a row, {class} given: it has neither getAttributes() nor toArray()"
-            )));
-        };
-        let array = array.dereference();
-        let Some(held) = HeldArray::of(array) else {
-            return Err(self.wrong(&format!("must be a row: {class}::toArray() gave {}", type_name(array))));
-        };
+        let array = object.call("toarray");
+        let without = || format!("must be a row, {class} given: it has neither getAttributes() nor toArray()");
+        let held = HeldArray::of_result(self.returned(array, without)?).map_err(|value| {
+            let what = type_name(value.dereference());
+            self.wrong(&format!("must be a row: {class}::toArray() gave {what}"))
+        })?;
         if !may_be_list && held.elements().is_list() {
             return Err(self.wrong(&format!(
                 "must be a list of rows: {class}::toArray() of an element gave a list"
@@ -135,49 +144,53 @@ impl<T: Tables> Converter<'_, T> {
         self.row_or_list(held.elements())
     }
 
+    /// What PHP code returned. `None`: it threw, or there is nothing.
+    fn returned<R>(&self, result: Option<R>, without: impl FnOnce() -> String) -> Result<R> {
+        match result {
+            Some(result) => Ok(result),
+            None if exception_is_pending() => Err(PendingException.into()),
+            None => Err(self.wrong(&without())),
+        }
+    }
+
     /// An Eloquent model, by its methods. Its own table wins.
-    fn model(&mut self, object: *mut zend_object) -> Result<()> {
+    fn model(&mut self, object: &HeldObject) -> Result<()> {
+        let methods = ["gettable", "getkeyname", "getattributes"];
+        let [own, key, attributes] = object.call_each(methods).ok_or(PendingException)?;
         let default_table = self.table;
-        let own = string_of(object, "gettable")?;
-        if let Some(own) = &own {
+        if let Some(own) = own.as_ref().and_then(text_of) {
             self.table = self.tables.table(own)?;
         }
-        let converted = self.model_row(object);
+        if let Some(key) = key.as_ref().and_then(text_of) {
+            self.tables.hint_key(self.table, key);
+        }
+        let converted = attributes.map_or(Ok(()), |attributes| self.attributes(object, attributes));
         self.table = default_table;
         converted
     }
 
-    fn model_row(&mut self, object: *mut zend_object) -> Result<()> {
-        if let Some(key) = string_of(object, "getkeyname")? {
-            self.tables.hint_key(self.table, &key);
-        }
-        let attributes = objects::call_method(object, "getattributes").ok_or(PendingException)?;
-        let attributes = attributes.dereference();
-        let Some(held) = HeldArray::of(attributes) else {
-            return Err(self.wrong(&format!(
-                "must be a row: {}::getAttributes() gave {}",
-                objects::class_name(object),
-                type_name(attributes)
-            )));
+    fn attributes(&mut self, object: &HeldObject, attributes: Held) -> Result<()> {
+        let wrong = |what: &str| {
+            self.wrong(&format!(
+                "must be a row: {}::getAttributes() gave {what}",
+                object.class_name()
+            ))
         };
-        self.row(held.elements())
+        let held = HeldArray::of_result(attributes).map_err(|value| wrong(type_name(value.dereference())))?;
+        let elements = held.elements();
+        if elements.is_proper_list() {
+            return Err(wrong("a list; return an associative array, by column"));
+        }
+        self.row(elements)
     }
 
-    fn traversable(&mut self, mut list: Zval, class: &str) -> Result<()> {
+    fn traversable(&mut self, object: &HeldObject) -> Result<()> {
+        let without = || format!("must be a list of rows: {} cannot be iterated", object.class_name());
         // `yield from` of PHP's own: a generator, an iterator or an aggregate, each by its own
         // protocol.
-        let rows: Option<Vec<Zval>> = list.traversable().and_then(|iterator| {
-            let rows = iterator.iter().map(|rows| rows.map(|(_, row)| row).collect());
-            objects::release_iterator(iterator);
-            rows
-        });
-        if exception_is_pending() {
-            return Err(PendingException.into());
-        }
-        let Some(rows) = rows else {
-            return Err(self.wrong(&format!("must be a list of rows: {class} cannot be iterated")));
-        };
-        rows.iter().try_for_each(|row| self.element(row))
+        let rows = HeldArray::of_result(self.returned(object.iterate(), without)?);
+        let rows = rows.map_err(|_| self.wrong(&without()))?;
+        self.list(rows.elements())
     }
 
     fn row(&mut self, elements: Elements<'_>) -> Result<()> {
@@ -194,15 +207,21 @@ impl<T: Tables> Converter<'_, T> {
     }
 
     fn shape(&self, elements: Elements<'_>) -> Result<Arc<Shape>> {
-        if let Some(buckets) = elements.buckets() {
-            let keys = present(buckets).map(key_of);
-            if keys.clone().all(|key| key.is_some()) {
-                let names = keys.flatten().map(ZendStr::as_bytes);
-                return Ok(self.tables.shape(self.table, names)?);
-            }
+        let names = elements.entries().map(|(key, _)| match key {
+            Key::Name(name) => Some(name),
+            Key::Number(_) => None,
+        });
+        if names.clone().all(|name| name.is_some()) {
+            return Ok(self.tables.shape(self.table, names.flatten())?);
         }
         // PHP makes an int of a name such as "5".
-        let names = elements.names();
+        let names: Vec<Vec<u8>> = elements
+            .entries()
+            .map(|(key, _)| match key {
+                Key::Name(name) => name.to_vec(),
+                Key::Number(number) => number.to_string().into_bytes(),
+            })
+            .collect();
         Ok(self.tables.shape(self.table, names.iter().map(Vec::as_slice))?)
     }
 
@@ -226,11 +245,7 @@ impl<T: Tables> Converter<'_, T> {
     }
 }
 
-/// What a method returns, if it is a string.
-fn string_of(object: *mut zend_object, method: &str) -> Result<Option<String>> {
-    match objects::call_method(object, method) {
-        Some(value) => Ok(value.dereference().string()),
-        None if exception_is_pending() => Err(PendingException.into()),
-        None => Ok(None),
-    }
+/// What a method returned, if it is a string of UTF-8.
+fn text_of(value: &Held) -> Option<&str> {
+    std::str::from_utf8(value.dereference().zend_str()?.as_bytes()).ok()
 }

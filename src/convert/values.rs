@@ -2,16 +2,20 @@
 
 use std::borrow::Cow;
 
-use ext_php_rs::ffi::zend_object;
 use ext_php_rs::types::Zval;
 use write_buffer_core::value::Value;
 
+use crate::zend::classes;
 use crate::zend::messages::PendingException;
-use crate::zend::values::{Plain, object_of, to_string, type_name};
-use crate::zend::{classes, objects};
+use crate::zend::objects::HeldObject;
+use crate::zend::values::{Held, Plain, type_name};
 
 /// The length of a moment: `2024-01-15 09:00:00.000000`.
 const MOMENT_BYTES: usize = 26;
+
+/// The names of classes whose objects stand for SQL, in Laravel, Yii, `CakePHP`, Laminas and
+/// Doctrine.
+const EXPRESSIONS: [&str; 3] = ["Expression", "ExpressionInterface", "CompositeExpression"];
 
 /// Why a value cannot be stored.
 pub enum ValueError {
@@ -34,7 +38,7 @@ pub enum Scalar<'v> {
     /// An enum's value, or an object's text.
     Owned(Zval),
     /// A `DateTimeInterface`, as text.
-    Moment(Zval),
+    Moment(Held),
 }
 
 impl<'v> Scalar<'v> {
@@ -44,8 +48,8 @@ impl<'v> Scalar<'v> {
     ///
     /// User code threw; no row can have such a value.
     pub fn of(value: &'v Zval) -> Result<Self, ValueError> {
-        match (Plain::of(value), object_of(value)) {
-            (Some(Plain::Float(number)), _) if !number.is_finite() => {
+        match Plain::of(value) {
+            Some(Plain::Float(number)) if !number.is_finite() => {
                 let name = match number {
                     f64::INFINITY => "INF",
                     f64::NEG_INFINITY => "-INF",
@@ -53,31 +57,39 @@ impl<'v> Scalar<'v> {
                 };
                 Err(ValueError::Wrong(format!("{name} is no finite number")))
             }
-            (Some(plain), _) => Ok(Self::Plain(plain)),
-            (None, Some(object)) => Self::of_object(object, value),
-            (None, None) => Err(ValueError::Wrong(format!("{} is no value", type_name(value)))),
+            Some(plain) => Ok(Self::Plain(plain)),
+            None => match HeldObject::of(value) {
+                Some(object) => Self::of_object(&object),
+                None => Err(ValueError::Wrong(format!("{} is no value", type_name(value)))),
+            },
         }
     }
 
-    fn of_object(object: *mut zend_object, value: &Zval) -> Result<Self, ValueError> {
-        let class = || objects::class_name(object);
-        if objects::is_enum(object) {
-            let case = objects::enum_value(object).map(Zval::dereference);
+    fn of_object(object: &HeldObject) -> Result<Self, ValueError> {
+        let class = || object.class_name();
+        if object.is_enum() {
+            let case = object.enum_value().map(Zval::dereference);
             return match case.filter(|case| Plain::of(case).is_some()) {
                 Some(case) => Ok(Self::Owned(case.shallow_clone())),
                 None => Err(ValueError::Wrong(format!("the enum {} has no backing value", class()))),
             };
         }
-        if objects::is_instance_of(object, classes::date_time_interface()) {
-            let text = objects::call_method_with(object, "format", "Y-m-d H:i:s.u").ok_or(PendingException)?;
+        if object.is_instance_of(classes::date_time_interface()) {
+            let text = object.call_with("format", "Y-m-d H:i:s.u").ok_or(PendingException)?;
             if moment_of(&text).is_none_or(|text| text.len() != MOMENT_BYTES) {
                 let message = format!("the {} is not within the years 0 to 9999", class());
                 return Err(ValueError::Wrong(message));
             }
             return Ok(Self::Moment(text));
         }
-        if objects::public_method(object, "__tostring").is_some() {
-            return Ok(Self::Owned(to_string(value).ok_or(PendingException)?));
+        if object.is_instance_of_any_named(&EXPRESSIONS) {
+            return Err(ValueError::Wrong(format!(
+                "an object of {} stands for SQL; give its value, or run the statement yourself",
+                class()
+            )));
+        }
+        if object.has_method("__tostring") {
+            return Ok(Self::Owned(object.to_text().ok_or(PendingException)?));
         }
         Err(ValueError::Wrong(format!("an object of {} is no value", class())))
     }

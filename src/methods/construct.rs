@@ -1,15 +1,14 @@
 //! `WriteBuffer::__construct()` and `SyncWriteBuffer::__construct()`.
 
-use std::panic::AssertUnwindSafe;
-
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::{ExecuteData, ce, run_handler};
+use ext_php_rs::zend::{ExecuteData, ce};
 
 use crate::buffer::object;
 use crate::buffer::state::State;
 use crate::exceptions::throw_error;
 use crate::settings::configuration::BufferClass;
 use crate::settings::read::Given;
+use crate::zend::bailout;
 use crate::zend::messages::{PendingException, throw};
 
 /// `WriteBuffer::__construct()`
@@ -23,14 +22,14 @@ pub extern "C" fn construct_sync(call: &mut ExecuteData, _result: &mut Zval) {
 }
 
 fn construct_as(class: BufferClass, call: &ExecuteData) {
-    run_handler(AssertUnwindSafe(|| {
+    bailout::run(|| {
         // Whatever is pending, PHP throws.
         let _: Result<(), PendingException> = make_state(class, call).map(|state| {
             if !object::set_state(call, state) {
                 throw(ce::error(), "the buffer is constructed already: create a new one", 0);
             }
         });
-    }));
+    });
 }
 
 fn make_state(class: BufferClass, call: &ExecuteData) -> Result<State, PendingException> {

@@ -1,15 +1,14 @@
 //! `WriteBuffer\MemorySink`: the tables behind `memory:`.
 
-use std::panic::AssertUnwindSafe;
-
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::{ExecuteData, ce, run_handler};
+use ext_php_rs::zend::{ExecuteData, ce};
 use write_buffer_core::sink::memory::MemoryStore;
 
 use crate::export;
 use crate::process::memory_stores;
 use crate::zend::arguments::{Arguments, refuse};
 use crate::zend::array::ArrayBuilder;
+use crate::zend::bailout;
 use crate::zend::messages::PendingException;
 
 /// A bound: each transaction that is to fail is remembered.
@@ -17,7 +16,7 @@ const FAILURES_MAX: usize = 1_000_000;
 
 /// `MemorySink::tables()`
 pub extern "C" fn tables(call: &mut ExecuteData, result: &mut Zval) {
-    run_handler(AssertUnwindSafe(|| {
+    bailout::run(|| {
         let Ok(store) = named_store(call) else { return };
         let mut tables = ArrayBuilder::new();
         for (name, rows) in store.tables() {
@@ -28,24 +27,24 @@ pub extern "C" fn tables(call: &mut ExecuteData, result: &mut Zval) {
             tables.set(&name, list.build());
         }
         *result = tables.build();
-    }));
+    });
 }
 
 /// `MemorySink::reset()`
 pub extern "C" fn reset(call: &mut ExecuteData, _result: &mut Zval) {
-    run_handler(AssertUnwindSafe(|| {
+    bailout::run(|| {
         if let Ok(store) = named_store(call) {
             store.reset();
         }
-    }));
+    });
 }
 
 /// `MemorySink::failNext()`
 pub extern "C" fn fail_next(call: &mut ExecuteData, _result: &mut Zval) {
-    run_handler(AssertUnwindSafe(|| {
+    bailout::run(|| {
         // Whatever is pending, PHP throws.
         let _: Result<(), PendingException> = fail_next_transactions(call);
-    }));
+    });
 }
 
 fn fail_next_transactions(call: &ExecuteData) -> Result<(), PendingException> {

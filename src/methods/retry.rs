@@ -1,7 +1,7 @@
 //! `Buffer::retry()`: failures, as `takeFailures()` returned them or as the dead-letter file holds
 //! them, put back as groups.
 
-use ext_php_rs::types::{ZendHashTable, Zval};
+use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ExecuteData;
 use write_buffer_core::dead_letter::file::{BINARY_MARK, decode_binary};
 use write_buffer_core::error::Kind;
@@ -16,21 +16,16 @@ use crate::methods::arguments::{copy_rows, table};
 use crate::methods::entry::{kept_rows, with_buffer};
 use crate::process::fork;
 use crate::zend::arguments::Arguments;
-use crate::zend::array::ArrayBuilder;
-use crate::zend::messages::PendingException;
+use crate::zend::array::{ArrayBuilder, Elements, HeldArray, Key};
+use crate::zend::messages::{PendingException, exception_is_pending};
+use crate::zend::values::Held;
 
 /// `Buffer::retry()`
 pub extern "C" fn retry(call: &mut ExecuteData, result: &mut Zval) {
     with_buffer(call, |call, buffer| {
         let failures = Arguments::of(call, 1, 1)?.array()?;
         let generation = fork::fork_generation();
-        let groups: Result<Vec<Group>, ConversionError> = failures
-            .into_iter()
-            .flat_map(elements)
-            .enumerate()
-            .map(|(at, failure)| gather(buffer, at, failure))
-            .collect();
-        let groups = groups.map_err(throw_conversion_error)?;
+        let groups = gather_all(buffer, failures).map_err(throw_conversion_error)?;
         *result = export::int(add_all(buffer, groups, generation)?);
         Ok(())
     });
@@ -54,12 +49,17 @@ fn add_all(buffer: Handle<'_>, groups: Vec<Group>, generation: u64) -> Result<us
     Ok(total)
 }
 
-fn elements(array: &ZendHashTable) -> impl Iterator<Item = &Zval> {
-    array.values().map(Zval::dereference)
-}
-
-fn element<'a>(array: &'a ZendHashTable, name: &str) -> Option<&'a Zval> {
-    array.get(name).map(Zval::dereference)
+/// The groups of all failures. User code may run.
+fn gather_all(buffer: Handle<'_>, failures: Option<&Zval>) -> Result<Vec<Group>, ConversionError> {
+    let Some(failures) = failures.and_then(HeldArray::of) else {
+        return Ok(Vec::new());
+    };
+    let failures = failures.elements().values().enumerate();
+    let groups = failures.map(|(at, failure)| gather(buffer, at, failure)).collect();
+    if exception_is_pending() {
+        return Err(PendingException.into());
+    }
+    groups
 }
 
 /// The group of one failure.
@@ -73,14 +73,17 @@ fn gather(buffer: Handle<'_>, at: usize, failure: &Zval) -> Result<Group, Conver
             ),
         )
     };
-    let rows = failure.array().and_then(|failure| element(failure, "rows")?.array());
+    let failure = HeldArray::of(failure).ok_or_else(wrong)?;
+    let rows = failure.elements().get("rows").and_then(HeldArray::of);
+    let rows = rows.ok_or_else(wrong)?;
     let mut group = Group::default();
-    for entry in elements(rows.ok_or_else(wrong)?) {
-        let entry = entry.array().ok_or_else(wrong)?;
-        let table = element(entry, "table").and_then(Zval::zend_str).ok_or_else(wrong)?;
-        let row = element(entry, "row").and_then(Zval::array).ok_or_else(wrong)?;
+    for entry in rows.elements().values() {
+        let entry = HeldArray::of(entry).ok_or_else(wrong)?;
+        let elements = entry.elements();
+        let table = elements.get("table").and_then(Zval::zend_str).ok_or_else(wrong)?;
         let table = self::table(buffer, table.as_bytes())?;
-        let row = decoded(row).ok_or_else(wrong)?;
+        let row = elements.get("row").and_then(HeldArray::of).ok_or_else(wrong)?;
+        let row = decoded(row.elements()).ok_or_else(wrong)?;
         copy_rows(buffer, &mut group, &row, table, 1, false)?;
     }
     if group.is_empty() {
@@ -91,22 +94,24 @@ fn gather(buffer: Handle<'_>, at: usize, failure: &Zval) -> Result<Group, Conver
 
 /// A row whose strings are as they were: the dead-letter file marks those that JSON cannot hold.
 /// `None`: a column's name is not UTF-8.
-fn decoded(row: &ZendHashTable) -> Option<Zval> {
+fn decoded(row: Elements<'_>) -> Option<Held> {
     let mut copy = ArrayBuilder::new();
-    let mut columns = row.iter();
-    while let Some((name, value)) = columns.next_zval() {
+    for (name, value) in row.entries() {
         let value = value.dereference();
-        let binary = value
-            .array()
-            .filter(|marked| marked.len() == 1)
-            .and_then(|marked| decode_binary(element(marked, BINARY_MARK)?.zend_str()?.as_bytes()));
+        let binary = HeldArray::peek(value, binary_of).flatten();
         let value = binary.map_or_else(|| value.shallow_clone(), export::string);
-        let name = match name.zend_str() {
-            Some(name) => std::str::from_utf8(name.as_bytes()).ok()?.to_owned(),
+        match name {
+            Key::Name(name) => copy.set(std::str::from_utf8(name).ok()?, value),
             // PHP makes an int of a name such as "5".
-            None => name.long()?.to_string(),
-        };
-        copy.set(&name, value);
+            Key::Number(number) => copy.set(&number.to_string(), value),
+        }
     }
-    Some(copy.build())
+    Some(Held::new(copy.build()))
+}
+
+/// The bytes that an array with nothing but the mark stands for.
+fn binary_of(marked: Elements<'_>) -> Option<Vec<u8>> {
+    let is_alone = marked.count() == 1;
+    let text = marked.get(BINARY_MARK).filter(|_| is_alone)?;
+    decode_binary(text.zend_str()?.as_bytes())
 }

@@ -1,12 +1,22 @@
 //! The tables behind `memory:`, which belong to a PHP thread and live until its request ends.
+//!
+//! A thread that forks holds their lock meanwhile, so that no flusher is amid a change of them: its
+//! child finds them whole, and the lock free.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::mem::ManuallyDrop;
+use std::sync::{MutexGuard, Once};
 
-use write_buffer_core::sink::memory::MemoryStore;
+use write_buffer_core::sink::memory::{self, MemoryStore};
+
+use crate::process::fork;
 
 thread_local! {
     static MEMORY_STORES: RefCell<BTreeMap<String, MemoryStore>> = const { RefCell::new(BTreeMap::new()) };
+    /// The lock, while this thread forks. Nothing of it is dropped, so that a thread needs no
+    /// clean-up for it.
+    static FORK_LOCK: Cell<Option<ManuallyDrop<MutexGuard<'static, ()>>>> = const { Cell::new(None) };
 }
 
 /// The tables behind `memory:NAME`, which live until the request ends.
@@ -17,4 +27,23 @@ pub fn memory_store(name: &str) -> MemoryStore {
 /// Forgets all tables in memory, at the end of a request.
 pub fn forget_memory_stores() {
     MEMORY_STORES.with_borrow_mut(BTreeMap::clear);
+}
+
+/// Begins to keep the tables whole at forks, at module start.
+pub fn watch_forks() {
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| {
+        fork::call_at_fork(Some(lock_for_fork), Some(unlock_after_fork), Some(unlock_after_fork));
+    });
+}
+
+/// Waits until no thread is at the tables, and keeps them so. The thread that forks is not at them
+/// itself, since no user code runs while it is.
+extern "C" fn lock_for_fork() {
+    FORK_LOCK.set(Some(ManuallyDrop::new(memory::lock_stores())));
+}
+
+/// Releases the tables, in both processes.
+extern "C" fn unlock_after_fork() {
+    drop(FORK_LOCK.take().map(ManuallyDrop::into_inner));
 }

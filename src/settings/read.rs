@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use ext_php_rs::types::ZendHashTable;
+use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ExecuteData;
 use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result};
@@ -29,7 +29,7 @@ enum Argument<'call> {
     Switch(bool),
     Number(i64),
     Text(&'call [u8]),
-    Rules(&'call ZendHashTable),
+    Rules(&'call Zval),
 }
 
 impl<'call> Given<'call> {

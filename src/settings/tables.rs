@@ -1,30 +1,35 @@
 //! The parameter `tables`: rules by table.
 
-use ext_php_rs::types::{ZendHashTable, Zval};
+use ext_php_rs::types::Zval;
 use write_buffer_core::error::{Error, Result};
 use write_buffer_core::table::rules::{KeyRule, MergeRule, Mode, TableRules};
+
+use crate::zend::array::{Elements, HeldArray, Key};
 
 /// Reads `tables`.
 ///
 /// # Errors
 ///
 /// The first rule that cannot be read.
-pub fn tables(array: &ZendHashTable) -> Result<Vec<(String, TableRules)>> {
-    entries(array, "tables")?
+pub fn tables(value: &Zval) -> Result<Vec<(String, TableRules)>> {
+    let Some(array) = HeldArray::of(value) else {
+        return Ok(Vec::new());
+    };
+    entries(array.elements(), "tables")?
         .into_iter()
         .map(|(name, value)| {
             let path = format!("tables[{name:?}]");
-            let Some(rules) = value.array() else {
+            let Some(rules) = HeldArray::of(value) else {
                 return Err(Error::config(format!(
                     "{path} must be an array of rules, such as ['key' => 'id']"
                 )));
             };
-            Ok((name, table_rules(rules, &path)?))
+            Ok((name, table_rules(rules.elements(), &path)?))
         })
         .collect()
 }
 
-fn table_rules(array: &ZendHashTable, path: &str) -> Result<TableRules> {
+fn table_rules(array: Elements<'_>, path: &str) -> Result<TableRules> {
     let mut rules = TableRules::default();
     for (name, value) in entries(array, path)? {
         let path = format!("{path}[{name:?}]");
@@ -59,8 +64,9 @@ fn boolean(value: &Zval, path: &str) -> Result<bool> {
 
 fn key(value: &Zval, path: &str) -> Result<KeyRule> {
     const WHAT: &str = "a column's name, a list of names, or 'server' for the server's own keys";
-    let columns = match value.array() {
+    let columns = match HeldArray::of(value) {
         Some(list) => list
+            .elements()
             .values()
             .map(|value| column(value.dereference(), path, WHAT))
             .collect::<Result<Vec<_>>>()?,
@@ -71,6 +77,17 @@ fn key(value: &Zval, path: &str) -> Result<KeyRule> {
     };
     if columns.is_empty() {
         return Err(Error::config(format!("{path} must name at least one column")));
+    }
+    for (at, column) in columns.iter().enumerate() {
+        if columns
+            .iter()
+            .take(at)
+            .any(|earlier| earlier.eq_ignore_ascii_case(column))
+        {
+            return Err(Error::config(format!(
+                "{path} names the column {column:?} twice: name each once"
+            )));
+        }
     }
     Ok(KeyRule::Columns(columns))
 }
@@ -84,12 +101,12 @@ fn column(value: &Zval, path: &str, what: &str) -> Result<String> {
 }
 
 fn merge_rules(value: &Zval, path: &str) -> Result<Vec<(String, MergeRule)>> {
-    let Some(array) = value.array() else {
+    let Some(array) = HeldArray::of(value) else {
         return Err(Error::config(format!(
             "{path} must be an array, such as ['available' => 'sum']"
         )));
     };
-    entries(array, path)?
+    entries(array.elements(), path)?
         .into_iter()
         .map(|(column, rule)| {
             let parsed = rule.str().and_then(MergeRule::parse);
@@ -104,20 +121,20 @@ fn merge_rules(value: &Zval, path: &str) -> Result<Vec<(String, MergeRule)>> {
 }
 
 /// An array's elements by name.
-fn entries<'a>(array: &'a ZendHashTable, path: &str) -> Result<Vec<(String, &'a Zval)>> {
-    let mut entries = Vec::with_capacity(array.len());
-    let mut iterator = array.iter();
-    while let Some((key, value)) = iterator.next_zval() {
-        if let Some(number) = key.long() {
-            return Err(Error::config(format!(
-                "{path} must be an associative array; it has the key {number}"
-            )));
-        }
-        let name = key
-            .zend_str()
-            .and_then(|name| std::str::from_utf8(name.as_bytes()).ok().map(str::to_owned));
-        let name = name.ok_or_else(|| Error::config(format!("{path} has a key that is not UTF-8")))?;
-        entries.push((name, value.dereference()));
-    }
-    Ok(entries)
+fn entries<'a>(array: Elements<'a>, path: &str) -> Result<Vec<(String, &'a Zval)>> {
+    array
+        .entries()
+        .map(|(key, value)| {
+            let name = match key {
+                Key::Name(name) => std::str::from_utf8(name),
+                Key::Number(number) => {
+                    return Err(Error::config(format!(
+                        "{path} must be an associative array; it has the key {number}"
+                    )));
+                }
+            };
+            let name = name.map_err(|_| Error::config(format!("{path} has a key that is not UTF-8")))?;
+            Ok((name.to_owned(), value.dereference()))
+        })
+        .collect()
 }

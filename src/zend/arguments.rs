@@ -2,16 +2,19 @@
 //! are those of every PHP function.
 //!
 //! What is read borrows from the call's frame, which holds it until the call returns. A string
-//! that PHP made of a number stands in the frame, too.
+//! that PHP made of a number stands in the frame, too. PHP code may run for an argument of another
+//! type: `__toString()`, or an error handler that hears of a deprecation.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
 
-use ext_php_rs::ffi::{HashTable, zend_class_entry, zend_wrong_parameters_count_error, zval};
-use ext_php_rs::types::{ZendHashTable, Zval};
+use ext_php_rs::ffi::{zend_class_entry, zend_wrong_parameters_count_error, zval};
+use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ClassEntry, ExecuteData};
 
-use crate::zend::messages::{PendingException, c_text};
+use crate::zend::bailout;
+use crate::zend::messages::{PendingException, c_text, exception_is_pending};
+use crate::zend::values::Plain;
 
 unsafe extern "C" {
     /// Parses one argument by a specification of one letter, and throws if it is of another type:
@@ -82,8 +85,9 @@ impl<'call> Arguments<'call> {
         let Some(argument) = self.next() else { return Ok(None) };
         let (mut number, mut is_null) = (0_i64, false);
         // SAFETY: `l` takes a number and, with `!`, whether it is null.
-        let parsed =
-            unsafe { zend_parse_parameter(0, self.read, argument, spec.as_ptr(), &raw mut number, &raw mut is_null) };
+        let parsed = bailout::catch(|| unsafe {
+            zend_parse_parameter(0, self.read, argument, spec.as_ptr(), &raw mut number, &raw mut is_null)
+        });
         succeeded(parsed)?;
         Ok((!is_null).then_some(number))
     }
@@ -97,8 +101,9 @@ impl<'call> Arguments<'call> {
         let Some(argument) = self.next() else { return Ok(None) };
         let (mut value, mut is_null) = (false, false);
         // SAFETY: `b!` takes a bool, and whether it is null.
-        let parsed =
-            unsafe { zend_parse_parameter(0, self.read, argument, c"b!".as_ptr(), &raw mut value, &raw mut is_null) };
+        let parsed = bailout::catch(|| unsafe {
+            zend_parse_parameter(0, self.read, argument, c"b!".as_ptr(), &raw mut value, &raw mut is_null)
+        });
         succeeded(parsed)?;
         Ok((!is_null).then_some(value))
     }
@@ -123,10 +128,15 @@ impl<'call> Arguments<'call> {
 
     fn parsed_text(&mut self, spec: &CStr) -> Result<Option<&'call [u8]>, PendingException> {
         let Some(argument) = self.next() else { return Ok(None) };
+        // SAFETY: the frame holds the argument as long as the call lasts.
+        if let Some(Plain::Text(text)) = unsafe { argument.as_ref() }.and_then(Plain::of) {
+            return Ok(Some(text));
+        }
         let (mut start, mut length): (*const c_char, usize) = (ptr::null(), 0);
         // SAFETY: `s` takes a pointer, null for null, and a length.
-        let parsed =
-            unsafe { zend_parse_parameter(0, self.read, argument, spec.as_ptr(), &raw mut start, &raw mut length) };
+        let parsed = bailout::catch(|| unsafe {
+            zend_parse_parameter(0, self.read, argument, spec.as_ptr(), &raw mut start, &raw mut length)
+        });
         succeeded(parsed)?;
         if start.is_null() {
             return Ok(None);
@@ -140,11 +150,12 @@ impl<'call> Arguments<'call> {
     /// # Errors
     ///
     /// It is another type.
-    pub fn array(&mut self) -> Result<Option<&'call ZendHashTable>, PendingException> {
+    pub fn array(&mut self) -> Result<Option<&'call Zval>, PendingException> {
         let Some(argument) = self.next() else { return Ok(None) };
-        let mut array: *mut HashTable = ptr::null_mut();
-        // SAFETY: `h` takes a pointer to an array.
-        let parsed = unsafe { zend_parse_parameter(0, self.read, argument, c"h".as_ptr(), &raw mut array) };
+        let mut array: *mut zval = ptr::null_mut();
+        // SAFETY: `a` takes a pointer to a value, which is an array then.
+        let parsed =
+            bailout::catch(|| unsafe { zend_parse_parameter(0, self.read, argument, c"a".as_ptr(), &raw mut array) });
         succeeded(parsed)?;
         // SAFETY: the frame holds the array as long as the call lasts.
         Ok(unsafe { array.as_ref() })
@@ -164,13 +175,21 @@ impl<'call> Arguments<'call> {
     }
 }
 
-fn succeeded(parsed: c_int) -> Result<(), PendingException> {
-    if parsed == 0 { Ok(()) } else { Err(PendingException) }
+/// Whether an argument was parsed, and no error handler threw meanwhile.
+fn succeeded(parsed: Option<c_int>) -> Result<(), PendingException> {
+    if parsed == Some(0) && !exception_is_pending() {
+        Ok(())
+    } else {
+        Err(PendingException)
+    }
 }
 
 /// Throws that an argument of the running method, by its number from 1, is wrong. The message goes
 /// on after the parameter's name: `must be …`.
 pub fn refuse(class: &'static ClassEntry, number: u32, message: &str) -> PendingException {
+    if exception_is_pending() {
+        return PendingException;
+    }
     let message = c_text(message);
     // SAFETY: `%s` takes the NUL-terminated text that follows; the class is an exception's.
     unsafe {

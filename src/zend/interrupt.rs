@@ -5,6 +5,8 @@ use std::ptr;
 
 use ext_php_rs::ffi;
 
+use crate::zend::bailout;
+
 unsafe extern "C" {
     fn zend_timeout();
 }
@@ -29,7 +31,7 @@ pub fn interrupt_is_pending() -> bool {
 /// User code may run in it, and may end the request: nothing of ours is borrowed or locked.
 pub fn handle_interrupt() {
     // SAFETY: called on PHP's thread, inside a call of an internal function, as PHP's own check is.
-    unsafe {
+    bailout::catch(|| unsafe {
         let globals = ffi::ext_php_rs_executor_globals();
         #[cfg(php82)]
         let (flag, timed_out) = (
@@ -45,5 +47,5 @@ pub fn handle_interrupt() {
         if let Some(handler) = ffi::zend_interrupt_function {
             handler((*globals).current_execute_data);
         }
-    }
+    });
 }

@@ -6,18 +6,22 @@ use std::ptr;
 use ext_php_rs::ffi;
 use ext_php_rs::zend::{ClassEntry, ExecutorGlobals};
 
+use crate::zend::bailout;
+
 unsafe extern "C" {
     fn zend_error(kind: c_int, format: *const c_char, ...);
+    fn zend_exception_set_previous(exception: *mut ffi::zend_object, previous: *mut ffi::zend_object);
     fn php_log_err_with_severity(message: *const c_char, severity: c_int);
 }
 
-/// There is no result, since an exception is pending. PHP throws it when our method returns.
+/// There is no result, since an exception is pending, or the request is ending. PHP throws the
+/// exception when our method returns.
 #[derive(Debug)]
 pub struct PendingException;
 
-/// Whether an exception is pending.
+/// Whether an exception is pending, or the request is ending.
 pub fn exception_is_pending() -> bool {
-    ExecutorGlobals::has_exception()
+    ExecutorGlobals::has_exception() || bailout::is_ending()
 }
 
 /// Throws an exception of a class, unless one is pending already. Returns the new one.
@@ -32,12 +36,70 @@ pub fn throw(class: &'static ClassEntry, message: &str, code: i64) -> Option<*mu
 }
 
 /// Raises a PHP warning. Needs a living request: user code may run in an error handler.
+///
+/// PHP calls no error handler while an exception is pending. So it is put aside meanwhile, as PHP
+/// does for destructors, in `zend_objects_destroy_object`. What the handler throws comes after it.
 pub fn warn(message: &str) {
     /// `E_WARNING` of `zend_errors.h`.
     const E_WARNING: c_int = 1 << 1;
     let message = c_text(message);
+    let aside = put_exception_aside();
     // SAFETY: `%s` takes the NUL-terminated text that follows.
-    unsafe { zend_error(E_WARNING, c"%s".as_ptr(), message.as_ptr()) };
+    bailout::catch(|| unsafe { zend_error(E_WARNING, c"%s".as_ptr(), message.as_ptr()) });
+    if let Some(aside) = aside {
+        aside.put_back();
+    }
+}
+
+/// A pending exception, while PHP code runs as if there were none.
+struct AsideException {
+    exception: *mut ffi::zend_object,
+    opline: *const ffi::zend_op,
+}
+
+fn put_exception_aside() -> Option<AsideException> {
+    /// `ZEND_HANDLE_EXCEPTION` of `zend_vm_opcodes.h`.
+    const HANDLE_EXCEPTION: u8 = 149;
+    // SAFETY: the executor's globals, the running frame and its function live as long as this call.
+    // The exception's one reference leaves the globals.
+    unsafe {
+        let globals = ffi::ext_php_rs_executor_globals();
+        if (*globals).exception.is_null() {
+            return None;
+        }
+        // What `zend_rethrow_exception` does: the frame goes on with the exception, whatever is
+        // thrown meanwhile.
+        if let Some(frame) = (*globals).current_execute_data.as_mut()
+            && let Some(function) = frame.func.as_ref()
+            && u32::from(function.type_) != ffi::ZEND_INTERNAL_FUNCTION
+            && frame
+                .opline
+                .as_ref()
+                .is_some_and(|line| line.opcode != HANDLE_EXCEPTION)
+        {
+            (*globals).opline_before_exception = frame.opline;
+            frame.opline = (&raw const (*globals).exception_op).cast();
+        }
+        Some(AsideException {
+            exception: ptr::replace(&raw mut (*globals).exception, ptr::null_mut()),
+            opline: (*globals).opline_before_exception,
+        })
+    }
+}
+
+impl AsideException {
+    fn put_back(self) {
+        // SAFETY: as above; the reference goes to the globals, or to the new exception.
+        unsafe {
+            let globals = ffi::ext_php_rs_executor_globals();
+            (*globals).opline_before_exception = self.opline;
+            if (*globals).exception.is_null() {
+                (*globals).exception = self.exception;
+            } else {
+                zend_exception_set_previous((*globals).exception, self.exception);
+            }
+        }
+    }
 }
 
 /// Writes to PHP's error log, when a warning can no longer be raised.

@@ -7,6 +7,7 @@
 
 pub mod arguments;
 pub mod array;
+pub mod bailout;
 pub mod classes;
 pub mod interrupt;
 pub mod messages;

@@ -1,15 +1,19 @@
 //! Objects: their classes, methods and properties. User code may run in a call of a method.
 //!
-//! Whoever asks about an object holds it.
+//! Invariant: an object is held as long as anybody asks it: its own methods may drop the last
+//! reference that a variable has.
 
 use std::ffi::c_char;
 use std::ptr;
 
-use ext_php_rs::ffi::{self, HashTable, zend_class_entry, zend_function, zend_object, zval};
-use ext_php_rs::types::{ZendIterator, ZendStr, Zval};
+use ext_php_rs::ffi::{self, zend_class_entry, zend_function, zend_object, zval};
+use ext_php_rs::types::{ZendStr, Zval};
 use ext_php_rs::zend::ClassEntry;
 
+use crate::zend::array::{ArrayBuilder, HeldArray};
+use crate::zend::bailout;
 use crate::zend::messages::exception_is_pending;
+use crate::zend::values::{Held, to_string};
 
 unsafe extern "C" {
     fn zend_update_property(
@@ -19,92 +23,195 @@ unsafe extern "C" {
         name_length: usize,
         value: *mut zval,
     );
-    fn zend_iterator_dtor(iterator: *mut ZendIterator);
+    fn zend_iterator_dtor(iterator: *mut ffi::zend_object_iterator);
 }
 
-/// Calls a public method without arguments. `None`: there is no such method, or it threw.
-pub fn call_method(object: *mut zend_object, name: &str) -> Option<Zval> {
-    let method = public_method(object, name)?;
-    call(object, method, &mut [])
-}
+/// An object, with a reference of its own.
+pub struct HeldObject(Held);
 
-/// Calls a public method with one string argument. `None`: there is no such method, or it threw.
-pub fn call_method_with(object: *mut zend_object, name: &str, argument: &str) -> Option<Zval> {
-    let method = public_method(object, name)?;
-    let mut text = Zval::new();
-    text.set_zend_string(ZendStr::new(argument, false));
-    call(object, method, &mut [text])
-}
-
-/// A public, non-static method by its lower-case name.
-pub fn public_method(object: *mut zend_object, name: &str) -> Option<*mut zend_function> {
-    // SAFETY: the object is alive for as long as its caller holds it, and so is its class.
-    unsafe {
-        let table = &raw const (*(*object).ce).function_table;
-        let found = ffi::zend_hash_str_find_ptr_lc(table, name.as_ptr().cast(), name.len()).cast::<zend_function>();
-        let flags = found.as_ref()?.common.fn_flags;
-        (flags & ffi::ZEND_ACC_PUBLIC != 0 && flags & ffi::ZEND_ACC_STATIC == 0).then_some(found)
+impl HeldObject {
+    /// The object that is in a variable now.
+    pub fn of(variable: &Zval) -> Option<Self> {
+        let value = variable.dereference();
+        value.is_object().then(|| Self(Held::of(value)))
     }
-}
 
-fn call(object: *mut zend_object, method: *mut zend_function, arguments: &mut [Zval]) -> Option<Zval> {
-    let mut result = Zval::new();
-    // SAFETY: the method belongs to the object's class; the arguments and the result outlive the
-    // call.
-    unsafe {
-        ffi::zend_call_known_function(
-            method,
-            object,
-            (*object).ce,
-            &raw mut result,
-            u32::try_from(arguments.len()).unwrap_or(0),
-            arguments.as_mut_ptr(),
-            ptr::null_mut(),
-        );
+    fn pointer(&self) -> *mut zend_object {
+        // SAFETY: the value is an object.
+        unsafe { self.0.value.obj }
     }
-    (!exception_is_pending()).then_some(result)
-}
 
-/// The value of a backed enum's case. `None`: a pure enum.
-pub fn enum_value(object: *mut zend_object) -> Option<&'static Zval> {
-    // SAFETY: an enum's case holds its name in the first property and, if it is backed, its value
-    // in the second (`zend_enum_fetch_case_value`). Cases live until the request ends.
-    unsafe {
-        if (*(*object).ce).default_properties_count < 2 {
+    fn class(&self) -> &ClassEntry {
+        // SAFETY: the object is alive, and so is its class.
+        unsafe { &*(*self.pointer()).ce }
+    }
+
+    /// The name of its class.
+    pub fn class_name(&self) -> &str {
+        self.class().name().unwrap_or("object")
+    }
+
+    /// Whether it is of a class, or of one below it.
+    pub fn is_instance_of(&self, class: &ClassEntry) -> bool {
+        self.class().instance_of(class)
+    }
+
+    /// Whether its class, one above it or an interface has one of these names, in any namespace.
+    pub fn is_instance_of_any_named(&self, names: &[&str]) -> bool {
+        let is_named = |class: &ClassEntry| {
+            let name = class.name().unwrap_or_default();
+            let short = name.rsplit('\\').next().unwrap_or_default();
+            names.iter().any(|name| short.eq_ignore_ascii_case(name))
+        };
+        std::iter::successors(Some(self.class()), |class| class.parent())
+            .any(|class| is_named(class) || class.interfaces().is_some_and(|mut all| all.any(is_named)))
+    }
+
+    /// Whether its class is an enum.
+    pub fn is_enum(&self) -> bool {
+        self.class().ce_flags & ffi::ZEND_ACC_ENUM != 0
+    }
+
+    /// The value of a backed enum's case. `None`: a pure enum.
+    pub fn enum_value(&self) -> Option<&Zval> {
+        if self.class().default_properties_count < 2 {
             return None;
         }
-        (*object).properties_table.as_ptr().add(1).as_ref()
+        // SAFETY: an enum's case holds its name in the first property and, if it is backed, its
+        // value in the second (`zend_enum_fetch_case_value`).
+        unsafe { (*self.pointer()).properties_table.as_ptr().add(1).as_ref() }
     }
-}
 
-/// Whether the class is an enum.
-pub fn is_enum(object: *mut zend_object) -> bool {
-    // SAFETY: the object is alive.
-    unsafe { (*(*object).ce).ce_flags & ffi::ZEND_ACC_ENUM != 0 }
-}
+    /// Whether it has a public, non-static method of this lower-case name.
+    pub fn has_method(&self, name: &str) -> bool {
+        self.method(name).is_some()
+    }
 
-/// Whether an object is of a class, or of one below it.
-pub fn is_instance_of(object: *mut zend_object, class: &ClassEntry) -> bool {
-    // SAFETY: the object is alive, and so is its class.
-    unsafe { (*(*object).ce).instance_of(class) }
-}
+    fn method(&self, name: &str) -> Option<*mut zend_function> {
+        // SAFETY: a class's table of functions lives as long as the class.
+        unsafe {
+            let table = &raw const (*(*self.pointer()).ce).function_table;
+            let found = ffi::zend_hash_str_find_ptr_lc(table, name.as_ptr().cast(), name.len()).cast::<zend_function>();
+            let flags = found.as_ref()?.common.fn_flags;
+            (flags & ffi::ZEND_ACC_PUBLIC != 0 && flags & ffi::ZEND_ACC_STATIC == 0).then_some(found)
+        }
+    }
 
-/// The name of an object's class.
-pub fn class_name(object: *mut zend_object) -> String {
-    // SAFETY: the object is alive, and a class has a name.
-    unsafe { (*object).ce.as_ref() }
-        .and_then(ClassEntry::name)
-        .unwrap_or("object")
-        .to_owned()
-}
+    /// Calls a public method without arguments. `None`: there is no such method, or it threw.
+    pub fn call(&self, name: &str) -> Option<Held> {
+        let [result] = self.call_each([name])?;
+        result
+    }
 
-/// The properties of an object, as `get_object_vars()` from inside sees them.
-pub fn properties(object: *mut zend_object) -> Option<*mut HashTable> {
-    // SAFETY: the object is alive, and every handler table has this handler.
-    unsafe {
-        let handler = (*(*object).handlers).get_properties?;
-        let table = handler(object);
-        (!table.is_null()).then_some(table)
+    /// Calls public methods without arguments, one after the other. `None` in the place of one that
+    /// there is not. `None` for all: one of them threw.
+    pub fn call_each<const N: usize>(&self, names: [&str; N]) -> Option<[Option<Held>; N]> {
+        let methods = names.map(|name| self.method(name));
+        let mut results = [const { Zval::new() }; N];
+        bailout::catch(|| {
+            for (method, result) in methods.iter().zip(&mut results) {
+                if let Some(method) = method {
+                    self.call_function(*method, result, &mut []);
+                }
+            }
+        });
+        // Each is released as what PHP code made, also after an exception.
+        let results = results.map(Held::new);
+        if exception_is_pending() {
+            return None;
+        }
+        let mut methods = methods.into_iter();
+        Some(results.map(|result| methods.next().flatten().map(|_| result)))
+    }
+
+    /// Calls a public method with one string argument. `None`: there is no such method, or it
+    /// threw.
+    pub fn call_with(&self, name: &str, argument: &str) -> Option<Held> {
+        let method = self.method(name)?;
+        let mut text = Zval::new();
+        text.set_zend_string(ZendStr::new(argument, false));
+        let mut result = Zval::new();
+        bailout::catch(|| self.call_function(method, &mut result, std::slice::from_mut(&mut text)));
+        let result = Held::new(result);
+        (!exception_is_pending()).then_some(result)
+    }
+
+    /// PHP calls nothing while an exception is pending.
+    fn call_function(&self, method: *mut zend_function, result: &mut Zval, arguments: &mut [Zval]) {
+        let object = self.pointer();
+        // SAFETY: the method belongs to the class of the object, which is held; the arguments and
+        // the result outlive the call.
+        unsafe {
+            ffi::zend_call_known_function(
+                method,
+                object,
+                (*object).ce,
+                result,
+                u32::try_from(arguments.len()).unwrap_or(0),
+                arguments.as_mut_ptr(),
+                ptr::null_mut(),
+            );
+        }
+    }
+
+    /// The object as PHP casts it to a string. `None`: it threw.
+    pub fn to_text(&self) -> Option<Zval> {
+        to_string(&self.0)
+    }
+
+    /// A copy of its properties, as `get_object_vars()` from inside sees them. `None`: there are
+    /// none, or it threw.
+    pub fn properties(&self) -> Option<HeldArray> {
+        let object = self.pointer();
+        // SAFETY: the object is held, and every table of handlers has this one. The object owns
+        // the properties.
+        let table = bailout::catch(|| unsafe {
+            let handler = (*(*object).handlers).get_properties?;
+            Some(handler(object)).filter(|table| !table.is_null())
+        })??;
+        (!exception_is_pending()).then(|| HeldArray::copy_of(table))
+    }
+
+    /// All that it yields, as a `foreach` sees it, in a list. `None`: it cannot be iterated, or
+    /// threw.
+    pub fn iterate(&self) -> Option<Held> {
+        let mut object = self.0.shallow_clone();
+        let get_iterator = self.class().get_iterator?;
+        // What the frames of a jump own is PHP's memory.
+        let list = bailout::catch(|| {
+            // SAFETY: the object is held; its class's functions make the iterator, and an iterator
+            // has all functions but those that are checked here. What it yields is copied before
+            // it moves on.
+            unsafe {
+                let iterator = get_iterator((*object.value.obj).ce, &raw mut object, 0);
+                let functions = iterator.as_ref()?.funcs.as_ref()?;
+                let mut list = ArrayBuilder::new();
+                if let (Some(valid), Some(current), Some(next)) =
+                    (functions.valid, functions.get_current_data, functions.move_forward)
+                {
+                    if let Some(rewind) = functions.rewind
+                        && !exception_is_pending()
+                    {
+                        rewind(iterator);
+                    }
+                    while !exception_is_pending()
+                        && valid(iterator) == ffi::ZEND_RESULT_CODE_SUCCESS
+                        && !exception_is_pending()
+                    {
+                        let Some(value) = current(iterator).as_ref().filter(|_| !exception_is_pending()) else {
+                            break;
+                        };
+                        list.push(value.dereference().shallow_clone());
+                        next(iterator);
+                    }
+                }
+                zend_iterator_dtor(iterator);
+                Some(list.build())
+            }
+        });
+        drop(Held::new(object));
+        let list = Held::new(list??);
+        (!exception_is_pending()).then_some(list)
     }
 }
 
@@ -137,11 +244,4 @@ pub fn property(class: &'static ClassEntry, object: *mut zend_object, name: &str
         );
         found.as_ref().map(|value| value.dereference().shallow_clone())
     }
-}
-
-/// Releases an iterator that a class's `get_iterator` made. ext-php-rs returns it as a reference,
-/// and never does.
-pub fn release_iterator(iterator: &mut ZendIterator) {
-    // SAFETY: the caller got the iterator's only reference, and borrows nothing of it any more.
-    unsafe { zend_iterator_dtor(iterator) };
 }

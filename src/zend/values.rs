@@ -1,12 +1,13 @@
 //! Values: what they are, and what PHP makes of them.
 
-use std::ptr;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
 
-use ext_php_rs::ffi::{
-    self, IS_DOUBLE, IS_FALSE, IS_LONG, IS_NULL, IS_STRING, IS_TRUE, zend_object, zend_string, zval,
-};
+use ext_php_rs::ffi::{self, IS_DOUBLE, IS_FALSE, IS_LONG, IS_NULL, IS_STRING, IS_TRUE, zend_string, zval};
 use ext_php_rs::flags::DataType;
 use ext_php_rs::types::Zval;
+
+use crate::zend::bailout;
 
 unsafe extern "C" {
     fn zval_try_get_string_func(value: *mut zval) -> *mut zend_string;
@@ -49,24 +50,67 @@ impl<'v> Plain<'v> {
     }
 }
 
-/// The object that a value is.
-pub fn object_of(value: &Zval) -> Option<*mut zend_object> {
-    value.object().map(|object| ptr::from_ref(object).cast_mut())
+/// A value with a reference of its own: what PHP code does to the variable that it came from
+/// leaves it as it is.
+pub struct Held(ManuallyDrop<Zval>);
+
+impl Held {
+    /// Takes a value over.
+    pub fn new(value: Zval) -> Self {
+        Self(ManuallyDrop::new(value))
+    }
+
+    /// The value that is in a variable now.
+    pub fn of(variable: &Zval) -> Self {
+        Self::new(variable.dereference().shallow_clone())
+    }
 }
 
-/// A value with a reference of its own to an object.
-pub fn hold(object: *mut zend_object) -> Zval {
-    let mut held = Zval::new();
-    // SAFETY: the object is alive: its caller holds it. `set_object` takes a reference.
-    unsafe { held.set_object(&mut *object) };
-    held
+impl Held {
+    fn is_last_reference(&self) -> bool {
+        // SAFETY: all views of the type are plain integers; they say whether there is a count.
+        unsafe {
+            let is_counted = self.0.u1.type_info & (ffi::IS_TYPE_REFCOUNTED << ffi::Z_TYPE_FLAGS_SHIFT) != 0;
+            is_counted && (*self.0.value.counted).gc.refcount == 1
+        }
+    }
+}
+
+impl Deref for Held {
+    type Target = Zval;
+
+    fn deref(&self) -> &Zval {
+        &self.0
+    }
+}
+
+impl Drop for Held {
+    /// The last reference of an object ends it, and its destructor is PHP code. At the end of a
+    /// request PHP takes back what is left.
+    ///
+    /// Any other reference may, now and then, start PHP's collector of cycles. A fatal error in a
+    /// destructor that the collector runs is not caught here: to catch it costs each model more
+    /// than it is worth.
+    fn drop(&mut self) {
+        let may_end_object = !self.0.is_string() && self.is_last_reference();
+        // SAFETY: the value is dropped once: nobody sees it after this.
+        let release = |value| unsafe { ManuallyDrop::drop(value) };
+        if may_end_object {
+            bailout::catch(|| release(&mut self.0));
+        } else {
+            release(&mut self.0);
+        }
+    }
 }
 
 /// A value as PHP casts it to a string. User code may run. `None`: it threw.
-pub fn to_string(value: &Zval) -> Option<Zval> {
-    // SAFETY: the function reads the value and returns a string with a reference of its own, which
-    // the zval takes over.
-    let text = unsafe { zval_try_get_string_func(ptr::from_ref(value).cast_mut()).as_mut() }?;
+pub fn to_string(value: &Held) -> Option<Zval> {
+    let value: *const Zval = &raw const **value;
+    // SAFETY: the function reads the value, which is held, and returns a string with a reference of
+    // its own, which the zval takes over.
+    let text = bailout::catch(|| unsafe { zval_try_get_string_func(value.cast_mut()) })?;
+    // SAFETY: as above. Null: it threw.
+    let text = unsafe { text.as_mut() }?;
     let mut result = Zval::new();
     // An interned string has no reference count to take part in.
     result.u1.type_info = if is_interned(text) {

@@ -68,6 +68,28 @@ switch ($request['end'] ?? 'return') {
         $bad = ['v' => $bomb] + Orders::order($request['last'] + 2, getmypid());
         $buffer->add([Orders::order($request['last'] + 1, getmypid()), $bad]);
         // No break: the memory limit ends the request.
+    case 'fatal error in add':
+        // As often as the request says: what one of them left behind would add up.
+        $bomb = new class () implements \Stringable {
+            public function __toString(): string
+            {
+                trigger_error('the request failed in its orders', E_USER_ERROR);
+            }
+        };
+        $row = ['v' => str_repeat('v', 100_000)] + Orders::order($request['last'] + 1, getmypid());
+        $buffer->add($row, [$row, ['v' => $bomb] + $row]);
+        // No break: E_USER_ERROR ends the request.
+    case 'fatal error in retry':
+        $bomb = new class () implements \Stringable {
+            public function __toString(): string
+            {
+                trigger_error('the request failed in its orders', E_USER_ERROR);
+            }
+        };
+        $row = ['v' => str_repeat('v', 100_000)] + Orders::order($request['last'] + 1, getmypid());
+        $good = ['rows' => [['table' => 't', 'row' => $row]]];
+        $buffer->retry([$good, $good, ['rows' => [['table' => 't', 'row' => ['v' => $bomb] + $row]]]]);
+        // No break: E_USER_ERROR ends the request.
     case 'finish':
         // The client has its answer, but the script goes on.
         echo json_encode($answer);

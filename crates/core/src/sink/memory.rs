@@ -5,10 +5,10 @@
 //! It answers every COMMIT, so it needs no ledger. Its tables have no bound.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
 use crate::error::{Error, Result, codes};
@@ -46,10 +46,48 @@ pub struct MemoryStore {
     tables: Arc<Mutex<Tables>>,
 }
 
+/// The lock of all stores of a process, taken before a store's own. Who holds it knows that no
+/// other thread is at any of them.
+static STORES: Mutex<()> = Mutex::new(());
+
+/// The tables of a store, while their thread is the only one at any store.
+struct LockedTables<'s> {
+    locked: MutexGuard<'s, Tables>,
+    _stores: MutexGuard<'static, ()>,
+}
+
+/// Waits until no thread is at any store, and keeps it so: a thread that forks holds this, so that
+/// its child finds all stores whole and free.
+pub fn lock_stores() -> MutexGuard<'static, ()> {
+    STORES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Deref for LockedTables<'_> {
+    type Target = Tables;
+
+    fn deref(&self) -> &Tables {
+        &self.locked
+    }
+}
+
+impl DerefMut for LockedTables<'_> {
+    fn deref_mut(&mut self) -> &mut Tables {
+        &mut self.locked
+    }
+}
+
 impl MemoryStore {
+    fn lock(&self) -> LockedTables<'_> {
+        let stores = lock_stores();
+        LockedTables {
+            locked: self.tables.lock().unwrap_or_else(PoisonError::into_inner),
+            _stores: stores,
+        }
+    }
+
     /// A copy of all tables, by name, in order of creation.
     pub fn tables(&self) -> Vec<(String, Vec<StoredRow>)> {
-        let store = self.tables.lock();
+        let store = self.lock();
         store
             .tables
             .iter()
@@ -59,12 +97,12 @@ impl MemoryStore {
 
     /// Empties the tables, and forgets the failures that were asked for.
     pub fn reset(&self) {
-        *self.tables.lock() = Tables::default();
+        *self.lock() = Tables::default();
     }
 
     /// Makes the next `times` transactions fail with the server error `code`.
     pub fn fail_next(&self, code: u16, times: usize) {
-        self.tables.lock().failures.extend(std::iter::repeat_n(code, times));
+        self.lock().failures.extend(std::iter::repeat_n(code, times));
     }
 }
 
@@ -97,7 +135,7 @@ impl Sink for MemorySink {
     }
 
     fn commit(&mut self, plan: &Plan<'_>, _entry: Option<LedgerEntry>, _deadline: Option<Instant>) -> Result<()> {
-        let mut store = self.store.tables.lock();
+        let mut store = self.store.lock();
         if let Some(code) = store.failures.pop_front() {
             return Err(simulated_failure(code));
         }

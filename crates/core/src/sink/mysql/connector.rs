@@ -361,6 +361,7 @@ mod tests {
             set_timeouts: |_, _, _| Ok(()),
             send: |_, bytes| Ok(bytes.len()),
             receive: |_, _| Ok(0),
+            file: |_| Err(std::io::ErrorKind::Unsupported.into()),
         };
         match Dsn::parse(dsn) {
             Ok(Dsn::Server(server)) => Connector::new(*server, 100, hooks),

@@ -57,6 +57,7 @@ pub struct MySqlSink {
     connector: Connector,
     connection: Option<Connection>,
     descriptor: Descriptor,
+    hooks: SocketHooks,
     connects: u64,
     ledger: LedgerTable,
 }
@@ -68,6 +69,7 @@ impl MySqlSink {
             connector: Connector::new(dsn, batch_rows, hooks),
             connection: None,
             descriptor: Descriptor::new(),
+            hooks,
             connects: 0,
             ledger: LedgerTable::new(lane),
         }
@@ -108,7 +110,9 @@ impl MySqlSink {
             Some(connection) => connection,
             None => {
                 let connection = self.connector.connect(deadline)?;
-                self.descriptor.set(connection.fd());
+                if let Ok(file) = (self.hooks.file)(connection.fd()) {
+                    self.descriptor.set(connection.fd(), file);
+                }
                 self.connects += 1;
                 connection
             }

@@ -1,0 +1,19 @@
+<?php
+
+namespace WriteBuffer\Tests\Fuzz\Callbacks;
+
+use WriteBuffer\Tests\Fuzz\World;
+
+/** A value that PHP formats. */
+final class Moment extends \DateTimeImmutable
+{
+    public ?string $last = null;
+
+    public function format(string $format): string
+    {
+        World::mutate();
+        $this->last = parent::format($format);
+
+        return $this->last;
+    }
+}

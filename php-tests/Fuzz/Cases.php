@@ -1,0 +1,66 @@
+<?php
+
+namespace WriteBuffer\Tests\Fuzz;
+
+/** The cases: a call of each method that reads what it is given. */
+final class Cases
+{
+    /** One case. */
+    public static function run(): void
+    {
+        World::replace(World::$parts, []);
+        World::replace(World::$junk, []);
+        World::$buffer ??= new \WriteBuffer('memory:', background: false);
+        $buffer = World::$buffer;
+        switch (World::pick(8)) {
+            case 0:
+            case 1:
+                World::replace(World::$given, Given::anyRow());
+                $buffer->put('t', World::$given);
+                break;
+            case 2:
+            case 3:
+                World::replace(World::$given, Given::anyRows());
+                $buffer->put('t', World::$given);
+                break;
+            case 4:
+                $order = Given::anyRow();
+                $trades = Given::anyRows();
+                World::$parts[] = &$order;
+                World::$parts[] = &$trades;
+                $buffer->add($order, $trades);
+                break;
+            case 5:
+                World::replace(World::$given, Given::failures());
+                $buffer->retry(World::$given);
+                break;
+            case 6:
+                $id = 5;
+                World::$parts[] = &$id;
+                World::replace(World::$given, ['id' => &$id]);
+                // The name is an object, which PHP converts.
+                $buffer->find(new class () {
+                    public function __toString(): string
+                    {
+                        World::mutate();
+
+                        return 't';
+                    }
+                }, World::$given);
+                break;
+            case 7:
+                World::replace(World::$given, Given::rules());
+                // PHP hears of a number that is no int, and calls the error handler.
+                $made = new \WriteBuffer(new class () {
+                    public function __toString(): string
+                    {
+                        World::mutate();
+
+                        return 'memory:';
+                    }
+                }, background: false, batchSize: 10.5, tables: World::$given);
+                World::replace(World::$buffer, $made);
+                break;
+        }
+    }
+}

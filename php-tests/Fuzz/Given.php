@@ -1,0 +1,153 @@
+<?php
+
+namespace WriteBuffer\Tests\Fuzz;
+
+use WriteBuffer\Tests\Fuzz\Callbacks\Aggregate;
+use WriteBuffer\Tests\Fuzz\Callbacks\Arrayable;
+use WriteBuffer\Tests\Fuzz\Callbacks\Doomed;
+use WriteBuffer\Tests\Fuzz\Callbacks\Model;
+use WriteBuffer\Tests\Fuzz\Callbacks\ModelByReference;
+use WriteBuffer\Tests\Fuzz\Callbacks\Moment;
+use WriteBuffer\Tests\Fuzz\Callbacks\Rows;
+use WriteBuffer\Tests\Fuzz\Callbacks\Text;
+
+/** What is given to a buffer. */
+final class Given
+{
+    /** @return mixed a column's value */
+    public static function value(): mixed
+    {
+        return match (World::pick(10)) {
+            0, 1 => World::pick(1_000),
+            2, 3, 4 => World::text(),
+            5, 6 => new Text(),
+            7 => new Moment('2024-01-01 00:00:00'),
+            8 => new Doomed(),
+            9 => null,
+        };
+    }
+
+    /** @return array<string, mixed> a row, some of whose values are references */
+    public static function row(): array
+    {
+        $row = ['id' => 1 + World::pick(20)];
+        foreach (World::pick(3) === 0 ? ['a', 'b', '7'] : ['a', 'b', 'c'] as $column) {
+            $value = self::value();
+            if (World::pick(3) === 0) {
+                World::$parts[] = &$value;
+                $row[$column] = &$value;
+            } else {
+                $row[$column] = $value;
+            }
+            unset($value);
+        }
+        if (World::pick(4) === 0) {
+            unset($row['b']);
+        }
+
+        return $row;
+    }
+
+    /** @return mixed a row in any form */
+    public static function anyRow(): mixed
+    {
+        $row = self::row();
+        $made = match (World::pick(6)) {
+            0, 1 => $row,
+            2 => new Model($row),
+            3 => new ModelByReference($row),
+            4 => new Arrayable($row),
+            5 => (object) $row,
+        };
+        if (is_object($made)) {
+            World::$parts[] = $made;
+        }
+
+        return $made;
+    }
+
+    /** @return list<mixed> rows, some of them references */
+    public static function rows(): array
+    {
+        $rows = [];
+        for ($count = 1 + World::pick(4); $count > 0; $count--) {
+            $row = self::anyRow();
+            if (World::pick(3) === 0) {
+                World::$parts[] = &$row;
+                $rows[] = &$row;
+            } else {
+                $rows[] = $row;
+            }
+            unset($row);
+        }
+        if (World::pick(4) === 0) {
+            unset($rows[0]);
+        }
+
+        return $rows;
+    }
+
+    /**
+     * @param list<mixed> $rows
+     *
+     * @return \Generator<int, mixed>
+     */
+    public static function generator(array $rows): \Generator
+    {
+        try {
+            foreach ($rows as $row) {
+                World::mutate();
+                yield $row;
+            }
+        } finally {
+            World::mutate();
+        }
+    }
+
+    /** @return mixed a list of rows in any form */
+    public static function anyRows(): mixed
+    {
+        $rows = self::rows();
+
+        return match (World::pick(6)) {
+            0, 1 => $rows,
+            2 => self::generator($rows),
+            3 => new Rows($rows),
+            4 => new Aggregate($rows),
+            5 => new Arrayable($rows),
+        };
+    }
+
+    /** @return list<mixed> failures, each part of which may be a reference */
+    public static function failures(): array
+    {
+        $failures = [];
+        for ($count = 1 + World::pick(3); $count > 0; $count--) {
+            $rows = [];
+            for ($entries = 1 + World::pick(3); $entries > 0; $entries--) {
+                $row = self::row();
+                $entry = ['table' => 't', 'row' => &$row];
+                World::$parts[] = &$row;
+                World::$parts[] = &$entry;
+                $rows[] = &$entry;
+                unset($row, $entry);
+            }
+            $failures[] = ['rows' => &$rows];
+            World::$parts[] = &$rows;
+            unset($rows);
+        }
+
+        return $failures;
+    }
+
+    /** @return array<string, mixed> table rules */
+    public static function rules(): array
+    {
+        $key = ['id'];
+        $rules = ['key' => &$key, 'merge' => ['c' => 'keep']];
+        World::$parts[] = &$key;
+        World::$parts[] = &$rules;
+
+        return ['t' => &$rules];
+    }
+}
