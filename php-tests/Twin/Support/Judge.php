@@ -196,6 +196,9 @@ final class Judge
     {
         $guard = $rules['guard'] ?? null;
         $columns = array_diff(array_keys($row), $this->tables->key($table, $rules));
+        // What is kept is not assigned: MariaDB takes `c = c` for a change if c is NULL and has a default.
+        $isKept = static fn (string $column): bool => ($rules['merge'][$column] ?? null) === 'keep';
+        $columns = array_filter($columns, static fn (string $column): bool => !$isKept($column));
         // Until the guard itself is assigned, each assignment sees the one that was there.
         $columns = $guard === null ? $columns : [...array_diff($columns, [$guard]), $guard];
         $assignments = [];
@@ -203,7 +206,6 @@ final class Judge
             [$old, $value] = ["{$table}.{$column}", $new($column)];
             $merged = match ($rules['merge'][$column] ?? 'replace') {
                 'replace' => $value,
-                'keep' => $old,
                 'sum' => "IFNULL({$old}, 0) + {$value}",
                 'min' => "IF({$old} IS NULL, {$value}, IF({$value} IS NULL, {$old}, LEAST({$old}, {$value})))",
                 'max' => "IF({$old} IS NULL, {$value}, IF({$value} IS NULL, {$old}, GREATEST({$old}, {$value})))",

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::value::Value;
-use crate::value::decimal::{Decimal, exact};
+use crate::value::decimal::{Decimal, exact, number};
 
 /// The characters that a text column takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +145,8 @@ impl Domain {
                 is_strange || ((is_unicode || text.is_ascii()) && is_long())
             }
             (Self::Binary { max_bytes }, Value::Bytes(bytes)) => bytes.len() > *max_bytes,
-            _ => exact(value).is_some_and(|number| self.refuses_number(number)),
+            // A float is sent as text, so the server reads what `number` does.
+            _ => number(value).is_some_and(|number| self.refuses_number(number)),
         }
     }
 

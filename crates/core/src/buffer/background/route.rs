@@ -24,7 +24,7 @@ pub struct Route {
 pub enum KeyHash {
     /// Rows with another hash have another key.
     Known(u64),
-    /// It may be any key of the table.
+    /// It may be any key of the table, or the row may meet rows of other keys.
     Unknown,
 }
 
@@ -58,6 +58,8 @@ impl Router {
         }
         let key = match bound {
             None => Some(KeyHash::Unknown),
+            // Rows of different keys may meet in a second unique index, a trigger or a reference.
+            Some(bound) if !bound.model.may_sort() => Some(KeyHash::Unknown),
             // The server makes its key, which is like no other.
             Some(bound) if bound.model.mode == Mode::Insert && bound.key.is_empty() => None,
             Some(bound) => Some(match bound.key_hash(&row.values(), &mut self.key) {
