@@ -44,7 +44,8 @@ final class GrowthTest extends FpmTestCase
     }
 
     /**
-     * A fatal error in a callback jumps over what the extension was doing. What a request left behind would be 100 kB.
+     * A fatal error in a callback jumps over what the extension was doing. What a request left
+     * behind would be 100 kB. WRITE_BUFFER_TEST_FATAL_REQUESTS says how many there are.
      *
      * @dataProvider fatalErrors
      */

@@ -162,7 +162,7 @@ final class DocsTest extends TestCase
         self::assertGreaterThan(15, count($lines));
         foreach ($lines as $line) {
             self::assertMatchesRegularExpression(
-                '#\]\(\.\./(php-tests/\w+/\w+Test\.php|crates/core/tests/\w+\.rs)\)#',
+                '#\]\(\.\./(php-tests/\w+/\w+Test\.php|crates/core/tests/\w+(/main)?\.rs)\)#',
                 $line['test'],
                 $line['what happens'],
             );
