@@ -99,8 +99,8 @@ namespace WriteBuffer {
          *
          * @return array<string, int|float|string|null>|null null: none has this key
          *
-         * @throws \TypeError       the key is neither an int, nor a string, nor an array of these, or
-         *                          it has other columns than the table's key
+         * @throws \TypeError       the key is neither an int, nor a string, nor an array of these;
+         *                          or it has other columns than the table's key
          * @throws ConfigException  $table is not a table's name
          * @throws ConnectionException foreground: the table's key is not known yet, and there is no
          *                          server

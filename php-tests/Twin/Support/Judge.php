@@ -196,7 +196,8 @@ final class Judge
     {
         $guard = $rules['guard'] ?? null;
         $columns = array_diff(array_keys($row), $this->tables->key($table, $rules));
-        // What is kept is not assigned: MariaDB takes `c = c` for a change if c is NULL and has a default.
+        // What is kept is not assigned: MariaDB takes `c = c` for a change if c is NULL and has a
+        // default.
         $isKept = static fn (string $column): bool => ($rules['merge'][$column] ?? null) === 'keep';
         $columns = array_filter($columns, static fn (string $column): bool => !$isKept($column));
         // Until the guard itself is assigned, each assignment sees the one that was there.
