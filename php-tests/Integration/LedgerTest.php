@@ -31,6 +31,29 @@ final class LedgerTest extends DatabaseTestCase
         return $this->buffer(...$settings + ['orderTable' => 'wb_orders', 'tradeTable' => 'wb_trades']);
     }
 
+    public function testALedgerWithoutTransactionsIsRefused(): void
+    {
+        $buffer = $this->ledgerBuffer(ledger: 'always');
+        $buffer->put('wb_orders', ['id' => 1, 'v' => 'a']);
+        $buffer->flush();
+        $this->admin()->exec('ALTER TABLE ' . self::LEDGER . ' ENGINE = MyISAM');
+        $other = $this->ledgerBuffer(ledger: 'always', background: false);
+        try {
+            $other->put('wb_orders', ['id' => 2, 'v' => 'b']);
+            $other->flush();
+            self::fail('written by a ledger without transactions');
+        } catch (\WriteBuffer\ConfigException $refused) {
+            self::assertMatchesRegularExpression('/engine MyISAM.*ENGINE = InnoDB/', $refused->getMessage());
+        }
+        self::assertSame(['1'], array_column($this->rows('wb_orders'), 'id'));
+
+        $this->admin()->exec('ALTER TABLE ' . self::LEDGER . ' ENGINE = InnoDB');
+        $other->flush();
+        self::assertSame(['1', '2'], array_column($this->rows('wb_orders'), 'id'));
+        $buffer->close();
+        $other->close();
+    }
+
     private function hasLedger(): bool
     {
         return $this->value("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()

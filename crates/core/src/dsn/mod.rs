@@ -1,9 +1,9 @@
 //! Owns the DSN: `mysql://user:password@host:3306/database?option=value`, or `memory:` and
 //! `memory:NAME`. Several hosts have commas between: `host1:3306,host2:3306`.
 //!
-//! Invariant: no text made from a DSN holds its password, neither a message nor `Debug`. One
-//! exception is known: a password with an `@`, a `/` and a `?` that are not percent-encoded ends
-//! the URL early, and the rest of it is named as an unknown option.
+//! Invariant: no text made from a DSN holds its password, neither a message nor `Debug`. A password
+//! that is not percent-encoded may end the URL early: then the `@` before the host stands behind
+//! what seems to be the host, and the DSN is refused without a word of it.
 //!
 //! Bounds: 16 hosts, time-outs from 1 ms to a day.
 
@@ -102,6 +102,15 @@ impl fmt::Display for Dsn {
 
 impl ServerDsn {
     fn parse(dsn: &str) -> Result<Self> {
+        // Some of a password may stand where the host and the options are looked for.
+        let address = dsn.split_once("://").map_or(dsn, |(_, address)| address);
+        let behind_host = address.split_once(['/', '?', '#']).map_or("", |(_, rest)| rest);
+        if behind_host.contains('@') {
+            return Err(Error::config(format!(
+                "the DSN cannot be read: it has an '@' behind its host. Write it as {FORM}, with special characters \
+                 percent-encoded ('@' as %40, '/' as %2F, '?' as %3F, '#' as %23)"
+            )));
+        }
         // The parser's own message may quote a part of the text, and the password with it.
         let (url, mut hosts) = host::split(dsn)?;
         let url = Url::parse(&url).map_err(|error| {
@@ -339,6 +348,8 @@ mod tests {
                 "unix_socket and tls_ca",
             ),
             ("mysql://u:sec#ret@h/d", "cannot be read"),
+            ("mysql://u:x@secret/secret?secret@h/d", "an '@' behind its host"),
+            ("mysql://u:x?secret@h/d", "an '@' behind its host"),
         ] {
             let error = Dsn::parse(dsn).expect_err(dsn);
             assert!(error.kind() == Kind::Config, "{dsn}");

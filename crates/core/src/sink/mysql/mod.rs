@@ -332,8 +332,12 @@ impl Sink for MySqlSink {
                 format!("the system gives no random numbers to name this writer by: {error}"),
             )
         })?;
-        let registered = self.with_ledger(deadline, |ledger, conn| ledger.register(conn, after));
-        registered.map_err(|error| match error.code() {
+        let database = self.connector.dsn().database.clone();
+        let registered = self.with_ledger(deadline, |ledger, conn| {
+            ledger.register(conn, after)?;
+            schema::engine_without_transactions(conn, (&database, ledger_table::NAME))
+        });
+        let engine = registered.map_err(|error| match error.code() {
             code if codes::is_of_account_or_table(code) => Error::config(format!(
                 "{error}. The ledger says after a lost connection what was committed; the account {:?} needs to make it once, or \
                  an administrator does: {}; and the account needs SELECT, INSERT, UPDATE and DELETE on it. Or do without, by \
@@ -342,7 +346,15 @@ impl Sink for MySqlSink {
                 ledger_table::CREATE
             )),
             _ => error,
-        })
+        })?;
+        let Some(engine) = engine else { return Ok(()) };
+        // The next transaction looks again.
+        self.ledger.forget_registration();
+        let name = ledger_table::NAME;
+        Err(Error::config(format!(
+            "table {name} has the engine {engine}, which has no transactions: the ledger could not say what was committed. \
+             Use ALTER TABLE {name} ENGINE = InnoDB"
+        )))
     }
 
     fn forget_registration(&mut self) {

@@ -193,7 +193,7 @@ fn has_triggers(conn: &mut Conn, place: (&str, &str)) -> mysql::Result<bool> {
 }
 
 /// The engine, unless it has transactions. A view has none of its own.
-fn engine_without_transactions(conn: &mut Conn, place: (&str, &str)) -> mysql::Result<Option<String>> {
+pub(super) fn engine_without_transactions(conn: &mut Conn, place: (&str, &str)) -> mysql::Result<Option<String>> {
     let found: Option<(Option<String>, Option<String>)> = conn.exec_first(
         "SELECT T.ENGINE, E.TRANSACTIONS FROM information_schema.TABLES AS T \
          LEFT JOIN information_schema.ENGINES AS E ON E.ENGINE = T.ENGINE \
