@@ -103,6 +103,17 @@ final class FaultProxy
         return $this->count('struck', $name, $answer);
     }
 
+    /** @return list<Forgery> the answers that a fault forged */
+    public function forged(string $name): array
+    {
+        $this->read(0.0);
+
+        return array_values(array_filter(array_map(
+            static fn (string $line): ?Forgery => Forgery::read($name, $line),
+            $this->lines,
+        )));
+    }
+
     /** How often the server gave this answer to a packet that a fault had held. */
     public function answered(string $name, string $answer): int
     {
@@ -188,7 +199,7 @@ final class FaultProxy
         $this->unread = (string) array_pop($lines);
         foreach ($lines as $line) {
             $this->lines[] = $line;
-            if (preg_match('/^(\w+) (\S+)(?: connection=\d+)?(?: answer=(\w+))?$/', $line, $match) === 1) {
+            if (preg_match('/^(\w+) (\S+)(?: connection=\d+)?(?: answer=(\w+)| code=.*)?$/', $line, $match) === 1) {
                 $keys = ["{$match[1]} {$match[2]}"];
                 if (isset($match[3])) {
                     $keys[] = "{$match[1]} {$match[2]} {$match[3]}";

@@ -153,6 +153,7 @@ final class Load
         int $stepsMin,
         int $pauseUs = 200,
         int $refusedEvery = 0,
+        bool $repeatsRefused = false,
     ): void {
         $stopping = false;
         for ($step = 0; !$stopping || $step < $stepsMin;) {
@@ -164,7 +165,7 @@ final class Load
             }
             $step++;
             foreach (self::calls($buffer, $writer, $step) as $call) {
-                self::take($call);
+                self::takeAtLast($call, $repeatsRefused);
             }
             if ($refusedEvery > 0 && $step % $refusedEvery === 0) {
                 self::take(static fn () => $buffer->add(...self::refusedGroup($writer, $step)));
@@ -177,7 +178,9 @@ final class Load
 
             return count($buffer) === 0;
         }, self::END_TIMEOUT_S);
-        Child::report('failures', array_map(self::summary(...), $buffer->takeFailures()));
+        $failures = $buffer->takeFailures();
+        Child::report('failures', array_map(self::summary(...), $failures));
+        Child::report('given up', array_map(self::rows(...), $failures));
         Child::report('metrics', $buffer->getMetrics());
         Child::report('steps', $step);
         $buffer->close();
@@ -191,6 +194,16 @@ final class Load
     private static function summary(array $failure): array
     {
         return [$failure['code'], $failure['rows'][0]['row']['id'], count($failure['rows'])];
+    }
+
+    /**
+     * @param array{rows: list<array{table: string, row: array<string, mixed>}>} $failure
+     *
+     * @return array{string, list<array<string, mixed>>} the table of the first row, and all rows
+     */
+    private static function rows(array $failure): array
+    {
+        return [$failure['rows'][0]['table'], array_column($failure['rows'], 'row')];
     }
 
     /** @return list<callable(): void> */
@@ -217,6 +230,24 @@ final class Load
             $call();
         } catch (\WriteBuffer\ConnectionException | \WriteBuffer\FlushException | \WriteBuffer\TimeoutException) {
             // Taken, and still buffered: a later flush writes them.
+        }
+    }
+
+    /** The same. If the rows were not taken, the call is repeated, if the test wants it. */
+    private static function takeAtLast(callable $call, bool $repeats): void
+    {
+        $deadline = microtime(true) + self::END_TIMEOUT_S;
+        while (true) {
+            try {
+                self::take($call);
+
+                return;
+            } catch (\WriteBuffer\ConfigException $refused) {
+                if (!$repeats || microtime(true) > $deadline) {
+                    throw $refused;
+                }
+                usleep(1_000);
+            }
         }
     }
 
