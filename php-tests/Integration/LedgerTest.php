@@ -48,6 +48,7 @@ final class LedgerTest extends DatabaseTestCase
         self::assertSame(['1'], array_column($this->rows('wb_orders'), 'id'));
 
         $this->admin()->exec('ALTER TABLE ' . self::LEDGER . ' ENGINE = InnoDB');
+        $other->put('wb_orders', ['id' => 2, 'v' => 'b']);
         $other->flush();
         self::assertSame(['1', '2'], array_column($this->rows('wb_orders'), 'id'));
         $buffer->close();
