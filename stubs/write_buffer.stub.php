@@ -393,9 +393,10 @@ namespace {
          *     allowSecondUnique?: bool,
          *     repeatable?: bool
          * }> $tables rules by table. `key`: the columns that tell rows apart (default: the primary
-         *        key, read from the server; `id` for `memory:`). `mode`: default upsert, and insert
-         *        for the trade table. `merge`: a rule for each column (default: replace). `guard`:
-         *        a column; a row is replaced only by one whose guard is not smaller.
+         *        key, read from the server; `id` for `memory:`; `'server'`: the server's unique
+         *        keys decide, and rows are neither merged nor sorted). `mode`: default upsert, and
+         *        insert for the trade table. `merge`: a rule for each column (default: replace).
+         *        `guard`: a column; a row is replaced only by one whose guard is not smaller.
          *        `allowSecondUnique` accepts that a row may update another row through a second
          *        unique index. `repeatable` accepts that rows are written twice if the ledger is
          *        off
