@@ -1,4 +1,4 @@
-//! Owns the one error of the engine, the table of the servers' codes ([`server`]), and what to do
+//! Owns the one error of the engine, the table of the servers' codes ([`codes`]), and what to do
 //! after an error ([`decision`]).
 //!
 //! An error's kind decides which PHP exception it becomes, and the exception says what became of

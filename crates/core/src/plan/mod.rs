@@ -23,6 +23,7 @@ pub mod sums;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::error::phase::Phase;
 use crate::error::{Error, Result};
 use crate::plan::binder::{Binder, BoundRow};
 use crate::plan::coalesce::coalesce;
@@ -96,7 +97,8 @@ pub struct Plan<'a> {
 ///
 /// # Errors
 ///
-/// A bug of ours: see [`coalesce()`].
+/// A table that was altered so that its rules do not fit any more; a bug of ours: see
+/// [`coalesce()`].
 pub fn plan<'a>(batches: &[&'a Batch], groups: Range<usize>, limits: &Limits, mut binder: Binder) -> Result<Plan<'a>> {
     let mut plan = Plan::default();
     let mut tables: Vec<TableRows<'a>> = Vec::new();
@@ -104,11 +106,13 @@ pub fn plan<'a>(batches: &[&'a Batch], groups: Range<usize>, limits: &Limits, mu
     let mut group: Vec<(usize, BoundRow<'a>)> = Vec::new();
     for (number, mut rows) in all_groups.take(groups.end).skip(groups.start) {
         group.clear();
-        let bound = rows.try_for_each(|row| {
+        let bound: Result<()> = rows.try_for_each(|row| {
             group.push((row.shape.table.0, binder.check(&row, limits)?));
             Ok(())
         });
         match bound {
+            // The table's definition is in the way: no row is at fault.
+            Err(error) if error.phase() == Phase::LookUp => return Err(error),
             Err(error) => plan.rejected.push(RejectedGroup { group: number, error }),
             Ok(()) => {
                 for (table, row) in group.drain(..) {

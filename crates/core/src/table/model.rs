@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use crate::error::phase::Phase;
 use crate::error::{Error, Result};
 use crate::table::column::{Column, ColumnKind};
 use crate::table::domain::Domain;
@@ -146,13 +147,16 @@ impl TableModel {
     /// Whether rows of different keys may be written in another order than they were added. Not if
     /// one may refer to another, meet it in a second unique index, or be seen by a trigger.
     pub fn may_sort(&self) -> bool {
+        !self.may_meet() && self.schema.as_ref().is_none_or(|schema| !schema.has_triggers)
+    }
+
+    /// Whether rows of different keys may meet: in a second unique index, or by a foreign key to
+    /// the table itself.
+    pub fn may_meet(&self) -> bool {
         let refers_to_itself = |key: &ForeignKey| key.table == self.name;
-        self.rules.key != KeyRule::Server
-            && self.other_unique.is_empty()
-            && self
-                .schema
-                .as_ref()
-                .is_none_or(|schema| !schema.has_triggers && !schema.foreign_keys.iter().any(refers_to_itself))
+        self.rules.key == KeyRule::Server
+            || !self.other_unique.is_empty()
+            || self.foreign_keys().iter().any(refers_to_itself)
     }
 
     /// Whether two rows of one key may become one. Not if somebody sees each version.
@@ -261,7 +265,8 @@ impl TableModel {
                     self.name,
                     index.describe(),
                     self.key.join(", ")
-                )));
+                ))
+                .during(Phase::LookUp));
             }
         }
         Ok(())

@@ -274,14 +274,25 @@ impl Writer {
             return Ok(ended);
         }
         let limits = self.sink.limits(deadline)?;
-        // Held until the plan is made: what rows are bound to must not change on another thread
-        // meanwhile.
-        let mut models = FxHashMap::default();
-        for (id, table) in batches.iter().flat_map(|batch| batch.tables()) {
-            models.insert(id, self.model(table, deadline).map_err(Error::after_taking)?);
+        let mut models = self.all_models(batches, deadline)?;
+        let mut planned = plan(batches, groups.clone(), &limits, Binder::with_models(models.clone()));
+        // Somebody may have altered a table since it was read. So no row is refused for what it
+        // was.
+        let is_refused = |planned: &Plan<'_>| {
+            planned
+                .rejected
+                .first()
+                .is_some_and(|first| first.group == groups.start)
+        };
+        if planned.as_ref().map_or(true, is_refused) {
+            forget_models(batches);
+            models = self.all_models(batches, deadline)?;
+            planned = plan(batches, groups.clone(), &limits, Binder::with_models(models.clone()));
         }
-        self.models.clone_from(&models);
-        let mut planned = plan(batches, groups.clone(), &limits, Binder::with_models(models.clone()))?;
+        let mut planned = planned.map_err(|error| {
+            forget_models(batches);
+            error.after_taking()
+        })?;
         if let Some(rejected) = planned.rejected.first() {
             if rejected.group == groups.start {
                 groups.end = groups.start + 1;
@@ -301,13 +312,26 @@ impl Writer {
             // A table that somebody altered can show as any of many errors, so it is read anew for
             // the next attempt. A lost race is repeated at once, and is none of them.
             if decide(error.phase(), &error) != Decision::Repeat {
-                for (_, table) in batches.iter().flat_map(|batch| batch.tables()) {
-                    table.set_model(None);
-                }
+                forget_models(batches);
             }
             return Err(error);
         }
         Ok(Attempt::Committed(written))
+    }
+
+    /// The models of all tables. They are held until the plan is made: what rows are bound to must
+    /// not change on another thread meanwhile.
+    fn all_models(
+        &mut self,
+        batches: &[&Batch],
+        deadline: Option<Instant>,
+    ) -> Result<FxHashMap<TableId, Arc<TableModel>>> {
+        let mut models = FxHashMap::default();
+        for (id, table) in batches.iter().flat_map(|batch| batch.tables()) {
+            models.insert(id, self.model(table, deadline).map_err(Error::after_taking)?);
+        }
+        self.models.clone_from(&models);
+        Ok(models)
     }
 
     fn commit(&mut self, planned: &Plan<'_>, written: &Commit, deadline: Option<Instant>) -> Result<()> {
@@ -354,4 +378,11 @@ fn no_trace() -> Error {
         "the connection was lost while COMMIT was under way, and this writer's row in the ledger has been deleted since, so \
          nobody can say whether these rows were committed: look, and retry() what is missing",
     )
+}
+
+/// The tables are read anew for the next plan.
+fn forget_models(batches: &[&Batch]) {
+    for (_, table) in batches.iter().flat_map(|batch| batch.tables()) {
+        table.set_model(None);
+    }
 }

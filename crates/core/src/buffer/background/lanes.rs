@@ -8,8 +8,8 @@
 //!   written theirs.
 //! - A row whose key is not certain counts as a row of any key of its table, and its group goes to
 //!   the first lane. The key is not certain if the server has not described the table yet, or if
-//!   only the server's collation can compare it. A table whose rows
-//!   [may not be sorted](crate::table::model::TableModel::may_sort) counts as such.
+//!   only the server's collation can compare it. Rows of different keys
+//!   that [may meet](crate::table::model::TableModel::may_meet) count as such.
 //!
 //! So the rows of one key are written in the order in which they were added, and a row never
 //! overtakes one of another lane that it could meet. `rows_of_one_key_never_overtake_each_other` in

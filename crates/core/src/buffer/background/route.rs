@@ -58,8 +58,8 @@ impl Router {
         }
         let key = match bound {
             None => Some(KeyHash::Unknown),
-            // Rows of different keys may meet in a second unique index, a trigger or a reference.
-            Some(bound) if !bound.model.may_sort() => Some(KeyHash::Unknown),
+            // Rows of different keys may meet.
+            Some(bound) if bound.model.may_meet() => Some(KeyHash::Unknown),
             // The server makes its key, which is like no other.
             Some(bound) if bound.model.mode == Mode::Insert && bound.key.is_empty() => None,
             Some(bound) => Some(match bound.key_hash(&row.values(), &mut self.key) {
