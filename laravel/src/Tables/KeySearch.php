@@ -5,7 +5,6 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Tables;
 
 use TypeError;
-use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Rows\KeyForm;
 use WriteBuffer\Laravel\Rows\Row;
 
@@ -19,8 +18,8 @@ final class KeySearch
      *
      * @return array<string, int|float|string|null>|null null: no row has this key
      *
-     * @throws TypeError       a key that is neither an int nor a string, nor an array of these
-     * @throws ConfigException a key that lacks a column, or has one too many
+     * @throws TypeError a key that is neither an int nor a string, nor an array of these; one that
+     *                   lacks a column, or has one too many
      */
     public static function find(
         TableCatalog $tables,
