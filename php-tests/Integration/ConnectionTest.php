@@ -14,6 +14,7 @@ final class ConnectionTest extends DatabaseTestCase
     protected function setUp(): void
     {
         parent::setUp();
+        $this->awaitNoConnections();
         $this->createTable('wb_orders', 'id INT PRIMARY KEY, v VARCHAR(20)');
     }
 

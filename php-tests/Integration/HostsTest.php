@@ -28,6 +28,7 @@ final class HostsTest extends DatabaseTestCase
     protected function setUp(): void
     {
         parent::setUp();
+        $this->awaitNoConnections();
         $this->createTable('wb_orders', 'id INT PRIMARY KEY, v VARCHAR(20)');
     }
 

@@ -29,6 +29,7 @@ final class SessionTest extends DatabaseTestCase
     protected function setUp(): void
     {
         parent::setUp();
+        $this->awaitNoConnections();
         $this->createTable('wb_orders', 'id INT PRIMARY KEY, at TIMESTAMP NULL, t VARCHAR(5)');
         $columns = implode(', ', array_map(static fn (string $name): string => "{$name} VARCHAR(255)", self::VARIABLES));
         $this->createTable('wb_session', $columns);

@@ -37,8 +37,6 @@ abstract class DatabaseTestCase extends TestCase
         if (self::environment('WRITE_BUFFER_TEST_DSN') === null) {
             self::fail('WRITE_BUFFER_TEST_DSN is not set: run the tests that need a server with `make test`');
         }
-        // Those of the last test may be about to end.
-        $this->awaitNoConnections();
     }
 
     protected function tearDown(): void
@@ -213,7 +211,8 @@ abstract class DatabaseTestCase extends TestCase
 
     /**
      * Waits until the server has ended all sessions of buffers. Then it has undone what they did
-     * not commit.
+     * not commit. A test that counts sessions begins so: those of the last test may be about to
+     * end.
      */
     protected function awaitNoConnections(): void
     {

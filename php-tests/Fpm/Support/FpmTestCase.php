@@ -34,6 +34,7 @@ abstract class FpmTestCase extends DatabaseTestCase
     protected function setUp(): void
     {
         parent::setUp();
+        $this->awaitNoConnections();
         if (!function_exists('posix_kill')) {
             self::markTestSkipped('the extension posix is needed to send signals');
         }

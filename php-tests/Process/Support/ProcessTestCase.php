@@ -22,6 +22,7 @@ abstract class ProcessTestCase extends DatabaseTestCase
     protected function setUp(): void
     {
         parent::setUp();
+        $this->awaitNoConnections();
         if (!function_exists('pcntl_fork') || !function_exists('posix_kill')) {
             self::markTestSkipped('the extensions pcntl and posix are needed to send signals and to fork');
         }
