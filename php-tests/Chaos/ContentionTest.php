@@ -58,7 +58,7 @@ final class ContentionTest extends ChaosTestCase
                 usleep(1_000);
             }
         }
-        Child::await('all written', static fn (): bool => count($buffer) === 0, 120.0);
+        Child::await('all written', static fn (): bool => count($buffer) === 0, 180.0);
         Child::report('failures', array_slice($buffer->takeFailures(), 0, 3));
         Child::report('metrics', $buffer->getMetrics());
         $buffer->close();
@@ -116,7 +116,7 @@ final class ContentionTest extends ChaosTestCase
     /** The proxy stops when nobody reads what it says. */
     private function awaitEnd(ChildProcess $child, ?FaultProxy $proxy): void
     {
-        $deadline = hrtime(true) + 180_000_000_000;
+        $deadline = hrtime(true) + 300_000_000_000;
         while ($child->ending() === null) {
             self::assertLessThan($deadline, hrtime(true), $child->describe());
             $proxy?->struck('fault');

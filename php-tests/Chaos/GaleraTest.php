@@ -10,7 +10,7 @@ use WriteBuffer\Tests\Chaos\Support\ChaosTestCase;
 /** A cluster of three nodes, all of which take writes: scripts/with-galera. */
 final class GaleraTest extends ChaosTestCase
 {
-    private const RESTART_TIMEOUT_S = 120.0;
+    private const RESTART_TIMEOUT_S = 180.0;
 
     protected function setUp(): void
     {

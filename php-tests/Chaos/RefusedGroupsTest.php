@@ -59,14 +59,14 @@ final class RefusedGroupsTest extends ChaosTestCase
                     $taken($buffer->flush(...));
 
                     return count($buffer) === 0;
-                }, 120);
+                }, 180);
                 Child::report('metrics', $buffer->getMetrics());
                 $buffer->takeFailures();
                 PHP,
             [$dsn, $file, (string) $groups, (string) self::REFUSED_EVERY, $background ? '1' : '0'],
         );
         try {
-            self::assertSame('exit 0', $child->finish(150), $child->describe() . $proxy->describe());
+            self::assertSame('exit 0', $child->finish(240), $child->describe() . $proxy->describe());
             $metrics = $child->reported('metrics');
             $refused = range(self::REFUSED_EVERY, $groups, self::REFUSED_EVERY);
             $lines = array_map(

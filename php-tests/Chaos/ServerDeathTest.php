@@ -9,7 +9,7 @@ use WriteBuffer\Tests\Chaos\Support\ChaosTestCase;
 /** A server that is killed and started again, under load. */
 final class ServerDeathTest extends ChaosTestCase
 {
-    private const RESTART_TIMEOUT_S = 90.0;
+    private const RESTART_TIMEOUT_S = 180.0;
 
     protected function tearDown(): void
     {

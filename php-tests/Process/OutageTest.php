@@ -112,7 +112,7 @@ final class OutageTest extends ProcessTestCase
         $nobody = stream_socket_server("tcp://127.0.0.1:{$port}");
         self::assertIsResource($nobody);
         for ($attempt = 1; $attempt <= 3; $attempt++) {
-            $client = stream_socket_accept($nobody, 60);
+            $client = stream_socket_accept($nobody, 120);
             self::assertIsResource($client, "attempt {$attempt}: {$child->describe()}");
             fclose($client);
         }

@@ -17,7 +17,7 @@ abstract class DatabaseTestCase extends TestCase
      * When a wait ends in vain. Nothing here takes as long, even on one slow processor with load
      * beside. So it is no bound on how fast anything is.
      */
-    protected const TIMEOUT_S = 60.0;
+    protected const TIMEOUT_S = 120.0;
 
     /** How long the end of a buffer may take to leave the ledger and the server. */
     protected const GOODBYE_NS = 500_000_000;

@@ -15,7 +15,7 @@ use WriteBuffer\Tests\Process\Support\ProcessTestCase;
  */
 abstract class ChaosTestCase extends ProcessTestCase
 {
-    protected const TIMEOUT_S = 120.0;
+    protected const TIMEOUT_S = 180.0;
 
     /** @var list<Writer> */
     protected array $writers = [];

@@ -9,7 +9,7 @@ use RuntimeException;
 /** A running crates/fault-proxy. It arms faults, and counts which have struck. */
 final class FaultProxy
 {
-    private const TIMEOUT_S = 60.0;
+    private const TIMEOUT_S = 120.0;
 
     /** @var resource|null */
     private $process;

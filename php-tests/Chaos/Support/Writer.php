@@ -9,7 +9,7 @@ use WriteBuffer\Tests\Process\Support\ChildProcess;
 /** A child process that runs a {@see Load}. */
 final class Writer
 {
-    private const TIMEOUT_S = 150.0;
+    private const TIMEOUT_S = 240.0;
 
     private int $questions = 0;
 

@@ -13,7 +13,7 @@ use RuntimeException;
 final class FpmServer
 {
     /** Nothing here takes as long, even on one slow processor with load beside. */
-    public const TIMEOUT_S = 60.0;
+    public const TIMEOUT_S = 120.0;
 
     private const READY = 'ready to handle connections';
 

@@ -23,7 +23,7 @@ if (isset($request['started'])) {
     touch($request['started']);
 }
 if (isset($request['hold'])) {
-    $deadline = hrtime(true) + 60_000_000_000;
+    $deadline = hrtime(true) + 120_000_000_000;
     while (!file_exists($request['hold'])) {
         if (hrtime(true) > $deadline) {
             throw new RuntimeException('nobody let the request go on');

@@ -22,7 +22,7 @@ final class Child
     public const ROWS_PER_GROUP = 1 + self::TRADES_PER_ORDER;
 
     /** Nothing here takes as long, even on one slow processor with load beside. */
-    private const TIMEOUT_S = 60.0;
+    private const TIMEOUT_S = 120.0;
 
     /**
      * A buffer on the test's tables. Unless a test says otherwise, it writes nothing because time

@@ -17,7 +17,7 @@ final class ChildProcess
      * Longer than a child waits for anything, so that the child itself says what it waited for in
      * vain.
      */
-    private const TIMEOUT_S = 90.0;
+    private const TIMEOUT_S = 180.0;
     private const MARK = 'WRITE_BUFFER_TEST_CHILD';
 
     /** @var resource|null */
