@@ -27,7 +27,6 @@ use crate::plan::sums::{NOTHING, SumPath};
 use crate::table::bound::BoundColumns;
 use crate::table::rules::MergeRule;
 use crate::value::Value;
-use crate::value::decimal::Decimal;
 use crate::value::decimal::number;
 
 /// Column sets that merges made. Equal ones are shared, so that their rows share a statement.
@@ -351,17 +350,10 @@ fn sum<'a>(bound: &BoundColumns, at: usize, earlier: &Value<'a>, later: &Value<'
         return Some(Value::Int(total));
     }
     // The server rounds each increment to the column before it adds it, and so does this.
-    let (left, right) = (increment(bound, at, earlier)?, increment(bound, at, later)?);
-    let total = left.add(&right).to_string();
+    let kind = bound.kinds.get(at)?;
+    let total = kind
+        .round(number(earlier)?)
+        .add(&kind.round(number(later)?))
+        .to_string();
     Some(Value::Bytes(Cow::Owned(total.into_bytes())))
-}
-
-fn increment(bound: &BoundColumns, at: usize, value: &Value<'_>) -> Option<Decimal> {
-    use crate::table::column::ColumnKind;
-    let exact = number(value)?;
-    Some(match bound.kinds.get(at)? {
-        ColumnKind::Integer => exact.round(0),
-        ColumnKind::Decimal { scale } => exact.round(*scale),
-        _ => exact,
-    })
 }

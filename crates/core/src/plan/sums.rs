@@ -9,7 +9,6 @@
 use std::borrow::Cow;
 
 use crate::table::bound::BoundColumns;
-use crate::table::column::ColumnKind;
 use crate::value::Value;
 use crate::value::decimal::{Decimal, exact};
 
@@ -43,7 +42,9 @@ impl SumPath {
         if !bound.takes(at, value) {
             return None;
         }
-        self.total = self.total.add(&increment(bound, at, value)?);
+        // The server rounds each increment to the column before it adds it.
+        let increment = bound.kinds.get(at)?.round(exact(value)?);
+        self.total = self.total.add(&increment);
         if self.total > self.highest {
             self.highest = self.total.clone();
         }
@@ -71,16 +72,6 @@ impl SumPath {
         }
         steps
     }
-}
-
-/// What a value adds: the server rounds each increment to the column before it adds it.
-fn increment(bound: &BoundColumns, at: usize, value: &Value<'_>) -> Option<Decimal> {
-    let exact = exact(value)?;
-    Some(match bound.kinds.get(at)? {
-        ColumnKind::Integer => exact.round(0),
-        ColumnKind::Decimal { scale } => exact.round(*scale),
-        _ => exact,
-    })
 }
 
 fn value_of(number: &Decimal) -> Value<'static> {

@@ -19,7 +19,7 @@ use std::cmp::Ordering;
 
 use crate::table::domain::Domain;
 use crate::value::Value;
-use crate::value::decimal::{exact, number};
+use crate::value::decimal::{Decimal, exact, number};
 
 /// A column, as the server describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -180,6 +180,15 @@ impl ColumnKind {
         }
     }
 
+    /// The number as this column stores it: rounded to its scale.
+    pub fn round(self, number: Decimal) -> Decimal {
+        match self {
+            Self::Integer => number.round(0),
+            Self::Decimal { scale } => number.round(scale),
+            _ => number,
+        }
+    }
+
     /// Compares two values as the server compares them in this column. `None` if only the server
     /// can tell.
     pub fn compare(self, left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
@@ -187,8 +196,7 @@ impl ColumnKind {
             return Some(left.cmp(right));
         }
         match self {
-            Self::Integer => Some(exact(left)?.round(0).cmp(&exact(right)?.round(0))),
-            Self::Decimal { scale } => Some(exact(left)?.round(scale).cmp(&exact(right)?.round(scale))),
+            Self::Integer | Self::Decimal { .. } => Some(self.round(exact(left)?).cmp(&self.round(exact(right)?))),
             Self::Date | Self::DateTime { .. } => {
                 let (left, right) = (self.moment(left)?, self.moment(right)?);
                 Some(left.cmp(&right))
@@ -241,7 +249,7 @@ impl ColumnKind {
     /// digits behind the point.
     pub fn holds_as_it_is(self, value: &Value<'_>) -> bool {
         match self {
-            Self::Decimal { scale } => exact(value).is_some_and(|number| number.clone().round(scale) == number),
+            Self::Decimal { .. } => exact(value).is_some_and(|number| self.round(number.clone()) == number),
             _ => true,
         }
     }
@@ -258,9 +266,7 @@ impl ColumnKind {
                 };
                 push_integer_key(key, number);
             }
-            Self::Decimal { scale } => {
-                push_text_key(key, exact(value)?.round(scale).to_string().as_bytes());
-            }
+            Self::Decimal { .. } => push_text_key(key, self.round(exact(value)?).to_string().as_bytes()),
             Self::Text(text) => push_text_key(key, &text_key(text, value)?),
             Self::Binary { padded } => {
                 let Value::Bytes(bytes) = value else { return None };
