@@ -30,6 +30,7 @@ use crate::error::phase::Phase;
 use crate::error::{Error, Result, count_rows};
 use crate::ledger::{Ledger, LedgerUse, Verdict};
 use crate::plan::binder::Binder;
+use crate::plan::limits::Limits;
 use crate::plan::{Plan, plan};
 use crate::rows::batch::Batch;
 use crate::settings::Settings;
@@ -274,8 +275,8 @@ impl Writer {
             return Ok(ended);
         }
         let limits = self.sink.limits(deadline)?;
-        let mut models = self.all_models(batches, deadline)?;
-        let mut planned = plan(batches, groups.clone(), &limits, Binder::with_models(models.clone()));
+        self.read_models(batches, deadline)?;
+        let mut planned = self.plan(batches, groups, limits);
         // Somebody may have altered a table since it was read. So no row is refused for what it
         // was.
         let is_refused = |planned: &Plan<'_>| {
@@ -286,8 +287,8 @@ impl Writer {
         };
         if planned.as_ref().map_or(true, is_refused) {
             forget_models(batches);
-            models = self.all_models(batches, deadline)?;
-            planned = plan(batches, groups.clone(), &limits, Binder::with_models(models.clone()));
+            self.read_models(batches, deadline)?;
+            planned = self.plan(batches, groups, limits);
         }
         let mut planned = planned.map_err(|error| {
             forget_models(batches);
@@ -300,7 +301,7 @@ impl Writer {
             }
             // The groups before it are written first. Then it is given up alone.
             groups.end = rejected.group;
-            planned = plan(batches, groups.clone(), &limits, Binder::with_models(models))?;
+            planned = self.plan(batches, groups, limits)?;
         }
         let written = Commit {
             groups: groups.clone(),
@@ -319,19 +320,24 @@ impl Writer {
         Ok(Attempt::Committed(written))
     }
 
-    /// The models of all tables. They are held until the plan is made: what rows are bound to must
-    /// not change on another thread meanwhile.
-    fn all_models(
-        &mut self,
-        batches: &[&Batch],
-        deadline: Option<Instant>,
-    ) -> Result<FxHashMap<TableId, Arc<TableModel>>> {
+    /// Takes the models of all tables. They are held until the plan is made: what rows are bound to
+    /// must not change on another thread meanwhile.
+    fn read_models(&mut self, batches: &[&Batch], deadline: Option<Instant>) -> Result<()> {
         let mut models = FxHashMap::default();
         for (id, table) in batches.iter().flat_map(|batch| batch.tables()) {
             models.insert(id, self.model(table, deadline).map_err(Error::after_taking)?);
         }
-        self.models.clone_from(&models);
-        Ok(models)
+        self.models = models;
+        Ok(())
+    }
+
+    fn plan<'b>(&self, batches: &[&'b Batch], groups: &Range<usize>, limits: Limits) -> Result<Plan<'b>> {
+        plan(
+            batches,
+            groups.clone(),
+            &limits,
+            Binder::with_models(self.models.clone()),
+        )
     }
 
     fn commit(&mut self, planned: &Plan<'_>, written: &Commit, deadline: Option<Instant>) -> Result<()> {

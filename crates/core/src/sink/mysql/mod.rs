@@ -29,6 +29,7 @@ mod tls;
 mod traits;
 mod variables;
 
+use std::fmt;
 use std::time::Instant;
 
 use mysql::Conn;
@@ -251,6 +252,12 @@ impl MySqlSink {
     }
 }
 
+fn without_transactions(table: &dyn fmt::Display, engine: &str, harm: &str) -> Error {
+    Error::config(format!(
+        "table {table} has the engine {engine}, which has no transactions: {harm}. Use ALTER TABLE {table} ENGINE = InnoDB"
+    ))
+}
+
 impl Drop for MySqlSink {
     fn drop(&mut self) {
         self.disconnect();
@@ -281,11 +288,8 @@ impl Sink for MySqlSink {
             )));
         }
         if let Some(engine) = found.engine_without_transactions {
-            return Err(Error::config(format!(
-                "table {name} has the engine {engine}, which has no transactions: rows that are refused or repeated would be \
-                 doubled or half written. Use ALTER TABLE {name} ENGINE = InnoDB",
-                name = table.name
-            )));
+            let harm = "rows that are refused or repeated would be doubled or half written";
+            return Err(without_transactions(&table.name, &engine, harm));
         }
         let schema = found.schema;
         if schema.columns.is_empty() {
@@ -350,11 +354,8 @@ impl Sink for MySqlSink {
         let Some(engine) = engine else { return Ok(()) };
         // The next transaction looks again.
         self.ledger.forget_registration();
-        let name = ledger_table::NAME;
-        Err(Error::config(format!(
-            "table {name} has the engine {engine}, which has no transactions: the ledger could not say what was committed. \
-             Use ALTER TABLE {name} ENGINE = InnoDB"
-        )))
+        let harm = "the ledger could not say what was committed";
+        Err(without_transactions(&ledger_table::NAME, &engine, harm))
     }
 
     fn forget_registration(&mut self) {
