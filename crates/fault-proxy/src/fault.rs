@@ -17,10 +17,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use fastrand::Rng;
 
 use crate::command::{Command, Way};
 use crate::forgery::{Forger, Forgery};
-use crate::random::Random;
 
 /// What a fault does to the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +118,7 @@ enum Moment {
     /// At every one of so many.
     Every(u64),
     /// At one of so many, at random.
-    Odds(u64, Random),
+    Odds(u64, Rng),
 }
 
 impl Fault {
@@ -143,7 +143,7 @@ impl Fault {
         let seed = settings.iter().find(|(setting, _)| *setting == "seed");
         let seed = seed.map_or(Ok(1), |(_, seed)| seed.parse()).context("not a seed")?;
         settings.retain(|(setting, _)| *setting != "seed");
-        let mut random = Random::new(seed);
+        let mut random = Rng::with_seed(seed);
         let plan = match action.split_once('=') {
             Some(("answer", codes)) => Plan::Answer(Forger::parse(codes, &mut settings, random.fork())?),
             _ => Plan::Same(self::action(action)?),
@@ -171,7 +171,7 @@ impl Fault {
         self.seen += 1;
         match &mut self.moment {
             Moment::Nth(number) | Moment::Every(number) => self.seen >= *number,
-            Moment::Odds(number, random) => random.below(*number) == 0,
+            Moment::Odds(number, random) => random.u64(..*number) == 0,
         }
     }
 
@@ -184,7 +184,7 @@ impl Fault {
     }
 }
 
-fn moment(settings: &[(&str, &str)], random: &Random) -> Result<Moment> {
+fn moment(settings: &[(&str, &str)], random: &Rng) -> Result<Moment> {
     let mut moment = Moment::Nth(1);
     for (setting, value) in settings {
         let number = value.parse().ok().filter(|number| *number > 0);

@@ -15,9 +15,9 @@
 //! never carried out.
 
 use anyhow::{Context as _, Result, bail};
+use fastrand::Rng;
 
 use crate::command::{Command, Way};
-use crate::random::Random;
 
 /// The beginnings of statements that the server answers by one packet.
 const ANSWERED_AT_ONCE: [&[u8]; 11] = [
@@ -83,7 +83,7 @@ pub struct Forger {
     codes: Vec<u16>,
     is_carried_out: Option<bool>,
     is_cut: Option<bool>,
-    random: Random,
+    random: Rng,
 }
 
 impl Forger {
@@ -92,7 +92,7 @@ impl Forger {
     /// # Errors
     ///
     /// A code or a setting that is none.
-    pub fn parse(codes: &str, settings: &mut Vec<(&str, &str)>, random: Random) -> Result<Self> {
+    pub fn parse(codes: &str, settings: &mut Vec<(&str, &str)>, random: Rng) -> Result<Self> {
         let codes = codes
             .split(',')
             .map(|code| code.parse().ok().filter(|code| *code > 0))
@@ -124,16 +124,9 @@ impl Forger {
         if command.way == Way::Other {
             return None;
         }
-        let at = self.random.below(self.codes.len() as u64);
-        let code = usize::try_from(at).ok().and_then(|at| self.codes.get(at)).copied()?;
-        let is_carried_out = match self.is_carried_out {
-            Some(chosen) => chosen,
-            None => self.random.below(2) == 1,
-        };
-        let is_cut = match self.is_cut {
-            Some(chosen) => chosen,
-            None => self.random.below(2) == 1,
-        };
+        let code = *self.random.choice(&self.codes)?;
+        let is_carried_out = self.is_carried_out.unwrap_or_else(|| self.random.bool());
+        let is_cut = self.is_cut.unwrap_or_else(|| self.random.bool());
         let is_answered_at_once = command.way != Way::Prepare
             && ANSWERED_AT_ONCE.iter().any(|beginning| {
                 let text = command.text.get(..beginning.len());
@@ -161,7 +154,7 @@ mod tests {
 
     fn forger(codes: &str, settings: &[(&'static str, &'static str)]) -> Forger {
         let mut settings = settings.to_vec();
-        let forger = Forger::parse(codes, &mut settings, Random::new(1)).unwrap();
+        let forger = Forger::parse(codes, &mut settings, Rng::with_seed(1)).unwrap();
         assert_eq!(settings, [], "all are its own");
         forger
     }
@@ -230,7 +223,7 @@ mod tests {
             ("1062", &[("when", "never")]),
             ("1062", &[("then", "")]),
         ] {
-            let parsed = Forger::parse(codes, &mut settings.to_vec(), Random::new(1));
+            let parsed = Forger::parse(codes, &mut settings.to_vec(), Rng::with_seed(1));
             assert!(parsed.is_err(), "{codes} {settings:?}");
         }
     }

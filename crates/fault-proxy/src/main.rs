@@ -17,7 +17,6 @@
 //! | [`session`] | the commands of a connection, its prepared statements, the answers |
 //! | [`fault`] | what is armed, and when it strikes |
 //! | [`forgery`] | answers that the server did not give |
-//! | [`random`] | numbers that a seed repeats |
 //! | [`relay`] | a connection: sockets and threads |
 //!
 //! Lines on standard input, each of which is answered:
@@ -43,7 +42,6 @@ mod command;
 mod fault;
 mod forgery;
 mod packet;
-mod random;
 mod relay;
 mod session;
 
