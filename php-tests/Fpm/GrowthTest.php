@@ -110,7 +110,7 @@ final class GrowthTest extends FpmTestCase
     private function awaitEndOfFlushers(int $pid): void
     {
         self::awaitFlushers($pid, 0);
-        self::await('no connection of a buffer', fn (): bool => $this->bufferConnections() === []);
+        $this->awaitNoConnections();
     }
 
     /**

@@ -32,9 +32,6 @@ final class TwinTest extends DatabaseTestCase
     /** Making databases takes longer than a program. */
     private static ?Twins $twins = null;
 
-    /** The connection that writes row by row: it stays open as long as the twins. */
-    private static ?string $alone = null;
-
     public static function tearDownAfterClass(): void
     {
         self::$twins?->drop();
@@ -153,11 +150,6 @@ final class TwinTest extends DatabaseTestCase
         return self::$twins ??= new Twins($this->root(), $this->alone(...), $this->dsn(), self::isMySql());
     }
 
-    protected function bufferConnections(): array
-    {
-        return array_values(array_diff(parent::bufferConnections(), [self::$alone]));
-    }
-
     /** A connection that may make databases, tables and triggers. */
     private function root(): PDO
     {
@@ -175,7 +167,7 @@ final class TwinTest extends DatabaseTestCase
      */
     private function alone(): PDO
     {
-        $alone = new PDO(
+        return new PDO(
             sprintf('mysql:host=%s;port=%s;charset=utf8mb4', self::setting('DB_HOST'), self::setting('DB_PORT')),
             self::setting('DB_USERNAME'),
             self::setting('DB_PASSWORD'),
@@ -186,8 +178,5 @@ final class TwinTest extends DatabaseTestCase
                 PDO::MYSQL_ATTR_INIT_COMMAND => "SET time_zone = '+00:00'",
             ],
         );
-        self::$alone = (string) $alone->query('SELECT CONNECTION_ID()')->fetchColumn();
-
-        return $alone;
     }
 }

@@ -155,8 +155,7 @@ final class Judge
         if ($isNewer === false) {
             throw new Refusal("lacks a required column, and there is no row: {$table}");
         }
-        $isKept = static fn (string $column): bool => ($rules['merge'][$column] ?? null) === 'keep';
-        $changing = array_filter($row, static fn (string $column): bool => !$isKept($column), ARRAY_FILTER_USE_KEY);
+        $changing = array_filter($row, static fn (string $column): bool => !self::isKept($rules, $column), ARRAY_FILTER_USE_KEY);
         $changing = (int) $isNewer === 1 ? $changing : $found;
         $this->stage($table, $changing);
         $new = static fn (string $column): string => "new.{$column}";
@@ -185,6 +184,12 @@ final class Judge
         $this->execute("INSERT INTO twin_row ({$columns}) VALUES ({$places})", $row);
     }
 
+    /** @param array<string, mixed> $rules */
+    private static function isKept(array $rules, string $column): bool
+    {
+        return ($rules['merge'][$column] ?? null) === 'keep';
+    }
+
     /**
      * @param array<string, mixed>     $row
      * @param array<string, mixed>     $rules
@@ -198,8 +203,7 @@ final class Judge
         $columns = array_diff(array_keys($row), $this->tables->key($table, $rules));
         // What is kept is not assigned: MariaDB takes `c = c` for a change if c is NULL and has a
         // default.
-        $isKept = static fn (string $column): bool => ($rules['merge'][$column] ?? null) === 'keep';
-        $columns = array_filter($columns, static fn (string $column): bool => !$isKept($column));
+        $columns = array_filter($columns, static fn (string $column): bool => !self::isKept($rules, $column));
         // Until the guard itself is assigned, each assignment sees the one that was there.
         $columns = $guard === null ? $columns : [...array_diff($columns, [$guard]), $guard];
         $assignments = [];
