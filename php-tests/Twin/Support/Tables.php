@@ -235,7 +235,9 @@ final class Tables
     {
         foreach ($this->columns($table) as $name) {
             if ($this->isNumbered($table, $name)) {
-                return " ORDER BY {$name}";
+                // With the table: the bare name is what is selected, and all the server's numbers are
+                // one text there, in no order.
+                return " ORDER BY {$table}.{$name}";
             }
         }
 

@@ -97,4 +97,17 @@ return [
             [['b', ['id' => '9007199254740993', 'k' => 1]]],
         ],
     ],
+    'a key of BINARY(n) that an insert pads, and an update does not' => [
+        'tables' => ['t' => ['columns' => ['id' => 'BINARY(3) NOT NULL', 'x' => 'INT NOT NULL', 'k' => 'INT'], 'constraints' => ['PRIMARY KEY (id)']]],
+        'steps' => [
+            [['t', ['id' => 'a', 'x' => 1]]],
+            [['t', ['id' => 'a', 'k' => 1]]],
+            [['t', ['id' => 'abc', 'x' => 1]]],
+            [['t', ['id' => 'abc', 'k' => 1]]],
+            [['t', ['id' => 'b', 'x' => 1]], ['t', ['id' => 'b', 'k' => 1]]],
+            'flush',
+            [['t', ['id' => 'a']]],
+            [['t', ['id' => 'abc', 'k' => 2]]],
+        ],
+    ],
 ];

@@ -64,8 +64,8 @@ pub enum ColumnKind {
     Text(TextKind),
     /// BINARY (padded), VARBINARY, BLOB.
     Binary {
-        /// BINARY(n): padded with NUL bytes.
-        padded: bool,
+        /// BINARY(n): padded with NUL bytes up to n.
+        padded_to: Option<usize>,
     },
     /// DATE.
     Date,
@@ -246,10 +246,11 @@ impl ColumnKind {
     }
 
     /// Whether a value that has a key form is the one that the column holds: not a number with more
-    /// digits behind the point.
+    /// digits behind the point, and no bytes that an insert would pad.
     pub fn holds_as_it_is(self, value: &Value<'_>) -> bool {
         match self {
             Self::Decimal { .. } => exact(value).is_some_and(|number| self.round(number.clone()) == number),
+            Self::Binary { padded_to: Some(length) } => matches!(value, Value::Bytes(bytes) if bytes.len() >= length),
             _ => true,
         }
     }
@@ -268,9 +269,9 @@ impl ColumnKind {
             }
             Self::Decimal { .. } => push_text_key(key, self.round(exact(value)?).to_string().as_bytes()),
             Self::Text(text) => push_text_key(key, &text_key(text, value)?),
-            Self::Binary { padded } => {
+            Self::Binary { padded_to } => {
                 let Value::Bytes(bytes) = value else { return None };
-                if padded && bytes.last() == Some(&0) {
+                if padded_to.is_some() && bytes.last() == Some(&0) {
                     return None;
                 }
                 push_text_key(key, bytes);
@@ -404,9 +405,9 @@ mod tests {
             (BIN, text("A"), text("a"), Some(false)),
             (BIN, text("ä"), text("ä"), Some(true)),
             (BIN, text("a"), text("a "), None),
-            (ColumnKind::Binary { padded: true }, text("a"), text("a\0"), None),
+            (ColumnKind::Binary { padded_to: Some(3) }, text("a"), text("a\0"), None),
             (
-                ColumnKind::Binary { padded: false },
+                ColumnKind::Binary { padded_to: None },
                 text("a"),
                 text("a\0"),
                 Some(false),

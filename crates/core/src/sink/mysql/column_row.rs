@@ -105,8 +105,10 @@ impl ColumnRow {
             "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => {
                 ColumnKind::Text(TextKind::from_collation(&self.collation, self.length))
             }
-            "binary" => ColumnKind::Binary { padded: true },
-            "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => ColumnKind::Binary { padded: false },
+            "binary" => ColumnKind::Binary {
+                padded_to: Some(self.length),
+            },
+            "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => ColumnKind::Binary { padded_to: None },
             "date" => ColumnKind::Date,
             "datetime" | "timestamp" => ColumnKind::DateTime {
                 precision: self.fraction,
