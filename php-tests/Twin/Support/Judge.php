@@ -89,8 +89,9 @@ final class Judge
         }
         $assignments = $this->assignments($table, $row, $rules, $new);
         if ($assignments === []) {
-            $key = $this->tables->key($table, $rules)[0];
-            $assignments = ["{$key} = {$table}.{$key}"];
+            // Without a key of the row's own, any column that is never NULL will do.
+            $same = $this->tables->key($table, $rules)[0] ?? $this->tables->neverNull($table, array_keys($row));
+            $assignments = ["{$same} = {$table}.{$same}"];
         }
         $this->execute(
             "INSERT INTO {$table} ({$columns}) VALUES ({$places}){$alias} ON DUPLICATE KEY UPDATE "

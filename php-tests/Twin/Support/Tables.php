@@ -185,6 +185,22 @@ final class Tables
         return str_contains($this->columns[$table][$column]['extra'], 'auto_increment');
     }
 
+    /**
+     * One of these columns, if possible one that is never NULL.
+     *
+     * @param non-empty-list<string> $columns
+     */
+    public function neverNull(string $table, array $columns): string
+    {
+        foreach ($columns as $column) {
+            if ($this->columns[$table][$column]['nullable'] === 'NO') {
+                return $column;
+            }
+        }
+
+        return $columns[0];
+    }
+
     /** @return list<string> */
     public function columns(string $table): array
     {

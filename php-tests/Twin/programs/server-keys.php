@@ -46,4 +46,12 @@ return [
         ]],
         'steps' => [[['t', ['id' => 0, 'v' => 1]]], [['t', ['v' => 2]]], [['t', ['id' => null, 'v' => 3]]], [['t', ['id' => 5, 'v' => 4]]], [['t', ['id' => 5, 'v' => 5]]]],
     ],
+    'a row whose every column is kept' => [
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'u' => 'INT NULL'],
+            'constraints' => ['PRIMARY KEY (id)', 'UNIQUE KEY u (u)'],
+            'rules' => $rules + ['merge' => ['id' => 'keep', 'u' => 'keep']],
+        ]],
+        'steps' => [[['t', ['u' => 7, 'id' => 3]]], [['t', ['u' => 7, 'id' => 1]]], [['t', ['u' => 8, 'id' => 3]]]],
+    ],
 ];

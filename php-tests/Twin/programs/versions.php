@@ -32,6 +32,13 @@ return [
             [['t', ['id' => 1, 'v' => 2]]],
         ],
     ],
+    'ON UPDATE: NULL in the place of NULL, where the default is another value' => [
+        'tables' => ['t' => [
+            'columns' => ['v' => 'INT NULL DEFAULT 2', 'stamp' => 'DATETIME NULL DEFAULT NULL ON UPDATE CURRENT_TIMESTAMP'] + $stamped['columns'],
+            'constraints' => ['PRIMARY KEY (id)'],
+        ]],
+        'steps' => [[['t', ['id' => 1, 'v' => null]]], [['t', ['id' => 1, 'v' => null]]]],
+    ],
     'BEFORE UPDATE counts' => [
         'tables' => ['t' => $counting('BEFORE UPDATE SET NEW.counted = OLD.counted + 1')],
         'steps' => $again,

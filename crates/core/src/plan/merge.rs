@@ -166,7 +166,11 @@ fn may_become_one(earlier: &BoundRow<'_>, later: &BoundRow<'_>) -> bool {
         let vanishes_well = match rule {
             // Its way is checked where it is gone.
             MergeRule::Sum => !earlier.bound.is_examined(here),
-            _ if before == value => continue,
+            _ if before == value => {
+                // MariaDB takes NULL in the place of NULL for a change if the column has a default.
+                changes |= value.is_null();
+                continue;
+            }
             _ if earlier.bound.is_examined(here) => false,
             MergeRule::Replace => earlier.bound.takes(here, before),
             MergeRule::Keep => earlier.bound.takes(here, value),

@@ -93,17 +93,28 @@ pub fn statement(bound: &BoundColumns, operation: Operation, rows: usize, dialec
         if assignments.is_empty() {
             // Nothing to change. This says that the row is there, without an error and without
             // hiding another one.
-            let key = bound
-                .key
-                .first()
-                .and_then(|at| names.get(*at))
+            let same = unchanged_column(bound)
+                .and_then(|at| names.get(at))
                 .map_or("", String::as_str);
-            let _ = write!(sql, "{table}.{key}={table}.{key}");
+            let _ = write!(sql, "{table}.{same}={table}.{same}");
         } else {
             sql.push_str(&assignments.join(","));
         }
     }
     sql
+}
+
+/// A column of the row to assign to itself: the key's first, else one that is never NULL. MariaDB
+/// takes NULL in the place of NULL for a change if the column has a default.
+fn unchanged_column(bound: &BoundColumns) -> Option<usize> {
+    let is_never_null = |at: &usize| {
+        let name = bound.columns.get(*at);
+        let column = name.and_then(|name| bound.model.column(name));
+        column.is_some_and(|column| !column.is_nullable)
+    };
+    let given = || 0..bound.columns.len();
+    let key = bound.key.first().copied();
+    key.or_else(|| given().find(is_never_null)).or_else(|| given().next())
 }
 
 /// The columns that a row assigns outside its key, the guard last.
@@ -330,6 +341,13 @@ mod tests {
         assert_eq!(
             statement(&bound, Operation::Upsert, 1, Dialect::RowAlias),
             format!("INSERT INTO {t} (`id`) VALUES (?) AS wb_new ON DUPLICATE KEY UPDATE {t}.`id`={t}.`id`")
+        );
+        let mut of_server = bound;
+        of_server.key = Vec::new();
+        of_server.rules = vec![MergeRule::Keep];
+        assert_eq!(
+            statement(&of_server, Operation::Upsert, 1, Dialect::ValuesFunction),
+            format!("INSERT INTO {t} (`id`) VALUES (?) ON DUPLICATE KEY UPDATE {t}.`id`={t}.`id`")
         );
     }
 }
