@@ -31,7 +31,7 @@ const FIRST_RETRY_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_RETRY_BACKOFF: Duration = Duration::from_secs(2);
 
 /// The flusher's thread: takes what is due, writes it, settles it, until the buffer ends.
-pub fn run(shared: &Shared, lane: LaneId, writer: &mut Writer) {
+pub fn run(shared: &Shared, lane: LaneId, mut writer: Writer) {
     loop {
         let (batches, done) = {
             let Some(mut state) = wait_for_work(shared, lane) else {
@@ -77,13 +77,15 @@ fn end_attempt(state: &mut State, lane: LaneId, error: Option<Error>, reconnects
     state.lanes.failed(lane, Instant::now() + wait);
 }
 
-/// The end of the thread, within [`RETIRE_TIMEOUT`] if nothing is left to write.
-fn end(shared: &Shared, lane: LaneId, writer: &mut Writer) {
+/// The end of the thread, within [`RETIRE_TIMEOUT`] if nothing is left to write. The thread is said
+/// to have ended only after its connection is closed: the process may exit right then.
+fn end(shared: &Shared, lane: LaneId, mut writer: Writer) {
     let is_clean = shared.lock().lanes.lane(lane).queue.pending_rows() == 0;
-    let retired = catch_unwind(AssertUnwindSafe(|| {
+    let retired = catch_unwind(AssertUnwindSafe(move || {
         if is_clean {
             writer.retire(Instant::now() + RETIRE_TIMEOUT);
         }
+        drop(writer);
     }));
     let mut state = shared.lock();
     if retired.is_err() {

@@ -213,8 +213,8 @@ impl BackgroundBuffer {
         let shared = Arc::clone(&self.shared);
         let body = move || {
             let writer = shared.lock().lanes.lane_mut(lane).flusher.writer.take();
-            if let Some(mut writer) = writer {
-                flusher::run(&shared, lane, &mut writer);
+            if let Some(writer) = writer {
+                flusher::run(&shared, lane, writer);
             }
         };
         (self.spawn)(Box::new(body)).map_err(|error| {
