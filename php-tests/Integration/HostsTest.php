@@ -48,6 +48,12 @@ final class HostsTest extends DatabaseTestCase
         return $dsn;
     }
 
+    /** The same, where no host may seem dead because the machine is busy. */
+    private function patientDsnOf(int|string ...$ports): string
+    {
+        return $this->dsnOf(...$ports) . '?connect_timeout_ms=60000';
+    }
+
     /** A server that accepts connections, and says nothing. */
     private static function silentServer(): array
     {
@@ -64,7 +70,7 @@ final class HostsTest extends DatabaseTestCase
 
     public function testTheFirstHostThatAnswersIsUsed(): void
     {
-        $dsn = $this->dsnOf($this->reservePort(), $this->reservePort(), self::setting('DB_PORT'));
+        $dsn = $this->patientDsnOf($this->reservePort(), $this->reservePort(), self::setting('DB_PORT'));
         $buffer = $this->buffer(dsn: $dsn, orderTable: 'wb_orders');
         $buffer->add(['id' => 1]);
         self::assertSame(1, $buffer->flush());
@@ -106,7 +112,7 @@ final class HostsTest extends DatabaseTestCase
         [$first, $second] = [$this->reservePort(), $this->reservePort()];
         $this->startProxy($first);
         $this->startProxy($second);
-        $buffer = $this->syncBuffer(dsn: $this->dsnOf($first, $second), orderTable: 'wb_orders');
+        $buffer = $this->syncBuffer(dsn: $this->patientDsnOf($first, $second), orderTable: 'wb_orders');
         $buffer->add(['id' => 1]);
         $this->stopProxy($first);
         $buffer->add(['id' => 2]);
@@ -182,7 +188,7 @@ final class HostsTest extends DatabaseTestCase
     {
         $second = self::secondServer();
         $second->admin->exec('SET GLOBAL read_only = 1');
-        $dsn = $this->dsnOf($second->port, self::setting('DB_PORT'));
+        $dsn = $this->patientDsnOf($second->port, self::setting('DB_PORT'));
         $buffer = $this->syncBuffer(dsn: $dsn, orderTable: 'wb_orders');
         $buffer->add(['id' => 1]);
         self::assertSame(['1'], array_column($this->rows('wb_orders'), 'id'));
@@ -194,7 +200,7 @@ final class HostsTest extends DatabaseTestCase
     {
         $second = self::secondServer();
         $second->admin->exec('CREATE TABLE wb_orders (id INT PRIMARY KEY, v VARCHAR(20))');
-        $buffer = $this->buffer(dsn: $this->dsnOf(self::setting('DB_PORT'), $second->port), orderTable: 'wb_orders');
+        $buffer = $this->buffer(dsn: $this->patientDsnOf(self::setting('DB_PORT'), $second->port), orderTable: 'wb_orders');
         $buffer->add(['id' => 1]);
         $buffer->flush();
         $this->setGlobal('read_only', 1);

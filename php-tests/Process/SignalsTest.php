@@ -179,8 +179,7 @@ final class SignalsTest extends ProcessTestCase
             Child::add($buffer, 5);
             Child::say('returned');
             PHP);
-        $child->waitFor('waits');
-        $this->awaitLockWait();
+        $this->awaitCall($child);
         $this->interrupt($child);
         self::assertStringNotContainsString('returned', $child->said());
         $this->releaseOrder($holder);
@@ -217,7 +216,10 @@ final class SignalsTest extends ProcessTestCase
                 }
             });
             \$buffer = Child::buffer();
-            Child::add(\$buffer, 1, 4);
+            Child::add(\$buffer, 1, 3);
+            // Later the thread might take the fourth one, too.
+            Child::await('the first batch', static fn () => \$buffer->getMetrics()['thread_state'] === 'writing');
+            Child::add(\$buffer, 4);
             Child::say('waits');
             try {
                 \$buffer->{$method}();
@@ -226,10 +228,22 @@ final class SignalsTest extends ProcessTestCase
                 Child::say(\$thrown::class . ': ' . \$thrown->getMessage());
             }
             PHP);
-        $child->waitFor('waits');
-        $this->awaitLockWait();
+        $this->awaitCall($child);
 
         return $child;
+    }
+
+    /**
+     * Waits until a child that has said so waits in a call for its thread, and the thread for a
+     * lock. A signal that came before the call would be handled before it.
+     */
+    private function awaitCall(ChildProcess $child): void
+    {
+        $child->waitFor('waits');
+        $this->awaitLockWait();
+        $main = "/proc/{$child->pid()}/task/{$child->pid()}";
+        // Behind what it said, nothing else lets it sleep.
+        self::await('a call that waits', static fn (): bool => Child::status($main, 'State')[0] === 'S', $child);
     }
 
     /**
@@ -325,8 +339,7 @@ final class SignalsTest extends ProcessTestCase
             pcntl_signal_dispatch();
             Child::report('after', $handled);
             PHP);
-        $child->waitFor('waits');
-        $this->awaitLockWait();
+        $this->awaitCall($child);
         $child->signal(SIGUSR1);
         $this->releaseOrder($holder);
         $this->assertEndsWell($child);

@@ -250,7 +250,9 @@ impl ColumnKind {
     pub fn holds_as_it_is(self, value: &Value<'_>) -> bool {
         match self {
             Self::Decimal { .. } => exact(value).is_some_and(|number| self.round(number.clone()) == number),
-            Self::Binary { padded_to: Some(length) } => matches!(value, Value::Bytes(bytes) if bytes.len() >= length),
+            Self::Binary {
+                padded_to: Some(length),
+            } => matches!(value, Value::Bytes(bytes) if bytes.len() >= length),
             _ => true,
         }
     }

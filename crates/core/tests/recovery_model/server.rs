@@ -1,7 +1,7 @@
 //! The server that does its worst, and the sink before it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use proptest::prelude::*;
@@ -37,8 +37,8 @@ pub enum Fault {
     LostRaceAtCommit,
     /// COMMIT is answered by a lost race, although it was carried out.
     UntrueAnswer,
-    /// A bug ends the attempt when it is committed already. Only in a test of its own: the model's
-    /// caller would end, too.
+    /// A bug ends the attempt when it is committed already. The next one waits until the test
+    /// [lets it](FakeSink::let_go_on). Only in a test of its own: the model's caller would end, too.
     Panic,
     /// Nobody answers for so many attempts.
     Unreachable(u8),
@@ -82,6 +82,8 @@ pub struct Server {
     pub refuses: Option<i64>,
     /// What the next questions are answered by.
     pub answers: Vec<u16>,
+    /// Nothing is answered.
+    is_held: bool,
 }
 
 #[derive(Debug)]
@@ -144,13 +146,25 @@ impl Server {
 
 #[derive(Debug, Clone, Default)]
 pub struct FakeSink {
-    server: Arc<Mutex<Server>>,
+    server: Arc<(Mutex<Server>, Condvar)>,
     is_registered: bool,
 }
 
 impl FakeSink {
     pub fn server(&self) -> MutexGuard<'_, Server> {
-        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+        self.server.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The server, when it answers.
+    fn answering(&self) -> MutexGuard<'_, Server> {
+        let answers = self.server.1.wait_while(self.server(), |server| server.is_held);
+        answers.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the attempt behind a [panic](Fault::Panic) go on.
+    pub fn let_go_on(&self) {
+        self.server().is_held = false;
+        self.server.1.notify_all();
     }
 }
 
@@ -178,7 +192,7 @@ fn changes(plan: &Plan<'_>) -> Tables {
 
 impl Sink for FakeSink {
     fn limits(&mut self, _deadline: Option<Instant>) -> Result<Limits> {
-        self.server().look_up()?;
+        self.answering().look_up()?;
         Ok(Limits {
             max_packet_bytes: 1 << 20,
         })
@@ -189,7 +203,7 @@ impl Sink for FakeSink {
     }
 
     fn commit(&mut self, plan: &Plan<'_>, entry: Option<LedgerEntry>, _deadline: Option<Instant>) -> Result<()> {
-        let mut server = self.server();
+        let mut server = self.answering();
         server.connect()?;
         if let Some(entry) = entry
             && server.tables.ledger != Some(entry.after)
@@ -217,6 +231,7 @@ impl Sink for FakeSink {
             }
             Some(Fault::Panic) => {
                 server.apply(entry, &changes);
+                server.is_held = true;
                 drop(server);
                 panic!("a bug, asked for by a test");
             }
@@ -255,7 +270,7 @@ impl Sink for FakeSink {
 
     fn register(&mut self, after: u64, _deadline: Option<Instant>) -> Result<()> {
         if !self.is_registered {
-            let mut server = self.server();
+            let mut server = self.answering();
             server.look_up()?;
             server.tables.ledger.get_or_insert(after);
             drop(server);
@@ -269,7 +284,7 @@ impl Sink for FakeSink {
     }
 
     fn last_entry(&mut self, _deadline: Option<Instant>) -> Result<Option<u64>> {
-        let mut server = self.server();
+        let mut server = self.answering();
         server.look_up()?;
         let found = server.tables.ledger;
         server.let_late_commit();
