@@ -72,7 +72,8 @@ impl TableModel {
     /// # Errors
     ///
     /// Columns with which no row can be written: the key or the guard is missing, a column stands
-    /// twice, or a second unique index could make the row hit another one.
+    /// twice, its name cannot stand in a statement, or a second unique index could make the row hit
+    /// another one.
     pub fn bind(self: &Arc<Self>, columns: &Arc<[Box<str>]>) -> Result<BoundColumns> {
         let position = |name: &str| columns.iter().position(|column| column.eq_ignore_ascii_case(name));
         for (at, column) in columns.iter().enumerate() {
@@ -81,6 +82,12 @@ impl TableModel {
                     "table {}: column {column} is given twice in one row; the server compares column names without case",
                     self.name
                 )));
+            }
+        }
+        if let Some(schema) = &self.schema {
+            for column in columns.iter() {
+                let what = format_args!("table {}: column {column}", self.name);
+                schema.names.check(column, &what)?;
             }
         }
         let mut key = Vec::with_capacity(self.key.len());

@@ -18,6 +18,7 @@ pub mod domain;
 pub mod entry;
 pub mod model;
 pub mod name;
+pub mod name_charset;
 pub mod rules;
 pub mod schema;
 pub mod shape;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::table::column::Column;
 use crate::table::name::TableName;
+use crate::table::name_charset::NameCharset;
 
 /// A unique index of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +75,8 @@ pub struct TableSchema {
     /// The server takes 0 in an `AUTO_INCREMENT` column for NULL, and makes a number
     /// (`NO_AUTO_VALUE_ON_ZERO` is not set).
     pub makes_number_for_zero: bool,
+    /// The names of columns that may stand in the session's statements.
+    pub names: NameCharset,
     /// Whether the session is strict: it refuses a value that does not fit. Otherwise the server
     /// makes it fit, and two keys that differ here may be one in the table.
     pub is_strict: bool,

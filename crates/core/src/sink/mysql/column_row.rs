@@ -10,8 +10,9 @@ use crate::table::column::{Column, ColumnKind, TextKind};
 use crate::table::domain::{Domain, Repertoire};
 use crate::value::decimal::Decimal;
 
-/// The columns that are asked for, in the order of [`ColumnRow`]'s fields.
-pub const FIELDS: &str = "COLUMN_NAME, LOWER(DATA_TYPE), IS_NULLABLE, COLUMN_DEFAULT, LOWER(EXTRA), \
+/// The columns that are asked for, in the order of [`ColumnRow`]'s fields. As bytes a name comes as
+/// the UTF-8 that it is to the server, whatever the session's character set is.
+pub const FIELDS: &str = "CAST(COLUMN_NAME AS BINARY), LOWER(DATA_TYPE), IS_NULLABLE, COLUMN_DEFAULT, LOWER(EXTRA), \
      NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, CHARACTER_MAXIMUM_LENGTH, COLLATION_NAME, COLUMN_TYPE";
 
 /// See the module.
@@ -39,7 +40,7 @@ impl ColumnRow {
             name: text(&mut row, next()),
             data_type: text(&mut row, next()),
             is_nullable: text(&mut row, next()) == "YES",
-            default: take(&mut row, next()),
+            default: lossy(&mut row, next()),
             extra: text(&mut row, next()),
             precision: size(&mut row, next()),
             scale: size(&mut row, next()),
@@ -185,8 +186,11 @@ fn repertoire(collation: &str) -> Repertoire {
     }
 }
 
-/// The members of `enum('a','b''c')`.
+/// The members of `enum('a','b''c')`. `None` for members that another character set hides.
 fn members(full_type: &str) -> Option<Arc<[Box<str>]>> {
+    if full_type.contains(char::REPLACEMENT_CHARACTER) {
+        return None;
+    }
     let list = full_type.strip_prefix("enum('")?.strip_suffix("')")?;
     let members = list.split("','").map(|member| Box::from(member.replace("''", "'")));
     Some(members.collect())
@@ -196,8 +200,14 @@ fn take<T: FromValue>(row: &mut Row, at: usize) -> Option<T> {
     row.take_opt::<Option<T>, _>(at)?.ok()?
 }
 
+/// A text of the session's character set. Only its ASCII letters count.
+fn lossy(row: &mut Row, at: usize) -> Option<String> {
+    let bytes: Vec<u8> = take(row, at)?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 fn text(row: &mut Row, at: usize) -> String {
-    take(row, at).unwrap_or_default()
+    lossy(row, at).unwrap_or_default()
 }
 
 fn size(row: &mut Row, at: usize) -> usize {

@@ -263,7 +263,7 @@ impl Connector {
     ) -> Result<(StatementForm, ServerTraits, bool), Failure> {
         let version = self.ask(conn, "SELECT VERSION()", address, budget)?.join("");
         let is_mariadb = version.to_ascii_lowercase().contains("mariadb");
-        let settings = variables::settings(&self.dsn, is_mariadb, conn.no_backslash_escape());
+        let settings = variables::settings(&self.dsn, is_mariadb);
         self.ask(conn, &settings, address, budget)?;
         let read_back = variables::read_back(is_mariadb, self.dsn.host_count() > 1);
         let columns = self.ask(conn, &read_back, address, budget)?;

@@ -51,6 +51,7 @@ use crate::sink::mysql::pipeline::{Cause, PendingCommand, WriteError, missing_ro
 use crate::sink::mysql::socket::{Descriptor, SocketHooks};
 use crate::table::entry::TableEntry;
 use crate::table::model::TableModel;
+use crate::table::name::TableName;
 
 /// A sink with a server behind it.
 #[derive(Debug)]
@@ -277,6 +278,9 @@ impl Sink for MySqlSink {
         let database = self.connector.dsn().database.clone();
         let connection = self.connection_that_commits(deadline)?;
         let traits = connection.traits;
+        for part in table.name.database().into_iter().chain([table.name.table()]) {
+            traits.names.check(part, &format_args!("table {}", table.name))?;
+        }
         let found = match schema::read(&mut connection.conn, &table.name, &database, traits) {
             Ok(found) => found,
             Err(error) => return Err(self.failed(&error, Phase::LookUp, deadline)),
@@ -339,7 +343,7 @@ impl Sink for MySqlSink {
         let database = self.connector.dsn().database.clone();
         let registered = self.with_ledger(deadline, |ledger, conn| {
             ledger.register(conn, after)?;
-            schema::engine_without_transactions(conn, (&database, ledger_table::NAME))
+            schema::engine_without_transactions(conn, &TableName::of_parts(None, ledger_table::NAME), &database)
         });
         let engine = registered.map_err(|error| match error.code() {
             code if codes::is_of_account_or_table(code) => Error::config(format!(

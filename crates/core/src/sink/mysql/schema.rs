@@ -1,8 +1,12 @@
 //! Reads from a server what a table is: its definition, columns, keys, references, triggers and
 //! engine.
 //!
-//! Invariant: what is read belongs together. The definition is read first and last; if it changed
-//! in between, all is read anew.
+//! Invariants:
+//! - What is read belongs together. The definition is read first and last; if it changed in
+//!   between, all is read anew.
+//! - A name is asked for in hexadecimal, and comes back as bytes: the session's character set and
+//!   `sql_mode` have no part in it. Only the definition is a text of the session's. The caller has
+//!   checked that the table's name may stand in a statement.
 //!
 //! Bounds: seven statements a table, [`READS_MAX`] times at most.
 
@@ -13,7 +17,7 @@ use mysql::{Conn, Row};
 
 use crate::error::codes;
 use crate::sink::mysql::column_row::{ColumnRow, FIELDS};
-use crate::sink::mysql::sql::quote_table;
+use crate::sink::mysql::sql::{quote_table, text_literal};
 use crate::sink::mysql::traits::ServerTraits;
 use crate::table::name::TableName;
 use crate::table::schema::{ForeignKey, TableSchema, UniqueIndex};
@@ -29,6 +33,27 @@ pub struct FoundTable {
     pub schema: TableSchema,
     /// Its engine, if that has no transactions.
     pub engine_without_transactions: Option<String>,
+}
+
+/// A name's database and table, as literals in a WHERE.
+#[derive(Debug)]
+struct Place {
+    database: String,
+    table: String,
+}
+
+impl Place {
+    fn new(database: &str, table: &str) -> Self {
+        Self {
+            database: text_literal(database),
+            table: text_literal(table),
+        }
+    }
+
+    /// A condition, by the columns that hold the two.
+    fn is(&self, database: &str, table: &str) -> String {
+        format!("{database} = {} AND {table} = {}", self.database, self.table)
+    }
 }
 
 /// The statement that shows a table's definition.
@@ -70,8 +95,8 @@ fn read_definition(conn: &mut Conn, name: &TableName) -> mysql::Result<Option<St
         Err(mysql::Error::MySqlError(error)) if codes::hides_table(error.code) => None,
         shown => shown?,
     };
-    let text = shown.and_then(|mut row| row.take_opt::<String, _>(1)?.ok());
-    Ok(text.map(|text| definition_of(&text)))
+    let text = shown.and_then(|mut row| row.take_opt::<Vec<u8>, _>(1)?.ok());
+    Ok(text.map(|text| definition_of(&String::from_utf8_lossy(&text))))
 }
 
 fn read_once(
@@ -81,14 +106,11 @@ fn read_once(
     traits: ServerTraits,
     definition: Option<&str>,
 ) -> mysql::Result<FoundTable> {
-    let place = (name.database().unwrap_or(database), name.table());
-    let rows: Vec<Row> = conn.exec(
-        format!(
-            "SELECT {FIELDS} FROM information_schema.COLUMNS \
-             WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION"
-        ),
-        place,
-    )?;
+    let place = &Place::new(name.database().unwrap_or(database), name.table());
+    let rows: Vec<Row> = conn.query(format!(
+        "SELECT {FIELDS} FROM information_schema.COLUMNS WHERE {} ORDER BY ORDINAL_POSITION",
+        place.is("TABLE_SCHEMA", "TABLE_NAME")
+    ))?;
     let rows: Vec<ColumnRow> = rows.into_iter().map(ColumnRow::of).collect();
     let is_key_made_up = rows.iter().any(|row| row.is_made_up_key(traits));
     let (periods, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(ColumnRow::is_row_period);
@@ -104,7 +126,9 @@ fn read_once(
     }
     let examined = match definition {
         Some(definition) => {
-            let is_examined = |name: &String| is_examined(definition, name);
+            // Outside Unicode the definition does not show whose name it is.
+            let is_examined =
+                |name: &String| is_examined(definition, name) || !(traits.is_unicode_session || name.is_ascii());
             columns
                 .iter()
                 .map(|column| column.name.clone())
@@ -122,22 +146,27 @@ fn read_once(
             examined,
             has_triggers: has_triggers(conn, place)?,
             keeps_history,
-            definition: definition.map(Arc::from),
+            definition: definition.filter(|text| is_exact(text)).map(Arc::from),
+            names: traits.names,
             makes_number_for_zero: traits.makes_number_for_zero,
             is_strict: traits.is_strict,
             columns,
         },
-        engine_without_transactions: engine_without_transactions(conn, place)?,
+        engine_without_transactions: engine_in(conn, place)?,
     })
 }
 
-fn unique_indexes(conn: &mut Conn, place: (&str, &str)) -> mysql::Result<Vec<UniqueIndex>> {
-    let parts: Vec<(String, Option<String>, Option<u64>)> = conn.exec(
-        "SELECT INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS \
-         WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND NON_UNIQUE = 0 \
-         ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX",
-        place,
-    )?;
+/// Whether a definition came whole. Another character set than UTF-8 leaves marks in it.
+fn is_exact(definition: &str) -> bool {
+    !definition.contains(char::REPLACEMENT_CHARACTER)
+}
+
+fn unique_indexes(conn: &mut Conn, place: &Place) -> mysql::Result<Vec<UniqueIndex>> {
+    let parts: Vec<(String, Option<String>, Option<u64>)> = conn.query(format!(
+        "SELECT CAST(INDEX_NAME AS BINARY), CAST(COLUMN_NAME AS BINARY), SUB_PART FROM information_schema.STATISTICS \
+         WHERE {} AND NON_UNIQUE = 0 ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX",
+        place.is("TABLE_SCHEMA", "TABLE_NAME")
+    ))?;
     let mut indexes: Vec<UniqueIndex> = Vec::new();
     for (name, column, prefix) in parts {
         let whole = prefix.is_none();
@@ -156,14 +185,14 @@ fn unique_indexes(conn: &mut Conn, place: (&str, &str)) -> mysql::Result<Vec<Uni
     Ok(indexes)
 }
 
-fn foreign_keys(conn: &mut Conn, place: (&str, &str), database: &str) -> mysql::Result<Vec<ForeignKey>> {
-    let parts: Vec<(String, String, String, String, String)> = conn.exec(
-        "SELECT CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, REFERENCED_COLUMN_NAME \
-         FROM information_schema.KEY_COLUMN_USAGE \
-         WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND REFERENCED_TABLE_NAME IS NOT NULL \
+fn foreign_keys(conn: &mut Conn, place: &Place, database: &str) -> mysql::Result<Vec<ForeignKey>> {
+    let parts: Vec<(String, String, String, String, String)> = conn.query(format!(
+        "SELECT CAST(CONSTRAINT_NAME AS BINARY), CAST(COLUMN_NAME AS BINARY), CAST(REFERENCED_TABLE_SCHEMA AS BINARY), \
+         CAST(REFERENCED_TABLE_NAME AS BINARY), CAST(REFERENCED_COLUMN_NAME AS BINARY) \
+         FROM information_schema.KEY_COLUMN_USAGE WHERE {} AND REFERENCED_TABLE_NAME IS NOT NULL \
          ORDER BY CONSTRAINT_NAME, ORDINAL_POSITION",
-        place,
-    )?;
+        place.is("TABLE_SCHEMA", "TABLE_NAME")
+    ))?;
     let mut keys: Vec<ForeignKey> = Vec::new();
     let mut last = None;
     for (constraint, column, other_database, table, referenced) in parts {
@@ -184,22 +213,29 @@ fn foreign_keys(conn: &mut Conn, place: (&str, &str), database: &str) -> mysql::
 }
 
 /// An account sees the triggers of the tables that it has the right TRIGGER on.
-fn has_triggers(conn: &mut Conn, place: (&str, &str)) -> mysql::Result<bool> {
-    let triggers: Option<u64> = conn.exec_first(
-        "SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = ? AND EVENT_OBJECT_TABLE = ?",
-        place,
-    )?;
+fn has_triggers(conn: &mut Conn, place: &Place) -> mysql::Result<bool> {
+    let triggers: Option<u64> = conn.query_first(format!(
+        "SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE {}",
+        place.is("EVENT_OBJECT_SCHEMA", "EVENT_OBJECT_TABLE")
+    ))?;
     Ok(triggers.is_some_and(|triggers| triggers > 0))
 }
 
-/// The engine, unless it has transactions. A view has none of its own.
-pub(super) fn engine_without_transactions(conn: &mut Conn, place: (&str, &str)) -> mysql::Result<Option<String>> {
-    let found: Option<(Option<String>, Option<String>)> = conn.exec_first(
+/// A table's engine, unless it has transactions. A view has none of its own.
+pub(super) fn engine_without_transactions(
+    conn: &mut Conn,
+    name: &TableName,
+    database: &str,
+) -> mysql::Result<Option<String>> {
+    engine_in(conn, &Place::new(name.database().unwrap_or(database), name.table()))
+}
+
+fn engine_in(conn: &mut Conn, place: &Place) -> mysql::Result<Option<String>> {
+    let found: Option<(Option<String>, Option<String>)> = conn.query_first(format!(
         "SELECT T.ENGINE, E.TRANSACTIONS FROM information_schema.TABLES AS T \
-         LEFT JOIN information_schema.ENGINES AS E ON E.ENGINE = T.ENGINE \
-         WHERE T.TABLE_SCHEMA = ? AND T.TABLE_NAME = ?",
-        place,
-    )?;
+         LEFT JOIN information_schema.ENGINES AS E ON E.ENGINE = T.ENGINE WHERE {}",
+        place.is("T.TABLE_SCHEMA", "T.TABLE_NAME")
+    ))?;
     Ok(match found {
         Some((Some(engine), transactions)) if transactions.as_deref() != Some("YES") => Some(engine),
         _ => None,

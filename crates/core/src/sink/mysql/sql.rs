@@ -47,9 +47,23 @@ fn version_numbers(version: &str) -> [u32; 3] {
     numbers
 }
 
-/// Quotes an identifier: <https://dev.mysql.com/doc/refman/8.4/en/identifiers.html>.
+/// Quotes an identifier that the session's character set
+/// [takes](crate::table::name_charset::NameCharset).
+/// <https://dev.mysql.com/doc/refman/8.4/en/identifiers.html>.
 pub fn quote(identifier: &str) -> String {
     format!("`{}`", identifier.replace('`', "``"))
+}
+
+/// A text in a statement, in hexadecimal: no character set, `sql_mode` or quote in it makes it
+/// anything else. <https://dev.mysql.com/doc/refman/8.4/en/charset-introducer.html>
+pub fn text_literal(text: &str) -> String {
+    let mut sql = String::with_capacity(text.len() * 2 + 12);
+    sql.push_str("_utf8mb4 X'");
+    for byte in text.bytes() {
+        let _ = write!(sql, "{byte:02X}");
+    }
+    sql.push('\'');
+    sql
 }
 
 /// Quotes a table's name.
@@ -239,6 +253,13 @@ mod tests {
             ("", Dialect::ValuesFunction),
         ] {
             assert_eq!(Dialect::of_version(version), dialect, "{version}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_its_bytes() {
+        for (text, expected) in [("", "_utf8mb4 X''"), ("a'\\`ä", "_utf8mb4 X'61275C60C3A4'")] {
+            assert_eq!(text_literal(text), expected, "{text}");
         }
     }
 

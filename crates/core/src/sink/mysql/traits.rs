@@ -1,5 +1,7 @@
 //! What a server and a session are like, as far as reading a table's schema depends on it.
 
+use crate::table::name_charset::NameCharset;
+
 /// See the module.
 #[derive(Debug, Clone, Copy)]
 #[expect(
@@ -15,6 +17,8 @@ pub struct ServerTraits {
     pub makes_number_for_zero: bool,
     /// The session's texts are Unicode.
     pub is_unicode_session: bool,
+    /// The names that may stand in the session's statements.
+    pub names: NameCharset,
     /// The session's time zone has no summer time.
     pub has_fixed_zone: bool,
     /// `lower_case_table_names`: names that differ in letter case alone are one table.
