@@ -23,6 +23,8 @@ pub mod sums;
 use std::ops::Range;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use crate::error::phase::Phase;
 use crate::error::{Error, Result};
 use crate::plan::binder::{Binder, BoundRow};
@@ -33,6 +35,9 @@ use crate::rows::batch::Batch;
 use crate::table::bound::BoundColumns;
 use crate::table::rules::Mode;
 use crate::value::Value;
+
+/// So many statements are compared with a row one by one. Further ones are found by their columns.
+const SCANNED_STATEMENTS: usize = 8;
 
 /// What a statement does with its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -160,6 +165,8 @@ fn as_added(tables: Vec<TableRows<'_>>) -> Vec<BoundRow<'_>> {
 /// with their neighbours.
 fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow<'a>>, in_order: bool) {
     let first = statements.len();
+    // Further statements that others may join. Their columns are compared by hash.
+    let mut by_columns: FxHashMap<Arc<[Box<str>]>, usize> = FxHashMap::default();
     for row in rows {
         let operation = match (row.bound.model.mode, &row.bound.missing_required) {
             (Mode::Insert, _) => Operation::Insert,
@@ -179,20 +186,74 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
         };
         let versions_may_meet = in_order && operation == Operation::Upsert && row.bound.model.keeps_history();
         let is_alone = versions_may_meet || row.bound.must_go_alone(&values);
-        let takes_it = |statement: &&mut Statement<'_>| {
+        let takes_it = |statement: &Statement<'_>| {
             !is_alone
                 && !statement.is_alone
                 && Arc::ptr_eq(&statement.bound.model, &row.bound.model)
                 && statement.bound.columns == row.bound.columns
         };
-        match statements.get_mut(from..).unwrap_or_default().iter_mut().find(takes_it) {
+        let scanned = statements.len().min(from + SCANNED_STATEMENTS);
+        let near = statements.get(from..scanned).unwrap_or_default();
+        let place = match near.iter().position(takes_it) {
+            Some(at) => Some(from + at),
+            None => by_columns.get(&row.bound.columns).copied(),
+        };
+        match place
+            .and_then(|at| statements.get_mut(at))
+            .filter(|statement| takes_it(statement))
+        {
             Some(statement) => statement.rows.push(values),
-            None => statements.push(Statement {
-                bound: row.bound,
-                operation,
-                rows: vec![values],
-                is_alone,
-            }),
+            None => {
+                if !in_order && !is_alone && statements.len() >= first + SCANNED_STATEMENTS {
+                    by_columns.insert(Arc::clone(&row.bound.columns), statements.len());
+                }
+                statements.push(Statement {
+                    bound: row.bound,
+                    operation,
+                    rows: vec![values],
+                    is_alone,
+                });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::group::Group;
+    use crate::table::catalog::Catalog;
+    use crate::table::entry::TableId;
+    use crate::table::model::TableModel;
+    use std::time::Instant;
+
+    #[test]
+    fn rows_of_many_column_sets_share_a_statement_each() {
+        let mut catalog = Catalog::new(None, &["t"], "none", Vec::new()).expect("a catalog");
+        let entry = Arc::clone(catalog.entry(TableId(0)).expect("a table"));
+        let model = TableModel::without_schema(&entry.name, &entry.rules, entry.default_mode).expect("a model");
+        let sets = 4 * SCANNED_STATEMENTS;
+        let mut batch = Batch::new(Instant::now());
+        let mut group = Group::default();
+        for id in 0..i64::try_from(3 * sets).expect("few") {
+            let column = format!("c{}", usize::try_from(id).expect("positive") % sets);
+            let columns = ["id".as_bytes(), column.as_bytes()];
+            let shape = catalog.shape(TableId(0), columns.into_iter()).expect("a shape");
+            group.clear();
+            group
+                .push_row(&shape, &[Value::Int(id), Value::Int(-id)])
+                .expect("short");
+            batch.append(&group, Instant::now());
+        }
+        let limits = Limits {
+            max_packet_bytes: 1 << 20,
+        };
+        let binder = Binder::with_models(std::iter::once((TableId(0), Arc::new(model))).collect());
+        let plan = plan(&[&batch], 0..3 * sets, &limits, binder).expect("a plan");
+        let rows: Vec<_> = plan.statements.iter().map(|statement| statement.rows.len()).collect();
+        assert_eq!(rows, vec![3; sets]);
+        for (at, statement) in plan.statements.iter().enumerate() {
+            assert_eq!(*statement.bound.columns[1], *format!("c{at}"));
         }
     }
 }

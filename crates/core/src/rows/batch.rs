@@ -38,7 +38,7 @@ impl Batch {
             rows: Rows {
                 arena: Vec::with_capacity(arena_bytes.min(MAX_RESERVED_BYTES)),
                 heads: Vec::with_capacity(rows),
-                shapes: Vec::new(),
+                ..Rows::default()
             },
             group_ends: Vec::with_capacity(rows.div_ceil(2)),
             table_rows: Vec::new(),

@@ -29,7 +29,8 @@ impl Group {
     ///
     /// As `shape`.
     pub fn reshaped<E>(mut self, shape: impl FnMut(&Arc<Shape>) -> Result<Arc<Shape>, E>) -> Result<Self, E> {
-        self.rows.shapes = self.rows.shapes.iter().map(shape).collect::<Result<_, E>>()?;
+        let shapes = self.rows.shapes.iter().map(shape).collect::<Result<_, E>>()?;
+        self.rows.replace_shapes(shapes);
         Ok(self)
     }
 

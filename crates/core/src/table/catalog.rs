@@ -1,11 +1,15 @@
 //! The tables and shapes that a buffer has met, by name.
 //!
-//! Bounds: [`MAX_TABLES`] tables, [`MAX_SHAPES`] shapes. One shape more, and all are forgotten. A
-//! forgotten shape lives on in the batches that use it.
+//! Bounds: [`MAX_TABLES`] tables, four spellings for each, [`MAX_SHAPES`] shapes. One shape or
+//! spelling more, and all of them are forgotten. A forgotten shape lives on in the batches that use
+//! it. A shape has at most [`MAX_COLUMNS`] names of 64 characters.
+//!
+//! Cost: a shape is found by a hash of its columns, however many there are.
 
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHasher};
 
 use crate::error::{Error, Result};
 use crate::ledger::LedgerUse;
@@ -33,7 +37,8 @@ pub struct Catalog {
     by_name: FxHashMap<TableName, TableId>,
     /// The same, by the names as they were spelled.
     by_spelling: FxHashMap<String, TableId>,
-    shapes: FxHashMap<TableId, Vec<Arc<Shape>>>,
+    /// By a hash of their columns: more than one after a collision alone.
+    shapes: FxHashMap<(TableId, u64), Vec<Arc<Shape>>>,
     shape_count: usize,
     configured: FxHashMap<TableName, TableRules>,
     insert_by_default: Option<TableName>,
@@ -187,7 +192,8 @@ impl Catalog {
     ///
     /// No column, more than [`MAX_COLUMNS`], or a column's name that no server takes.
     pub fn shape<'c>(&mut self, table: TableId, columns: impl Iterator<Item = &'c [u8]> + Clone) -> Result<Arc<Shape>> {
-        let known = self.shapes.get(&table);
+        let place = (table, hash_of(columns.clone()));
+        let known = self.shapes.get(&place);
         if let Some(shape) = known.and_then(|shapes| {
             let same = |shape: &&Arc<Shape>| shape.columns.iter().map(|name| name.as_bytes()).eq(columns.clone());
             shapes.iter().find(same)
@@ -216,7 +222,7 @@ impl Catalog {
             .ok_or_else(|| Error::bug("a row's table is not known"))?;
         self.check_repeatable(&entry.name, &entry.rules, entry.default_mode)?;
         let shape = Arc::new(Shape::new(table, Arc::clone(entry), columns, self.route_by.as_deref()));
-        self.shapes.entry(table).or_default().push(Arc::clone(&shape));
+        self.shapes.entry(place).or_default().push(Arc::clone(&shape));
         self.shape_count += 1;
         Ok(shape)
     }
@@ -250,5 +256,50 @@ impl Catalog {
             }
         }
         Ok(())
+    }
+}
+
+fn hash_of<'c>(columns: impl Iterator<Item = &'c [u8]>) -> u64 {
+    let mut hasher = FxHasher::default();
+    columns.for_each(|name| name.hash(&mut hasher));
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_is_compared_with_few_others() {
+        let mut catalog = Catalog::new(None, &["t", "u"], "none", Vec::new()).expect("a catalog");
+        let mut shape = |table, column: usize| {
+            let names = ["id".to_owned(), format!("c{column}")];
+            let columns = names.iter().map(String::as_bytes);
+            catalog.shape(TableId(table), columns).expect("a shape")
+        };
+        let sets = MAX_SHAPES / 2;
+        let first: Vec<_> = (0..2 * sets).map(|at| shape(at % 2, at / 2)).collect();
+        for (at, known) in first.iter().enumerate() {
+            let again = shape(at % 2, at / 2);
+            assert!(Arc::ptr_eq(known, &again));
+            assert_eq!(
+                (again.table.0, &*again.columns[1]),
+                (at % 2, format!("c{}", at / 2).as_str())
+            );
+        }
+        let most = catalog.shapes.values().map(Vec::len).max();
+        assert!(most <= Some(3), "{most:?} shapes of one hash");
+    }
+
+    #[test]
+    fn a_columns_end_is_no_other_columns_begin() {
+        let mut catalog = Catalog::new(None, &["t"], "none", Vec::new()).expect("a catalog");
+        let mut shape = |columns: &[&str]| {
+            let names = columns.iter().map(|name| name.as_bytes());
+            catalog.shape(TableId(0), names).expect("a shape")
+        };
+        let shapes = [shape(&["ab", "c"]), shape(&["a", "bc"]), shape(&["c", "ab"])];
+        let columns: Vec<_> = shapes.iter().map(|shape| shape.columns.join(",")).collect();
+        assert_eq!(columns, ["ab,c", "a,bc", "c,ab"]);
     }
 }
