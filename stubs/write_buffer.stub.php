@@ -32,7 +32,8 @@ namespace WriteBuffer {
      * reaches a DECIMAL column digit by digit, a float does not.
      *
      * **A group** is what one add() or put() takes. It is taken whole or not at all, and committed
-     * in one transaction.
+     * in one transaction. One that passes maxPendingRows or maxPendingBytes is refused as soon as
+     * it does: a generator is then read no further.
      *
      * **Where a flush happens.** In the background, the default, a native thread writes. add() and
      * put() wait only for room under maxPendingRows and maxPendingBytes. The next flush() or
@@ -508,6 +509,9 @@ namespace {
     /**
      * The same interface, without a buffer: each add() and put() is committed before it returns, so
      * an error appears at the very line. For tests and scripts.
+     *
+     * One call may add as much as php.ini's write_buffer.max_pending_rows and
+     * write_buffer.max_pending_bytes say.
      *
      * If it throws, nothing is kept, and nothing was written, with one exception: if the connection
      * is lost while COMMIT is under way, and no server can be reached afterwards, the group may be

@@ -79,6 +79,14 @@ impl AnyBuffer {
         }
     }
 
+    /// See [`ForegroundBuffer::too_large`] and [`BackgroundBuffer::too_large`].
+    pub fn too_large(&self, rows: usize, bytes: usize) -> Error {
+        match self {
+            Self::Foreground(buffer) => buffer.too_large(rows, bytes),
+            Self::Background(buffer) => buffer.too_large(rows, bytes),
+        }
+    }
+
     /// See [`ForegroundBuffer::find`] and [`BackgroundBuffer::find`].
     pub fn find(&mut self, table: &str, key: &[KeyPart<'_>]) -> Result<Option<NamedRow>> {
         match self {

@@ -3,7 +3,7 @@
 //!
 //! Invariant: nothing here runs PHP code.
 //!
-//! Bounds: one group's memory and one shape a table are kept for the next row.
+//! Bounds: 1 MiB of one group's memory and one shape a table are kept for the next row.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +42,7 @@ pub struct State {
     /// The table of `add()`'s second parameter.
     pub trade_table: TableId,
     /// The memory of the last group, for the next one.
-    pub scratch: Option<Group>,
+    scratch: Option<Box<Group>>,
     /// What the last rows looked like.
     pub last_shapes: LastShapes,
     /// `close()` succeeded.
@@ -168,10 +168,33 @@ impl State {
 
     /// An empty group. It has the memory of the last one, unless a call further up the stack uses
     /// that.
-    pub fn take_scratch(&mut self) -> Group {
-        let mut group = self.scratch.take().unwrap_or_default();
+    pub fn take_scratch(&mut self) -> Box<Group> {
+        self.scratch.take().unwrap_or_else(|| self.new_group())
+    }
+
+    /// An empty group with the buffer's bounds.
+    pub fn new_group(&self) -> Box<Group> {
+        let settings = &self.configuration.engine;
+        Box::new(Group::bounded(settings.max_pending_rows, settings.max_pending_bytes))
+    }
+
+    /// Keeps a group's memory for the next one, if it is little.
+    pub fn keep_scratch(&mut self, mut group: Box<Group>) {
         group.clear();
-        group
+        self.scratch = Some(group);
+    }
+
+    /// The error of a group that passed the buffer's bounds, with so many rows and bytes.
+    pub fn too_large(&self, rows: usize, bytes: usize) -> Error {
+        if !self.is_sync() {
+            return self.buffer.too_large(rows, bytes);
+        }
+        let settings = &self.configuration.engine;
+        Error::full(format!(
+            "the group is too large (php.ini's write_buffer.max_pending_rows is {}, write_buffer.max_pending_bytes {}; \
+             the group has {rows} rows and {bytes} bytes): add fewer rows at once, or raise the bound",
+            settings.max_pending_rows, settings.max_pending_bytes
+        ))
     }
 
     /// How many rows an error's message says to be still buffered.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use write_buffer_core::error::Result;
+use write_buffer_core::error::{Error, Result};
 use write_buffer_core::rows::group::Group;
 use write_buffer_core::table::entry::TableId;
 use write_buffer_core::table::shape::Shape;
@@ -34,6 +34,10 @@ impl Tables for Handle<'_> {
 
     fn copy_alike(&self, table: TableId, row: Elements<'_>, group: &mut Group) -> bool {
         self.with(|state| state.last_shapes.copy(table, row, group))
+    }
+
+    fn too_large(&self, rows: usize, bytes: usize) -> Error {
+        self.with(|state| state.too_large(rows, bytes))
     }
 
     fn remember(&self, shape: &Arc<Shape>, row: Elements<'_>) {

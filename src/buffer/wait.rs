@@ -19,7 +19,7 @@ use crate::zend::{interrupt, messages};
 /// # Errors
 ///
 /// As [`State::add`]; an interrupt that threw.
-pub fn add(buffer: Handle<'_>, mut group: Group, mut generation: u64) -> Result<(), FlushError> {
+pub fn add(buffer: Handle<'_>, mut group: Box<Group>, mut generation: u64) -> Result<(), FlushError> {
     let added = loop {
         let background = match buffer.with(|state| state.add(&mut group, &mut generation)) {
             Ok(Step::Done(())) => break Ok(()),
@@ -39,7 +39,7 @@ pub fn add(buffer: Handle<'_>, mut group: Group, mut generation: u64) -> Result<
             Err(WaitError::Fork) => std::mem::forget(background),
         }
     };
-    buffer.with(|state| state.scratch = Some(group));
+    buffer.with(|state| state.keep_scratch(group));
     added
 }
 

@@ -61,7 +61,9 @@ impl LastShapes {
             return false;
         };
         let before = group.mark();
-        group.begin_row(&last.shape);
+        if group.begin_row(&last.shape).is_err() {
+            return false;
+        }
         for ((bucket, known), column) in buckets.iter().zip(&last.keys).zip(&*last.shape.columns) {
             let is_same =
                 name_of(bucket).is_some_and(|key| ptr::eq(key, *known) || key.as_bytes() == column.as_bytes());

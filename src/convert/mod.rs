@@ -69,6 +69,8 @@ pub trait Tables {
     /// Copies a row that looks like the last one of its table. `false`: it does not, and nothing
     /// was copied.
     fn copy_alike(&self, table: TableId, row: Elements<'_>, group: &mut Group) -> bool;
+    /// The error of a group that passed the buffer's bounds, with so many rows and bytes.
+    fn too_large(&self, rows: usize, bytes: usize) -> Error;
     /// Remembers what a row of a table looks like.
     fn remember(&self, shape: &Arc<Shape>, row: Elements<'_>);
 }

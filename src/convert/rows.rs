@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ce;
-use write_buffer_core::rows::group::Group;
+use write_buffer_core::rows::group::{Group, PushError};
 use write_buffer_core::table::entry::TableId;
 use write_buffer_core::table::shape::Shape;
 
@@ -17,6 +17,9 @@ use crate::zend::objects::HeldObject;
 use crate::zend::values::{Held, type_name};
 
 type Result<T, E = ConversionError> = std::result::Result<T, E>;
+
+/// So many rows of a generator are read before they are copied.
+const ROWS_AT_ONCE: usize = 64;
 
 /// Converts one argument: null, a row or a list of rows.
 pub struct Converter<'c, T> {
@@ -187,10 +190,15 @@ impl<T: Tables> Converter<'_, T> {
     fn traversable(&mut self, object: &HeldObject) -> Result<()> {
         let without = || format!("must be a list of rows: {} cannot be iterated", object.class_name());
         // `yield from` of PHP's own: a generator, an iterator or an aggregate, each by its own
-        // protocol.
-        let rows = HeldArray::of_result(self.returned(object.iterate(), without)?);
-        let rows = rows.map_err(|_| self.wrong(&without()))?;
-        self.list(rows.elements())
+        // protocol. A few rows at a time: what it could yield may be more than PHP has memory for.
+        let mut iteration = self.returned(object.iterate(), without)?;
+        loop {
+            let rows = self.returned(iteration.next_values(ROWS_AT_ONCE), without)?;
+            if rows.elements().count() == 0 {
+                return Ok(());
+            }
+            self.list(rows.elements())?;
+        }
     }
 
     fn row(&mut self, elements: Elements<'_>) -> Result<()> {
@@ -199,7 +207,7 @@ impl<T: Tables> Converter<'_, T> {
         }
         let shape = self.shape(elements)?;
         self.tables.remember(&shape, elements);
-        self.group.begin_row(&shape);
+        self.group.begin_row(&shape).map_err(|_| self.too_large())?;
         for (place, value) in elements.values().enumerate() {
             self.value(&shape, place, value.dereference())?;
         }
@@ -232,7 +240,15 @@ impl<T: Tables> Converter<'_, T> {
             ValueError::Wrong(what) => self.wrong_value(shape, place, &what),
         })?;
         let pushed = self.group.push(&scalar.value());
-        pushed.map_err(|_| self.wrong_value(shape, place, "the string is longer than 4 GiB"))
+        pushed.map_err(|error| match error {
+            PushError::ValueTooLong => self.wrong_value(shape, place, "the string is longer than 4 GiB"),
+            PushError::GroupTooLarge => self.too_large(),
+        })
+    }
+
+    fn too_large(&self) -> ConversionError {
+        let (rows, bytes) = self.group.refused_size();
+        self.tables.too_large(rows, bytes).into()
     }
 
     fn wrong_value(&self, shape: &Shape, place: usize, what: &str) -> ConversionError {

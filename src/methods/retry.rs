@@ -25,15 +25,20 @@ pub extern "C" fn retry(call: &mut ExecuteData, result: &mut Zval) {
     with_buffer(call, |call, buffer| {
         let failures = Arguments::of(call, 1, 1)?.array()?;
         let generation = fork::fork_generation();
-        let groups = gather_all(buffer, failures).map_err(throw_conversion_error)?;
-        *result = export::int(add_all(buffer, groups, generation)?);
+        let (groups, total) = gather_all(buffer, failures).map_err(throw_conversion_error)?;
+        *result = export::int(add_all(buffer, groups, total, generation)?);
         Ok(())
     });
 }
 
-/// Takes the groups in order, as far as they fit. Returns how many.
-fn add_all(buffer: Handle<'_>, groups: Vec<Group>, generation: u64) -> Result<usize, PendingException> {
-    let total = groups.len();
+/// Takes the groups in order, as far as they fit. Returns how many. `total`: of so many failures.
+fn add_all(
+    buffer: Handle<'_>,
+    groups: Vec<Box<Group>>,
+    total: usize,
+    generation: u64,
+) -> Result<usize, PendingException> {
+    let count = groups.len();
     for (taken, group) in groups.into_iter().enumerate() {
         let Err(mut failed) = wait::add(buffer, group, generation) else {
             continue;
@@ -46,24 +51,40 @@ fn add_all(buffer: Handle<'_>, groups: Vec<Group>, generation: u64) -> Result<us
         }
         return Err(throw_flush_error(&failed, kept_rows(buffer)));
     }
-    Ok(total)
+    Ok(count)
 }
 
-/// The groups of all failures. User code may run.
-fn gather_all(buffer: Handle<'_>, failures: Option<&Zval>) -> Result<Vec<Group>, ConversionError> {
+/// The groups of the failures, as many as the buffer's bounds allow at once, and how many failures
+/// there are. User code may run.
+fn gather_all(buffer: Handle<'_>, failures: Option<&Zval>) -> Result<(Vec<Box<Group>>, usize), ConversionError> {
     let Some(failures) = failures.and_then(HeldArray::of) else {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), 0));
     };
-    let failures = failures.elements().values().enumerate();
-    let groups = failures.map(|(at, failure)| gather(buffer, at, failure)).collect();
+    let total = failures.elements().count();
+    let most = buffer.with(|state| state.configuration.engine.max_pending_bytes);
+    let mut groups = Vec::new();
+    let mut bytes = 0_usize;
+    for (at, failure) in failures.elements().values().enumerate() {
+        match gather(buffer, at, failure) {
+            Err(ConversionError::Config(error)) if error.kind() == Kind::Full && at > 0 => break,
+            Err(error) => return Err(error),
+            Ok(group) => {
+                bytes = bytes.saturating_add(group.size_bytes());
+                if bytes > most && at > 0 {
+                    break;
+                }
+                groups.push(group);
+            }
+        }
+    }
     if exception_is_pending() {
         return Err(PendingException.into());
     }
-    groups
+    Ok((groups, total))
 }
 
 /// The group of one failure.
-fn gather(buffer: Handle<'_>, at: usize, failure: &Zval) -> Result<Group, ConversionError> {
+fn gather(buffer: Handle<'_>, at: usize, failure: &Zval) -> Result<Box<Group>, ConversionError> {
     let wrong = || {
         ConversionError::wrong_type(
             1,
@@ -76,7 +97,7 @@ fn gather(buffer: Handle<'_>, at: usize, failure: &Zval) -> Result<Group, Conver
     let failure = HeldArray::of(failure).ok_or_else(wrong)?;
     let rows = failure.elements().get("rows").and_then(HeldArray::of);
     let rows = rows.ok_or_else(wrong)?;
-    let mut group = Group::default();
+    let mut group = buffer.with(|state| state.new_group());
     for entry in rows.elements().values() {
         let entry = HeldArray::of(entry).ok_or_else(wrong)?;
         let elements = entry.elements();

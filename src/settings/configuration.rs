@@ -58,8 +58,6 @@ impl Configuration {
             // Every group is a batch.
             BufferClass::SyncWriteBuffer => Settings {
                 batch_size: 1,
-                max_pending_rows: usize::MAX,
-                max_pending_bytes: usize::MAX,
                 ..Settings::default()
             },
         };

@@ -94,14 +94,14 @@ pub const SETTINGS: &[Setting] = &[
         name: "maxPendingRows",
         doc: "bound of buffered rows",
         ini: Some(Ini::new(c"write_buffer.max_pending_rows", c"100000")),
-        scope: Scope::Holding,
+        scope: Scope::Bounding,
         field: Field::Number(1, 100_000_000, Number::Count(|to| &mut to.engine.max_pending_rows)),
     },
     Setting {
         name: "maxPendingBytes",
         doc: "bound of buffered bytes",
         ini: Some(Ini::new(c"write_buffer.max_pending_bytes", c"67108864")),
-        scope: Scope::Holding,
+        scope: Scope::Bounding,
         field: Field::Number(1_024, i64::MAX, Number::Count(|to| &mut to.engine.max_pending_bytes)),
     },
     Setting {

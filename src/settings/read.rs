@@ -61,6 +61,12 @@ impl<'call> Given<'call> {
         for (setting, argument) in &self.arguments {
             setting.read(*argument, &mut configuration)?;
         }
+        let bounds = settings::SETTINGS
+            .iter()
+            .filter(|setting| setting.scope == Scope::Bounding);
+        for setting in bounds.filter(|setting| !setting.scope.has(self.class)) {
+            setting.set(None, &mut configuration)?;
+        }
         Ok(configuration)
     }
 }

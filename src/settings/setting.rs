@@ -62,6 +62,8 @@ pub enum Scope {
     Every,
     /// Those that hold rows: `WriteBuffer`.
     Holding,
+    /// The same. To the others php.ini's value is the bound of one call.
+    Bounding,
     /// Those of them that flush in the background.
     Background(InForeground),
 }

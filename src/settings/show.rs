@@ -18,7 +18,7 @@ pub fn shown(configuration: &mut Configuration) -> ArrayBuilder {
     let mut settings: Vec<_> = settings::of(configuration.class).collect();
     settings.sort_by_key(|setting| match setting.scope {
         Scope::Every => 0,
-        Scope::Holding => 1,
+        Scope::Holding | Scope::Bounding => 1,
         Scope::Background(_) => 2,
     });
     let mut shown = ArrayBuilder::new();

@@ -4,7 +4,7 @@
 //! reference that a variable has.
 
 use std::ffi::c_char;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use ext_php_rs::ffi::{self, zend_class_entry, zend_function, zend_object, zval};
 use ext_php_rs::types::{ZendStr, Zval};
@@ -172,46 +172,79 @@ impl HeldObject {
         (!exception_is_pending()).then(|| HeldArray::copy_of(table))
     }
 
-    /// All that it yields, as a `foreach` sees it, in a list. `None`: it cannot be iterated, or
-    /// threw.
-    pub fn iterate(&self) -> Option<Held> {
-        let mut object = self.0.shallow_clone();
+    /// What it yields, as a `foreach` sees it. `None`: it cannot be iterated, or threw.
+    pub fn iterate(&self) -> Option<Iteration> {
         let get_iterator = self.class().get_iterator?;
+        let mut object = self.0.shallow_clone();
+        // SAFETY: the object is held; its class's function makes the iterator.
+        let iterator = bailout::catch(|| unsafe { get_iterator((*object.value.obj).ce, &raw mut object, 0) });
+        let object = Held::new(object);
+        let iteration = Iteration {
+            iterator: NonNull::new(iterator?)?,
+            is_begun: false,
+            _object: object,
+        };
+        (!exception_is_pending()).then_some(iteration)
+    }
+}
+
+/// What an object yields, a few values at a time.
+pub struct Iteration {
+    iterator: NonNull<ffi::zend_object_iterator>,
+    is_begun: bool,
+    /// Dropped last.
+    _object: Held,
+}
+
+impl Iteration {
+    /// The next values, up to `count` of them, in a list, which is empty at the end. `None`: PHP
+    /// code threw.
+    pub fn next_values(&mut self, count: usize) -> Option<HeldArray> {
+        let iterator = self.iterator.as_ptr();
+        let begins = !std::mem::replace(&mut self.is_begun, true);
         // What the frames of a jump own is PHP's memory.
         let list = bailout::catch(|| {
-            // SAFETY: the object is held; its class's functions make the iterator, and an iterator
-            // has all functions but those that are checked here. What it yields is copied before
-            // it moves on.
+            let mut list = ArrayBuilder::new();
+            // SAFETY: the iterator is alive, and has all functions but those that are checked
+            // here. What it yields is copied before it moves on.
             unsafe {
-                let iterator = get_iterator((*object.value.obj).ce, &raw mut object, 0);
-                let functions = iterator.as_ref()?.funcs.as_ref()?;
-                let mut list = ArrayBuilder::new();
-                if let (Some(valid), Some(current), Some(next)) =
+                let functions = (*iterator).funcs.as_ref()?;
+                let (Some(valid), Some(current), Some(next)) =
                     (functions.valid, functions.get_current_data, functions.move_forward)
-                {
-                    if let Some(rewind) = functions.rewind
-                        && !exception_is_pending()
-                    {
-                        rewind(iterator);
-                    }
-                    while !exception_is_pending()
-                        && valid(iterator) == ffi::ZEND_RESULT_CODE_SUCCESS
-                        && !exception_is_pending()
-                    {
-                        let Some(value) = current(iterator).as_ref().filter(|_| !exception_is_pending()) else {
-                            break;
-                        };
-                        list.push(value.dereference().shallow_clone());
-                        next(iterator);
-                    }
+                else {
+                    return Some(list.build());
+                };
+                if let Some(rewind) = functions.rewind.filter(|_| begins && !exception_is_pending()) {
+                    rewind(iterator);
                 }
-                zend_iterator_dtor(iterator);
-                Some(list.build())
+                for _ in 0..count {
+                    if exception_is_pending()
+                        || valid(iterator) != ffi::ZEND_RESULT_CODE_SUCCESS
+                        || exception_is_pending()
+                    {
+                        break;
+                    }
+                    let Some(value) = current(iterator).as_ref().filter(|_| !exception_is_pending()) else {
+                        break;
+                    };
+                    list.push(value.dereference().shallow_clone());
+                    next(iterator);
+                }
             }
+            Some(list.build())
         });
-        drop(Held::new(object));
         let list = Held::new(list??);
-        (!exception_is_pending()).then_some(list)
+        if exception_is_pending() {
+            return None;
+        }
+        HeldArray::of_result(list).ok()
+    }
+}
+
+impl Drop for Iteration {
+    fn drop(&mut self) {
+        // SAFETY: the iterator is alive, and nobody uses it afterwards. Its end may run PHP code.
+        bailout::catch(|| unsafe { zend_iterator_dtor(self.iterator.as_ptr()) });
     }
 }
 

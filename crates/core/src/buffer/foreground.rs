@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use crate::buffer::failures::Failures;
 use crate::buffer::find::{self, KeyPart};
-use crate::buffer::limits::RETIRE_TIMEOUT;
+use crate::buffer::limits::{RETIRE_TIMEOUT, describe_bounds, group_too_large};
 use crate::buffer::metrics::{Metrics, count};
 use crate::buffer::queue::{Queue, RowKey};
 use crate::buffer::snapshot::Pending;
@@ -301,19 +301,22 @@ impl ForegroundBuffer {
         if fits(queue) {
             return Ok(());
         }
-        let bound = format!(
-            "maxPendingRows is {max_rows}, maxPendingBytes {max_bytes}; {} rows and {} bytes are buffered, the group has {} rows and {} bytes",
-            queue.pending_rows(),
-            queue.pending_bytes(),
-            group.len(),
-            group.size_bytes()
-        );
-        Err(Error::full(match failed {
-            Some(failed) => format!("the buffer is full and cannot be flushed ({bound}): {}", failed.error),
-            None => {
-                format!("the group does not fit into the buffer ({bound}): add fewer rows at once, or raise the bound")
-            }
-        }))
+        let pending = (queue.pending_rows(), queue.pending_bytes());
+        let bounds = describe_bounds(&self.settings, pending, (group.len(), group.size_bytes()));
+        Err(match failed {
+            Some(failed) => Error::full(format!(
+                "the buffer is full and cannot be flushed ({bounds}): {}",
+                failed.error
+            )),
+            None => group_too_large(&bounds),
+        })
+    }
+
+    /// The error of a group that passed the bounds as it was gathered, with so many rows and bytes.
+    pub fn too_large(&self, rows: usize, bytes: usize) -> Error {
+        let queue = &self.progress.queue;
+        let pending = (queue.pending_rows(), queue.pending_bytes());
+        group_too_large(&describe_bounds(&self.settings, pending, (rows, bytes)))
     }
 
     /// Commits the queue, oldest batches first.

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::error::Error;
+use crate::settings::Settings;
+
 /// The most rows of one transaction, if several batches wait. A batch is never split, so one batch
 /// may have more.
 pub const MAX_TRANSACTION_ROWS: usize = 10_000;
@@ -13,3 +16,19 @@ pub const MAX_ROWS_PER_KEY: usize = 20;
 /// The longest time that the end may take to leave the ledger and close the connection, once all
 /// rows are written.
 pub const RETIRE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The bounds of what waits, what waits already and what a group has, for messages. Each pair is
+/// rows and bytes.
+pub fn describe_bounds(settings: &Settings, pending: (usize, usize), group: (usize, usize)) -> String {
+    format!(
+        "maxPendingRows is {}, maxPendingBytes {}; {} rows and {} bytes are buffered, the group has {} rows and {} bytes",
+        settings.max_pending_rows, settings.max_pending_bytes, pending.0, pending.1, group.0, group.1
+    )
+}
+
+/// The error of a group that can never fit.
+pub fn group_too_large(bounds: &str) -> Error {
+    Error::full(format!(
+        "the group does not fit into the buffer ({bounds}): add fewer rows at once, or raise the bound"
+    ))
+}

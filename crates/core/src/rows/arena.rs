@@ -74,6 +74,11 @@ impl Rows {
         })
     }
 
+    /// The memory that it holds, in bytes, filled or not.
+    pub fn reserved_bytes(&self) -> usize {
+        self.arena.capacity() + self.heads.capacity() * size_of::<RowHead>()
+    }
+
     pub fn clear(&mut self) {
         self.arena.clear();
         self.heads.clear();

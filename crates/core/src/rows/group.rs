@@ -1,13 +1,39 @@
 //! A group: the rows of one `add()`.
 //!
 //! Invariant: it is taken whole, committed in one transaction, or given up whole.
+//!
+//! Bounds: a group has those that it was made with. They hold while it is gathered: a row or a long
+//! string that passes them is refused before it is copied. Numbers and short strings are counted
+//! when the next row begins, so the last row may pass the bounds by 4 MiB.
 
 use std::sync::Arc;
 
 use crate::rows::arena::{Row, RowHead, Rows};
 use crate::table::shape::Shape;
 use crate::value;
-use crate::value::{Value, ValueTooLong};
+use crate::value::{STRING_OVERHEAD_BYTES, Value, ValueTooLong};
+
+/// The memory that a group keeps for the next one, once it was written. One `add()` seldom needs
+/// more.
+const MAX_KEPT_BYTES: usize = 1024 * 1024;
+
+/// Strings up to this length are not held against the bounds one by one. A row has 4,096 columns.
+const SHORT_BYTES: usize = 1024;
+
+/// Why a row or a value was not taken into a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PushError {
+    /// A string longer than 4 GiB.
+    ValueTooLong,
+    /// The group passes its bounds: see [`Group::refused_size`].
+    GroupTooLarge,
+}
+
+impl From<ValueTooLong> for PushError {
+    fn from(ValueTooLong: ValueTooLong) -> Self {
+        Self::ValueTooLong
+    }
+}
 
 /// A position in a group that is being made.
 #[derive(Debug, Clone, Copy)]
@@ -17,12 +43,37 @@ pub struct Mark {
 }
 
 /// The rows of one `add()`, collected before any of them is taken.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Group {
     pub(super) rows: Rows,
+    max_rows: usize,
+    max_bytes: usize,
+    /// The rows and bytes that it would have, had it taken what it refused.
+    refused: (usize, usize),
+}
+
+impl Default for Group {
+    fn default() -> Self {
+        Self::bounded(usize::MAX, usize::MAX)
+    }
 }
 
 impl Group {
+    /// An empty group that takes so many rows, and so many bytes of memory in a batch.
+    pub fn bounded(max_rows: usize, max_bytes: usize) -> Self {
+        Self {
+            rows: Rows::default(),
+            max_rows,
+            max_bytes,
+            refused: (0, 0),
+        }
+    }
+
+    /// The rows and the bytes that the group has with what it refused last.
+    pub fn refused_size(&self) -> (usize, usize) {
+        self.refused
+    }
+
     /// The same rows with other shapes: `shape` returns the new one for each.
     ///
     /// # Errors
@@ -35,10 +86,40 @@ impl Group {
     }
 
     /// Begins a row. [`Self::push`] adds its values.
-    pub fn begin_row(&mut self, shape: &Arc<Shape>) {
+    ///
+    /// # Errors
+    ///
+    /// The group passes its bounds.
+    pub fn begin_row(&mut self, shape: &Arc<Shape>) -> Result<(), PushError> {
+        if self.len() >= self.max_rows || self.rows.arena.len() >= self.max_bytes {
+            return Err(self.refuse(1, size_of::<RowHead>()));
+        }
         let shape = self.rows.shape(shape);
         let start = self.rows.arena.len();
         self.rows.heads.push(RowHead { shape, start });
+        Ok(())
+    }
+
+    #[cold]
+    fn refuse(&mut self, rows: usize, bytes: usize) -> PushError {
+        self.refused = (self.len() + rows, self.size_bytes().saturating_add(bytes));
+        PushError::GroupTooLarge
+    }
+
+    /// Makes room for a long string, if it is within the bounds, and not beyond them.
+    #[cold]
+    fn make_room(&mut self, text_bytes: usize) -> Result<(), PushError> {
+        let needed = text_bytes.saturating_add(STRING_OVERHEAD_BYTES);
+        if self.size_bytes().saturating_add(needed) > self.max_bytes {
+            return Err(self.refuse(0, needed));
+        }
+        let most = self.max_bytes - self.len() * size_of::<RowHead>();
+        let arena = &mut self.rows.arena;
+        if arena.capacity() - arena.len() < needed {
+            let larger = (2 * arena.capacity()).min(most).saturating_sub(arena.len());
+            arena.reserve_exact(larger.max(needed));
+        }
+        Ok(())
     }
 
     /// The position at which the group ends now.
@@ -77,28 +158,36 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// It is too long.
+    /// It is too long, or passes the group's bounds.
     #[inline]
-    pub fn push_bytes(&mut self, bytes: &[u8]) -> Result<(), ValueTooLong> {
-        value::encode_bytes(&mut self.rows.arena, bytes)
+    pub fn push_bytes(&mut self, bytes: &[u8]) -> Result<(), PushError> {
+        if bytes.len() > SHORT_BYTES {
+            self.make_room(bytes.len())?;
+        }
+        Ok(value::encode_bytes(&mut self.rows.arena, bytes)?)
     }
 
     /// Adds a value to the row that was begun last.
     ///
     /// # Errors
     ///
-    /// A string that is too long.
-    pub fn push(&mut self, value: &Value<'_>) -> Result<(), ValueTooLong> {
-        value.encode(&mut self.rows.arena)
+    /// A string that is too long, or passes the group's bounds.
+    pub fn push(&mut self, value: &Value<'_>) -> Result<(), PushError> {
+        if let Value::Bytes(bytes) = value
+            && bytes.len() > SHORT_BYTES
+        {
+            self.make_room(bytes.len())?;
+        }
+        Ok(value.encode(&mut self.rows.arena)?)
     }
 
     /// Begins a row and adds all its values.
     ///
     /// # Errors
     ///
-    /// A string that is too long.
-    pub fn push_row(&mut self, shape: &Arc<Shape>, values: &[Value<'_>]) -> Result<(), ValueTooLong> {
-        self.begin_row(shape);
+    /// As [`Self::begin_row`] and [`Self::push`].
+    pub fn push_row(&mut self, shape: &Arc<Shape>, values: &[Value<'_>]) -> Result<(), PushError> {
+        self.begin_row(shape)?;
         values.iter().try_for_each(|value| self.push(value))
     }
 
@@ -122,8 +211,64 @@ impl Group {
         self.rows.arena.len() + self.len() * size_of::<RowHead>()
     }
 
-    /// Empties it and keeps its memory for the next one.
+    /// Empties it and keeps its memory for the next one, if that is little.
     pub fn clear(&mut self) {
         self.rows.clear();
+        if self.rows.reserved_bytes() > MAX_KEPT_BYTES {
+            self.rows = Rows::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::catalog::Catalog;
+    use crate::table::entry::TableId;
+
+    fn shape() -> Arc<Shape> {
+        let mut catalog = Catalog::new(None, &["t"], "none", Vec::new()).expect("a catalog");
+        let columns = ["id".as_bytes(), "text".as_bytes()];
+        catalog.shape(TableId(0), columns.into_iter()).expect("a shape")
+    }
+
+    #[test]
+    fn what_passes_the_bounds_is_refused_before_it_is_copied() {
+        let (shape, long) = (shape(), vec![b'x'; 40_000]);
+        let mut group = Group::bounded(3, 100_000);
+        let row = [Value::Int(1), Value::bytes(&long)];
+        for _ in 0..2 {
+            assert_eq!(group.push_row(&shape, &row), Ok(()));
+        }
+        let before = group.mark();
+        assert_eq!(group.push_row(&shape, &row), Err(PushError::GroupTooLarge));
+        let row_bytes = size_of::<RowHead>() + 9 + STRING_OVERHEAD_BYTES + long.len();
+        assert_eq!(group.refused_size(), (3, 3 * row_bytes));
+        group.rewind(before);
+        assert_eq!(group.push_row(&shape, &[Value::Int(1), Value::Null]), Ok(()));
+        assert_eq!(group.begin_row(&shape), Err(PushError::GroupTooLarge));
+        assert_eq!(group.refused_size().0, 4);
+    }
+
+    #[test]
+    fn short_values_are_counted_with_the_next_row() {
+        let (shape, mut group) = (shape(), Group::bounded(usize::MAX, 10_000));
+        let row = [Value::Int(1), Value::text("short")];
+        let taken = (0..).take_while(|_| group.push_row(&shape, &row).is_ok()).count();
+        assert_eq!(taken, 10_000_usize.div_ceil(9 + STRING_OVERHEAD_BYTES + 5));
+    }
+
+    #[test]
+    fn the_memory_of_a_large_group_is_given_back_and_of_a_small_one_kept() {
+        let (shape, mut group) = (shape(), Group::default());
+        for (bytes, is_kept) in [(1_000, true), (2 * MAX_KEPT_BYTES, false)] {
+            let text = vec![b'x'; bytes];
+            group
+                .push_row(&shape, &[Value::Int(1), Value::bytes(&text)])
+                .expect("within the bounds");
+            group.clear();
+            assert!(group.is_empty());
+            assert_eq!(group.rows.reserved_bytes() > 0, is_kept);
+        }
     }
 }

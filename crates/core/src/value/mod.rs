@@ -32,6 +32,9 @@ pub enum Value<'a> {
     DateTime(Cow<'a, str>),
 }
 
+/// The bytes of an encoded string beside its own.
+pub(crate) const STRING_OVERHEAD_BYTES: usize = 5;
+
 const TAG_NULL: u8 = 0;
 const TAG_INT: u8 = 1;
 const TAG_FLOAT: u8 = 2;
@@ -133,7 +136,7 @@ fn encode_word(arena: &mut Vec<u8>, tag: u8, bytes: [u8; 8]) {
 fn encode_string(arena: &mut Vec<u8>, tag: u8, bytes: &[u8]) -> Result<(), ValueTooLong> {
     let length = u32::try_from(bytes.len()).map_err(|_| ValueTooLong)?;
     let [a, b, c, d] = length.to_le_bytes();
-    arena.reserve(5 + bytes.len());
+    arena.reserve(STRING_OVERHEAD_BYTES + bytes.len());
     arena.extend_from_slice(&[tag, a, b, c, d]);
     arena.extend_from_slice(bytes);
     Ok(())

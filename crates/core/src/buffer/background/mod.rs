@@ -38,7 +38,7 @@ use crate::buffer::background::route::{Route, Router};
 use crate::buffer::background::shared::{Flusher, Shared, State};
 use crate::buffer::failures::Failures;
 use crate::buffer::find::{self, KeyPart};
-use crate::buffer::limits::RETIRE_TIMEOUT;
+use crate::buffer::limits::{RETIRE_TIMEOUT, describe_bounds, group_too_large};
 use crate::buffer::metrics::{Metrics, count};
 use crate::buffer::queue::LaneId;
 use crate::buffer::snapshot::{LaneSnapshot, Pending, Snapshot, ThreadState};
@@ -190,22 +190,25 @@ impl BackgroundBuffer {
                 WaitEnd::TimeOver => {}
             }
         }
-        let bound = format!(
-            "maxPendingRows is {}, maxPendingBytes {}; {} rows and {} bytes are buffered, the group has {} rows and {} bytes",
-            self.settings.max_pending_rows,
-            self.settings.max_pending_bytes,
-            state.lanes.pending_rows(),
-            state.lanes.pending_bytes(),
-            group.len(),
-            group.size_bytes()
-        );
+        let pending = (state.lanes.pending_rows(), state.lanes.pending_bytes());
+        let bounds = describe_bounds(&self.settings, pending, (group.len(), group.size_bytes()));
+        if !state.lanes.could_ever_fit(group) {
+            return Err(group_too_large(&bounds));
+        }
         Err(Error::full(match state.last_failed_attempt() {
-            _ if !state.lanes.could_ever_fit(group) => {
-                format!("the group does not fit into the buffer ({bound}): add fewer rows at once, or raise the bound")
-            }
-            Some(error) => format!("the buffer is full ({bound}), and the last attempt to write failed: {error}"),
-            None => format!("the buffer is full ({bound}): the database takes rows more slowly than they are added"),
+            Some(error) => format!("the buffer is full ({bounds}), and the last attempt to write failed: {error}"),
+            None => format!("the buffer is full ({bounds}): the database takes rows more slowly than they are added"),
         }))
+    }
+
+    /// The error of a group that passed the bounds as it was gathered, with so many rows and bytes.
+    pub fn too_large(&self, rows: usize, bytes: usize) -> Error {
+        let pending = self.pending();
+        group_too_large(&describe_bounds(
+            &self.settings,
+            (pending.rows, pending.bytes),
+            (rows, bytes),
+        ))
     }
 
     /// Starts a lane's flusher. If that fails the rows stay, and the next `add()` tries again.
