@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::settings::Settings;
 
-/// The most rows of one transaction, if several batches wait. A batch is never split, so one batch
-/// may have more.
+/// The most rows of one transaction. One group may have more, and so may a foreground buffer's
+/// batch whose rows have few keys.
 pub const MAX_TRANSACTION_ROWS: usize = 10_000;
-/// The most bytes of one transaction, if several batches wait. One batch may have more.
+/// The most bytes of one transaction. One group may have more.
 pub const MAX_TRANSACTION_BYTES: usize = 16 * 1024 * 1024;
 /// A foreground buffer's batch is also full when it has this many times the batch size in rows,
 /// however few keys they have.

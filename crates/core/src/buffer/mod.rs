@@ -20,8 +20,7 @@
 //! Bounds (the first two by default, others fixed):
 //! - 100,000 rows and 64 MiB are buffered, the rows' own bytes counted.
 //! - A batch has 100 rows of one table.
-//! - A transaction has 10,000 rows and 16 MiB, if several batches wait. One batch may have more
-//!   ([`limits`]).
+//! - A transaction has 10,000 rows and 16 MiB. One group alone may have more ([`limits`]).
 //! - 64 lanes.
 //! - 1,000 failures and 64 MiB are kept.
 

@@ -13,8 +13,10 @@
 //!
 //! `crates/core/tests/queue_model.rs` holds the first three.
 //!
-//! Bounds: the caller asks for room before it adds. A transaction has at most
-//! [`MAX_TRANSACTION_ROWS`] and [`MAX_TRANSACTION_BYTES`], but one batch is never split.
+//! Bounds: the caller asks for room before it adds. A batch, and so a transaction, has at most
+//! [`MAX_TRANSACTION_BYTES`], but for one group that has more alone. It has at most
+//! [`MAX_TRANSACTION_ROWS`] too, but for such a group, and for rows of few keys that a foreground
+//! buffer will merge.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -114,6 +116,11 @@ impl WaitingBatch {
     }
 }
 
+/// Whether a batch with the group would be larger than a transaction.
+fn has_no_room(open: &WaitingBatch, group: &Group) -> bool {
+    open.batch.size_bytes() + group.size_bytes() > MAX_TRANSACTION_BYTES
+}
+
 /// A queue of batches: see the module.
 #[derive(Debug)]
 pub struct Queue {
@@ -161,7 +168,12 @@ impl Queue {
     /// Takes a group with its number. It waits for the groups `after`, of other lanes. A batch is
     /// full when a table has `batch_size` rows in it: the keys may not be known yet.
     pub fn add(&mut self, group: &Group, number: u64, after: Vec<GroupPosition>, now: Instant) -> AddEffect {
-        let must_seal = !after.is_empty() && self.open.is_some();
+        let too_large =
+            |open: &WaitingBatch| open.batch.rows() + group.len() > MAX_TRANSACTION_ROWS || has_no_room(open, group);
+        let must_seal = self
+            .open
+            .as_ref()
+            .is_some_and(|open| !after.is_empty() || too_large(open));
         if must_seal {
             self.seal();
         }
@@ -185,6 +197,9 @@ impl Queue {
     /// times as many rows.
     pub fn add_keyed(&mut self, group: &Group, number: u64, keys: &[RowKey], now: Instant) {
         let batch_size = self.batch_size;
+        if self.open.as_ref().is_some_and(|open| has_no_room(open, group)) {
+            self.seal();
+        }
         let open = self.append(group, number, Vec::new(), now);
         open.distinct.add(keys);
         open.is_full = open.distinct.by_table.values().any(|rows| *rows >= batch_size)
@@ -384,5 +399,57 @@ impl Queue {
     /// The number of rows of a table. Settled rows count until their whole transaction is settled.
     pub fn rows_of(&self, table: TableId) -> usize {
         self.batches().map(|batch| batch.rows_of(table)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::catalog::Catalog;
+    use crate::value::Value;
+
+    /// Adds groups of so many bytes each. Returns the bytes of each transaction.
+    fn transactions(is_keyed: bool, groups: &[usize]) -> Vec<usize> {
+        let settings = Settings {
+            batch_size: 10_000,
+            ..Settings::default()
+        };
+        let mut catalog = Catalog::new(None, &["t"], "none", Vec::new()).expect("a catalog");
+        let columns = ["id".as_bytes(), "text".as_bytes()].into_iter();
+        let shape = catalog.shape(TableId(0), columns).expect("a shape");
+        let (mut queue, now) = (Queue::new(&settings), Instant::now());
+        for (number, bytes) in (1_u64..).zip(groups) {
+            let (text, mut group) = (vec![b'x'; *bytes], Group::default());
+            let row = [Value::Int(i64::try_from(number).expect("few")), Value::bytes(&text)];
+            group.push_row(&shape, &row).expect("short");
+            if is_keyed {
+                queue.add_keyed(&group, number, &[(TableId(0), Some(number))], now);
+            } else {
+                queue.add(&group, number, Vec::new(), now);
+            }
+        }
+        queue.want(u64::MAX);
+        let mut transactions = Vec::new();
+        while queue.pending_rows() > 0 {
+            let (batches, _) = queue.begin(now, |_| true);
+            transactions.push(batches.iter().map(|batch| batch.arena_bytes()).sum());
+            let groups = batches.iter().map(|batch| batch.group_count()).sum();
+            queue.settle(groups, groups);
+        }
+        transactions
+    }
+
+    #[test]
+    fn a_transaction_is_bounded_in_bytes_within_a_batch_too() {
+        let large = MAX_TRANSACTION_BYTES / 3;
+        for is_keyed in [false, true] {
+            let sizes = transactions(is_keyed, &[large; 10]);
+            assert!(sizes.iter().all(|bytes| *bytes <= MAX_TRANSACTION_BYTES), "{sizes:?}");
+            assert_eq!(sizes.len(), 5);
+            // A group is never split.
+            let sizes = transactions(is_keyed, &[10, 2 * MAX_TRANSACTION_BYTES, 10]);
+            assert_eq!(sizes.len(), 3);
+            assert!(transactions(is_keyed, &[100; 100]).len() == 1);
+        }
     }
 }
