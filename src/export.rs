@@ -66,7 +66,7 @@ pub fn failures(letters: &[DeadLetter]) -> Zval {
     let mut list = ArrayBuilder::new();
     for letter in letters {
         let mut rows = ArrayBuilder::new();
-        for (table, columns) in &letter.rows {
+        for (table, columns) in &*letter.rows {
             rows.push(
                 ArrayBuilder::new()
                     .with("table", string(table))

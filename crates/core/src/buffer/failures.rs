@@ -2,8 +2,8 @@
 //!
 //! Bounds: 1,000 groups ([`FAILURES_MAX`]) and 64 MiB ([`FAILURE_BYTES_MAX`]) are kept. At the
 //! bound, groups that are in the dead-letter file make room. Without such a file nothing more is
-//! given up until somebody takes the failures, and the rows stay buffered. Up to 1,000 groups wait
-//! to be reported, as copies that no bound in bytes covers.
+//! given up until somebody takes the failures, and the rows stay buffered. As many wait to be
+//! reported, the first ones. They share their rows with those that are kept.
 
 use std::collections::VecDeque;
 
@@ -21,6 +21,7 @@ pub struct Failures {
     kept_bytes: usize,
     /// Groups that no flush has reported yet.
     unreported: Vec<DeadLetter>,
+    unreported_bytes: usize,
     has_dead_letter_file: bool,
 }
 
@@ -49,7 +50,8 @@ impl Failures {
             let Some(oldest) = self.kept.pop_front() else { break };
             self.kept_bytes -= oldest.size_bytes();
         }
-        if self.unreported.len() < FAILURES_MAX {
+        if self.unreported.len() < FAILURES_MAX && self.unreported_bytes < FAILURE_BYTES_MAX {
+            self.unreported_bytes += letter.size_bytes();
             self.unreported.push(letter.clone());
         }
         self.kept_bytes += letter.size_bytes();
@@ -58,12 +60,14 @@ impl Failures {
 
     /// Groups that no flush has reported yet. They count as reported from now on.
     pub fn take_unreported(&mut self) -> Vec<DeadLetter> {
+        self.unreported_bytes = 0;
         std::mem::take(&mut self.unreported)
     }
 
     /// All groups that are kept. They are kept no longer.
     pub fn take(&mut self) -> Vec<DeadLetter> {
         self.unreported.clear();
+        self.unreported_bytes = 0;
         self.kept_bytes = 0;
         self.kept.drain(..).collect()
     }
@@ -84,7 +88,7 @@ mod tests {
     fn letter(bytes: usize) -> DeadLetter {
         let text = Value::Bytes(Cow::Owned(vec![b'x'; bytes]));
         DeadLetter {
-            rows: vec![("t".to_owned(), vec![("v".into(), text)])],
+            rows: vec![("t".to_owned(), vec![("v".into(), text)])].into(),
             code: 1406,
             message: String::new(),
             time: SystemTime::UNIX_EPOCH,
@@ -103,6 +107,20 @@ mod tests {
             assert_eq!(failures.take().len(), groups);
             assert!(failures.has_room());
         }
+    }
+
+    #[test]
+    fn what_waits_to_be_reported_is_bounded_in_bytes_and_shares_its_rows() {
+        let mut failures = Failures::new(true);
+        for _ in 0..100 {
+            failures.keep(letter(FAILURE_BYTES_MAX / 4));
+        }
+        let unreported = failures.take_unreported();
+        assert_eq!(unreported.len(), 4);
+        failures.keep(letter(1));
+        let (reported, kept) = (failures.take_unreported(), failures.take());
+        assert_eq!((reported.len(), kept.len()), (1, 4));
+        assert!(std::ptr::eq(&*reported[0].rows, &*kept[3].rows));
     }
 
     #[test]

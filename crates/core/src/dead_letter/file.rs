@@ -170,7 +170,7 @@ mod tests {
     fn letter(rows: Vec<(&str, Value<'static>)>) -> DeadLetter {
         let row = rows.into_iter().map(|(name, value)| (Box::from(name), value)).collect();
         DeadLetter {
-            rows: vec![("orders".to_owned(), row)],
+            rows: vec![("orders".to_owned(), row)].into(),
             code: 1406,
             message: "Data too long for column 'v' \"now\"".to_owned(),
             time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),

@@ -20,8 +20,8 @@ pub type NamedRow = Vec<(Box<str>, Value<'static>)>;
 /// A group that can never be written, kept with the reason.
 #[derive(Debug, Clone)]
 pub struct DeadLetter {
-    /// Its rows, each with its table's name.
-    pub rows: Vec<(String, NamedRow)>,
+    /// Its rows, each with its table's name. Shared by all copies.
+    pub rows: Arc<[(String, NamedRow)]>,
     /// The server's error code, or 0.
     pub code: u16,
     /// Why.
@@ -58,19 +58,38 @@ impl DeadLetter {
         }
     }
 
-    /// The memory that it takes, in bytes, roughly.
+    /// The memory that it takes, in bytes.
     pub fn size_bytes(&self) -> usize {
         let of_row = |row: &NamedRow| -> usize {
-            let columns = row.iter().map(|(name, value)| name.len() + value.wire_bytes());
-            columns.sum::<usize>() + row.len() * size_of::<(Box<str>, Value<'static>)>()
+            let texts = row.iter().map(|(name, value)| {
+                allocated(name.len())
+                    + match value {
+                        Value::Null | Value::Int(_) | Value::Float(_) => 0,
+                        Value::Bytes(bytes) => allocated(bytes.len()),
+                        Value::DateTime(text) => allocated(text.len()),
+                    }
+            });
+            texts.sum::<usize>() + allocated(row.len() * size_of::<(Box<str>, Value<'static>)>())
         };
-        let rows = self.rows.iter().map(|(table, row)| table.len() + of_row(row));
-        self.message.len() + rows.sum::<usize>() + size_of::<Self>()
+        let rows = self
+            .rows
+            .iter()
+            .map(|(table, row)| allocated(table.len()) + of_row(row));
+        let in_rows = allocated(size_of_val(&*self.rows)) + rows.sum::<usize>();
+        in_rows + allocated(self.message.len()) + size_of::<Self>()
     }
 
     /// The error for which the group was given up.
     pub fn error(&self) -> Error {
         error_of(self.code, self.message.clone())
+    }
+}
+
+/// The bytes that an allocation of `bytes` takes, with what the allocator adds.
+fn allocated(bytes: usize) -> usize {
+    match bytes {
+        0 => 0,
+        bytes => (bytes + 8).next_multiple_of(16).max(32),
     }
 }
 
