@@ -18,7 +18,8 @@
 //! - The rows of one key are written in the order in which they were added.
 //!
 //! Bounds (the first two by default, others fixed):
-//! - 100,000 rows and 64 MiB are buffered, the rows' own bytes counted.
+//! - 100,000 rows and 64 MiB are buffered. What counts is the memory that they take, within a fifth:
+//!   `crates/core/tests/memory.rs`.
 //! - A batch has 100 rows of one table.
 //! - A transaction has 10,000 rows and 16 MiB. One group alone may have more ([`limits`]).
 //! - 64 lanes.
@@ -31,4 +32,5 @@ pub mod foreground;
 pub mod limits;
 pub mod metrics;
 pub mod queue;
+pub mod sharded;
 pub mod snapshot;

@@ -97,7 +97,7 @@ impl DistinctRows {
     }
 }
 
-/// A batch that is not in flight.
+/// The batch that takes groups.
 #[derive(Debug)]
 struct WaitingBatch {
     batch: Batch,
@@ -110,10 +110,13 @@ struct WaitingBatch {
     is_full: bool,
 }
 
-impl WaitingBatch {
-    fn may_go(&self, is_settled: &impl Fn(&GroupPosition) -> bool) -> bool {
-        self.after.iter().all(is_settled)
-    }
+/// A batch that takes no more groups, and waits.
+#[derive(Debug)]
+struct SealedBatch {
+    batch: Arc<Batch>,
+    /// The groups that its first group waits for.
+    after: Vec<GroupPosition>,
+    is_full: bool,
 }
 
 /// Whether a batch with the group would be larger than a transaction.
@@ -127,7 +130,7 @@ pub struct Queue {
     batch_size: usize,
     flush_interval: Duration,
     open: Option<WaitingBatch>,
-    sealed: VecDeque<WaitingBatch>,
+    sealed: VecDeque<SealedBatch>,
     in_flight: Vec<Arc<Batch>>,
     /// The number of groups in flight that are settled: committed or given up.
     done_groups: usize,
@@ -219,7 +222,11 @@ impl Queue {
             after,
             is_full: false,
         });
-        let bytes_before = open.batch.size_bytes();
+        let bytes_before = if open.batch.is_empty() {
+            0
+        } else {
+            open.batch.size_bytes()
+        };
         open.batch.append(group, now);
         self.pending_rows += group.len();
         self.pending_bytes += open.batch.size_bytes() - bytes_before;
@@ -228,9 +235,14 @@ impl Queue {
     }
 
     fn seal(&mut self) {
-        if let Some(waiting) = self.open.take() {
-            self.last_batch = (waiting.batch.rows(), waiting.batch.arena_bytes());
-            self.sealed.push_back(waiting);
+        if let Some(mut open) = self.open.take() {
+            self.last_batch = (open.batch.rows(), open.batch.arena_bytes());
+            open.batch.give_back_memory();
+            self.sealed.push_back(SealedBatch {
+                batch: Arc::new(open.batch),
+                after: open.after,
+                is_full: open.is_full,
+            });
         }
     }
 
@@ -288,8 +300,8 @@ impl Queue {
             return Due::Now;
         }
         match (self.sealed.front(), &self.open) {
-            (Some(first), _) if first.may_go(&is_settled) => Due::Now,
-            (None, Some(open)) if open.may_go(&is_settled) => {
+            (Some(first), _) if first.after.iter().all(&is_settled) => Due::Now,
+            (None, Some(open)) if open.after.iter().all(&is_settled) => {
                 let at = open.batch.oldest + self.flush_interval;
                 if now >= at || self.open_is_wanted() {
                     Due::Now
@@ -303,8 +315,9 @@ impl Queue {
 
     /// Whether the next batch waits for another lane.
     pub fn waits_for_others(&self) -> bool {
-        let next = self.sealed.front().or(self.open.as_ref());
-        self.in_flight.is_empty() && next.is_some_and(|next| !next.after.is_empty())
+        let open = || self.open.as_ref().map(|open| &open.after);
+        let after = self.sealed.front().map(|next| &next.after).or_else(open);
+        self.in_flight.is_empty() && after.is_some_and(|after| !after.is_empty())
     }
 
     /// Takes batches into flight, or those that are still there after a failure. Returns them, and
@@ -321,7 +334,8 @@ impl Queue {
                 self.seal();
             }
             let (mut rows, mut bytes) = (0, 0);
-            while let Some(next) = self.sealed.front().filter(|next| next.may_go(&is_settled)) {
+            let may_go = |next: &&SealedBatch| next.after.iter().all(&is_settled);
+            while let Some(next) = self.sealed.front().filter(may_go) {
                 rows += next.batch.rows();
                 bytes += next.batch.size_bytes();
                 if !self.in_flight.is_empty() && (rows > MAX_TRANSACTION_ROWS || bytes > MAX_TRANSACTION_BYTES) {
@@ -329,7 +343,7 @@ impl Queue {
                 }
                 if let Some(next) = self.sealed.pop_front() {
                     self.is_full_in_flight |= next.is_full;
-                    self.in_flight.push(Arc::new(next.batch));
+                    self.in_flight.push(next.batch);
                 }
             }
         }
@@ -357,7 +371,7 @@ impl Queue {
     }
 
     fn waiting(&self) -> impl Iterator<Item = &Batch> {
-        let sealed = self.sealed.iter().map(|waiting| &waiting.batch);
+        let sealed = self.sealed.iter().map(|waiting| &*waiting.batch);
         sealed.chain(self.open.iter().map(|waiting| &waiting.batch))
     }
 
@@ -381,7 +395,7 @@ impl Queue {
         self.pending_rows
     }
 
-    /// The bytes of the batches that hold them.
+    /// The memory of the batches that hold them, in bytes.
     pub fn pending_bytes(&self) -> usize {
         self.pending_bytes
     }

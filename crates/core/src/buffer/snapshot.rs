@@ -9,7 +9,7 @@ use crate::buffer::metrics::Metrics;
 pub struct Pending {
     /// Rows that were taken and are not settled.
     pub rows: usize,
-    /// The bytes of the batches that hold them.
+    /// The memory that they take, in bytes.
     pub bytes: usize,
     /// The time that the oldest of them has waited.
     pub oldest_age: Duration,

@@ -2,7 +2,8 @@
 //!
 //! Invariants: a group's rows stand together; a batch only grows at its end, and is dropped whole.
 //!
-//! Bound: it reserves at most 1 MiB for values that have not come yet.
+//! Bound: it reserves at most 1 MiB for values that have not come yet. What it has reserved in vain
+//! it gives back when it takes no more groups.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,6 +14,12 @@ use crate::table::entry::{TableEntry, TableId};
 
 /// A batch reserves at most this much memory for values that have not come yet.
 const MAX_RESERVED_BYTES: usize = 1024 * 1024;
+
+/// The memory of a batch beside its rows and groups: itself, its shapes, its count of rows by
+/// table, and what the allocator adds to each of these and to its vectors.
+const OVERHEAD_BYTES: usize = size_of::<Batch>() + 256;
+/// The memory of a group beside its rows: where it ends, here, and its number, in the queue.
+pub(super) const GROUP_BYTES: usize = size_of::<usize>() + size_of::<u64>();
 
 /// Groups collected together.
 #[derive(Debug)]
@@ -116,9 +123,24 @@ impl Batch {
         self.rows.heads.is_empty()
     }
 
-    /// The memory that its rows take, in bytes.
+    /// The memory that it takes, in bytes.
     pub fn size_bytes(&self) -> usize {
-        self.rows.arena.len() + self.rows() * size_of::<RowHead>()
+        self.rows.arena.len()
+            + self.rows() * size_of::<RowHead>()
+            + self.group_ends.len() * GROUP_BYTES
+            + OVERHEAD_BYTES
+    }
+
+    /// Gives back the memory that it has reserved in vain, if that is much.
+    pub fn give_back_memory(&mut self) {
+        fn shrink<T>(vector: &mut Vec<T>) {
+            if vector.capacity() - vector.len() > vector.len() / 8 {
+                vector.shrink_to_fit();
+            }
+        }
+        shrink(&mut self.rows.arena);
+        shrink(&mut self.rows.heads);
+        shrink(&mut self.group_ends);
     }
 
     /// The memory that its rows' values take, in bytes.

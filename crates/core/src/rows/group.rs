@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use crate::rows::arena::{Row, RowHead, Rows};
+use crate::rows::batch::GROUP_BYTES;
 use crate::table::shape::Shape;
 use crate::value;
 use crate::value::{STRING_OVERHEAD_BYTES, Value, ValueTooLong};
@@ -113,7 +114,7 @@ impl Group {
         if self.size_bytes().saturating_add(needed) > self.max_bytes {
             return Err(self.refuse(0, needed));
         }
-        let most = self.max_bytes - self.len() * size_of::<RowHead>();
+        let most = self.max_bytes - (self.size_bytes() - self.rows.arena.len());
         let arena = &mut self.rows.arena;
         if arena.capacity() - arena.len() < needed {
             let larger = (2 * arena.capacity()).min(most).saturating_sub(arena.len());
@@ -208,7 +209,7 @@ impl Group {
 
     /// The memory that it will take in a batch, in bytes.
     pub fn size_bytes(&self) -> usize {
-        self.rows.arena.len() + self.len() * size_of::<RowHead>()
+        self.rows.arena.len() + self.len() * size_of::<RowHead>() + GROUP_BYTES
     }
 
     /// Empties it and keeps its memory for the next one, if that is little.
@@ -243,7 +244,7 @@ mod tests {
         let before = group.mark();
         assert_eq!(group.push_row(&shape, &row), Err(PushError::GroupTooLarge));
         let row_bytes = size_of::<RowHead>() + 9 + STRING_OVERHEAD_BYTES + long.len();
-        assert_eq!(group.refused_size(), (3, 3 * row_bytes));
+        assert_eq!(group.refused_size(), (3, 3 * row_bytes + GROUP_BYTES));
         group.rewind(before);
         assert_eq!(group.push_row(&shape, &[Value::Int(1), Value::Null]), Ok(()));
         assert_eq!(group.begin_row(&shape), Err(PushError::GroupTooLarge));

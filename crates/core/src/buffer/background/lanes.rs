@@ -21,16 +21,15 @@
 //! `docs/design/order-between-lanes.md` says why.
 //!
 //! Bounds: 64 lanes ([`MAX_LANES`]); `max_pending_rows` and `max_pending_bytes` over all lanes. The
-//! memory of keys drops settled ones when it has more than 4,096, and more than twice as many as
-//! rows are pending.
+//! memory of keys drops settled ones while it has more than 4,096, and more than twice as many as
+//! rows are pending. It grows and drops a part at a time: no `add()` waits for all of it.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustc_hash::FxHashMap;
-
 use crate::buffer::background::route::{KeyHash, Route};
 use crate::buffer::queue::{AddEffect, Due, GroupPosition, LaneId, Queue};
+use crate::buffer::sharded::ShardedMap;
 use crate::rows::arena::Row;
 use crate::rows::batch::Batch;
 use crate::rows::group::Group;
@@ -41,6 +40,33 @@ use crate::table::entry::TableId;
 pub const MAX_LANES: usize = 64;
 /// The memory of keys keeps up to this many, settled or not.
 const KEYS_KEPT: usize = 4_096;
+/// The most memory that counts for the key of a row.
+const MAX_KEY_BYTES: usize = 40;
+/// Another part of the memory of keys is looked at for each so many keys that are entered.
+const KEYS_PER_SWEEP: usize = 256;
+
+/// A group's position in one word: the memory of keys has one for each row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct PackedPosition(u64);
+
+impl PackedPosition {
+    fn new(position: GroupPosition) -> Self {
+        Self(position.number * MAX_LANES as u64 + position.lane.index() as u64)
+    }
+
+    fn unpacked(self) -> GroupPosition {
+        let lane = self.0 % MAX_LANES as u64;
+        GroupPosition {
+            lane: LaneId::new(usize::try_from(lane).unwrap_or_default()),
+            number: self.0 / MAX_LANES as u64,
+        }
+    }
+}
+
+/// The hash of a table's key among those of all tables.
+fn key_hash(table: TableId, hash: u64) -> u64 {
+    hash.wrapping_add((table.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
 
 /// Some lanes of one set, as bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -92,7 +118,7 @@ pub struct Lanes<F> {
     taken: u64,
     /// The last group with a row of a key, by the key's hash. After a collision a group waits
     /// without need, and nothing else.
-    keys: FxHashMap<(TableId, u64), GroupPosition>,
+    keys: ShardedMap<PackedPosition>,
     tables: Vec<TablePositions>,
 }
 
@@ -114,7 +140,7 @@ impl<F> Lanes<F> {
             max_pending_rows: settings.max_pending_rows,
             max_pending_bytes: settings.max_pending_bytes,
             taken: 0,
-            keys: FxHashMap::default(),
+            keys: ShardedMap::default(),
             tables: Vec::new(),
         }
     }
@@ -178,7 +204,8 @@ impl<F> Lanes<F> {
             let positions = self.tables.get(table.0);
             match key {
                 KeyHash::Known(hash) => {
-                    met.extend(self.keys.get(&(*table, *hash)));
+                    let known = self.keys.get(key_hash(*table, *hash));
+                    met.extend(known.map(|position| position.unpacked()));
                     met.extend(positions.and_then(|positions| positions.unknown));
                 }
                 KeyHash::Unknown => met.extend(positions.iter().flat_map(|positions| &positions.last)),
@@ -224,13 +251,24 @@ impl<F> Lanes<F> {
             }
             match key {
                 KeyHash::Unknown => positions.unknown = Some(here),
-                KeyHash::Known(hash) => drop(self.keys.insert((*table, *hash), here)),
+                KeyHash::Known(hash) => {
+                    let packed = PackedPosition::new(here);
+                    self.keys.update(key_hash(*table, *hash), |position| *position = packed);
+                }
             }
         }
-        if self.keys.len() > KEYS_KEPT.max(2 * self.pending_rows()) {
+        // At least half of them are settled, in each part about as many.
+        let most = KEYS_KEPT.max(2 * self.pending_rows());
+        let sweeps = 1 + route.keys.len() / KEYS_PER_SWEEP;
+        for _ in 0..sweeps {
+            if self.keys.len() <= most {
+                break;
+            }
             let lanes = &self.all;
-            self.keys
-                .retain(|_, position| *position == here || !is_settled(lanes, position));
+            self.keys.sweep(|position| {
+                let position = position.unpacked();
+                position == here || !is_settled(lanes, &position)
+            });
         }
     }
 
@@ -325,9 +363,10 @@ impl<F> Lanes<F> {
         self.all.iter().map(|lane| lane.queue.pending_rows()).sum()
     }
 
-    /// The bytes of the batches that hold them.
+    /// The memory that they take, in bytes, with that of their keys.
     pub fn pending_bytes(&self) -> usize {
-        self.all.iter().map(|lane| lane.queue.pending_bytes()).sum()
+        let batches: usize = self.all.iter().map(|lane| lane.queue.pending_bytes()).sum();
+        batches + self.keys.size_bytes().min(MAX_KEY_BYTES * self.pending_rows())
     }
 
     /// When the oldest of them was taken.
