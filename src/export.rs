@@ -78,7 +78,7 @@ pub fn failures(letters: &[DeadLetter]) -> Zval {
         let letter = ArrayBuilder::new()
             .with("rows", rows.build())
             .with("code", int(letter.code))
-            .with("message", string(&letter.message))
+            .with("message", string(letter.message.full()))
             .with("time", float(time.as_secs_f64()));
         list.push(letter.build());
     }

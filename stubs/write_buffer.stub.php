@@ -430,6 +430,9 @@ namespace {
          *        carried out. `auto`: if it has insert-only or summed rows, which must not be
          *        written twice. `always`. `never`: such tables are refused, unless they are
          *        `repeatable`. The table is made at its first use. Default `auto`
+         * @param bool|null $redactValues true: messages have `…` in the place of the values that a
+         *        server quotes; failures have them. Messages are those of exceptions, warnings,
+         *        PHP's log and `last_error`. Default false
          *
          * @throws \TypeError                   an argument has a wrong type
          * @throws \WriteBuffer\ConfigException a setting cannot work
@@ -453,6 +456,7 @@ namespace {
             ?string $persistent = null,
             ?string $deadLetterFile = null,
             ?string $ledger = null,
+            ?bool $redactValues = null,
         ) {
         }
 
@@ -532,6 +536,7 @@ namespace {
             ?string $tradeTable = null,
             array $tables = [],
             ?string $ledger = null,
+            ?bool $redactValues = null,
         ) {
         }
 

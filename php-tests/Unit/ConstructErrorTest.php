@@ -314,13 +314,13 @@ final class ConstructErrorTest extends MemoryTestCase
         }
         self::assertThrows(
             ArgumentCountError::class,
-            'WriteBuffer::__construct() expects at most 18 arguments, 19 given',
-            static fn () => new \WriteBuffer(...array_fill(0, 19, null)),
+            'WriteBuffer::__construct() expects at most 19 arguments, 20 given',
+            static fn () => new \WriteBuffer(...array_fill(0, 20, null)),
         );
         self::assertThrows(
             ArgumentCountError::class,
-            'SyncWriteBuffer::__construct() expects at most 6 arguments, 7 given',
-            static fn () => new \SyncWriteBuffer(...array_fill(0, 7, null)),
+            'SyncWriteBuffer::__construct() expects at most 7 arguments, 8 given',
+            static fn () => new \SyncWriteBuffer(...array_fill(0, 8, null)),
         );
         self::assertThrows(
             Error::class,

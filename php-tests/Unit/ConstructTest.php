@@ -108,7 +108,7 @@ final class ConstructTest extends MemoryTestCase
 
     public function testTheOrderOfArgumentsIsThatOfTheStub(): void
     {
-        $buffer = new \WriteBuffer('memory:', 10, 20, 2, false, 'a', 'b', [], 30, 4_096, null, null, 60, 1, null, null, null, 'always');
+        $buffer = new \WriteBuffer('memory:', 10, 20, 2, false, 'a', 'b', [], 30, 4_096, null, null, 60, 1, null, null, null, 'always', true);
         $info = $buffer->__debugInfo();
         unset($info['metrics']);
         self::assertSame(
@@ -118,6 +118,7 @@ final class ConstructTest extends MemoryTestCase
                 'orderTable' => 'a',
                 'tradeTable' => 'b',
                 'ledger' => 'always',
+                'redactValues' => true,
                 'batchSize' => 10,
                 'flushIntervalMs' => 20,
                 'maxPendingRows' => 30,
@@ -132,7 +133,7 @@ final class ConstructTest extends MemoryTestCase
 
     public function testTheSynchronousBufferShowsWhatItHas(): void
     {
-        $info = (new \SyncWriteBuffer('memory:', 2, 'a', 'b', ['a' => ['key' => 'k']], 'always'))->__debugInfo();
+        $info = (new \SyncWriteBuffer('memory:', 2, 'a', 'b', ['a' => ['key' => 'k']], 'always', true))->__debugInfo();
         unset($info['metrics']);
         self::assertSame(
             [
@@ -141,6 +142,7 @@ final class ConstructTest extends MemoryTestCase
                 'orderTable' => 'a',
                 'tradeTable' => 'b',
                 'ledger' => 'always',
+                'redactValues' => true,
                 'closed' => false,
             ],
             $info,

@@ -34,6 +34,7 @@ final class IniTest extends TestCase
         'write_buffer.persistent' => '',
         'write_buffer.dead_letter_file' => '',
         'write_buffer.ledger' => 'auto',
+        'write_buffer.redact_values' => '0',
     ];
 
     /** @var array<string, string> */
@@ -118,10 +119,12 @@ final class IniTest extends TestCase
                 'write_buffer.shutdown_timeout_ms' => '16',
                 'write_buffer.background' => 'off',
                 'write_buffer.ledger' => 'always',
+                'write_buffer.redact_values' => 'on',
             ],
         );
         self::assertSame(
             '{"dsn":"memory:ini","maxRetries":13,"orderTable":"o","tradeTable":"t","ledger":"always",'
+                . '"redactValues":true,'
                 . '"batchSize":11,"flushIntervalMs":12,'
                 . '"maxPendingRows":14,"maxPendingBytes":1500,"shutdownTimeoutMs":16,"background":false,"closed":false}' . "\n"
                 . '{"o":[{"id":1}]}' . "\nbool(false)\n",

@@ -177,6 +177,13 @@ pub const SETTINGS: &[Setting] = &[
             |from| from.engine.ledger.name(),
         ),
     },
+    Setting {
+        name: "redactValues",
+        doc: "true: messages have … in the place of the values that a server quotes; failures have them",
+        ini: Some(Ini::new(c"write_buffer.redact_values", c"0")),
+        scope: Scope::Every,
+        field: Field::Switch(|to| &mut to.engine.redact_values),
+    },
 ];
 
 /// The settings that a class's constructor has, in the order of its parameters.

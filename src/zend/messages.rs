@@ -1,10 +1,14 @@
 //! What PHP tells people: exceptions, warnings, and its log.
+//!
+//! Invariant: no text of ours has a character that steers a terminal or ends a line, whatever name
+//! of PHP's or words of a server's are in it.
 
 use std::ffi::{CString, c_char, c_int};
 use std::ptr;
 
 use ext_php_rs::ffi;
 use ext_php_rs::zend::{ClassEntry, ExecutorGlobals};
+use write_buffer_core::error::message::clean;
 
 use crate::zend::bailout;
 
@@ -110,7 +114,7 @@ pub fn log(message: &str) {
     unsafe { php_log_err_with_severity(message.as_ptr(), LOG_WARNING) };
 }
 
-/// A text for C, which would end at a NUL byte.
+/// A text for C, which would end at a NUL byte: the cleaned one has none.
 pub fn c_text(text: &str) -> CString {
-    CString::new(text.replace('\0', "\\0")).unwrap_or_default()
+    CString::new(clean(text).as_ref()).unwrap_or_default()
 }

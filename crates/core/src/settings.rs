@@ -42,6 +42,9 @@ pub struct Settings {
     pub route_by: Option<String>,
     /// The file for groups that are given up.
     pub dead_letter_file: Option<PathBuf>,
+    /// Whether the values of rows that a server quotes are kept out of messages. Failures have
+    /// them.
+    pub redact_values: bool,
 }
 
 /// What `add()` does if a group does not fit.
@@ -81,6 +84,7 @@ impl Default for Settings {
             lanes: 1,
             route_by: None,
             dead_letter_file: None,
+            redact_values: false,
         }
     }
 }

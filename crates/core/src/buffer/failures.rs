@@ -90,7 +90,7 @@ mod tests {
         DeadLetter {
             rows: vec![("t".to_owned(), vec![("v".into(), text)])].into(),
             code: 1406,
-            message: String::new(),
+            message: "".into(),
             time: SystemTime::UNIX_EPOCH,
         }
     }

@@ -138,7 +138,7 @@ fn json_line(letter: &DeadLetter) -> Vec<u8> {
     let line = format!(
         "{{\"time\":{time:.6},\"code\":{},\"message\":{},\"rows\":[{}]}}\n",
         letter.code,
-        quote(&letter.message),
+        quote(letter.message.full()),
         rows.join(",")
     );
     line.into_bytes()
@@ -172,7 +172,7 @@ mod tests {
         DeadLetter {
             rows: vec![("orders".to_owned(), row)].into(),
             code: 1406,
-            message: "Data too long for column 'v' \"now\"".to_owned(),
+            message: "Data too long for column 'v' \"now\"".into(),
             time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
         }
     }

@@ -9,6 +9,7 @@ pub mod file;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::error::message::Message;
 use crate::error::{Error, count_rows};
 use crate::rows::arena::Row;
 use crate::table::model::TableModel;
@@ -25,7 +26,7 @@ pub struct DeadLetter {
     /// The server's error code, or 0.
     pub code: u16,
     /// Why.
-    pub message: String,
+    pub message: Message,
     /// When it was given up.
     pub time: SystemTime,
 }
@@ -53,7 +54,7 @@ impl DeadLetter {
         Self {
             rows: rows.collect(),
             code: error.code(),
-            message: error.to_string(),
+            message: error.words().clone(),
             time: SystemTime::now(),
         }
     }
@@ -76,7 +77,8 @@ impl DeadLetter {
             .iter()
             .map(|(table, row)| allocated(table.len()) + of_row(row));
         let in_rows = allocated(size_of_val(&*self.rows)) + rows.sum::<usize>();
-        in_rows + allocated(self.message.len()) + size_of::<Self>()
+        let message: usize = self.message.forms().map(|words| allocated(words.len())).sum();
+        in_rows + message + size_of::<Self>()
     }
 
     /// The error for which the group was given up.
@@ -93,7 +95,7 @@ fn allocated(bytes: usize) -> usize {
     }
 }
 
-fn error_of(code: u16, message: String) -> Error {
+fn error_of(code: u16, message: Message) -> Error {
     match code {
         0 => Error::row(message),
         code => Error::server(code, message),
@@ -114,11 +116,12 @@ impl FlushError {
     pub fn given_up(failures: Vec<DeadLetter>) -> Option<Self> {
         let first = failures.first()?;
         let rows: usize = failures.iter().map(|failure| failure.rows.len()).sum();
-        let message = format!(
-            "gave up {} that can never be written, see takeFailures(); the first error: {}",
-            count_rows(rows),
-            first.message
-        );
+        let message = first.message.map(|why| {
+            format!(
+                "gave up {} that can never be written, see takeFailures(); the first error: {why}",
+                count_rows(rows)
+            )
+        });
         let error = error_of(first.code, message);
         Some(Self { error, failures })
     }

@@ -5,23 +5,28 @@
 //! the rows. [`Kind::Config`], [`Kind::Full`] and [`Kind::Closed`]: nothing was taken. Any other
 //! kind: the rows were taken, and are still buffered or among the failures.
 //!
-//! Invariant: no message holds a password.
+//! Invariants: no message holds a password, or a character that steers a terminal ([`message`]).
+//! What a server says becomes an error by [`Error::server_with_state`] alone.
 
 pub mod codes;
 pub mod decision;
+pub mod message;
 pub mod phase;
+mod redaction;
+mod templates;
 
 use std::fmt;
 
 use crate::error::codes::Class;
+use crate::error::message::{Message, ServerText};
 use crate::error::phase::Phase;
 
-/// Why something failed. A message says what, where and what to do. It never holds a password.
+/// Why something failed. A message says what, where and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     kind: Kind,
     phase: Phase,
-    message: String,
+    message: Message,
 }
 
 /// What went wrong, as far as code acts on it.
@@ -67,7 +72,7 @@ pub enum Kind {
 }
 
 impl Error {
-    fn new(kind: Kind, message: impl Into<String>) -> Self {
+    fn new(kind: Kind, message: impl Into<Message>) -> Self {
         Self {
             kind,
             phase: Phase::Statement,
@@ -76,12 +81,12 @@ impl Error {
     }
 
     /// A setting, a table or a row that cannot work.
-    pub fn config(message: impl Into<String>) -> Self {
+    pub fn config(message: impl Into<Message>) -> Self {
         Self::new(Kind::Config, message)
     }
 
     /// The buffer's bound is reached.
-    pub fn full(message: impl Into<String>) -> Self {
+    pub fn full(message: impl Into<Message>) -> Self {
         Self::new(Kind::Full, message)
     }
 
@@ -94,7 +99,7 @@ impl Error {
     }
 
     /// No server, or a lost connection. `code` is the server's, the client library's, or 0.
-    pub fn connection(code: u16, message: impl Into<String>) -> Self {
+    pub fn connection(code: u16, message: impl Into<Message>) -> Self {
         Self::new(
             Kind::Connection {
                 code,
@@ -106,7 +111,7 @@ impl Error {
 
     /// A COMMIT without an answer, or with one that does not say whether it was carried out. The
     /// transaction may be committed.
-    pub fn commit_unknown(code: u16, message: impl Into<String>) -> Self {
+    pub fn commit_unknown(code: u16, message: impl Into<Message>) -> Self {
         Self::new(
             Kind::Connection {
                 code,
@@ -125,15 +130,19 @@ impl Error {
         )
     }
 
-    /// The server's answer was an error.
-    pub fn server(code: u16, message: impl Into<String>) -> Self {
-        Self::server_with_state(code, "", message)
+    /// An error that is one of the server's by its code, in our own words.
+    pub fn server(code: u16, message: impl Into<Message>) -> Self {
+        let class = codes::classify(code);
+        Self::new(Kind::Server { code, class }, message)
     }
 
-    /// As [`Self::server`], with the SQLSTATE of the answer.
-    pub fn server_with_state(code: u16, state: &str, message: impl Into<String>) -> Self {
+    /// The server's answer was an error: its code, its SQLSTATE, and what the server says.
+    pub fn server_with_state(code: u16, state: &str, said: impl AsRef<str>) -> Self {
         let class = codes::classify_with_state(code, state);
-        Self::new(Kind::Server { code, class }, message)
+        Self::new(
+            Kind::Server { code, class },
+            ServerText::new(code, state, said.as_ref()),
+        )
     }
 
     /// The same error, met in another phase than [`Phase::Statement`].
@@ -144,7 +153,7 @@ impl Error {
     }
 
     /// A check of ours refused a row.
-    pub fn row(message: impl Into<String>) -> Self {
+    pub fn row(message: impl Into<Message>) -> Self {
         Self::new(Kind::Row, message)
     }
 
@@ -157,12 +166,12 @@ impl Error {
     }
 
     /// An argument of a wrong type.
-    pub fn argument(message: impl Into<String>) -> Self {
+    pub fn argument(message: impl Into<Message>) -> Self {
         Self::new(Kind::Argument, message)
     }
 
     /// A bug of ours, noticed before it did harm.
-    pub fn bug(message: impl Into<String>) -> Self {
+    pub fn bug(message: impl Into<Message>) -> Self {
         Self::new(Kind::Bug, message)
     }
 
@@ -187,7 +196,7 @@ impl Error {
     }
 
     /// The caller's time is over.
-    pub fn timeout(message: impl Into<String>) -> Self {
+    pub fn timeout(message: impl Into<Message>) -> Self {
         Self::new(Kind::Timeout, message)
     }
 
@@ -199,7 +208,15 @@ impl Error {
     /// The same error, with `words` before its message.
     #[must_use]
     pub fn context(mut self, words: &str) -> Self {
-        self.message = format!("{words}: {}", self.message);
+        self.message = self.message.map(|why| format!("{words}: {why}"));
+        self
+    }
+
+    /// The same error, printed with the values of rows that the server quoted: `redactValues` is
+    /// off.
+    #[must_use]
+    pub fn revealed(mut self) -> Self {
+        self.message = self.message.revealed();
         self
     }
 
@@ -221,8 +238,13 @@ impl Error {
         }
     }
 
-    /// The message, without a code.
+    /// The message, without a code, as it is printed.
     pub fn message(&self) -> &str {
+        self.message.shown()
+    }
+
+    /// The message with all that belongs to it, for another one that is made of it.
+    pub fn words(&self) -> &Message {
         &self.message
     }
 
@@ -238,7 +260,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.message)
+        formatter.write_str(self.message.shown())
     }
 }
 

@@ -63,6 +63,7 @@ pub struct Writer {
     ledger_use: LedgerUse,
     ledger: Ledger<Commit>,
     dead_letter_file: Option<DeadLetterFile>,
+    redact_values: bool,
     /// Groups up to here were in doubt when the ledger lost every trace of them. They are given up:
     /// writing them once more could double them.
     untraceable_end: usize,
@@ -82,6 +83,7 @@ impl Writer {
             ledger_use: settings.ledger,
             ledger: Ledger::default(),
             dead_letter_file: settings.dead_letter_file.clone().map(DeadLetterFile::new),
+            redact_values: settings.redact_values,
             untraceable_end: 0,
             asks_ledger: false,
             models: FxHashMap::default(),
@@ -97,7 +99,8 @@ impl Writer {
         if let Some(model) = table.model() {
             return Ok(model);
         }
-        let model = Arc::new(self.sink.model(table, deadline)?);
+        let model = self.sink.model(table, deadline).map_err(|error| self.printed(error))?;
+        let model = Arc::new(model);
         table.set_model(Some(Arc::clone(&model)));
         Ok(model)
     }
@@ -110,9 +113,16 @@ impl Writer {
     /// As [`Sink::register`].
     pub fn prepare_ledger(&mut self, model: &TableModel, deadline: Option<Instant>) -> Result<()> {
         if self.ledger_use.covers(model.is_repeatable()) {
-            self.sink.register(self.ledger.last_known(), deadline)?;
+            let registered = self.sink.register(self.ledger.last_known(), deadline);
+            registered.map_err(|error| self.printed(error))?;
         }
         Ok(())
+    }
+
+    /// An error of the sink, as buffers pass it on: with the values of rows that a server quotes,
+    /// or without. A failure has them in any case.
+    fn printed(&self, error: Error) -> Error {
+        if self.redact_values { error } else { error.revealed() }
     }
 
     /// Writes the groups of the batches from `done` on, counted over all of them, in as few
@@ -212,7 +222,7 @@ impl Writer {
                     return Ok(Attempt::Committed(written));
                 }
                 Ok(Attempt::NoTrace) => return Ok(Attempt::NoTrace),
-                Err(error) => error,
+                Err(error) => self.printed(error),
             };
             let decision = decide(error.phase(), &error);
             if decision == Decision::CommitUnknown {
@@ -222,7 +232,8 @@ impl Writer {
                 return Err(AttemptError { groups, error });
             };
             if deadline.is_some_and(|deadline| self.clock.now() + wait >= deadline) {
-                let error = Error::timeout(format!("the time given is over; the last error: {error}"));
+                let words = |why: &str| format!("the time given is over; the last error: {why}");
+                let error = Error::timeout(error.words().map(words));
                 return Err(AttemptError { groups, error });
             }
             match again {

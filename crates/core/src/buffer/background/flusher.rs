@@ -152,7 +152,7 @@ impl Observer for LaneObserver<'_> {
     fn given_up(&mut self, letter: DeadLetter) {
         let rows = letter.rows.len();
         let mut state = self.shared.lock();
-        state.last_error = Some(letter.message.clone());
+        state.last_error = Some(letter.message.to_string());
         state.lanes.lane_mut(self.lane).flusher.metrics.failed_rows += count(rows);
         state.failures.keep(letter);
         let lanes = state.lanes.settle(self.lane, 1, rows);

@@ -62,7 +62,7 @@ pub const TABLES: [&[ServerCode]; 9] = [
 
 /// The SQLSTATE with which a trigger refuses a row, "unhandled user-defined exception": no server
 /// has an error of its own with it. <https://dev.mysql.com/doc/refman/8.4/en/signal.html>.
-const SIGNALLED: &str = "45000";
+pub const SIGNALLED: &str = "45000";
 
 fn find(table: &'static [ServerCode], code: u16) -> Option<&'static ServerCode> {
     let at = table.binary_search_by_key(&code, |known| known.code).ok()?;
@@ -98,6 +98,12 @@ pub fn is_of_account_or_table(code: u16) -> bool {
     [settings::ACCOUNT, definition::TABLE]
         .into_iter()
         .any(|table| find(table, code).is_some())
+}
+
+/// Whether the error is listed as one that no row's values can be in: neither a row's fault nor that
+/// of a trigger or a view, which may say anything.
+pub fn is_about_no_row(code: u16) -> bool {
+    known(code).is_some_and(|known| known.class != Class::Data) && find(definition::PROGRAM, code).is_none()
 }
 
 /// Whether the error says that there is no such table, or that the account may not see it.

@@ -8,6 +8,7 @@ use mysql_common::proto::codec::error::PacketCodecError;
 use crate::dsn::ServerDsn;
 use crate::error::Error;
 use crate::error::codes::{self, Class, classify};
+use crate::error::message::{Message, ServerText};
 use crate::sink::mysql::tls;
 
 const CHECK_ADDRESS: &str = "; check that the server runs there, and the DSN's host and port, or its unix_socket";
@@ -17,13 +18,13 @@ const CHECK_ADDRESS: &str = "; check that the server runs there, and the DSN's h
 pub struct Failure {
     address: String,
     code: u16,
-    why: String,
+    why: Message,
     advice: String,
 }
 
 impl Failure {
     /// A failure that this crate found.
-    pub fn new(address: String, code: u16, why: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub fn new(address: String, code: u16, why: impl Into<Message>, advice: impl Into<String>) -> Self {
         Self {
             address,
             code,
@@ -63,7 +64,7 @@ impl Failure {
             mysql::Error::MySqlError(server) => Self::new(
                 address,
                 server.code,
-                server.message.clone(),
+                ServerText::new(server.code, &server.state, &server.message),
                 server_advice(server.code, dsn),
             ),
             mysql::Error::DriverError(DriverError::ConnectTimeout) => Self::no_answer(address, within),
@@ -106,13 +107,20 @@ pub fn all_failed(failures: &[Failure], dsn: &ServerDsn) -> Error {
         .find(|failure| classify(failure.code) == Class::Reconnect)
         .or(failures.first());
     let code = passing.map_or(codes::CR_CONN_HOST_ERROR, |failure| failure.code);
-    let message = match failures {
+    let message = Message::of_several(|form| match failures {
         [only] => format!(
             "cannot connect to {} as {:?}: {}{}",
-            only.address, dsn.user, only.why, only.advice
+            only.address,
+            dsn.user,
+            form(&only.why),
+            only.advice
         ),
-        _ => format!("cannot connect to any host as {:?}: {}", dsn.user, listed(failures)),
-    };
+        _ => format!(
+            "cannot connect to any host as {:?}: {}",
+            dsn.user,
+            listed(failures, form)
+        ),
+    });
     Error::connection(code, message)
 }
 
@@ -121,16 +129,18 @@ pub fn out_of_time(failures: &[Failure], dsn: &ServerDsn) -> Error {
     if failures.is_empty() {
         return Error::timeout("the time given is over");
     }
-    Error::timeout(format!(
-        "the time given was over before {:?} was connected: {}",
-        dsn.user,
-        listed(failures)
-    ))
+    Error::timeout(Message::of_several(|form| {
+        format!(
+            "the time given was over before {:?} was connected: {}",
+            dsn.user,
+            listed(failures, form)
+        )
+    }))
 }
 
 /// The addresses with their reasons. An advice that several share is said once, after the last of
 /// them.
-fn listed(failures: &[Failure]) -> String {
+fn listed(failures: &[Failure], form: fn(&Message) -> &str) -> String {
     let mut text = String::new();
     for (index, failure) in failures.iter().enumerate() {
         if index > 0 {
@@ -138,7 +148,7 @@ fn listed(failures: &[Failure]) -> String {
         }
         text.push_str(&failure.address);
         text.push_str(": ");
-        text.push_str(&failure.why);
+        text.push_str(form(&failure.why));
         let is_said_later = failures[index + 1..].iter().any(|later| later.advice == failure.advice);
         if !is_said_later {
             text.push_str(&failure.advice);

@@ -182,7 +182,7 @@ impl MySqlSink {
             }
         }
         if let mysql::Error::MySqlError(server) = error {
-            let failed = Error::server_with_state(server.code, &server.state, server.message.clone());
+            let failed = Error::server_with_state(server.code, &server.state, &server.message);
             if failed.is_connection() && !codes::is_of_connection(server.code) {
                 self.connector.advance_host();
             }
@@ -236,7 +236,9 @@ impl MySqlSink {
         self.disconnect();
         Err(Error::commit_unknown(
             failed.code(),
-            format!("{failed}; that was while COMMIT was under way, so the batch may be committed"),
+            failed
+                .words()
+                .map(|why| format!("{why}; that was while COMMIT was under way, so the batch may be committed")),
         ))
     }
 
@@ -346,13 +348,15 @@ impl Sink for MySqlSink {
             schema::engine_without_transactions(conn, &TableName::of_parts(None, ledger_table::NAME), &database)
         });
         let engine = registered.map_err(|error| match error.code() {
-            code if codes::is_of_account_or_table(code) => Error::config(format!(
-                "{error}. The ledger says after a lost connection what was committed; the account {:?} needs to make it once, or \
-                 an administrator does: {}; and the account needs SELECT, INSERT, UPDATE and DELETE on it. Or do without, by \
-                 ledger: 'never'",
-                self.connector.dsn().user,
-                ledger_table::CREATE
-            )),
+            code if codes::is_of_account_or_table(code) => Error::config(error.words().map(|why| {
+                format!(
+                    "{why}. The ledger says after a lost connection what was committed; the account {:?} needs to make it once, \
+                     or an administrator does: {}; and the account needs SELECT, INSERT, UPDATE and DELETE on it. Or do without, \
+                     by ledger: 'never'",
+                    self.connector.dsn().user,
+                    ledger_table::CREATE
+                )
+            })),
             _ => error,
         })?;
         let Some(engine) = engine else { return Ok(()) };
