@@ -7,6 +7,7 @@ namespace WriteBuffer\Tests\Unit;
 use PHPUnit\Framework\TestCase;
 use WriteBuffer\ConnectionException;
 use WriteBuffer\Tests\Support\AssertsExceptions;
+use WriteBuffer\Tests\Support\Extension;
 use WriteBuffer\Tests\Support\PhpProcess;
 
 /** A DSN's password is in no message, no stack trace, no dump and no phpinfo(). */
@@ -64,6 +65,10 @@ final class SecretsTest extends TestCase
                 'a broken DSN of the other class' => static fn () => new \SyncWriteBuffer($broken),
                 'a DSN that is not UTF-8' => static fn () => new \WriteBuffer(self::DSN . "\xff"),
                 'an unknown option' => static fn () => new \WriteBuffer(self::DSN . '?x=1'),
+                'a part that looks like an option' => static fn () => new \WriteBuffer('mysql://u@h/d?S3cr3t'),
+                'a part that looks like a value' => static fn () => new \WriteBuffer('mysql://u@h/d?tls=S3cr3t'),
+                'a part that looks like a port' => static fn () => new \WriteBuffer('mysql://u:S3cr3t'),
+                'a part that looks like a host' => static fn () => new \WriteBuffer('mysql://u:p@x,S3cr3t:Word/d'),
                 'a second construction' => static function (): void {
                     (new \WriteBuffer('memory:'))->__construct(self::DSN);
                 },
@@ -109,5 +114,22 @@ final class SecretsTest extends TestCase
         $broken = PhpProcess::run('phpinfo(INFO_MODULES);', ['write_buffer.dsn' => 'mysql://user:S3cr3t/Word@h/d']);
         self::assertNoSecret($broken, 'a DSN that cannot be read');
         self::assertStringContainsString('write_buffer.dsn => not a DSN => not a DSN', $broken);
+    }
+
+    /** `php -i` and `php --ri`, which administrators paste into reports. */
+    public function testTheCommandLineMasksIt(): void
+    {
+        $extension = Extension::file();
+        $php = [PHP_BINARY, ...($extension === null ? [] : ['-d', "extension={$extension}"])];
+        foreach ([self::DSN => 'mysql://user:***@127.0.0.1:1/db', 'mysql://user:S3cr3t/Word@h/d' => 'not a DSN'] as $dsn => $shown) {
+            foreach ([['-i'], ['--ri', 'write_buffer']] as $options) {
+                $command = array_map(escapeshellarg(...), [...$php, '-d', "write_buffer.dsn=\"{$dsn}\"", ...$options]);
+                $output = (string) shell_exec(implode(' ', $command));
+                self::assertStringContainsString("write_buffer.dsn => {$shown} => {$shown}", $output);
+                // `php -i` also shows the process's arguments, as an administrator's shell does.
+                $lines = (array) preg_grep('/^\$_SERVER\[|^argv|^\s/', explode("\n", $output), PREG_GREP_INVERT);
+                self::assertNoSecret(implode("\n", $lines), $options[0]);
+            }
+        }
     }
 }
