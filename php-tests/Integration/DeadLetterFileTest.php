@@ -105,12 +105,12 @@ final class DeadLetterFileTest extends DatabaseTestCase
         $buffer->add(['id' => 1, 't' => 'fits']);
         $buffer->add(['id' => 2, 't' => 'too long']);
         $buffer->add(['id' => 3, 't' => 'fits']);
-        // A device that is always full.
+        // A device that takes nothing.
         symlink('/dev/full', $file);
         $thrown = self::assertThrowsMatching(
             FlushException::class,
             "#^a group was refused \\(table wb_refused: Data too long for column 't' at row \\d+\\) and cannot be written to "
-                . 'deadLetterFile ' . preg_quote($file, '#') . ': No space left on device.*Nothing is lost: it stays buffered, '
+                . 'deadLetterFile ' . preg_quote($file, '#') . ': it is no file\\. Nothing is lost: it stays buffered, '
                 . 'and so do the rows after it, until the file can be written to \(2 rows still buffered\)$#D',
             static fn () => $buffer->flush(),
         );
@@ -186,12 +186,134 @@ final class DeadLetterFileTest extends DatabaseTestCase
         );
     }
 
-    public function testAFileThatIsNotOursIsRefusedAtTheStart(): void
+    /** The message does not tell whether a file is there that PHP may not look at. */
+    public function testTheFilesOfTlsAreWithinOpenBasedir(): void
     {
+        $code = <<<'PHP'
+            foreach (['tls_ca=%s', 'tls_cert=%s&tls_key=/nowhere/key', 'tls_cert=' . $argv[1] . '&tls_key=%s'] as $options) {
+                foreach (['/etc/passwd', '/nowhere/at/all', '../../../../../etc/passwd'] as $file) {
+                    try {
+                        new WriteBuffer('mysql://u@h/d?' . sprintf($options, $file));
+                    } catch (WriteBuffer\ConfigException $thrown) {
+                        echo str_replace(["{$argv[2]}/{$file}", $file], 'FILE', $thrown->getMessage()), "\n";
+                    }
+                }
+            }
+            PHP;
+        $output = PhpProcess::run($code, ['open_basedir' => dirname(__DIR__)], [__FILE__, getcwd()]);
+        $lines = explode("\n", trim($output));
+        self::assertCount(9, $lines, $output);
+        foreach ($lines as $at => $line) {
+            $option = ['tls_ca', 'tls_cert', 'tls_key'][intdiv($at, 3)];
+            self::assertSame(
+                "{$option} FILE is outside open_basedir: name a file within, or extend open_basedir in php.ini",
+                $line,
+            );
+        }
+        // The administrator's own DSN, in php.ini, may name any file.
+        $output = PhpProcess::run(
+            'try { new WriteBuffer(); } catch (WriteBuffer\ConfigException $e) { echo $e->getMessage(); }',
+            ['open_basedir' => dirname(__DIR__), 'write_buffer.dsn' => 'mysql://u@h/d?tls_ca=/etc/passwd'],
+        );
+        self::assertSame('tls_ca /etc/passwd holds no certificate in PEM', $output);
+    }
+
+    /**
+     * A lock that somebody holds ends neither a flush nor the process: the caller's time does.
+     */
+    public function testALockOfSomebodyElseIsWaitedForInBounds(): void
+    {
+        $file = "{$this->folder}/failed.jsonl";
+        $buffer = $this->buffer(orderTable: 'wb_refused', deadLetterFile: $file, background: false);
+        touch($file);
+        chmod($file, 0600);
+        $lock = fopen($file, 'r+');
+        self::assertTrue(flock($lock, LOCK_EX));
+        $buffer->add(['id' => 1, 't' => 'too long']);
+        self::assertThrowsMatching(
+            FlushException::class,
+            '/another process holds its lock \(lsof names it\)\. Nothing is lost.*\(1 row still buffered\)$/',
+            static fn () => $buffer->flush(300),
+        );
+        self::assertSame([], $buffer->takeFailures());
+        fclose($lock);
+        self::assertInstanceOf(FlushException::class, self::thrownBy(static fn () => $buffer->flush()));
+        self::assertCount(1, $this->lines());
+        self::assertCount(1, $buffer->takeFailures());
+    }
+
+    /** @return iterable<string, array{callable(string): mixed, string}> what somebody puts there */
+    public static function filesOfOthers(): iterable
+    {
+        $mine = static function (string $file, int $mode): void {
+            touch($file);
+            chmod($file, $mode);
+        };
+        yield 'a folder' => [mkdir(...), 'it is no file'];
+        yield 'a FIFO' => [static fn (string $file) => posix_mkfifo($file, 0600), 'it is no file'];
+        yield 'a link to a FIFO' => [
+            static fn (string $file) => posix_mkfifo("{$file}.fifo", 0600) && symlink("{$file}.fifo", $file),
+            'it is no file',
+        ];
+        yield 'a device' => [static fn (string $file) => symlink('/dev/zero', $file), 'it is no file'];
+        yield 'a file for all' => [static fn (string $file) => $mine($file, 0666), 'other users may write to it (mode 0666)'];
+        yield 'a file for a group' => [static fn (string $file) => $mine($file, 0660), 'other users may write to it (mode 0660)'];
+        if (posix_geteuid() === 0) {
+            yield 'a file of another user' => [
+                static fn (string $file) => [$mine($file, 0600), chown($file, 65_534)],
+                'it is a file of the user 65534',
+            ];
+            yield 'a link of another user' => [
+                static fn (string $file) => [$mine("{$file}.mine", 0600), symlink("{$file}.mine", $file), lchown($file, 65_534)],
+                'it is a link of the user 65534',
+            ];
+        }
+    }
+
+    /**
+     * @dataProvider filesOfOthers
+     *
+     * @param callable(string): mixed $put
+     */
+    #[DataProvider('filesOfOthers')]
+    public function testAFileThatIsNotOursIsRefused(callable $put, string $why): void
+    {
+        $file = "{$this->folder}/failed.jsonl";
+        $late = $this->buffer(orderTable: 'wb_refused', deadLetterFile: $file, background: false);
+        $put($file);
         self::assertThrowsMatching(
             ConfigException::class,
-            '#^deadLetterFile .*: it is no file; #',
-            fn () => $this->buffer(deadLetterFile: $this->folder),
+            '#^deadLetterFile ' . preg_quote("{$file}: {$why}", '#') . '#',
+            fn () => $this->buffer(deadLetterFile: $file),
         );
+        // Put there after the start.
+        $late->add(['id' => 1, 't' => 'too long']);
+        $thrown = self::thrownBy(static fn () => $late->flush());
+        self::assertInstanceOf(FlushException::class, $thrown);
+        self::assertStringContainsString("cannot be written to deadLetterFile {$file}: {$why}", $thrown->getMessage());
+        self::assertSame([1, []], [count($late), $late->takeFailures()], 'the row is kept');
+        is_dir($file) ? rmdir($file) : unlink($file);
+        self::assertInstanceOf(FlushException::class, self::thrownBy(static fn () => $late->flush()));
+        self::assertCount(1, $this->lines());
+        $late->takeFailures();
+    }
+
+    /** A deployment's `storage` is a link to a folder that all releases share. */
+    public function testLinksOfOurOwnAreFollowed(): void
+    {
+        $shared = "{$this->folder}-shared";
+        mkdir($shared);
+        symlink($shared, "{$this->folder}/storage");
+        symlink('storage/failed.jsonl', "{$this->folder}/link.jsonl");
+        foreach (['link.jsonl', 'storage/failed.jsonl'] as $id => $name) {
+            $buffer = $this->buffer(orderTable: 'wb_refused', deadLetterFile: "{$this->folder}/{$name}", background: false);
+            $buffer->add(['id' => $id, 't' => 'too long']);
+            self::assertInstanceOf(FlushException::class, self::thrownBy(static fn () => $buffer->flush()));
+            $buffer->takeFailures();
+        }
+        self::assertCount(2, $this->lines('storage/failed.jsonl'));
+        self::assertSame(0600, fileperms("{$shared}/failed.jsonl") & 0777);
+        unlink("{$shared}/failed.jsonl");
+        rmdir($shared);
     }
 }

@@ -10,8 +10,8 @@ use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\Tests\Support\PhpProcess;
 
 /**
- * Under redactValues no value of a row is in a message, whatever error the row causes: neither in an
- * exception, a warning or PHP's log, nor in last_error. The failures have the server's own words.
+ * Under redactValues no value of a row is in a message, whatever error the row causes: neither in
+ * an exception, a warning or PHP's log, nor in last_error. Failures have the server's own words.
  */
 final class RedactionTest extends DatabaseTestCase
 {
@@ -170,8 +170,8 @@ final class RedactionTest extends DatabaseTestCase
     {
         $this->arrange('v VARCHAR(40), UNIQUE KEY email (v)', [self::insert('a@s3cr3t')]);
         $log = (string) tempnam(sys_get_temp_dir(), 'wb');
-        // What nobody catches: an exception, the warnings at the ends of two buffers, and that of one
-        // that outlives its object, after all PHP code.
+        // What nobody catches: an exception, the warnings at the ends of two buffers, and that of
+        // one that outlives its object, after all PHP code.
         $code = <<<'PHP'
             $make = static fn (mixed ...$more) => new WriteBuffer(...$more, dsn: $argv[1], tables: ['wb_redacted' => ['mode' => 'insert']]);
             $persistent = $make(background: true, persistent: 'p');

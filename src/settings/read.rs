@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ExecuteData;
-use write_buffer_core::dsn::Dsn;
+use write_buffer_core::dsn::{Dsn, Tls};
 use write_buffer_core::error::{Error, Result};
 
 use crate::settings;
@@ -112,7 +112,15 @@ impl Setting {
         match &self.field {
             Field::Dsn(of) => {
                 let dsn = self.text(argument)?;
-                *of(to) = (!dsn.is_empty()).then(|| Dsn::parse(&dsn)).transpose()?;
+                let mut dsn = (!dsn.is_empty()).then(|| Dsn::parse(&dsn)).transpose()?;
+                // php.ini's DSN is the administrator's, who may name any file.
+                if let (Some(Dsn::Server(server)), Some(_)) = (&mut dsn, argument) {
+                    for (option, path) in server.tls.iter_mut().flat_map(Tls::files) {
+                        let absolute = allowed_path(option, path.as_bytes())?;
+                        *path = absolute.to_str().unwrap_or(path).to_owned();
+                    }
+                }
+                *of(to) = dsn;
             }
             Field::Switch(of) => *of(to) = self.switch(argument),
             Field::Number(min, max, number) => number.set(to, self.number(argument, *min, *max)?),
@@ -177,7 +185,7 @@ impl Setting {
         }
     }
 
-    /// A file, by its absolute path: a process may change its folder.
+    /// A file, by its absolute path.
     fn file(&self, argument: Option<Argument<'_>>) -> Result<Option<PathBuf>> {
         let ini_value = self.ini_value();
         let given = match argument {
@@ -187,18 +195,24 @@ impl Setting {
         if given.is_empty() {
             return Ok(None);
         }
-        let (name, shown) = (self.name, String::from_utf8_lossy(given));
-        if given.contains(&0) {
-            return Err(Error::config(format!("{name} {shown:?} has a NUL byte")));
-        }
-        let path = std::path::absolute(Path::new(OsStr::from_bytes(given)))
-            .map_err(|error| Error::config(format!("{name} {shown:?} is no path: {error}")))?;
-        if !php_ini::is_within_open_basedir(path.as_os_str().as_bytes()) {
-            return Err(Error::config(format!(
-                "{name} {} is outside open_basedir: name a file within, or extend open_basedir in php.ini",
-                path.display()
-            )));
-        }
-        Ok(Some(path))
+        allowed_path(self.name, given).map(Some)
     }
+}
+
+/// The absolute path of a file that `open_basedir` allows: a process may change its folder. It does
+/// not matter to the message whether the file is there.
+fn allowed_path(name: &str, given: &[u8]) -> Result<PathBuf> {
+    let shown = String::from_utf8_lossy(given);
+    if given.contains(&0) {
+        return Err(Error::config(format!("{name} {shown:?} has a NUL byte")));
+    }
+    let path = std::path::absolute(Path::new(OsStr::from_bytes(given)))
+        .map_err(|error| Error::config(format!("{name} {shown:?} is no path: {error}")))?;
+    if !php_ini::is_within_open_basedir(path.as_os_str().as_bytes()) {
+        return Err(Error::config(format!(
+            "{name} {} is outside open_basedir: name a file within, or extend open_basedir in php.ini",
+            path.display()
+        )));
+    }
+    Ok(path)
 }

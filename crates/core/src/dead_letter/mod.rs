@@ -5,6 +5,7 @@
 //! Bounds: here none. The buffer keeps 1,000 groups and 64 MiB ([`crate::buffer::failures`]).
 
 pub mod file;
+mod own_file;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -146,4 +147,12 @@ impl From<Error> for FlushError {
         let failures = Vec::new();
         Self { error, failures }
     }
+}
+
+/// A folder of a test's own.
+#[cfg(test)]
+fn test_folder(name: &str) -> std::path::PathBuf {
+    let folder = std::env::temp_dir().join(format!("write-buffer-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
 }

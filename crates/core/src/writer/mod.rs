@@ -145,7 +145,7 @@ impl Writer {
         let mut ends = vec![total];
         while start < total {
             if start < self.untraceable_end {
-                self.give_up(batches, start, &no_trace(), observer)?;
+                self.give_up(batches, start, &no_trace(), deadline, observer)?;
                 start += 1;
                 continue;
             }
@@ -168,7 +168,7 @@ impl Writer {
                 Err(failed) if failed.groups.len() > 1 => ends.push(start + failed.groups.len() / 2),
                 Err(_) if observer.waited_for_earlier_groups() => {}
                 Err(failed) => {
-                    self.give_up(batches, start, &failed.error, observer)?;
+                    self.give_up(batches, start, &failed.error, deadline, observer)?;
                     start += 1;
                 }
             }
@@ -179,14 +179,21 @@ impl Writer {
     }
 
     /// Keeps a group that can never be written, then lets it leave the buffer.
-    fn give_up(&mut self, batches: &[&Batch], group: usize, error: &Error, observer: &mut dyn Observer) -> Result<()> {
+    fn give_up(
+        &mut self,
+        batches: &[&Batch],
+        group: usize,
+        error: &Error,
+        deadline: Option<Instant>,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
         let mut groups = batches.iter().flat_map(|batch| batch.groups());
         let rows = groups.nth(group).ok_or_else(|| {
             Error::bug("write_buffer lost count of its groups: please report this; the rows stay buffered")
         })?;
         let letter = DeadLetter::new(rows, error, |row| self.models.get(&row.shape.table).cloned());
         match &self.dead_letter_file {
-            Some(file) => file.append(&letter)?,
+            Some(file) => file.append(&letter, deadline)?,
             None if observer.has_room_for_failure() => {}
             None => {
                 return Err(Error::config(format!(

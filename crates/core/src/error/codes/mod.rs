@@ -100,8 +100,8 @@ pub fn is_of_account_or_table(code: u16) -> bool {
         .any(|table| find(table, code).is_some())
 }
 
-/// Whether the error is listed as one that no row's values can be in: neither a row's fault nor that
-/// of a trigger or a view, which may say anything.
+/// Whether the error is listed as one that no row's values can be in: neither a row's fault nor
+/// that of a trigger or a view, which may say anything.
 pub fn is_about_no_row(code: u16) -> bool {
     known(code).is_some_and(|known| known.class != Class::Data) && find(definition::PROGRAM, code).is_none()
 }
