@@ -136,6 +136,10 @@ return [
             // Which transactions are entered in the table write_buffer_ledger:
             // "auto", "always" or "never".
             'ledger' => null,
+
+            // True: values of rows that the server quotes in its errors stay
+            // out of messages, logs and metrics. Failures have them.
+            'redact_values' => env('WRITE_BUFFER_REDACT_VALUES', true),
         ],
 
     ],

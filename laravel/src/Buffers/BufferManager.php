@@ -76,6 +76,12 @@ class BufferManager
         return BufferSettings::of($config, new RowReader($prefix))['tables'];
     }
 
+    /** Whether values of rows stay out of a buffer's messages. */
+    public function redactsValues(string $name): bool
+    {
+        return BufferSettings::isRedacted($this->config($name));
+    }
+
     /** A table as a buffer sees it, for a caller that merges rows of it. */
     public function table(string $table, string $keyName, ?string $name = null): Table
     {
@@ -96,7 +102,8 @@ class BufferManager
      * Registers a driver of the application.
      *
      * @param Closure(Container, array<string, mixed>, string): Buffer $creator
-     *        gets the buffer's configuration and its name
+     *        gets the buffer's configuration, which may hold a password (mark the parameter as
+     *        #[\SensitiveParameter]), and its name
      */
     public function extend(string $driver, Closure $creator): static
     {
@@ -166,7 +173,7 @@ class BufferManager
     }
 
     /** @param array<string, mixed> $config */
-    private function makeNative(string $driver, array $config, string $name): Buffer
+    private function makeNative(string $driver, #[\SensitiveParameter] array $config, string $name): Buffer
     {
         if (!extension_loaded('write_buffer')) {
             throw new ConfigException(
@@ -197,7 +204,7 @@ class BufferManager
     }
 
     /** @param array<string, mixed> $config */
-    private function makePhp(array $config): Buffer
+    private function makePhp(#[\SensitiveParameter] array $config): Buffer
     {
         $connection = fn (): Connection => $this->connection($config);
         $reader = new RowReader((string) $connection()->getTablePrefix());
@@ -216,7 +223,7 @@ class BufferManager
      *
      * @param array<string, mixed> $config
      */
-    private function afterCommit(Buffer $buffer, array $config, RowReader $reader): Buffer
+    private function afterCommit(Buffer $buffer, #[\SensitiveParameter] array $config, RowReader $reader): Buffer
     {
         if (!BufferSettings::isAfterCommit($config)) {
             return $buffer;
@@ -233,7 +240,7 @@ class BufferManager
     }
 
     /** @param array<string, mixed> $config */
-    private function catalog(array $config, RowReader $reader): TableCatalog
+    private function catalog(#[\SensitiveParameter] array $config, RowReader $reader): TableCatalog
     {
         $settings = BufferSettings::of($config, $reader);
 
@@ -246,7 +253,7 @@ class BufferManager
     }
 
     /** @param array<string, mixed> $config */
-    private function connection(array $config): Connection
+    private function connection(#[\SensitiveParameter] array $config): Connection
     {
         return $this->container->make('db')->connection($config['connection'] ?? null);
     }

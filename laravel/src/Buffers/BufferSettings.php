@@ -36,18 +36,18 @@ final class BufferSettings
     /** The parameters of PhpBuffer. */
     private const OF_PHP = [
         'orderTable', 'tradeTable', 'tables', 'batchSize', 'flushIntervalMs', 'maxRetries', 'maxPendingRows',
-        'maxPendingBytes', 'deadLetterFile',
+        'maxPendingBytes', 'deadLetterFile', 'redactValues',
     ];
 
     /** The parameters of SyncWriteBuffer. */
-    private const OF_SYNC = ['maxRetries', 'ledger', 'orderTable', 'tradeTable', 'tables'];
+    private const OF_SYNC = ['maxRetries', 'ledger', 'orderTable', 'tradeTable', 'tables', 'redactValues'];
 
     /**
      * @param array<string, mixed> $config
      *
      * @return array<string, mixed> parameters by name
      */
-    public static function of(array $config, RowReader $reader, bool $isSync = false): array
+    public static function of(#[\SensitiveParameter] array $config, RowReader $reader, bool $isSync = false): array
     {
         $settings = [];
         foreach (self::INTEGERS as $key => $parameter) {
@@ -63,6 +63,7 @@ final class BufferSettings
         if (self::has($config, 'background')) {
             $settings['background'] = filter_var($config['background'], FILTER_VALIDATE_BOOLEAN);
         }
+        $settings['redactValues'] = self::isRedacted($config);
         [$settings['orderTable'], $settings['tradeTable']] = array_map([$reader, 'table'], self::tables($config));
         $settings['tables'] = [];
         foreach (self::rules($config) as $table => $rules) {
@@ -81,7 +82,7 @@ final class BufferSettings
      *
      * @return array<string, mixed> parameters by name
      */
-    public static function ofPhp(array $config, RowReader $reader): array
+    public static function ofPhp(#[\SensitiveParameter] array $config, RowReader $reader): array
     {
         $settings = self::of($config, $reader);
         [$settings['orderTable'], $settings['tradeTable']] = self::tables($config);
@@ -105,7 +106,7 @@ final class BufferSettings
      *
      * @return array{string, string} the tables of add()'s two arguments, without the prefix
      */
-    public static function tables(array $config): array
+    public static function tables(#[\SensitiveParameter] array $config): array
     {
         return [(string) ($config['order_table'] ?? 'orders'), (string) ($config['trade_table'] ?? 'trades')];
     }
@@ -117,7 +118,7 @@ final class BufferSettings
      *
      * @return array<string, array<string, mixed>>
      */
-    public static function rules(array $config): array
+    public static function rules(#[\SensitiveParameter] array $config): array
     {
         $rules = $config['tables'] ?? [];
         foreach ($config['models'] ?? [] as $class) {
@@ -134,13 +135,23 @@ final class BufferSettings
     }
 
     /** @param array<string, mixed> $config */
-    public static function isAfterCommit(array $config): bool
+    public static function isAfterCommit(#[\SensitiveParameter] array $config): bool
     {
         return filter_var($config['after_commit'] ?? true, FILTER_VALIDATE_BOOLEAN);
     }
 
+    /**
+     * Whether values of rows stay out of messages, and so of Laravel's log.
+     *
+     * @param array<string, mixed> $config
+     */
+    public static function isRedacted(#[\SensitiveParameter] array $config): bool
+    {
+        return filter_var($config['redact_values'] ?? true, FILTER_VALIDATE_BOOLEAN);
+    }
+
     /** @param array<string, mixed> $config */
-    private static function has(array $config, string $key): bool
+    private static function has(#[\SensitiveParameter] array $config, string $key): bool
     {
         return isset($config[$key]) && $config[$key] !== '';
     }

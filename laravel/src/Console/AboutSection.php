@@ -27,7 +27,7 @@ final class AboutSection
                 ? 'its own DSN'
                 : ($buffer['connection'] ?? $config->get('database.default'));
             $label = "Buffer {$name}" . ($name === $config->get('write-buffer.default') ? ' (default)' : '');
-            $lines[$label] = ($buffer['driver'] ?? 'null') . " / {$place}";
+            $lines[ConsoleText::of($label)] = ConsoleText::of(($buffer['driver'] ?? 'null') . " / {$place}");
         }
 
         return $lines;

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Console;
 
 use Illuminate\Console\Command;
+use RuntimeException;
 use WriteBuffer\Exception as BufferException;
 use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\DeadLetters\DeadLetterFile;
@@ -29,16 +30,26 @@ final class FailedCommand extends Command
         $file = $this->laravel->make('config')->get("write-buffer.buffers.{$name}.dead_letter_file")
             ?: (string) ini_get('write_buffer.dead_letter_file');
         if ($file === '') {
-            $this->error("The buffer {$name} has no dead_letter_file in config/write-buffer.php.");
+            $this->error(ConsoleText::of("The buffer {$name} has no dead_letter_file in config/write-buffer.php."));
 
             return 1;
         }
-        $deadLetters = new DeadLetterFile($file);
         if ($this->option('retry') && $this->option('forget')) {
             $this->error('Give one of --retry and --forget.');
 
             return 1;
         }
+        try {
+            return $this->work($manager, $name, new DeadLetterFile($file));
+        } catch (RuntimeException $e) {
+            $this->error(ConsoleText::of($e->getMessage()));
+
+            return 1;
+        }
+    }
+
+    private function work(BufferManager $manager, string $name, DeadLetterFile $deadLetters): int
+    {
         if ($this->option('forget')) {
             $forgotten = $deadLetters->remove(fn (array $letter, int $number): bool => $this->isMeant($number));
             $this->info("{$forgotten} groups forgotten.");
@@ -58,7 +69,7 @@ final class FailedCommand extends Command
             }
             if ($this->argument('number') !== []) {
                 $letter = ['number' => $at + 1] + $letter;
-                $this->line((string) json_encode($letter, JSON_PRETTY_PRINT | JSON_UNESCAPED_UNICODE));
+                $this->line(ConsoleText::json($letter, JSON_PRETTY_PRINT));
                 continue;
             }
             $tables = [];
@@ -68,9 +79,9 @@ final class FailedCommand extends Command
             $rows[] = [
                 $at + 1,
                 gmdate('Y-m-d H:i:s', (int) $letter['time']),
-                implode(', ', $tables),
-                $letter['code'],
-                mb_strimwidth((string) $letter['message'], 0, 100, '…'),
+                ConsoleText::of(implode(', ', $tables)),
+                (int) $letter['code'],
+                ConsoleText::of($letter['message'], 100),
             ];
         }
         if ($this->argument('number') === []) {
@@ -98,7 +109,7 @@ final class FailedCommand extends Command
                 return true;
             } catch (BufferException $e) {
                 $buffer->takeFailures();
-                $this->error("Group {$number}: {$e->getMessage()}");
+                $this->error(ConsoleText::of("Group {$number}: {$e->getMessage()}"));
                 $refused++;
 
                 return false;

@@ -26,7 +26,7 @@ final class InstallCommand extends Command
         $problems = 0;
         foreach ($manager->names() as $name) {
             foreach ($this->problems($manager, $name) as $problem) {
-                $this->warn("Buffer {$name}: {$problem}");
+                $this->warn(ConsoleText::of("Buffer {$name}: {$problem}"));
                 $problems++;
             }
         }

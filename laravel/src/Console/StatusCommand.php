@@ -56,7 +56,7 @@ final class StatusCommand extends Command
     private function show(array $entries): void
     {
         if ($this->option('json')) {
-            $this->line((string) json_encode($entries, JSON_PRESERVE_ZERO_FRACTION | JSON_UNESCAPED_UNICODE));
+            $this->line(ConsoleText::json($entries, JSON_PRESERVE_ZERO_FRACTION));
 
             return;
         }
@@ -69,8 +69,8 @@ final class StatusCommand extends Command
         $this->table(self::HEADINGS, array_map([$this, 'row'], $entries));
         foreach ($entries as ['buffer' => $buffer, 'metrics' => $metrics]) {
             if ($metrics['last_error'] !== null) {
-                $error = mb_strimwidth((string) $metrics['last_error'], 0, 160, '…');
-                $this->line("<error>{$metrics['pid']} {$buffer}</error> {$error}");
+                $error = ConsoleText::of($metrics['last_error'], 160);
+                $this->line('<error>' . ConsoleText::of("{$metrics['pid']} {$buffer}") . "</error> {$error}");
             }
         }
     }
@@ -85,8 +85,8 @@ final class StatusCommand extends Command
         $metrics = $entry['metrics'];
 
         return [
-            "{$entry['host']}:{$metrics['pid']}" . ($entry['lives'] ? '' : ' (ended)'),
-            (string) $entry['buffer'],
+            ConsoleText::of("{$entry['host']}:{$metrics['pid']}" . ($entry['lives'] ? '' : ' (ended)')),
+            ConsoleText::of($entry['buffer']),
             max(0, (int) (microtime(true) - $entry['time'])) . ' s ago',
             number_format($metrics['pending_rows']) . ' rows, '
                 . number_format($metrics['pending_bytes'] / 1024) . ' KiB',
@@ -97,7 +97,7 @@ final class StatusCommand extends Command
             number_format($metrics['flush_latency_p99_ms'], 1),
             number_format($metrics['retries'] + $metrics['retries_reconnect']),
             number_format($metrics['failed_rows']),
-            (string) $metrics['thread_state'],
+            ConsoleText::of($metrics['thread_state']),
         ];
     }
 }

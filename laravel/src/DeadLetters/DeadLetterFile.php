@@ -6,6 +6,8 @@ namespace WriteBuffer\Laravel\DeadLetters;
 
 use Closure;
 use RuntimeException;
+use WriteBuffer\Laravel\Files\OwnFile;
+use WriteBuffer\Laravel\Messages\Words;
 
 /**
  * Owns a dead-letter file: a dead letter on each line. The driver `php` appends to it, and
@@ -14,6 +16,8 @@ use RuntimeException;
  * Every writer opens the file by its name for each line, and waits for the file's lock. So lines
  * are taken out under that lock, and the file is changed in place, never replaced. A copy stands
  * beside it meanwhile.
+ *
+ * Invariant: the file and its copy are of this process's user, and of no other: {@see OwnFile}.
  *
  * @phpstan-import-type Letter from DeadLetter
  */
@@ -27,27 +31,44 @@ final class DeadLetterFile
      * Appends a line, and returns when it is on the disk. A new file can be read by its owner
      * alone.
      *
-     * @param Letter $letter
+     * @param Letter         $letter
+     * @param int|float|null $deadline when the caller's time is over, in hrtime()'s nanoseconds
      *
-     * @return bool false: it could not be written
+     * @throws RuntimeException why it could not be written
      */
-    public function append(array $letter): bool
+    public function append(array $letter, int|float|null $deadline = null): void
     {
         $line = DeadLetter::line($letter);
-        $isNew = !file_exists($this->path);
-        $handle = @fopen($this->path, 'ab');
-        if ($handle === false) {
-            return false;
-        }
-        if ($isNew) {
-            chmod($this->path, 0600);
-        }
-        $isWritten = flock($handle, LOCK_EX)
-            && fwrite($handle, $line) === strlen($line)
+        $handle = $this->opened(true, $deadline);
+        $length = fstat($handle)['size'];
+        // A line that somebody left torn must not spoil this one.
+        $isTorn = $length > 0 && fseek($handle, -1, SEEK_END) === 0 && fgetc($handle) !== "\n";
+        $text = ($isTorn ? "\n" : '') . $line;
+        $isWritten = fseek($handle, 0, SEEK_END) === 0
+            && fwrite($handle, $text) === strlen($text)
             && fflush($handle)
             && fsync($handle);
+        if (!$isWritten) {
+            // A part of a line would spoil the next one.
+            ftruncate($handle, $length);
+        }
+        if (!fclose($handle) || !$isWritten) {
+            throw new RuntimeException("the dead-letter file {$this->path} cannot be written to");
+        }
+    }
 
-        return fclose($handle) && $isWritten;
+    /** @return resource|null */
+    private function opened(bool $create, int|float|null $deadline = null): mixed
+    {
+        try {
+            return OwnFile::locked($this->path, $create, $deadline);
+        } catch (RuntimeException $e) {
+            throw new RuntimeException(
+                "the dead-letter file {$this->path} cannot be written to: {$e->getMessage()}",
+                0,
+                $e,
+            );
+        }
     }
 
     /** @return list<Letter> */
@@ -93,22 +114,18 @@ final class DeadLetterFile
 
         return is_array($letter) && is_array($letter['rows'] ?? null)
             ? $letter
-            : throw new RuntimeException("{$this->path} has a line that is no failure: " . substr($line, 0, 80));
+            : throw new RuntimeException("{$this->path} has a line that is no failure: " . Words::bounded($line, 80));
     }
 
     private function locked(Closure $do): mixed
     {
-        if (!file_exists($this->path)) {
-            return $do(null);
-        }
-        $handle = fopen($this->path, 'r+b');
-        if ($handle === false || !flock($handle, LOCK_EX)) {
-            throw new RuntimeException("{$this->path} cannot be opened and locked");
-        }
+        $handle = $this->opened(false);
         try {
             return $do($handle);
         } finally {
-            fclose($handle);
+            if ($handle !== null) {
+                fclose($handle);
+            }
         }
     }
 
@@ -134,11 +151,12 @@ final class DeadLetterFile
         if ($handle === null || $left === $lines) {
             return;
         }
-        $copy = $this->path . '.' . getmypid() . '.copy';
-        if (!copy($this->path, $copy)) {
+        $copy = OwnFile::beside($this->path);
+        $all = implode("\n", $lines) . "\n";
+        if (file_put_contents($copy, $all) !== strlen($all)) {
+            unlink($copy);
             throw new RuntimeException("{$copy} cannot be written; {$this->path} still has the lines that are done");
         }
-        chmod($copy, 0600);
         $text = $left === [] ? '' : implode("\n", $left) . "\n";
         if (
             !rewind($handle)

@@ -81,8 +81,14 @@ final class EndOfWorkFlusher
         } catch (ClosedException) {
             // The application closed it, and close() has written its rows.
         } catch (BufferException $e) {
-            $tables = $this->container->make(BufferManager::class)->serverRules($name);
-            $report = new FlushFailedException($name, $e, count($buffer), $tables);
+            $manager = $this->container->make(BufferManager::class);
+            $report = new FlushFailedException(
+                $name,
+                $e,
+                count($buffer),
+                $manager->serverRules($name),
+                $manager->redactsValues($name),
+            );
             $this->report($report);
             $this->container->make('events')->dispatch(new FlushFailed($name, $report));
         }

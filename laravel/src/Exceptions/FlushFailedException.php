@@ -7,10 +7,12 @@ namespace WriteBuffer\Laravel\Exceptions;
 use RuntimeException;
 use Throwable;
 use WriteBuffer\FlushException;
+use WriteBuffer\Laravel\Messages\Words;
 
 /**
  * What Laravel's handler is told of a flush that failed. Its context, for the log, has the tables
- * and the keys of the rows that were given up, and no other values of them.
+ * and the keys of the rows that were given up, and no other values of them: also none that the
+ * server quotes, unless `redact_values` is off.
  *
  * Bound: the context shows GROUPS_SHOWN groups.
  */
@@ -24,6 +26,7 @@ final class FlushFailedException extends RuntimeException
         Throwable $cause,
         public readonly int $pendingRows,
         private readonly array $tables,
+        private readonly bool $redactValues = true,
     ) {
         parent::__construct("the buffer {$buffer}: {$cause->getMessage()}", (int) $cause->getCode(), $cause);
     }
@@ -41,7 +44,9 @@ final class FlushFailedException extends RuntimeException
             'given_up_groups' => count($failures),
             'given_up' => array_map(fn (array $failure): array => [
                 'code' => $failure['code'],
-                'message' => $failure['message'],
+                'message' => $this->redactValues
+                    ? Words::redactedFailure($failure['code'], $failure['message'])
+                    : Words::clean($failure['message']),
                 'rows' => array_map(
                     fn (array $row): array => [
                         'table' => $row['table'],

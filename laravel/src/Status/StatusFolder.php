@@ -5,12 +5,14 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Status;
 
 use RuntimeException;
+use WriteBuffer\Laravel\Files\OwnFile;
 
 /**
  * Owns the folder of metrics for `write-buffer:status`. No process can ask another process's
  * buffer, so each buffer publishes its metrics in a file.
  *
- * Invariant: a file is replaced whole, so a reader never sees half of it.
+ * Invariants: a file is replaced whole, so a reader never sees half of it. Folder and files can be
+ * read by their user alone. What another user put there is neither read nor followed.
  *
  * Bounds: a buffer publishes at most once in PUBLISH_INTERVAL_S. The reader removes the files of
  * processes that have ended, within ENDED_KEPT_S.
@@ -32,7 +34,7 @@ final class StatusFolder
     {
         $host = (string) gethostname();
         $file = "{$this->folder}/" . md5("{$host}:{$metrics['pid']}:{$buffer}") . '.json';
-        $before = is_file($file) ? self::read($file) : null;
+        $before = $this->read($file);
         // A clock that was set back does not keep it from publishing.
         $ageS = $now - ($before['time'] ?? 0.0);
         if ($ageS >= 0.0 && $ageS < self::PUBLISH_INTERVAL_S) {
@@ -45,14 +47,15 @@ final class StatusFolder
             'rows_per_s' => self::rate($before, $metrics, $now),
             'metrics' => $metrics,
         ];
-        $new = "{$file}." . getmypid();
-        if (!is_dir($this->folder) && !@mkdir($this->folder, 0755, true) && !is_dir($this->folder)) {
+        if (!is_dir($this->folder) && !@mkdir($this->folder, 0700, true) && !is_dir($this->folder)) {
             $reason = error_get_last()['message'] ?? '';
             throw new RuntimeException("the folder {$this->folder} cannot be made: {$reason}");
         }
         $text = json_encode($entry, JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE | JSON_PRESERVE_ZERO_FRACTION);
+        $new = OwnFile::beside($file);
         if (@file_put_contents($new, $text) !== strlen($text) || !@rename($new, $file)) {
             $reason = error_get_last()['message'] ?? '';
+            @unlink($new);
             throw new RuntimeException("{$file} cannot be written: {$reason}");
         }
     }
@@ -74,7 +77,7 @@ final class StatusFolder
     {
         $entries = [];
         foreach (glob("{$this->folder}/*.json") ?: [] as $file) {
-            $entry = self::read($file);
+            $entry = $this->read($file);
             if ($entry === null) {
                 continue;
             }
@@ -87,6 +90,12 @@ final class StatusFolder
             }
             $entries[] = ['lives' => $lives] + $entry;
         }
+        foreach (glob("{$this->folder}/.*.json.*") ?: [] as $unfinished) {
+            // A process that was killed while it wrote left it.
+            if ((int) @filemtime($unfinished) < time() - self::ENDED_KEPT_S) {
+                @unlink($unfinished);
+            }
+        }
         usort($entries, static fn (array $a, array $b): int => [$a['host'], $a['metrics']['pid'], $a['buffer']]
             <=> [$b['host'], $b['metrics']['pid'], $b['buffer']]);
 
@@ -94,12 +103,14 @@ final class StatusFolder
     }
 
     /**
-     * @return array<string, mixed>|null null: the file was removed meanwhile, or another version
-     *                                   of this package wrote it
+     * @return array<string, mixed>|null null: the file was removed meanwhile, is another user's, or
+     *                                   another version of this package wrote it
      */
-    private static function read(string $file): ?array
+    private function read(string $file): ?array
     {
-        $entry = json_decode((string) @file_get_contents($file), true);
+        // The folder's own user may be another one than an administrator who looks at it.
+        $owner = @fileowner($this->folder);
+        $entry = json_decode((string) OwnFile::text($file, $owner === false ? null : $owner), true);
 
         return isset($entry['host'], $entry['buffer'], $entry['time'], $entry['metrics']['pid']) ? $entry : null;
     }

@@ -7,6 +7,7 @@ namespace WriteBuffer\Laravel\Tests\Feature;
 use Illuminate\Contracts\Console\Kernel;
 use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\FlushException;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Events\BatchFlushed;
 use WriteBuffer\Laravel\Events\FlushFailed;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
@@ -106,6 +107,56 @@ final class FailedCommandTest extends TestCase
         self::assertSame([], $this->ids());
         self::assertSame("No groups were given up.\n", $this->failed()[1]);
         self::assertSame([$this->file], glob("{$this->file}*"), 'no copy is left');
+        self::assertSame([], glob(dirname($this->file) . '/.' . basename($this->file) . '*'), 'no copy is left');
+    }
+
+    /**
+     * A value of a row is shown where somebody asks for failures, as it is. It is in no log.
+     *
+     * @dataProvider drivers
+     */
+    #[DataProvider('drivers')]
+    public function testAValueIsInNoLogAndSteersNoConsole(string $driver): void
+    {
+        $config = $this->app->make('config');
+        $config->set('write-buffer.default', $driver);
+        $config->set("write-buffer.buffers.{$driver}.tables", ['orders' => ['mode' => 'insert']]);
+        $this->createTable('orders', 'id INT PRIMARY KEY, v VARCHAR(90), UNIQUE KEY email (v)');
+        $evil = "s3cr3t<fg=red>\e]0;title\x07\u{202e}\u{2028}</>";
+        $this->buffer()->add(['id' => 1, 'v' => $evil]);
+        $this->app->terminate();
+        $this->buffer()->add(['id' => 2, 'v' => $evil]);
+        $this->app->make('events')->listen(FlushFailed::class, static function (FlushFailed $event) use (&$reported): void {
+            $reported = $event->exception;
+        });
+        $this->app->terminate();
+
+        $logged = json_encode([
+            $reported->getMessage(),
+            $reported->getPrevious()?->getMessage(),
+            $reported->context(),
+            $this->buffer()->getMetrics()['last_error'],
+        ], JSON_UNESCAPED_UNICODE | JSON_THROW_ON_ERROR);
+        self::assertSame(4, substr_count($logged, "Duplicate entry '…' for key "), $logged);
+        self::assertStringNotContainsString('s3cr3t', $logged);
+        self::assertStringContainsString('s3cr3t<fg=red>', $this->buffer()->takeFailures()[0]['message']);
+
+        foreach ([$this->failed()[1], $this->failed(['number' => ['1']])[1]] as $output) {
+            self::assertStringContainsString('s3cr3t<fg=red>', $output);
+            self::assertSame(0, preg_match('/[^\P{Cc}\n]|\x{202e}|\x{2028}/u', $output), $output);
+        }
+        $config->set("write-buffer.buffers.{$driver}.redact_values", false);
+        self::assertFalse($this->app->make(BufferManager::class)->redactsValues($driver));
+    }
+
+    public function testAFileThatIsNotOursIsNamedAndLeftAlone(): void
+    {
+        posix_mkfifo($this->file, 0600);
+        foreach ([[], ['--retry' => true], ['--forget' => true]] as $arguments) {
+            [$status, $output] = $this->failed($arguments);
+            self::assertSame(1, $status);
+            self::assertStringContainsString("{$this->file} is no file", $output);
+        }
     }
 
     public function testABufferWithoutAFile(): void

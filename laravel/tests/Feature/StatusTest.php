@@ -139,6 +139,22 @@ final class StatusTest extends TestCase
         self::assertSame(['default', 'other'], array_column($folder->all(), 'buffer'));
     }
 
+    public function testWhatItShowsSteersNoConsole(): void
+    {
+        $evil = "<fg=red>x\e]0;title\x07\u{9b}\u{202e}";
+        $metrics = ['last_error' => $evil, 'thread_state' => $evil] + Metrics::none();
+        (new StatusFolder($this->folder))->publish($evil, $metrics, microtime(true));
+        self::assertSame($evil, $this->entries()[0]['metrics']['last_error']);
+        foreach ([$this->shownStatus(), $this->shownStatus(['--json' => true])] as $shown) {
+            self::assertStringContainsString('<fg=red>x', $shown);
+            self::assertSame(0, preg_match('/[^\P{Cc}\n]|\x{202e}/u', $shown), $shown);
+        }
+        $this->app->make('config')->set('write-buffer.buffers', [$evil => ['driver' => $evil]]);
+        foreach (AboutSection::lines($this->app) as $label => $line) {
+            self::assertSame(0, preg_match('/[\p{Cc}\x{202e}]|(?<!\\\\)<fg/u', $label . $line), $label);
+        }
+    }
+
     public function testEndedProcessesStayWhileTheyHaveSomethingToTell(): void
     {
         $folder = new StatusFolder($this->folder);

@@ -69,7 +69,7 @@ final class NativeDsn
     }
 
     /** @param array<string, mixed> $config */
-    private static function hosts(array $config, string $name): string
+    private static function hosts(#[\SensitiveParameter] array $config, string $name): string
     {
         $port = (string) ($config['port'] ?? '');
         $hosts = [];
@@ -86,7 +86,7 @@ final class NativeDsn
     }
 
     /** @param array<string, mixed> $config */
-    private static function modes(array $config): ?string
+    private static function modes(#[\SensitiveParameter] array $config): ?string
     {
         if (isset($config['modes'])) {
             return implode(',', $config['modes']);
@@ -105,7 +105,7 @@ final class NativeDsn
      *
      * @return array<string, string>
      */
-    private static function pdoOptions(array $pdo, bool $isSocket, string $name): array
+    private static function pdoOptions(#[\SensitiveParameter] array $pdo, bool $isSocket, string $name): array
     {
         $options = [];
         if (isset($pdo[PDO::ATTR_TIMEOUT])) {

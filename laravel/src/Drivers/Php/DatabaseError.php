@@ -8,11 +8,12 @@ use Illuminate\Database\Connection;
 use Illuminate\Database\DetectsLostConnections;
 use PDOException;
 use Throwable;
+use WriteBuffer\Laravel\Messages\Words;
 
 /**
- * Owns what an error of the database asks for. The server's codes are in the engine's classes; the
- * engine's own table of them has the reason for each one. SQLite's codes are small numbers:
- * https://www.sqlite.org/rescode.html.
+ * Owns what an error of the database asks for, and its words: clean, and also without values. The
+ * server's codes are in the engine's classes; the engine's own table of them has the reason for each
+ * one. SQLite's codes are small numbers: https://www.sqlite.org/rescode.html.
  */
 final class DatabaseError
 {
@@ -25,6 +26,8 @@ final class DatabaseError
     public const MISCONFIGURED = 'misconfigured';
 
     public const REFUSED = 'refused';
+
+    private const OWN_WORDS_MAX = 8_192;
 
     private const RETRIED = [1213, 1205, 1020, 1317, 1969, 1412, 1615, 1689, 3101, 8002, 8005, 8022, 8028, 9007];
 
@@ -43,17 +46,19 @@ final class DatabaseError
         19 => self::REFUSED, 20 => self::REFUSED, 25 => self::MISCONFIGURED,
     ];
 
+    /** @param string $redacted the message without values of rows */
     private function __construct(
         public readonly string $class,
         public readonly int $code,
         public readonly string $message,
+        public readonly string $redacted,
     ) {
     }
 
     public static function of(Connection $connection, Throwable $e): self
     {
         if ($e instanceof RowRefusedException) {
-            return new self(self::REFUSED, 0, $e->getMessage());
+            return self::ours(self::REFUSED, $e->getMessage());
         }
         $cause = $e;
         while (!$cause instanceof PDOException && $cause->getPrevious() !== null) {
@@ -63,24 +68,38 @@ final class DatabaseError
         // message.
         $words = $e->getPrevious() instanceof PDOException ? $e->getPrevious()->getMessage() : $e->getMessage();
         if (!$cause instanceof PDOException) {
-            return new self(self::MISCONFIGURED, 0, $words);
+            return self::ours(self::MISCONFIGURED, $words);
         }
         $code = (int) ($cause->errorInfo[1] ?? 0);
-        if ((new self(self::REFUSED, 0, ''))->causedByLostConnection($e)) {
-            return new self(self::CONNECTION, $code, $words);
-        }
-
-        return new self(
-            match (true) {
+        $class = self::ours(self::REFUSED, '')->causedByLostConnection($e)
+            ? self::CONNECTION
+            : match (true) {
                 $connection->getDriverName() === 'sqlite' => self::SQLITE[$code] ?? self::CONNECTION,
                 in_array($code, self::RETRIED, true) => self::RETRY,
                 in_array($code, self::OF_CONNECTION, true) => self::CONNECTION,
                 // Code 0 did not come from a server.
                 $code === 0 || in_array($code, self::OF_SETTINGS, true) => self::MISCONFIGURED,
                 default => self::REFUSED,
-            },
-            $code,
-            $words,
-        );
+            };
+        [$state, $said] = [(string) ($cause->errorInfo[0] ?? ''), (string) ($cause->errorInfo[2] ?? '')];
+        // PDO's own words, and then the server's.
+        $ours = $said !== '' && str_ends_with($words, $said) ? substr($words, 0, -strlen($said)) : '';
+        $said = Words::bounded(Words::clean($ours === '' ? $words : $said));
+        $ours = Words::clean($ours);
+        $redacted = match (true) {
+            $code === 0 => $said,
+            $connection->getDriverName() === 'sqlite' => Words::redactedOfSqlite($code, $said),
+            default => Words::redacted($code, $state, $said),
+        };
+
+        return new self($class, $code, $ours . $said, $ours . $redacted);
+    }
+
+    /** An error whose words are not a database's. */
+    private static function ours(string $class, string $words): self
+    {
+        $words = Words::bounded(Words::clean($words), self::OWN_WORDS_MAX);
+
+        return new self($class, 0, $words, $words);
     }
 }

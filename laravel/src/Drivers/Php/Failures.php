@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Laravel\Drivers\Php;
 
+use RuntimeException;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\Laravel\DeadLetters\DeadLetterFile;
 use WriteBuffer\Laravel\Rows\Row;
@@ -34,19 +35,22 @@ final class Failures
     }
 
     /**
-     * @param list<Row> $group
+     * @param list<Row>      $group
+     * @param int|float|null $deadline when the caller's time is over, in hrtime()'s nanoseconds
      *
      * @return Letter|string the letter, or why it could not be kept
      */
-    public function keep(array $group, int $code, string $message): array|string
+    public function keep(array $group, int $code, string $message, int|float|null $deadline = null): array|string
     {
         if ($this->file === null && count($this->letters) >= self::LETTERS_MAX) {
             return self::LETTERS_MAX
                 . ' groups that were given up wait for takeFailures(), and there is no deadLetterFile';
         }
         $letter = DeadLetter::of($group, $code, $message);
-        if ($this->file?->append($letter) === false) {
-            return "the dead-letter file {$this->file->path} cannot be written to";
+        try {
+            $this->file?->append($letter, $deadline);
+        } catch (RuntimeException $e) {
+            return $e->getMessage();
         }
         if (count($this->letters) >= self::LETTERS_MAX) {
             array_shift($this->letters);

@@ -26,6 +26,7 @@ final class Flusher
         private readonly Failures $failures,
         private readonly TableCatalog $tables,
         private readonly Counters $counters,
+        private readonly bool $redactValues,
     ) {
     }
 
@@ -42,6 +43,7 @@ final class Flusher
         $deadline = $timeoutMs === null ? null : hrtime(true) + $timeoutMs * 1_000_000;
         $flushed = 0;
         $letters = [];
+        $first = null;
         // The first half goes first, so what is settled is always at the front.
         $sizes = [count($this->pending)];
         while (($size = array_pop($sizes)) !== null) {
@@ -56,9 +58,10 @@ final class Flusher
                 $flushed += $this->settle($size, (hrtime(true) - $began) / 1e6);
                 continue;
             }
-            $this->counters->setLastError($error->error->message);
+            $words = $this->words($error->error);
+            $this->counters->setLastError($words);
             if ($error->isCommitUnknown) {
-                $letters = [...$letters, ...$this->giveUpDoubtful($size, $error)];
+                $letters = [...$letters, ...$this->giveUpDoubtful($size, $error, $deadline)];
             }
             if ($error->error->class !== DatabaseError::REFUSED) {
                 $this->counters->add('failed_flushes');
@@ -68,13 +71,14 @@ final class Flusher
                 array_push($sizes, $size - intdiv($size, 2), intdiv($size, 2));
                 continue;
             }
-            $letters[] = $this->giveUp(0, $error->error->code, $error->error->message);
+            $letters[] = $this->giveUp(0, $error->error, '', $deadline);
+            $first ??= $words;
         }
         if ($letters !== []) {
             $this->counters->add('failed_flushes');
             throw self::withFailures(
                 'gave up ' . self::rows(DeadLetter::countRows($letters))
-                    . " that can never be written, see takeFailures(); the first error: {$letters[0]['message']}",
+                    . " that can never be written, see takeFailures(); the first error: {$first}",
                 $letters[0]['code'],
                 $letters,
             );
@@ -96,17 +100,24 @@ final class Flusher
         return $rows;
     }
 
+    /** The words of an error, for exceptions and metrics. A failure has the database's own. */
+    private function words(DatabaseError $error): string
+    {
+        return $this->redactValues ? $error->redacted : $error->message;
+    }
+
     /**
      * @return Letter
      *
      * @throws FlushException the group cannot be kept as a failure, and stays pending
      */
-    private function giveUp(int $at, int $code, string $message): array
+    private function giveUp(int $at, DatabaseError $error, string $before, int|float|null $deadline): array
     {
-        $letter = $this->failures->keep($this->pending->group($at), $code, $message);
+        $group = $this->pending->group($at);
+        $letter = $this->failures->keep($group, $error->code, $before . $error->message, $deadline);
         if (is_string($letter)) {
             $kept = self::rows($this->pending->rows());
-            throw new FlushException("{$message}; {$letter} ({$kept} still buffered)", $code);
+            throw new FlushException("{$before}{$this->words($error)}; {$letter} ({$kept} still buffered)", $error->code);
         }
         $this->counters->add('failed_rows', $this->pending->remove($at, 1));
 
@@ -119,16 +130,16 @@ final class Flusher
      *
      * @return list<Letter>
      */
-    private function giveUpDoubtful(int $size, WriteError $error): array
+    private function giveUpDoubtful(int $size, WriteError $error, int|float|null $deadline): array
     {
-        $message = 'the connection was lost at COMMIT: these rows may be in the database or not, look there before'
-            . " retry(): {$error->error->message}";
+        $before = 'the connection was lost at COMMIT: these rows may be in the database or not, look there before'
+            . ' retry(): ';
         $letters = [];
         // From the last group on, since giving one up moves those behind it.
         for ($at = $size - 1; $at >= 0; $at--) {
             foreach ($this->pending->group($at) as $row) {
                 if (!$this->tables->rules($row->table)->isRepeatable()) {
-                    array_unshift($letters, $this->giveUp($at, $error->error->code, $message));
+                    array_unshift($letters, $this->giveUp($at, $error->error, $before, $deadline));
                     break;
                 }
             }
@@ -140,7 +151,7 @@ final class Flusher
     /** @param list<Letter> $letters */
     private function exception(DatabaseError $error, array $letters): Throwable
     {
-        $message = "{$error->message} (" . self::rows($this->pending->rows()) . ' still buffered)';
+        $message = "{$this->words($error)} (" . self::rows($this->pending->rows()) . ' still buffered)';
 
         return $error->class === DatabaseError::CONNECTION && $letters === []
             ? new ConnectionException($message, $error->code)

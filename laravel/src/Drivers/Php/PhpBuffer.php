@@ -14,6 +14,7 @@ use WriteBuffer\ConnectionException;
 use WriteBuffer\FlushException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
+use WriteBuffer\Laravel\Messages\Words;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
 use WriteBuffer\Laravel\Tables\KeySearch;
@@ -64,6 +65,7 @@ final class PhpBuffer implements Buffer
         private readonly int $maxPendingBytes = 67_108_864,
         ?string $deadLetterFile = null,
         private readonly ?Closure $mayWrite = null,
+        bool $redactValues = false,
     ) {
         if ($batchSize < 1 || $batchSize > 10_000 || $flushIntervalMs < 0 || $maxRetries < 0) {
             throw new ConfigException('batchSize must be from 1 to 10000, and no time or count negative');
@@ -83,6 +85,7 @@ final class PhpBuffer implements Buffer
             $this->failures,
             $this->tables,
             $this->counters,
+            $redactValues,
         );
     }
 
@@ -103,6 +106,7 @@ final class PhpBuffer implements Buffer
         } catch (Throwable $e) {
             $reason = $e->getMessage();
         }
+        $reason = Words::clean($reason);
         $pending = $this->pending->rows();
         $given = $this->failures->untakenRows();
         if ($pending > 0) {
