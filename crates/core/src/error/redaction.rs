@@ -12,8 +12,8 @@
 //!    trigger's SIGNAL with SQLSTATE 45000, whatever its code; a code that is not listed; a message
 //!    in another language. All of it goes.
 //!
-//! One way is left: a trigger whose SIGNAL takes code and SQLSTATE of a lost race or of a table says
-//! what it likes. It does so on purpose.
+//! One way is left: a trigger whose SIGNAL takes the code and the SQLSTATE of a lost race or of a
+//! table says what it likes. It does so on purpose.
 
 use super::codes;
 use super::templates::{Part, templates_of};

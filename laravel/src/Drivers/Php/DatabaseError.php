@@ -12,8 +12,8 @@ use WriteBuffer\Laravel\Messages\Words;
 
 /**
  * Owns what an error of the database asks for, and its words: clean, and also without values. The
- * server's codes are in the engine's classes; the engine's own table of them has the reason for each
- * one. SQLite's codes are small numbers: https://www.sqlite.org/rescode.html.
+ * server's codes are in the engine's classes; the engine's own table of them has the reason for
+ * each one. SQLite's codes are small numbers: https://www.sqlite.org/rescode.html.
  */
 final class DatabaseError
 {
