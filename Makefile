@@ -5,6 +5,8 @@ PHP ?= php
 PHP_CONFIG ?= php-config
 PHPUNIT ?= $$(command -v phpunit)
 CARGO ?= cargo
+# The versions of Cargo.lock and no others, whatever is newer.
+CARGO_LOCKED := --locked
 CARGO_FLAGS ?=
 ORDERS ?= 20000
 SEED ?= 1
@@ -38,7 +40,7 @@ unexport PHP PHP_CONFIG
 .DEFAULT_GOAL := help
 .PHONY: help build build-fault-proxy check test test-core test-php test-mysql test-process test-chaos-short test-chaos \
 	test-exchange test-laravel build-laravel13 test-laravel13 test-php84 test-zts demo build-bench bench \
-	bench-short lint install uninstall clean
+	bench-short lint audit install uninstall clean
 
 help: ## list the targets
 	@echo 'make TARGET; variables: ORDERS, SEED (demo), PHP, PHP_CONFIG, DESTDIR (install)'
@@ -47,16 +49,16 @@ help: ## list the targets
 build: ## build the extension: target/release/libwrite_buffer.so
 	@scripts/install-packages build
 	@echo 'building the extension'
-	@$(BUILD_ENV) $(CARGO) build --release --quiet $(CARGO_FLAGS)
+	@$(BUILD_ENV) $(CARGO) build --release --quiet $(CARGO_LOCKED) $(CARGO_FLAGS)
 
 # A debug build takes seconds after a change, and finds overflows.
 check: EXTENSION := $(CURDIR)/target/debug/libwrite_buffer.so
 check: lint ## run lint, and the tests that need no server: for every change, in less than two minutes
 	@scripts/install-packages test
 	@echo 'testing the engine'
-	@$(CARGO) test --quiet --package write-buffer-core --package write-buffer-fault-proxy $(CARGO_FLAGS)
+	@$(CARGO) test --quiet --package write-buffer-core --package write-buffer-fault-proxy $(CARGO_LOCKED) $(CARGO_FLAGS)
 	@echo 'testing the extension without a server'
-	@$(BUILD_ENV) $(CARGO) build --quiet $(CARGO_FLAGS)
+	@$(BUILD_ENV) $(CARGO) build --quiet $(CARGO_LOCKED) $(CARGO_FLAGS)
 	@$(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS) --testsuite unit
 
 test: test-core test-php test-mysql test-process test-chaos-short test-exchange test-laravel ## run all tests
@@ -65,7 +67,7 @@ test-core: ## run the tests of the engine (Rust)
 	@scripts/install-packages build test
 	@echo 'testing the engine'
 	@$(WITH_MARIADB) $(CARGO) test --quiet --package write-buffer-core \
-		--package write-buffer-fault-proxy $(CARGO_FLAGS)
+		--package write-buffer-fault-proxy $(CARGO_LOCKED) $(CARGO_FLAGS)
 
 test-php: build ## run the tests of the extension (PHPUnit, on a throwaway MariaDB)
 	@scripts/install-packages test
@@ -95,7 +97,7 @@ test-process: build ## run the tests of the extension's life in PHP processes: e
 
 build-fault-proxy:
 	@scripts/install-packages build
-	@$(CARGO) build --release --quiet --package write-buffer-fault-proxy $(CARGO_FLAGS)
+	@$(CARGO) build --release --quiet --package write-buffer-fault-proxy $(CARGO_LOCKED) $(CARGO_FLAGS)
 
 test-chaos-short: build build-fault-proxy
 	@scripts/install-packages test galera
@@ -123,7 +125,7 @@ build-laravel13:
 	@scripts/fetch-laravel13 >/dev/null
 	@echo 'building the extension for PHP 8.4'
 	@PHP='$(CURDIR)/scripts/laravel13/php' PHP_CONFIG='$(CURDIR)/scripts/laravel13/php-config' \
-		$(CARGO) build --release --quiet --target-dir target/laravel13 $(CARGO_FLAGS)
+		$(CARGO) build --release --quiet --target-dir target/laravel13 $(CARGO_LOCKED) $(CARGO_FLAGS)
 
 test-laravel13: build-laravel13 ## run the tests of the Laravel package, and the example's, on Laravel 13 and PHP 8.4, fetched once
 	@scripts/install-packages test
@@ -145,7 +147,7 @@ test-zts: ## run the tests of the extension on a thread-safe debug PHP, built fr
 	@PHP='$(PHP)' scripts/build-zts-php '$(ZTS_PHP)'
 	@echo 'building the extension for the thread-safe PHP'
 	@PHP='$(ZTS_PHP)/bin/php' PHP_CONFIG='$(ZTS_PHP)/bin/php-config' \
-		$(CARGO) build --release --quiet --target-dir target/zts $(CARGO_FLAGS)
+		$(CARGO) build --release --quiet --target-dir target/zts $(CARGO_LOCKED) $(CARGO_FLAGS)
 	@echo 'testing the extension on the thread-safe PHP'
 	@$(WITH_MARIADB) php-tests/Zts/run '$(ZTS_PHP)' '$(ZTS_EXTENSION)'
 
@@ -156,7 +158,7 @@ demo: build ## save ORDERS orders by Eloquent, by PHP and by the extension, and 
 
 build-bench: build build-fault-proxy
 	@scripts/install-packages bench
-	@$(CARGO) build --release --quiet --package write-buffer-bench $(CARGO_FLAGS)
+	@$(CARGO) build --release --quiet --package write-buffer-bench $(CARGO_LOCKED) $(CARGO_FLAGS)
 
 bench: build-bench ## measure the extension beside other ways, and beside the server's own limit: about 20 minutes
 	@bench/run
@@ -164,17 +166,22 @@ bench: build-bench ## measure the extension beside other ways, and beside the se
 bench-short: build-bench ## the same in about a minute, on MariaDB, for a look: figures not for keeping
 	@bench/run --short
 
-lint: ## check formatting, clippy, PHP syntax and style, composer.json, shell scripts, lengths and import circles
+lint: ## check formatting, clippy, PHP syntax and style, composer.json, shell scripts, lengths, import circles and licences
 	@scripts/install-packages build lint
 	@echo 'checking Rust'
 	@$(CARGO) fmt --all --check
-	@$(BUILD_ENV) $(CARGO) clippy --quiet --workspace --all-targets $(CARGO_FLAGS) -- -D warnings
+	@$(BUILD_ENV) $(CARGO) clippy --quiet --workspace --all-targets $(CARGO_LOCKED) $(CARGO_FLAGS) -- -D warnings
 	@echo 'checking PHP'
 	@PHP='$(PHP)' scripts/lint-php
 	@echo 'checking shell scripts'
 	@scripts/lint-shell
 	@echo 'checking comment lines, long files and import circles'
 	@PHP='$(PHP)' scripts/lint-structure
+	@echo 'checking licences'
+	@PHP='$(PHP)' CARGO='$(CARGO)' scripts/lint-licences
+
+audit: ## compare Cargo.lock with the advisories of RustSec, which are fetched
+	@PHP='$(PHP)' scripts/check-advisories
 
 install: ## install what `make build` built into PHP, and enable it
 	@PHP_CONFIG='$(PHP_CONFIG)' DESTDIR='$(DESTDIR)' scripts/install-extension install

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Makes trees of Debian's unstable branch, sid, for what Debian's releases do not have, such as
 # MySQL. Scripts like fetch-mysql source it and call fetch_tree. A tree is a minimal system of that
-# branch with a few more packages, run by chroot. The machine itself gets only debootstrap.
+# branch with a few more packages, run by chroot. The machine itself gets only debootstrap and
+# Debian's keys.
 #
-# The packages come from the mirror of the machine's apt; debootstrap checks them against Debian's
-# keys. To make a tree needs root, or a sudo that asks for no password. A tree appears in one step.
+# The packages come from the mirror of the machine's apt, whoever that is. So debootstrap must find
+# a signature by Debian's keys (--force-check-gpg): without keys it would warn, and go on. It does
+# not look at a Release file's date (Valid-Until), so an old mirror is no error. To make a tree needs root, or a sudo that asks for no password. A tree appears in one step.
 #
 # The script that sources it sets
 #
@@ -19,6 +21,7 @@ set -euo pipefail
 
 readonly BOOTSTRAP_TIMEOUT_S=1800
 readonly UNAVAILABLE=77
+readonly KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 PATH=$PATH:/usr/sbin
@@ -60,6 +63,7 @@ bootstrap() {
     command -v apt-get >/dev/null || unavailable "needs Debian's apt and debootstrap"
     uri=$(mirror)
     [[ $uri ]] || unavailable "apt knows no mirror of this machine's release"
+    [[ -s $KEYRING ]] || unavailable "Debian's keys are missing: $KEYRING, of the package debian-archive-keyring"
     use_proxy_of_apt
     # debootstrap mounts /proc in the tree. In a mount namespace of its own nothing stays mounted,
     # whatever ends it.
@@ -69,7 +73,7 @@ bootstrap() {
     rm -rf --one-file-system "$new"
     echo "fetching $WHAT (once, $DURATION)" >&2
     timeout "$BOOTSTRAP_TIMEOUT_S" nice "${isolated[@]}" debootstrap --variant=minbase --include="$PACKAGES" \
-        sid "$new" "$uri" </dev/null >"$log" 2>&1 || unavailable "debootstrap failed" "$log"
+        --force-check-gpg --keyring="$KEYRING" sid "$new" "$uri" </dev/null >"$log" 2>&1 || unavailable "debootstrap failed" "$log"
     rm -rf "$new"/var/cache/apt/archives/*.deb "$new"/var/lib/apt/lists/*
     finish "$new"
     works "$new" || unavailable "the $WHAT that was fetched does not run" "$log"
