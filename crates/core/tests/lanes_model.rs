@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use write_buffer_core::buffer::background::lanes::Lanes;
 use write_buffer_core::buffer::background::route::{KeyHash, Route};
+use write_buffer_core::buffer::key_index::KeyIndex;
 use write_buffer_core::buffer::queue::{Due, LaneId};
 use write_buffer_core::rows::arena::Row;
 use write_buffer_core::rows::group::Group;
 use write_buffer_core::settings::Settings;
 use write_buffer_core::table::catalog::Catalog;
 use write_buffer_core::table::entry::TableId;
+use write_buffer_core::table::model::TableModel;
 use write_buffer_core::table::shape::Shape;
 use write_buffer_core::value::Value;
 
@@ -38,6 +40,7 @@ enum Step {
     Begin(usize),
     Settle(usize, usize),
     Fail(usize, u64),
+    Find(usize),
 }
 
 fn row() -> impl Strategy<Value = ModelRow> {
@@ -56,6 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0..LANES).prop_map(Step::Begin),
         6 => (0..LANES, 1..6_usize).prop_map(|(lane, groups)| Step::Settle(lane, groups)),
         1 => (0..LANES, 0..300_u64).prop_map(|(lane, wait)| Step::Fail(lane, wait)),
+        1 => (0..2_usize).prop_map(Step::Find),
     ]
 }
 
@@ -76,6 +80,24 @@ fn numbers(row: &Row<'_>) -> (usize, i64, i64) {
         [Value::Int(key), Value::Int(number)] => (row.shape.table.0, *key, *number),
         other => panic!("{other:?} is no row of this test"),
     }
+}
+
+/// The rows that an index finds under a key, each by its number.
+fn found(index: &mut KeyIndex, lanes: &Lanes<()>, key: i64) -> Vec<i64> {
+    let wanted = index.hash_of_key(&[&Value::Int(key)]);
+    let view = loop {
+        let view = index.look(lanes.iter().map(|lane| &lane.queue), wanted);
+        if view.is_complete {
+            break view;
+        }
+        index.learn(&view);
+    };
+    let rows = index.with_rows(&view, wanted, |rows| rows.iter().map(numbers).collect::<Vec<_>>());
+    index.forget_settled(lanes.pending_rows());
+    rows.into_iter()
+        .filter(|row| row.1 == key)
+        .map(|(_, _, number)| number)
+        .collect()
 }
 
 fn id(lanes: &Lanes<()>, lane: usize) -> LaneId {
@@ -156,6 +178,11 @@ proptest! {
         let mut lanes = Lanes::new(&settings, [(); LANES]);
         let mut world = World::default();
         let mut now = Instant::now();
+        let mut indexes = [0, 1].map(|table| {
+            let entry = catalog.entry(TableId(table)).expect("a table");
+            let model = TableModel::without_schema(&entry.name, &entry.rules, entry.default_mode).expect("a model");
+            KeyIndex::new(TableId(table), &model)
+        });
 
         for step in steps {
             let due_before: Vec<Due> = (0..LANES).map(|lane| lanes.due(id(&lanes, lane), now)).collect();
@@ -174,6 +201,13 @@ proptest! {
                     // After a failure nothing is settled before it is taken up again.
                     if groups > 0 && lanes.due(id(&lanes, lane), now) == Due::Now {
                         woken = Some((lane, world.settle(&mut lanes, lane, groups)?));
+                    }
+                }
+                Step::Find(table) => {
+                    for key in 0..6 {
+                        let rows = found(&mut indexes[table], &lanes, key);
+                        let expected = world.waiting.get(&(table, key)).cloned().unwrap_or_default();
+                        prop_assert_eq!(rows, expected, "table {} key {}", table, key);
                     }
                 }
                 Step::Fail(lane, milliseconds) => {

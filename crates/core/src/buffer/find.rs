@@ -1,38 +1,74 @@
 //! Looks for a row that is still buffered.
 //!
-//! Cost: it reads all buffered rows, under the buffer's lock in the background.
+//! Cost: each row is indexed once, by the first `find()` after it came (see
+//! [`key_index`](crate::buffer::key_index)). Then it reads the rows of the key.
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
+use crate::buffer::key_index::{KeyIndex, View};
 use crate::dead_letter::NamedRow;
 use crate::error::{Error, Result};
 use crate::plan::binder::{Binder, BoundRow};
 use crate::plan::merge::{ColumnUnions, merge_for_reading};
 use crate::rows::arena::Row;
+use crate::table::entry::TableId;
 use crate::table::model::TableModel;
 use crate::value::Value;
 
 /// A part of a key: its column, if it was named, and its value.
 pub type KeyPart<'a> = (Option<Box<str>>, Value<'a>);
 
-/// The rows of one table that have the key, in their order, merged by the table's rules.
-///
-/// # Errors
-///
-/// A key that names other columns than the table's key, or has more or fewer parts.
-pub fn find<'a>(
-    rows: impl Iterator<Item = Row<'a>>,
-    model: &Arc<TableModel>,
-    key: &[KeyPart<'_>],
-) -> Result<Option<NamedRow>> {
-    let wanted = wanted_key(model, key)?;
+/// Finds rows, and keeps an index of each table that was asked for.
+#[derive(Debug, Default)]
+pub struct Finder {
+    indexes: FxHashMap<TableId, KeyIndex>,
+}
+
+impl Finder {
+    /// The rows of a table that have the key, in their order, merged by the table's rules. `look`
+    /// lets an index look at the buffer's queues, and says how many rows wait there.
+    ///
+    /// # Errors
+    ///
+    /// A key that names other columns than the table's key, or has more or fewer parts.
+    pub fn find(
+        &mut self,
+        table: TableId,
+        model: &Arc<TableModel>,
+        key: &[KeyPart<'_>],
+        mut look: impl FnMut(&mut KeyIndex, u64) -> (View, usize),
+    ) -> Result<Option<NamedRow>> {
+        let wanted = wanted_key(model, key)?;
+        let new = || KeyIndex::new(table, model);
+        let index = self.indexes.entry(table).or_insert_with(new);
+        if !index.is_for(model) {
+            *index = new();
+        }
+        let hash = index.hash_of_key(&wanted);
+        let (view, pending_rows) = loop {
+            let (view, pending_rows) = look(index, hash);
+            if view.is_complete {
+                break (view, pending_rows);
+            }
+            index.learn(&view);
+        };
+        let found = index.with_rows(&view, hash, |rows| merge_rows(rows, model, &wanted));
+        index.forget_settled(pending_rows);
+        found
+    }
+}
+
+/// Those rows that have the key, merged.
+fn merge_rows<'a>(rows: Vec<Row<'a>>, model: &Arc<TableModel>, wanted: &[&Value<'_>]) -> Result<Option<NamedRow>> {
     let mut binder = Binder::with_fallback(Arc::clone(model));
     let mut unions = ColumnUnions::new(usize::MAX);
     let mut found: Option<BoundRow<'_>> = None;
     for row in rows {
         // A row that cannot be bound will be given up, and is no row of the table.
         let Ok(bound) = binder.bind(&row) else { continue };
-        if !has_key(&bound, &wanted) {
+        if !has_key(&bound, wanted) {
             continue;
         }
         found = Some(match found.take() {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::buffer::failures::Failures;
-use crate::buffer::find::{self, KeyPart};
+use crate::buffer::find::{Finder, KeyPart};
 use crate::buffer::limits::{RETIRE_TIMEOUT, describe_bounds, group_too_large};
 use crate::buffer::metrics::{Metrics, count};
 use crate::buffer::queue::{Queue, RowKey};
@@ -79,6 +79,7 @@ pub struct ForegroundBuffer {
     writer: Writer,
     clock: Arc<dyn Clock>,
     progress: ForegroundProgress,
+    finder: Finder,
     /// The number of groups ever taken, which is the number of the last one.
     taken: u64,
     /// The server did not describe a table at `add()`. It is asked again once a flush has
@@ -104,6 +105,7 @@ impl ForegroundBuffer {
                 failures: Failures::new(settings.dead_letter_file.is_some()),
                 committed_rows: 0,
             },
+            finder: Finder::default(),
             settings,
             clock,
             taken: 0,
@@ -198,8 +200,10 @@ impl ForegroundBuffer {
             return Ok(None);
         };
         let model = self.writer.model(entry, None)?;
-        let rows = queue.groups().flat_map(|(_, rows)| rows);
-        find::find(rows.filter(|row| row.shape.table == table), &model, key)
+        self.finder.find(table, &model, key, |index, wanted| {
+            let view = index.look(std::iter::once(queue), wanted);
+            (view, queue.pending_rows())
+        })
     }
 
     /// Whether the buffered rows of any one table have reached the batch size. Rows of one key
@@ -329,6 +333,8 @@ impl ForegroundBuffer {
         let failed = match result {
             Ok(()) => match FlushError::given_up(failures) {
                 None => {
+                    // Nothing waits that it could find.
+                    self.finder = Finder::default();
                     self.schema_deferred = false;
                     return Ok(self.progress.committed_rows);
                 }

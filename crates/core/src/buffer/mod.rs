@@ -29,6 +29,7 @@ pub mod background;
 pub mod failures;
 pub mod find;
 pub mod foreground;
+pub mod key_index;
 pub mod limits;
 pub mod metrics;
 pub mod queue;

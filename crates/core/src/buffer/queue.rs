@@ -103,8 +103,6 @@ struct WaitingBatch {
     batch: Batch,
     /// Counted if the keys are known as rows are added.
     distinct: DistinctRows,
-    /// The number of its first group.
-    first_group: u64,
     /// The groups that its first group waits for.
     after: Vec<GroupPosition>,
     is_full: bool,
@@ -215,12 +213,15 @@ impl Queue {
     /// Appends a group to the open batch.
     fn append(&mut self, group: &Group, number: u64, after: Vec<GroupPosition>, now: Instant) -> &mut WaitingBatch {
         let (rows, bytes) = self.last_batch;
-        let open = self.open.get_or_insert_with(|| WaitingBatch {
-            batch: Batch::with_capacity(now, rows, bytes),
-            distinct: DistinctRows::default(),
-            first_group: number,
-            after,
-            is_full: false,
+        let open = self.open.get_or_insert_with(|| {
+            let mut batch = Batch::with_capacity(now, rows, bytes);
+            batch.first_group = number;
+            WaitingBatch {
+                batch,
+                distinct: DistinctRows::default(),
+                after,
+                is_full: false,
+            }
         });
         let bytes_before = if open.batch.is_empty() {
             0
@@ -285,7 +286,9 @@ impl Queue {
     }
 
     fn open_is_wanted(&self) -> bool {
-        self.open.as_ref().is_some_and(|open| open.first_group <= self.wanted)
+        self.open
+            .as_ref()
+            .is_some_and(|open| open.batch.first_group <= self.wanted)
     }
 
     /// What there is to do. `is_settled` says whether a group of another lane is settled.
@@ -368,6 +371,30 @@ impl Queue {
     /// `retry_at`.
     pub fn failed(&mut self, retry_at: Instant) {
         self.retry_at = Some(retry_at);
+    }
+
+    /// The batches in flight, and how many of their groups are settled.
+    pub fn in_flight(&self) -> (&[Arc<Batch>], usize) {
+        (&self.in_flight, self.done_groups)
+    }
+
+    /// The first batch that is not in flight, by the number of its first group.
+    pub fn first_waiting(&self) -> Option<u64> {
+        self.waiting().next().map(|batch| batch.first_group)
+    }
+
+    /// The batches that take no more groups and are not in flight, behind the one with this first
+    /// group.
+    pub fn sealed_behind(&self, first_group: u64) -> impl Iterator<Item = &Arc<Batch>> {
+        let from = self
+            .sealed
+            .partition_point(|sealed| sealed.batch.first_group <= first_group);
+        self.sealed.range(from..).map(|sealed| &sealed.batch)
+    }
+
+    /// The batch that takes groups.
+    pub fn open_batch(&self) -> Option<&Batch> {
+        self.open.as_ref().map(|open| &open.batch)
     }
 
     fn waiting(&self) -> impl Iterator<Item = &Batch> {

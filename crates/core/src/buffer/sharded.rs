@@ -80,6 +80,11 @@ impl<V> ShardedMap<V> {
         self.entries
     }
 
+    /// How many parts it has.
+    pub fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
     /// The memory that it takes, in bytes, roughly.
     pub fn size_bytes(&self) -> usize {
         // A map has eight places for seven entries, and a byte beside each.

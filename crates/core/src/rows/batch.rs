@@ -31,6 +31,8 @@ pub struct Batch {
     table_rows: Vec<usize>,
     /// When the first group was taken.
     pub oldest: Instant,
+    /// The number of its first group, if its queue gave it one.
+    pub first_group: u64,
 }
 
 impl Batch {
@@ -50,6 +52,7 @@ impl Batch {
             group_ends: Vec::with_capacity(rows.div_ceil(2)),
             table_rows: Vec::new(),
             oldest: now,
+            first_group: 0,
         }
     }
 
@@ -86,6 +89,17 @@ impl Batch {
         starts
             .zip(self.group_ends.iter().copied())
             .map(|(start, end)| (start..end).filter_map(|at| self.rows.row(at)))
+    }
+
+    /// A row, by its position.
+    pub fn row(&self, at: usize) -> Option<Row<'_>> {
+        self.rows.row(at)
+    }
+
+    /// How many rows the first `groups` groups have.
+    pub fn rows_before(&self, groups: usize) -> usize {
+        let last = groups.min(self.group_ends.len()).checked_sub(1);
+        last.and_then(|last| self.group_ends.get(last)).copied().unwrap_or(0)
     }
 
     /// All rows, in order.

@@ -240,7 +240,8 @@ impl TableModel {
         }
     }
 
-    pub(super) fn kind(&self, column: &str) -> ColumnKind {
+    /// The kind of a column's values.
+    pub fn kind(&self, column: &str) -> ColumnKind {
         match &self.schema {
             None => ColumnKind::Untyped,
             Some(schema) => schema.column(column).map_or(ColumnKind::Other, |column| column.kind),

@@ -10,8 +10,8 @@
 //! Invariants:
 //! - A row that was taken is in exactly one place: the [`Lanes`], a committed transaction, or the
 //!   failures. The flusher moves it under the lock.
-//! - Nothing is sent or waited for under the lock. `add()` copies under it; `find()` reads all
-//!   buffered rows under it.
+//! - Nothing is sent or waited for under the lock. `add()` copies under it; `find()` takes
+//!   references to batches under it, and reads the one that takes rows.
 //! - A lane's flusher starts with the lane's first row, waits without an alarm while nothing is
 //!   buffered, and ends with the buffer.
 //! - The rows of one key are written in the order in which they were added, whatever their lanes:
@@ -37,7 +37,7 @@ use crate::buffer::background::lanes::{Lane, Lanes};
 use crate::buffer::background::route::{Route, Router};
 use crate::buffer::background::shared::{Flusher, Shared, State};
 use crate::buffer::failures::Failures;
-use crate::buffer::find::{self, KeyPart};
+use crate::buffer::find::{Finder, KeyPart};
 use crate::buffer::limits::{RETIRE_TIMEOUT, describe_bounds, group_too_large};
 use crate::buffer::metrics::{Metrics, count};
 use crate::buffer::queue::LaneId;
@@ -66,6 +66,7 @@ pub struct BackgroundBuffer {
     clock: SystemClock,
     spawn: Spawn,
     local_model: Option<LocalModel>,
+    finder: Mutex<Finder>,
 }
 
 /// Why a wait ended.
@@ -107,6 +108,7 @@ impl BackgroundBuffer {
             clock: SystemClock,
             spawn,
             local_model,
+            finder: Mutex::default(),
             settings,
         })
     }
@@ -238,6 +240,18 @@ impl BackgroundBuffer {
     /// since the last report; or an [interruption](crate::error::Kind::Interrupted), after which
     /// the caller calls again. The rows that are not written stay.
     pub fn flush(&self, timeout: Option<Duration>, interrupted: &dyn Fn() -> bool) -> Result<usize, FlushError> {
+        let flushed = self.wait_for_flush(timeout, interrupted)?;
+        let waiting = self.pending().rows;
+        if waiting == 0
+            && let Ok(mut finder) = self.finder.try_lock()
+        {
+            // Nothing waits that it could find.
+            *finder = Finder::default();
+        }
+        Ok(flushed)
+    }
+
+    fn wait_for_flush(&self, timeout: Option<Duration>, interrupted: &dyn Fn() -> bool) -> Result<usize, FlushError> {
         let started = self.clock.now();
         let limit = timeout.and_then(|timeout| started.checked_add(timeout));
         let mut state = self.shared.lock();
@@ -363,19 +377,23 @@ impl BackgroundBuffer {
             return Ok(None);
         };
         drop(catalog);
-        let state = self.shared.lock();
-        if !state.lanes.has_rows_of(id) {
-            return Ok(None);
+        let model = entry.model().map_or_else(
+            || TableModel::without_schema(&entry.name, &entry.rules, entry.default_mode).map(Arc::new),
+            Ok,
+        );
+        let found = model.and_then(|model| {
+            let mut finder = self.finder.lock().unwrap_or_else(PoisonError::into_inner);
+            finder.find(id, &model, key, |index, wanted| {
+                let lanes = &self.shared.lock().lanes;
+                let view = index.look(lanes.iter().map(|lane| &lane.queue), wanted);
+                (view, lanes.pending_rows())
+            })
+        });
+        match found {
+            // Nothing could be found by any key.
+            Err(_) if !self.shared.lock().lanes.has_rows_of(id) => Ok(None),
+            found => found,
         }
-        let model = match entry.model() {
-            Some(model) => model,
-            None => Arc::new(TableModel::without_schema(
-                &entry.name,
-                &entry.rules,
-                entry.default_mode,
-            )?),
-        };
-        find::find(state.lanes.rows_of(id), &model, key)
     }
 
     /// Whether the rows of any one table have reached the batch size, those in flight counted.

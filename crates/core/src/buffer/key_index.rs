@@ -1,0 +1,531 @@
+//! An index of one table's waiting rows by key, for `find()`.
+//!
+//! `add()` knows nothing of it. A `find()` indexes what was added since the last one: so each row
+//! is looked at once, and only in buffers that are asked. It holds the buffer's lock while it takes
+//! references to batches, and reads them without it. Only the batch that still takes rows is read
+//! under the lock, its new rows alone.
+//!
+//! Invariants:
+//! - No row is missed: the rows of a key have one hash, whatever the server's equality is. Whoever
+//!   reads a place looks whether the row has the key.
+//! - A settled row is not found: a batch counts only as long as its queue has it.
+//! - Rows of one key come in the order in which they were added. In one lane that is the order of
+//!   batches. A group that goes to another lane than earlier rows of its key waits for these, so it
+//!   opens a batch: the number of its first group is higher than those of all of them.
+//!
+//! Bounds: 60 bytes for each row that waits, beside `pending_bytes`. What is settled is dropped by the
+//! next `find()`, and all by a `flush()` behind which nothing waits. At most [`BATCHES_AT_ONCE`]
+//! batches of a lane are referred to in one hold of the lock.
+
+use std::collections::VecDeque;
+use std::hash::BuildHasher as _;
+use std::sync::{Arc, Weak};
+
+use rustc_hash::FxBuildHasher;
+
+use crate::buffer::queue::Queue;
+use crate::buffer::sharded::ShardedMap;
+use crate::rows::arena::Row;
+use crate::rows::batch::Batch;
+use crate::rows::group::Group;
+use crate::table::column::ColumnKind;
+use crate::table::entry::TableId;
+use crate::table::model::TableModel;
+use crate::table::shape::Shape;
+use crate::value::Value;
+
+/// So many batches of a lane are referred to in one step.
+const BATCHES_AT_ONCE: usize = 1_000;
+/// The index keeps up to this many keys, settled or not.
+const KEYS_KEPT: usize = 4_096;
+/// The bits of a [`Place`]: the lane, the batch and the row.
+const ROW_BITS: u32 = 27;
+const LANE_BITS: u32 = 6;
+/// The index begins anew after so many batches of a lane.
+const MAX_BATCHES: u64 = 1 << (u64::BITS - ROW_BITS - LANE_BITS);
+
+/// Where a row waits, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place(u64);
+
+impl Place {
+    fn new(lane: usize, batch: u64, row: usize) -> Self {
+        Self((batch << (ROW_BITS + LANE_BITS)) | ((row as u64) << LANE_BITS) | lane as u64)
+    }
+
+    fn lane(self) -> usize {
+        usize::try_from(self.0 & ((1 << LANE_BITS) - 1)).unwrap_or_default()
+    }
+
+    fn row(self) -> usize {
+        usize::try_from((self.0 >> LANE_BITS) & ((1 << ROW_BITS) - 1)).unwrap_or_default()
+    }
+
+    fn batch(self) -> u64 {
+        self.0 >> (ROW_BITS + LANE_BITS)
+    }
+}
+
+/// The rows of one hash. Nearly always there is one.
+#[derive(Debug, Default)]
+struct Places {
+    first: Option<Place>,
+    #[expect(
+        clippy::box_collection,
+        reason = "a word instead of three, in each of a million entries"
+    )]
+    more: Option<Box<Vec<Place>>>,
+}
+
+impl Places {
+    fn iter(&self) -> impl Iterator<Item = Place> {
+        let more = self.more.iter().flat_map(|more| more.iter());
+        self.first.iter().chain(more).copied()
+    }
+
+    fn last(&self) -> Option<Place> {
+        self.more.as_ref().and_then(|more| more.last().copied()).or(self.first)
+    }
+
+    fn push(&mut self, place: Place, is_gone: impl Fn(Place) -> bool) {
+        if self.first.is_none_or(&is_gone) && self.more.is_none() {
+            self.first = Some(place);
+            return;
+        }
+        let more = self.more.get_or_insert_default();
+        // Now and then, so that it costs each place little.
+        if more.len() >= 8 && more.len().is_power_of_two() {
+            more.retain(|place| !is_gone(*place));
+        }
+        more.push(place);
+    }
+}
+
+/// A batch whose rows are indexed.
+#[derive(Debug)]
+struct IndexedBatch {
+    first_group: u64,
+    /// Nothing, as long as it takes rows.
+    batch: Weak<Batch>,
+}
+
+/// What is indexed of a lane.
+#[derive(Debug, Default)]
+struct LaneIndex {
+    /// By the numbers of their first groups. Only batches with rows of the table, and such as still
+    /// take rows.
+    batches: VecDeque<IndexedBatch>,
+    /// The number of the first of them.
+    first: u64,
+    /// The batch up to which all are indexed, by the number of its first group.
+    indexed: u64,
+    /// The batch that took rows at the last look, by the number of its first group, and how many of
+    /// its rows are indexed.
+    open: Option<(u64, usize)>,
+}
+
+impl LaneIndex {
+    fn get(&self, number: u64) -> Option<&IndexedBatch> {
+        self.batches.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
+    }
+
+    fn is_gone(&self, place: Place) -> bool {
+        place.batch() < self.first
+    }
+
+    /// Makes a batch known. Returns its number.
+    fn enter(&mut self, first_group: u64, batch: Weak<Batch>) -> u64 {
+        match self.batches.back_mut().filter(|last| last.first_group == first_group) {
+            Some(last) => last.batch = batch,
+            None => self.batches.push_back(IndexedBatch { first_group, batch }),
+        }
+        self.first + self.batches.len() as u64 - 1
+    }
+
+    fn drop_settled(&mut self) {
+        let open = self.open.map(|(first_group, _)| first_group);
+        while let Some(first) = self.batches.front() {
+            if first.batch.strong_count() > 0 || Some(first.first_group) == open {
+                break;
+            }
+            self.batches.pop_front();
+            self.first += 1;
+        }
+    }
+}
+
+/// What a lane had at a look.
+#[derive(Debug, Default)]
+struct LaneView {
+    in_flight: Vec<Arc<Batch>>,
+    /// Groups in flight that are settled.
+    done_groups: usize,
+    /// The first batch that is neither in flight nor settled, by the number of its first group.
+    first_waiting: u64,
+    /// Batches that are not indexed yet.
+    new: Vec<Arc<Batch>>,
+    /// The rows of the key that the batch which takes rows has, and the number of its first group.
+    open: (u64, Group),
+}
+
+/// What a look saw.
+#[derive(Debug, Default)]
+pub struct View {
+    lanes: Vec<LaneView>,
+    /// There were no new batches: all that waits is indexed.
+    pub is_complete: bool,
+}
+
+/// A row's place in the order of a table's rows: the number of its batch's first group, and the row
+/// there.
+type Order = (u64, usize);
+
+/// The index of one table: see the module.
+#[derive(Debug)]
+pub struct KeyIndex {
+    table: TableId,
+    key: Vec<(String, ColumnKind)>,
+    places: ShardedMap<Places>,
+    lanes: Vec<LaneIndex>,
+    scratch: Vec<u8>,
+}
+
+impl KeyIndex {
+    /// An index of nothing.
+    pub fn new(table: TableId, model: &TableModel) -> Self {
+        Self {
+            table,
+            key: key_of(model),
+            places: ShardedMap::default(),
+            lanes: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Whether it can go on: the table's key is as it was.
+    pub fn is_for(&self, model: &TableModel) -> bool {
+        let is_spent = |lane: &LaneIndex| lane.first + lane.batches.len() as u64 >= MAX_BATCHES - (1 << 20);
+        self.key == key_of(model) && !self.lanes.iter().any(is_spent)
+    }
+
+    /// Looks at the queues of all lanes, in order, under their lock. `wanted` has the hash of the
+    /// key that is looked for.
+    pub fn look<'q>(&mut self, queues: impl Iterator<Item = &'q Queue>, wanted: u64) -> View {
+        let mut view = View {
+            lanes: Vec::new(),
+            is_complete: true,
+        };
+        for (lane, queue) in queues.enumerate() {
+            if self.lanes.len() <= lane {
+                self.lanes.push(LaneIndex::default());
+            }
+            let mut seen = self.lanes.get(lane).map_or(0, |lane| lane.indexed);
+            let (in_flight, done_groups) = queue.in_flight();
+            let mut of_lane = LaneView {
+                in_flight: in_flight.to_vec(),
+                done_groups,
+                first_waiting: queue.first_waiting().unwrap_or(u64::MAX),
+                ..LaneView::default()
+            };
+            let new_in_flight = in_flight.iter().filter(|batch| batch.first_group > seen);
+            of_lane.new.extend(new_in_flight.cloned());
+            seen = of_lane.new.last().map_or(seen, |batch| batch.first_group);
+            let mut waiting = queue.sealed_behind(seen);
+            of_lane.new.extend(waiting.by_ref().take(BATCHES_AT_ONCE).cloned());
+            drop(waiting);
+            view.is_complete &= of_lane.new.is_empty();
+            if let Some(open) = queue.open_batch() {
+                self.read_open(lane, open, wanted, &mut of_lane);
+            }
+            view.lanes.push(of_lane);
+        }
+        view
+    }
+
+    /// Indexes the new rows of a batch that takes rows, and copies those that may have the key.
+    fn read_open(&mut self, lane: usize, open: &Batch, wanted: u64, view: &mut LaneView) {
+        let first_group = open.first_group;
+        let Some(of_lane) = self.lanes.get_mut(lane) else {
+            return;
+        };
+        let indexed = of_lane.open.filter(|(known, _)| *known == first_group);
+        let indexed = indexed.map_or(0, |(_, rows)| rows);
+        // Batches before it may yet have to be indexed: the next look reads it.
+        if view.new.is_empty() && open.rows_of(self.table) > 0 {
+            self.index_rows(lane, open, &Weak::new(), indexed);
+            if let Some(of_lane) = self.lanes.get_mut(lane) {
+                of_lane.open = Some((first_group, open.rows()));
+            }
+            view.open.0 = first_group;
+            let number = self
+                .lanes
+                .get(lane)
+                .map_or(0, |lane| lane.first + lane.batches.len() as u64);
+            let places = self.places.get(wanted).into_iter().flat_map(Places::iter);
+            let here = places.filter(|place| place.lane() == lane && place.batch() + 1 == number);
+            for row in here.filter_map(|place| open.row(place.row())) {
+                let values: Vec<Value<'_>> = row.values().collect();
+                // A group without bounds takes what another one took.
+                let _: Result<(), _> = view.open.1.push_row(row.shape, &values);
+            }
+        }
+    }
+
+    /// Indexes the new batches of a look, without the lock.
+    pub fn learn(&mut self, view: &View) {
+        for (lane, seen) in view.lanes.iter().enumerate() {
+            for batch in &seen.new {
+                let open = self.lanes.get_mut(lane).and_then(|lane| lane.open.take());
+                let open = open.filter(|(first_group, _)| *first_group == batch.first_group);
+                let indexed = open.map_or(0, |(_, rows)| rows);
+                if batch.rows_of(self.table) > 0 || open.is_some() {
+                    self.index_rows(lane, batch, &Arc::downgrade(batch), indexed);
+                }
+                if let Some(of_lane) = self.lanes.get_mut(lane) {
+                    of_lane.indexed = batch.first_group;
+                }
+            }
+        }
+    }
+
+    /// Indexes the rows of a batch from `from` on.
+    fn index_rows(&mut self, lane: usize, batch: &Batch, known_as: &Weak<Batch>, from: usize) {
+        let Some(of_lane) = self.lanes.get_mut(lane) else {
+            return;
+        };
+        let number = of_lane.enter(batch.first_group, Weak::clone(known_as));
+        let mut last: Option<(&Arc<Shape>, Option<Vec<usize>>)> = None;
+        for (at, row) in (from..batch.rows()).filter_map(|at| Some((at, batch.row(at)?))) {
+            if row.shape.table != self.table {
+                continue;
+            }
+            let positions = match &last {
+                Some((shape, positions)) if Arc::ptr_eq(shape, row.shape) => positions,
+                _ => &last.insert((row.shape, positions_of(&self.key, row.shape))).1,
+            };
+            let Some(positions) = positions else { continue };
+            let kinds = self.key.iter().map(|(_, kind)| *kind);
+            let values = positions.iter().map(|at| row.values().nth(*at).unwrap_or(Value::Null));
+            let hash = hash_of(kinds.zip(values), &mut self.scratch);
+            let lanes = &self.lanes;
+            let is_gone = |place: Place| lanes.get(place.lane()).is_none_or(|lane| lane.is_gone(place));
+            self.places
+                .update(hash, |places| places.push(Place::new(lane, number, at), is_gone));
+        }
+    }
+
+    /// The hash of a key's values, in the key's order.
+    pub fn hash_of_key(&mut self, values: &[&Value<'_>]) -> u64 {
+        let kinds = self.key.iter().map(|(_, kind)| *kind);
+        hash_of(kinds.zip(values.iter().copied().cloned()), &mut self.scratch)
+    }
+
+    /// Calls back with the rows that may have the key of a look, in their order.
+    pub fn with_rows<R>(&self, view: &View, wanted: u64, read: impl FnOnce(Vec<Row<'_>>) -> R) -> R {
+        let mut batches: Vec<(Order, Arc<Batch>)> = Vec::new();
+        for place in self.places.get(wanted).into_iter().flat_map(Places::iter) {
+            let indexed = self.lanes.get(place.lane()).and_then(|lane| lane.get(place.batch()));
+            let batch = indexed.and_then(|indexed| indexed.batch.upgrade());
+            let seen = view.lanes.get(place.lane());
+            if let (Some(batch), Some(seen)) = (batch, seen)
+                && seen.has_unsettled(&batch, place.row())
+            {
+                batches.push(((batch.first_group, place.row()), batch));
+            }
+        }
+        let mut rows: Vec<(Order, Row<'_>)> = Vec::new();
+        rows.extend(
+            batches
+                .iter()
+                .filter_map(|(order, batch)| Some((*order, batch.row(order.1)?))),
+        );
+        for (lane, seen) in view.lanes.iter().enumerate() {
+            let (first_group, open) = &seen.open;
+            rows.extend(open.rows().enumerate().map(|(at, row)| ((*first_group, at), row)));
+            // Batches in flight that are not known: their rows were taken from others.
+            let known = self.lanes.get(lane);
+            let unknown = |batch: &&Arc<Batch>| batch.rows_of(self.table) > 0 && !is_known(known, batch);
+            for batch in seen.in_flight.iter().filter(unknown) {
+                let all = (0..batch.rows()).filter(|at| seen.has_unsettled(batch, *at));
+                let all = all.filter_map(|at| Some(((batch.first_group, at), batch.row(at)?)));
+                rows.extend(all.filter(|(_, row)| row.shape.table == self.table));
+            }
+        }
+        rows.sort_by_key(|(order, _)| *order);
+        read(rows.into_iter().map(|(_, row)| row).collect())
+    }
+
+    /// Forgets what is settled, as far as that is worth it. `pending_rows` wait.
+    pub fn forget_settled(&mut self, pending_rows: usize) {
+        for lane in &mut self.lanes {
+            lane.drop_settled();
+        }
+        let lanes = &self.lanes;
+        let most = KEYS_KEPT.max(2 * pending_rows);
+        // Each part is looked at once at most.
+        for _ in 0..self.places.shards() {
+            if self.places.len() <= most {
+                return;
+            }
+            self.places.sweep(|places| {
+                let is_here = |place: Place| lanes.get(place.lane()).is_some_and(|lane| !lane.is_gone(place));
+                places.last().is_some_and(is_here)
+            });
+        }
+    }
+}
+
+impl LaneView {
+    /// Whether the lane has a batch, and the row's group is not settled.
+    fn has_unsettled(&self, batch: &Arc<Batch>, row: usize) -> bool {
+        if batch.first_group >= self.first_waiting {
+            return true;
+        }
+        let mut settled = self.done_groups;
+        for other in &self.in_flight {
+            if Arc::ptr_eq(other, batch) {
+                return row >= batch.rows_before(settled);
+            }
+            settled = settled.saturating_sub(other.group_count());
+        }
+        false
+    }
+}
+
+fn is_known(lane: Option<&LaneIndex>, batch: &Arc<Batch>) -> bool {
+    let Some(batches) = lane.map(|lane| &lane.batches) else {
+        return false;
+    };
+    let at = batches.binary_search_by_key(&batch.first_group, |known| known.first_group);
+    let known = at.ok().and_then(|at| batches.get(at));
+    known.is_some_and(|known| known.batch.as_ptr() == Arc::as_ptr(batch))
+}
+
+fn key_of(model: &TableModel) -> Vec<(String, ColumnKind)> {
+    let columns = model.key.iter();
+    columns.map(|name| (name.clone(), model.kind(name))).collect()
+}
+
+/// Where the columns of a key stand in a shape. `None`: one is missing.
+fn positions_of(key: &[(String, ColumnKind)], shape: &Shape) -> Option<Vec<usize>> {
+    let position = |name: &str| {
+        shape
+            .columns
+            .iter()
+            .position(|column| column.eq_ignore_ascii_case(name))
+    };
+    key.iter().map(|(name, _)| position(name)).collect()
+}
+
+/// A hash that is equal for values that are equal to the server, if that is certain, and else for
+/// equal bytes: as [`crate::buffer::find`] compares them.
+fn hash_of<'v>(parts: impl Iterator<Item = (ColumnKind, Value<'v>)>, scratch: &mut Vec<u8>) -> u64 {
+    scratch.clear();
+    for (kind, value) in parts {
+        let mark = scratch.len();
+        if kind.key(&value, scratch).is_some() {
+            continue;
+        }
+        scratch.truncate(mark);
+        match value {
+            // Zero has two forms.
+            Value::Float(number) => scratch.extend_from_slice(&(number + 0.0).to_bits().to_le_bytes()),
+            // What is too long was not taken.
+            value => drop(value.encode(scratch)),
+        }
+    }
+    FxBuildHasher.hash_one(&**scratch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+    use crate::table::catalog::Catalog;
+    use std::time::Instant;
+
+    struct World {
+        queue: Queue,
+        index: KeyIndex,
+        shape: Arc<Shape>,
+        taken: u64,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let settings = Settings::default();
+            let mut catalog = Catalog::new(None, &["t"], "none", Vec::new()).expect("a catalog");
+            let columns = std::iter::once("id".as_bytes());
+            let shape = catalog.shape(TableId(0), columns).expect("a shape");
+            let (name, rules) = (&shape.entry.name, &shape.entry.rules);
+            let model = TableModel::without_schema(name, rules, shape.entry.default_mode).expect("a model");
+            Self {
+                queue: Queue::new(&settings),
+                index: KeyIndex::new(TableId(0), &model),
+                shape,
+                taken: 0,
+            }
+        }
+
+        fn add(&mut self, id: u64) {
+            let mut group = Group::default();
+            let value = Value::Int(i64::try_from(id).expect("few"));
+            group.push_row(&self.shape, &[value]).expect("short");
+            self.taken += 1;
+            self.queue.add(&group, self.taken, Vec::new(), Instant::now());
+        }
+
+        /// Returns the rows that were read for a key, and the batches that were new.
+        fn find(&mut self, id: i64) -> (usize, usize) {
+            let wanted = self.index.hash_of_key(&[&Value::Int(id)]);
+            let mut new = 0;
+            loop {
+                let view = self.index.look(std::iter::once(&self.queue), wanted);
+                if view.is_complete {
+                    let rows = self.index.with_rows(&view, wanted, |rows| rows.len());
+                    self.index.forget_settled(self.queue.pending_rows());
+                    return (rows, new);
+                }
+                assert!(view.lanes.iter().all(|lane| lane.new.len() <= BATCHES_AT_ONCE));
+                new += view.lanes.iter().map(|lane| lane.new.len()).sum::<usize>();
+                self.index.learn(&view);
+            }
+        }
+    }
+
+    #[test]
+    fn what_waits_is_read_once_and_then_the_keys_rows_alone() {
+        for rows in [1_000, 300_050] {
+            let mut world = World::new();
+            (0..rows).for_each(|id| world.add(id));
+            let batches = usize::try_from(rows).expect("few") / 100;
+            assert_eq!(world.find(7), (1, batches));
+            assert_eq!(world.find(8), (1, 0));
+            assert_eq!(world.find(-1), (0, 0));
+            for _ in 0..100 {
+                world.add(7);
+            }
+            assert_eq!(world.find(7), (101, 1));
+        }
+    }
+
+    #[test]
+    fn what_is_settled_is_forgotten() {
+        let mut world = World::new();
+        for round in 0..50 {
+            for id in 0..10_000 {
+                world.add(round * 10_000 + id % 5_000);
+            }
+            assert_eq!(world.find(i64::try_from(round * 10_000).expect("few")).0, 2);
+            world.queue.want(u64::MAX);
+            while world.queue.pending_rows() > 0 {
+                let (batches, _) = world.queue.begin(Instant::now(), |_| true);
+                let groups = batches.iter().map(|batch| batch.group_count()).sum();
+                world.queue.settle(groups, groups);
+            }
+            assert_eq!(world.find(i64::try_from(round * 10_000).expect("few")).0, 0);
+            assert!(world.index.places.len() <= KEYS_KEPT);
+            assert!(world.index.lanes[0].batches.len() <= 1);
+        }
+    }
+}
