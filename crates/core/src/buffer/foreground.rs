@@ -260,7 +260,8 @@ impl ForegroundBuffer {
     /// one.
     fn check_group(&mut self, group: &Group) -> Result<Vec<RowKey>> {
         for row in group.rows() {
-            if row.shape.entry.model().is_some() || self.schema_deferred {
+            let entry = &row.shape.entry;
+            if (entry.model().is_some() && !entry.is_outdated()) || self.schema_deferred {
                 continue;
             }
             let started = self.clock.now();
@@ -280,7 +281,11 @@ impl ForegroundBuffer {
         group
             .rows()
             .map(|row| {
-                let bound = row.check()?.filter(|bound| bound.model.mode == Mode::Upsert);
+                let bound = match row.check() {
+                    Err(_) if row.shape.entry.is_outdated() => None,
+                    checked => checked?,
+                };
+                let bound = bound.filter(|bound| bound.model.mode == Mode::Upsert);
                 let key = bound.and_then(|bound| bound.key_hash(&row.values(), &mut scratch));
                 Ok((row.shape.table, key))
             })

@@ -16,6 +16,7 @@ mod redaction;
 mod templates;
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::codes::Class;
 use crate::error::message::{Message, ServerText};
@@ -27,6 +28,16 @@ pub struct Error {
     kind: Kind,
     phase: Phase,
     message: Message,
+    place: Option<Box<TablePlace>>,
+}
+
+/// The table whose statement failed, or whose definition did, and the columns of its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TablePlace {
+    /// The table's name, as messages have it.
+    pub table: String,
+    /// The columns, if the statement had any.
+    pub columns: Option<Arc<[Box<str>]>>,
 }
 
 /// What went wrong, as far as code acts on it.
@@ -77,6 +88,7 @@ impl Error {
             kind,
             phase: Phase::Statement,
             message: message.into(),
+            place: None,
         }
     }
 
@@ -195,6 +207,18 @@ impl Error {
         self
     }
 
+    /// The same error, met at this table. What is known already stays.
+    #[must_use]
+    pub fn at_table(mut self, table: &impl fmt::Display, columns: Option<&Arc<[Box<str>]>>) -> Self {
+        self.place.get_or_insert_with(|| {
+            Box::new(TablePlace {
+                table: table.to_string(),
+                columns: columns.cloned(),
+            })
+        });
+        self
+    }
+
     /// The caller's time is over.
     pub fn timeout(message: impl Into<Message>) -> Self {
         Self::new(Kind::Timeout, message)
@@ -228,6 +252,11 @@ impl Error {
     /// What was under way.
     pub fn phase(&self) -> Phase {
         self.phase
+    }
+
+    /// The table that it was met at, if it was met at one.
+    pub fn place(&self) -> Option<&TablePlace> {
+        self.place.as_deref()
     }
 
     /// The server's error code, or 0.

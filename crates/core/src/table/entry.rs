@@ -1,6 +1,6 @@
 //! A table that rows are given for: its name, its configured rules and, once known, its model.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::table::model::TableModel;
@@ -30,6 +30,8 @@ pub struct TableEntry {
     pub(super) model: RwLock<Option<Arc<TableModel>>>,
     /// Counts the changes of `model`, to a model or to none.
     pub(super) model_version: AtomicU64,
+    /// The model may be one of before: it is read anew before rows are written.
+    is_outdated: AtomicBool,
 }
 
 impl TableEntry {
@@ -43,6 +45,7 @@ impl TableEntry {
             key_hint: OnceLock::new(),
             model: RwLock::new(None),
             model_version: AtomicU64::new(0),
+            is_outdated: AtomicBool::new(false),
         }
     }
 
@@ -51,11 +54,23 @@ impl TableEntry {
         self.model.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Remembers the table's model. `None` forgets it, after an error that a changed table could
-    /// explain.
+    /// Whether the model is to be read anew. Until then it says which rows may have one key, and
+    /// nothing is refused for it.
+    pub fn is_outdated(&self) -> bool {
+        self.is_outdated.load(Ordering::Acquire)
+    }
+
+    /// Has the model read anew, after an error that did not come from this table.
+    pub fn outdate(&self) {
+        self.is_outdated.store(true, Ordering::Release);
+    }
+
+    /// Remembers the table's model. `None` forgets it, after an error that a change of this table
+    /// could explain.
     pub fn set_model(&self, model: Option<Arc<TableModel>>) {
         let mut slot = self.model.write().unwrap_or_else(PoisonError::into_inner);
         *slot = model;
+        self.is_outdated.store(false, Ordering::Release);
         self.model_version.fetch_add(1, Ordering::Release);
     }
 

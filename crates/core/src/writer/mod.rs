@@ -96,11 +96,15 @@ impl Writer {
     ///
     /// As [`Sink::model`].
     pub fn model(&mut self, table: &TableEntry, deadline: Option<Instant>) -> Result<Arc<TableModel>> {
-        if let Some(model) = table.model() {
+        if let Some(model) = table.model().filter(|_| !table.is_outdated()) {
             return Ok(model);
         }
-        let model = self.sink.model(table, deadline).map_err(|error| self.printed(error))?;
-        let model = Arc::new(model);
+        let read = self.sink.model(table, deadline);
+        if read.as_ref().is_err_and(|error| !error.is_connection()) {
+            // It is not what it was.
+            table.set_model(None);
+        }
+        let model = Arc::new(read.map_err(|error| self.printed(error))?);
         table.set_model(Some(Arc::clone(&model)));
         Ok(model)
     }
@@ -304,12 +308,12 @@ impl Writer {
                 .is_some_and(|first| first.group == groups.start)
         };
         if planned.as_ref().map_or(true, is_refused) {
-            forget_models(batches);
+            forget_models(batches, None);
             self.read_models(batches, deadline)?;
             planned = self.plan(batches, groups, limits);
         }
         let mut planned = planned.map_err(|error| {
-            forget_models(batches);
+            forget_models(batches, None);
             error.after_taking()
         })?;
         if let Some(rejected) = planned.rejected.first() {
@@ -328,10 +332,10 @@ impl Writer {
             took: Duration::ZERO,
         };
         if let Err(error) = self.commit(&planned, &written, deadline) {
-            // A table that somebody altered can show as any of many errors, so it is read anew for
-            // the next attempt. A lost race is repeated at once, and is none of them.
+            // A table that somebody altered can show as any of many errors. A lost race is repeated
+            // at once, and is none of them.
             if decide(error.phase(), &error) != Decision::Repeat {
-                forget_models(batches);
+                forget_models(batches, Some(&error));
             }
             return Err(error);
         }
@@ -404,9 +408,17 @@ fn no_trace() -> Error {
     )
 }
 
-/// The tables are read anew for the next plan.
-fn forget_models(batches: &[&Batch]) {
+/// The table of an error is read anew for the next plan, and until then nothing is known of it. If
+/// the error has none, all are read anew: a session on another server may differ. Other tables are
+/// read anew only if nobody verifies them when they are written to.
+fn forget_models(batches: &[&Batch], error: Option<&Error>) {
+    let place = error.filter(|error| !error.is_connection()).and_then(Error::place);
     for (_, table) in batches.iter().flat_map(|batch| batch.tables()) {
-        table.set_model(None);
+        let is_verified = || table.model().is_some_and(|model| model.definition().is_some());
+        match place {
+            Some(place) if place.table == table.name.to_string() => table.set_model(None),
+            Some(_) if is_verified() => {}
+            _ => table.outdate(),
+        }
     }
 }

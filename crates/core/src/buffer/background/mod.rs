@@ -164,7 +164,10 @@ impl BackgroundBuffer {
                 entry.set_model(Some(Arc::new(local_model(entry)?)));
             }
             // The flusher may forget a model at any time, after an error.
-            let bound = row.check()?;
+            let bound = match row.check() {
+                Err(_) if entry.is_outdated() => None,
+                checked => checked?,
+            };
             if let Some(router) = &mut router {
                 router.visit(&row, bound.as_deref());
             }

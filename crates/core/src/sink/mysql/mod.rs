@@ -211,13 +211,26 @@ impl MySqlSink {
         let WriteError { command, cause } = failed;
         match (cause, command) {
             (Cause::LedgerMoved, _) => Error::ledger_moved(),
-            (Cause::MissingRow, PendingCommand::Rows(statement)) => missing_row(statement),
+            (Cause::MissingRow, PendingCommand::Rows(statement)) => {
+                missing_row(statement).at_table(&statement.bound.model.name, Some(&statement.bound.columns))
+            }
             (Cause::MissingRow, _) => Error::row("no row was found"),
-            (Cause::SchemaChanged, PendingCommand::Definition(model)) => Error::schema_changed(&model.name),
+            (Cause::SchemaChanged, PendingCommand::Definition(model)) => {
+                Error::schema_changed(&model.name).at_table(&model.name, None)
+            }
             (Cause::SchemaChanged, _) => Error::bug("a table was altered, and it is not known which"),
             (Cause::OutOfTime(error), _) => error,
             (Cause::Client(error), PendingCommand::Ledger) => self.ledger_failed(&error, deadline),
-            (Cause::Client(error), command) => self.failed(&error, command.phase(), deadline).context(&command.words()),
+            (Cause::Client(error), command) => {
+                let failed = self.failed(&error, command.phase(), deadline).context(&command.words());
+                match command {
+                    PendingCommand::Rows(statement) => {
+                        failed.at_table(&statement.bound.model.name, Some(&statement.bound.columns))
+                    }
+                    PendingCommand::Definition(model) => failed.at_table(&model.name, None),
+                    _ => failed,
+                }
+            }
         }
     }
 
