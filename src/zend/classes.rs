@@ -1,8 +1,11 @@
 //! Classes: PHP's own that we name, and what ext-php-rs cannot say of ours.
 
+#[cfg(php82)]
 use std::ffi::c_void;
 
-use ext_php_rs::ffi::{HashTable, zend_class_entry, zend_string};
+use ext_php_rs::ffi::zend_class_entry;
+#[cfg(php82)]
+use ext_php_rs::ffi::{HashTable, zend_string};
 use ext_php_rs::zend::ClassEntry;
 
 unsafe extern "C" {

@@ -251,8 +251,8 @@ final class Tables
     {
         foreach ($this->columns($table) as $name) {
             if ($this->isNumbered($table, $name)) {
-                // With the table: the bare name is what is selected, and all the server's numbers are
-                // one text there, in no order.
+                // With the table: the bare name is what is selected, and all the server's numbers
+                // are one text there, in no order.
                 return " ORDER BY {$table}.{$name}";
             }
         }

@@ -249,8 +249,8 @@ impl BoundColumns {
         for at in &self.key {
             let (kind, value) = (self.kinds.get(*at)?, value(*at)?);
             let value = value.borrow();
-            // An insert rounds its key to the column's scale, or pads it; an update looks for it as it
-            // is.
+            // An insert rounds its key to the column's scale, or pads it; an update looks for it as
+            // it is.
             if self.missing_required.is_some() && !kind.holds_as_it_is(value) {
                 return None;
             }

@@ -38,7 +38,8 @@ pub enum Fault {
     /// COMMIT is answered by a lost race, although it was carried out.
     UntrueAnswer,
     /// A bug ends the attempt when it is committed already. The next one waits until the test
-    /// [lets it](FakeSink::let_go_on). Only in a test of its own: the model's caller would end, too.
+    /// [lets it](FakeSink::let_go_on). Only in a test of its own: the model's caller would end,
+    /// too.
     Panic,
     /// Nobody answers for so many attempts.
     Unreachable(u8),
