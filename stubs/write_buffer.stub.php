@@ -425,11 +425,13 @@ namespace {
          *        `{"time":…,"code":…,"message":…,"rows":[{"table":…,"row":{…}}]}`, a string that is
          *        not UTF-8 as `{"base64":"…"}`. It is made with mode 0600. While it cannot be
          *        written to, nothing is given up
-         * @param string|null $ledger when a transaction is entered in the table
-         *        `write_buffer_ledger`, which tells after a lost connection whether its COMMIT was
-         *        carried out. `auto`: if it has insert-only or summed rows, which must not be
-         *        written twice. `always`. `never`: such tables are refused, unless they are
-         *        `repeatable`. The table is made at its first use. Default `auto`
+         * @param string|null $ledger when a transaction is entered in the ledger, a table which
+         *        tells after a lost connection whether its COMMIT was carried out. `auto`: if it
+         *        has insert-only or summed rows, which must not be written twice. `always`.
+         *        `never`: such tables are refused, unless they are `repeatable`. Default `auto`
+         * @param string|null $ledgerTable the ledger's table: `table` or `database.table`. It is
+         *        made at its first use, in the DSN's database if it names none. Accounts that must
+         *        not harm each other's rows need one each. Default `write_buffer_ledger`
          * @param bool|null $redactValues true: messages have `…` in the place of the values that a
          *        server quotes; failures have them. Messages are those of exceptions, warnings,
          *        PHP's log and `last_error`. Default false
@@ -456,6 +458,7 @@ namespace {
             ?string $persistent = null,
             ?string $deadLetterFile = null,
             ?string $ledger = null,
+            ?string $ledgerTable = null,
             ?bool $redactValues = null,
         ) {
         }
@@ -536,6 +539,7 @@ namespace {
             ?string $tradeTable = null,
             array $tables = [],
             ?string $ledger = null,
+            ?string $ledgerTable = null,
             ?bool $redactValues = null,
         ) {
         }

@@ -133,9 +133,11 @@ return [
             // written.
             'dead_letter_file' => env('WRITE_BUFFER_DEAD_LETTER_FILE'),
 
-            // Which transactions are entered in the table write_buffer_ledger:
-            // "auto", "always" or "never".
+            // Which transactions are entered in the ledger: "auto", "always" or
+            // "never". And its table, write_buffer_ledger, without a prefix:
+            // "table" or "database.table".
             'ledger' => null,
+            'ledger_table' => null,
 
             // True: values of rows that the server quotes in its errors stay
             // out of messages, logs and metrics. Failures have them.

@@ -224,7 +224,7 @@ final class LedgerTest extends DatabaseTestCase
         }
         $dsn = 'mysql://wb_small:pw-of-wb-small@127.0.0.1:' . self::setting('DB_PORT') . "/{$database}";
         $settings = ['dsn' => $dsn, 'orderTable' => 'wb_orders', 'tradeTable' => 'wb_trades'];
-        $expected = '/write_buffer_ledger.* CREATE TABLE IF NOT EXISTS `write_buffer_ledger` \(.*SELECT, INSERT, UPDATE and DELETE'
+        $expected = '/write_buffer_ledger.* CREATE TABLE IF NOT EXISTS `write_buffer_ledger` \(.*SELECT, INSERT and UPDATE'
             . ".*ledger: 'never'/s";
 
         $foreground = $this->buffer(...$settings + ['background' => false]);
@@ -246,6 +246,92 @@ final class LedgerTest extends DatabaseTestCase
         $foreground->add(null, ['order_id' => 3]);
         self::assertSame(1, $foreground->flush());
         self::assertSame('2', $this->value('SELECT COUNT(*) FROM wb_trades'));
+    }
+
+    /** @return iterable<string, array{string, string}> the setting, and the table as SQL has it */
+    public static function tableNames(): iterable
+    {
+        yield 'another name' => ['wb_own_ledger', '`wb_own_ledger`'];
+        yield 'a name that needs care' => ['wb\'led`ger; --', "`wb'led``ger; --`"];
+        yield 'another database' => ['write_buffer_audit.ledger', '`write_buffer_audit`.`ledger`'];
+        yield 'a dot, and the own database' => ['`write_buffer_test`.`wb.ledger`', '`write_buffer_test`.`wb.ledger`'];
+    }
+
+    /**
+     * @dataProvider tableNames
+     */
+    #[DataProvider('tableNames')]
+    public function testItsTableMayBeAnother(string $name, string $table): void
+    {
+        $this->pdo()->exec('CREATE DATABASE IF NOT EXISTS write_buffer_audit');
+        $this->dropLater('DROP DATABASE IF EXISTS write_buffer_audit');
+        $this->dropLater("DROP TABLE IF EXISTS {$table}");
+        foreach ([false, true] as $background) {
+            $buffer = $this->ledgerBuffer(ledgerTable: $name, background: $background);
+            foreach ([1, 2] as $number) {
+                $buffer->add(null, ['order_id' => $number]);
+                $buffer->flush();
+                self::assertSame([(string) $number], array_column($this->rows($table), 'last_transaction'));
+            }
+            $this->pdo()->exec("DROP TABLE {$table}");
+            $buffer->add(null, ['order_id' => 3]);
+            self::assertThrowsMatching(
+                FlushException::class,
+                "/^table .* doesn't exist \\(1 row still buffered\\)$/D",
+                static fn () => $buffer->flush(),
+                1146,
+            );
+            self::assertSame(1, $buffer->flush());
+            unset($buffer);
+            self::await('a clean end takes its row along', fn (): bool => $this->rows($table) === []);
+        }
+        self::assertSame('6', $this->value('SELECT COUNT(*) FROM wb_trades'));
+        self::assertFalse($this->hasLedger());
+    }
+
+    public function testTheSynchronousBufferHasItsTable(): void
+    {
+        $this->dropLater('DROP TABLE IF EXISTS wb_own_ledger');
+        $buffer = $this->syncBuffer(tradeTable: 'wb_trades', ledgerTable: 'wb_own_ledger');
+        $buffer->add(null, ['order_id' => 1]);
+        self::assertCount(1, $this->rows('wb_own_ledger'));
+        self::assertFalse($this->hasLedger());
+    }
+
+    public function testATableNameOutsideTheSessionsCharacterSetIsRefused(): void
+    {
+        $buffer = $this->syncBuffer(dsn: $this->dsnWith('charset=gbk'), tradeTable: 'wb_trades', ledgerTable: 'wb_中`');
+        self::assertThrowsMatching(
+            ConfigException::class,
+            '/^table wb_中`: .*charset=utf8mb4/',
+            static fn () => $buffer->add(null, ['order_id' => 1]),
+        );
+    }
+
+    public function testWithoutDeleteNothingIsCleanedUpAndAllIsWritten(): void
+    {
+        $admin = $this->admin();
+        $database = $this->value('SELECT DATABASE()');
+        $this->dropLater("DROP USER IF EXISTS 'wb_least'@'127.0.0.1'");
+        $this->dropLater('DROP TABLE IF EXISTS wb_least_ledger');
+        $admin->exec("CREATE USER 'wb_least'@'127.0.0.1' IDENTIFIED BY 'pw-of-wb-least'");
+        $admin->exec("GRANT INSERT ON {$database}.wb_trades TO 'wb_least'@'127.0.0.1'");
+        $maker = $this->ledgerBuffer(ledgerTable: 'wb_least_ledger');
+        $maker->add(null, ['order_id' => 1]);
+        unset($maker);
+        $admin->exec("INSERT INTO wb_least_ledger VALUES ('old', 0, 1, 1, NOW() - INTERVAL 8 DAY)");
+        $admin->exec("GRANT SELECT, INSERT, UPDATE ON {$database}.wb_least_ledger TO 'wb_least'@'127.0.0.1'");
+        $dsn = 'mysql://wb_least:pw-of-wb-least@127.0.0.1:' . self::setting('DB_PORT') . "/{$database}";
+        foreach ([false, true] as $background) {
+            $buffer = $this->ledgerBuffer(dsn: $dsn, ledgerTable: 'wb_least_ledger', background: $background);
+            foreach ([2, 3] as $id) {
+                $buffer->add(null, ['order_id' => $id]);
+                self::assertSame(1, $buffer->flush());
+            }
+            unset($buffer);
+        }
+        self::assertSame('5', $this->value('SELECT COUNT(*) FROM wb_trades'));
+        self::assertSame(['1', '2', '2'], array_column($this->rows('wb_least_ledger', '*', 'last_transaction'), 'last_transaction'));
     }
 
     public function testTablesThatNeedItAreRefusedWithoutIt(): void

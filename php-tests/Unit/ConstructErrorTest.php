@@ -40,10 +40,10 @@ final class ConstructErrorTest extends MemoryTestCase
             ['orderTable' => 'trades'],
             'orderTable and tradeTable are both "trades": give each table once',
         ];
-        foreach (['orderTable', 'tradeTable'] as $name) {
+        foreach (['orderTable' => '', 'tradeTable' => '', 'ledgerTable' => 'ledgerTable: '] as $name => $said) {
             yield "{$name} is empty" => [
                 [$name => ''],
-                '"" is no table name: give `table` or `database.table`, up to 64 characters each; '
+                $said . '"" is no table name: give `table` or `database.table`, up to 64 characters each; '
                     . 'put a name that has a dot in backticks',
             ];
             yield "{$name} is not UTF-8" => [[$name => "\xff"], "{$name} is not UTF-8"];
@@ -304,6 +304,7 @@ final class ConstructErrorTest extends MemoryTestCase
                 [['lanes' => '1'], '#14 ($lanes) must be of type ?int, string given'],
                 [['deadLetterFile' => false], "#17 (\$deadLetterFile) must be of type ?string, {$false} given"],
                 [['ledger' => 1], '#18 ($ledger) must be of type ?string, int given'],
+                [['ledgerTable' => 1], '#19 ($ledgerTable) must be of type ?string, int given'],
             ] as [$arguments, $message]
         ) {
             self::assertThrows(

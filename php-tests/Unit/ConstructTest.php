@@ -22,6 +22,7 @@ final class ConstructTest extends MemoryTestCase
                 'maxRetries' => 3,
                 'orderTable' => 'orders',
                 'tradeTable' => 'trades',
+                'ledgerTable' => 'write_buffer_ledger',
                 'batchSize' => 100,
                 'flushIntervalMs' => 500,
                 'maxPendingRows' => 100_000,
@@ -108,7 +109,7 @@ final class ConstructTest extends MemoryTestCase
 
     public function testTheOrderOfArgumentsIsThatOfTheStub(): void
     {
-        $buffer = new \WriteBuffer('memory:', 10, 20, 2, false, 'a', 'b', [], 30, 4_096, null, null, 60, 1, null, null, null, 'always', true);
+        $buffer = new \WriteBuffer('memory:', 10, 20, 2, false, 'a', 'b', [], 30, 4_096, null, null, 60, 1, null, null, null, 'always', 'l.l', true);
         $info = $buffer->__debugInfo();
         unset($info['metrics']);
         self::assertSame(
@@ -118,6 +119,7 @@ final class ConstructTest extends MemoryTestCase
                 'orderTable' => 'a',
                 'tradeTable' => 'b',
                 'ledger' => 'always',
+                'ledgerTable' => 'l.l',
                 'redactValues' => true,
                 'batchSize' => 10,
                 'flushIntervalMs' => 20,
@@ -133,7 +135,7 @@ final class ConstructTest extends MemoryTestCase
 
     public function testTheSynchronousBufferShowsWhatItHas(): void
     {
-        $info = (new \SyncWriteBuffer('memory:', 2, 'a', 'b', ['a' => ['key' => 'k']], 'always', true))->__debugInfo();
+        $info = (new \SyncWriteBuffer('memory:', 2, 'a', 'b', ['a' => ['key' => 'k']], 'always', 'l.l', true))->__debugInfo();
         unset($info['metrics']);
         self::assertSame(
             [
@@ -142,6 +144,7 @@ final class ConstructTest extends MemoryTestCase
                 'orderTable' => 'a',
                 'tradeTable' => 'b',
                 'ledger' => 'always',
+                'ledgerTable' => 'l.l',
                 'redactValues' => true,
                 'closed' => false,
             ],

@@ -34,6 +34,7 @@ final class IniTest extends TestCase
         'write_buffer.persistent' => '',
         'write_buffer.dead_letter_file' => '',
         'write_buffer.ledger' => 'auto',
+        'write_buffer.ledger_table' => 'write_buffer_ledger',
         'write_buffer.redact_values' => '0',
     ];
 
@@ -119,11 +120,12 @@ final class IniTest extends TestCase
                 'write_buffer.shutdown_timeout_ms' => '16',
                 'write_buffer.background' => 'off',
                 'write_buffer.ledger' => 'always',
+                'write_buffer.ledger_table' => 'audit.l',
                 'write_buffer.redact_values' => 'on',
             ],
         );
         self::assertSame(
-            '{"dsn":"memory:ini","maxRetries":13,"orderTable":"o","tradeTable":"t","ledger":"always",'
+            '{"dsn":"memory:ini","maxRetries":13,"orderTable":"o","tradeTable":"t","ledger":"always","ledgerTable":"audit.l",'
                 . '"redactValues":true,'
                 . '"batchSize":11,"flushIntervalMs":12,'
                 . '"maxPendingRows":14,"maxPendingBytes":1500,"shutdownTimeoutMs":16,"background":false,"closed":false}' . "\n"
@@ -163,6 +165,12 @@ final class IniTest extends TestCase
         yield 'lanes' => ['write_buffer.lanes', '65', 'write_buffer.lanes in php.ini must be from 1 to 64, not 65'];
         yield 'overflow' => ['write_buffer.overflow', 'drop', 'overflow must be \'block\' or \'throw\', not "drop"'];
         yield 'ledger' => ['write_buffer.ledger', 'on', 'ledger must be \'auto\', \'always\' or \'never\', not "on"'];
+        yield 'ledger_table' => [
+            'write_buffer.ledger_table',
+            '',
+            'ledgerTable: "" is no table name: give `table` or `database.table`, up to 64 characters each; '
+                . 'put a name that has a dot in backticks',
+        ];
         yield 'dead_letter_file' => [
             'write_buffer.dead_letter_file',
             '/dev/null',

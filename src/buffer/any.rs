@@ -42,7 +42,7 @@ impl AnyBuffer {
             let mut sinks = Vec::with_capacity(settings.lanes);
             let mut descriptors = Vec::new();
             for lane in 0..settings.lanes {
-                let (sink, descriptor) = make_sink(dsn, settings, u16::try_from(lane).unwrap_or(u16::MAX));
+                let (sink, descriptor) = make_sink(dsn, settings, u16::try_from(lane).unwrap_or(u16::MAX))?;
                 sinks.push(sink);
                 descriptors.extend(descriptor);
             }
@@ -51,7 +51,7 @@ impl AnyBuffer {
         };
         match configuration.flush_mode()? {
             FlushMode::Foreground => {
-                let (sink, descriptor) = make_sink(dsn, settings, 0);
+                let (sink, descriptor) = make_sink(dsn, settings, 0)?;
                 let buffer = ForegroundBuffer::new(settings.clone(), sink, Arc::new(SystemClock))?;
                 Ok((Self::Foreground(Box::new(buffer)), descriptor.into_iter().collect()))
             }
@@ -147,16 +147,17 @@ impl AnyBuffer {
     }
 }
 
-fn make_sink(dsn: &Dsn, settings: &Settings, lane: u16) -> (Box<dyn Sink>, Option<Descriptor>) {
-    match dsn {
+fn make_sink(dsn: &Dsn, settings: &Settings, lane: u16) -> Result<(Box<dyn Sink>, Option<Descriptor>)> {
+    let ledger = settings.ledger_table()?;
+    Ok(match dsn {
         Dsn::Memory(name) => {
             let store = memory_stores::memory_store(name);
             (Box::new(MemorySink::new(store)), None)
         }
         Dsn::Server(server) => {
-            let sink = MySqlSink::new((**server).clone(), settings.batch_size, lane, socket::HOOKS);
+            let sink = MySqlSink::new((**server).clone(), settings.batch_size, ledger, lane, socket::HOOKS);
             let descriptor = sink.descriptor();
             (Box::new(sink), Some(descriptor))
         }
-    }
+    })
 }

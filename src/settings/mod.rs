@@ -165,7 +165,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "ledger",
-        doc: "when a transaction is entered in the table write_buffer_ledger",
+        doc: "when a transaction is entered in the ledger",
         ini: Some(Ini::new(c"write_buffer.ledger", c"auto")),
         scope: Scope::Every,
         field: Field::Word(
@@ -176,6 +176,13 @@ pub const SETTINGS: &[Setting] = &[
             ],
             |from| from.engine.ledger.name(),
         ),
+    },
+    Setting {
+        name: "ledgerTable",
+        doc: "the ledger's table",
+        ini: Some(Ini::new(c"write_buffer.ledger_table", c"write_buffer_ledger")),
+        scope: Scope::Every,
+        field: Field::Text(|to| &mut to.engine.ledger_table),
     },
     Setting {
         name: "redactValues",

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::ledger::LedgerUse;
 use crate::table::catalog::Catalog;
+use crate::table::name::TableName;
 use crate::table::rules::TableRules;
 
 /// A buffer's settings.
@@ -36,6 +37,8 @@ pub struct Settings {
     pub shutdown_timeout: Duration,
     /// When transactions are entered in the ledger.
     pub ledger: LedgerUse,
+    /// The ledger's table.
+    pub ledger_table: String,
     /// The number of lanes: flushers that write side by side, each over a connection of its own.
     pub lanes: usize,
     /// The column whose value chooses a group's lane. `None`: the key of its first row does.
@@ -81,6 +84,7 @@ impl Default for Settings {
             overflow_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(5),
             ledger: LedgerUse::Auto,
+            ledger_table: "write_buffer_ledger".to_owned(),
             lanes: 1,
             route_by: None,
             dead_letter_file: None,
@@ -107,6 +111,15 @@ impl Settings {
         }
         let catalog = catalog.with_ledger(self.ledger)?;
         Ok(catalog.routed_by(self.route_by.clone()))
+    }
+
+    /// The ledger's table.
+    ///
+    /// # Errors
+    ///
+    /// A name that no server takes.
+    pub fn ledger_table(&self) -> Result<TableName> {
+        TableName::parse(&self.ledger_table).map_err(|error| error.context("ledgerTable"))
     }
 
     /// Checks the settings against each other.

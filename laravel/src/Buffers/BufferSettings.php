@@ -31,6 +31,7 @@ final class BufferSettings
         'persistent' => 'persistent',
         'dead_letter_file' => 'deadLetterFile',
         'ledger' => 'ledger',
+        'ledger_table' => 'ledgerTable',
     ];
 
     /** The parameters of PhpBuffer. */
@@ -40,7 +41,7 @@ final class BufferSettings
     ];
 
     /** The parameters of SyncWriteBuffer. */
-    private const OF_SYNC = ['maxRetries', 'ledger', 'orderTable', 'tradeTable', 'tables', 'redactValues'];
+    private const OF_SYNC = ['maxRetries', 'ledger', 'ledgerTable', 'orderTable', 'tradeTable', 'tables', 'redactValues'];
 
     /**
      * @param array<string, mixed> $config

@@ -12,7 +12,7 @@ use WriteBuffer\Laravel\Buffers\BufferManager;
 final class InstallCommand extends Command
 {
     protected $signature = 'write-buffer:install
-        {--migration : publish a migration for the table write_buffer_ledger, for an account that may not create tables}
+        {--migration : publish a migration for the table of the ledger, for an account that may not create tables}
         {--force : overwrite what was published before}';
 
     protected $description = 'Publish the configuration of the write buffer, and check what it needs';
@@ -75,12 +75,13 @@ final class InstallCommand extends Command
             }
         }
         if (in_array($driver, ['native', 'sync'], true) && ($config['ledger'] ?? null) !== 'never') {
-            yield from $this->ledgerProblems($connection);
+            $table = $config['ledger_table'] ?? null;
+            yield from $this->ledgerProblems($connection, $table === null || $table === '' ? 'write_buffer_ledger' : $table);
         }
     }
 
     /** @return iterable<string> */
-    private function ledgerProblems(Connection $connection): iterable
+    private function ledgerProblems(Connection $connection, string $table): iterable
     {
         $account = $connection->getConfig('username');
         $grants = array_map(
@@ -88,10 +89,13 @@ final class InstallCommand extends Command
             $connection->select('SHOW GRANTS'),
         );
         $mayCreate = preg_grep('/\b(ALL PRIVILEGES|CREATE)\b/', $grants);
-        $exists = $connection->select('SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE()'
-            . " AND table_name = 'write_buffer_ledger'") !== [];
+        [$database, $name] = str_contains($table, '.') ? explode('.', $table, 2) : [$connection->getDatabaseName(), $table];
+        $exists = $connection->select(
+            'SELECT 1 FROM information_schema.tables WHERE table_schema = ? AND table_name = ?',
+            [trim($database, '`'), trim($name, '`')],
+        ) !== [];
         if ($mayCreate === [] && !$exists) {
-            yield "the account {$account} may not create the table write_buffer_ledger: run"
+            yield "the account {$account} may not create the table {$table}: run"
                 . ' php artisan write-buffer:install --migration, and migrate with an account that may create tables';
         }
     }

@@ -101,8 +101,13 @@ final class InstallTest extends TestCase
         $migration = require $file;
         $migration->up();
         self::assertSame($made, $ddl());
+        $this->app->make('config')->set('write-buffer.buffers.audit', ['driver' => 'sync', 'ledger_table' => 'wb_audit_ledger']);
         $migration->up();
+        $this->buffer('audit')->add(null, ['v' => 2]);
+        self::assertCount(1, $database->select('SELECT * FROM wb_audit_ledger'));
         $migration->down();
-        self::assertFalse($database->getSchemaBuilder()->hasTable('write_buffer_ledger'));
+        foreach (['write_buffer_ledger', 'wb_audit_ledger'] as $table) {
+            self::assertFalse($database->getSchemaBuilder()->hasTable($table));
+        }
     }
 }

@@ -1,12 +1,25 @@
-//! The table behind the [ledger](crate::ledger): `write_buffer_ledger`, in the DSN's database.
+//! The table behind the [ledger](crate::ledger): `write_buffer_ledger` in the DSN's database, or
+//! the one that the setting `ledgerTable` names.
 //!
 //! Invariants: a writer's row is there before its first transaction, and each transaction that is
-//! entered locks it first ([`LedgerTable::entry_sql`]). So [`LedgerTable::last_entry`], which locks
-//! it too, waits for a COMMIT that is still under way.
+//! entered locks it first ([`LedgerTable::entry_sql`]). So [`LedgerTable::last_entry`], which
+//! locks it too, waits for a COMMIT that is still under way.
 //!
-//! The row also holds the writer's connection number. A session that has lost its client without
-//! noticing would hold the row for hours. A dirty read shows its number: if that is our own lost
-//! connection, KILL ends it.
+//! A session that has lost its client without noticing would hold the row for hours, and the
+//! question with it: KILL ends it. Nobody else's session is ever killed. Three things must agree:
+//! - A dirty read shows the transaction in doubt in the row, with the number of the connection
+//!   that was lost.
+//! - That number is this writer's own memory. What the row says is only compared with it: others
+//!   may write there.
+//! - The session of that number holds the lock that the lost connection took by name when it began
+//!   (`GET_LOCK`). A number alone names another session on another server, or on one that was
+//!   restarted. The lock's name has the writer's random one in it, locks end with their sessions,
+//!   and numbers are not used again before that.
+//!
+//! The lock costs no round trip and needs no right. A server or proxy that has no such locks is
+//! left to its own time-outs: nothing is killed there.
+//!
+//! Rights: SELECT, INSERT and UPDATE. Without DELETE the rows of dead writers stay.
 //!
 //! Bounds: a row for each writer that lives, or died within 7 days ([`KEPT_DAYS`]). Whenever a
 //! writer begins, at most 1,000 older rows are deleted ([`PRUNED_AT_ONCE`]). The question after a
@@ -17,9 +30,11 @@ use mysql::prelude::Queryable;
 
 use crate::error::codes;
 use crate::ledger::LedgerEntry;
+use crate::sink::mysql::sql::{quote_table, text_literal};
 use crate::sink::mysql::variables;
+use crate::table::name::TableName;
 
-/// The table's name.
+/// The table's name, unless the settings say another.
 pub const NAME: &str = "write_buffer_ledger";
 /// Rows of writers that have written nothing for so long are deleted: those writers died without
 /// deleting them.
@@ -29,8 +44,8 @@ const PRUNED_AT_ONCE: u32 = 1_000;
 /// A COMMIT takes milliseconds. Whatever holds the row for longer is a session that has lost its
 /// client.
 const LOOKUP_LOCK_WAIT_S: u32 = 5;
-/// The statement that makes the table.
-pub const CREATE: &str = "CREATE TABLE IF NOT EXISTS `write_buffer_ledger` (\
+/// The columns of the table, and its engine.
+const DEFINITION: &str = "(\
      `writer` CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, \
      `lane` SMALLINT UNSIGNED NOT NULL, \
      `last_transaction` BIGINT UNSIGNED NOT NULL, \
@@ -38,32 +53,60 @@ pub const CREATE: &str = "CREATE TABLE IF NOT EXISTS `write_buffer_ledger` (\
      `updated_at` TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, \
      PRIMARY KEY (`writer`, `lane`)) ENGINE = InnoDB";
 
+/// A connection, as the server knows it.
+#[derive(Debug, Clone, Default)]
+struct Session {
+    /// Its number there.
+    number: u64,
+    /// The name of the lock that it holds as long as it lives. `None`: the server gave it none.
+    lock: Option<String>,
+}
+
 /// A writer's row in the table.
 #[derive(Debug)]
 pub struct LedgerTable {
+    name: TableName,
     /// Empty until the writer has a name.
     writer: String,
     lane: u16,
     is_registered: bool,
-    /// The server's number of the connection, once it was read.
-    connection: Option<u64>,
-    /// The number of the last connection that was lost. It may still hold locks.
-    lost_connection: Option<u64>,
+    /// The connection, once its number was read.
+    connection: Option<Session>,
+    /// The last connection that was lost. It may still hold locks.
+    lost_connection: Option<Session>,
+    /// How many connections there were.
+    connections: u64,
     /// The number of the last transaction that was entered, or was to be.
     last_entered: Option<u64>,
 }
 
 impl LedgerTable {
     /// The row of a new writer, which has no name yet.
-    pub fn new(lane: u16) -> Self {
+    pub fn new(name: TableName, lane: u16) -> Self {
         Self {
+            name,
             writer: String::new(),
             lane,
             is_registered: false,
             connection: None,
             lost_connection: None,
+            connections: 0,
             last_entered: None,
         }
+    }
+
+    /// The table's name.
+    pub fn name(&self) -> &TableName {
+        &self.name
+    }
+
+    /// The statement that makes the table.
+    pub fn create_sql(&self) -> String {
+        format!("CREATE TABLE IF NOT EXISTS {} {DEFINITION}", self.quoted())
+    }
+
+    fn quoted(&self) -> String {
+        quote_table(&self.name)
     }
 
     /// Names the writer by the system's random numbers. No two processes share a name, not even a
@@ -79,7 +122,9 @@ impl LedgerTable {
 
     /// The connection is gone.
     pub fn connection_lost(&mut self) {
-        self.lost_connection = self.connection.take().or(self.lost_connection);
+        if let Some(lost) = self.connection.take() {
+            self.lost_connection = Some(lost);
+        }
     }
 
     /// The row is gone from the table.
@@ -91,7 +136,7 @@ impl LedgerTable {
     /// writer must have a name.
     pub fn register(&mut self, conn: &mut Conn, after: u64) -> mysql::Result<()> {
         if self.connection.is_none() {
-            self.connection = conn.query_first("SELECT CONNECTION_ID()")?;
+            self.connection = Some(self.identify(conn)?);
         }
         if self.is_registered {
             return Ok(());
@@ -99,27 +144,46 @@ impl LedgerTable {
         match self.insert(conn, after) {
             Ok(()) => {}
             Err(mysql::Error::MySqlError(error)) if error.code == codes::ER_NO_SUCH_TABLE => {
-                conn.query_drop(CREATE)?;
+                conn.query_drop(self.create_sql())?;
                 self.insert(conn, after)?;
             }
             Err(error) => return Err(error),
         }
         self.is_registered = true;
-        prune(conn)
+        self.prune(conn)
+    }
+
+    /// Reads the connection's number, and takes a lock by a name that no other session has.
+    fn identify(&mut self, conn: &mut Conn) -> mysql::Result<Session> {
+        self.connections += 1;
+        let lock = format!("wb_{}_{}_{}", self.writer, self.lane, self.connections);
+        let asked = conn.query_first(format!("SELECT CONNECTION_ID(), GET_LOCK('{lock}', 0)"));
+        let found: Option<(u64, Option<u64>)> = match asked {
+            // Some clusters and proxies have no such locks.
+            Err(mysql::Error::MySqlError(_)) => {
+                let number: Option<u64> = conn.query_first("SELECT CONNECTION_ID()")?;
+                number.map(|number| (number, None))
+            }
+            asked => asked?,
+        };
+        let (number, is_locked) = found.unwrap_or_default();
+        let lock = (is_locked == Some(1)).then_some(lock);
+        Ok(Session { number, lock })
     }
 
     fn insert(&self, conn: &mut Conn, after: u64) -> mysql::Result<()> {
         // An insert without an answer may have left the row behind.
         let Self { writer, lane, .. } = self;
         conn.query_drop(format!(
-            "INSERT INTO `{NAME}` (`writer`, `lane`, `last_transaction`, `connection`) VALUES ('{writer}', {lane}, {after}, {}) \
+            "INSERT INTO {} (`writer`, `lane`, `last_transaction`, `connection`) VALUES ('{writer}', {lane}, {after}, {}) \
              ON DUPLICATE KEY UPDATE `lane` = {lane}",
+            self.quoted(),
             self.connection_id()
         ))
     }
 
     fn connection_id(&self) -> u64 {
-        self.connection.unwrap_or_default()
+        self.connection.as_ref().map_or(0, |session| session.number)
     }
 
     /// The statement that enters a transaction, as its first step. It finds one row. If it finds
@@ -128,7 +192,8 @@ impl LedgerTable {
         self.last_entered = Some(entry.number);
         let LedgerEntry { after, number } = entry;
         format!(
-            "UPDATE `{NAME}` SET `last_transaction` = {number}, `connection` = {} WHERE {} AND `last_transaction` = {after}",
+            "UPDATE {} SET `last_transaction` = {number}, `connection` = {} WHERE {} AND `last_transaction` = {after}",
+            self.quoted(),
             self.connection_id(),
             self.is_ours()
         )
@@ -168,7 +233,8 @@ impl LedgerTable {
             }
         ))?;
         let found = conn.query_first(format!(
-            "SELECT `last_transaction` FROM `{NAME}` WHERE {} FOR UPDATE",
+            "SELECT `last_transaction` FROM {} WHERE {} FOR UPDATE",
+            self.quoted(),
             self.is_ours()
         ));
         if let Err(mysql::Error::MySqlError(error)) = &found
@@ -191,31 +257,39 @@ impl LedgerTable {
         }
     }
 
-    /// Ends our own lost session if it holds the row on this server. What it wrote there, and has
-    /// not committed, shows that it does: the number of the transaction in doubt, and its own.
-    /// After a restart of the server, or on another one, that number is not there, and the
-    /// connection of the same number is somebody else's.
+    /// Ends our own lost session if it holds the row on this server: see the module.
     fn end_lost_session(&self, conn: &mut Conn) -> mysql::Result<()> {
+        let Some(Session {
+            number,
+            lock: Some(lock),
+        }) = &self.lost_connection
+        else {
+            return Ok(());
+        };
         conn.query_drop("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")?;
         let written: Option<(u64, u64)> = conn.query_first(format!(
-            "SELECT `last_transaction`, `connection` FROM `{NAME}` WHERE {}",
+            "SELECT `last_transaction`, `connection` FROM {} WHERE {}",
+            self.quoted(),
             self.is_ours()
         ))?;
-        let is_ours =
-            |(number, holder): &(u64, u64)| Some(*number) == self.last_entered && Some(*holder) == self.lost_connection;
-        match written.filter(is_ours) {
-            None => Ok(()),
-            Some((_, holder)) => match conn.query_drop(format!("KILL CONNECTION {holder}")) {
-                Err(mysql::Error::MySqlError(error)) if error.code == codes::ER_NO_SUCH_THREAD => Ok(()),
-                ended => ended,
-            },
+        if written.map(|(entered, writer)| (Some(entered), writer)) != Some((self.last_entered, *number)) {
+            return Ok(());
+        }
+        let holder: Option<Option<u64>> = conn.query_first(format!("SELECT IS_USED_LOCK('{lock}')"))?;
+        if holder.flatten() != Some(*number) {
+            return Ok(());
+        }
+        match conn.query_drop(format!("KILL CONNECTION {number}")) {
+            Err(mysql::Error::MySqlError(error)) if error.code == codes::ER_NO_SUCH_THREAD => Ok(()),
+            ended => ended,
         }
     }
 
-    /// Deletes the row, at a clean end.
+    /// Deletes the row, at a clean end. Without the right to, it stays.
     pub fn retire(&mut self, conn: &mut Conn) -> mysql::Result<()> {
         if self.is_registered {
-            conn.query_drop(format!("DELETE FROM `{NAME}` WHERE {}", self.is_ours()))?;
+            let deleted = conn.query_drop(format!("DELETE FROM {} WHERE {}", self.quoted(), self.is_ours()));
+            unless_denied(deleted)?;
             self.is_registered = false;
         }
         Ok(())
@@ -225,21 +299,33 @@ impl LedgerTable {
     pub fn is_registered(&self) -> bool {
         self.is_registered
     }
+
+    /// Deletes rows of dead writers. Reads them without a lock, so as not to wait for a living
+    /// writer's transaction. Without the right to delete, they stay.
+    fn prune(&self, conn: &mut Conn) -> mysql::Result<()> {
+        let table = self.quoted();
+        let is_old = format!("`updated_at` < NOW() - INTERVAL {KEPT_DAYS} DAY");
+        let old: Vec<(String, u16)> = conn.query(format!(
+            "SELECT `writer`, `lane` FROM {table} WHERE {is_old} LIMIT {PRUNED_AT_ONCE}"
+        ))?;
+        for (writer, lane) in old {
+            // Other writers prune, too. What they hold they will delete.
+            let writer = text_literal(&writer);
+            let deleted = conn.query_drop(format!(
+                "DELETE FROM {table} WHERE `writer` = {writer} AND `lane` = {lane} AND {is_old}"
+            ));
+            if !unless_denied(deleted)? {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Deletes rows of dead writers. Reads them without a lock, so as not to wait for a living writer's
-/// transaction.
-fn prune(conn: &mut Conn) -> mysql::Result<()> {
-    let is_old = format!("`updated_at` < NOW() - INTERVAL {KEPT_DAYS} DAY");
-    let old: Vec<(String, u16)> = conn.query(format!(
-        "SELECT `writer`, `lane` FROM `{NAME}` WHERE {is_old} LIMIT {PRUNED_AT_ONCE}"
-    ))?;
-    for (writer, lane) in old {
-        // Other writers prune, too. What they hold they will delete.
-        conn.exec_drop(
-            format!("DELETE FROM `{NAME}` WHERE `writer` = ? AND `lane` = ? AND {is_old}"),
-            (writer, lane),
-        )?;
+/// Whether a row could be deleted, as far as the account's rights go.
+fn unless_denied(deleted: mysql::Result<()>) -> mysql::Result<bool> {
+    match deleted {
+        Err(mysql::Error::MySqlError(error)) if codes::hides_table(error.code) => Ok(false),
+        deleted => deleted.map(|()| true),
     }
-    Ok(())
 }

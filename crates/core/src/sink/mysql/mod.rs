@@ -52,6 +52,7 @@ use crate::sink::mysql::socket::{Descriptor, SocketHooks};
 use crate::table::entry::TableEntry;
 use crate::table::model::TableModel;
 use crate::table::name::TableName;
+use crate::table::name_charset::NameCharset;
 
 /// A sink with a server behind it.
 #[derive(Debug)]
@@ -66,14 +67,15 @@ pub struct MySqlSink {
 
 impl MySqlSink {
     /// A sink for the DSN's server. Connects when it is first used.
-    pub fn new(dsn: ServerDsn, batch_rows: usize, lane: u16, hooks: SocketHooks) -> Self {
+    pub fn new(dsn: ServerDsn, batch_rows: usize, ledger: TableName, lane: u16, hooks: SocketHooks) -> Self {
+        let ledger = ledger.within(Some(&dsn.database));
         Self {
             connector: Connector::new(dsn, batch_rows, hooks),
             connection: None,
             descriptor: Descriptor::new(),
             hooks,
             connects: 0,
-            ledger: LedgerTable::new(lane),
+            ledger: LedgerTable::new(ledger, lane),
         }
     }
 
@@ -165,7 +167,7 @@ impl MySqlSink {
             // Somebody may have dropped the table: the next transaction looks, and makes it anew.
             self.ledger.forget_registration();
         }
-        failed.context(&format!("table {}", ledger_table::NAME))
+        failed.context(&format!("table {}", self.ledger.name()))
     }
 
     /// Turns an error of the client library into ours. Ends a connection that is of no use any
@@ -268,6 +270,12 @@ impl MySqlSink {
     }
 }
 
+/// Refuses a table's name that could be another one to the server.
+fn check_name(names: NameCharset, table: &TableName) -> Result<()> {
+    let mut parts = table.database().into_iter().chain([table.table()]);
+    parts.try_for_each(|part| names.check(part, &format_args!("table {table}")))
+}
+
 fn without_transactions(table: &dyn fmt::Display, engine: &str, harm: &str) -> Error {
     Error::config(format!(
         "table {table} has the engine {engine}, which has no transactions: {harm}. Use ALTER TABLE {table} ENGINE = InnoDB"
@@ -293,9 +301,7 @@ impl Sink for MySqlSink {
         let database = self.connector.dsn().database.clone();
         let connection = self.connection_that_commits(deadline)?;
         let traits = connection.traits;
-        for part in table.name.database().into_iter().chain([table.name.table()]) {
-            traits.names.check(part, &format_args!("table {}", table.name))?;
-        }
+        check_name(traits.names, &table.name)?;
         let found = match schema::read(&mut connection.conn, &table.name, &database, traits) {
             Ok(found) => found,
             Err(error) => return Err(self.failed(&error, Phase::LookUp, deadline)),
@@ -356,18 +362,20 @@ impl Sink for MySqlSink {
             )
         })?;
         let database = self.connector.dsn().database.clone();
+        let names = self.connection(deadline)?.traits.names;
+        check_name(names, self.ledger.name())?;
         let registered = self.with_ledger(deadline, |ledger, conn| {
             ledger.register(conn, after)?;
-            schema::engine_without_transactions(conn, &TableName::of_parts(None, ledger_table::NAME), &database)
+            schema::engine_without_transactions(conn, ledger.name(), &database)
         });
         let engine = registered.map_err(|error| match error.code() {
             code if codes::is_of_account_or_table(code) => Error::config(error.words().map(|why| {
                 format!(
                     "{why}. The ledger says after a lost connection what was committed; the account {:?} needs to make it once, \
-                     or an administrator does: {}; and the account needs SELECT, INSERT, UPDATE and DELETE on it. Or do without, \
-                     by ledger: 'never'",
+                     or an administrator does: {}; and the account needs SELECT, INSERT and UPDATE on it, and DELETE to clean up. \
+                     Or do without, by ledger: 'never'",
                     self.connector.dsn().user,
-                    ledger_table::CREATE
+                    self.ledger.create_sql()
                 )
             })),
             _ => error,
@@ -376,7 +384,7 @@ impl Sink for MySqlSink {
         // The next transaction looks again.
         self.ledger.forget_registration();
         let harm = "the ledger could not say what was committed";
-        Err(without_transactions(&ledger_table::NAME, &engine, harm))
+        Err(without_transactions(self.ledger.name(), &engine, harm))
     }
 
     fn forget_registration(&mut self) {
