@@ -38,7 +38,7 @@ endif
 unexport PHP PHP_CONFIG
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-fault-proxy check test test-core test-php test-mysql test-process test-chaos-short test-chaos \
+.PHONY: help build build-fault-proxy build-hostile-server check test test-core test-php test-mysql test-process test-chaos-short test-chaos \
 	test-exchange test-laravel build-laravel13 test-laravel13 test-php84 test-zts demo build-bench bench \
 	bench-short lint audit install uninstall clean
 
@@ -56,7 +56,8 @@ check: EXTENSION := $(CURDIR)/target/debug/libwrite_buffer.so
 check: lint ## run lint, and the tests that need no server: for every change, in less than two minutes
 	@scripts/install-packages test
 	@echo 'testing the engine'
-	@$(CARGO) test --quiet --package write-buffer-core --package write-buffer-fault-proxy $(CARGO_LOCKED) $(CARGO_FLAGS)
+	@$(CARGO) test --quiet --package write-buffer-core --package write-buffer-fault-proxy \
+		--package write-buffer-hostile-server $(CARGO_LOCKED) $(CARGO_FLAGS)
 	@echo 'testing the extension without a server'
 	@$(BUILD_ENV) $(CARGO) build --quiet $(CARGO_LOCKED) $(CARGO_FLAGS)
 	@$(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS) --testsuite unit
@@ -67,7 +68,7 @@ test-core: ## run the tests of the engine (Rust)
 	@scripts/install-packages build test
 	@echo 'testing the engine'
 	@$(WITH_MARIADB) $(CARGO) test --quiet --package write-buffer-core \
-		--package write-buffer-fault-proxy $(CARGO_LOCKED) $(CARGO_FLAGS)
+		--package write-buffer-fault-proxy --package write-buffer-hostile-server $(CARGO_LOCKED) $(CARGO_FLAGS)
 
 test-php: build ## run the tests of the extension (PHPUnit, on a throwaway MariaDB)
 	@scripts/install-packages test
@@ -95,15 +96,19 @@ test-process: build ## run the tests of the extension's life in PHP processes: e
 	@fpm=$$(scripts/fetch-fpm) && $(WITH_MARIADB) env PHP_FPM="$$fpm" $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS) \
 		--testsuite process
 
+build-hostile-server:
+	@scripts/install-packages build
+	@$(CARGO) build --release --quiet --package write-buffer-hostile-server $(CARGO_FLAGS)
+
 build-fault-proxy:
 	@scripts/install-packages build
 	@$(CARGO) build --release --quiet --package write-buffer-fault-proxy $(CARGO_LOCKED) $(CARGO_FLAGS)
 
-test-chaos-short: build build-fault-proxy
+test-chaos-short: build build-fault-proxy build-hostile-server
 	@scripts/install-packages test galera
 	@scripts/test-chaos short $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
 
-test-chaos: build build-fault-proxy ## run the tests that kill servers, cut connections and fill disks, and random programs, at length
+test-chaos: build build-fault-proxy build-hostile-server ## run the tests that kill servers, cut connections and fill disks, and random programs, at length
 	@scripts/install-packages test galera
 	@scripts/test-chaos full $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
 
