@@ -18,7 +18,7 @@ use write_buffer_core::sink::mysql::socket::Descriptor;
 use write_buffer_core::table::catalog::Catalog;
 
 use crate::buffer::persistent;
-use crate::process::{memory_stores, socket, thread};
+use crate::process::{memory_stores, thread};
 use crate::settings::configuration::{Configuration, FlushMode};
 
 /// A buffer that flushes on the caller's thread, or on its own.
@@ -155,7 +155,7 @@ fn make_sink(dsn: &Dsn, settings: &Settings, lane: u16) -> Result<(Box<dyn Sink>
             (Box::new(MemorySink::new(store)), None)
         }
         Dsn::Server(server) => {
-            let sink = MySqlSink::new((**server).clone(), settings.batch_size, ledger, lane, socket::HOOKS);
+            let sink = MySqlSink::new((**server).clone(), settings.batch_size, ledger, lane);
             let descriptor = sink.descriptor();
             (Box::new(sink), Some(descriptor))
         }

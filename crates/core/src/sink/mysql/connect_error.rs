@@ -3,7 +3,6 @@
 //! Invariant: no message holds a password.
 
 use mysql::DriverError;
-use mysql_common::proto::codec::error::PacketCodecError;
 
 use crate::dsn::ServerDsn;
 use crate::error::Error;
@@ -58,7 +57,7 @@ impl Failure {
         )
     }
 
-    /// An error of the client library. `within` names the time that connecting had.
+    /// An error in the client library's type. `within` names the time that connecting had.
     pub fn of_library(address: String, error: &mysql::Error, dsn: &ServerDsn, within: &str) -> Self {
         match error {
             mysql::Error::MySqlError(server) => Self::new(
@@ -200,20 +199,16 @@ fn server_advice(code: u16, dsn: &ServerDsn) -> String {
     advice.to_owned()
 }
 
-/// The I/O error inside an error of the client library, which wraps those of reading and writing
-/// packets.
+/// The error of the socket, TLS or the protocol.
 fn io_error(error: &mysql::Error) -> Option<&std::io::Error> {
     match error {
-        mysql::Error::IoError(io) | mysql::Error::CodecError(PacketCodecError::Io(io)) => Some(io),
+        mysql::Error::IoError(io) => Some(io),
         _ => None,
     }
 }
 
 fn tls_error(error: &mysql::Error) -> Option<&rustls::Error> {
-    match error {
-        mysql::Error::TlsError(mysql::error::tls::TlsError::Tls(error)) => Some(error),
-        other => io_error(other).and_then(tls::error_of),
-    }
+    io_error(error).and_then(tls::error_of)
 }
 
 /// Whether the time for a wait on the socket was over before the server answered.
@@ -222,7 +217,7 @@ pub fn is_timeout(error: &mysql::Error) -> bool {
     io_error(error).is_some_and(|io| matches!(io.kind(), WouldBlock | TimedOut))
 }
 
-/// What the client library says, without its wrapping.
+/// What the error says, without its wrapping.
 pub fn describe(error: &mysql::Error) -> String {
     io_error(error).map_or_else(|| error.to_string(), ToString::to_string)
 }

@@ -1,5 +1,5 @@
-//! One connection: the client library's, the buffers of what is sent without it, the prepared
-//! statements, and the state of the session's transaction.
+//! One connection: the session on the wire, its prepared statements, and the state of its
+//! transaction.
 //!
 //! Invariants:
 //! - [`TransactionState`] says what the session does with the next statement. Whoever needs each
@@ -7,31 +7,18 @@
 //!   half a transaction committed.
 //! - A connection that [is broken](Connection::is_broken) sends nothing more; its sink drops it.
 //!
-//! Bounds: every wait on the socket has a time-out, the DSN's `read_timeout_ms` or
-//! `write_timeout_ms`, or what is left of the caller's deadline if that is less.
+//! Bounds: the wait for an answer has the DSN's `read_timeout_ms`, that for a command to be sent
+//! its `write_timeout_ms`, or what is left of the caller's deadline if that is less. Each counts
+//! from the call.
 
-use std::os::fd::AsRawFd as _;
-use std::time::{Duration, Instant};
-
-use mysql::Conn;
-use mysql::prelude::Queryable;
+use std::time::Instant;
 
 use crate::error::codes::{self, Class};
 use crate::error::{Error, Result};
 use crate::sink::mysql::executions::StatementForm;
-use crate::sink::mysql::protocol::PacketBuffers;
-use crate::sink::mysql::socket::SocketHooks;
 use crate::sink::mysql::statement_cache::StatementCache;
 use crate::sink::mysql::traits::ServerTraits;
-
-/// The longest waits for one packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SocketTimeouts {
-    /// For one that is read.
-    pub read: Duration,
-    /// For one that is written.
-    pub write: Duration,
-}
+use crate::sink::mysql::wire::conn::Conn;
 
 /// What the session does with the next statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,61 +28,35 @@ pub enum TransactionState {
     /// It begins a transaction.
     Manual,
     /// It joins the transaction that was begun. Also so after a panic amid one.
-    InTransaction {
-        /// Whether the session is in [`Self::Autocommit`] again after the transaction's end.
-        autocommit: bool,
-    },
+    InTransaction,
 }
 
 /// A connection: see the module.
 #[derive(Debug)]
 pub struct Connection {
-    /// The client library's side of it.
+    /// The session on the wire.
     pub conn: Conn,
     /// What the server's statements look like.
     pub form: StatementForm,
     /// What reading a table's schema needs to know.
     pub traits: ServerTraits,
-    /// The packets that are sent and received without the client library.
-    pub(super) wire: PacketBuffers,
-    /// The statements prepared for that.
+    /// The statements prepared for rows.
     pub(super) statements: StatementCache,
-    pub(super) hooks: SocketHooks,
-    /// The DSN's.
-    timeouts: SocketTimeouts,
-    /// Those now set on the socket.
-    set_timeouts: Option<SocketTimeouts>,
     state: TransactionState,
     is_broken: bool,
 }
 
 impl Connection {
     /// A connection whose session is set up, and in which each statement commits by itself.
-    pub fn new(
-        conn: Conn,
-        form: StatementForm,
-        traits: ServerTraits,
-        timeouts: SocketTimeouts,
-        hooks: SocketHooks,
-    ) -> Self {
+    pub fn new(conn: Conn, form: StatementForm, traits: ServerTraits) -> Self {
         Self {
             conn,
             form,
             traits,
-            wire: PacketBuffers::default(),
             statements: StatementCache::default(),
-            hooks,
-            timeouts,
-            // The handshake's time-outs are not those of a write.
-            set_timeouts: None,
             state: TransactionState::Autocommit,
             is_broken: false,
         }
-    }
-
-    /// The socket's file descriptor.
-    pub fn fd(&self) -> i32 {
-        self.conn.as_raw_fd()
     }
 
     /// Whether the connection is of no use any more.
@@ -113,30 +74,15 @@ impl Connection {
         self.state
     }
 
-    /// Sets the socket's time-outs: the DSN's, or what is left of the caller's time if that is
-    /// less.
+    /// Ends all waits from now on at the caller's deadline.
     ///
     /// # Errors
     ///
-    /// The caller's time is over; the socket takes no time-outs.
+    /// The caller's time is over.
     pub fn set_deadline(&mut self, deadline: Option<Instant>) -> Result<()> {
-        let mut wanted = self.timeouts;
-        if let Some(deadline) = deadline {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(Error::timeout("the time given is over"));
-            }
-            wanted = SocketTimeouts {
-                read: wanted.read.min(left),
-                write: wanted.write.min(left),
-            };
-        }
-        if self.set_timeouts != Some(wanted) {
-            (self.hooks.set_timeouts)(self.fd(), wanted.read, wanted.write).map_err(|error| {
-                self.is_broken = true;
-                Error::connection(0, format!("cannot set the time-outs of the connection: {error}"))
-            })?;
-            self.set_timeouts = Some(wanted);
+        self.conn.set_deadline(deadline);
+        if deadline.is_some_and(|deadline| self.conn.now() >= deadline) {
+            return Err(Error::timeout("the time given is over"));
         }
         Ok(())
     }
@@ -176,22 +122,11 @@ impl Connection {
         done
     }
 
-    /// Begins a transaction by its own statement.
-    ///
-    /// # Errors
-    ///
-    /// The server's.
-    pub fn start_transaction(&mut self) -> mysql::Result<()> {
-        self.query_drop("START TRANSACTION")?;
-        self.state = TransactionState::InTransaction { autocommit: true };
-        Ok(())
-    }
-
     /// The next statement begins a transaction, as in a session without `autocommit`. Returns
     /// whether `autocommit` still has to be switched off.
     pub fn begin_by_statement(&mut self) -> bool {
         let was_autocommit = self.state == TransactionState::Autocommit;
-        self.state = TransactionState::InTransaction { autocommit: false };
+        self.state = TransactionState::InTransaction;
         was_autocommit
     }
 
@@ -216,12 +151,8 @@ impl Connection {
     }
 
     fn leave_transaction(&mut self) {
-        if let TransactionState::InTransaction { autocommit } = self.state {
-            self.state = if autocommit {
-                TransactionState::Autocommit
-            } else {
-                TransactionState::Manual
-            };
+        if self.state == TransactionState::InTransaction {
+            self.state = TransactionState::Manual;
         }
     }
 }

@@ -10,50 +10,44 @@
 //!   ([`Connector::advance_host`]). A connection that was killed, or idle for too long, says
 //!   nothing about its server.
 //!
-//! Round trips: the client library's handshake (2 to 4, by the account's authentication; 2 more for
-//! TLS), then 3: the server's version, one SET, and one SELECT that reads the session back (see
+//! Round trips: the handshake (2 to 4, by the account's authentication; 1 or 2 more for TLS), then
+//! 3: the server's version, one SET, and one SELECT that reads the session back (see
 //! `variables.rs`).
 //!
-//! Bounds: a host has `connect_timeout_ms`, or what is left of the caller's time if that is less.
-//! The caller's time bounds all hosts together. A server that sends its handshake piece by piece
-//! may take that long for each piece. Only the system's resolver bounds the look-up of a host's
-//! name. A name has at most 8 addresses ([`ADDRESSES_MAX`]), a connection 128 prepared statements
-//! ([`LIBRARY_STATEMENTS_MAX`]).
+//! Bounds: a host has `connect_timeout_ms`, or what is left of the caller's time if that is less,
+//! for all that it takes to begin a session. The caller's time bounds all hosts together. Only the
+//! system's resolver bounds the look-up of a host's name. A name has at most 8 addresses
+//! ([`ADDRESSES_MAX`]).
 
-use std::net::{IpAddr, ToSocketAddrs as _};
-use std::os::fd::AsRawFd as _;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
-use mysql::consts::{CapabilityFlags, StatusFlags};
-use mysql::prelude::Queryable;
-use mysql::{Conn, DriverError, OptsBuilder, Row, Value as SqlValue};
-use mysql_common::packets::HandshakePacket;
+use mysql::{DriverError, Row, Value as SqlValue};
+use rustls::pki_types::ServerName;
 
 use crate::dsn::{Host, ServerDsn};
 use crate::error::Result;
 use crate::plan::limits::Limits;
 use crate::sink::mysql::connect_error::{Failure, all_failed, out_of_time};
-use crate::sink::mysql::connection::{Connection, SocketTimeouts};
+use crate::sink::mysql::connection::Connection;
 use crate::sink::mysql::executions::StatementForm;
-use crate::sink::mysql::socket::SocketHooks;
 use crate::sink::mysql::sql::Dialect;
-use crate::sink::mysql::statement_cache::LIBRARY_STATEMENTS_MAX;
 use crate::sink::mysql::traits::ServerTraits;
 use crate::sink::mysql::variables::Variables;
+use crate::sink::mysql::wire::authentication::Account;
+use crate::sink::mysql::wire::conn::{Conn, Timeouts};
+use crate::sink::mysql::wire::stream::Encryption;
+use crate::sink::mysql::wire::transport::Socket;
 use crate::sink::mysql::{tls, variables};
 
 /// The most addresses of one name that are tried, as `::1` and `127.0.0.1` of `localhost`.
 const ADDRESSES_MAX: usize = 8;
-/// The protocol's own bound. The server's is read with the session's variables, and the plan keeps
-/// it. Without a value here, the client library would spend a round trip on that question.
-const PACKET_BYTES_MAX: usize = 1 << 30;
-
 /// Where to connect, and as whom.
 #[derive(Debug)]
 pub struct Connector {
     dsn: ServerDsn,
     batch_rows: usize,
-    hooks: SocketHooks,
     /// The host to begin with: the one that worked last, or the one after it.
     first: usize,
 }
@@ -74,15 +68,13 @@ impl Budget {
 
 impl Connector {
     /// A connector for the servers of the DSN.
-    pub fn new(dsn: ServerDsn, batch_rows: usize, hooks: SocketHooks) -> Self {
-        warm_up();
+    pub fn new(dsn: ServerDsn, batch_rows: usize) -> Self {
         if dsn.tls.is_some() {
             tls::warm_up();
         }
         Self {
             dsn,
             batch_rows,
-            hooks,
             first: 0,
         }
     }
@@ -157,100 +149,94 @@ impl Connector {
     fn connect_to(&self, index: usize, budget: &Budget) -> Result<(Connection, bool), Failure> {
         let address = || self.dsn.address(index);
         let mut conn = match (&self.dsn.unix_socket, self.dsn.hosts.get(index)) {
-            (None, Some(host)) => self.handshake_over_tcp(host, &address, budget)?,
-            _ => self.handshake(self.options(), &address, budget)?,
+            (None, Some(host)) => self.begin_over_tcp(host, &address, budget)?,
+            (path, _) => {
+                let path = path.as_deref().unwrap_or_default();
+                let socket = Socket::over_unix(path, budget.ends)
+                    .map_err(|error| self.unreached(&address, path.to_owned(), &error, budget))?;
+                self.begin(socket, None, &address, budget)?
+            }
         };
         let (form, traits, is_writable) = self.begin_session(&mut conn, &address, budget)?;
-        let timeouts = SocketTimeouts {
+        conn.set_timeouts(Timeouts {
             read: self.dsn.read_timeout,
             write: self.dsn.write_timeout,
-        };
-        let connection = Connection::new(conn, form, traits, timeouts, self.hooks);
-        Ok((connection, is_writable))
+        });
+        conn.set_deadline(None);
+        Ok((Connection::new(conn, form, traits), is_writable))
     }
 
-    fn options(&self) -> OptsBuilder {
-        OptsBuilder::new()
-            .socket(self.dsn.unix_socket.clone())
-            // Otherwise the client library opens a second connection, over the server's own socket.
-            .prefer_socket(false)
-            .user(Some(self.dsn.user.clone()))
-            .pass(self.dsn.password.clone())
-            .db_name(Some(self.dsn.database.clone()))
-            .max_allowed_packet(Some(PACKET_BYTES_MAX))
-            .stmt_cache_size(LIBRARY_STATEMENTS_MAX)
-            // An UPDATE counts the rows that it found, not those that it changed.
-            .additional_capabilities(CapabilityFlags::CLIENT_FOUND_ROWS)
-    }
-
-    /// Tries a name's addresses in turn: the client library tries only the first. Under TLS it
-    /// needs the name itself, for the certificate, so there only the first address is tried.
-    fn handshake_over_tcp(&self, host: &Host, address: &impl Fn() -> String, budget: &Budget) -> Result<Conn, Failure> {
-        let options = self.options().tcp_port(host.port);
-        if self.dsn.tls.is_some() || host.name.parse::<IpAddr>().is_ok() {
-            return self.handshake(options.ip_or_hostname(Some(host.name.as_str())), address, budget);
-        }
-        let mut addresses: Vec<IpAddr> = (host.name.as_str(), host.port)
+    /// Tries a name's addresses in turn, until one is reached.
+    fn begin_over_tcp(&self, host: &Host, address: &impl Fn() -> String, budget: &Budget) -> Result<Conn, Failure> {
+        let encryption = self.encryption(host, address)?;
+        let mut addresses: Vec<SocketAddr> = (host.name.as_str(), host.port)
             .to_socket_addrs()
             .map_err(|error| Failure::unknown_host(address(), &error))?
-            .map(|address| address.ip())
             .collect();
         addresses.truncate(ADDRESSES_MAX);
         let mut failed = None;
         for (tried, ip) in addresses.iter().enumerate() {
-            let options = options.clone().ip_or_hostname(Some(ip.to_string()));
+            let Some(left) = budget.left() else {
+                return Err(Failure::no_answer(address(), &budget.said));
+            };
             // An address that does not answer leaves the others their share of the time.
-            match self.attempt(options, address, budget, addresses.len() - tried) {
-                Err((failure, true)) => failed = Some(failure),
-                Err((failure, false)) => return Err(failure),
-                Ok(conn) => return Ok(conn),
+            let shares = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX).max(1);
+            match Socket::over_tcp(*ip, Instant::now() + left / shares) {
+                Ok(socket) => return self.begin(socket, encryption, address, budget),
+                Err(error) => failed = Some(self.unreached(address, ip.to_string(), &error, budget)),
             }
         }
-        Err(failed.unwrap_or_else(|| Failure::unknown_host(address(), &std::io::ErrorKind::NotFound.into())))
+        Err(failed.unwrap_or_else(|| Failure::unknown_host(address(), &ErrorKind::NotFound.into())))
     }
 
-    fn handshake(&self, options: OptsBuilder, address: &impl Fn() -> String, budget: &Budget) -> Result<Conn, Failure> {
-        self.attempt(options, address, budget, 1)
-            .map_err(|(failure, _)| failure)
-    }
-
-    /// One attempt. With a failure, returns whether nobody was reached: then another address may
-    /// do.
-    fn attempt(
+    /// Nobody was reached.
+    fn unreached(
         &self,
-        options: OptsBuilder,
+        address: &impl Fn() -> String,
+        place: String,
+        error: &std::io::Error,
+        budget: &Budget,
+    ) -> Failure {
+        let error = match error.kind() {
+            ErrorKind::TimedOut | ErrorKind::WouldBlock => DriverError::ConnectTimeout,
+            kind => DriverError::CouldNotConnect(Some((place, error.to_string(), kind))),
+        };
+        Failure::of_library(address(), &error.into(), &self.dsn, &budget.said)
+    }
+
+    /// How to encrypt, if the DSN says so.
+    fn encryption(&self, host: &Host, address: &impl Fn() -> String) -> Result<Option<Encryption>, Failure> {
+        let Some(tls) = &self.dsn.tls else {
+            return Ok(None);
+        };
+        let config = tls::client_config(tls).map_err(|why| Failure::of_files(address(), why))?;
+        let name = ServerName::try_from(host.name.clone()).map_err(|_| {
+            Failure::of_files(
+                address(),
+                "the host's name is none that a certificate could have, so there is no TLS with it".to_owned(),
+            )
+        })?;
+        Ok(Some(Encryption { config, name }))
+    }
+
+    /// Begins a session over a socket.
+    fn begin(
+        &self,
+        socket: Socket,
+        encryption: Option<Encryption>,
         address: &impl Fn() -> String,
         budget: &Budget,
-        addresses_left: usize,
-    ) -> Result<Conn, (Failure, bool)> {
-        let Some(left) = budget.left() else {
-            return Err((Failure::no_answer(address(), &budget.said), false));
+    ) -> Result<Conn, Failure> {
+        let account = Account {
+            user: &self.dsn.user,
+            password: self.dsn.password.as_deref(),
+            database: &self.dsn.database,
         };
-        let ssl_opts = match &self.dsn.tls {
-            Some(tls) => Some(tls::ssl_opts(tls).map_err(|why| (Failure::of_files(address(), why), false))?),
-            None => None,
-        };
-        let options = options
-            .ssl_opts(ssl_opts)
-            .tcp_connect_timeout(Some(left / u32::try_from(addresses_left).unwrap_or(u32::MAX).max(1)))
-            // The handshake is part of connecting: a server that accepts a connection and then says
-            // nothing is a dead one.
-            .read_timeout(Some(left))
-            .write_timeout(Some(left));
-        Conn::new(options).map_err(|error| {
-            // The client library names no file in its errors.
-            if let Some(Err(why)) = self.dsn.tls.as_ref().map(tls::check) {
-                return (Failure::of_files(address(), why), false);
-            }
-            let is_unreached = matches!(
-                error,
-                mysql::Error::DriverError(DriverError::CouldNotConnect(_) | DriverError::ConnectTimeout)
-            );
-            (
-                Failure::of_library(address(), &error, &self.dsn, &budget.said),
-                is_unreached,
-            )
-        })
+        let is_local = self.dsn.unix_socket.is_some();
+        // The handshake is part of connecting: a server that accepts a connection and then says
+        // nothing is a dead one.
+        Conn::begin(Box::new(socket), account, encryption, is_local, budget.ends)
+            .map_err(|error| Failure::of_library(address(), &error, &self.dsn, &budget.said))
     }
 
     /// Sets the session's variables in one statement, and reads them back. Returns whether the
@@ -264,7 +250,8 @@ impl Connector {
         let version = self.ask(conn, "SELECT VERSION()", address, budget)?.join("");
         let is_mariadb = version.to_ascii_lowercase().contains("mariadb");
         let settings = variables::settings(&self.dsn, is_mariadb);
-        self.ask(conn, &settings, address, budget)?;
+        conn.query_drop(&settings)
+            .map_err(|error| Failure::of_library(address(), &error, &self.dsn, &budget.said))?;
         let read_back = variables::read_back(is_mariadb, self.dsn.host_count() > 1);
         let columns = self.ask(conn, &read_back, address, budget)?;
         let Some(variables) = Variables::of_columns(columns) else {
@@ -307,10 +294,6 @@ impl Connector {
         budget: &Budget,
     ) -> Result<Vec<String>, Failure> {
         let failed = |error: &mysql::Error| Failure::of_library(address(), error, &self.dsn, &budget.said);
-        let left = budget
-            .left()
-            .ok_or_else(|| Failure::no_answer(address(), &budget.said))?;
-        (self.hooks.set_timeouts)(conn.as_raw_fd(), left, left).map_err(|error| failed(&error.into()))?;
         let row: Option<Row> = conn.query_first(sql).map_err(|error| failed(&error))?;
         let values = row.map(Row::unwrap_raw).unwrap_or_default();
         Ok(values.into_iter().map(text_of).collect())
@@ -326,30 +309,6 @@ fn text_of(value: Option<SqlValue>) -> String {
     }
 }
 
-/// Initializes the client library's lazy statics, on the thread that makes the sink. If the
-/// flusher's thread did it, a fork at that moment would leave a child in which they never get
-/// ready: the thread that was at it does not exist there.
-fn warm_up() {
-    let version = b"5.5.5-10.11.0-MariaDB".as_slice();
-    let none = None::<&[u8]>;
-    let capabilities = CapabilityFlags::empty();
-    let handshake = HandshakePacket::new(
-        10,
-        version,
-        0,
-        [0; 8],
-        none,
-        capabilities,
-        0,
-        StatusFlags::empty(),
-        none,
-    );
-    std::hint::black_box((
-        handshake.server_version_parsed(),
-        handshake.maria_db_server_version_parsed(),
-    ));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -357,14 +316,8 @@ mod tests {
     use crate::error::Kind;
 
     fn connector(dsn: &str) -> Connector {
-        let hooks = SocketHooks {
-            set_timeouts: |_, _, _| Ok(()),
-            send: |_, bytes| Ok(bytes.len()),
-            receive: |_, _| Ok(0),
-            file: |_| Err(std::io::ErrorKind::Unsupported.into()),
-        };
         match Dsn::parse(dsn) {
-            Ok(Dsn::Server(server)) => Connector::new(*server, 100, hooks),
+            Ok(Dsn::Server(server)) => Connector::new(*server, 100),
             other => panic!("{dsn}: {other:?}"),
         }
     }

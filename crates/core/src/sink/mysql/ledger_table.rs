@@ -25,13 +25,11 @@
 //! writer begins, at most 1,000 older rows are deleted ([`PRUNED_AT_ONCE`]). The question after a
 //! COMMIT without a clear answer waits 5 s for the row ([`LOOKUP_LOCK_WAIT_S`]).
 
-use mysql::Conn;
-use mysql::prelude::Queryable;
-
 use crate::error::codes;
 use crate::ledger::LedgerEntry;
 use crate::sink::mysql::sql::{quote_table, text_literal};
 use crate::sink::mysql::variables;
+use crate::sink::mysql::wire::conn::Conn;
 use crate::table::name::TableName;
 
 /// The table's name, unless the settings say another.

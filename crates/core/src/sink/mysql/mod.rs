@@ -10,7 +10,7 @@
 //!
 //! Bounds: one connection; 16 statements sent ahead (`pipeline`); 65,535 placeholders and 128 rows
 //! in a statement ([`executions`]); 96 prepared statements (`statement_cache`); every wait on the
-//! socket has a time-out (`connection`).
+//! socket has a time-out (`connection`); every answer is bounded ([`wire`]).
 
 mod column_row;
 mod connect_error;
@@ -20,7 +20,6 @@ pub mod executions;
 mod ledger_table;
 pub mod parameters;
 mod pipeline;
-mod protocol;
 mod schema;
 pub mod socket;
 pub mod sql;
@@ -28,11 +27,11 @@ mod statement_cache;
 mod tls;
 mod traits;
 mod variables;
+mod verify;
+mod wire;
 
 use std::fmt;
 use std::time::Instant;
-
-use mysql::Conn;
 
 use crate::dsn::ServerDsn;
 use crate::error::codes::{self, Class};
@@ -48,7 +47,8 @@ use crate::sink::mysql::connection::{Connection, TransactionState};
 use crate::sink::mysql::connector::Connector;
 use crate::sink::mysql::ledger_table::LedgerTable;
 use crate::sink::mysql::pipeline::{Cause, PendingCommand, WriteError, missing_row};
-use crate::sink::mysql::socket::{Descriptor, SocketHooks};
+use crate::sink::mysql::socket::Descriptor;
+use crate::sink::mysql::wire::conn::Conn;
 use crate::table::entry::TableEntry;
 use crate::table::model::TableModel;
 use crate::table::name::TableName;
@@ -60,20 +60,18 @@ pub struct MySqlSink {
     connector: Connector,
     connection: Option<Connection>,
     descriptor: Descriptor,
-    hooks: SocketHooks,
     connects: u64,
     ledger: LedgerTable,
 }
 
 impl MySqlSink {
     /// A sink for the DSN's server. Connects when it is first used.
-    pub fn new(dsn: ServerDsn, batch_rows: usize, ledger: TableName, lane: u16, hooks: SocketHooks) -> Self {
+    pub fn new(dsn: ServerDsn, batch_rows: usize, ledger: TableName, lane: u16) -> Self {
         let ledger = ledger.within(Some(&dsn.database));
         Self {
-            connector: Connector::new(dsn, batch_rows, hooks),
+            connector: Connector::new(dsn, batch_rows),
             connection: None,
             descriptor: Descriptor::new(),
-            hooks,
             connects: 0,
             ledger: LedgerTable::new(ledger, lane),
         }
@@ -105,7 +103,7 @@ impl MySqlSink {
     /// used again: its next statement would commit the part that is there.
     fn connection(&mut self, deadline: Option<Instant>) -> Result<&mut Connection> {
         let is_stale = |connection: &Connection| {
-            connection.is_broken() || matches!(connection.state(), TransactionState::InTransaction { .. })
+            connection.is_broken() || matches!(connection.state(), TransactionState::InTransaction)
         };
         if self.connection.as_ref().is_some_and(is_stale) {
             self.disconnect();
@@ -114,8 +112,8 @@ impl MySqlSink {
             Some(connection) => connection,
             None => {
                 let connection = self.connector.connect(deadline)?;
-                if let Ok(file) = (self.hooks.file)(connection.fd()) {
-                    self.descriptor.set(connection.fd(), file);
+                if let Some(file) = connection.conn.file() {
+                    self.descriptor.set(connection.conn.fd(), file);
                 }
                 self.connects += 1;
                 connection
@@ -170,7 +168,7 @@ impl MySqlSink {
         failed.context(&format!("table {}", self.ledger.name()))
     }
 
-    /// Turns an error of the client library into ours. Ends a connection that is of no use any
+    /// Turns an error of the connection into ours. Ends a connection that is of no use any
     /// more.
     fn failed(&mut self, error: &mysql::Error, phase: Phase, deadline: Option<Instant>) -> Error {
         self.translate(error, deadline).during(phase)
@@ -333,15 +331,9 @@ impl Sink for MySqlSink {
     }
 
     fn commit(&mut self, plan: &Plan<'_>, entry: Option<LedgerEntry>, deadline: Option<Instant>) -> Result<()> {
-        let is_encrypted = self.connector.dsn().tls.is_some();
         let entry = entry.map(|entry| self.ledger.entry_sql(entry));
         let connection = self.connection(deadline)?;
-        let written = if is_encrypted {
-            connection.write_in_turn(&plan.statements, entry.as_deref(), deadline)
-        } else {
-            connection.write_ahead(&plan.statements, entry.as_deref(), deadline)
-        };
-        let committed = match written {
+        let committed = match connection.write_ahead(&plan.statements, entry.as_deref(), deadline) {
             Ok(()) => self.end_transaction(deadline),
             Err(failed) => Err(self.write_failed(failed, deadline)),
         };

@@ -10,17 +10,11 @@
 //! the server is still at an earlier statement: then it waits for that one's answer, under that
 //! one's time-out.
 //!
-//! [`Connection::write_in_turn`] sends one after the other, by the client library. TLS needs that:
-//! the stream is the library's own, so each statement costs a round trip.
-//!
 //! Bounds: 16 statements without an answer ([`UNANSWERED_MAX`]).
 
 use std::collections::VecDeque;
-use std::io::ErrorKind;
+use std::io::{Error as IoError, ErrorKind};
 use std::time::Instant;
-
-use mysql::prelude::Queryable;
-use mysql::{MySqlError, Params, Row, Value as SqlValue};
 
 use crate::error::Error;
 use crate::error::phase::Phase;
@@ -28,10 +22,12 @@ use crate::plan::{Operation, Statement};
 use crate::sink::mysql::connection::Connection;
 use crate::sink::mysql::executions::executions;
 use crate::sink::mysql::ledger_table;
-use crate::sink::mysql::protocol::Answer;
 use crate::sink::mysql::schema::{definition_of, definition_sql};
 use crate::sink::mysql::sql::statement;
 use crate::sink::mysql::statement_cache::StatementKey;
+use crate::sink::mysql::wire::command::Command;
+use crate::sink::mysql::wire::conn::{Answer, Prepared, Sent};
+use crate::sink::mysql::wire::rows::Encoding;
 use crate::table::model::TableModel;
 
 /// Enough to keep the server at work while the next one is encoded. Few enough that their answers,
@@ -43,8 +39,6 @@ const UNANSWERED_MAX: usize = 16;
 pub enum PendingCommand<'p> {
     /// `SET autocommit`.
     Setting,
-    /// `START TRANSACTION`.
-    Begin,
     /// The entry in the ledger.
     Ledger,
     /// Rows.
@@ -65,7 +59,7 @@ pub struct WriteError<'p> {
 /// The cause in a [`WriteError`].
 #[derive(Debug)]
 pub enum Cause {
-    /// What the server, the socket or the client library said.
+    /// What the server, the socket or the protocol said.
     Client(mysql::Error),
     /// The ledger does not hold what the entry follows.
     LedgerMoved,
@@ -88,7 +82,7 @@ impl<'p> PendingCommand<'p> {
     pub fn phase(self) -> Phase {
         match self {
             Self::Rows(_) => Phase::Statement,
-            Self::Setting | Self::Begin | Self::Ledger | Self::Definition(_) => Phase::LookUp,
+            Self::Setting | Self::Ledger | Self::Definition(_) => Phase::LookUp,
         }
     }
 
@@ -96,7 +90,6 @@ impl<'p> PendingCommand<'p> {
     pub fn words(&self) -> String {
         match self {
             Self::Setting => "SET autocommit".to_owned(),
-            Self::Begin => "START TRANSACTION".to_owned(),
             Self::Ledger => format!("table {}", ledger_table::NAME),
             Self::Rows(statement) => format!("table {}", statement.bound.model.name),
             Self::Definition(model) => format!("table {}", model.name),
@@ -153,13 +146,7 @@ impl Connection {
             let answered = self.take_answer(&mut sent, deadline);
             written = written.and(answered);
         }
-        written?;
-        if self.wire.is_in_step() {
-            return Ok(());
-        }
-        self.set_broken();
-        let unasked = std::io::Error::new(ErrorKind::InvalidData, "the server answers what nobody has asked");
-        Err(PendingCommand::Setting.failed(Cause::Client(unasked.into())))
+        written
     }
 
     fn send_all<'p>(
@@ -170,93 +157,121 @@ impl Connection {
         sent: &mut VecDeque<PendingCommand<'p>>,
     ) -> Result<'p, ()> {
         if self.begin_by_statement() {
-            self.wire.query("SET SESSION autocommit = 0");
-            self.send(PendingCommand::Setting, sent, deadline)?;
+            let setting = Command::Query("SET SESSION autocommit = 0");
+            self.send(PendingCommand::Setting, setting, sent, deadline)?;
             // Refused, it would let each statement sent behind it commit by itself. Once a
             // connection, as a rule.
             self.take_answer(sent, deadline)?;
         }
         if let Some(entry) = ledger_entry {
-            self.wire.query(entry);
-            self.send(PendingCommand::Ledger, sent, deadline)?;
+            self.send(PendingCommand::Ledger, Command::Query(entry), sent, deadline)?;
         }
         for planned in statements {
             let dialect = self.form.dialect;
             let one_row = statement(&planned.bound, planned.operation, 1, dialect);
             for execution in executions(planned, self.form) {
                 let key = (format!("{one_row}{}", execution.types), execution.rows);
-                let id = match self.statements.id(&key) {
-                    Some(id) => id,
-                    None => self.prepare(planned, key, execution.sql(planned, dialect), deadline, sent)?,
+                let prepared = match self.statements.find(&key) {
+                    Some(prepared) => prepared,
+                    None => self.prepare(planned, key, &execution.sql(planned, dialect), deadline, sent)?,
                 };
-                self.wire.execute(id, &execution.parameters);
-                self.send(PendingCommand::Rows(planned), sent, deadline)?;
+                let command = PendingCommand::Rows(planned);
+                if prepared.parameters != execution.parameters.len() {
+                    self.set_broken();
+                    let why = "the server counts other placeholders than were sent";
+                    return Err(command.failed(Cause::Client(IoError::new(ErrorKind::InvalidData, why).into())));
+                }
+                let execute = Command::Execute(prepared.id, &execution.parameters);
+                self.send(command, execute, sent, deadline)?;
             }
         }
         for model in verified_tables(statements) {
-            self.wire.query(&definition_sql(&model.name));
-            self.send(PendingCommand::Definition(model), sent, deadline)?;
+            let show = definition_sql(&model.name);
+            self.send(PendingCommand::Definition(model), Command::Query(&show), sent, deadline)?;
         }
         Ok(())
     }
 
-    /// Prepares a statement by the client library, which needs all answers to have come.
+    /// Prepares a statement. Its answer, and so those before it, must have come before it can be
+    /// executed: they are waited for together.
     fn prepare<'p>(
         &mut self,
         planned: &'p Statement<'p>,
         key: StatementKey,
-        sql: String,
+        sql: &str,
         deadline: Option<Instant>,
         sent: &mut VecDeque<PendingCommand<'p>>,
-    ) -> Result<'p, u32> {
-        while !sent.is_empty() {
-            self.take_answer(sent, deadline)?;
-        }
+    ) -> Result<'p, Prepared> {
         let command = PendingCommand::Rows(planned);
-        self.set_deadline(deadline)
-            .map_err(|error| command.failed(Cause::OutOfTime(error)))?;
-        self.statements.prepare(&mut self.conn, key, sql).map_err(|error| {
+        if let Some(oldest) = self.statements.make_room() {
+            self.send_whole(command, Command::Close(oldest.id), sent, deadline)?;
+        }
+        self.send_whole(command, Command::Prepare(sql), sent, deadline)?;
+        let mut earlier = Ok(());
+        while !sent.is_empty() && !self.is_broken() {
+            let answered = self.take_answer(sent, deadline);
+            earlier = earlier.and(answered);
+        }
+        if self.is_broken() {
+            return earlier.and(Err(command.failed(Cause::Client(lost().into()))));
+        }
+        if let Err(error) = self.set_deadline(deadline) {
+            // Its answer may still come, and would be taken for another's.
+            self.set_broken();
+            return earlier.and(Err(command.failed(Cause::OutOfTime(error))));
+        }
+        let prepared = self.conn.receive_prepared().map_err(|error| {
             self.note(&error);
             command.failed(Cause::Client(error))
-        })
+        });
+        if let Ok(prepared) = prepared {
+            self.statements.insert(key, prepared);
+        }
+        earlier.and(prepared)
     }
 
-    /// Sends what the packet buffers hold.
+    /// Sends a command, and notes that its answer is due.
     fn send<'p>(
         &mut self,
-        command: PendingCommand<'p>,
+        pending: PendingCommand<'p>,
+        command: Command<'_>,
+        sent: &mut VecDeque<PendingCommand<'p>>,
+        deadline: Option<Instant>,
+    ) -> Result<'p, ()> {
+        self.send_whole(pending, command, sent, deadline)?;
+        sent.push_back(pending);
+        Ok(())
+    }
+
+    fn send_whole<'p>(
+        &mut self,
+        pending: PendingCommand<'p>,
+        command: Command<'_>,
         sent: &mut VecDeque<PendingCommand<'p>>,
         deadline: Option<Instant>,
     ) -> Result<'p, ()> {
         while sent.len() >= UNANSWERED_MAX {
             self.take_answer(sent, deadline)?;
         }
+        self.set_deadline(deadline)
+            .map_err(|error| pending.failed(Cause::OutOfTime(error)))?;
+        let mut done = self.conn.send(command);
         loop {
-            if let Err(error) = self.set_deadline(deadline) {
-                if self.wire.is_partly_sent() {
-                    // The server would take what follows for the rest of this command.
-                    self.set_broken();
-                }
-                return Err(command.failed(Cause::OutOfTime(error)));
-            }
-            let fd = self.fd();
-            match self.wire.send(fd, self.hooks) {
-                Ok(()) => {
-                    sent.push_back(command);
-                    return Ok(());
-                }
+            match done {
+                Ok(Sent::Whole) => return Ok(()),
                 // The server is at what was sent before, and may wait for a lock there. That wait
                 // has a time-out of its own.
-                Err(error) if error.kind() == ErrorKind::WouldBlock && !sent.is_empty() => {
+                Ok(Sent::Blocked) => {
                     if let Err(error) = self.take_answer(sent, deadline) {
-                        // As above.
+                        // The server would take what follows for the rest of this command.
                         self.set_broken();
                         return Err(error);
                     }
+                    done = self.conn.go_on_sending();
                 }
                 Err(error) => {
                     self.set_broken();
-                    return Err(command.failed(Cause::Client(error.into())));
+                    return Err(pending.failed(Cause::Client(error.into())));
                 }
             }
         }
@@ -277,18 +292,18 @@ impl Connection {
             self.set_broken();
             return Err(command.failed(Cause::OutOfTime(error)));
         }
-        let fd = self.fd();
-        let error = match (self.wire.receive(fd, self.hooks), command) {
-            (Ok(Answer::Row { columns }), PendingCommand::Definition(model)) => {
-                let shown = columns.get(1).map_or(&[][..], |column| column);
-                return if is_defined_as(model, &String::from_utf8_lossy(shown)) {
+        let error = match (self.conn.receive(Encoding::Text), command) {
+            (Ok(Answer::Rows(rows)), PendingCommand::Definition(model)) => {
+                let shown = rows.into_iter().next().and_then(|mut row| row.take_opt(1)?.ok());
+                let shown: Vec<u8> = shown.unwrap_or_default();
+                return if is_defined_as(model, &String::from_utf8_lossy(&shown)) {
                     Ok(())
                 } else {
                     Err(command.failed(Cause::SchemaChanged))
                 };
             }
-            (Ok(Answer::Row { .. }), _) | (Ok(Answer::Ok { .. }), PendingCommand::Definition(_)) => {
-                std::io::Error::new(ErrorKind::InvalidData, "the server sent another kind of answer").into()
+            (Ok(Answer::Rows(_)), _) | (Ok(Answer::Ok { .. }), PendingCommand::Definition(_)) => {
+                IoError::new(ErrorKind::InvalidData, "the server sent another kind of answer").into()
             }
             (Ok(Answer::Ok { affected_rows }), PendingCommand::Ledger) if affected_rows != 1 => {
                 return Err(command.failed(Cause::LedgerMoved));
@@ -299,10 +314,7 @@ impl Connection {
                 return Err(command.failed(Cause::MissingRow));
             }
             (Ok(Answer::Ok { .. }), _) => return Ok(()),
-            (Ok(Answer::Err { code, state, message }), _) => {
-                mysql::Error::MySqlError(MySqlError { state, message, code })
-            }
-            (Err(error), _) => error.into(),
+            (Err(error), _) => error,
         };
         self.note(&error);
         if matches!(command, PendingCommand::Setting) {
@@ -311,69 +323,8 @@ impl Connection {
         }
         Err(command.failed(Cause::Client(error)))
     }
+}
 
-    /// Executes a transaction's statements one after the other, up to COMMIT.
-    ///
-    /// # Errors
-    ///
-    /// That of the statement that failed.
-    pub fn write_in_turn<'p>(
-        &mut self,
-        statements: &'p [Statement<'p>],
-        ledger_entry: Option<&str>,
-        deadline: Option<Instant>,
-    ) -> Result<'p, ()> {
-        let begun = self.commit_each().and_then(|()| self.start_transaction());
-        begun.map_err(|error| PendingCommand::Begin.failed(Cause::Client(error)))?;
-        if let Some(entry) = ledger_entry {
-            let found = self.run_in_turn(PendingCommand::Ledger, deadline, |conn| conn.query_drop(entry))?;
-            if found != 1 {
-                return Err(PendingCommand::Ledger.failed(Cause::LedgerMoved));
-            }
-        }
-        for planned in statements {
-            let command = PendingCommand::Rows(planned);
-            let dialect = self.form.dialect;
-            for execution in executions(planned, self.form) {
-                let sql = execution.sql(planned, dialect);
-                let values = execution.parameters.into_iter().map(SqlValue::from).collect();
-                let found = self.run_in_turn(command, deadline, |conn| {
-                    let prepared = conn.prep(sql)?;
-                    conn.exec_drop(&prepared, Params::Positional(values))
-                })?;
-                if planned.operation == Operation::Update && found == 0 {
-                    return Err(command.failed(Cause::MissingRow));
-                }
-            }
-        }
-        for model in verified_tables(statements) {
-            let command = PendingCommand::Definition(model);
-            let mut shown: Option<Row> = None;
-            self.run_in_turn(command, deadline, |conn| {
-                shown = conn.query_first(definition_sql(&model.name))?;
-                Ok(())
-            })?;
-            let text: Option<String> = shown.and_then(|mut row| row.take_opt(1)?.ok());
-            if !is_defined_as(model, &text.unwrap_or_default()) {
-                return Err(command.failed(Cause::SchemaChanged));
-            }
-        }
-        Ok(())
-    }
-
-    /// Runs one command, and returns how many rows it found.
-    fn run_in_turn<'p>(
-        &mut self,
-        command: PendingCommand<'p>,
-        deadline: Option<Instant>,
-        run: impl FnOnce(&mut mysql::Conn) -> mysql::Result<()>,
-    ) -> Result<'p, u64> {
-        self.set_deadline(deadline)
-            .map_err(|error| command.failed(Cause::OutOfTime(error)))?;
-        run(&mut self.conn).map_err(|error| {
-            self.note(&error);
-            command.failed(Cause::Client(error))
-        })?;
-        Ok(self.conn.affected_rows())
-    }
+fn lost() -> IoError {
+    IoError::new(ErrorKind::NotConnected, "the connection was given up")
 }

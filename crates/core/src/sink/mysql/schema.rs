@@ -12,13 +12,13 @@
 
 use std::sync::Arc;
 
-use mysql::prelude::Queryable;
-use mysql::{Conn, Row};
+use mysql::Row;
 
 use crate::error::codes;
 use crate::sink::mysql::column_row::{ColumnRow, FIELDS};
 use crate::sink::mysql::sql::{quote_table, text_literal};
 use crate::sink::mysql::traits::ServerTraits;
+use crate::sink::mysql::wire::conn::Conn;
 use crate::table::name::TableName;
 use crate::table::schema::{ForeignKey, TableSchema, UniqueIndex};
 

@@ -1,22 +1,7 @@
-//! The socket of a connection: what this crate, which has no `unsafe`, needs from its user.
+//! Which socket a connection has: whoever forks closes a child's copy of it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
-use std::time::Duration;
-
-/// What this crate, which has no `unsafe`, cannot do to a socket by itself.
-#[derive(Debug, Clone, Copy)]
-pub struct SocketHooks {
-    /// Sets both time-outs of the socket behind a file descriptor.
-    pub set_timeouts: fn(fd: i32, read: Duration, write: Duration) -> std::io::Result<()>,
-    /// Sends some bytes, and returns how many. If the peer has gone it returns an error and raises
-    /// no signal.
-    pub send: fn(fd: i32, bytes: &[u8]) -> std::io::Result<usize>,
-    /// Receives some bytes, and returns how many. 0: the peer has ended the connection.
-    pub receive: fn(fd: i32, bytes: &mut [u8]) -> std::io::Result<usize>,
-    /// Which file is behind a file descriptor.
-    pub file: fn(fd: i32) -> std::io::Result<FileIdentity>,
-}
 
 /// What tells a file from all others that are open: a number may become another file's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,22 +1,20 @@
-//! The certificates of a TLS connection. They are read and checked when a buffer is made, for a
-//! message that names the file: the client library, which reads them at each connect, names none.
-//! Also what went wrong with a server's certificate, in words.
+//! The certificates of a TLS connection. They are read and checked when a buffer is made, and again
+//! at each connect, for a message that names the file. Also what went wrong with a server's
+//! certificate, in words.
 //!
 //! Whom does TLS trust? The authorities of `tls_ca`, or without it those of the system's bundle,
-//! and nobody else. The client library adds the authorities of the web to them. Under
-//! `tls_verify=ca`, which does not look at the certificate's name, any certificate from the web
-//! would then do. So the workspace replaces that list by an empty one (`crates/no-web-roots`,
-//! `[patch.crates-io]`).
+//! and nobody else.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use mysql::{ClientIdentity, SslOpts};
+use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection, RootCertStore};
 
 use crate::dsn::{Tls, Verify};
+use crate::sink::mysql::verify::{AnyName, Anybody};
 
 /// The files of the authorities that a system trusts: Debian, Fedora, SUSE, Alpine and the BSDs.
 const SYSTEM_BUNDLES: [&str; 4] = [
@@ -30,16 +28,25 @@ const SYSTEM_BUNDLES: [&str; 4] = [
 /// the processor. On the thread that makes the buffer: a fork must not find them half made by a
 /// thread that the child does not have.
 pub fn warm_up() {
-    let config = ClientConfig::builder()
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth();
-    let hello = ServerName::try_from("localhost").map(|name| ClientConnection::new(Arc::new(config), name));
+    let nobody = Tls {
+        ca: None,
+        identity: None,
+        verify: Verify::None,
+    };
+    let name = ServerName::try_from("localhost");
+    let hello = client_config(&nobody).map(|config| name.map(|name| ClientConnection::new(config, name)));
     // It is sent nowhere, so it does not matter whether it could be.
     std::hint::black_box(hello).ok();
 }
 
 /// Reads the files. The error says which one is of no use, and why.
 pub fn check(tls: &Tls) -> Result<(), String> {
+    client_config(tls).map(drop)
+}
+
+/// What the TLS library needs to know. Reads the files; the error says which one is of no use, and
+/// why.
+pub fn client_config(tls: &Tls) -> Result<Arc<ClientConfig>, String> {
     let mut roots = RootCertStore::empty();
     if let Some((option, path)) = authorities(tls)? {
         for certificate in certificates(option, path)? {
@@ -48,34 +55,33 @@ pub fn check(tls: &Tls) -> Result<(), String> {
                 .map_err(|error| format!("{option} {path} holds a certificate that is no authority's: {error}"))?;
         }
     }
-    if let Some((cert, key)) = &tls.identity {
-        let chain = certificates("tls_cert", cert)?;
-        let private = PrivateKeyDer::from_pem_slice(&read("tls_key", key)?).map_err(|error| match error {
-            pem::Error::NoItemsFound => format!(
-                "tls_key {key} holds no private key in PEM that can be read; an encrypted one is to be decrypted first (openssl pkey)"
-            ),
-            other => format!("tls_key {key} is no PEM file: {other}"),
-        })?;
-        ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_client_auth_cert(chain, private)
-            .map_err(|error| format!("tls_cert {cert} and tls_key {key} cannot be used together: {error}"))?;
-    }
-    Ok(())
-}
-
-/// The client library's options.
-pub fn ssl_opts(tls: &Tls) -> Result<SslOpts, String> {
-    let root = authorities(tls)?.map(|(_, path)| Path::new(path).to_owned());
-    let identity = tls
-        .identity
-        .as_ref()
-        .map(|(cert, key)| ClientIdentity::new(Path::new(cert).to_owned(), Path::new(key).to_owned()));
-    Ok(SslOpts::default()
-        .with_root_cert_path(root)
-        .with_client_identity(identity)
-        .with_danger_skip_domain_validation(tls.verify == Verify::Ca)
-        .with_danger_accept_invalid_certs(tls.verify == Verify::None))
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("TLS cannot be used: {error}"))?;
+    let builder = match tls.verify {
+        Verify::Identity => builder.with_root_certificates(roots),
+        Verify::Ca => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyName::new(roots, &provider))),
+        Verify::None => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody)),
+    };
+    let config = match &tls.identity {
+        None => builder.with_no_client_auth(),
+        Some((cert, key)) => {
+            let chain = certificates("tls_cert", cert)?;
+            let private = PrivateKeyDer::from_pem_slice(&read("tls_key", key)?).map_err(|error| match error {
+                pem::Error::NoItemsFound => format!(
+                    "tls_key {key} holds no private key in PEM that can be read; an encrypted one is to be decrypted first (openssl pkey)"
+                ),
+                other => format!("tls_key {key} is no PEM file: {other}"),
+            })?;
+            builder
+                .with_client_auth_cert(chain, private)
+                .map_err(|error| format!("tls_cert {cert} and tls_key {key} cannot be used together: {error}"))?
+        }
+    };
+    Ok(Arc::new(config))
 }
 
 /// The file of the trusted authorities, and the option that named it. `None` if nothing is

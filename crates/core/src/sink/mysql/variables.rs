@@ -5,8 +5,7 @@
 //! next statement to another connection. Rows written with another character set, time zone or
 //! `sql_mode` than was asked for would be wrong without an error. So connecting takes three round
 //! trips after the handshake: the version (which decides a variable's name), one SET, and one
-//! SELECT that compares and reads what else the engine needs. The client library's own question for
-//! `max_allowed_packet` is spared.
+//! SELECT that compares and reads what else the engine needs.
 //!
 //! Why READ COMMITTED? Upserts by key need no snapshot, and without gap locks two writers block
 //! each other less. A server that logs by statement refuses it, and needs

@@ -1,0 +1,143 @@
+//! The bytes' way to the server: a TCP or a unix socket that never blocks by itself.
+//!
+//! Invariant: a wait ends at the deadline that its caller names. So whatever reads or writes in
+//! several steps, under one deadline, ends then, however slowly bytes drip.
+
+use std::fmt;
+use std::io::{Error, ErrorKind, IoSlice, Result};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv,
+    sendmsg, socket_with,
+};
+
+use crate::sink::mysql::socket::FileIdentity;
+
+/// What carries the bytes. Tests have one of their own, whose time is not the machine's.
+pub trait Transport: fmt::Debug + Send {
+    /// The time now.
+    fn now(&self) -> Instant;
+
+    /// Sends some bytes, and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TimedOut`]: none could be sent until the deadline.
+    fn send(&mut self, bytes: &[IoSlice<'_>], deadline: Instant) -> Result<usize>;
+
+    /// Receives some bytes, and returns how many. 0: the peer has ended the connection. After the
+    /// deadline it still returns what is there already.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TimedOut`]: none came until the deadline.
+    fn receive(&mut self, room: &mut [u8], deadline: Instant) -> Result<usize>;
+
+    /// The file descriptor. -1: none.
+    fn fd(&self) -> i32;
+
+    /// Which file is behind the descriptor.
+    fn file(&self) -> Option<FileIdentity>;
+}
+
+/// A connected socket.
+#[derive(Debug)]
+pub struct Socket(OwnedFd);
+
+impl Socket {
+    /// Connects to an address.
+    pub fn over_tcp(address: SocketAddr, deadline: Instant) -> Result<Self> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        let stream = TcpStream::connect_timeout(&address, left)?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        Ok(Self(stream.into()))
+    }
+
+    /// Connects to a unix socket.
+    pub fn over_unix(path: &str, deadline: Instant) -> Result<Self> {
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        let address = SocketAddrUnix::new(path)?;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            // A server whose backlog is full would have it wait without end.
+            set_socket_timeout(&socket, Timeout::Send, Some(left))?;
+            match connect(&socket, &address) {
+                Ok(()) => break,
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        Ok(Self(socket))
+    }
+
+    /// Waits until the socket is ready for something.
+    fn wait(&self, wanted: PollFlags, deadline: Instant) -> Result<()> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            let timeout = Timespec::try_from(left).map_err(Error::other)?;
+            match poll(&mut [PollFd::new(&self.0, wanted)], Some(&timeout)) {
+                // Also for an error of the socket: the next call says which.
+                Ok(1..) => return Ok(()),
+                Ok(0) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl Transport for Socket {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn send(&mut self, bytes: &[IoSlice<'_>], deadline: Instant) -> Result<usize> {
+        loop {
+            match sendmsg(&self.0, bytes, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL) {
+                Ok(sent) => return Ok(sent),
+                Err(Errno::AGAIN) => self.wait(PollFlags::OUT, deadline)?,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn receive(&mut self, room: &mut [u8], deadline: Instant) -> Result<usize> {
+        loop {
+            match recv(&self.0, &mut *room, RecvFlags::empty()) {
+                Ok((received, _)) => return Ok(received),
+                Err(Errno::AGAIN) => self.wait(PollFlags::IN, deadline)?,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn fd(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+
+    fn file(&self) -> Option<FileIdentity> {
+        let status = rustix::fs::fstat(&self.0).ok()?;
+        Some(FileIdentity {
+            device: status.st_dev,
+            inode: status.st_ino,
+        })
+    }
+}
