@@ -110,6 +110,9 @@ test-chaos-short: build build-fault-proxy build-hostile-server
 
 test-chaos: build build-fault-proxy build-hostile-server ## run the tests that kill servers, cut connections and fill disks, and random programs, at length
 	@scripts/install-packages test galera
+	@echo 'testing the connection by a million damaged sessions'
+	@WRITE_BUFFER_WIRE_CASES=1000000 $(CARGO) test --release --quiet --package write-buffer-core --lib $(CARGO_FLAGS) \
+		wire::tests::fuzz
 	@scripts/test-chaos full $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
 
 test-exchange: build ## run the tests of the Laravel example (PHPUnit, on a throwaway MariaDB), under real servers too

@@ -219,7 +219,10 @@ pub fn is_timeout(error: &mysql::Error) -> bool {
 
 /// What the error says, without its wrapping.
 pub fn describe(error: &mysql::Error) -> String {
-    io_error(error).map_or_else(|| error.to_string(), ToString::to_string)
+    match error {
+        mysql::Error::DriverError(error) => error.to_string(),
+        other => io_error(other).map_or_else(|| other.to_string(), ToString::to_string),
+    }
 }
 
 #[cfg(test)]

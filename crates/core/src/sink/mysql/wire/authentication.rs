@@ -102,11 +102,11 @@ pub fn authenticate(
         sequence: 0,
     };
     let greeting = handshake.receive()?;
-    let greeting = Greeting::read(&greeting).ok_or(DriverError::UnexpectedPacket)?;
+    let greeting = Greeting::read(&greeting).ok_or_else(unknown)?;
     let mut capabilities = wanted_capabilities();
     let needed = CapabilityFlags::CLIENT_PROTOCOL_41 | CapabilityFlags::CLIENT_SECURE_CONNECTION;
     if !greeting.capabilities.contains(needed) {
-        return Err(DriverError::Protocol41NotSet.into());
+        return Err(protocol_error("the server speaks a protocol from before MySQL 4.1").into());
     }
     if let Some(encryption) = encryption {
         if !greeting.capabilities.contains(CapabilityFlags::CLIENT_SSL) {
@@ -128,7 +128,7 @@ impl Handshake<'_> {
             return Err(error.into());
         }
         if packet.sequence != self.sequence {
-            return Err(DriverError::PacketOutOfSync.into());
+            return Err(protocol_error("the handshake is out of order").into());
         }
         self.sequence = packet.next_sequence;
         Ok(payload.to_vec())
@@ -173,10 +173,10 @@ impl Handshake<'_> {
         self.send(&response)?;
         for _ in 0..ROUNDS_MAX {
             let packet = self.receive()?;
-            let (first, rest) = packet.split_first().ok_or(DriverError::UnexpectedPacket)?;
+            let (first, rest) = packet.split_first().ok_or_else(unknown)?;
             match *first {
                 OK => {
-                    let done = read_ok(&packet).ok_or(DriverError::UnexpectedPacket)?;
+                    let done = read_ok(&packet).ok_or_else(unknown)?;
                     return Ok(done.status);
                 }
                 EOF => {
@@ -191,7 +191,7 @@ impl Handshake<'_> {
                 _ => self.go_on(&plugin, &challenge, &packet)?,
             }
         }
-        Err(DriverError::UnexpectedPacket.into())
+        Err(unknown().into())
     }
 
     /// Answers a challenge. Empty: there is no password.
@@ -230,14 +230,20 @@ impl Handshake<'_> {
                 let salt = packet.strip_prefix(&[MORE_DATA]).unwrap_or(packet);
                 let (iterations, salt) = parse_parsec_salt(salt)
                     .filter(|(iterations, _)| *iterations <= HARDNESS_MAX)
-                    .ok_or(DriverError::InvalidParsecSalt)?;
-                let challenge = challenge.try_into().map_err(|_| DriverError::UnexpectedPacket)?;
+                    .ok_or_else(|| {
+                        protocol_error("the server asks for another key than parsec has, or a harder one")
+                    })?;
+                let challenge = challenge.try_into().map_err(|_| unknown())?;
                 let password = self.password().unwrap_or_default();
                 self.send(&create_response_for_parsec(password, challenge, iterations, salt))
             }
-            _ => Err(DriverError::UnexpectedPacket.into()),
+            _ => Err(unknown().into()),
         }
     }
+}
+
+fn unknown() -> std::io::Error {
+    protocol_error("the server's handshake is none that is known; is it MySQL or MariaDB?")
 }
 
 fn collation() -> u8 {
@@ -265,6 +271,6 @@ fn switch(request: &[u8]) -> mysql::Result<(AuthPlugin<'static>, Vec<u8>)> {
     };
     match (fields.bytes(challenge_bytes), fields.rest()) {
         (Some(challenge), [] | [0]) => Ok((plugin, challenge.to_vec())),
-        _ => Err(DriverError::UnexpectedPacket.into()),
+        _ => Err(unknown().into()),
     }
 }

@@ -31,7 +31,7 @@ fn bad_greetings() -> Vec<Bad> {
             "an empty greeting",
             Way::Clear,
             vec![Turn::of(packet(0, b""))],
-            "Unexpected packet",
+            "none that is known",
         ),
         (
             "a number that is not zero",
@@ -39,7 +39,7 @@ fn bad_greetings() -> Vec<Bad> {
             vec![Turn::of(
                 [&greeting(native)[..3], &[1], &greeting(native)[4..]].concat(),
             )],
-            "out of sync",
+            "out of order",
         ),
         (
             "half a greeting",
@@ -62,7 +62,7 @@ fn bad_greetings() -> Vec<Bad> {
             vec![Turn::of(vec![0xff, 0xff, 0x3f, 0])],
             "longer than any",
         ),
-        ("an old protocol", Way::Clear, vec![without(9)], "CLIENT_PROTOCOL_41"),
+        ("an old protocol", Way::Clear, vec![without(9)], "before MySQL 4.1"),
         ("no TLS", Way::Tls, vec![without(11)], "does not have this capability"),
         (
             "bytes before TLS",
@@ -92,19 +92,19 @@ fn bad_authentications() -> Vec<Bad> {
             "an empty packet",
             Way::Clear,
             turns(native, &[vec![]]),
-            "Unexpected packet",
+            "none that is known",
         ),
         (
             "half an OK",
             Way::Clear,
             turns(native, &[vec![0, 0, 0]]),
-            "Unexpected packet",
+            "none that is known",
         ),
         (
             "an OK with another number",
             Way::Clear,
             vec![Turn::of(greeting(native)), Turn::of(packet(1, &ok(0)))],
-            "out of sync",
+            "out of order",
         ),
         (
             "a refusal",
@@ -146,31 +146,31 @@ fn bad_authentications() -> Vec<Bad> {
             "a short challenge",
             Way::Clear,
             turns(native, &[switch(native, b"short\0")]),
-            "Unexpected packet",
+            "none that is known",
         ),
         (
             "more data that nobody needs",
             Way::Clear,
             turns(native, &[b"\x01\x04".to_vec()]),
-            "Unexpected packet",
+            "none that is known",
         ),
         (
             "more data without an end",
             Way::Clear,
             turns("caching_sha2_password", &[b"\x01".to_vec()]),
-            "Unexpected packet",
+            "none that is known",
         ),
         (
             "a file that is asked for",
             Way::Clear,
             turns(native, &[b"\xfb/etc/passwd".to_vec()]),
-            "Unexpected packet",
+            "none that is known",
         ),
         (
             "switches without an end",
             Way::Clear,
             turns(native, &vec![switch(native, b"ABCDEFGHIJKLMNOPQRST\0"); 100]),
-            "Unexpected packet",
+            "none that is known",
         ),
     ]
 }
