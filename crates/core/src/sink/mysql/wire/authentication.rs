@@ -108,14 +108,14 @@ pub fn authenticate(
     if !greeting.capabilities.contains(needed) {
         return Err(protocol_error("the server speaks a protocol from before MySQL 4.1").into());
     }
+    capabilities.set(CapabilityFlags::CLIENT_SSL, encryption.is_some());
+    capabilities &= greeting.capabilities;
     if let Some(encryption) = encryption {
-        if !greeting.capabilities.contains(CapabilityFlags::CLIENT_SSL) {
+        if !capabilities.contains(CapabilityFlags::CLIENT_SSL) {
             return Err(DriverError::TlsNotSupported.into());
         }
-        capabilities |= CapabilityFlags::CLIENT_SSL;
         handshake.encrypt(capabilities, encryption)?;
     }
-    capabilities &= greeting.capabilities | CapabilityFlags::CLIENT_CONNECT_WITH_DB;
     handshake.introduce(&greeting, capabilities)
 }
 
@@ -164,7 +164,9 @@ impl Handshake<'_> {
             (8, 0, 0),
             Some(self.account.user.as_bytes()),
             Some(self.account.database.as_bytes()),
-            Some(plugin.clone()),
+            capabilities
+                .contains(CapabilityFlags::CLIENT_PLUGIN_AUTH)
+                .then(|| plugin.clone()),
             capabilities,
             None,
             MAX_PACKET_BYTES,

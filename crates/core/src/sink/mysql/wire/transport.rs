@@ -141,3 +141,85 @@ impl Transport for Socket {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+    use std::net::TcpListener;
+    use std::os::unix::net::UnixListener;
+    use std::time::Duration;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_millis(20)
+    }
+
+    fn later() -> Instant {
+        Instant::now() + Duration::from_mins(1)
+    }
+
+    /// A path that no other test has.
+    fn path(name: &str) -> String {
+        let path = std::env::temp_dir().join(format!("write-buffer-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        path.to_string_lossy().into_owned()
+    }
+
+    fn round_trip(mut socket: Socket, mut peer: impl io::Read + io::Write) {
+        assert!(socket.fd() >= 0 && socket.file().is_some());
+        let mut room = [0; 16];
+        let error = socket.receive(&mut room, soon()).expect_err("nothing came");
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        let parts = [IoSlice::new(b"he"), IoSlice::new(b"llo")];
+        assert_eq!(socket.send(&parts, later()).expect("sent"), 5);
+        let mut heard = [0; 5];
+        peer.read_exact(&mut heard).expect("five bytes");
+        assert_eq!(&heard, b"hello");
+        peer.write_all(b"ok").expect("an answer");
+        assert_eq!(socket.receive(&mut room, later()).expect("received"), 2);
+        // A peer that does not read.
+        let error = loop {
+            if let Err(error) = socket.send(&[IoSlice::new(&[0; 4_096])], soon()) {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        drop(peer);
+        // What it had not read makes it a reset, on some sockets.
+        let ended = socket.receive(&mut room, later());
+        assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
+        assert!(socket.send(&[IoSlice::new(b"x")], later()).is_err(), "and no signal");
+    }
+
+    #[test]
+    fn bytes_go_both_ways_and_waits_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let socket = Socket::over_tcp(listener.local_addr().expect("bound"), later()).expect("connected");
+        round_trip(socket, listener.accept().expect("accepted").0);
+        let path = path("both-ways");
+        let listener = UnixListener::bind(&path).expect("a path");
+        let socket = Socket::over_unix(&path, later()).expect("connected");
+        round_trip(socket, listener.accept().expect("accepted").0);
+        let _ = std::fs::remove_file(&path);
+        let error = Socket::over_unix(&path, later()).expect_err("nobody listens");
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_server_that_accepts_nobody_is_not_waited_for() {
+        let path = path("full");
+        let listener =
+            socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).expect("a socket");
+        rustix::net::bind(&listener, &SocketAddrUnix::new(&path).expect("a path")).expect("bound");
+        rustix::net::listen(&listener, 0).expect("listening");
+        let mut waiting = Vec::new();
+        let error = loop {
+            match Socket::over_unix(&path, soon()) {
+                Ok(socket) => waiting.push(socket),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        let _ = std::fs::remove_file(&path);
+    }
+}

@@ -6,6 +6,7 @@ use mysql::Row;
 
 use super::peer::{EOF, Turn, column, err, ok, packet, packets, text_row};
 use super::{TIMEOUTS, look, session};
+use crate::sink::mysql::wire::ANSWER_BYTES_MAX;
 use crate::sink::mysql::wire::command::Command;
 use crate::sink::mysql::wire::conn::{Answer, Sent};
 use crate::sink::mysql::wire::rows::Encoding;
@@ -71,6 +72,20 @@ fn an_answer_of_several_packets_is_one() {
     let (mut conn, _) = session(vec![Turn::of(answer)]);
     let found: Option<String> = conn.query_first("SELECT").expect("a row");
     assert_eq!(found.map(|found| found == long), Some(true));
+}
+
+#[test]
+fn an_answer_without_an_end_is_left_at_the_bound() {
+    let row: Vec<u8> = (4..7)
+        .flat_map(|number| packet(number, &vec![b'x'; 0xff_ffff]))
+        .collect();
+    let answer = [packets(1, &[&[1], &column(), EOF]), row].concat();
+    let (mut conn, seen) = session(vec![Turn::of(answer)]);
+    let before = look(&seen, |seen| seen.delivered);
+    let error = conn.query::<Row>("SELECT").expect_err("too long").to_string();
+    assert!(error.contains("longer than any"), "{error}");
+    let taken = look(&seen, |seen| seen.delivered) - before;
+    assert!(taken <= ANSWER_BYTES_MAX + 64 * 1_024, "{taken}");
 }
 
 #[test]
