@@ -62,16 +62,16 @@ fn an_answer_of_several_packets_is_one() {
     let long = "x".repeat(0xff_ffff + 5);
     let row = text_row(&[&long]);
     let (first, second) = row.split_at(0xff_ffff);
-    let answer = [
-        packets(1, &[&[1], &column(), EOF]),
-        packet(4, first),
-        packet(5, second),
-        packet(6, EOF),
-    ]
-    .concat();
-    let (mut conn, _) = session(vec![Turn::of(answer)]);
+    let answer = |number: u8| {
+        let row = [packet(4, first), packet(number, second)].concat();
+        [packets(1, &[&[1], &column(), EOF]), row, packet(6, EOF)].concat()
+    };
+    let (mut conn, _) = session(vec![Turn::of(answer(5))]);
     let found: Option<String> = conn.query_first("SELECT").expect("a row");
     assert_eq!(found.map(|found| found == long), Some(true));
+    let (mut conn, _) = session(vec![Turn::of(answer(4))]);
+    let error = conn.query::<Row>("SELECT").expect_err("out of order").to_string();
+    assert!(error.contains("out of order"), "{error}");
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn a_time_out_counts_from_the_call() {
     let slow = |bytes: Vec<u8>| Turn {
         bytes,
         byte_time: Duration::from_secs(7),
-        is_last: false,
+        ..Turn::default()
     };
     for (name, turn) in [
         ("an OK, byte by byte", slow(packet(1, &ok(0)))),
@@ -274,6 +274,21 @@ fn a_time_out_counts_from_the_call() {
         conn.query::<Row>("COMMIT").expect_err(name);
         assert_eq!(look(&seen, |seen| seen.elapsed), Duration::from_secs(3), "{name}");
     }
+}
+
+#[test]
+fn a_time_out_comes_although_bytes_never_stop() {
+    let rows: Vec<&[&str]> = vec![&["a"]; 100];
+    let (mut conn, seen) = session(vec![Turn {
+        bytes: result(&rows),
+        byte_time: Duration::from_millis(700),
+        is_flood: true,
+        ..Turn::default()
+    }]);
+    let error = conn.query::<Row>("SELECT").expect_err("too slow").to_string();
+    assert!(error.contains("timed out"), "{error}");
+    let elapsed = look(&seen, |seen| seen.elapsed);
+    assert!(elapsed < TIMEOUTS.read + Duration::from_millis(700), "{elapsed:?}");
 }
 
 #[test]

@@ -17,8 +17,8 @@ use crate::sink::mysql::wire::conn::Conn;
 use crate::sink::mysql::wire::rows::Encoding;
 use crate::sink::mysql::wire::transport::Transport as _;
 
-/// All calls of a session together: connecting, sending 5 commands, and 5 answers.
-const TIME_MAX: Duration = Duration::from_secs(5 + 5 * 30 + 5 * 60);
+/// All calls of a session together: connecting, sending 5 commands, 5 answers, and a byte each.
+const TIME_MAX: Duration = Duration::from_secs(5 + 5 * 30 + 5 * 60 + 11 * 2);
 
 /// What an honest server says, one packet an entry, and one list a turn.
 fn honest(rng: &mut Rng) -> Vec<Vec<Vec<u8>>> {
@@ -218,6 +218,7 @@ fn no_bytes_of_a_server_do_harm() {
                 } else {
                     Duration::ZERO
                 },
+                is_flood: rng.bool(),
                 is_last: at + 1 == count,
             })
             .collect();

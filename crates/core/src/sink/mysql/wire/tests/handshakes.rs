@@ -234,7 +234,7 @@ fn all_that_it_takes_to_connect_has_one_deadline() {
     let slow = |bytes: Vec<u8>| Turn {
         bytes,
         byte_time: Duration::from_millis(499),
-        is_last: false,
+        ..Turn::default()
     };
     for (name, turns) in [
         ("a greeting", vec![slow(greeting("mysql_native_password"))]),
