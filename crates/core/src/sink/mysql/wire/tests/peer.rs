@@ -40,6 +40,8 @@ pub struct Seen {
     pub elapsed: Duration,
     /// The bytes that were given to the client.
     pub delivered: usize,
+    /// How many of them when the client sent COMMIT.
+    pub delivered_before_commit: usize,
     /// How many turns have begun.
     pub turns: usize,
     /// The client may send no more than this.
@@ -100,6 +102,9 @@ impl Transport for Peer {
         let mut seen = self.seen();
         seen.send_limit = limit.map(|limit| limit - sent.len());
         seen.sent.extend_from_slice(&sent);
+        if sent.ends_with(b"\x03COMMIT") {
+            seen.delivered_before_commit = seen.delivered;
+        }
         seen.turns += 1;
         Ok(sent.len())
     }
