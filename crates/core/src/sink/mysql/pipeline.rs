@@ -27,7 +27,6 @@ use crate::sink::mysql::sql::statement;
 use crate::sink::mysql::statement_cache::StatementKey;
 use crate::sink::mysql::wire::command::Command;
 use crate::sink::mysql::wire::conn::{Answer, Prepared, Sent};
-use crate::sink::mysql::wire::rows::Encoding;
 use crate::table::model::TableModel;
 
 /// Enough to keep the server at work while the next one is encoded. Few enough that their answers,
@@ -292,7 +291,7 @@ impl Connection {
             self.set_broken();
             return Err(command.failed(Cause::OutOfTime(error)));
         }
-        let error = match (self.conn.receive(Encoding::Text), command) {
+        let error = match (self.conn.receive(), command) {
             (Ok(Answer::Rows(rows)), PendingCommand::Definition(model)) => {
                 let shown = rows.into_iter().next().and_then(|mut row| row.take_opt(1)?.ok());
                 let shown: Vec<u8> = shown.unwrap_or_default();

@@ -17,7 +17,7 @@ use std::io::ErrorKind;
 use std::time::Instant;
 
 use mysql::DriverError;
-use mysql::consts::{CapabilityFlags, StatusFlags};
+use mysql::consts::CapabilityFlags;
 use mysql_common::collations::CollationId;
 use mysql_common::packets::{AuthPlugin, HandshakeResponse, SslRequest, parse_parsec_salt};
 use mysql_common::proto::MySerialize as _;
@@ -37,6 +37,8 @@ const ROUNDS_MAX: usize = 8;
 /// The iterations of `parsec` are 1,024, doubled so often at most: a quarter of a second.
 /// MariaDB's are doubled three times at most.
 const HARDNESS_MAX: u32 = 1_024 << 8;
+/// What a message repeats of a plugin's name. The longest that is known has 29.
+const PLUGIN_NAME_BYTES_MAX: usize = 64;
 /// Both sides of `client_ed25519` and `parsec` draw 32 random bytes.
 const LONG_CHALLENGE_BYTES: usize = 32;
 /// The protocol's own bound. The server's is read with the session's variables, and the plan keeps
@@ -82,14 +84,14 @@ fn wanted_capabilities() -> CapabilityFlags {
         | CapabilityFlags::CLIENT_FOUND_ROWS
 }
 
-/// Makes a session. `is_local`: over a unix socket. Returns what the session is like.
+/// Makes a session. `is_local`: over a unix socket.
 pub fn authenticate(
     packets: &mut Packets,
     account: Account<'_>,
     encryption: Option<Encryption>,
     is_local: bool,
     deadline: Instant,
-) -> mysql::Result<StatusFlags> {
+) -> mysql::Result<()> {
     if [account.user, account.database].iter().any(|name| name.contains('\0')) {
         let why = "the DSN's user or database has a NUL, which ends a name";
         return Err(std::io::Error::new(ErrorKind::InvalidInput, why).into());
@@ -149,7 +151,7 @@ impl Handshake<'_> {
     }
 
     /// Says who this is, and answers what the server asks.
-    fn introduce(&mut self, greeting: &Greeting, capabilities: CapabilityFlags) -> mysql::Result<StatusFlags> {
+    fn introduce(&mut self, greeting: &Greeting, capabilities: CapabilityFlags) -> mysql::Result<()> {
         // Others do not come in a greeting.
         let mut plugin = match AuthPlugin::from_bytes(&greeting.plugin) {
             AuthPlugin::CachingSha2Password => AuthPlugin::CachingSha2Password,
@@ -178,8 +180,7 @@ impl Handshake<'_> {
             let (first, rest) = packet.split_first().ok_or_else(unknown)?;
             match *first {
                 OK => {
-                    let done = read_ok(&packet).ok_or_else(unknown)?;
-                    return Ok(done.status);
+                    return Ok(read_ok(&packet).map(drop).ok_or_else(unknown)?);
                 }
                 EOF => {
                     (plugin, challenge) = switch(rest)?;
@@ -268,6 +269,7 @@ fn switch(request: &[u8]) -> mysql::Result<(AuthPlugin<'static>, Vec<u8>)> {
         AuthPlugin::MysqlOldPassword => return Err(DriverError::OldMysqlPasswordDisabled.into()),
         AuthPlugin::MysqlClearPassword => return Err(DriverError::CleartextPluginDisabled.into()),
         AuthPlugin::Other(name) => {
+            let name = name.get(..PLUGIN_NAME_BYTES_MAX).unwrap_or(name);
             return Err(DriverError::UnknownAuthPlugin(String::from_utf8_lossy(name).into_owned()).into());
         }
     };

@@ -18,19 +18,18 @@ use std::time::{Duration, Instant};
 
 use mysql::consts::StatusFlags;
 use mysql::prelude::FromRow;
-use mysql::{Column, DriverError, MySqlError, Params, Row, Value as SqlValue};
+use mysql::{Column, MySqlError, Row};
 
-use crate::sink::mysql::parameters::Parameter;
 use crate::sink::mysql::socket::FileIdentity;
 use crate::sink::mysql::wire::answer::{OK, read_eof, read_err, read_ok};
 use crate::sink::mysql::wire::authentication::{Account, authenticate};
 use crate::sink::mysql::wire::command::Command;
 use crate::sink::mysql::wire::fields::Fields;
 use crate::sink::mysql::wire::packets::{Packet, Packets, protocol_error};
-use crate::sink::mysql::wire::rows::{Encoding, read_column, read_row};
+use crate::sink::mysql::wire::rows::{read_column, read_row};
 use crate::sink::mysql::wire::stream::{Encryption, Stream};
 use crate::sink::mysql::wire::transport::Transport;
-use crate::sink::mysql::wire::{ANSWER_BYTES_MAX, COLUMNS_MAX, LOOK_UPS_MAX, ROWS_MAX, VALUE_OVERHEAD_BYTES};
+use crate::sink::mysql::wire::{ANSWER_BYTES_MAX, COLUMNS_MAX, ROWS_MAX, VALUE_OVERHEAD_BYTES};
 
 /// The longest waits of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,10 +80,7 @@ pub struct Conn {
     due_before: usize,
     timeouts: Timeouts,
     deadline: Option<Instant>,
-    status: StatusFlags,
     is_given_up: bool,
-    /// The statements of look-ups, the last used at the end.
-    look_ups: Vec<(String, Prepared)>,
 }
 
 impl Conn {
@@ -101,7 +97,7 @@ impl Conn {
         deadline: Instant,
     ) -> mysql::Result<Self> {
         let mut packets = Packets::new(Stream::new(transport));
-        let status = authenticate(&mut packets, account, encryption, is_local, deadline)?;
+        authenticate(&mut packets, account, encryption, is_local, deadline)?;
         Ok(Self {
             packets,
             due: VecDeque::new(),
@@ -111,9 +107,7 @@ impl Conn {
                 write: Duration::MAX,
             },
             deadline: Some(deadline),
-            status,
             is_given_up: false,
-            look_ups: Vec::new(),
         })
     }
 
@@ -140,11 +134,6 @@ impl Conn {
     /// When all waits end from now on, the time-outs aside.
     pub fn set_deadline(&mut self, deadline: Option<Instant>) {
         self.deadline = deadline;
-    }
-
-    /// Whether a backslash in a text is one, by what the session last said.
-    pub fn no_backslash_escape(&self) -> bool {
-        self.status.contains(StatusFlags::SERVER_STATUS_NO_BACKSLASH_ESCAPES)
     }
 
     /// Whether some of a command was sent, and not all of it.
@@ -209,8 +198,8 @@ impl Conn {
     /// # Errors
     ///
     /// The server's, after which the session goes on. Any other one ends it.
-    pub fn receive(&mut self, encoding: Encoding) -> mysql::Result<Answer> {
-        let answer = self.receive_answer(encoding);
+    pub fn receive(&mut self) -> mysql::Result<Answer> {
+        let answer = self.receive_answer();
         Ok(self.give_up_after(answer)??)
     }
 
@@ -224,7 +213,7 @@ impl Conn {
         Ok(self.give_up_after(answer)??)
     }
 
-    fn receive_answer(&mut self, encoding: Encoding) -> io::Result<Result<Answer, MySqlError>> {
+    fn receive_answer(&mut self) -> io::Result<Result<Answer, MySqlError>> {
         let mut reader = self.reader()?;
         let packet = reader.next()?;
         let payload = reader.packets.payload(&packet);
@@ -232,7 +221,7 @@ impl Conn {
             return Ok(Err(error));
         }
         if let Some(done) = read_ok(payload) {
-            self.finish(done.status)?;
+            check_single(done.status)?;
             let affected_rows = done.affected_rows;
             return Ok(Ok(Answer::Ok { affected_rows }));
         }
@@ -254,7 +243,7 @@ impl Conn {
             let packet = reader.next()?;
             let payload = reader.packets.payload(&packet);
             if let Some(status) = read_eof(payload) {
-                self.finish(status)?;
+                check_single(status)?;
                 return Ok(Ok(Answer::Rows(rows)));
             }
             if let Some(error) = read_err(payload) {
@@ -263,7 +252,7 @@ impl Conn {
             if rows.len() >= ROWS_MAX {
                 return Err(protocol_error("a result has more rows than any that was asked for"));
             }
-            let row = read_row(payload, &columns, encoding).ok_or_else(unknown)?;
+            let row = read_row(payload, &columns).ok_or_else(unknown)?;
             reader.room = reader
                 .room
                 .saturating_sub(VALUE_OVERHEAD_BYTES.saturating_mul(row.len()));
@@ -307,14 +296,6 @@ impl Conn {
         })
     }
 
-    fn finish(&mut self, status: StatusFlags) -> io::Result<()> {
-        self.status = status;
-        if status.contains(StatusFlags::SERVER_MORE_RESULTS_EXISTS) {
-            return Err(protocol_error("a statement has several results"));
-        }
-        Ok(())
-    }
-
     /// What bytes that nobody asked for say, if they say a word.
     fn unasked(&mut self) -> io::Error {
         let now = self.now();
@@ -344,7 +325,7 @@ impl Conn {
     /// As [`Self::receive`]; a row that is not of the kind that is asked for.
     pub fn query<T: FromRow>(&mut self, sql: impl AsRef<str>) -> mysql::Result<Vec<T>> {
         self.call(Command::Query(sql.as_ref()))?;
-        self.receive_rows(Encoding::Text)
+        self.receive_rows()
     }
 
     /// As [`Self::query`], and returns the first row.
@@ -359,51 +340,12 @@ impl Conn {
     /// As [`Self::receive`]; a result.
     pub fn query_drop(&mut self, sql: impl AsRef<str>) -> mysql::Result<()> {
         self.call(Command::Query(sql.as_ref()))?;
-        self.receive_ok(Encoding::Text)
-    }
-
-    /// Prepares a look-up once, and executes it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::query`].
-    pub fn exec<T: FromRow>(&mut self, sql: impl AsRef<str>, params: impl Into<Params>) -> mysql::Result<Vec<T>> {
-        self.execute(sql.as_ref(), params.into())?;
-        self.receive_rows(Encoding::Binary)
-    }
-
-    /// As [`Self::exec`], and returns the first row.
-    pub fn exec_first<T: FromRow>(
-        &mut self,
-        sql: impl AsRef<str>,
-        params: impl Into<Params>,
-    ) -> mysql::Result<Option<T>> {
-        Ok(self.exec(sql, params)?.into_iter().next())
-    }
-
-    /// As [`Self::exec`], for a statement that has no result.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::query_drop`].
-    pub fn exec_drop(&mut self, sql: impl AsRef<str>, params: impl Into<Params>) -> mysql::Result<()> {
-        self.execute(sql.as_ref(), params.into())?;
-        self.receive_ok(Encoding::Binary)
-    }
-
-    fn execute(&mut self, sql: &str, params: Params) -> mysql::Result<()> {
-        let prepared = self.look_up(sql)?;
-        let parameters = parameters_of(params)?;
-        if parameters.len() != prepared.parameters {
-            let wanted = u16::try_from(prepared.parameters).unwrap_or(u16::MAX);
-            return Err(DriverError::MismatchedStmtParams(wanted, parameters.len()).into());
-        }
-        self.call(Command::Execute(prepared.id, &parameters))
+        self.receive_ok()
     }
 
     /// Takes an answer that has a result.
-    fn receive_rows<T: FromRow>(&mut self, encoding: Encoding) -> mysql::Result<Vec<T>> {
-        if let Answer::Rows(rows) = self.receive(encoding)? {
+    fn receive_rows<T: FromRow>(&mut self) -> mysql::Result<Vec<T>> {
+        if let Answer::Rows(rows) = self.receive()? {
             let rows = rows.into_iter().map(mysql::from_row_opt);
             let read: Result<Vec<T>, _> = rows.collect();
             if let Ok(read) = read {
@@ -414,29 +356,12 @@ impl Conn {
     }
 
     /// Takes an answer that has no result.
-    fn receive_ok(&mut self, encoding: Encoding) -> mysql::Result<()> {
-        match self.receive(encoding)? {
+    fn receive_ok(&mut self) -> mysql::Result<()> {
+        match self.receive()? {
             Answer::Ok { .. } => Ok(()),
             // Nobody knows what became of the command.
             Answer::Rows(_) => Ok(self.give_up_after(Err(unknown()))?),
         }
-    }
-
-    fn look_up(&mut self, sql: &str) -> mysql::Result<Prepared> {
-        if let Some(at) = self.look_ups.iter().position(|(known, _)| known == sql) {
-            let known = self.look_ups.remove(at);
-            let prepared = known.1;
-            self.look_ups.push(known);
-            return Ok(prepared);
-        }
-        if self.look_ups.len() >= LOOK_UPS_MAX {
-            let (_, oldest) = self.look_ups.remove(0);
-            self.call(Command::Close(oldest.id))?;
-        }
-        self.call(Command::Prepare(sql))?;
-        let prepared = self.receive_prepared()?;
-        self.look_ups.push((sql.to_owned(), prepared));
-        Ok(prepared)
     }
 }
 
@@ -493,6 +418,14 @@ fn read_description(payload: &[u8]) -> Option<(u32, u16, u16)> {
     (u64::from(columns) <= COLUMNS_MAX).then_some((id, columns, parameters))
 }
 
+/// A statement has one result: nothing else is offered.
+fn check_single(status: StatusFlags) -> io::Result<()> {
+    if status.contains(StatusFlags::SERVER_MORE_RESULTS_EXISTS) {
+        return Err(protocol_error("a statement has several results"));
+    }
+    Ok(())
+}
+
 fn unknown() -> io::Error {
     protocol_error("the server sent no answer that is known")
 }
@@ -503,23 +436,4 @@ fn ended_by_server(error: &MySqlError) -> io::Error {
         ErrorKind::ConnectionAborted,
         format!("the server ended the connection: {} ({})", error.message, error.code),
     )
-}
-
-fn parameters_of(params: Params) -> mysql::Result<Vec<Parameter<'static>>> {
-    let values = match params {
-        Params::Empty => Vec::new(),
-        Params::Positional(values) => values,
-        Params::Named(_) => return Err(DriverError::MixedParams.into()),
-    };
-    let parameter = |value| {
-        Some(match value {
-            SqlValue::NULL => Parameter::Null,
-            SqlValue::Int(number) => Parameter::Int(number),
-            SqlValue::UInt(number) => Parameter::Int(i64::try_from(number).ok()?),
-            SqlValue::Bytes(bytes) => Parameter::Text(bytes.into()),
-            _ => return None,
-        })
-    };
-    let parameters: Option<Vec<_>> = values.into_iter().map(parameter).collect();
-    parameters.ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "a parameter of another kind").into())
 }

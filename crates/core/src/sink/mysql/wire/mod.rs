@@ -20,7 +20,7 @@
 //!
 //! Bounds of an answer: 32 MiB with 64 bytes for each value, 32 columns, 10,000 rows, 65,535
 //! placeholders; 4 KiB of an error's message. Of the handshake: 16 KiB a packet, 8 packets, RSA
-//! keys of 1,024 to 8,192 bits. Of a session: 16 look-ups that stay prepared.
+//! keys of 1,024 to 8,192 bits.
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
@@ -46,5 +46,3 @@ const VALUE_OVERHEAD_BYTES: usize = 64;
 const COLUMNS_MAX: u64 = 32;
 /// The rows of a result, at most: a table has 4,096 columns at most.
 const ROWS_MAX: usize = 10_000;
-/// The statements of look-ups that stay prepared on the server, at most.
-const LOOK_UPS_MAX: usize = 16;

@@ -9,7 +9,6 @@ use super::{TIMEOUTS, look, session};
 use crate::sink::mysql::wire::ANSWER_BYTES_MAX;
 use crate::sink::mysql::wire::command::Command;
 use crate::sink::mysql::wire::conn::{Answer, Sent};
-use crate::sink::mysql::wire::rows::Encoding;
 
 const QUIT: &[u8] = b"\x01\0\0\0\x01";
 
@@ -98,13 +97,10 @@ fn commands_are_sent_ahead_and_answered_in_order() {
     for sql in ["one", "two", "three"] {
         assert_eq!(conn.send(Command::Query(sql)).expect("sent"), Sent::Whole);
     }
-    assert!(matches!(
-        conn.receive(Encoding::Text),
-        Ok(Answer::Ok { affected_rows: 1 })
-    ));
-    assert!(matches!(conn.receive(Encoding::Text), Err(mysql::Error::MySqlError(error)) if error.code == 1062));
-    assert!(matches!(conn.receive(Encoding::Text), Ok(Answer::Rows(rows)) if rows.len() == 1));
-    assert!(conn.receive(Encoding::Text).is_err(), "nothing is due");
+    assert!(matches!(conn.receive(), Ok(Answer::Ok { affected_rows: 1 })));
+    assert!(matches!(conn.receive(), Err(mysql::Error::MySqlError(error)) if error.code == 1062));
+    assert!(matches!(conn.receive(), Ok(Answer::Rows(rows)) if rows.len() == 1));
+    assert!(conn.receive().is_err(), "nothing is due");
 }
 
 /// What is no answer, and what is said of it.
@@ -303,16 +299,10 @@ fn a_server_that_does_not_read_answers_first() {
     assert_eq!(conn.send(Command::Query("two")).expect("some of it"), Sent::Blocked);
     assert_eq!(look(&seen, |seen| seen.elapsed), TIMEOUTS.write);
     assert!(conn.is_partly_sent());
-    assert!(matches!(
-        conn.receive(Encoding::Text),
-        Ok(Answer::Ok { affected_rows: 1 })
-    ));
+    assert!(matches!(conn.receive(), Ok(Answer::Ok { affected_rows: 1 })));
     look(&seen, |seen| seen.send_limit = None);
     assert_eq!(conn.go_on_sending().expect("the rest"), Sent::Whole);
-    assert!(matches!(
-        conn.receive(Encoding::Text),
-        Ok(Answer::Ok { affected_rows: 2 })
-    ));
+    assert!(matches!(conn.receive(), Ok(Answer::Ok { affected_rows: 2 })));
     assert!(look(&seen, |seen| seen.sent.ends_with(b"\x04\0\0\0\x03two")));
     // Nothing is under way that could be waited for.
     look(&seen, |seen| seen.send_limit = Some(0));
@@ -322,33 +312,5 @@ fn a_server_that_does_not_read_answers_first() {
     assert!(
         conn.send(Command::Query("four")).is_err(),
         "behind a part of another one"
-    );
-}
-
-#[test]
-fn look_ups_are_prepared_once() {
-    let described = |id: u8, parameters: u8| {
-        let mut payloads = vec![vec![0, id, 0, 0, 0, 1, 0, parameters, 0, 0, 0, 0]];
-        payloads.extend((0..parameters).map(|_| column()));
-        payloads.extend((parameters > 0).then(|| EOF.to_vec()));
-        payloads.extend([column(), EOF.to_vec()]);
-        packets(1, &payloads.iter().map(Vec::as_slice).collect::<Vec<_>>())
-    };
-    let row = packets(1, &[&[1], &column(), EOF, b"\0\0\x01a", EOF]);
-    let (mut conn, seen) = session(vec![
-        Turn::of(described(9, 2)),
-        Turn::of(row.clone()),
-        Turn::of(row),
-        Turn::of(described(10, 0)),
-    ]);
-    for _ in 0..2 {
-        let found: Option<String> = conn.exec_first("SELECT ?, ?", ("x", 1_u64)).expect("a row");
-        assert_eq!(found.as_deref(), Some("a"));
-    }
-    let prepares = |bytes: &[u8]| bytes.windows(12).filter(|window| *window == b"\x16SELECT ?, ?").count();
-    assert_eq!(look(&seen, |seen| prepares(&seen.sent)), 1);
-    assert!(
-        conn.exec_drop("SELECT ?", ("x",)).is_err(),
-        "the server counts no placeholder"
     );
 }

@@ -14,7 +14,6 @@ use super::{ACCOUNT, CONNECT, TIMEOUTS, look};
 use crate::sink::mysql::parameters::Parameter;
 use crate::sink::mysql::wire::command::Command;
 use crate::sink::mysql::wire::conn::Conn;
-use crate::sink::mysql::wire::rows::Encoding;
 use crate::sink::mysql::wire::transport::Transport as _;
 
 /// All calls of a session together: connecting, sending 5 commands, 5 answers, and a byte each.
@@ -70,7 +69,7 @@ fn honest(rng: &mut Rng) -> Vec<Vec<Vec<u8>>> {
             &column(),
             EOF,
         ]),
-        split(&[&[1], &column(), EOF, b"\0\0\x01a", EOF]),
+        split(&[&[1], &column(), EOF, &text_row(&["a"]), EOF]),
         split(&[&ok(1)]),
         split(&[&ok(0)]),
     ];
@@ -174,10 +173,12 @@ fn converse(peer: Peer, deadline: Instant) -> Option<()> {
     conn.set_deadline(None);
     let rows: Vec<Row> = conn.query("SELECT 1").ok()?;
     assert!(rows.len() <= super::super::ROWS_MAX);
-    let _: Vec<Row> = conn.exec("SELECT ?, ?", (1_u64, "x")).ok()?;
+    conn.send(Command::Prepare("SELECT ?, ?")).ok()?;
+    conn.receive_prepared().ok()?;
+    let _: Vec<Row> = conn.query("SELECT 2").ok()?;
     let parameters = [Parameter::Int(1), Parameter::Null];
     conn.send(Command::Execute(5, &parameters)).ok()?;
-    conn.receive(Encoding::Text).ok()?;
+    conn.receive().ok()?;
     conn.query_drop("COMMIT").ok()
 }
 
