@@ -40,6 +40,19 @@ return [
     'text: a number, then digits' => $two('VARCHAR(10) NULL', 1, '01', 1.5, '1.50', null, '007'),
     'DECIMAL: a float, then digits' => $two('DECIMAL(40,20) NULL', 0.5, '0.12345678901234567891', 3, '1.00000000000000000001'),
     'BIGINT: a float, then digits' => $two('BIGINT NULL', 0.5, '9007199254740993', 3, '9223372036854775807'),
+    'UNSIGNED: a text that is no number, then a negative fraction' => [
+        'server' => 'mysql',
+        'tables' => ['t' => [
+            'columns' => ['id' => 'BIT(1) NOT NULL', 'v' => 'MEDIUMINT UNSIGNED NULL'],
+            'constraints' => ['PRIMARY KEY (id)'],
+        ]],
+        'steps' => [
+            [['t', ['id' => 1, 'v' => '3']]],
+            [['t', ['id' => 0, 'v' => '']]],
+            // Between the first two rows and the last two, which share a statement of two rows.
+            [['t', ['id' => 0]], ['t', ['id' => 1, 'v' => '1e1']], ['t', ['id' => 0, 'v' => '-0.4']]],
+        ],
+    ],
     'YEAR: a number, then text' => $two('YEAR NULL', 0, '0', 70, '70', '0000'),
     'TIME: a number, then text' => $two('TIME NULL', 10_000, '10:00', '10000', 1),
     'DATE: a number, then text' => $two('DATE NULL', 20_240_102, '2024-1-3', '20240104'),

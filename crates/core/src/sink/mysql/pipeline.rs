@@ -17,13 +17,14 @@ use std::io::{Error as IoError, ErrorKind};
 use std::time::Instant;
 
 use crate::error::Error;
+use crate::error::codes::{self, Class};
 use crate::error::phase::Phase;
 use crate::plan::{Operation, Statement};
 use crate::sink::mysql::connection::Connection;
 use crate::sink::mysql::executions::executions;
 use crate::sink::mysql::ledger_table;
 use crate::sink::mysql::schema::{definition_of, definition_sql};
-use crate::sink::mysql::sql::statement;
+use crate::sink::mysql::sql::{Dialect, statement};
 use crate::sink::mysql::statement_cache::StatementKey;
 use crate::sink::mysql::wire::command::Command;
 use crate::sink::mysql::wire::conn::{Answer, Prepared, Sent};
@@ -202,8 +203,8 @@ impl Connection {
         sent: &mut VecDeque<PendingCommand<'p>>,
     ) -> Result<'p, Prepared> {
         let command = PendingCommand::Rows(planned);
-        if let Some(oldest) = self.statements.make_room() {
-            self.send_whole(command, Command::Close(oldest.id), sent, deadline)?;
+        for surplus in self.statements.take_surplus() {
+            self.send_whole(command, Command::Close(surplus.id), sent, deadline)?;
         }
         self.send_whole(command, Command::Prepare(sql), sent, deadline)?;
         let mut earlier = Ok(());
@@ -316,11 +317,25 @@ impl Connection {
             (Err(error), _) => error,
         };
         self.note(&error);
+        if let (PendingCommand::Rows(planned), mysql::Error::MySqlError(refused)) = (command, &error) {
+            self.forget_refused(planned, refused);
+        }
         if matches!(command, PendingCommand::Setting) {
             // Nobody knows the session's `autocommit` now, and everything depends on it.
             self.set_broken();
         }
         Err(command.failed(Cause::Client(error)))
+    }
+
+    /// Once a text was no number, MySQL takes the parameter for a text: then it takes '-0.4' for 0
+    /// that it refuses otherwise, where the column is UNSIGNED. So the next row finds the statement
+    /// prepared anew.
+    fn forget_refused(&mut self, planned: &Statement<'_>, refused: &mysql::MySqlError) {
+        let dialect = self.form.dialect;
+        if dialect == Dialect::RowAlias && codes::classify_with_state(refused.code, &refused.state) == Class::Data {
+            let one_row = statement(&planned.bound, planned.operation, 1, dialect);
+            self.statements.forget(&one_row);
+        }
     }
 }
 

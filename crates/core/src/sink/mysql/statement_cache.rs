@@ -19,6 +19,8 @@ pub type StatementKey = (String, usize);
 #[derive(Debug, Default)]
 pub struct StatementCache {
     statements: FxHashMap<StatementKey, CachedStatement>,
+    /// To be closed when nothing is under way.
+    forgotten: Vec<Prepared>,
     uses: u64,
 }
 
@@ -43,13 +45,22 @@ impl StatementCache {
         self.statements.insert(key, CachedStatement { prepared, last_use });
     }
 
-    /// Takes out the statement that has to make room for another one, if one has to.
-    pub fn make_room(&mut self) -> Option<Prepared> {
-        if self.statements.len() < STATEMENTS_MAX {
-            return None;
+    /// Forgets the statements whose text for one row begins so.
+    pub fn forget(&mut self, one_row: &str) {
+        let found = self.statements.extract_if(|(text, _), _| text.starts_with(one_row));
+        self.forgotten.extend(found.map(|(_, cached)| cached.prepared));
+    }
+
+    /// Takes out the statements that are to be closed before another one is prepared: those that
+    /// were forgotten, and the oldest if there is no room.
+    pub fn take_surplus(&mut self) -> Vec<Prepared> {
+        let mut surplus = std::mem::take(&mut self.forgotten);
+        if self.statements.len() >= STATEMENTS_MAX {
+            let oldest = self.statements.iter().min_by_key(|(_, cached)| cached.last_use);
+            let oldest = oldest.map(|(key, _)| key.clone());
+            let removed = oldest.and_then(|key| self.statements.remove(&key));
+            surplus.extend(removed.map(|cached| cached.prepared));
         }
-        let oldest = self.statements.iter().min_by_key(|(_, cached)| cached.last_use);
-        let oldest = oldest.map(|(key, _)| key.clone())?;
-        self.statements.remove(&oldest).map(|cached| cached.prepared)
+        surplus
     }
 }
