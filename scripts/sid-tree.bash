@@ -6,7 +6,8 @@
 #
 # The packages come from the mirror of the machine's apt, whoever that is. So debootstrap must find
 # a signature by Debian's keys (--force-check-gpg): without keys it would warn, and go on. It does
-# not look at a Release file's date (Valid-Until), so an old mirror is no error. To make a tree needs root, or a sudo that asks for no password. A tree appears in one step.
+# not look at a Release file's date (Valid-Until), so an old mirror is no error. To make a tree
+# needs root, or a sudo that asks for no password. A tree appears in one step.
 #
 # The script that sources it sets
 #
