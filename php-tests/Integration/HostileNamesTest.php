@@ -54,6 +54,13 @@ final class HostileNamesTest extends DatabaseTestCase
         return array_values(array_diff($charsets, ['ucs2', 'utf16', 'utf16le', 'utf32'], $unusable));
     }
 
+    /** PHPUnit keeps the test. Its connection would look like a buffer's to the next one. */
+    protected function tearDown(): void
+    {
+        unset($this->judge);
+        parent::tearDown();
+    }
+
     private static function quoted(string $name): string
     {
         return '`' . str_replace('`', '``', $name) . '`';
