@@ -3,6 +3,7 @@
 
 #![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
 
+use std::fmt::Write as _;
 use std::hash::BuildHasher as _;
 use std::process::Command;
 use std::time::Instant;
@@ -159,12 +160,14 @@ fn what_is_counted_is_what_is_taken() {
         let output = String::from_utf8_lossy(&run.stderr).into_owned() + &String::from_utf8_lossy(&run.stdout);
         let (counted, taken) = (number_behind(&output, "counted "), number_behind(&output, "taken "));
         is_wrong |= 5 * (counted - taken).abs() > taken;
-        report += &format!(
-            "{}: counted {} a row, taken {}\n",
-            case.name,
-            counted / case.rows,
-            taken / case.rows
-        );
+        let (name, of_row) = (case.name, |bytes: i64| bytes / case.rows);
+        writeln!(
+            report,
+            "{name}: counted {} a row, taken {}",
+            of_row(counted),
+            of_row(taken)
+        )
+        .expect("memory");
     }
     assert!(!is_wrong, "{report}");
 }

@@ -61,7 +61,7 @@ impl Finder {
 }
 
 /// Those rows that have the key, merged.
-fn merge_rows<'a>(rows: Vec<Row<'a>>, model: &Arc<TableModel>, wanted: &[&Value<'_>]) -> Result<Option<NamedRow>> {
+fn merge_rows(rows: Vec<Row<'_>>, model: &Arc<TableModel>, wanted: &[&Value<'_>]) -> Result<Option<NamedRow>> {
     let mut binder = Binder::with_fallback(Arc::clone(model));
     let mut unions = ColumnUnions::new(usize::MAX);
     let mut found: Option<BoundRow<'_>> = None;

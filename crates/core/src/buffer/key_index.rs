@@ -13,7 +13,7 @@
 //!   batches. A group that goes to another lane than earlier rows of its key waits for these, so it
 //!   opens a batch: the number of its first group is higher than those of all of them.
 //!
-//! Bounds: 60 bytes for each row that waits, beside `pending_bytes`. What is settled is dropped by the
+//! Bounds: 32 bytes for each row that waits, beside `pending_bytes`. What is settled is dropped by the
 //! next `find()`, and all by a `flush()` behind which nothing waits. At most [`BATCHES_AT_ONCE`]
 //! batches of a lane are referred to in one hold of the lock.
 
@@ -24,7 +24,6 @@ use std::sync::{Arc, Weak};
 use rustc_hash::FxBuildHasher;
 
 use crate::buffer::queue::Queue;
-use crate::buffer::sharded::ShardedMap;
 use crate::rows::arena::Row;
 use crate::rows::batch::Batch;
 use crate::rows::group::Group;
@@ -36,8 +35,8 @@ use crate::value::Value;
 
 /// So many batches of a lane are referred to in one step.
 const BATCHES_AT_ONCE: usize = 1_000;
-/// The index keeps up to this many keys, settled or not.
-const KEYS_KEPT: usize = 4_096;
+/// The index keeps up to this many places, settled or not.
+const PLACES_KEPT: usize = 4_096;
 /// The bits of a [`Place`]: the lane, the batch and the row.
 const ROW_BITS: u32 = 27;
 const LANE_BITS: u32 = 6;
@@ -45,7 +44,7 @@ const LANE_BITS: u32 = 6;
 const MAX_BATCHES: u64 = 1 << (u64::BITS - ROW_BITS - LANE_BITS);
 
 /// Where a row waits, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place(u64);
 
 impl Place {
@@ -66,38 +65,43 @@ impl Place {
     }
 }
 
-/// The rows of one hash. Nearly always there is one.
+/// The places of hashes, in sorted runs. A new run is merged into the last one as long as that is at
+/// most twice as long: so there are few runs, and each place is moved a few times. A plain map would
+/// take four times the memory, and as much time for the first million of rows.
 #[derive(Debug, Default)]
 struct Places {
-    first: Option<Place>,
-    #[expect(
-        clippy::box_collection,
-        reason = "a word instead of three, in each of a million entries"
-    )]
-    more: Option<Box<Vec<Place>>>,
+    runs: Vec<Vec<(u64, Place)>>,
 }
 
 impl Places {
-    fn iter(&self) -> impl Iterator<Item = Place> {
-        let more = self.more.iter().flat_map(|more| more.iter());
-        self.first.iter().chain(more).copied()
+    fn get(&self, hash: u64) -> impl Iterator<Item = Place> {
+        self.runs.iter().flat_map(move |run| {
+            let first = run.partition_point(|(other, _)| *other < hash);
+            let rest = run.iter().skip(first);
+            rest.take_while(move |(other, _)| *other == hash)
+                .map(|(_, place)| *place)
+        })
     }
 
-    fn last(&self) -> Option<Place> {
-        self.more.as_ref().and_then(|more| more.last().copied()).or(self.first)
+    fn count(&self) -> usize {
+        self.runs.iter().map(Vec::len).sum()
     }
 
-    fn push(&mut self, place: Place, is_gone: impl Fn(Place) -> bool) {
-        if self.first.is_none_or(&is_gone) && self.more.is_none() {
-            self.first = Some(place);
-            return;
+    fn insert(&mut self, mut run: Vec<(u64, Place)>) {
+        while let Some(last) = self.runs.pop_if(|last| last.len() <= 2 * run.len()) {
+            run.extend(last);
         }
-        let more = self.more.get_or_insert_default();
-        // Now and then, so that it costs each place little.
-        if more.len() >= 8 && more.len().is_power_of_two() {
-            more.retain(|place| !is_gone(*place));
+        // Runs that are sorted already are merged by it.
+        run.sort();
+        self.runs.push(run);
+    }
+
+    fn retain(&mut self, is_kept: impl Fn(Place) -> bool) {
+        for run in &mut self.runs {
+            run.retain(|(_, place)| is_kept(*place));
+            run.shrink_to_fit();
         }
-        more.push(place);
+        self.runs.retain(|run| !run.is_empty());
     }
 }
 
@@ -185,7 +189,9 @@ type Order = (u64, usize);
 pub struct KeyIndex {
     table: TableId,
     key: Vec<(String, ColumnKind)>,
-    places: ShardedMap<Places>,
+    places: Places,
+    /// Places that are not in a run yet.
+    new: Vec<(u64, Place)>,
     lanes: Vec<LaneIndex>,
     scratch: Vec<u8>,
 }
@@ -196,7 +202,8 @@ impl KeyIndex {
         Self {
             table,
             key: key_of(model),
-            places: ShardedMap::default(),
+            places: Places::default(),
+            new: Vec::new(),
             lanes: Vec::new(),
             scratch: Vec::new(),
         }
@@ -261,9 +268,17 @@ impl KeyIndex {
                 .lanes
                 .get(lane)
                 .map_or(0, |lane| lane.first + lane.batches.len() as u64);
-            let places = self.places.get(wanted).into_iter().flat_map(Places::iter);
-            let here = places.filter(|place| place.lane() == lane && place.batch() + 1 == number);
-            for row in here.filter_map(|place| open.row(place.row())) {
+            let unsorted = self
+                .new
+                .iter()
+                .filter(|(hash, _)| *hash == wanted)
+                .map(|(_, place)| *place);
+            let places = self.places.get(wanted).chain(unsorted);
+            let mut here: Vec<Place> = places
+                .filter(|place| place.lane() == lane && place.batch() + 1 == number)
+                .collect();
+            here.sort();
+            for row in here.into_iter().filter_map(|place| open.row(place.row())) {
                 let values: Vec<Value<'_>> = row.values().collect();
                 // A group without bounds takes what another one took.
                 let _: Result<(), _> = view.open.1.push_row(row.shape, &values);
@@ -286,6 +301,14 @@ impl KeyIndex {
                 }
             }
         }
+        self.sort_new();
+    }
+
+    /// Sorts what was indexed since the last time.
+    fn sort_new(&mut self) {
+        if !self.new.is_empty() {
+            self.places.insert(std::mem::take(&mut self.new));
+        }
     }
 
     /// Indexes the rows of a batch from `from` on.
@@ -307,10 +330,7 @@ impl KeyIndex {
             let kinds = self.key.iter().map(|(_, kind)| *kind);
             let values = positions.iter().map(|at| row.values().nth(*at).unwrap_or(Value::Null));
             let hash = hash_of(kinds.zip(values), &mut self.scratch);
-            let lanes = &self.lanes;
-            let is_gone = |place: Place| lanes.get(place.lane()).is_none_or(|lane| lane.is_gone(place));
-            self.places
-                .update(hash, |places| places.push(Place::new(lane, number, at), is_gone));
+            self.new.push((hash, Place::new(lane, number, at)));
         }
     }
 
@@ -321,9 +341,10 @@ impl KeyIndex {
     }
 
     /// Calls back with the rows that may have the key of a look, in their order.
-    pub fn with_rows<R>(&self, view: &View, wanted: u64, read: impl FnOnce(Vec<Row<'_>>) -> R) -> R {
+    pub fn with_rows<R>(&mut self, view: &View, wanted: u64, read: impl FnOnce(Vec<Row<'_>>) -> R) -> R {
+        self.sort_new();
         let mut batches: Vec<(Order, Arc<Batch>)> = Vec::new();
-        for place in self.places.get(wanted).into_iter().flat_map(Places::iter) {
+        for place in self.places.get(wanted) {
             let indexed = self.lanes.get(place.lane()).and_then(|lane| lane.get(place.batch()));
             let batch = indexed.and_then(|indexed| indexed.batch.upgrade());
             let seen = view.lanes.get(place.lane());
@@ -360,17 +381,10 @@ impl KeyIndex {
         for lane in &mut self.lanes {
             lane.drop_settled();
         }
-        let lanes = &self.lanes;
-        let most = KEYS_KEPT.max(2 * pending_rows);
-        // Each part is looked at once at most.
-        for _ in 0..self.places.shards() {
-            if self.places.len() <= most {
-                return;
-            }
-            self.places.sweep(|places| {
-                let is_here = |place: Place| lanes.get(place.lane()).is_some_and(|lane| !lane.is_gone(place));
-                places.last().is_some_and(is_here)
-            });
+        if self.places.count() > PLACES_KEPT.max(2 * pending_rows) {
+            let lanes = &self.lanes;
+            let is_here = |place: Place| lanes.get(place.lane()).is_some_and(|lane| !lane.is_gone(place));
+            self.places.retain(is_here);
         }
     }
 }
@@ -524,7 +538,7 @@ mod tests {
                 world.queue.settle(groups, groups);
             }
             assert_eq!(world.find(i64::try_from(round * 10_000).expect("few")).0, 0);
-            assert!(world.index.places.len() <= KEYS_KEPT);
+            assert!(world.index.places.count() <= PLACES_KEPT);
             assert!(world.index.lanes[0].batches.len() <= 1);
         }
     }

@@ -8,7 +8,7 @@
 //! directory has at most 8 places for each shard that so many entries need ([`MAX_PLACES`]): more
 //! hashes than that with the same first bits, which chance does not make, share a larger shard.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 /// The most entries of a shard: seven eighths of a power of two, which is when a map would grow.
 const SHARD_ENTRIES: usize = 1_792;
@@ -76,13 +76,8 @@ impl<V> ShardedMap<V> {
     }
 
     /// How many entries it has.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.entries
-    }
-
-    /// How many parts it has.
-    pub fn shards(&self) -> usize {
-        self.shards.len()
     }
 
     /// The memory that it takes, in bytes, roughly.
@@ -125,7 +120,8 @@ impl<V> ShardedMap<V> {
         shard.depth += 1;
         let depth = shard.depth;
         self.capacity -= shard.entries.capacity();
-        let (mut zeros, mut ones) = (FxHashMap::default(), FxHashMap::default());
+        let half = || FxHashMap::with_capacity_and_hasher(SHARD_ENTRIES / 2, FxBuildHasher);
+        let (mut zeros, mut ones) = (half(), half());
         for (hash, value) in shard.entries.drain() {
             let is_one = first_bits(spread(hash), depth) & 1 == 1;
             if is_one { &mut ones } else { &mut zeros }.insert(hash, value);
@@ -191,19 +187,19 @@ mod tests {
             };
             map.update(hash, |value| *value = step);
             model.insert(hash, step);
-            if map.len() > 100_000 {
+            if map.count() > 100_000 {
                 map.sweep(|value| *value % 2 == 0);
                 model.retain(|hash, _| map.get(*hash).is_some());
             }
         }
-        assert_eq!(map.len(), model.len());
+        assert_eq!(map.count(), model.len());
         assert!(model.iter().all(|(hash, value)| map.get(*hash) == Some(value)));
         let capacity: usize = map.shards.iter().map(|shard| shard.entries.capacity()).sum();
         assert_eq!(map.capacity, capacity);
         for _ in 0..map.shards.len() {
             map.sweep(|_| false);
         }
-        assert_eq!((map.len(), map.capacity), (0, 0));
+        assert_eq!((map.count(), map.capacity), (0, 0));
         assert!(model.keys().all(|hash| map.get(*hash).is_none()));
     }
 
@@ -215,8 +211,8 @@ mod tests {
                 map.update(hash, |value| *value = hash);
             }
             assert!(largest(&map) <= 2 * SHARD_ENTRIES, "{}", largest(&map));
-            assert!(map.shards.len() <= 4 * map.len().div_ceil(SHARD_ENTRIES));
-            let bytes = map.size_bytes() / map.len();
+            assert!(map.shards.len() <= 4 * map.count().div_ceil(SHARD_ENTRIES));
+            let bytes = map.size_bytes() / map.count();
             assert!((17..=48).contains(&bytes), "{bytes} bytes an entry");
         }
     }
@@ -230,7 +226,7 @@ mod tests {
         for at in 0..10_000_u64 {
             map.update(at.wrapping_mul(inverse), |value| *value = at);
         }
-        assert_eq!(map.len(), 10_000);
+        assert_eq!(map.count(), 10_000);
         assert!((0..10_000_u64).all(|at| map.get(at.wrapping_mul(inverse)) == Some(&at)));
         assert!(map.directory.len() <= 2 * MAX_PLACES * 6);
     }

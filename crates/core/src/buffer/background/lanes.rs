@@ -261,7 +261,7 @@ impl<F> Lanes<F> {
         let most = KEYS_KEPT.max(2 * self.pending_rows());
         let sweeps = 1 + route.keys.len() / KEYS_PER_SWEEP;
         for _ in 0..sweeps {
-            if self.keys.len() <= most {
+            if self.keys.count() <= most {
                 break;
             }
             let lanes = &self.all;
@@ -419,7 +419,7 @@ mod tests {
             lanes.begin(LaneId::new(0), now);
             lanes.settle(LaneId::new(0), 1, 1);
         }
-        assert!(lanes.keys.len() <= KEYS_KEPT + 1, "{} keys", lanes.keys.len());
+        assert!(lanes.keys.count() <= KEYS_KEPT + 1, "{} keys", lanes.keys.count());
         // Its route says the first lane, and its earlier row waits in the second.
         assert_eq!(add(&mut lanes, waiting, 0), 1);
         assert_eq!(add(&mut lanes, 5, 0), 0);
