@@ -55,7 +55,13 @@ final class GaleraTest extends ChaosTestCase
         $deaths = self::scaled(1, 6);
         for ($death = 1; $death <= $deaths; $death++) {
             $this->awaitMoreOrders(300);
-            $node = $this->nodeOfWriter();
+            $node = 0;
+            // The orders may all be the other writer's, while this one connects.
+            $this->awaitUnderLoad('a session of the writer', function () use (&$node): bool {
+                $node = $this->nodeOfWriter();
+
+                return $node !== 0;
+            });
             $pid = self::nodePid($node);
             $reconnects = $writer->metrics()['reconnects'];
             self::assertTrue(posix_kill($pid, SIGKILL), "death {$death} of {$deaths}");
