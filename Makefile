@@ -98,7 +98,7 @@ test-process: build ## run the tests of the extension's life in PHP processes: e
 
 build-hostile-server:
 	@scripts/install-packages build
-	@$(CARGO) build --release --quiet --package write-buffer-hostile-server $(CARGO_FLAGS)
+	@$(CARGO) build --release --quiet --package write-buffer-hostile-server $(CARGO_LOCKED) $(CARGO_FLAGS)
 
 build-fault-proxy:
 	@scripts/install-packages build

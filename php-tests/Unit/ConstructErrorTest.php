@@ -315,13 +315,13 @@ final class ConstructErrorTest extends MemoryTestCase
         }
         self::assertThrows(
             ArgumentCountError::class,
-            'WriteBuffer::__construct() expects at most 19 arguments, 20 given',
-            static fn () => new \WriteBuffer(...array_fill(0, 20, null)),
+            'WriteBuffer::__construct() expects at most 20 arguments, 21 given',
+            static fn () => new \WriteBuffer(...array_fill(0, 21, null)),
         );
         self::assertThrows(
             ArgumentCountError::class,
-            'SyncWriteBuffer::__construct() expects at most 7 arguments, 8 given',
-            static fn () => new \SyncWriteBuffer(...array_fill(0, 8, null)),
+            'SyncWriteBuffer::__construct() expects at most 8 arguments, 9 given',
+            static fn () => new \SyncWriteBuffer(...array_fill(0, 9, null)),
         );
         self::assertThrows(
             Error::class,
