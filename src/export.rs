@@ -77,6 +77,7 @@ pub fn failures(letters: &[DeadLetter]) -> Zval {
         let time = letter.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let letter = ArrayBuilder::new()
             .with("rows", rows.build())
+            .with("status", string(letter.status.name()))
             .with("code", int(letter.code))
             .with("message", string(letter.message.full()))
             .with("time", float(time.as_secs_f64()));

@@ -27,7 +27,7 @@ mod process;
 mod settings;
 mod zend;
 
-use buffer::{object, persistent};
+use buffer::{ending, object, persistent};
 use ext_php_rs::builders::ModuleBuilder;
 use ext_php_rs::zend::{ModuleEntry, StaticModuleEntry};
 use process::{fork, memory_stores};
@@ -49,6 +49,7 @@ pub extern "C" fn get_module() -> *mut ModuleEntry {
     MODULE.get_or_init(|| {
         let (entry, _startup, owned) = ModuleBuilder::new("write_buffer", env!("CARGO_PKG_VERSION"))
             .startup_function(start_module)
+            .request_startup_function(start_request)
             .request_shutdown_function(end_request)
             .shutdown_function(end_module)
             .info_function(show::print_info)
@@ -81,6 +82,12 @@ unsafe extern "C" fn start_module(_kind: i32, module_number: i32) -> i32 {
     }
 }
 
+/// Request start.
+unsafe extern "C" fn start_request(_kind: i32, _module_number: i32) -> i32 {
+    ending::forget();
+    SUCCESS
+}
+
 /// Request end. Objects are freed after this, and write what they still hold.
 unsafe extern "C" fn end_request(_kind: i32, _module_number: i32) -> i32 {
     memory_stores::forget_memory_stores();
@@ -89,7 +96,7 @@ unsafe extern "C" fn end_request(_kind: i32, _module_number: i32) -> i32 {
 
 /// Module shutdown: the process ends in good order, such as a worker of php-fpm that is recycled.
 unsafe extern "C" fn end_module(_kind: i32, _module_number: i32) -> i32 {
-    if std::panic::catch_unwind(persistent::drain_all).is_err() {
+    if std::panic::catch_unwind(|| persistent::drain_all(ending::left_of_request())).is_err() {
         messages::log("write_buffer: a bug in it ended its last flush");
     }
     SUCCESS

@@ -202,11 +202,13 @@ namespace WriteBuffer {
         /**
          * Returns the groups that can never be written (dead letters), and forgets them.
          *
-         * Each has its rows, the server's error code (0 for our own), the reason, and when it was
-         * given up (Unix time, in seconds).
+         * Each has its rows, its status, the server's error code (0 for our own), the reason, and
+         * when it was given up (Unix time, in seconds). The status is `refused`, or `uncertain` if
+         * the rows may be in the database: nobody can say what became of their COMMIT.
          *
          * @return list<array{
          *     rows: list<array{table: string, row: array<string, int|float|string|null>}>,
+         *     status: string,
          *     code: int,
          *     message: string,
          *     time: float
@@ -218,9 +220,12 @@ namespace WriteBuffer {
          * Puts failures back, each as the group that it was, once the cause is gone.
          *
          * Takes what takeFailures() and {@see FlushException::getFailures()} return, and lines of
-         * the dead-letter file after `json_decode($line, true)`.
+         * the dead-letter file after `json_decode($line, true)`. One whose status is `uncertain` is
+         * refused: look whether its rows are in the database, and set its status to `unwritten` if
+         * they are not.
          *
          * @param array<array{
+         *     status?: string,
          *     rows: list<array{table: string, row: array<string, mixed>}>
          * }> $failures
          *
@@ -228,8 +233,9 @@ namespace WriteBuffer {
          *             maxPendingBytes, from the first on
          *
          * @throws \TypeError       an element is not a failure; none was put back
-         * @throws ConfigException  as add(). Those before it were put back, and the message says
-         *                          which one it is
+         * @throws ConfigException  one may be in the database already; none was put back. Or as
+         *                          add(): those before it were put back. The message says which one
+         *                          it is
          * @throws FullException    not even the first one fits
          * @throws ClosedException  after close(); none was put back
          * @throws FlushException   as add()
@@ -289,6 +295,7 @@ namespace WriteBuffer {
          *
          * @return list<array{
          *     rows: list<array{table: string, row: array<string, int|float|string|null>}>,
+         *     status: string,
          *     code: int,
          *     message: string,
          *     time: float
@@ -359,8 +366,9 @@ namespace {
      * batch.
      *
      * Needs no `close()`. Destruction waits for up to shutdownTimeoutMs until all is written, also
-     * after `exit` or an uncaught exception. What it cannot write is lost, with a PHP warning that
-     * has the count and the reason.
+     * after `exit` or an uncaught exception. What it cannot write goes into the deadLetterFile.
+     * Without one it is lost, with a PHP warning that names the server, the reason, the tables and
+     * the first keys.
      */
     final class WriteBuffer implements \WriteBuffer\Buffer
     {
@@ -408,7 +416,8 @@ namespace {
          * @param int|null $overflowTimeoutMs how long `block` waits, in milliseconds; then
          *        FullException. Default 5000
          * @param int|null $shutdownTimeoutMs how long destruction, or the process's end for a
-         *        persistent buffer, may take to flush, in milliseconds. Default 5000
+         *        persistent buffer, may take to flush, in milliseconds. Buffers that end together,
+         *        with a request or a process, share the longest of their times. Default 5000
          * @param int|null $lanes how many threads write side by side, each over a connection of its
          *        own. Rows of one key are written in the order in which they were added, whatever
          *        their lanes; groups of different keys are not. Needs `background`. Default 1
@@ -421,10 +430,11 @@ namespace {
          *        shares them. It is drained when the process ends in good order. Needs
          *        `background`, a server, and the same DSN and settings everywhere
          * @param string|null $deadLetterFile a file that gets a JSON line for each group that is
-         *        given up, before it leaves the memory:
-         *        `{"time":…,"code":…,"message":…,"rows":[{"table":…,"row":{…}}]}`, a string that is
-         *        not UTF-8 as `{"base64":"…"}`. It is made with mode 0600. While it cannot be
-         *        written to, nothing is given up
+         *        given up, before it leaves the memory, and for each that is left when the buffer
+         *        ends:
+         *        `{"time":…,"status":…,"code":…,"message":…,"rows":[{"table":…,"row":{…}}]}`.
+         *        A string that is not UTF-8 is `{"base64":"…"}`. The file is made with mode 0600.
+         *        While it cannot be written to, nothing is given up
          * @param string|null $ledger when a transaction is entered in the ledger, a table which
          *        tells after a lost connection whether its COMMIT was carried out. `auto`: if it
          *        has insert-only or summed rows, which must not be written twice. `always`.

@@ -171,10 +171,12 @@ final class ConcurrencyTest extends DatabaseTestCase
 
             return str_contains($warnings[0], 'answer');
         });
+        $place = self::setting('DB_HOST') . ':' . self::setting('DB_PORT') . '/' . self::setting('DB_DATABASE');
         self::assertSame(
             [
-                'WriteBuffer: lost 1 buffered row: table wb_orders: the server did not answer in '
-                    . 'time. Call flush() or close() before the end to handle this',
+                "WriteBuffer: lost 1 buffered row: table wb_orders: the server did not answer in time ({$place}). They were for "
+                    . "{$place}: 1 row of wb_orders (id 1). Call flush() or close() before the end to handle this, or set "
+                    . 'deadLetterFile to keep them',
             ],
             $warnings,
         );

@@ -223,8 +223,8 @@ final class ConnectionTest extends DatabaseTestCase
             });
             self::assertCount(1, $warnings, $case);
             self::assertMatchesRegularExpression(
-                "/^WriteBuffer: lost 1 buffered row: {$pattern}\\. Call flush\\(\\) or close\\(\\) "
-                    . 'before the end to handle this$/D',
+                "/^WriteBuffer: lost 1 buffered row: {$pattern}\\. They were for .*: 1 row of wb_orders \\(id 1\\)\\. "
+                    . 'Call flush\(\) or close\(\) before the end to handle this, or set deadLetterFile to keep them$/D',
                 $warnings[0],
                 $case,
             );

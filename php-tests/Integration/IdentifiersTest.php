@@ -59,6 +59,36 @@ final class IdentifiersTest extends DatabaseTestCase
         self::assertSame([['id' => '9']], $this->rows('wb_there', '*', '1'));
     }
 
+    public function testAMissingTableSaysHowADotWasRead(): void
+    {
+        $this->createTable('`wb_a.b`', 'id INT PRIMARY KEY');
+        $at = self::setting('DB_HOST') . ':' . self::setting('DB_PORT') . '/' . self::setting('DB_DATABASE');
+        $missing = sprintf(' does not exist at %s, or the account "%s" may not see it; ', $at, self::setting('DB_USERNAME'));
+        foreach (
+            [
+                'wb_a.b' => 'the dot was read as database wb_a, table b; for the table of the database '
+                    . self::setting('DB_DATABASE') . ' that has the dot in its name, write `wb_a.b`, in backticks',
+                'wb_a.c' => 'the dot was read as database wb_a, table c; create it, correct the name, or put a name that has a '
+                    . 'dot in backticks',
+                'wb_c' => "create it, or correct the table's name",
+            ] as $name => $advice
+        ) {
+            $buffer = $this->buffer();
+            $buffer->put($name, ['id' => 1]);
+            $thrown = self::thrownBy(static fn () => $buffer->flush());
+            self::assertSame(
+                "table {$name}{$missing}{$advice} (1 row still buffered)",
+                $thrown?->getMessage(),
+            );
+            self::warningsOf(static function () use (&$buffer): void {
+                $buffer = null;
+            });
+        }
+        $buffer = $this->buffer();
+        $buffer->put('`wb_a.b`', ['id' => 1]);
+        self::assertSame(1, $buffer->flush());
+    }
+
     public function testGeneratedColumnsAreTheServers(): void
     {
         $this->createTable(

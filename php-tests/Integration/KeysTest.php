@@ -164,7 +164,8 @@ final class KeysTest extends DatabaseTestCase
         $upserts = $this->buffer(tables: ['wb_log' => ['mode' => 'upsert']], orderTable: 'wb_log');
         self::assertThrows(
             ConfigException::class,
-            'table wb_log: a row has no key column id; give it a value, or configure another key in `tables`',
+            "table wb_log: a row has no key column id, which the server numbers: use 'mode' => 'insert' in `tables` for new rows, "
+                . 'or give it a value',
             static fn () => $upserts->add(['line' => 'd']),
         );
     }

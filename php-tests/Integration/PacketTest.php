@@ -75,7 +75,7 @@ final class PacketTest extends DatabaseTestCase
             [['table' => 'wb_packets', 'row' => $large], ['table' => 'wb_fills', 'row' => ['id' => 20]]],
             $failures[0]['rows'],
         );
-        self::assertSame(['rows', 'code', 'message', 'time'], array_keys($failures[0]));
+        self::assertSame(['rows', 'status', 'code', 'message', 'time'], array_keys($failures[0]));
         self::assertSame(0, $failures[0]['code']);
         self::assertStringStartsWith('table wb_packets: a row of 2', $failures[0]['message']);
         self::assertGreaterThanOrEqual(floor($before), $failures[0]['time']);
@@ -87,14 +87,26 @@ final class PacketTest extends DatabaseTestCase
         self::assertSame(0, $buffer->flush());
     }
 
-    public function testFailuresThatNobodyTookAreAWarning(): void
+    public function testFailuresThatAFlushHasToldAreNoWarning(): void
+    {
+        $this->createTable('wb_packets', 'id INT PRIMARY KEY, body MEDIUMBLOB');
+        $this->smallPackets();
+        $buffer = $this->buffer(orderTable: 'wb_packets');
+        $buffer->add(['id' => 1, 'body' => str_repeat('x', 20_000)]);
+        self::assertInstanceOf(FlushException::class, self::thrownBy(static fn () => $buffer->flush()));
+        $warnings = self::warningsOf(static function () use (&$buffer): void {
+            $buffer = null;
+        });
+        self::assertSame([], $warnings);
+    }
+
+    public function testFailuresThatNobodyWasToldOfAreAWarning(): void
     {
         $this->createTable('wb_packets', 'id INT PRIMARY KEY, body MEDIUMBLOB');
         $this->smallPackets();
         $buffer = $this->buffer(orderTable: 'wb_packets');
         $buffer->add(['id' => 1, 'body' => str_repeat('x', 20_000)]);
         $buffer->add(['id' => 2, 'body' => 'small']);
-        self::thrownBy(static fn () => $buffer->flush());
         $warnings = self::warningsOf(static function () use (&$buffer): void {
             $buffer = null;
         });

@@ -219,15 +219,14 @@ final class EndOfLifeTest extends ProcessTestCase
         // It ends while the server is stopped, because its time is over.
         $child->finish();
         self::assertMatchesRegularExpression(
-            '/Warning: +WriteBuffer: lost 33 buffered rows: the database did not take them within 300 ms\./',
+            '/Warning: +WriteBuffer: lost 33 buffered rows: \S+ did not take them within 300 ms: it has not answered /',
             $child->complained(),
             $child->describe(),
         );
         $this->continueDatabase();
         $this->awaitNoConnections();
-        $lost = 12 - $this->orderCount();
-        self::assertContains($lost, range(0, 11), $child->describe());
-        $this->assertOrders(range(1, 12 - $lost), $child);
+        // What is said to be lost is not committed afterwards.
+        $this->assertOrders([1], $child);
     }
 
     /**

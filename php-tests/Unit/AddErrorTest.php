@@ -58,6 +58,11 @@ final class AddErrorTest extends MemoryTestCase
             static fn () => [1, '1.50'],
             'must be a list of rows: an element is int, which is neither an array nor an object',
         ];
+        yield 'a row that begins with a number' => [
+            static fn () => ['2023' => 1, 'id' => 'c'],
+            'must be a list of rows: an element is int, which is neither an array nor an object; the array was read as a list, '
+                . 'since its first key is the number 2023: begin a row with a column whose name is no number',
+        ];
         yield 'a list of lists' => [
             static fn () => [[['id' => 1]]],
             'must be a list of rows, and a row an associative array: an element is a list',

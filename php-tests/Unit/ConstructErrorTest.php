@@ -116,7 +116,7 @@ final class ConstructErrorTest extends MemoryTestCase
         yield 'not UTF-8' => ["mysql://u:secret\xff@h/d", 'dsn is not UTF-8'];
         yield 'that of PDO' => [
             'mysql:host=localhost;password=secret',
-            "the DSN cannot be read: {$escaped} ('/' as %2F, '#' as %23)",
+            "the DSN cannot be read: {$escaped} ('@' as %40, '/' as %2F, '?' as %3F, '#' as %23)",
         ];
         yield 'a fragment' => [
             'mysql://u:sec#ret@h/d',
@@ -128,7 +128,7 @@ final class ConstructErrorTest extends MemoryTestCase
         ];
         yield 'no scheme' => [
             'localhost/db',
-            "the DSN cannot be read (relative URL without a base): {$escaped} ('/' as %2F, '@' as %40)",
+            "the DSN cannot be read (relative URL without a base): {$escaped} ('@' as %40, '/' as %2F, '?' as %3F, '#' as %23)",
         ];
         yield 'another scheme' => [
             'pgsql://u:secret@h/d',

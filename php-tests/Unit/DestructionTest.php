@@ -11,7 +11,7 @@ use WriteBuffer\Tests\Support\PhpProcess;
 /** The end of a buffer, and of its process, writes what is buffered, and warns if it can't. */
 final class DestructionTest extends MemoryTestCase
 {
-    private const ADVICE = 'Call flush() or close() before the end to handle this';
+    private const ADVICE = 'Call flush() or close() before the end to handle this, or set deadLetterFile to keep them';
 
     public function testUnsetFlushes(): void
     {
@@ -107,7 +107,10 @@ final class DestructionTest extends MemoryTestCase
                 $buffer = null;
             });
             self::assertSame(
-                ["WriteBuffer: lost 3 buffered rows: {$why}. " . self::ADVICE],
+                [
+                    "WriteBuffer: lost 3 buffered rows: {$why}. They were: 2 rows of orders (id 1, id 2); "
+                        . '1 row of trades (id 3). ' . self::ADVICE,
+                ],
                 $warnings,
             );
             self::assertSame([], MemorySink::tables());
@@ -128,7 +131,8 @@ final class DestructionTest extends MemoryTestCase
         self::assertSame(
             [
                 'WriteBuffer: lost 1 buffered row: the time given is over; the last error: '
-                    . 'simulated deadlock, asked for by MemorySink::failNext(). ' . self::ADVICE,
+                    . 'simulated deadlock, asked for by MemorySink::failNext(). They were: 1 row of orders (id 1). '
+                    . self::ADVICE,
             ],
             $warnings,
         );
@@ -204,7 +208,7 @@ final class DestructionTest extends MemoryTestCase
     public function testAnUncaughtExceptionAndAFatalErrorStillFlush(): void
     {
         $lost = 'WriteBuffer: lost 1 buffered row: simulated error, asked for by '
-            . 'MemorySink::failNext(). ' . self::ADVICE;
+            . 'MemorySink::failNext(). They were: 1 row of orders (id 1). ' . self::ADVICE;
         foreach (
             [
                 'an exception' => 'throw new Exception("uncaught");',
@@ -229,7 +233,7 @@ final class DestructionTest extends MemoryTestCase
             PHP);
         self::assertStringContainsString(
             'Warning: WriteBuffer: lost 2 buffered rows: simulated error, asked for by '
-                . 'MemorySink::failNext(). ' . self::ADVICE,
+                . 'MemorySink::failNext(). They were: 2 rows of orders (id 1, id 2). ' . self::ADVICE,
             $output,
         );
     }

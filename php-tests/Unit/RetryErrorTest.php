@@ -68,6 +68,37 @@ final class RetryErrorTest extends MemoryTestCase
         self::assertCount(1, $buffer, 'those before it were put back');
     }
 
+    /** @return iterable<string, array{string}> */
+    public static function statuses(): iterable
+    {
+        yield 'uncertain' => ['uncertain'];
+        yield 'one that is not known yet' => ['elsewhere'];
+    }
+
+    /**
+     * What may be in the database would be doubled.
+     *
+     * @dataProvider statuses
+     */
+    #[DataProvider('statuses')]
+    public function testRefusesWhatMayBeWrittenAlready(string $status): void
+    {
+        $rows = [['table' => 'orders', 'row' => ['id' => 1]]];
+        foreach ([$this->buffer(), $this->syncBuffer()] as $buffer) {
+            self::assertThrows(
+                ConfigException::class,
+                "failure 2 is \"{$status}\": its rows may be in the database already, and would be doubled. None was put back."
+                    . " Look, and leave it out if they are there; else set its 'status' to 'unwritten', and retry() it",
+                static fn () => $buffer->retry([
+                    ['status' => 'unwritten', 'rows' => $rows],
+                    ['status' => $status, 'rows' => $rows],
+                ]),
+            );
+            self::assertCount(0, $buffer);
+        }
+        self::assertSame([], MemorySink::tables());
+    }
+
     public function testThrowsWhereNotEvenTheFirstFits(): void
     {
         $buffer = $this->buffer(maxPendingRows: 2, batchSize: 2);

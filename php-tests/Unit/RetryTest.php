@@ -56,6 +56,33 @@ final class RetryTest extends MemoryTestCase
         }
     }
 
+    public function testTakesWhatWasLeftAtTheEndOfABuffer(): void
+    {
+        $buffer = $this->buffer();
+        $letter = static fn (int $id, array $more): array => $more
+            + ['rows' => [['table' => 'orders', 'row' => ['id' => $id]]]];
+        self::assertSame(3, $buffer->retry([
+            $letter(1, ['status' => 'unwritten']),
+            $letter(2, ['status' => 'refused']),
+            $letter(3, []),
+        ]));
+        $buffer->flush();
+        self::assertSame([1, 2, 3], array_column(self::rowsOf('orders'), 'id'));
+    }
+
+    /** It is cut to its column's precision when it is written, as the first time. */
+    public function testADateTimeOfATableThatWasNotKnownIsOneAgain(): void
+    {
+        $buffer = $this->buffer();
+        $row = ['id' => 1, 'at' => ['datetime' => '2024-12-31 23:59:59.900000']];
+        $buffer->retry([['status' => 'unwritten', 'rows' => [['table' => 'orders', 'row' => $row]]]]);
+        $buffer->flush();
+        self::assertSame([['id' => 1, 'at' => '2024-12-31 23:59:59.900000']], self::rowsOf('orders'));
+        $row['at'] = ['datetime' => 'no time'];
+        $thrown = self::thrownBy(static fn () => $buffer->retry([['rows' => [['table' => 'orders', 'row' => $row]]]]));
+        self::assertInstanceOf(\TypeError::class, $thrown);
+    }
+
     public function testGivesTheNumberThatFits(): void
     {
         $buffer = $this->buffer(background: true, maxPendingRows: 3, batchSize: 3, overflow: 'throw');

@@ -44,6 +44,7 @@ final class TakeFailuresTest extends MemoryTestCase
                     ['table' => 'trades', 'row' => ['id' => 10]],
                     ['table' => 'trades', 'row' => ['id' => 11]],
                 ],
+                'status' => 'refused',
                 'code' => 1264,
                 'message' => 'simulated error, asked for by MemorySink::failNext()',
             ],

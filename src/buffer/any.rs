@@ -5,6 +5,7 @@ use std::sync::Arc;
 use write_buffer_core::buffer::background::BackgroundBuffer;
 use write_buffer_core::buffer::find::KeyPart;
 use write_buffer_core::buffer::foreground::ForegroundBuffer;
+use write_buffer_core::buffer::leftovers::{EndCause, EndTime};
 use write_buffer_core::buffer::snapshot::{LaneSnapshot, Snapshot, ThreadState};
 use write_buffer_core::clock::SystemClock;
 use write_buffer_core::dead_letter::{DeadLetter, NamedRow};
@@ -106,7 +107,7 @@ impl AnyBuffer {
     /// Rows taken and not yet committed.
     pub fn pending_rows(&self) -> usize {
         match self {
-            Self::Foreground(buffer) => buffer.pending().rows,
+            Self::Foreground(buffer) => buffer.pending_rows(),
             Self::Background(buffer) => buffer.pending().rows,
         }
     }
@@ -138,11 +139,48 @@ impl AnyBuffer {
         }
     }
 
-    /// How many rows are in failures that nobody took.
-    pub fn untaken_failed_rows(&self) -> usize {
+    /// How many rows were given up without anybody being told.
+    pub fn untold_failed_rows(&self) -> usize {
         match self {
-            Self::Foreground(buffer) => buffer.untaken_failed_rows(),
-            Self::Background(buffer) => buffer.untaken_failed_rows(),
+            Self::Foreground(buffer) => buffer.untold_failed_rows(),
+            Self::Background(buffer) => buffer.untold_failed_rows(),
+        }
+    }
+
+    /// The servers, for messages.
+    pub fn place(&self) -> Option<String> {
+        match self {
+            Self::Foreground(buffer) => buffer.place(),
+            Self::Background(buffer) => buffer.place().map(str::to_owned),
+        }
+    }
+
+    /// Waits until all rows are written, as far as the end's time allows.
+    ///
+    /// # Errors
+    ///
+    /// Why rows are left.
+    pub fn drain(&mut self, time: EndTime) -> Result<(), EndCause> {
+        match self {
+            Self::Foreground(buffer) => buffer.drain(time),
+            Self::Background(buffer) => buffer.drain(time),
+        }
+    }
+
+    /// What to say if the rows that are left will be lost. They stay.
+    pub fn lost_warning(&self, cause: &EndCause) -> String {
+        match self {
+            Self::Foreground(buffer) => buffer.lost_warning(cause),
+            Self::Background(buffer) => buffer.lost_warning(cause),
+        }
+    }
+
+    /// The end of the rows that are left: they go into the dead-letter file, and leave the buffer.
+    /// Returns what nobody was told of.
+    pub fn keep_left(&mut self, cause: &EndCause, time: EndTime) -> Option<String> {
+        match self {
+            Self::Foreground(buffer) => buffer.keep_left(cause, time),
+            Self::Background(buffer) => buffer.keep_left(cause, time),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! Invariant: no PHP code runs while the state is borrowed.
 
 pub mod any;
+pub mod ending;
 pub mod object;
 pub mod persistent;
 pub mod state;

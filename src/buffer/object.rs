@@ -84,11 +84,19 @@ unsafe fn container(object: *mut zend_object) -> *mut BufferObject {
 unsafe extern "C" fn destroy(object: *mut zend_object) {
     // SAFETY: PHP destroys an object once, while it is alive.
     let state = unsafe { &mut (*container(object)).state };
-    let ended = catch_unwind(AssertUnwindSafe(|| state.as_mut().and_then(|state| state.drain())));
-    if let Some(message) = ended.unwrap_or_else(|_| Some("a bug in write_buffer ended the last flush".to_owned())) {
+    let ended = catch_unwind(AssertUnwindSafe(|| state.as_mut().map(|state| state.drain(false))));
+    for message in messages_of(ended) {
         messages::warn(&format!("WriteBuffer: {message}"));
     }
     bailout::go_on();
+}
+
+/// What an end has to tell.
+fn messages_of(ended: std::thread::Result<Option<Vec<String>>>) -> Vec<String> {
+    ended.map_or_else(
+        |_| vec!["a bug in write_buffer ended the last flush; rows may be lost: please report this".to_owned()],
+        Option::unwrap_or_default,
+    )
 }
 
 /// The second phase, after which the object's memory goes. No PHP code can run any more, so what is
@@ -96,8 +104,8 @@ unsafe extern "C" fn destroy(object: *mut zend_object) {
 unsafe extern "C" fn free(object: *mut zend_object) {
     // SAFETY: PHP frees an object once.
     let state = unsafe { (*container(object)).state.take() };
-    let ended = catch_unwind(AssertUnwindSafe(|| state.and_then(|mut state| state.end())));
-    if let Some(message) = ended.unwrap_or_else(|_| Some("a bug in write_buffer ended the last flush".to_owned())) {
+    let ended = catch_unwind(AssertUnwindSafe(|| state.map(|mut state| state.end())));
+    for message in messages_of(ended) {
         messages::log(&format!("WriteBuffer: {message}"));
     }
     // SAFETY: the last step of freeing an object.

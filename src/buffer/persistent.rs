@@ -2,8 +2,8 @@
 //!
 //! Invariants: a name stands for one buffer in the process, with one DSN and one set of settings; a
 //! forked child has none of its parent's. At module shutdown, which a worker of php-fpm reaches
-//! when it is recycled, reloaded or stopped gracefully, each is drained for up to its shutdown
-//! time.
+//! when it is recycled, reloaded or stopped gracefully, all are drained together, for up to the
+//! longest of their shutdown times; what is left goes into their dead-letter files.
 //!
 //! A thread that forks holds the names meanwhile, so that no other thread is amid a change of them:
 //! its child finds them whole, and their lock free.
@@ -14,9 +14,10 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
 use write_buffer_core::buffer::background::BackgroundBuffer;
+use write_buffer_core::buffer::leftovers::EndTime;
 use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result, count_rows};
 use write_buffer_core::settings::Settings;
@@ -124,9 +125,25 @@ fn forget(entry: Option<Entry>) {
     std::mem::forget(entry);
 }
 
+/// Asks all buffers of this process to write what they have. Returns the longest of their shutdown
+/// times.
+pub fn request_flush() -> Duration {
+    let buffers = lock();
+    let generation = fork::fork_generation();
+    let ours = buffers.values().filter(|entry| entry.fork_generation == generation);
+    ours.map(|entry| {
+        entry.buffer.request_flush();
+        entry.settings.shutdown_timeout
+    })
+    .max()
+    .unwrap_or_default()
+}
+
 /// Drains all buffers of this process, at module shutdown: all at once, so that the process ends
-/// within the longest of their shutdown times.
-pub fn drain_all() {
+/// within the longest of their shutdown times, or within the time that is `left` of an end that has
+/// begun. What they could not write goes into their dead-letter files.
+pub fn drain_all(left: Option<EndTime>) {
+    let longest = request_flush();
     let mut buffers = std::mem::take(&mut *lock());
     let inherited: Vec<String> = buffers
         .iter()
@@ -136,22 +153,18 @@ pub fn drain_all() {
     for name in inherited {
         forget(buffers.remove(&name));
     }
-    let began = Instant::now();
-    for entry in buffers.values() {
-        entry.buffer.request_flush();
-    }
+    let time = left.unwrap_or_else(|| EndTime::of(longest));
     for (name, entry) in buffers {
-        let left = entry.settings.shutdown_timeout.saturating_sub(began.elapsed());
-        if let Err(error) = entry.buffer.drain(left) {
-            messages::log(&format!(
-                "WriteBuffer: lost {} of the persistent buffer {name:?}: {error}",
-                count_rows(entry.buffer.pending().rows)
-            ));
+        let log = |what: &str| messages::log(&format!("WriteBuffer: the persistent buffer {name:?}: {what}"));
+        if let Err(cause) = entry.buffer.drain(time)
+            && let Some(untold) = entry.buffer.keep_left(&cause, time)
+        {
+            log(&untold);
         }
-        let refused = entry.buffer.untaken_failed_rows();
+        let refused = entry.buffer.untold_failed_rows();
         if refused > 0 {
-            messages::log(&format!(
-                "WriteBuffer: gave up {} of the persistent buffer {name:?}, and nobody called takeFailures(); the last error: {}",
+            log(&format!(
+                "gave up {}, and nobody called takeFailures(); the last error: {}",
                 count_rows(refused),
                 entry.buffer.last_error().as_deref().unwrap_or("none")
             ));

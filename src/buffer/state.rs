@@ -5,6 +5,7 @@
 //!
 //! Bounds: 1 MiB of one group's memory and one shape a table are kept for the next row.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use write_buffer_core::sink::mysql::socket::Descriptor;
 use write_buffer_core::table::entry::TableId;
 
 use crate::buffer::any::AnyBuffer;
+use crate::buffer::ending::{self, Living};
 use crate::convert::fast_path::LastShapes;
 use crate::process::{fork, socket};
 use crate::settings::configuration::{BufferClass, Configuration};
@@ -54,6 +56,7 @@ pub struct State {
     reported_lost: usize,
     /// Rows that it said to be given up.
     reported_refused: usize,
+    living: Rc<Living>,
 }
 
 impl State {
@@ -71,6 +74,7 @@ impl State {
         Ok(Self {
             order_table: buffer.with_catalog(|catalog| catalog.table(&settings.order_table))?,
             trade_table: buffer.with_catalog(|catalog| catalog.table(&settings.trade_table))?,
+            living: living(&buffer, settings.shutdown_timeout),
             buffer,
             configuration,
             scratch: None,
@@ -108,6 +112,7 @@ impl State {
         std::mem::forget(std::mem::replace(&mut self.buffer, buffer));
         // Their locks are the parent's, too.
         std::mem::forget(std::mem::take(&mut self.last_shapes));
+        self.living = living(&self.buffer, self.configuration.engine.shutdown_timeout);
         socket::close_descriptors(&std::mem::replace(&mut self.descriptors, descriptors));
     }
 
@@ -125,10 +130,12 @@ impl State {
         if self.is_closed {
             return Err(Error::closed().into());
         }
+        ending::note_use();
         let is_sync = self.is_sync();
         match &mut self.buffer {
             AnyBuffer::Foreground(buffer) => {
                 let added = buffer.add(group);
+                self.living.note_foreground_rows(buffer.pending_rows());
                 if is_sync && added.is_err() {
                     buffer.discard();
                     buffer.take_failures();
@@ -150,7 +157,11 @@ impl State {
             return Err(Error::closed().into());
         }
         match &mut self.buffer {
-            AnyBuffer::Foreground(buffer) => buffer.flush(timeout).map(Step::Done),
+            AnyBuffer::Foreground(buffer) => {
+                let flushed = buffer.flush(timeout);
+                self.living.note_foreground_rows(buffer.pending_rows());
+                flushed.map(Step::Done)
+            }
             AnyBuffer::Background(buffer) => Ok(Step::Wait(Arc::clone(buffer))),
         }
     }
@@ -202,46 +213,57 @@ impl State {
         if self.is_sync() { 0 } else { self.buffer.pending_rows() }
     }
 
-    /// The flush at destruction, bounded by the shutdown time. Returns what could not be written,
-    /// once. Rows may come after it, and another such flush after them.
-    pub fn drain(&mut self) -> Option<String> {
+    /// The flush at destruction, bounded by the shutdown time. What is left goes into the
+    /// dead-letter file. Returns what nobody was told of, once.
+    ///
+    /// Without such a file rows stay until the object's memory goes (`is_last`): an object that is
+    /// destroyed may be used by another one's destructor, which may add rows, and flush.
+    pub fn drain(&mut self, is_last: bool) -> Vec<String> {
         self.notice_fork();
+        let mut warnings = Vec::new();
         if self.configuration.persistent.is_some() {
-            return None;
+            return warnings;
         }
-        if self.buffer.pending_rows() == self.reported_lost
-            && self.buffer.untaken_failed_rows() == self.reported_refused
-        {
-            return None;
+        if self.buffer.pending_rows() != self.reported_lost {
+            let place = self.buffer.place();
+            let (time, drained) = self.living.end(place.as_deref(), |time| self.buffer.drain(time));
+            if let Err(cause) = drained {
+                if is_last || self.configuration.engine.dead_letter_file.is_some() {
+                    warnings.extend(self.buffer.keep_left(&cause, time));
+                } else {
+                    warnings.push(self.buffer.lost_warning(&cause));
+                }
+            }
+            self.reported_lost = self.buffer.pending_rows();
         }
-        let failed = match &mut self.buffer {
-            AnyBuffer::Foreground(buffer) => buffer.shut_down().map_err(|failed| failed.error),
-            AnyBuffer::Background(buffer) => buffer.drain(self.configuration.engine.shutdown_timeout),
-        };
-        self.reported_lost = self.buffer.pending_rows();
-        self.reported_refused = self.buffer.untaken_failed_rows();
-        match (failed, self.reported_lost, self.reported_refused) {
-            (Err(error), lost @ 1.., _) => Some(format!(
-                "lost {lost} buffered {}: {error}. Call flush() or close() before the end to handle this",
-                if lost == 1 { "row" } else { "rows" }
-            )),
-            (_, _, refused @ 1..) => Some(format!(
+        let refused = self.buffer.untold_failed_rows();
+        if refused != self.reported_refused && refused > 0 {
+            warnings.push(format!(
                 "gave up {}, and nobody called takeFailures(); the last error: {}",
                 count_rows(refused),
                 self.buffer.snapshot().metrics.last_error.as_deref().unwrap_or("none")
-            )),
-            _ => None,
+            ));
         }
+        self.reported_refused = refused;
+        warnings
     }
 
     /// The end of the object: what `drain()` does, and the thread goes.
-    pub fn end(&mut self) -> Option<String> {
-        let message = self.drain();
+    pub fn end(&mut self) -> Vec<String> {
+        let messages = self.drain(true);
         match &mut self.buffer {
             AnyBuffer::Foreground(buffer) => buffer.end(),
             AnyBuffer::Background(buffer) if self.configuration.persistent.is_none() => buffer.stop(),
             AnyBuffer::Background(_) => {}
         }
-        message
+        messages
     }
+}
+
+fn living(buffer: &AnyBuffer, shutdown_timeout: Duration) -> Rc<Living> {
+    let background = match buffer {
+        AnyBuffer::Foreground(_) => None,
+        AnyBuffer::Background(buffer) => Some(buffer),
+    };
+    Living::enter(shutdown_timeout, background)
 }

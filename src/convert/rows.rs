@@ -86,7 +86,25 @@ impl<T: Tables> Converter<'_, T> {
     }
 
     fn list(&mut self, elements: Elements<'_>) -> Result<()> {
-        elements.values().try_for_each(|element| self.element(element))
+        let listed = elements.values().try_for_each(|element| self.element(element));
+        // A row may have a column whose name is a number, and begin with it.
+        let hint = || {
+            let first = elements.entries().next().map(|(key, _)| key);
+            let has_names = elements.entries().any(|(key, _)| matches!(key, Key::Name(_)));
+            first.filter(|_| has_names).and_then(|key| match key {
+                Key::Number(number) => Some(format!(
+                    "; the array was read as a list, since its first key is the number {number}: begin a row with a column whose \
+                     name is no number"
+                )),
+                Key::Name(_) => None,
+            })
+        };
+        listed.map_err(|error| match (error, hint()) {
+            (ConversionError::Type { argument, message }, Some(hint)) => {
+                ConversionError::wrong_type(argument, message + &hint)
+            }
+            (error, _) => error,
+        })
     }
 
     /// One row of a list.

@@ -2,9 +2,10 @@
 //! them, put back as groups.
 
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::ExecuteData;
-use write_buffer_core::dead_letter::file::{BINARY_MARK, decode_binary};
-use write_buffer_core::error::Kind;
+use ext_php_rs::zend::{ExecuteData, Function};
+use write_buffer_core::dead_letter::Status;
+use write_buffer_core::dead_letter::line::{BINARY_MARK, DATE_TIME_MARK, decode_binary};
+use write_buffer_core::error::{Error, Kind};
 use write_buffer_core::rows::group::Group;
 
 use crate::buffer::object::Handle;
@@ -17,6 +18,7 @@ use crate::methods::entry::{kept_rows, with_buffer};
 use crate::process::fork;
 use crate::zend::arguments::Arguments;
 use crate::zend::array::{ArrayBuilder, Elements, HeldArray, Key};
+use crate::zend::bailout;
 use crate::zend::messages::{PendingException, exception_is_pending};
 use crate::zend::values::Held;
 
@@ -95,6 +97,17 @@ fn gather(buffer: Handle<'_>, at: usize, failure: &Zval) -> Result<Box<Group>, C
         )
     };
     let failure = HeldArray::of(failure).ok_or_else(wrong)?;
+    if let Some(status) = failure.elements().get("status").and_then(Zval::zend_str)
+        && !Status::may_be_retried(status.as_bytes())
+    {
+        return Err(Error::config(format!(
+            "failure {} is \"{}\": its rows may be in the database already, and would be doubled. None was put back. Look, and \
+             leave it out if they are there; else set its 'status' to 'unwritten', and retry() it",
+            at + 1,
+            status.as_bytes().escape_ascii()
+        ))
+        .into());
+    }
     let rows = failure.elements().get("rows").and_then(HeldArray::of);
     let rows = rows.ok_or_else(wrong)?;
     let mut group = buffer.with(|state| state.new_group());
@@ -119,8 +132,9 @@ fn decoded(row: Elements<'_>) -> Option<Held> {
     let mut copy = ArrayBuilder::new();
     for (name, value) in row.entries() {
         let value = value.dereference();
-        let binary = HeldArray::peek(value, binary_of).flatten();
-        let value = binary.map_or_else(|| value.shallow_clone(), export::string);
+        let marked = HeldArray::peek(value, binary_of).flatten().map(export::string);
+        let marked = marked.or_else(|| date_time_of(&HeldArray::peek(value, date_time_text).flatten()?));
+        let value = marked.unwrap_or_else(|| value.shallow_clone());
         match name {
             Key::Name(name) => copy.set(std::str::from_utf8(name).ok()?, value),
             // PHP makes an int of a name such as "5".
@@ -132,7 +146,22 @@ fn decoded(row: Elements<'_>) -> Option<Held> {
 
 /// The bytes that an array with nothing but the mark stands for.
 fn binary_of(marked: Elements<'_>) -> Option<Vec<u8>> {
+    decode_binary(marked_text(marked, BINARY_MARK)?)
+}
+
+fn date_time_text(marked: Elements<'_>) -> Option<String> {
+    let text = marked_text(marked, DATE_TIME_MARK)?;
+    std::str::from_utf8(text).ok().map(str::to_owned)
+}
+
+fn marked_text<'e>(marked: Elements<'e>, mark: &str) -> Option<&'e [u8]> {
     let is_alone = marked.count() == 1;
-    let text = marked.get(BINARY_MARK).filter(|_| is_alone)?;
-    decode_binary(text.zend_str()?.as_bytes())
+    Some(marked.get(mark).filter(|_| is_alone)?.zend_str()?.as_bytes())
+}
+
+/// The object that a text was made of.
+fn date_time_of(text: &str) -> Option<Zval> {
+    let maker = Function::try_from_function("date_create_immutable")?;
+    let made = bailout::catch(|| maker.try_call(vec![&text])).and_then(Result::ok)?;
+    made.is_object().then_some(made)
 }

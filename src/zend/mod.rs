@@ -13,4 +13,5 @@ pub mod interrupt;
 pub mod messages;
 pub mod objects;
 pub mod php_ini;
+pub mod request;
 pub mod values;

@@ -60,7 +60,13 @@ impl Sink for FakeSink {
         TableModel::from_server(&table.name, &table.rules, Mode::Insert, schema)
     }
 
-    fn commit(&mut self, _: &Plan<'_>, _: Option<LedgerEntry>, _: Option<Instant>) -> Result<()> {
+    fn commit(
+        &mut self,
+        _: &Plan<'_>,
+        _: Option<LedgerEntry>,
+        _: Option<Instant>,
+        _: &mut dyn FnMut() -> bool,
+    ) -> Result<()> {
         self.0.lock().expect("a lock").commit_errors.pop().map_or(Ok(()), Err)
     }
 
@@ -84,6 +90,10 @@ impl Sink for FakeSink {
 struct Nobody;
 
 impl Observer for Nobody {
+    fn may_commit(&mut self, _: &std::ops::Range<usize>) -> bool {
+        true
+    }
+    fn not_committed(&mut self) {}
     fn committed(&mut self, _: &Commit) {}
     fn given_up(&mut self, _: DeadLetter) {}
     fn has_room_for_failure(&self) -> bool {

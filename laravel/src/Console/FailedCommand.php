@@ -8,11 +8,14 @@ use Illuminate\Console\Command;
 use RuntimeException;
 use WriteBuffer\Exception as BufferException;
 use WriteBuffer\Laravel\Buffers\BufferManager;
+use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\Laravel\DeadLetters\DeadLetterFile;
 
 /**
  * Owns `write-buffer:failed`: lists, shows, retries and forgets the groups in a buffer's
  * dead-letter file.
+ *
+ * @phpstan-import-type Letter from DeadLetter
  */
 final class FailedCommand extends Command
 {
@@ -20,9 +23,14 @@ final class FailedCommand extends Command
         {number?* : the groups, by the numbers of the list; without numbers, all groups}
         {--buffer= : the buffer; without a name, the default buffer}
         {--retry : write the groups, and take each one that was committed out of the file}
+        {--uncertain : retry also groups that may be in the database already: look there first}
         {--forget : take the groups out of the file}';
 
-    protected $description = 'List, show, retry or forget the groups that a buffer has given up';
+    protected $description = 'List, show, retry or forget the groups that a buffer has given up, or had left when it ended';
+
+    private int $refused = 0;
+
+    private int $uncertain = 0;
 
     public function handle(BufferManager $manager): int
     {
@@ -51,7 +59,7 @@ final class FailedCommand extends Command
     private function work(BufferManager $manager, string $name, DeadLetterFile $deadLetters): int
     {
         if ($this->option('forget')) {
-            $forgotten = $deadLetters->remove(fn (array $letter, int $number): bool => $this->isMeant($number));
+            $forgotten = $deadLetters->remove(fn (?array $letter, int $number): bool => $this->isMeant($number));
             $this->info("{$forgotten} groups forgotten.");
 
             return 0;
@@ -67,6 +75,10 @@ final class FailedCommand extends Command
             if (!$this->isMeant($at + 1)) {
                 continue;
             }
+            if ($letter === null) {
+                $rows[] = [$at + 1, '', '', 'damaged', '', 'no whole line: its writer was killed. --forget takes it out'];
+                continue;
+            }
             if ($this->argument('number') !== []) {
                 $letter = ['number' => $at + 1] + $letter;
                 $this->line(ConsoleText::json($letter, JSON_PRETTY_PRINT));
@@ -80,14 +92,15 @@ final class FailedCommand extends Command
                 $at + 1,
                 gmdate('Y-m-d H:i:s', (int) $letter['time']),
                 ConsoleText::of(implode(', ', $tables)),
+                ConsoleText::of((string) $letter['status']),
                 (int) $letter['code'],
                 ConsoleText::of($letter['message'], 100),
             ];
         }
-        if ($this->argument('number') === []) {
+        if ($this->argument('number') === [] || $rows !== []) {
             $rows === []
                 ? $this->info('No groups were given up.')
-                : $this->table(['#', 'UTC', 'rows', 'code', 'message'], $rows);
+                : $this->table(['#', 'UTC', 'rows', 'status', 'code', 'message'], $rows);
         }
 
         return 0;
@@ -95,29 +108,55 @@ final class FailedCommand extends Command
 
     private function retry(BufferManager $manager, string $name, DeadLetterFile $deadLetters): int
     {
-        $refused = 0;
-        $done = $deadLetters->remove(function (array $letter, int $number) use ($manager, $name, &$refused): bool {
-            if (!$this->isMeant($number)) {
+        $this->refused = $this->uncertain = 0;
+        $done = $deadLetters->remove(
+            fn (?array $letter, int $number): bool|array => $this->retryGroup($manager, $name, $letter, $number),
+        );
+        $this->info("{$done} groups written, {$this->refused} refused.");
+        if ($this->uncertain > 0) {
+            $this->warn("{$this->uncertain} groups may be in the database already, and stay. Look there: --forget those that"
+                . ' are, and give the numbers of the others with --retry --uncertain.');
+        }
+
+        return $this->refused + $this->uncertain === 0 ? 0 : 1;
+    }
+
+    /**
+     * @param Letter|null $letter
+     *
+     * @return bool|Letter as {@see DeadLetterFile::remove()} wants it
+     */
+    private function retryGroup(BufferManager $manager, string $name, ?array $letter, int $number): bool|array
+    {
+        if ($letter === null || !$this->isMeant($number)) {
+            return false;
+        }
+        if (!DeadLetter::mayBeRetried($letter)) {
+            if (!$this->option('uncertain')) {
+                $this->uncertain++;
+
                 return false;
             }
-            // A buffer for each group: it has no other rows, and no dead-letter file.
-            $buffer = $manager->makeForRetry($name);
-            try {
-                $buffer->retry([$letter]);
-                $buffer->flush();
+            $letter['status'] = DeadLetter::UNWRITTEN;
+        }
+        // A buffer for each group: it has no other rows, and no dead-letter file.
+        $buffer = $manager->makeForRetry($name);
+        try {
+            $buffer->retry([$letter]);
+            $buffer->flush();
 
-                return true;
-            } catch (BufferException $e) {
-                $buffer->takeFailures();
-                $this->error(ConsoleText::of("Group {$number}: {$e->getMessage()}"));
-                $refused++;
+            return true;
+        } catch (BufferException $e) {
+            $statuses = array_column($buffer->takeFailures(), 'status');
+            $metrics = $buffer->getMetrics();
+            $this->error(ConsoleText::of("Group {$number}: {$e->getMessage()}"));
+            $this->refused++;
+            $isInDoubt = in_array(DeadLetter::UNCERTAIN, $statuses, true)
+                || ($metrics['unknown_commits'] ?? 0) > ($metrics['ledger_lookups'] ?? 0);
 
-                return false;
-            }
-        });
-        $this->info("{$done} groups written, {$refused} refused.");
-
-        return $refused === 0 ? 0 : 1;
+            // It may be written now: the next --retry must not double it.
+            return $isInDoubt ? ['status' => DeadLetter::UNCERTAIN] + $letter : false;
+        }
     }
 
     private function isMeant(int $number): bool

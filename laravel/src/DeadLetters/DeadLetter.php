@@ -5,16 +5,18 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\DeadLetters;
 
 use TypeError;
+use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
 
 /**
- * Owns the form of a dead letter: a group that can never be written, and why. takeFailures()
- * returns it, retry() takes it, and the dead-letter file has one on each line. All three are the
+ * Owns the form of a dead letter: a group that was not written, and why. takeFailures() returns
+ * it, retry() takes it, and the dead-letter file has one on each line. All three are the
  * extension's.
  *
  * @phpstan-type Letter array{
  *     rows: list<array{table: string, row: array<string, mixed>}>,
+ *     status: string,
  *     code: int,
  *     message: string,
  *     time: float
@@ -22,18 +24,28 @@ use WriteBuffer\Laravel\Rows\RowReader;
  */
 final class DeadLetter
 {
+    /** It can never be written. */
+    public const REFUSED = 'refused';
+
+    /** Nothing is wrong with it. Its buffer ended before it was written. */
+    public const UNWRITTEN = 'unwritten';
+
+    /** It may be in the database: only a person can say whether it is to be written once more. */
+    public const UNCERTAIN = 'uncertain';
+
     /**
      * @param list<Row> $group
      *
      * @return Letter
      */
-    public static function of(array $group, int $code, string $message): array
+    public static function of(array $group, string $status, int $code, string $message): array
     {
         return [
             'rows' => array_map(
                 static fn (Row $row): array => ['table' => $row->table, 'row' => $row->plainValues()],
                 $group,
             ),
+            'status' => $status,
             'code' => $code,
             'message' => $message,
             'time' => microtime(true),
@@ -47,9 +59,18 @@ final class DeadLetter
      * @return list<Row>
      *
      * @throws TypeError
+     * @throws ConfigException it may be in the database already
      */
     public static function group(mixed $letter, int $at): array
     {
+        if (is_array($letter) && !self::mayBeRetried($letter)) {
+            throw new ConfigException(sprintf(
+                'failure %d is "%s": its rows may be in the database already, and would be doubled. None was put back.'
+                    . " Look, and leave it out if they are there; else set its 'status' to 'unwritten', and retry() it",
+                $at + 1,
+                $letter['status'],
+            ));
+        }
         $rows = is_array($letter) ? $letter['rows'] ?? null : null;
         if (!is_array($rows)) {
             throw new TypeError('Argument #1 ($failures) must be a list of failures, as takeFailures() gives them;'
@@ -71,6 +92,18 @@ final class DeadLetter
     }
 
     /**
+     * Whether it may be written once more without a person's word. Lines had no status before.
+     *
+     * @param array<mixed> $letter
+     */
+    public static function mayBeRetried(array $letter): bool
+    {
+        $status = $letter['status'] ?? null;
+
+        return !is_string($status) || in_array($status, [self::REFUSED, self::UNWRITTEN], true);
+    }
+
+    /**
      * The line of the dead-letter file, with its end.
      *
      * @param Letter $letter
@@ -84,6 +117,7 @@ final class DeadLetter
         return json_encode(
             [
                 'time' => $letter['time'],
+                'status' => $letter['status'],
                 'code' => $letter['code'],
                 'message' => $letter['message'],
                 'rows' => $letter['rows'],
@@ -106,8 +140,10 @@ final class DeadLetter
 
     private static function decoded(mixed $value): mixed
     {
-        return is_array($value) && array_keys($value) === ['base64']
-            ? base64_decode((string) $value['base64'], true)
-            : $value;
+        return match (is_array($value) ? array_keys($value) : null) {
+            ['base64'] => base64_decode((string) $value['base64'], true),
+            ['datetime'] => date_create_immutable((string) $value['datetime']) ?: $value,
+            default => $value,
+        };
     }
 }

@@ -7,7 +7,6 @@ namespace WriteBuffer\Laravel\DeadLetters;
 use Closure;
 use RuntimeException;
 use WriteBuffer\Laravel\Files\OwnFile;
-use WriteBuffer\Laravel\Messages\Words;
 
 /**
  * Owns a dead-letter file: a dead letter on each line. The driver `php` appends to it, and
@@ -18,6 +17,10 @@ use WriteBuffer\Laravel\Messages\Words;
  * beside it meanwhile.
  *
  * Invariant: the file and its copy are of this process's user, and of no other: {@see OwnFile}.
+ *
+ * A line that is no dead letter, as a process leaves it that is killed while it writes, is listed
+ * as damaged, and stays. Groups in files beside this one, which a process makes if this one is
+ * locked for too long as it ends, are taken into this one when it is read.
  *
  * @phpstan-import-type Letter from DeadLetter
  */
@@ -38,7 +41,11 @@ final class DeadLetterFile
      */
     public function append(array $letter, int|float|null $deadline = null): void
     {
-        $line = DeadLetter::line($letter);
+        $this->appendText(DeadLetter::line($letter), $deadline);
+    }
+
+    private function appendText(string $line, int|float|null $deadline = null): void
+    {
         $handle = $this->opened(true, $deadline);
         $length = fstat($handle)['size'];
         // A line that somebody left torn must not spoil this one.
@@ -71,29 +78,35 @@ final class DeadLetterFile
         }
     }
 
-    /** @return list<Letter> */
+    /** @return list<Letter|null> null: a line that is damaged */
     public function all(): array
     {
+        $this->gather();
+
         return $this->locked(fn (mixed $handle): array => array_map([$this, 'decode'], $this->read($handle)));
     }
 
     /**
      * Takes out each line for which the callback returns true. Nobody else reads or appends
-     * meanwhile.
+     * meanwhile. A letter in its place replaces the line.
      *
-     * @param Closure(Letter, int): bool $isDone gets a letter and its number, from 1
+     * @param Closure(Letter|null, int): (bool|Letter) $isDone gets a letter, or null for a damaged
+     *                                                         line, and its number, from 1
      *
      * @return int how many lines were taken out
      */
     public function remove(Closure $isDone): int
     {
+        $this->gather();
+
         return $this->locked(function (mixed $handle) use ($isDone): int {
             $lines = $this->read($handle);
             $left = [];
             try {
                 foreach ($lines as $at => $line) {
-                    if (!$isDone($this->decode($line), $at + 1)) {
-                        $left[] = $line;
+                    $done = $isDone($this->decode($line), $at + 1);
+                    if ($done !== true) {
+                        $left[] = is_array($done) ? rtrim(DeadLetter::line($done), "\n") : $line;
                     }
                 }
             } catch (\Throwable $e) {
@@ -107,14 +120,35 @@ final class DeadLetterFile
         });
     }
 
-    /** @return Letter */
-    private function decode(string $line): array
+    /** @return Letter|null */
+    private function decode(string $line): ?array
     {
         $letter = json_decode($line, true);
 
+        // Lines had no status before.
         return is_array($letter) && is_array($letter['rows'] ?? null)
-            ? $letter
-            : throw new RuntimeException("{$this->path} has a line that is no failure: " . Words::bounded($line, 80));
+            ? $letter + ['status' => DeadLetter::REFUSED, 'code' => 0, 'message' => '', 'time' => 0.0]
+            : null;
+    }
+
+    /** Takes the lines of files beside this one into it. */
+    private function gather(): void
+    {
+        foreach (glob($this->path . '.[0-9]*-[0-9]*') ?: [] as $beside) {
+            if (preg_match('/\.\d+-\d+$/D', $beside) !== 1) {
+                continue;
+            }
+            // Its maker has locked it until it is whole.
+            $source = OwnFile::locked($beside, false);
+            $text = $source === null ? '' : (string) stream_get_contents($source);
+            if ($text !== '') {
+                $this->appendText($text);
+            }
+            if ($source !== null) {
+                unlink($beside);
+                fclose($source);
+            }
+        }
     }
 
     private function locked(Closure $do): mixed

@@ -218,7 +218,7 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
     private function giveUp(array $rows, Throwable $e): void
     {
         $this->failedRows += count($rows);
-        $this->failures[] = DeadLetter::of($rows, 0, $e->getMessage());
+        $this->failures[] = DeadLetter::of($rows, DeadLetter::REFUSED, 0, $e->getMessage());
     }
 
     /** @param list<Row> $rows */

@@ -159,6 +159,61 @@ final class FailedCommandTest extends TestCase
         }
     }
 
+    /**
+     * What a process had left when it ended, in the file and beside it, and a line at which one was
+     * killed.
+     *
+     * @dataProvider drivers
+     */
+    #[DataProvider('drivers')]
+    public function testWhatWasLeftAtAnEndIsRetried(string $driver): void
+    {
+        $this->app->make('config')->set('write-buffer.default', $driver);
+        $this->createTable('orders', 'id INT PRIMARY KEY, v TINYINT NOT NULL, raw VARBINARY(5)');
+        $line = static fn (int $id, string $status): string => json_encode([
+            'time' => 1.5,
+            'status' => $status,
+            'code' => 0,
+            'message' => 'why',
+            'rows' => [['table' => 'orders', 'row' => ['id' => $id, 'v' => 1]]],
+        ]) . "\n";
+        file_put_contents($this->file, $line(1, 'unwritten') . $line(2, 'uncertain') . '{"time":1.5,"sta');
+        file_put_contents("{$this->file}.4711-1", $line(3, 'unwritten'));
+        [$status, $output] = $this->failed();
+        self::assertSame(0, $status);
+        foreach (['unwritten', 'uncertain', 'damaged'] as $word) {
+            self::assertStringContainsString($word, $output);
+        }
+        self::assertSame([$this->file], glob("{$this->file}*"), 'what stood beside it is in it');
+
+        [$status, $output] = $this->failed(['--retry' => true]);
+        self::assertSame(1, $status);
+        self::assertStringContainsString('2 groups written, 0 refused.', $output);
+        self::assertStringContainsString('1 groups may be in the database already, and stay.', $output);
+        self::assertSame([1, 3], array_column($this->rows('orders'), 'id'));
+
+        [$status, $output] = $this->failed(['number' => ['1'], '--retry' => true, '--uncertain' => true]);
+        self::assertSame([0, "1 groups written, 0 refused.\n"], [$status, $output]);
+        self::assertSame([1, 2, 3], array_column($this->rows('orders'), 'id'));
+        self::assertSame("1 groups forgotten.\n", $this->failed(['--forget' => true])[1]);
+        self::assertSame('', file_get_contents($this->file));
+    }
+
+    public function testWhatTheDriverPhpHadLeftIsInTheFile(): void
+    {
+        $this->createTable('orders', 'id INT PRIMARY KEY, v TINYINT NOT NULL, raw VARBINARY(5)');
+        $buffer = $this->buffer('php');
+        foreach ([1, 2] as $id) {
+            $buffer->add(['id' => $id, 'v' => $id]);
+        }
+        $this->app->make('db')->unprepared('DROP TABLE orders');
+        $this->app->make(BufferManager::class)->purge('php');
+        unset($buffer);
+        self::assertSame([1, 2], $this->ids());
+        $letters = array_map(static fn ($line) => json_decode((string) $line, true), (array) file($this->file));
+        self::assertSame(['unwritten', 'unwritten'], array_column($letters, 'status'));
+    }
+
     public function testABufferWithoutAFile(): void
     {
         self::assertSame(1, $this->failed(['--buffer' => 'without'])[0]);

@@ -22,6 +22,8 @@ pub struct Failures {
     /// Groups that no flush has reported yet.
     unreported: Vec<DeadLetter>,
     unreported_bytes: usize,
+    /// Rows of groups that no caller was told of.
+    untold_rows: usize,
     has_dead_letter_file: bool,
 }
 
@@ -50,6 +52,7 @@ impl Failures {
             let Some(oldest) = self.kept.pop_front() else { break };
             self.kept_bytes -= oldest.size_bytes();
         }
+        self.untold_rows += letter.rows.len();
         if self.unreported.len() < FAILURES_MAX && self.unreported_bytes < FAILURE_BYTES_MAX {
             self.unreported_bytes += letter.size_bytes();
             self.unreported.push(letter.clone());
@@ -64,23 +67,31 @@ impl Failures {
         std::mem::take(&mut self.unreported)
     }
 
+    /// The caller was told of all groups that were given up so far.
+    pub fn told(&mut self) {
+        self.untold_rows = 0;
+    }
+
     /// All groups that are kept. They are kept no longer.
     pub fn take(&mut self) -> Vec<DeadLetter> {
         self.unreported.clear();
         self.unreported_bytes = 0;
+        self.untold_rows = 0;
         self.kept_bytes = 0;
         self.kept.drain(..).collect()
     }
 
-    /// The number of rows in the groups that are kept.
-    pub fn rows(&self) -> usize {
-        self.kept.iter().map(|letter| letter.rows.len()).sum()
+    /// The number of rows that were given up without anybody being told: they are in no file, and no
+    /// flush has reported them.
+    pub fn untold_rows(&self) -> usize {
+        if self.has_dead_letter_file { 0 } else { self.untold_rows }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dead_letter::Status;
     use crate::value::Value;
     use std::borrow::Cow;
     use std::time::SystemTime;
@@ -89,6 +100,7 @@ mod tests {
         let text = Value::Bytes(Cow::Owned(vec![b'x'; bytes]));
         DeadLetter {
             rows: vec![("t".to_owned(), vec![("v".into(), text)])].into(),
+            status: Status::Refused,
             code: 1406,
             message: "".into(),
             time: SystemTime::UNIX_EPOCH,
@@ -104,6 +116,11 @@ mod tests {
                 failures.keep(letter(bytes));
             }
             assert!(!failures.has_room());
+            assert_eq!(failures.untold_rows(), groups);
+            assert_eq!(failures.take_unreported().len(), groups);
+            assert_eq!(failures.untold_rows(), groups, "the flush may be the end's own");
+            failures.told();
+            assert_eq!(failures.untold_rows(), 0);
             assert_eq!(failures.take().len(), groups);
             assert!(failures.has_room());
         }
@@ -130,8 +147,9 @@ mod tests {
             assert!(failures.has_room());
             failures.keep(letter(1));
         }
-        assert_eq!(failures.rows(), FAILURES_MAX);
+        assert_eq!(failures.untold_rows(), 0, "the file tells");
         assert_eq!(failures.take_unreported().len(), FAILURES_MAX);
         assert!(failures.take_unreported().is_empty());
+        assert_eq!(failures.take().len(), FAILURES_MAX);
     }
 }

@@ -20,16 +20,19 @@
 //! Bounds: `max_pending_rows` and `max_pending_bytes` over all batches; those of the [queue](Queue)
 //! and the [failures](Failures).
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::buffer::failures::Failures;
 use crate::buffer::find::{Finder, KeyPart};
+use crate::buffer::leftovers::{self, EndCause, EndTime};
 use crate::buffer::limits::{RETIRE_TIMEOUT, describe_bounds, group_too_large};
 use crate::buffer::metrics::{Metrics, count};
 use crate::buffer::queue::{Queue, RowKey};
 use crate::buffer::snapshot::Pending;
 use crate::clock::Clock;
+use crate::dead_letter::file::DeadLetterFile;
 use crate::dead_letter::{DeadLetter, FlushError, NamedRow};
 use crate::error::{Error, Kind, Result};
 use crate::rows::batch::Batch;
@@ -51,6 +54,15 @@ struct ForegroundProgress {
 }
 
 impl Observer for ForegroundProgress {
+    fn may_commit(&mut self, groups: &Range<usize>) -> bool {
+        self.queue.begin_commit(groups);
+        true
+    }
+
+    fn not_committed(&mut self) {
+        self.queue.commit_failed();
+    }
+
     fn committed(&mut self, commit: &Commit) {
         self.queue.settle(commit.groups.len(), commit.rows);
         self.committed_rows += commit.rows;
@@ -68,6 +80,9 @@ impl Observer for ForegroundProgress {
     }
 
     fn happened(&mut self, event: &Event<'_>) {
+        if matches!(event, Event::CommitUnknown) {
+            self.queue.commit_unclear();
+        }
         self.metrics.count(event);
     }
 }
@@ -85,6 +100,8 @@ pub struct ForegroundBuffer {
     /// The server did not describe a table at `add()`. It is asked again once a flush has
     /// succeeded, not at each row.
     schema_deferred: bool,
+    /// Rows were left at an end.
+    has_left: bool,
 }
 
 impl ForegroundBuffer {
@@ -110,6 +127,7 @@ impl ForegroundBuffer {
             clock,
             taken: 0,
             schema_deferred: false,
+            has_left: false,
         })
     }
 
@@ -135,7 +153,7 @@ impl ForegroundBuffer {
         self.progress.queue.add_keyed(group, self.taken, &keys, now);
         self.progress.metrics.added_rows += count(group.len());
         if self.is_full() || self.is_overdue(now) {
-            self.flush_until(None)?;
+            self.flush_and_tell(None)?;
         }
         Ok(())
     }
@@ -149,26 +167,62 @@ impl ForegroundBuffer {
     /// not be written: they stay, in order.
     pub fn flush(&mut self, timeout: Option<Duration>) -> Result<usize, FlushError> {
         let deadline = timeout.and_then(|timeout| self.clock.now().checked_add(timeout));
-        self.flush_until(deadline)
+        self.flush_and_tell(deadline)
     }
 
-    /// The flush at destruction, bounded by `shutdown_timeout`.
+    /// A flush whose caller hears of the groups that it gave up.
+    fn flush_and_tell(&mut self, deadline: Option<Instant>) -> Result<usize, FlushError> {
+        let flushed = self.flush_until(deadline);
+        if flushed.is_err() {
+            self.progress.failures.told();
+        }
+        flushed
+    }
+
+    /// The flush at destruction.
     ///
     /// # Errors
     ///
-    /// As [`Self::flush`].
-    pub fn shut_down(&mut self) -> Result<(), FlushError> {
+    /// Why rows are left.
+    pub fn drain(&mut self, time: EndTime) -> Result<(), EndCause> {
         if self.pending_rows() == 0 {
             return Ok(());
         }
-        let deadline = self.clock.now().checked_add(self.settings.shutdown_timeout);
-        self.flush_until(deadline).map(|_| ())
+        let flushed = self.flush_until(Some(time.limit));
+        match flushed {
+            Err(failed) if self.pending_rows() > 0 => Err(EndCause {
+                error: failed.error,
+                place: self.writer.place(),
+                names_keys: !self.settings.redact_values,
+            }),
+            _ => Ok(()),
+        }
     }
 
-    /// The end, after [`Self::shut_down`]: removes this writer's row from the ledger, if all rows
-    /// are written.
+    /// What to say if the rows that are left will be lost. They stay.
+    pub fn lost_warning(&self, cause: &EndCause) -> String {
+        let queue = &self.progress.queue;
+        let groups = queue.groups().map(|(number, rows)| (queue.is_in_doubt(number), rows));
+        leftovers::warning(groups, cause)
+    }
+
+    /// The end of the rows that are left: they go into the dead-letter file, and leave the buffer.
+    /// Returns what nobody was told of.
+    pub fn keep_left(&mut self, cause: &EndCause, time: EndTime) -> Option<String> {
+        let rows = self.progress.queue.pending_rows();
+        let left = self.progress.queue.take_left();
+        self.writer.forget_doubts();
+        self.has_left = true;
+        self.progress.metrics.failed_rows += count(rows);
+        let file = self.settings.dead_letter_file.clone().map(DeadLetterFile::new);
+        leftovers::keep(&left, file.as_ref(), cause, time)
+    }
+
+    /// The end, after [`Self::drain`]: removes this writer's row from the ledger, if all rows are
+    /// written.
     pub fn end(&mut self) {
-        if self.pending_rows() == 0 {
+        // A server that did not take them gets no more time.
+        if self.pending_rows() == 0 && !self.has_left {
             self.writer.retire(Instant::now() + RETIRE_TIMEOUT);
         }
     }
@@ -217,7 +271,13 @@ impl ForegroundBuffer {
         oldest.is_some_and(|oldest| now.saturating_duration_since(oldest) >= self.settings.flush_interval)
     }
 
-    fn pending_rows(&self) -> usize {
+    /// The servers, for messages.
+    pub fn place(&self) -> Option<String> {
+        self.writer.place()
+    }
+
+    /// Rows that were taken and are not settled.
+    pub fn pending_rows(&self) -> usize {
         self.progress.queue.pending_rows()
     }
 
@@ -247,9 +307,9 @@ impl ForegroundBuffer {
         self.progress.failures.take()
     }
 
-    /// The number of rows in the failures that nobody has taken.
-    pub fn untaken_failed_rows(&self) -> usize {
-        self.progress.failures.rows()
+    /// The number of rows that were given up without anybody being told.
+    pub fn untold_failed_rows(&self) -> usize {
+        self.progress.failures.untold_rows()
     }
 
     /// Refuses a group that could never be written, as far as that is known before a flush. If the

@@ -145,6 +145,7 @@ impl Metrics {
                     _ => self.retries_other += 1,
                 }
             }
+            Event::Connecting | Event::Connected => {}
             Event::Reconnected => self.retries_reconnect += 1,
             Event::CommitUnknown => self.unknown_commits += 1,
             Event::LedgerAnswered { committed } => {

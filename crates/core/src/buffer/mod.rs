@@ -26,10 +26,12 @@
 //! - 1,000 failures and 64 MiB are kept.
 
 pub mod background;
+pub mod doubt;
 pub mod failures;
 pub mod find;
 pub mod foreground;
 pub mod key_index;
+pub mod leftovers;
 pub mod limits;
 pub mod metrics;
 pub mod queue;

@@ -19,11 +19,14 @@
 //! buffer will merge.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::buffer::doubt::Doubt;
+use crate::buffer::leftovers::LeftGroup;
 use crate::buffer::limits::{MAX_ROWS_PER_KEY, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_ROWS};
 use crate::rows::arena::Row;
 use crate::rows::batch::Batch;
@@ -136,6 +139,8 @@ pub struct Queue {
     pending_bytes: usize,
     /// The numbers of the groups that are not settled.
     unsettled: VecDeque<u64>,
+    /// Those of them that may be committed all the same.
+    doubt: Doubt,
     /// Groups up to this number are due at once, whether or not their batch is full or old enough.
     wanted: u64,
     /// After a failure: nothing is due before this.
@@ -159,6 +164,7 @@ impl Queue {
             pending_rows: 0,
             pending_bytes: 0,
             unsettled: VecDeque::new(),
+            doubt: Doubt::default(),
             wanted: 0,
             retry_at: None,
             is_full_in_flight: false,
@@ -327,6 +333,8 @@ impl Queue {
     /// how many of their groups are settled already.
     pub fn begin(&mut self, now: Instant, is_settled: impl Fn(&GroupPosition) -> bool) -> (Vec<Arc<Batch>>, usize) {
         self.retry_at = None;
+        // A panic may have ended the attempt before.
+        self.doubt.unclear();
         if self.in_flight.is_empty() {
             let open_is_due = self.open_is_wanted()
                 || self
@@ -355,6 +363,7 @@ impl Queue {
 
     /// The next `groups` groups in flight, with `rows` rows, are committed or given up.
     pub fn settle(&mut self, groups: usize, rows: usize) {
+        self.doubt.committed();
         self.done_groups += groups;
         self.unsettled.drain(..groups.min(self.unsettled.len()));
         self.pending_rows -= rows;
@@ -395,6 +404,59 @@ impl Queue {
     /// The batch that takes groups.
     pub fn open_batch(&self) -> Option<&Batch> {
         self.open.as_ref().map(|open| &open.batch)
+    }
+
+    /// COMMIT is about to be sent for these groups in flight.
+    pub fn begin_commit(&mut self, groups: &Range<usize>) {
+        let number = |position: usize| {
+            let at = position.saturating_sub(self.done_groups);
+            self.unsettled.get(at).copied()
+        };
+        if let (Some(first), Some(last)) = (number(groups.start), number(groups.end.saturating_sub(1))) {
+            self.doubt.begin(first, last);
+        }
+    }
+
+    /// Nothing was committed.
+    pub fn commit_failed(&mut self) {
+        self.doubt.failed();
+    }
+
+    /// Nobody knows whether the groups were committed.
+    pub fn commit_unclear(&mut self) {
+        self.doubt.unclear();
+    }
+
+    /// Whether the answer to a COMMIT is awaited.
+    pub fn awaits_commit(&self) -> bool {
+        self.doubt.is_awaited()
+    }
+
+    /// Whether a group that is not settled may be committed all the same.
+    pub fn is_in_doubt(&self, number: u64) -> bool {
+        self.doubt.covers(number)
+    }
+
+    /// Takes all groups that are not settled, in order.
+    pub fn take_left(&mut self) -> Vec<LeftGroup> {
+        self.seal();
+        let waiting = std::mem::take(&mut self.sealed).into_iter();
+        let mut batches = std::mem::take(&mut self.in_flight);
+        batches.extend(waiting.map(|waiting| waiting.batch));
+        let positions = batches
+            .iter()
+            .flat_map(|batch| (0..batch.group_count()).map(move |position| (batch, position)));
+        let groups = positions.skip(self.done_groups).zip(&self.unsettled);
+        let left = groups.map(|((batch, position), number)| LeftGroup {
+            number: *number,
+            batch: Arc::clone(batch),
+            position,
+            is_uncertain: self.doubt.covers(*number),
+        });
+        let left = left.collect();
+        self.clear();
+        self.doubt = Doubt::default();
+        left
     }
 
     fn waiting(&self) -> impl Iterator<Item = &Batch> {

@@ -1,8 +1,6 @@
-//! The dead-letter file: a JSON line for each group that was given up, written before the group
-//! leaves the memory.
-//!
-//! A line has what `takeFailures()` returns. A string that is not UTF-8 is `{"base64":"…"}`:
-//! `{"time":…,"code":…,"message":…,"rows":[{"table":…,"row":{…}}]}`
+//! The dead-letter file: a JSON [line](crate::dead_letter::line) for each group that was given up,
+//! written before the group leaves the memory; and one for each group that was left when its buffer
+//! ended.
 //!
 //! Invariants:
 //! - A line is there whole or not at all, whoever else writes to the file: it is appended under a
@@ -20,15 +18,12 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use std::time::{Duration, Instant};
 
 use crate::dead_letter::DeadLetter;
+use crate::dead_letter::line::json_line;
 use crate::dead_letter::own_file::{self, Refusal};
 use crate::error::{Error, Result};
-use crate::value::Value;
 
 /// The longest wait for the file's lock. Writers hold it for a line; `write-buffer:failed --retry`
 /// for as long as it writes groups. Whoever else holds it holds up this buffer's failures, not its
@@ -38,9 +33,10 @@ pub const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const LOCK_POLL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
 /// How often a file is opened anew that was removed between opening and locking it.
 const OPENS_MAX: usize = 10;
-
-/// The key of a string that is not UTF-8.
-pub const BINARY_MARK: &str = "base64";
+/// Lines are written in pieces of about this size. A line is never split.
+const CHUNK_BYTES: usize = 1024 * 1024;
+/// The most files that a process leaves beside one that is locked.
+const BESIDE_MAX: usize = 1_000;
 
 /// A dead-letter file: see the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +72,11 @@ impl DeadLetterFile {
         }
     }
 
+    /// The file's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Appends a line for the group, until `deadline`.
     ///
     /// # Errors
@@ -93,18 +94,92 @@ impl DeadLetterFile {
         })
     }
 
+    /// Appends a line for each group, all under one lock, for which it waits until `limit`. If
+    /// another process holds the lock for longer, the lines go into a new file beside this one.
+    ///
+    /// If not all of them could be written, the first ones are there, each of them whole.
+    pub fn append_all(&self, letters: impl Iterator<Item = DeadLetter>, limit: Instant) -> Appended {
+        let (mut file, beside) = match self.open(limit) {
+            Ok(file) => (file, None),
+            Err(Refusal::Io(error)) if error.kind() == io::ErrorKind::TimedOut => match self.open_beside() {
+                Ok((file, path)) => (file, Some(path)),
+                Err(_) => return Appended::failed(self, &error),
+            },
+            Err(refusal) => return Appended::failed(self, &refusal),
+        };
+        let mut lines = 0;
+        let written = append_in_chunks(&mut file, letters, &mut lines);
+        // Also after a disk was full: the first lines are there.
+        let synced = file.sync_data();
+        if synced.is_err() {
+            lines = 0;
+        }
+        match written.err().or(synced.err()) {
+            None => Appended {
+                lines,
+                beside,
+                error: None,
+            },
+            Some(error) => Appended {
+                lines,
+                ..Appended::failed(self, &error)
+            },
+        }
+    }
+
     fn append_line(&self, line: &[u8], deadline: Option<Instant>) -> std::result::Result<(), Refusal> {
         let limit = Instant::now() + LOCK_TIMEOUT;
         let limit = deadline.map_or(limit, |deadline| deadline.min(limit));
+        Ok(append_to(&mut self.open(limit)?, line, File::sync_data)?)
+    }
+
+    /// Opens the file and takes its lock, until `limit`.
+    fn open(&self, limit: Instant) -> std::result::Result<File, Refusal> {
         for _ in 0..OPENS_MAX {
-            let mut file = own_file::open(&self.path, true)?;
+            let file = own_file::open(&self.path, true)?;
             lock(&file, limit)?;
             // Somebody may have removed it meanwhile: a line in it would be lost.
             if file.metadata()?.nlink() > 0 {
-                return Ok(append_to(&mut file, line)?);
+                return Ok(file);
             }
         }
         Err(io::Error::other("it is removed again and again").into())
+    }
+
+    /// Makes a new file beside this one, which nobody else has.
+    fn open_beside(&self) -> std::result::Result<(File, PathBuf), Refusal> {
+        for number in 1..=BESIDE_MAX {
+            let mut name = self.path.clone().into_os_string();
+            name.push(format!(".{}-{number}", std::process::id()));
+            let path = PathBuf::from(name);
+            let file = own_file::open(&path, true)?;
+            if lock(&file, Instant::now()).is_ok() && file.metadata()?.len() == 0 {
+                return Ok((file, path));
+            }
+        }
+        Err(io::Error::other("there are too many files beside it").into())
+    }
+}
+
+/// What was appended.
+#[derive(Debug)]
+pub struct Appended {
+    /// How many lines are there.
+    pub lines: usize,
+    /// The file beside the one that is locked, if they are there.
+    pub beside: Option<PathBuf>,
+    /// Why the other lines are not there. It names the file.
+    pub error: Option<Error>,
+}
+
+impl Appended {
+    fn failed(file: &DeadLetterFile, error: &dyn std::fmt::Display) -> Self {
+        let error = Error::config(format!("{} cannot be written to: {error}", file.path.display()));
+        Self {
+            lines: 0,
+            beside: None,
+            error: Some(error.after_taking()),
+        }
     }
 }
 
@@ -129,12 +204,37 @@ fn lock(file: &File, limit: Instant) -> io::Result<()> {
     }
 }
 
-fn append_to(file: &mut File, line: &[u8]) -> io::Result<()> {
+/// Appends the groups' lines, and counts those that are there: from the first one on, each whole.
+fn append_in_chunks(
+    file: &mut File,
+    letters: impl Iterator<Item = DeadLetter>,
+    written_lines: &mut usize,
+) -> io::Result<()> {
+    let (mut chunk, mut lines) = (Vec::new(), 0);
+    for letter in letters {
+        chunk.extend(json_line(&letter));
+        lines += 1;
+        if chunk.len() >= CHUNK_BYTES {
+            append_to(file, &chunk, |_| Ok(()))?;
+            chunk.clear();
+            *written_lines += std::mem::take(&mut lines);
+        }
+    }
+    append_to(file, &chunk, |_| Ok(()))?;
+    *written_lines += lines;
+    Ok(())
+}
+
+/// Appends lines. They are there whole or not at all.
+fn append_to(file: &mut File, lines: &[u8], sync: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
     let length = file.metadata()?.len();
     // A line that somebody left torn, by a crash or a full disk, must not spoil this one.
     let is_torn = length > 0 && !ends_line(file, length)?;
     let start = if is_torn { b"\n".as_slice() } else { b"" };
-    let written = file.write_all(&[start, line].concat()).and_then(|()| file.sync_data());
+    let written = file.write_all(&[start, lines].concat()).and_then(|()| sync(file));
     // A part of a line, written before the disk was full, would spoil the next one.
     written.map_err(|error| match file.set_len(length) {
         Ok(()) => error,
@@ -149,94 +249,26 @@ fn ends_line(file: &mut File, length: u64) -> io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-/// Decodes the text behind [`BINARY_MARK`].
-pub fn decode_binary(text: &[u8]) -> Option<Vec<u8>> {
-    STANDARD.decode(text).ok()
-}
-
-fn json_line(letter: &DeadLetter) -> Vec<u8> {
-    let time = letter.time.duration_since(SystemTime::UNIX_EPOCH);
-    let time = time.unwrap_or(Duration::ZERO).as_secs_f64();
-    let rows: Vec<String> = letter
-        .rows
-        .iter()
-        .map(|(table, row)| {
-            let columns: Vec<String> = row
-                .iter()
-                .map(|(name, value)| format!("{}:{}", quote(name), json_value(value)))
-                .collect();
-            format!("{{\"table\":{},\"row\":{{{}}}}}", quote(table), columns.join(","))
-        })
-        .collect();
-    let line = format!(
-        "{{\"time\":{time:.6},\"code\":{},\"message\":{},\"rows\":[{}]}}\n",
-        letter.code,
-        quote(letter.message.full()),
-        rows.join(",")
-    );
-    line.into_bytes()
-}
-
-fn json_value(value: &Value<'_>) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Int(number) => number.to_string(),
-        Value::Float(number) => serde_json::Value::from(*number).to_string(),
-        Value::DateTime(text) => quote(text),
-        Value::Bytes(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => quote(text),
-            Err(_) => format!("{{\"{BINARY_MARK}\":{}}}", quote(&STANDARD.encode(bytes))),
-        },
-    }
-}
-
-fn quote(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dead_letter::Status;
     use crate::dead_letter::test_folder as folder;
     use crate::error::Kind;
+    use crate::value::Value;
     use std::fs::OpenOptions;
     use std::os::unix::fs::PermissionsExt as _;
+    use std::time::SystemTime;
 
     fn letter(rows: Vec<(&str, Value<'static>)>) -> DeadLetter {
         let row = rows.into_iter().map(|(name, value)| (Box::from(name), value)).collect();
         DeadLetter {
             rows: vec![("orders".to_owned(), row)].into(),
+            status: Status::Refused,
             code: 1406,
             message: "Data too long for column 'v' \"now\"".into(),
             time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
         }
-    }
-
-    #[test]
-    fn a_line_is_json_and_marks_what_is_binary() {
-        let line = json_line(&letter(vec![
-            ("id", Value::Int(7)),
-            ("price", Value::text("1.50")),
-            ("rate", Value::Float(0.1)),
-            ("note", Value::Null),
-            ("raw", Value::Bytes(b"\xff\x00".as_slice().into())),
-            ("q\"uote", Value::text("a\nb")),
-        ]));
-        let text = std::str::from_utf8(&line).expect("UTF-8");
-        assert_eq!(text.matches('\n').count(), 1);
-        let read: serde_json::Value = serde_json::from_str(text).expect("JSON");
-        assert_eq!(
-            read,
-            serde_json::json!({
-                "time": 1.5,
-                "code": 1406,
-                "message": "Data too long for column 'v' \"now\"",
-                "rows": [{"table": "orders", "row": {
-                    "id": 7, "price": "1.50", "rate": 0.1, "note": null, "raw": {"base64": "/wA="}, "q\"uote": "a\nb",
-                }}],
-            })
-        );
-        assert_eq!(decode_binary(b"/wA=").as_deref(), Some(b"\xff\x00".as_slice()));
     }
 
     #[test]
@@ -277,10 +309,55 @@ mod tests {
     }
 
     #[test]
+    fn all_lines_are_appended_whole_and_in_order() {
+        let folder = folder("all");
+        let path = folder.join("left.jsonl");
+        std::fs::write(&path, "{\"time\":1.5,\"sta").expect("a torn line");
+        let file = DeadLetterFile::new(path.clone());
+        // More than one chunk.
+        let text = "x".repeat(CHUNK_BYTES / 4);
+        let letters = (0..10).map(|id| letter(vec![("id", Value::Int(id)), ("t", Value::text("y"))]));
+        let large = letter(vec![
+            ("id", Value::Int(10)),
+            ("t", Value::Bytes(text.into_bytes().into())),
+        ]);
+        let letters = letters.chain(std::iter::repeat_n(large, 10));
+        let appended = file.append_all(letters, Instant::now());
+        assert_eq!((appended.lines, appended.beside), (20, None));
+        assert!(appended.error.is_none());
+        let text = std::fs::read_to_string(&path).expect("the file");
+        let ids: Vec<i64> = text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+            .map(|line| line["rows"][0]["row"]["id"].as_i64().expect("a number"))
+            .collect();
+        assert_eq!(ids, (0..10).chain(std::iter::repeat_n(10, 10)).collect::<Vec<_>>());
+        std::fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
+    fn lines_go_beside_a_file_that_is_locked() {
+        let folder = folder("beside");
+        let path = folder.join("left.jsonl");
+        let held = File::create(&path).expect("a file");
+        held.lock().expect("a lock");
+        let file = DeadLetterFile::new(path.clone());
+        for number in 1..=2 {
+            let letters = std::iter::once(letter(vec![("id", Value::Int(number))]));
+            let appended = file.append_all(letters, Instant::now());
+            let beside = folder.join(format!("left.jsonl.{}-{number}", std::process::id()));
+            assert_eq!((appended.lines, appended.beside.as_ref()), (1, Some(&beside)));
+            assert!(std::fs::read_to_string(beside).expect("a file").ends_with("}\n"));
+        }
+        assert_eq!(std::fs::metadata(&path).expect("the file").len(), 0);
+        std::fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
     fn a_disk_that_is_full_is_an_error() {
         // The kernel's own full disk.
         let mut full = OpenOptions::new().append(true).open("/dev/full").expect("a device");
-        let error = append_to(&mut full, b"x\n").expect_err("no room");
+        let error = append_to(&mut full, b"x\n", File::sync_data).expect_err("no room");
         assert!(error.to_string().contains("No space left on device"), "{error}");
     }
 

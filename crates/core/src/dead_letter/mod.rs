@@ -1,12 +1,15 @@
-//! Owns groups that can never be written: in memory, with the reason, and on disk ([`mod@file`]).
+//! Owns groups that left a buffer without being written: in memory, with the reason, and on disk
+//! ([`mod@file`], in the form of [`line`]).
 //!
 //! Invariant: a group is here whole, with its rows as PHP gave them.
 //!
 //! Bounds: here none. The buffer keeps 1,000 groups and 64 MiB ([`crate::buffer::failures`]).
 
 pub mod file;
+pub mod line;
 mod own_file;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -19,11 +22,44 @@ use crate::value::Value;
 /// A row with its columns' names, as PHP gave it.
 pub type NamedRow = Vec<(Box<str>, Value<'static>)>;
 
-/// A group that can never be written, kept with the reason.
+/// What is known of a group that was not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It can never be written: the server, or a check of ours, refused it.
+    Refused,
+    /// Nothing is wrong with it. Its buffer ended before it was written.
+    Unwritten,
+    /// It may be in the database: a COMMIT of it had no clear answer. To write it once more could
+    /// double it, so only a person can say so.
+    Uncertain,
+}
+
+impl Status {
+    /// The name in PHP and in the dead-letter file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Unwritten => "unwritten",
+            Self::Uncertain => "uncertain",
+        }
+    }
+
+    /// Whether a group with this name may be written once more without a person's word. A group
+    /// without a status was refused: lines had none before.
+    pub fn may_be_retried(name: &[u8]) -> bool {
+        [Self::Refused, Self::Unwritten]
+            .iter()
+            .any(|status| status.name().as_bytes() == name)
+    }
+}
+
+/// A group that left its buffer without being written, kept with the reason.
 #[derive(Debug, Clone)]
 pub struct DeadLetter {
     /// Its rows, each with its table's name. Shared by all copies.
     pub rows: Arc<[(String, NamedRow)]>,
+    /// What is known of it.
+    pub status: Status,
     /// The server's error code, or 0.
     pub code: u16,
     /// Why.
@@ -33,9 +69,11 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
-    /// Copies a group that an error refused. `model_of` knows the tables as they were then.
+    /// Copies a group that was not written for this error. `model_of` knows the tables as they were
+    /// then.
     pub fn new<'a>(
         group: impl Iterator<Item = Row<'a>>,
+        status: Status,
         error: &Error,
         model_of: impl Fn(&Row<'a>) -> Option<Arc<TableModel>>,
     ) -> Self {
@@ -44,9 +82,13 @@ impl DeadLetter {
             // would round.
             let bound = model_of(&row).and_then(|model| model.bind(&row.shape.columns).ok());
             let kind = |at: usize| bound.as_ref()?.kinds.get(at).copied();
-            let cut = |(at, value): (usize, Value<'a>)| match kind(at) {
-                Some(kind) => kind.cut(value).into_owned(),
-                None => value.into_owned(),
+            let cut = |(at, value): (usize, Value<'a>)| match (kind(at), value) {
+                (Some(kind), value @ Value::DateTime(_)) => match kind.cut(value).into_owned() {
+                    Value::DateTime(text) => Value::Bytes(Cow::Owned(text.into_owned().into_bytes())),
+                    other => other,
+                },
+                // Of a table that is not known it stays what it is: it is cut when it is written.
+                (_, value) => value.into_owned(),
             };
             let columns = row.shape.columns.iter().cloned();
             let named = columns.zip(row.values().enumerate().map(cut)).collect();
@@ -54,6 +96,7 @@ impl DeadLetter {
         });
         Self {
             rows: rows.collect(),
+            status,
             code: error.code(),
             message: error.words().clone(),
             time: SystemTime::now(),

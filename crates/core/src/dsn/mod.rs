@@ -35,6 +35,8 @@ const MAX_TIMEOUT_MS: u64 = 86_400_000;
 const OPTIONS: &str = "unix_socket, tls, tls_ca, tls_cert, tls_key, tls_verify, charset, collation, timezone, sql_mode, isolation_level, \
      connect_timeout_ms, read_timeout_ms, write_timeout_ms";
 const FORM: &str = "mysql://user:password@host:3306/database";
+/// How the characters are written that end a part of the DSN.
+const ENCODED: &str = "with special characters percent-encoded ('@' as %40, '/' as %2F, '?' as %3F, '#' as %23)";
 
 /// Where rows go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,20 +110,19 @@ impl ServerDsn {
         let behind_host = address.split_once(['/', '?', '#']).map_or("", |(_, rest)| rest);
         if behind_host.contains('@') {
             return Err(Error::config(format!(
-                "the DSN cannot be read: it has an '@' behind its host. Write it as {FORM}, with special characters \
-                 percent-encoded ('@' as %40, '/' as %2F, '?' as %3F, '#' as %23)"
+                "the DSN cannot be read: it has an '@' behind its host. Write it as {FORM}, {ENCODED}"
             )));
         }
         // The parser's own message may quote a part of the text, and the password with it.
         let (url, mut hosts) = host::split(dsn)?;
         let url = Url::parse(&url).map_err(|error| {
             Error::config(format!(
-                "the DSN cannot be read ({error}): write it as {FORM}, with special characters percent-encoded ('/' as %2F, '@' as %40)"
+                "the DSN cannot be read ({error}): write it as {FORM}, {ENCODED}"
             ))
         })?;
         if url.cannot_be_a_base() || url.fragment().is_some() {
             return Err(Error::config(format!(
-                "the DSN cannot be read: write it as {FORM}, with special characters percent-encoded ('/' as %2F, '#' as %23)"
+                "the DSN cannot be read: write it as {FORM}, {ENCODED}"
             )));
         }
         if !matches!(url.scheme(), "mysql" | "mariadb") {

@@ -229,6 +229,27 @@ impl Error {
         Self::new(Kind::Interrupted, "the wait was interrupted")
     }
 
+    /// The attempt's rows were taken from it before its COMMIT: their buffer has ended.
+    pub fn taken_back() -> Self {
+        Self::new(Kind::Interrupted, "the buffer ended before the rows were committed")
+    }
+
+    /// Whether waiting may help: nobody has to put anything right before.
+    pub fn may_pass(&self) -> bool {
+        match self.kind {
+            Kind::Connection { code, .. } => codes::classify(code) != Class::Blocked,
+            Kind::Server { class, .. } => class != Class::Blocked,
+            Kind::Config | Kind::Argument | Kind::Blocked | Kind::Closed => false,
+            Kind::Full
+            | Kind::Row
+            | Kind::Timeout
+            | Kind::Interrupted
+            | Kind::LedgerMoved
+            | Kind::SchemaChanged
+            | Kind::Bug => true,
+        }
+    }
+
     /// The same error, with `words` before its message.
     #[must_use]
     pub fn context(mut self, words: &str) -> Self {

@@ -102,6 +102,16 @@ impl Batch {
         last.and_then(|last| self.group_ends.get(last)).copied().unwrap_or(0)
     }
 
+    /// One group, by its position.
+    pub fn group(&self, position: usize) -> impl Iterator<Item = Row<'_>> {
+        let end = self.group_ends.get(position).copied().unwrap_or(0);
+        let start = position
+            .checked_sub(1)
+            .and_then(|before| self.group_ends.get(before).copied())
+            .unwrap_or(0);
+        (start..end).filter_map(|at| self.rows.row(at))
+    }
+
     /// All rows, in order.
     pub fn all_rows(&self) -> impl Iterator<Item = Row<'_>> {
         (0..self.rows()).filter_map(|at| self.rows.row(at))

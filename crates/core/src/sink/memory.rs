@@ -134,13 +134,22 @@ impl Sink for MemorySink {
         Some(model)
     }
 
-    fn commit(&mut self, plan: &Plan<'_>, _entry: Option<LedgerEntry>, _deadline: Option<Instant>) -> Result<()> {
+    fn commit(
+        &mut self,
+        plan: &Plan<'_>,
+        _entry: Option<LedgerEntry>,
+        _deadline: Option<Instant>,
+        may_commit: &mut dyn FnMut() -> bool,
+    ) -> Result<()> {
         let mut store = self.store.lock();
         if let Some(code) = store.failures.pop_front() {
             return Err(simulated_failure(code));
         }
         for statement in &plan.statements {
             store.refuse_duplicates(statement)?;
+        }
+        if !may_commit() {
+            return Err(Error::taken_back());
         }
         for statement in &plan.statements {
             let table = store.table(&statement.bound.model.name.to_string());

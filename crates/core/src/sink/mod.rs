@@ -10,6 +10,8 @@
 
 use std::time::Instant;
 
+#[cfg(doc)]
+use crate::error::Error;
 use crate::error::Result;
 use crate::ledger::LedgerEntry;
 use crate::plan::Plan;
@@ -31,6 +33,16 @@ pub trait Sink: Send {
     /// The database of tables that are named without one.
     fn database(&self) -> Option<&str> {
         None
+    }
+
+    /// The servers that it writes to, for messages.
+    fn place(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether there is a connection now.
+    fn is_connected(&self) -> bool {
+        true
     }
 
     /// Connects if needed, and returns what the server takes at once.
@@ -56,12 +68,21 @@ pub trait Sink: Send {
     /// Executes a plan as one transaction: all of it is committed, or nothing. With an `entry`, the
     /// transaction writes it into the [ledger](crate::ledger) as its first step.
     ///
+    /// Asks `may_commit` when all is written, right before COMMIT. If it says no, nothing is
+    /// committed, and the error is [`Error::taken_back`].
+    ///
     /// # Errors
     ///
     /// The server's, with nothing committed; except an error that [is
     /// unknown](crate::error::decision::Decision::CommitUnknown).
     /// [Moved](crate::error::Kind::LedgerMoved): the ledger does not hold `entry.after`.
-    fn commit(&mut self, plan: &Plan<'_>, entry: Option<LedgerEntry>, deadline: Option<Instant>) -> Result<()>;
+    fn commit(
+        &mut self,
+        plan: &Plan<'_>,
+        entry: Option<LedgerEntry>,
+        deadline: Option<Instant>,
+        may_commit: &mut dyn FnMut() -> bool,
+    ) -> Result<()>;
 
     /// Makes the writer's row in the ledger, with `after` as its number, if it is not there yet.
     ///

@@ -67,6 +67,15 @@ pub(super) enum Check {
 }
 
 impl TableModel {
+    fn lacks_key_column(&self, name: &str) -> Error {
+        let what = if self.column(name).is_some_and(|column| column.is_auto_increment) {
+            ", which the server numbers: use 'mode' => 'insert' in `tables` for new rows, or give it a value"
+        } else {
+            "; give it a value, or configure another key in `tables`"
+        };
+        Error::config(format!("table {}: a row has no key column {name}{what}", self.name))
+    }
+
     /// Binds a row's columns to the table.
     ///
     /// # Errors
@@ -98,12 +107,7 @@ impl TableModel {
                     key.clear();
                     break;
                 }
-                None => {
-                    return Err(Error::config(format!(
-                        "table {}: a row has no key column {name}; give it a value, or configure another key in `tables`",
-                        self.name
-                    )));
-                }
+                None => return Err(self.lacks_key_column(name)),
             }
         }
         let guard = match self.guard() {

@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 
 use crate::clock::Clock;
-use crate::dead_letter::DeadLetter;
 use crate::dead_letter::file::DeadLetterFile;
+use crate::dead_letter::{DeadLetter, Status};
 use crate::error::decision::{Decision, decide};
 use crate::error::phase::Phase;
 use crate::error::{Error, Result, count_rows};
@@ -149,7 +149,7 @@ impl Writer {
         let mut ends = vec![total];
         while start < total {
             if start < self.untraceable_end {
-                self.give_up(batches, start, &no_trace(), deadline, observer)?;
+                self.give_up(batches, start, (Status::Uncertain, &no_trace()), deadline, observer)?;
                 start += 1;
                 continue;
             }
@@ -172,7 +172,7 @@ impl Writer {
                 Err(failed) if failed.groups.len() > 1 => ends.push(start + failed.groups.len() / 2),
                 Err(_) if observer.waited_for_earlier_groups() => {}
                 Err(failed) => {
-                    self.give_up(batches, start, &failed.error, deadline, observer)?;
+                    self.give_up(batches, start, (Status::Refused, &failed.error), deadline, observer)?;
                     start += 1;
                 }
             }
@@ -187,7 +187,7 @@ impl Writer {
         &mut self,
         batches: &[&Batch],
         group: usize,
-        error: &Error,
+        (status, error): (Status, &Error),
         deadline: Option<Instant>,
         observer: &mut dyn Observer,
     ) -> Result<()> {
@@ -195,7 +195,10 @@ impl Writer {
         let rows = groups.nth(group).ok_or_else(|| {
             Error::bug("write_buffer lost count of its groups: please report this; the rows stay buffered")
         })?;
-        let letter = DeadLetter::new(rows, error, |row| self.models.get(&row.shape.table).cloned());
+        if !observer.may_give_up() {
+            return Err(Error::taken_back());
+        }
+        let letter = DeadLetter::new(rows, status, error, |row| self.models.get(&row.shape.table).cloned());
         match &self.dead_letter_file {
             Some(file) => file.append(&letter, deadline)?,
             None if observer.has_room_for_failure() => {}
@@ -296,7 +299,7 @@ impl Writer {
         {
             return Ok(ended);
         }
-        let limits = self.sink.limits(deadline)?;
+        let limits = self.connect(deadline, observer)?;
         self.read_models(batches, deadline)?;
         let mut planned = self.plan(batches, groups, limits);
         // Somebody may have altered a table since it was read. So no row is refused for what it
@@ -331,15 +334,26 @@ impl Writer {
             coalesced_rows: planned.coalesced_rows,
             took: Duration::ZERO,
         };
-        if let Err(error) = self.commit(&planned, &written, deadline) {
-            // A table that somebody altered can show as any of many errors. A lost race is repeated
-            // at once, and is none of them.
+        if let Err(error) = self.commit(&planned, &written, deadline, observer) {
+            // A table that somebody altered can show as any of many errors, so it is read anew for
+            // the next attempt. A lost race is repeated at once, and is none of them.
             if decide(error.phase(), &error) != Decision::Repeat {
                 forget_models(batches, Some(&error));
             }
             return Err(error);
         }
         Ok(Attempt::Committed(written))
+    }
+
+    /// Connects if needed, and returns what the server takes at once.
+    fn connect(&mut self, deadline: Option<Instant>, observer: &mut dyn Observer) -> Result<Limits> {
+        if self.sink.is_connected() {
+            return self.sink.limits(deadline);
+        }
+        observer.happened(&Event::Connecting);
+        let limits = self.sink.limits(deadline);
+        observer.happened(&Event::Connected);
+        limits
     }
 
     /// Takes the models of all tables. They are held until the plan is made: what rows are bound to
@@ -362,17 +376,40 @@ impl Writer {
         )
     }
 
-    fn commit(&mut self, planned: &Plan<'_>, written: &Commit, deadline: Option<Instant>) -> Result<()> {
+    fn commit(
+        &mut self,
+        planned: &Plan<'_>,
+        written: &Commit,
+        deadline: Option<Instant>,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        let committed = self.commit_entered(planned, written, deadline, observer);
+        if let Err(error) = &committed
+            && decide(error.phase(), error) != Decision::CommitUnknown
+        {
+            observer.not_committed();
+        }
+        committed
+    }
+
+    fn commit_entered(
+        &mut self,
+        planned: &Plan<'_>,
+        written: &Commit,
+        deadline: Option<Instant>,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        let mut may_commit = || observer.may_commit(&written.groups);
         // While an attempt may yet be found committed, each transaction begins with the ledger's
         // row: so none is committed over it.
         if !self.ledger_use.covers(planned.is_repeatable()) && !self.ledger.has_doubts() {
-            return self.sink.commit(planned, None, deadline);
+            return self.sink.commit(planned, None, deadline, &mut may_commit);
         }
         self.sink
             .register(self.ledger.last_known(), deadline)
             .map_err(Error::after_taking)?;
         let entry = self.ledger.begin(written.clone());
-        let committed = self.sink.commit(planned, Some(entry), deadline);
+        let committed = self.sink.commit(planned, Some(entry), deadline, &mut may_commit);
         match &committed {
             Ok(()) => self.ledger.committed(entry),
             Err(error) if decide(error.phase(), error) == Decision::CommitUnknown => {}
@@ -393,6 +430,11 @@ impl Writer {
         if !self.ledger.is_in_doubt() {
             self.sink.retire(deadline);
         }
+    }
+
+    /// The servers that it writes to, for messages.
+    pub fn place(&self) -> Option<String> {
+        self.sink.place()
     }
 
     /// Connections opened after the first.

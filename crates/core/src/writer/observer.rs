@@ -15,6 +15,10 @@ pub enum Event<'a> {
     /// The connection was lost before anything could be committed. The transaction is repeated over
     /// a new one.
     Reconnected,
+    /// A connection is about to be opened.
+    Connecting,
+    /// The connection is open.
+    Connected,
     /// A COMMIT had no clear answer.
     CommitUnknown,
     /// The ledger said whether such a COMMIT was carried out.
@@ -58,6 +62,15 @@ impl Commit {
 
 /// The buffer that a writer writes for.
 pub trait Observer {
+    /// Asked right before COMMIT is sent for these groups, counted over all batches. `false`:
+    /// somebody has taken them away, and nothing may be committed.
+    fn may_commit(&mut self, groups: &Range<usize>) -> bool;
+    /// The COMMIT that was allowed last is answered, or was never sent: nothing was committed.
+    fn not_committed(&mut self);
+    /// Asked right before the next group is kept as a failure. `false`: somebody has taken it away.
+    fn may_give_up(&mut self) -> bool {
+        true
+    }
     /// The next groups are committed.
     fn committed(&mut self, written: &Commit);
     /// The next group is given up. The buffer keeps it; beside that it is only in the dead-letter

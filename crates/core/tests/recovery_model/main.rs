@@ -7,6 +7,7 @@
 
 #![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
 
+mod end;
 mod server;
 
 use std::collections::BTreeMap;
@@ -176,29 +177,33 @@ fn given_up(buffer: &mut ForegroundBuffer) -> Vec<(i64, u16)> {
         .collect()
 }
 
-fn run(steps: Vec<Step>, batch_size: usize, ledger: LedgerUse) -> Result<(), String> {
-    let sink = FakeSink::default();
-    let mut buffer = ForegroundBuffer::new(settings(batch_size, ledger), Box::new(sink.clone()), Arc::new(NoWait))
-        .expect("a buffer");
-    let mut added = Vec::new();
-    let mut prices = BTreeMap::new();
+/// What was added: trades, each with an account and its increment, and the last price of each id.
+#[derive(Debug, Default)]
+struct Added {
+    trades: Vec<(i64, i64, i64)>,
+    prices: BTreeMap<i64, i64>,
+}
+
+/// Plays the steps, and checks the counters after each.
+fn play(steps: Vec<Step>, sink: &FakeSink, buffer: &mut ForegroundBuffer) -> Result<Added, String> {
+    let mut all = Added::default();
     let mut versions = 0..;
     for step in steps {
         match step {
             Step::Add { account, amount } => {
-                let trade = i64::try_from(added.len()).expect("few");
-                added.push((trade, account, amount));
-                add(&mut buffer, trade, account, amount);
+                let trade = i64::try_from(all.trades.len()).expect("few");
+                all.trades.push((trade, account, amount));
+                add(buffer, trade, account, amount);
             }
             Step::AddPrice { id } => {
                 let version = versions.next().expect("no end");
-                prices.insert(id, version);
-                add_rows(&mut buffer, &[("prices", ["id", "version"], [id, version])]);
+                all.prices.insert(id, version);
+                add_rows(buffer, &[("prices", ["id", "version"], [id, version])]);
             }
             Step::Flush => drop(buffer.flush(None)),
             Step::Faults(faults) => sink.server().faults.extend(faults),
             Step::Answers(codes) => sink.server().answers.extend(codes),
-            Step::RefuseNext => sink.server().refuses = i64::try_from(added.len()).ok(),
+            Step::RefuseNext => sink.server().refuses = i64::try_from(all.trades.len()).ok(),
             Step::DeleteLedgerRow => {
                 let mut server = sink.server();
                 server.delete_ledger_row();
@@ -209,6 +214,14 @@ fn run(steps: Vec<Step>, batch_size: usize, ledger: LedgerUse) -> Result<(), Str
             return Err(format!("the counters do not balance: {metrics:?}, {pending} pending"));
         }
     }
+    Ok(all)
+}
+
+fn run(steps: Vec<Step>, batch_size: usize, ledger: LedgerUse) -> Result<(), String> {
+    let sink = FakeSink::default();
+    let mut buffer = ForegroundBuffer::new(settings(batch_size, ledger), Box::new(sink.clone()), Arc::new(NoWait))
+        .expect("a buffer");
+    let Added { trades: added, prices } = play(steps, &sink, &mut buffer)?;
     sink.server().refuses = None;
     flush_to_the_end(&mut buffer);
     let failures = given_up(&mut buffer);

@@ -26,6 +26,11 @@ pub enum Fault {
     LostAfterCommit,
     /// As before, and it is carried out after so many questions to the ledger were answered.
     LostAndCommittedLater(u8),
+    /// The connection is lost while COMMIT is under way, and nobody answers for so many attempts.
+    LostAndAway {
+        is_committed: bool,
+        attempts: u8,
+    },
     /// The connection is lost, the COMMIT carried out, and the writer's row deleted.
     LostWithoutTrace,
     /// The server answers COMMIT with an error that leaves it open, and carries it out.
@@ -53,6 +58,7 @@ pub fn fault() -> impl Strategy<Value = Fault> {
         Just(Fault::LostAtCommit),
         (1..4_u8).prop_map(Fault::LostAndCommittedLater),
         (1..4_u8).prop_map(Fault::LostAndCommittedLater),
+        (any::<bool>(), 1..12_u8).prop_map(|(is_committed, attempts)| Fault::LostAndAway { is_committed, attempts }),
         Just(Fault::UnclearAnswer),
         Just(Fault::LostWithoutTrace),
         Just(Fault::Deadlock),
@@ -113,6 +119,13 @@ impl Server {
             } else if self.tables.ledger == Some(late.entry.after) {
                 self.apply(Some(late.entry), &late.changes);
             }
+        }
+    }
+
+    /// All COMMITs that are under way come to their end.
+    pub fn carry_out_late_commits(&mut self) {
+        while !self.late.is_empty() {
+            self.let_late_commit();
         }
     }
 
@@ -203,7 +216,13 @@ impl Sink for FakeSink {
         TableModel::without_schema(&table.name, &table.rules, table.default_mode)
     }
 
-    fn commit(&mut self, plan: &Plan<'_>, entry: Option<LedgerEntry>, _deadline: Option<Instant>) -> Result<()> {
+    fn commit(
+        &mut self,
+        plan: &Plan<'_>,
+        entry: Option<LedgerEntry>,
+        _deadline: Option<Instant>,
+        may_commit: &mut dyn FnMut() -> bool,
+    ) -> Result<()> {
         let mut server = self.answering();
         server.connect()?;
         if let Some(entry) = entry
@@ -217,10 +236,24 @@ impl Sink for FakeSink {
         {
             return Err(Error::server(1264, "out of range"));
         }
+        let is_before_commit = matches!(
+            server.faults.last(),
+            Some(Fault::LostBefore | Fault::RefusedTogether | Fault::Deadlock | Fault::Unreachable(_))
+        );
+        if !is_before_commit && !may_commit() {
+            return Err(Error::taken_back());
+        }
         let lost = || Error::connection(2013, "lost");
         let unknown = |code| Error::commit_unknown(code, "lost while COMMIT was under way");
         match server.faults.pop() {
             Some(Fault::LostBefore) => return Err(lost()),
+            Some(Fault::LostAndAway { is_committed, attempts }) => {
+                if is_committed {
+                    server.apply(entry, &changes);
+                }
+                server.unreachable = attempts;
+                return Err(unknown(2013));
+            }
             Some(Fault::LostAtCommit) => return Err(unknown(2013)),
             Some(Fault::LostAndCommittedLater(questions)) if entry.is_some() => {
                 server.late.extend(entry.map(|entry| Late {

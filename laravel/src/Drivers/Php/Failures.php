@@ -27,6 +27,8 @@ final class Failures
     /** @var list<Letter> */
     private array $letters = [];
 
+    private int $untoldRows = 0;
+
     private readonly ?DeadLetterFile $file;
 
     public function __construct(?string $file)
@@ -40,13 +42,18 @@ final class Failures
      *
      * @return Letter|string the letter, or why it could not be kept
      */
-    public function keep(array $group, int $code, string $message, int|float|null $deadline = null): array|string
-    {
+    public function keep(
+        array $group,
+        string $status,
+        int $code,
+        string $message,
+        int|float|null $deadline = null,
+    ): array|string {
         if ($this->file === null && count($this->letters) >= self::LETTERS_MAX) {
             return self::LETTERS_MAX
                 . ' groups that were given up wait for takeFailures(), and there is no deadLetterFile';
         }
-        $letter = DeadLetter::of($group, $code, $message);
+        $letter = DeadLetter::of($group, $status, $code, $message);
         try {
             $this->file?->append($letter, $deadline);
         } catch (RuntimeException $e) {
@@ -56,19 +63,48 @@ final class Failures
             array_shift($this->letters);
         }
 
+        $this->untoldRows += count($letter['rows']);
+
         return $this->letters[] = $letter;
+    }
+
+    /**
+     * Keeps a group in the file that is left when its buffer ends.
+     *
+     * @param list<Row> $group
+     *
+     * @return bool false: there is no file, or it cannot be written to
+     */
+    public function keepLeft(array $group, string $why): bool
+    {
+        $letter = DeadLetter::of($group, DeadLetter::UNWRITTEN, 0, "not written before the buffer ended: {$why}");
+        try {
+            $this->file?->append($letter);
+        } catch (RuntimeException) {
+            return false;
+        }
+
+        return $this->file !== null;
     }
 
     /** @return list<Letter> */
     public function take(): array
     {
+        $this->untoldRows = 0;
         [$letters, $this->letters] = [$this->letters, []];
 
         return $letters;
     }
 
-    public function untakenRows(): int
+    /** Rows that nobody was told of: they are in no file, and no flush has reported them. */
+    public function untoldRows(): int
     {
-        return DeadLetter::countRows($this->letters);
+        return $this->file === null ? $this->untoldRows : 0;
+    }
+
+    /** A flush has reported them. */
+    public function told(): void
+    {
+        $this->untoldRows = 0;
     }
 }

@@ -71,7 +71,7 @@ final class Flusher
                 array_push($sizes, $size - intdiv($size, 2), intdiv($size, 2));
                 continue;
             }
-            $letters[] = $this->giveUp(0, $error->error, '', $deadline);
+            $letters[] = $this->giveUp(0, DeadLetter::REFUSED, $error->error, '', $deadline);
             $first ??= $words;
         }
         if ($letters !== []) {
@@ -111,10 +111,15 @@ final class Flusher
      *
      * @throws FlushException the group cannot be kept as a failure, and stays pending
      */
-    private function giveUp(int $at, DatabaseError $error, string $before, int|float|null $deadline): array
-    {
+    private function giveUp(
+        int $at,
+        string $status,
+        DatabaseError $error,
+        string $before,
+        int|float|null $deadline,
+    ): array {
         $group = $this->pending->group($at);
-        $letter = $this->failures->keep($group, $error->code, $before . $error->message, $deadline);
+        $letter = $this->failures->keep($group, $status, $error->code, $before . $error->message, $deadline);
         if (is_string($letter)) {
             $kept = self::rows($this->pending->rows());
             throw new FlushException("{$before}{$this->words($error)}; {$letter} ({$kept} still buffered)", $error->code);
@@ -139,7 +144,7 @@ final class Flusher
         for ($at = $size - 1; $at >= 0; $at--) {
             foreach ($this->pending->group($at) as $row) {
                 if (!$this->tables->rules($row->table)->isRepeatable()) {
-                    array_unshift($letters, $this->giveUp($at, $error->error, $before, $deadline));
+                    array_unshift($letters, $this->giveUp($at, DeadLetter::UNCERTAIN, $error->error, $before, $deadline));
                     break;
                 }
             }

@@ -107,8 +107,11 @@ final class PhpBuffer implements Buffer
             $reason = $e->getMessage();
         }
         $reason = Words::clean($reason);
+        while (count($this->pending) > 0 && $this->failures->keepLeft($this->pending->group(0), $reason)) {
+            $this->pending->remove(0, 1);
+        }
         $pending = $this->pending->rows();
-        $given = $this->failures->untakenRows();
+        $given = $this->failures->untoldRows();
         if ($pending > 0) {
             trigger_error("WriteBuffer: {$pending} rows could not be written and are lost: {$reason}", E_USER_WARNING);
         } elseif ($given > 0) {
@@ -141,7 +144,7 @@ final class PhpBuffer implements Buffer
     {
         $this->refuseWhenClosed();
 
-        return $this->write($timeoutMs);
+        return $this->writeAndTell($timeoutMs);
     }
 
     public function isFull(): bool
@@ -206,7 +209,7 @@ final class PhpBuffer implements Buffer
     public function close(?int $timeoutMs = null): void
     {
         if (!$this->isClosed) {
-            $this->write($timeoutMs);
+            $this->writeAndTell($timeoutMs);
             $this->isClosed = true;
         }
     }
@@ -224,11 +227,12 @@ final class PhpBuffer implements Buffer
         $this->pending->add($rows);
         $this->counters->add('added_rows', count($rows));
         if ($given !== null) {
+            $this->failures->told();
             throw $given;
         }
         $isDue = $this->pending->oldestAgeMs() >= $this->flushIntervalMs || $this->isFull();
         if ($isDue && $this->mayWrite()) {
-            $this->write(null);
+            $this->writeAndTell(null);
         }
     }
 
@@ -260,6 +264,17 @@ final class PhpBuffer implements Buffer
         }
 
         return $given;
+    }
+
+    /** What it throws tells the caller of the groups that were given up. */
+    private function writeAndTell(?int $timeoutMs): int
+    {
+        try {
+            return $this->write($timeoutMs);
+        } catch (FlushException $e) {
+            $this->failures->told();
+            throw $e;
+        }
     }
 
     private function write(?int $timeoutMs): int

@@ -5,10 +5,13 @@
 //! - A group is given up only after the other lanes have settled all that was added before it. One
 //!   of those groups may hold the row that it refers to.
 //! - A panic while it writes is caught: the rows stay, and are tried again.
+//! - COMMIT is sent, and a failure kept, only if nobody has taken the groups away. What an attempt
+//!   tells of groups that were taken away is not heard.
 //!
 //! Bounds: after a failure it waits 50 ms, then twice as long each time, up to 2 s, each wait
 //! spread from half to one and a half. The wait for other lanes has no bound of its own.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -32,6 +35,7 @@ const LONGEST_RETRY_BACKOFF: Duration = Duration::from_secs(2);
 
 /// The flusher's thread: takes what is due, writes it, settles it, until the buffer ends.
 pub fn run(shared: &Shared, lane: LaneId, mut writer: Writer) {
+    let mut taken_back = 0;
     loop {
         let (batches, done) = {
             let Some(mut state) = wait_for_work(shared, lane) else {
@@ -40,11 +44,21 @@ pub fn run(shared: &Shared, lane: LaneId, mut writer: Writer) {
             let flusher = &mut state.lanes.lane_mut(lane).flusher;
             flusher.thread = ThreadState::Writing;
             flusher.attempts += 1;
+            if state.taken_back != taken_back {
+                // The groups of the attempt before this one do not come again.
+                taken_back = state.taken_back;
+                writer.forget_doubts();
+            }
             state.lanes.begin(lane, Instant::now())
         };
         let batches: Vec<&Batch> = batches.iter().map(|batch| &**batch).collect();
         let attempted = catch_unwind(AssertUnwindSafe(|| {
-            writer.write(&batches, done, None, &mut LaneObserver { shared, lane })
+            let mut observer = LaneObserver {
+                shared,
+                lane,
+                taken_back,
+            };
+            writer.write(&batches, done, None, &mut observer)
         }));
         let error = match attempted {
             Ok(Ok(())) => None,
@@ -53,7 +67,11 @@ pub fn run(shared: &Shared, lane: LaneId, mut writer: Writer) {
                 "a bug in write_buffer ended an attempt to write; the rows stay buffered",
             )),
         };
-        end_attempt(&mut shared.lock(), lane, error, writer.reconnects());
+        let mut state = shared.lock();
+        // How an attempt ended whose groups were taken away says nothing of those that came since.
+        let error = error.filter(|_| state.taken_back == taken_back);
+        end_attempt(&mut state, lane, error, writer.reconnects());
+        drop(state);
         shared.done.notify_all();
     }
 }
@@ -62,6 +80,8 @@ pub fn run(shared: &Shared, lane: LaneId, mut writer: Writer) {
 fn end_attempt(state: &mut State, lane: LaneId, error: Option<Error>, reconnects: u64) {
     let flusher = &mut state.lanes.lane_mut(lane).flusher;
     flusher.reconnects = reconnects;
+    flusher.is_connecting = false;
+    flusher.is_giving_up = false;
     let Some(error) = error else {
         flusher.failures_in_a_row = 0;
         flusher.failed_attempt = None;
@@ -130,9 +150,17 @@ fn wait_for_work(shared: &Shared, lane: LaneId) -> Option<MutexGuard<'_, State>>
 struct LaneObserver<'s> {
     shared: &'s Shared,
     lane: LaneId,
+    /// As it was when the attempt began.
+    taken_back: u64,
 }
 
 impl LaneObserver<'_> {
+    /// The state, unless the attempt's groups were taken away.
+    fn lock(&self) -> Option<MutexGuard<'_, State>> {
+        let state = self.shared.lock();
+        (state.taken_back == self.taken_back).then_some(state)
+    }
+
     fn tell(&self, state: MutexGuard<'_, State>, lanes: LaneSet) {
         let sleepers = state.sleepers(lanes);
         drop(state);
@@ -142,8 +170,27 @@ impl LaneObserver<'_> {
 }
 
 impl Observer for LaneObserver<'_> {
+    fn may_commit(&mut self, groups: &Range<usize>) -> bool {
+        let Some(mut state) = self.lock() else { return false };
+        state.lanes.lane_mut(self.lane).queue.begin_commit(groups);
+        true
+    }
+
+    fn not_committed(&mut self) {
+        if let Some(mut state) = self.lock() {
+            state.lanes.lane_mut(self.lane).queue.commit_failed();
+        }
+        self.shared.done.notify_all();
+    }
+
+    fn may_give_up(&mut self) -> bool {
+        let Some(mut state) = self.lock() else { return false };
+        state.lanes.lane_mut(self.lane).flusher.is_giving_up = true;
+        true
+    }
+
     fn committed(&mut self, commit: &Commit) {
-        let mut state = self.shared.lock();
+        let Some(mut state) = self.lock() else { return };
         state.lanes.lane_mut(self.lane).flusher.metrics.committed(commit);
         let lanes = state.lanes.settle(self.lane, commit.groups.len(), commit.rows);
         self.tell(state, lanes);
@@ -151,9 +198,11 @@ impl Observer for LaneObserver<'_> {
 
     fn given_up(&mut self, letter: DeadLetter) {
         let rows = letter.rows.len();
-        let mut state = self.shared.lock();
+        let Some(mut state) = self.lock() else { return };
         state.last_error = Some(letter.message.to_string());
-        state.lanes.lane_mut(self.lane).flusher.metrics.failed_rows += count(rows);
+        let flusher = &mut state.lanes.lane_mut(self.lane).flusher;
+        flusher.metrics.failed_rows += count(rows);
+        flusher.is_giving_up = false;
         state.failures.keep(letter);
         let lanes = state.lanes.settle(self.lane, 1, rows);
         self.tell(state, lanes);
@@ -162,7 +211,7 @@ impl Observer for LaneObserver<'_> {
     fn waited_for_earlier_groups(&mut self) -> bool {
         let mut state = self.shared.lock();
         let mut has_waited = false;
-        while !state.abandoned && !state.lanes.others_are_settled(self.lane) {
+        while !state.abandoned && state.taken_back == self.taken_back && !state.lanes.others_are_settled(self.lane) {
             has_waited = true;
             state.wake_all();
             state = self.shared.done.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -176,6 +225,14 @@ impl Observer for LaneObserver<'_> {
 
     fn happened(&mut self, event: &Event<'_>) {
         let mut state = self.shared.lock();
-        state.lanes.lane_mut(self.lane).flusher.metrics.count(event);
+        let is_current = state.taken_back == self.taken_back;
+        let lane = state.lanes.lane_mut(self.lane);
+        lane.flusher.metrics.count(event);
+        match event {
+            Event::Connecting => lane.flusher.is_connecting = true,
+            Event::Connected => lane.flusher.is_connecting = false,
+            Event::CommitUnknown if is_current => lane.queue.commit_unclear(),
+            _ => {}
+        }
     }
 }

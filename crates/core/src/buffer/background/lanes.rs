@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::buffer::background::route::{KeyHash, Route};
+use crate::buffer::leftovers::LeftGroup;
 use crate::buffer::queue::{AddEffect, Due, GroupPosition, LaneId, Queue};
 use crate::buffer::sharded::ShardedMap;
 use crate::rows::arena::Row;
@@ -338,6 +339,25 @@ impl<F> Lanes<F> {
     /// See [`Queue::failed`].
     pub fn failed(&mut self, lane: LaneId, retry_at: Instant) {
         self.lane_mut(lane).queue.failed(retry_at);
+    }
+
+    /// All groups that are not settled, in the order in which they were added. Of each: whether it
+    /// may be committed all the same, and its rows.
+    pub fn groups(&self) -> impl Iterator<Item = (bool, impl Iterator<Item = Row<'_>>)> {
+        let mut groups = Vec::new();
+        for Lane { queue, .. } in &self.all {
+            let in_lane = queue.groups();
+            groups.extend(in_lane.map(|(number, rows)| (number, queue.is_in_doubt(number), rows)));
+        }
+        groups.sort_by_key(|(number, ..)| *number);
+        groups.into_iter().map(|(_, is_in_doubt, rows)| (is_in_doubt, rows))
+    }
+
+    /// Takes all groups that are not settled, in the order in which they were added.
+    pub fn take_left(&mut self) -> Vec<LeftGroup> {
+        let mut left: Vec<LeftGroup> = self.all.iter_mut().flat_map(|lane| lane.queue.take_left()).collect();
+        left.sort_by_key(|group| group.number);
+        left
     }
 
     /// All rows of a table that are not settled, in the order in which they were added.

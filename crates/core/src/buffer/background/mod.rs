@@ -25,6 +25,7 @@
 //! that makes a new buffer never meets a lock held by a thread that it does not have: see
 //! `docs/design/forks-and-ends.md`.
 
+mod end;
 mod flusher;
 pub mod lanes;
 pub mod route;
@@ -38,7 +39,7 @@ use crate::buffer::background::route::{Route, Router};
 use crate::buffer::background::shared::{Flusher, Shared, State};
 use crate::buffer::failures::Failures;
 use crate::buffer::find::{Finder, KeyPart};
-use crate::buffer::limits::{RETIRE_TIMEOUT, describe_bounds, group_too_large};
+use crate::buffer::limits::{describe_bounds, group_too_large};
 use crate::buffer::metrics::{Metrics, count};
 use crate::buffer::queue::LaneId;
 use crate::buffer::snapshot::{LaneSnapshot, Pending, Snapshot, ThreadState};
@@ -67,6 +68,8 @@ pub struct BackgroundBuffer {
     spawn: Spawn,
     local_model: Option<LocalModel>,
     finder: Mutex<Finder>,
+    /// The servers, for messages.
+    place: Option<String>,
 }
 
 /// Why a wait ended.
@@ -93,6 +96,7 @@ impl BackgroundBuffer {
         }
         let local_model = sinks.first().and_then(|sink| sink.local_model());
         let catalog = settings.catalog(sinks.first().and_then(|sink| sink.database()))?;
+        let place = sinks.first().and_then(|sink| sink.place());
         let flusher = |sink| Flusher::new(Writer::new(sink, Arc::new(SystemClock), &settings));
         let state = State {
             lanes: Lanes::new(&settings, sinks.into_iter().map(flusher)),
@@ -101,8 +105,10 @@ impl BackgroundBuffer {
             time_blocked: Duration::ZERO,
             stopping: false,
             abandoned: false,
+            taken_back: 0,
         };
         Ok(Self {
+            place,
             catalog: Mutex::new(catalog),
             shared: Arc::new(Shared::new(state)),
             clock: SystemClock,
@@ -151,7 +157,11 @@ impl BackgroundBuffer {
         let sleepers = state.sleepers(wake);
         drop(state);
         sleepers.wake();
-        if is_first { self.start_thread(lane) } else { Ok(()) }
+        if !is_first {
+            return Ok(());
+        }
+        self.start_thread(lane)
+            .map_err(|error| error.context("the group was taken, and waits"))
     }
 
     /// Refuses a group that can never be written, as far as its tables are known. Returns its route
@@ -227,10 +237,7 @@ impl BackgroundBuffer {
         };
         (self.spawn)(Box::new(body)).map_err(|error| {
             self.shared.lock().lanes.lane_mut(lane).flusher.thread = ThreadState::None;
-            Error::connection(
-                0,
-                format!("the group was taken, but the flusher's thread cannot be started: {error}"),
-            )
+            Error::connection(0, format!("the flusher's thread cannot be started: {error}"))
         })
     }
 
@@ -279,6 +286,7 @@ impl BackgroundBuffer {
             return Err(Error::interrupted().into());
         }
         let failures = state.failures.take_unreported();
+        state.failures.told();
         let error = match (why, failed_since(&state).as_ref().or(state.last_failed_attempt())) {
             (WaitEnd::Done, _) if state.lanes.is_settled(target) => {
                 return match FlushError::given_up(failures) {
@@ -290,7 +298,11 @@ impl BackgroundBuffer {
             (WaitEnd::TimeOver, Some(error)) => {
                 Error::timeout(format!("the time given is over; the last error: {error}"))
             }
-            _ => Error::timeout("the time given is over"),
+            _ => Error::timeout(format!(
+                "the time given is over, and {} has not taken all rows: {}",
+                self.place_in_words(),
+                Self::slowness(&state, state.total_flushed() > flushed_before)
+            )),
         };
         Err(FlushError { error, failures })
     }
@@ -324,45 +336,6 @@ impl BackgroundBuffer {
         let mut state = self.shared.lock();
         state.lanes.request_flush();
         state.wake_all();
-    }
-
-    /// Waits until all rows are written, through failures, for up to `timeout`.
-    ///
-    /// # Errors
-    ///
-    /// The time is over: why rows are left.
-    pub fn drain(&self, timeout: Duration) -> Result<()> {
-        let mut state = self.shared.lock();
-        if state.lanes.pending_rows() == 0 {
-            return Ok(());
-        }
-        state.lanes.request_flush();
-        state.wake_all();
-        let limit = self.clock.now() + timeout;
-        let is_done = |state: &State| state.lanes.pending_rows() == 0 || state.all_threads_ended();
-        state = self.wait(state, Some(limit), &|| false, is_done).0;
-        if state.lanes.pending_rows() == 0 {
-            return Ok(());
-        }
-        Err(Error::timeout(state.last_failed_attempt().map_or_else(
-            || format!("the database did not take them within {} ms", timeout.as_millis()),
-            ToString::to_string,
-        )))
-    }
-
-    /// The end: lets the threads go. Rows that are not written by now are lost. An attempt that is
-    /// under way goes on.
-    pub fn stop(&self) {
-        let mut state = self.shared.lock();
-        state.stopping = true;
-        state.abandoned = state.lanes.pending_rows() > 0;
-        state.wake_all();
-        // A flusher may wait for another lane.
-        self.shared.done.notify_all();
-        if !state.abandoned {
-            let goodbye = self.clock.now() + RETIRE_TIMEOUT;
-            drop(self.wait(state, Some(goodbye), &|| false, State::all_threads_ended));
-        }
     }
 
     /// The row still buffered under a key. If the server has not described the table yet, its key
@@ -446,9 +419,9 @@ impl BackgroundBuffer {
         self.shared.lock().failures.take()
     }
 
-    /// The number of rows in the failures that nobody has taken.
-    pub fn untaken_failed_rows(&self) -> usize {
-        self.shared.lock().failures.rows()
+    /// The number of rows that were given up without anybody being told.
+    pub fn untold_failed_rows(&self) -> usize {
+        self.shared.lock().failures.untold_rows()
     }
 
     /// The last error, as text.

@@ -5,10 +5,10 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::buffer::background::lanes::{LaneSet, Lanes};
+use crate::buffer::background::lanes::{Lane, LaneSet, Lanes};
 use crate::buffer::failures::Failures;
 use crate::buffer::metrics::Metrics;
-use crate::buffer::queue::LaneId;
+use crate::buffer::queue::{Due, LaneId};
 use crate::buffer::snapshot::{Pending, ThreadState};
 use crate::error::Error;
 use crate::writer::Writer;
@@ -27,6 +27,10 @@ pub struct Flusher {
     pub failed_attempt: Option<(u64, Error)>,
     pub failures_in_a_row: u32,
     pub reconnects: u64,
+    /// It opens a connection.
+    pub is_connecting: bool,
+    /// It keeps a group as a failure.
+    pub is_giving_up: bool,
 }
 
 impl Flusher {
@@ -41,6 +45,8 @@ impl Flusher {
             failed_attempt: None,
             failures_in_a_row: 0,
             reconnects: 0,
+            is_connecting: false,
+            is_giving_up: false,
         }
     }
 }
@@ -55,6 +61,9 @@ pub struct State {
     pub stopping: bool,
     /// The time to end is over: end after the attempt that is under way.
     pub abandoned: bool,
+    /// How often all groups were taken out of the lanes. An attempt that began before the last time
+    /// may not commit, and what it tells is about groups that are not here any more.
+    pub taken_back: u64,
 }
 
 impl State {
@@ -81,6 +90,30 @@ impl State {
             .iter()
             .filter_map(|lane| lane.flusher.failed_attempt.as_ref());
         failed.next().map(|(_, error)| error)
+    }
+
+    /// Whether a lane awaits the answer to a COMMIT, or keeps a failure: its end is near, and says
+    /// what became of some groups.
+    pub fn is_amid_settling(&self) -> bool {
+        self.lanes
+            .iter()
+            .any(|lane| lane.queue.awaits_commit() || lane.flusher.is_giving_up)
+    }
+
+    /// Whether nothing of what is left can be written before somebody puts something right: each
+    /// lane has tried since, in vain, or waits for one that has.
+    pub fn is_stuck(&self, attempts_before: &[u64], now: Instant) -> bool {
+        let failed_for_good = |lane: &Lane<Flusher>, before: u64| {
+            let failed = lane.flusher.failed_attempt.as_ref();
+            failed.is_some_and(|(attempt, error)| *attempt > before && !error.may_pass())
+        };
+        let lanes = || self.lanes.iter().zip(self.lanes.ids()).zip(attempts_before);
+        lanes().any(|((lane, _), before)| failed_for_good(lane, *before))
+            && lanes().all(|((lane, id), before)| {
+                lane.queue.pending_rows() == 0
+                    || failed_for_good(lane, *before)
+                    || (lane.flusher.thread == ThreadState::Idle && self.lanes.due(id, now) == Due::Never)
+            })
     }
 
     /// The lanes' threads that wait for work, to be woken without the lock.

@@ -190,7 +190,10 @@ impl MySqlSink {
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             // Slower than the caller waits: that says nothing about the server.
-            return Error::timeout("the server did not answer in time");
+            return Error::timeout(format!(
+                "the server did not answer in time ({})",
+                self.connector.address()
+            ));
         }
         let why = match error {
             other if is_timeout(other) => {
@@ -274,6 +277,36 @@ fn check_name(names: NameCharset, table: &TableName) -> Result<()> {
     parts.try_for_each(|part| names.check(part, &format_args!("table {table}")))
 }
 
+impl MySqlSink {
+    fn no_such_table(&self, name: &TableName, has_dotted_twin: bool) -> Error {
+        let dsn = self.connector.dsn();
+        let advice = match name.database() {
+            Some(database) if has_dotted_twin => format!(
+                "the dot was read as database {database}, table {}; for the table of the database {} that has the dot in its \
+                 name, write `{database}.{}`, in backticks",
+                name.table(),
+                dsn.database,
+                name.table()
+            ),
+            Some(database) => format!(
+                "the dot was read as database {database}, table {}; create it, correct the name, or put a name that has a dot \
+                 in backticks",
+                name.table()
+            ),
+            None => "create it, or correct the table's name".to_owned(),
+        };
+        Error::server(
+            codes::ER_NO_SUCH_TABLE,
+            format!(
+                "table {name} does not exist at {}, or the account {:?} may not see it; {advice}",
+                self.connector.address(),
+                dsn.user
+            ),
+        )
+        .during(Phase::LookUp)
+    }
+}
+
 fn without_transactions(table: &dyn fmt::Display, engine: &str, harm: &str) -> Error {
     Error::config(format!(
         "table {table} has the engine {engine}, which has no transactions: {harm}. Use ALTER TABLE {table} ENGINE = InnoDB"
@@ -289,6 +322,16 @@ impl Drop for MySqlSink {
 impl Sink for MySqlSink {
     fn database(&self) -> Option<&str> {
         Some(&self.connector.dsn().database)
+    }
+
+    fn place(&self) -> Option<String> {
+        let dsn = self.connector.dsn();
+        let servers: Vec<String> = (0..dsn.host_count()).map(|index| dsn.address(index)).collect();
+        Some(servers.join(", "))
+    }
+
+    fn is_connected(&self) -> bool {
+        self.connection.is_some()
     }
 
     fn limits(&mut self, deadline: Option<Instant>) -> Result<Limits> {
@@ -316,24 +359,22 @@ impl Sink for MySqlSink {
         }
         let schema = found.schema;
         if schema.columns.is_empty() {
-            return Err(Error::server(
-                codes::ER_NO_SUCH_TABLE,
-                format!(
-                    "table {} does not exist at {}, or the account {:?} may not see it; create it, or correct the table's name",
-                    table.name,
-                    self.connector.address(),
-                    self.connector.dsn().user
-                ),
-            )
-            .during(Phase::LookUp));
+            return Err(self.no_such_table(&table.name, found.has_dotted_twin));
         }
         TableModel::from_server(&table.name, &table.rules, table.default_mode, schema)
     }
 
-    fn commit(&mut self, plan: &Plan<'_>, entry: Option<LedgerEntry>, deadline: Option<Instant>) -> Result<()> {
+    fn commit(
+        &mut self,
+        plan: &Plan<'_>,
+        entry: Option<LedgerEntry>,
+        deadline: Option<Instant>,
+        may_commit: &mut dyn FnMut() -> bool,
+    ) -> Result<()> {
         let entry = entry.map(|entry| self.ledger.entry_sql(entry));
         let connection = self.connection(deadline)?;
         let committed = match connection.write_ahead(&plan.statements, entry.as_deref(), deadline) {
+            Ok(()) if !may_commit() => Err(Error::taken_back()),
             Ok(()) => self.end_transaction(deadline),
             Err(failed) => Err(self.write_failed(failed, deadline)),
         };

@@ -33,6 +33,9 @@ pub struct FoundTable {
     pub schema: TableSchema,
     /// Its engine, if that has no transactions.
     pub engine_without_transactions: Option<String>,
+    /// There is no such table, but the connection's database has one whose name has the dot that
+    /// was read as the end of a database's name.
+    pub has_dotted_twin: bool,
 }
 
 /// A name's database and table, as literals in a WHERE.
@@ -112,6 +115,7 @@ fn read_once(
         place.is("TABLE_SCHEMA", "TABLE_NAME")
     ))?;
     let rows: Vec<ColumnRow> = rows.into_iter().map(ColumnRow::of).collect();
+    let is_there = !rows.is_empty();
     let is_key_made_up = rows.iter().any(|row| row.is_made_up_key(traits));
     let (periods, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(ColumnRow::is_row_period);
     let columns: Vec<_> = rows.into_iter().map(|row| row.into_column(traits)).collect();
@@ -152,6 +156,7 @@ fn read_once(
             is_strict: traits.is_strict,
             columns,
         },
+        has_dotted_twin: !is_there && has_dotted_twin(conn, name, database)?,
         engine_without_transactions: engine_in(conn, place)?,
     })
 }
@@ -159,6 +164,18 @@ fn read_once(
 /// Whether a definition came whole. Another character set than UTF-8 leaves marks in it.
 fn is_exact(definition: &str) -> bool {
     !definition.contains(char::REPLACEMENT_CHARACTER)
+}
+
+fn has_dotted_twin(conn: &mut Conn, name: &TableName, database: &str) -> mysql::Result<bool> {
+    let Some(first) = name.database() else {
+        return Ok(false);
+    };
+    let twin = Place::new(database, &format!("{first}.{}", name.table()));
+    let twins: Option<u64> = conn.query_first(format!(
+        "SELECT COUNT(*) FROM information_schema.TABLES WHERE {}",
+        twin.is("TABLE_SCHEMA", "TABLE_NAME")
+    ))?;
+    Ok(twins.is_some_and(|twins| twins > 0))
 }
 
 fn unique_indexes(conn: &mut Conn, place: &Place) -> mysql::Result<Vec<UniqueIndex>> {

@@ -1,0 +1,152 @@
+//! The end of a [background buffer](crate::buffer::background): its rows are waited for, what is left
+//! is kept elsewhere, and its threads go.
+//!
+//! Invariant: once groups were taken out of the lanes, no attempt to write them commits them.
+//!
+//! Bounds: the end's time; 200 ms for the answer to a COMMIT, and [`RETIRE_TIMEOUT`] for the threads
+//! if all rows were written.
+
+use crate::buffer::background::BackgroundBuffer;
+use crate::buffer::background::shared::State;
+use crate::buffer::leftovers::{self, EndCause, EndTime, LeftGroup};
+use crate::buffer::limits::RETIRE_TIMEOUT;
+use crate::buffer::metrics::count;
+use crate::buffer::queue::LaneId;
+use crate::buffer::snapshot::ThreadState;
+use crate::clock::Clock as _;
+use crate::dead_letter::file::DeadLetterFile;
+use crate::error::{Error, Result};
+
+impl BackgroundBuffer {
+    /// Waits until all rows are written, through failures, as long as the end's time lasts. It does
+    /// not wait for what cannot pass by itself.
+    ///
+    /// # Errors
+    ///
+    /// Why rows are left.
+    pub fn drain(&self, time: EndTime) -> Result<(), EndCause> {
+        let unstarted = self.start_missing_threads().err();
+        let mut state = self.shared.lock();
+        if state.lanes.pending_rows() == 0 {
+            return Ok(());
+        }
+        state.lanes.request_flush();
+        state.wake_all();
+        let flushed_before = state.total_flushed();
+        let attempts_before: Vec<u64> = state.lanes.iter().map(|lane| lane.flusher.attempts).collect();
+        let is_done = |state: &State| {
+            state.lanes.pending_rows() == 0
+                || state.all_threads_ended()
+                || state.is_stuck(&attempts_before, self.clock.now())
+        };
+        let waited = self.wait(state, Some(time.limit), &|| false, is_done).0;
+        let is_settled = |state: &State| !state.is_amid_settling();
+        state = self.wait(waited, Some(time.commit_limit()), &|| false, is_settled).0;
+        if state.lanes.pending_rows() == 0 {
+            return Ok(());
+        }
+        let error = match (state.last_failed_attempt(), unstarted) {
+            (Some(error), _) => error.clone(),
+            (None, Some(error)) => error,
+            (None, None) => {
+                let has_moved = state.total_flushed() > flushed_before;
+                Error::timeout(format!(
+                    "{} did not take them within {} ms: {}",
+                    self.place_in_words(),
+                    time.said.as_millis(),
+                    Self::slowness(&state, has_moved)
+                ))
+            }
+        };
+        Err(EndCause {
+            error,
+            place: self.place.clone(),
+            names_keys: !self.settings.redact_values,
+        })
+    }
+
+    pub(super) fn place_in_words(&self) -> &str {
+        self.place.as_deref().unwrap_or("the database")
+    }
+
+    /// What a wait without an error has waited for. `has_moved`: rows were committed meanwhile.
+    pub(super) fn slowness(state: &State, has_moved: bool) -> &'static str {
+        let is_connecting = state.lanes.iter().any(|lane| lane.flusher.is_connecting);
+        if is_connecting {
+            "it has not answered the attempt to connect; check that the server runs there, and the DSN's host and port, or its \
+             unix_socket"
+        } else if has_moved {
+            "it takes rows more slowly; give it more time"
+        } else {
+            "it has not answered the statements that were sent; look there for locks and load (SHOW PROCESSLIST)"
+        }
+    }
+
+    /// The servers, for messages.
+    pub fn place(&self) -> Option<&str> {
+        self.place.as_deref()
+    }
+
+    /// What to say if the rows that are left will be lost. They stay.
+    pub fn lost_warning(&self, cause: &EndCause) -> String {
+        leftovers::warning(self.shared.lock().lanes.groups(), cause)
+    }
+
+    /// The end of the rows that are left: they go into the dead-letter file, and leave the buffer.
+    /// Returns what nobody was told of.
+    /// An attempt to write them that is under way commits nothing any more.
+    pub fn keep_left(&self, cause: &EndCause, time: EndTime) -> Option<String> {
+        let left = self.take_left();
+        let file = self.settings.dead_letter_file.clone().map(DeadLetterFile::new);
+        leftovers::keep(&left, file.as_ref(), cause, time)
+    }
+
+    fn take_left(&self) -> Vec<LeftGroup> {
+        let mut state = self.shared.lock();
+        state.taken_back += 1;
+        let lanes: Vec<LaneId> = state.lanes.ids().collect();
+        for id in lanes {
+            let lane = state.lanes.lane_mut(id);
+            lane.flusher.metrics.failed_rows += count(lane.queue.pending_rows());
+        }
+        let left = state.lanes.take_left();
+        drop(state);
+        // A flusher may wait for another lane, and a caller for room.
+        self.shared.done.notify_all();
+        left
+    }
+
+    /// The end: lets the threads go. Rows that are not written by now are lost: an attempt that is
+    /// under way commits nothing any more.
+    pub fn stop(&self) {
+        let mut state = self.shared.lock();
+        state.stopping = true;
+        // A server that did not take all gets no more time.
+        state.abandoned = state.lanes.pending_rows() > 0 || state.taken_back > 0;
+        state.taken_back += u64::from(state.lanes.pending_rows() > 0);
+        state.wake_all();
+        // A flusher may wait for another lane.
+        self.shared.done.notify_all();
+        if !state.abandoned {
+            let goodbye = self.clock.now() + RETIRE_TIMEOUT;
+            drop(self.wait(state, Some(goodbye), &|| false, State::all_threads_ended));
+        }
+    }
+
+    /// Starts the threads of lanes that have rows and none, since the system had no room for one.
+    fn start_missing_threads(&self) -> Result<()> {
+        let mut state = self.shared.lock();
+        let mut missing = Vec::new();
+        let lanes: Vec<LaneId> = state.lanes.ids().collect();
+        for id in lanes {
+            let lane = state.lanes.lane_mut(id);
+            if lane.flusher.thread == ThreadState::None && lane.queue.pending_rows() > 0 {
+                lane.flusher.thread = ThreadState::Idle;
+                missing.push(id);
+            }
+        }
+        drop(state);
+        let started: Vec<Result<()>> = missing.into_iter().map(|lane| self.start_thread(lane)).collect();
+        started.into_iter().collect()
+    }
+}
