@@ -16,7 +16,7 @@ final class GroupBoundsTest extends MemoryTestCase
 {
     private const MIB = 1 << 20;
 
-    /** More than PHP, the bound, a copy and one of the strings take, and a third of what is given. */
+    /** More than PHP, the bound, a copy and one string take, and a third of what is given. */
     private const MOST_MIB = 400;
 
     /** @return iterable<string, array{string}> how the buffer is made */

@@ -342,8 +342,8 @@ impl ForegroundBuffer {
             .rows()
             .map(|row| {
                 let bound = match row.check() {
-                    Err(_) if row.shape.entry.is_outdated() => None,
-                    checked => checked?,
+                    Ok(bound) => bound,
+                    Err(error) => row.shape.entry.unless_outdated(error)?,
                 };
                 let bound = bound.filter(|bound| bound.model.mode == Mode::Upsert);
                 let key = bound.and_then(|bound| bound.key_hash(&row.values(), &mut scratch));

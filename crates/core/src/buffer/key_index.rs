@@ -13,9 +13,9 @@
 //!   batches. A group that goes to another lane than earlier rows of its key waits for these, so it
 //!   opens a batch: the number of its first group is higher than those of all of them.
 //!
-//! Bounds: 32 bytes for each row that waits, beside `pending_bytes`. What is settled is dropped by the
-//! next `find()`, and all by a `flush()` behind which nothing waits. At most [`BATCHES_AT_ONCE`]
-//! batches of a lane are referred to in one hold of the lock.
+//! Bounds: 32 bytes for each row that waits, beside `pending_bytes`. What is settled is dropped by
+//! the next `find()`, and all by a `flush()` behind which nothing waits. At most
+//! [`BATCHES_AT_ONCE`] batches of a lane are referred to in one hold of the lock.
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher as _;
@@ -65,8 +65,8 @@ impl Place {
     }
 }
 
-/// The places of hashes, in sorted runs. A new run is merged into the last one as long as that is at
-/// most twice as long: so there are few runs, and each place is moved a few times. A plain map would
+/// The places of hashes, in sorted runs. A new run is merged into the last one as long as that is
+/// at most twice as long: so there are few runs, and each place is moved a few times. A map would
 /// take four times the memory, and as much time for the first million of rows.
 #[derive(Debug, Default)]
 struct Places {

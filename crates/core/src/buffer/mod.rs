@@ -18,8 +18,8 @@
 //! - The rows of one key are written in the order in which they were added.
 //!
 //! Bounds (the first two by default, others fixed):
-//! - 100,000 rows and 64 MiB are buffered. What counts is the memory that they take, within a fifth:
-//!   `crates/core/tests/memory.rs`.
+//! - 100,000 rows and 64 MiB are buffered. What counts is the memory that they take, within a
+//!   fifth: `crates/core/tests/memory.rs`.
 //! - A batch has 100 rows of one table.
 //! - A transaction has 10,000 rows and 16 MiB. One group alone may have more ([`limits`]).
 //! - 64 lanes.

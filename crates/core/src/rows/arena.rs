@@ -9,6 +9,8 @@ use crate::table::bound::BoundColumns;
 use crate::table::shape::Shape;
 use crate::value::Values;
 
+/// The memory of a group beside its rows: where it ends in its batch, its number in the queue.
+pub(super) const GROUP_BYTES: usize = size_of::<usize>() + size_of::<u64>();
 /// So many shapes are compared one by one. Further ones are found by their address.
 const SCANNED_SHAPES: usize = 8;
 

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::rows::arena::{Row, RowHead, Rows};
+use crate::rows::arena::{GROUP_BYTES, Row, RowHead, Rows};
 use crate::rows::group::Group;
 use crate::table::entry::{TableEntry, TableId};
 
@@ -18,8 +18,6 @@ const MAX_RESERVED_BYTES: usize = 1024 * 1024;
 /// The memory of a batch beside its rows and groups: itself, its shapes, its count of rows by
 /// table, and what the allocator adds to each of these and to its vectors.
 const OVERHEAD_BYTES: usize = size_of::<Batch>() + 256;
-/// The memory of a group beside its rows: where it ends, here, and its number, in the queue.
-pub(super) const GROUP_BYTES: usize = size_of::<usize>() + size_of::<u64>();
 
 /// Groups collected together.
 #[derive(Debug)]

@@ -8,8 +8,7 @@
 
 use std::sync::Arc;
 
-use crate::rows::arena::{Row, RowHead, Rows};
-use crate::rows::batch::GROUP_BYTES;
+use crate::rows::arena::{GROUP_BYTES, Row, RowHead, Rows};
 use crate::table::shape::Shape;
 use crate::value;
 use crate::value::{STRING_OVERHEAD_BYTES, Value, ValueTooLong};

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use crate::error::{Error, Result};
 use crate::table::model::TableModel;
 use crate::table::name::TableName;
 use crate::table::rules::{Mode, TableRules};
@@ -58,6 +59,16 @@ impl TableEntry {
     /// nothing is refused for it.
     pub fn is_outdated(&self) -> bool {
         self.is_outdated.load(Ordering::Acquire)
+    }
+
+    /// What becomes of an error that the model found with a row: nothing, if it is to be read anew.
+    ///
+    /// # Errors
+    ///
+    /// The error.
+    #[cold]
+    pub fn unless_outdated<T>(&self, error: Error) -> Result<Option<T>> {
+        if self.is_outdated() { Ok(None) } else { Err(error) }
     }
 
     /// Has the model read anew, after an error that did not come from this table.

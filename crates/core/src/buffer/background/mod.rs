@@ -175,8 +175,8 @@ impl BackgroundBuffer {
             }
             // The flusher may forget a model at any time, after an error.
             let bound = match row.check() {
-                Err(_) if entry.is_outdated() => None,
-                checked => checked?,
+                Ok(bound) => bound,
+                Err(error) => entry.unless_outdated(error)?,
             };
             if let Some(router) = &mut router {
                 router.visit(&row, bound.as_deref());
