@@ -34,15 +34,10 @@ pub extern "C" fn retry(call: &mut ExecuteData, result: &mut Zval) {
 }
 
 /// Takes the groups in order, as far as they fit. Returns how many. `total`: of so many failures.
-fn add_all(
-    buffer: Handle<'_>,
-    groups: Vec<Box<Group>>,
-    total: usize,
-    generation: u64,
-) -> Result<usize, PendingException> {
+fn add_all(buffer: Handle<'_>, groups: Vec<Group>, total: usize, generation: u64) -> Result<usize, PendingException> {
     let count = groups.len();
     for (taken, group) in groups.into_iter().enumerate() {
-        let Err(mut failed) = wait::add(buffer, group, generation) else {
+        let Err(mut failed) = wait::add(buffer, Box::new(group), generation) else {
             continue;
         };
         if failed.error.kind() == Kind::Full && taken > 0 {
@@ -58,7 +53,7 @@ fn add_all(
 
 /// The groups of the failures, as many as the buffer's bounds allow at once, and how many failures
 /// there are. User code may run.
-fn gather_all(buffer: Handle<'_>, failures: Option<&Zval>) -> Result<(Vec<Box<Group>>, usize), ConversionError> {
+fn gather_all(buffer: Handle<'_>, failures: Option<&Zval>) -> Result<(Vec<Group>, usize), ConversionError> {
     let Some(failures) = failures.and_then(HeldArray::of) else {
         return Ok((Vec::new(), 0));
     };
@@ -75,7 +70,7 @@ fn gather_all(buffer: Handle<'_>, failures: Option<&Zval>) -> Result<(Vec<Box<Gr
                 if bytes > most && at > 0 {
                     break;
                 }
-                groups.push(group);
+                groups.push(*group);
             }
         }
     }

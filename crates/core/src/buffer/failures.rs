@@ -81,8 +81,8 @@ impl Failures {
         self.kept.drain(..).collect()
     }
 
-    /// The number of rows that were given up without anybody being told: they are in no file, and no
-    /// flush has reported them.
+    /// The number of rows that were given up without anybody being told: they are in no file, and
+    /// no flush has reported them.
     pub fn untold_rows(&self) -> usize {
         if self.has_dead_letter_file { 0 } else { self.untold_rows }
     }

@@ -1,10 +1,10 @@
-//! The end of a [background buffer](crate::buffer::background): its rows are waited for, what is left
-//! is kept elsewhere, and its threads go.
+//! The end of a [background buffer](crate::buffer::background): its rows are waited for, what is
+//! left is kept elsewhere, and its threads go.
 //!
 //! Invariant: once groups were taken out of the lanes, no attempt to write them commits them.
 //!
-//! Bounds: the end's time; 200 ms for the answer to a COMMIT, and [`RETIRE_TIMEOUT`] for the threads
-//! if all rows were written.
+//! Bounds: the end's time; 200 ms for the answer to a COMMIT, and [`RETIRE_TIMEOUT`] for the
+//! threads if all rows were written.
 
 use crate::buffer::background::BackgroundBuffer;
 use crate::buffer::background::shared::State;
