@@ -124,8 +124,9 @@ struct LaneIndex {
     /// The batch up to which all are indexed, by the number of its first group.
     indexed: u64,
     /// The batch that took rows at the last look, by the number of its first group, and how many of
-    /// its rows are indexed.
-    open: Option<(u64, usize)>,
+    /// its rows are indexed. Groups are counted from 1, so 0 is none: not an `Option`, whose empty
+    /// place the compiler may read before it asks whether it is empty, to valgrind's dismay.
+    open: (u64, usize),
 }
 
 impl LaneIndex {
@@ -147,9 +148,9 @@ impl LaneIndex {
     }
 
     fn drop_settled(&mut self) {
-        let open = self.open.map(|(first_group, _)| first_group);
+        let open = self.open.0;
         while let Some(first) = self.batches.front() {
-            if first.batch.strong_count() > 0 || Some(first.first_group) == open {
+            if first.batch.strong_count() > 0 || first.first_group == open {
                 break;
             }
             self.batches.pop_front();
@@ -255,13 +256,13 @@ impl KeyIndex {
         let Some(of_lane) = self.lanes.get_mut(lane) else {
             return;
         };
-        let indexed = of_lane.open.filter(|(known, _)| *known == first_group);
-        let indexed = indexed.map_or(0, |(_, rows)| rows);
+        let (known, rows) = of_lane.open;
+        let indexed = if known == first_group { rows } else { 0 };
         // Batches before it may yet have to be indexed: the next look reads it.
         if view.new.is_empty() && open.rows_of(self.table) > 0 {
             self.index_rows(lane, open, &Weak::new(), indexed);
             if let Some(of_lane) = self.lanes.get_mut(lane) {
-                of_lane.open = Some((first_group, open.rows()));
+                of_lane.open = (first_group, open.rows());
             }
             view.open.0 = first_group;
             let number = self
@@ -290,14 +291,12 @@ impl KeyIndex {
     pub fn learn(&mut self, view: &View) {
         for (lane, seen) in view.lanes.iter().enumerate() {
             for batch in &seen.new {
-                let open = self.lanes.get_mut(lane).and_then(|lane| lane.open.take());
-                let open = open.filter(|(first_group, _)| *first_group == batch.first_group);
-                let indexed = open.map_or(0, |(_, rows)| rows);
-                if batch.rows_of(self.table) > 0 || open.is_some() {
+                let Some(of_lane) = self.lanes.get_mut(lane) else { break };
+                let (known, rows) = std::mem::take(&mut of_lane.open);
+                let indexed = if known == batch.first_group { rows } else { 0 };
+                of_lane.indexed = batch.first_group;
+                if batch.rows_of(self.table) > 0 {
                     self.index_rows(lane, batch, &Arc::downgrade(batch), indexed);
-                }
-                if let Some(of_lane) = self.lanes.get_mut(lane) {
-                    of_lane.indexed = batch.first_group;
                 }
             }
         }
