@@ -235,6 +235,46 @@ final class LeftoversTest extends ProcessTestCase
         self::assertFileDoesNotExist("{$this->folder}/healthy.jsonl");
     }
 
+    /**
+     * A tenant has a database of its own, and all of them are on one server, which accepts
+     * connections and says nothing.
+     *
+     * @dataProvider tenants
+     */
+    #[DataProvider('tenants')]
+    public function testTheTimesOfManyDatabasesOfAServerDoNotAddUp(int $count, string $settings, string $option): void
+    {
+        $silent = stream_socket_server('tcp://127.0.0.1:0');
+        self::assertIsResource($silent);
+        $child = $this->start(<<<PHP
+            for (\$n = 1; \$n <= {$count}; \$n++) {
+                \$buffers[] = \$buffer = Child::buffer(dsn: "mysql://u:p@{\$argv[1]}/tenant_{\$n}?{$option}", shutdownTimeoutMs: 1_000, {$settings} deadLetterFile: \$argv[2]);
+                \$buffer->add(Child::order(\$n), []);
+            }
+            Child::say('end');
+            Child::hear();
+            PHP, [stream_socket_get_name($silent, false), $this->file]);
+        $child->waitFor('end');
+        $began = hrtime(true);
+        $child->send();
+        $child->finish();
+        // With 250 ms or its connect_timeout_ms for each of them they would take 20 s or more.
+        self::assertLessThan(10.0, (hrtime(true) - $began) / 1e9);
+        self::assertSame('', $child->complained(), $child->describe());
+        self::assertCount($count, self::lines($this->file));
+    }
+
+    /**
+     * How many, their settings, an option of their DSN.
+     *
+     * @return iterable<string, array{int, string, string}>
+     */
+    public static function tenants(): iterable
+    {
+        yield 'in the background' => [120, '', 'connect_timeout_ms=60000'];
+        yield 'in the foreground, given up before the time is over' => [100, 'background: false,', 'connect_timeout_ms=200'];
+    }
+
     /** @return iterable<string, array{string, string}> settings, and what the file says */
     public static function errorsThatStay(): iterable
     {

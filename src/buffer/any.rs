@@ -12,10 +12,10 @@ use write_buffer_core::dead_letter::{DeadLetter, NamedRow};
 use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result};
 use write_buffer_core::settings::Settings;
-use write_buffer_core::sink::Sink;
 use write_buffer_core::sink::memory::MemorySink;
 use write_buffer_core::sink::mysql::MySqlSink;
 use write_buffer_core::sink::mysql::socket::Descriptor;
+use write_buffer_core::sink::{Place, Sink};
 use write_buffer_core::table::catalog::Catalog;
 
 use crate::buffer::persistent;
@@ -147,11 +147,11 @@ impl AnyBuffer {
         }
     }
 
-    /// The servers, for messages.
-    pub fn place(&self) -> Option<String> {
+    /// Where it writes to.
+    pub fn place(&self) -> Option<Place> {
         match self {
             Self::Foreground(buffer) => buffer.place(),
-            Self::Background(buffer) => buffer.place().map(str::to_owned),
+            Self::Background(buffer) => buffer.place().cloned(),
         }
     }
 

@@ -9,8 +9,9 @@
 //!   functions that add rows.
 //! - Those that flush on PHP's thread do so one after the other: of what is left each gets an equal
 //!   share.
-//! - When the time is over, whoever writes to another server than those that used it up gets
-//!   [`LEAST_TIME`].
+//! - When the time is over, whoever writes to another place than those that used it up gets
+//!   [`LEAST_TIME`]. A server on which two databases used it up is away, for all of its databases:
+//!   a lock in one says nothing of another.
 //!
 //! An object that is destroyed amid a script has its own time.
 
@@ -20,7 +21,9 @@ use std::sync::{Arc, Weak as SharedWeak};
 use std::time::{Duration, Instant};
 
 use write_buffer_core::buffer::background::BackgroundBuffer;
-use write_buffer_core::buffer::leftovers::EndTime;
+use write_buffer_core::buffer::leftovers::{EndCause, EndTime};
+use write_buffer_core::error::{Error, codes};
+use write_buffer_core::sink::Place;
 
 use crate::buffer::persistent;
 use crate::process::fork;
@@ -28,6 +31,8 @@ use crate::zend::request;
 
 /// What a buffer gets whose server is not known to be away.
 const LEAST_TIME: Duration = Duration::from_millis(250);
+/// So many databases that use up the time say that their server is away.
+const AWAY_DATABASES: usize = 2;
 
 thread_local! {
     /// The buffers of this thread's request.
@@ -56,8 +61,28 @@ struct Shared {
     /// The time in all.
     said: Duration,
     spent: Duration,
-    /// The servers that used it up.
-    away: Vec<String>,
+    /// Where those write to that used it up, each place once.
+    away: Vec<Place>,
+}
+
+/// Whether no server answered, before the time was over. One that refuses an account is there.
+fn is_unreachable(error: &Error) -> bool {
+    matches!(error.code(), codes::CR_CONN_HOST_ERROR | codes::CR_SERVER_LOST)
+}
+
+impl Shared {
+    fn used_up_by(&mut self, place: Option<&Place>) {
+        let new = place.filter(|place| !self.away.contains(place));
+        self.away.extend(new.cloned());
+    }
+
+    fn is_away(&self, place: &Place) -> bool {
+        let is_server_away = |server: &String| {
+            let there = self.away.iter().filter(|away| away.servers.contains(server));
+            there.count() >= AWAY_DATABASES
+        };
+        self.away.contains(place) || place.servers.iter().all(is_server_away)
+    }
 }
 
 impl Living {
@@ -83,11 +108,11 @@ impl Living {
 
     /// Ends a buffer that has rows, by `drain`, in the time that is left for it. `place`: where it
     /// writes to.
-    pub fn end<E>(
+    pub fn end(
         &self,
-        place: Option<&str>,
-        drain: impl FnOnce(EndTime) -> Result<(), E>,
-    ) -> (EndTime, Result<(), E>) {
+        place: Option<&Place>,
+        drain: impl FnOnce(EndTime) -> Result<(), EndCause>,
+    ) -> (EndTime, Result<(), EndCause>) {
         let Some(ending) = request::ending() else {
             let time = EndTime::of(self.shutdown_timeout);
             return (time, drain(time));
@@ -99,15 +124,17 @@ impl Living {
         SHARED.with_borrow_mut(|shared| {
             if let Some(shared) = shared {
                 shared.spent += began.elapsed();
-                if drained.is_err() && Instant::now() >= time.limit {
-                    shared.away.extend(place.map(str::to_owned));
+                if let Err(cause) = &drained
+                    && (Instant::now() >= time.limit || is_unreachable(&cause.error))
+                {
+                    shared.used_up_by(place);
                 }
             }
         });
         (time, drained)
     }
 
-    fn time(&self, ending: request::Ending, place: Option<&str>) -> EndTime {
+    fn time(&self, ending: request::Ending, place: Option<&Place>) -> EndTime {
         SHARED.with_borrow_mut(|shared| {
             let generation = fork::fork_generation();
             let is_this = |shared: &Shared| shared.ending == ending && shared.fork_generation == generation;
@@ -123,7 +150,7 @@ impl Living {
             if self.background.is_none() {
                 left /= foreground_count().max(1);
             }
-            if !place.is_some_and(|place| shared.away.iter().any(|away| away == place)) {
+            if !place.is_some_and(|place| shared.is_away(place)) {
                 left = left.max(LEAST_TIME.min(self.shutdown_timeout));
             }
             EndTime {

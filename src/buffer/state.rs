@@ -226,7 +226,7 @@ impl State {
         }
         if self.buffer.pending_rows() != self.reported_lost {
             let place = self.buffer.place();
-            let (time, drained) = self.living.end(place.as_deref(), |time| self.buffer.drain(time));
+            let (time, drained) = self.living.end(place.as_ref(), |time| self.buffer.drain(time));
             if let Err(cause) = drained {
                 if is_last || self.configuration.engine.dead_letter_file.is_some() {
                     warnings.extend(self.buffer.keep_left(&cause, time));

@@ -38,7 +38,7 @@ use crate::error::{Error, Kind, Result};
 use crate::rows::batch::Batch;
 use crate::rows::group::Group;
 use crate::settings::Settings;
-use crate::sink::Sink;
+use crate::sink::{Place, Sink};
 use crate::table::catalog::Catalog;
 use crate::table::rules::Mode;
 use crate::writer::Writer;
@@ -271,8 +271,8 @@ impl ForegroundBuffer {
         oldest.is_some_and(|oldest| now.saturating_duration_since(oldest) >= self.settings.flush_interval)
     }
 
-    /// The servers, for messages.
-    pub fn place(&self) -> Option<String> {
+    /// Where it writes to.
+    pub fn place(&self) -> Option<Place> {
         self.writer.place()
     }
 

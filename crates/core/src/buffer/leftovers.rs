@@ -20,6 +20,7 @@ use crate::dead_letter::{DeadLetter, Status};
 use crate::error::{Error, count_rows};
 use crate::rows::arena::Row;
 use crate::rows::batch::Batch;
+use crate::sink::Place;
 use crate::table::entry::TableId;
 use crate::table::rules::KeyRule;
 use crate::value::Value;
@@ -95,7 +96,7 @@ pub struct EndCause {
     /// The last error, or how long was waited, and for what.
     pub error: Error,
     /// The servers that they were for.
-    pub place: Option<String>,
+    pub place: Option<Place>,
     /// Whether a warning names keys: `redactValues` is off.
     pub names_keys: bool,
 }

@@ -206,6 +206,14 @@ impl ServerDsn {
         self.hosts.len()
     }
 
+    /// The servers to try: each a host and its port, or a socket's path.
+    pub fn servers(&self) -> Vec<String> {
+        match &self.unix_socket {
+            Some(path) => vec![path.clone()],
+            None => self.hosts.iter().map(ToString::to_string).collect(),
+        }
+    }
+
     /// A server's address, for messages.
     pub fn address(&self, index: usize) -> String {
         match (&self.unix_socket, self.hosts.get(index)) {

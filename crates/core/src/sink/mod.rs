@@ -8,6 +8,7 @@
 //! Bounds: one connection a sink, and no wait longer than the caller's deadline or the DSN's
 //! time-outs, apart from the look-up of a host's name (see [`mysql`]).
 
+use std::fmt;
 use std::time::Instant;
 
 #[cfg(doc)]
@@ -25,6 +26,25 @@ pub mod mysql;
 /// Binds a table's rules without a server.
 pub type LocalModel = fn(&TableEntry) -> Result<TableModel>;
 
+/// Where a sink writes to: its `Display` is for messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The servers: a host and its port, or a socket's path.
+    pub servers: Vec<String>,
+    /// The database on them.
+    pub database: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, server) in self.servers.iter().enumerate() {
+            let comma = if index > 0 { ", " } else { "" };
+            write!(formatter, "{comma}{server}/{}", self.database)?;
+        }
+        Ok(())
+    }
+}
+
 /// A place that takes whole transactions.
 ///
 /// An implementation has at most one connection, opens it when it is first needed, and drops it
@@ -35,8 +55,8 @@ pub trait Sink: Send {
         None
     }
 
-    /// The servers that it writes to, for messages.
-    fn place(&self) -> Option<String> {
+    /// Where it writes to. `None`: to no server.
+    fn place(&self) -> Option<Place> {
         None
     }
 

@@ -34,7 +34,7 @@ use crate::plan::limits::Limits;
 use crate::plan::{Plan, plan};
 use crate::rows::batch::Batch;
 use crate::settings::Settings;
-use crate::sink::Sink;
+use crate::sink::{Place, Sink};
 use crate::table::entry::{TableEntry, TableId};
 use crate::table::model::TableModel;
 use crate::writer::observer::{Commit, Event, Observer};
@@ -432,8 +432,8 @@ impl Writer {
         }
     }
 
-    /// The servers that it writes to, for messages.
-    pub fn place(&self) -> Option<String> {
+    /// Where it writes to.
+    pub fn place(&self) -> Option<Place> {
         self.sink.place()
     }
 

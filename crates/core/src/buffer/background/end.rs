@@ -16,6 +16,7 @@ use crate::buffer::snapshot::ThreadState;
 use crate::clock::Clock as _;
 use crate::dead_letter::file::DeadLetterFile;
 use crate::error::{Error, Result};
+use crate::sink::Place;
 
 impl BackgroundBuffer {
     /// Waits until all rows are written, through failures, as long as the end's time lasts. It does
@@ -65,8 +66,10 @@ impl BackgroundBuffer {
         })
     }
 
-    pub(super) fn place_in_words(&self) -> &str {
-        self.place.as_deref().unwrap_or("the database")
+    pub(super) fn place_in_words(&self) -> String {
+        self.place
+            .as_ref()
+            .map_or_else(|| "the database".to_owned(), Place::to_string)
     }
 
     /// What a wait without an error has waited for. `has_moved`: rows were committed meanwhile.
@@ -82,9 +85,9 @@ impl BackgroundBuffer {
         }
     }
 
-    /// The servers, for messages.
-    pub fn place(&self) -> Option<&str> {
-        self.place.as_deref()
+    /// Where it writes to.
+    pub fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
     }
 
     /// What to say if the rows that are left will be lost. They stay.

@@ -48,7 +48,7 @@ use crate::dead_letter::{DeadLetter, FlushError, NamedRow};
 use crate::error::{Error, Result};
 use crate::rows::group::Group;
 use crate::settings::{Overflow, Settings};
-use crate::sink::{LocalModel, Sink};
+use crate::sink::{LocalModel, Place, Sink};
 use crate::table::catalog::Catalog;
 use crate::table::model::TableModel;
 use crate::writer::Writer;
@@ -69,7 +69,7 @@ pub struct BackgroundBuffer {
     local_model: Option<LocalModel>,
     finder: Mutex<Finder>,
     /// The servers, for messages.
-    place: Option<String>,
+    place: Option<Place>,
 }
 
 /// Why a wait ended.

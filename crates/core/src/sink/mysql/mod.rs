@@ -41,7 +41,6 @@ use crate::error::{Error, Result};
 use crate::ledger::LedgerEntry;
 use crate::plan::Plan;
 use crate::plan::limits::Limits;
-use crate::sink::Sink;
 use crate::sink::mysql::connect_error::{describe, is_timeout};
 use crate::sink::mysql::connection::{Connection, TransactionState};
 use crate::sink::mysql::connector::Connector;
@@ -49,6 +48,7 @@ use crate::sink::mysql::ledger_table::LedgerTable;
 use crate::sink::mysql::pipeline::{Cause, PendingCommand, WriteError, missing_row};
 use crate::sink::mysql::socket::Descriptor;
 use crate::sink::mysql::wire::conn::Conn;
+use crate::sink::{Place, Sink};
 use crate::table::entry::TableEntry;
 use crate::table::model::TableModel;
 use crate::table::name::TableName;
@@ -324,10 +324,12 @@ impl Sink for MySqlSink {
         Some(&self.connector.dsn().database)
     }
 
-    fn place(&self) -> Option<String> {
+    fn place(&self) -> Option<Place> {
         let dsn = self.connector.dsn();
-        let servers: Vec<String> = (0..dsn.host_count()).map(|index| dsn.address(index)).collect();
-        Some(servers.join(", "))
+        Some(Place {
+            servers: dsn.servers(),
+            database: dsn.database.clone(),
+        })
     }
 
     fn is_connected(&self) -> bool {
