@@ -106,7 +106,10 @@ final class HostileServerTest extends ChaosTestCase
         foreach (['put' => self::PUTS_WITHIN_S, 'flush' => self::RETURNS_WITHIN_S, 'end' => self::RETURNS_WITHIN_S] as $call => $within) {
             [$seconds, $class, $message] = $child->reported($call);
             $message = (string) base64_decode($message, true);
+            $passed = ($passed ?? 0) + $seconds;
+            $said = preg_match('/no answer within (\d+) ms/', $message, $found) === 1 ? (int) $found[1] / 1_000 : 0;
             $checks += [
+                "{$call} tells of a longer wait than there was" => $said <= $passed,
                 "{$call} came late" => $seconds < $within,
                 "{$call} threw {$class}" => $class === '' || str_starts_with($class, 'WriteBuffer\\'),
                 "{$call} has a message that nobody can read" => preg_match('/^[^\x00-\x1f\x7f]*$/Du', $message) === 1,

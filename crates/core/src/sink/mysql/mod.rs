@@ -171,10 +171,10 @@ impl MySqlSink {
     /// Turns an error of the connection into ours. Ends a connection that is of no use any
     /// more.
     fn failed(&mut self, error: &mysql::Error, phase: Phase, deadline: Option<Instant>) -> Error {
-        self.translate(error, deadline).during(phase)
+        self.translate(error, phase, deadline).during(phase)
     }
 
-    fn translate(&mut self, error: &mysql::Error, deadline: Option<Instant>) -> Error {
+    fn translate(&mut self, error: &mysql::Error, phase: Phase, deadline: Option<Instant>) -> Error {
         if let Some(connection) = &mut self.connection {
             connection.note(error);
             if connection.is_broken() {
@@ -188,7 +188,9 @@ impl MySqlSink {
             }
             return failed;
         }
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        let is_over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        // Behind COMMIT only the connection's end counts.
+        if is_over && !matches!(phase, Phase::Commit) {
             // Slower than the caller waits: that says nothing about the server.
             return Error::timeout(format!(
                 "the server did not answer in time ({})",
@@ -196,6 +198,7 @@ impl MySqlSink {
             ));
         }
         let why = match error {
+            other if is_timeout(other) && is_over => "no answer in the time given".to_owned(),
             other if is_timeout(other) => {
                 format!(
                     "no answer within {} ms (read_timeout_ms)",
@@ -244,8 +247,7 @@ impl MySqlSink {
         let Err(error) = self.current(deadline)?.commit() else {
             return Ok(());
         };
-        // The deadline may be over, but only the connection's end counts here.
-        let failed = self.failed(&error, Phase::Commit, None);
+        let failed = self.failed(&error, Phase::Commit, deadline);
         if decide(Phase::Commit, &failed) != Decision::CommitUnknown {
             return Err(failed);
         }
