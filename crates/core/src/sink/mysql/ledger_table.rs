@@ -11,13 +11,7 @@
 //!   that was lost.
 //! - That number is this writer's own memory. What the row says is only compared with it: others
 //!   may write there.
-//! - The session of that number holds the lock that the lost connection took by name when it began
-//!   (`GET_LOCK`). A number alone names another session on another server, or on one that was
-//!   restarted. The lock's name has the writer's random one in it, locks end with their sessions,
-//!   and numbers are not used again before that.
-//!
-//! The lock costs no round trip and needs no right. A server or proxy that has no such locks is
-//! left to its own time-outs: nothing is killed there.
+//! - The session of that number [is ours](OwnSessions).
 //!
 //! Rights: SELECT, INSERT and UPDATE. Without DELETE the rows of dead writers stay.
 //!
@@ -27,6 +21,7 @@
 
 use crate::error::codes;
 use crate::ledger::LedgerEntry;
+use crate::sink::mysql::own_sessions::OwnSessions;
 use crate::sink::mysql::sql::{quote_table, text_literal};
 use crate::sink::mysql::variables;
 use crate::sink::mysql::wire::conn::Conn;
@@ -51,15 +46,6 @@ const DEFINITION: &str = "(\
      `updated_at` TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, \
      PRIMARY KEY (`writer`, `lane`)) ENGINE = InnoDB";
 
-/// A connection, as the server knows it.
-#[derive(Debug, Clone, Default)]
-struct Session {
-    /// Its number there.
-    number: u64,
-    /// The name of the lock that it holds as long as it lives. `None`: the server gave it none.
-    lock: Option<String>,
-}
-
 /// A writer's row in the table.
 #[derive(Debug)]
 pub struct LedgerTable {
@@ -68,12 +54,6 @@ pub struct LedgerTable {
     writer: String,
     lane: u16,
     is_registered: bool,
-    /// The connection, once its number was read.
-    connection: Option<Session>,
-    /// The last connection that was lost. It may still hold locks.
-    lost_connection: Option<Session>,
-    /// How many connections there were.
-    connections: u64,
     /// The number of the last transaction that was entered, or was to be.
     last_entered: Option<u64>,
 }
@@ -86,9 +66,6 @@ impl LedgerTable {
             writer: String::new(),
             lane,
             is_registered: false,
-            connection: None,
-            lost_connection: None,
-            connections: 0,
             last_entered: None,
         }
     }
@@ -118,13 +95,6 @@ impl LedgerTable {
         Ok(())
     }
 
-    /// The connection is gone.
-    pub fn connection_lost(&mut self) {
-        if let Some(lost) = self.connection.take() {
-            self.lost_connection = Some(lost);
-        }
-    }
-
     /// The row is gone from the table.
     pub fn forget_registration(&mut self) {
         self.is_registered = false;
@@ -132,18 +102,15 @@ impl LedgerTable {
 
     /// Makes the writer's row, with `after` as its number. Makes the table if it is missing. The
     /// writer must have a name.
-    pub fn register(&mut self, conn: &mut Conn, after: u64) -> mysql::Result<()> {
-        if self.connection.is_none() {
-            self.connection = Some(self.identify(conn)?);
-        }
+    pub fn register(&mut self, conn: &mut Conn, session: u64, after: u64) -> mysql::Result<()> {
         if self.is_registered {
             return Ok(());
         }
-        match self.insert(conn, after) {
+        match self.insert(conn, session, after) {
             Ok(()) => {}
             Err(mysql::Error::MySqlError(error)) if error.code == codes::ER_NO_SUCH_TABLE => {
                 conn.query_drop(self.create_sql())?;
-                self.insert(conn, after)?;
+                self.insert(conn, session, after)?;
             }
             Err(error) => return Err(error),
         }
@@ -151,55 +118,26 @@ impl LedgerTable {
         self.prune(conn)
     }
 
-    /// Reads the connection's number, and takes a lock by a name that no other session has.
-    fn identify(&mut self, conn: &mut Conn) -> mysql::Result<Session> {
-        self.connections += 1;
-        let lock = format!("wb_{}_{}_{}", self.writer, self.lane, self.connections);
-        let asked = conn.query_first(format!("SELECT CONNECTION_ID(), GET_LOCK('{lock}', 0)"));
-        let found: Option<(u64, Option<u64>)> = match asked {
-            // Some clusters and proxies have no such locks.
-            Err(mysql::Error::MySqlError(_)) => {
-                let number: Option<u64> = conn.query_first("SELECT CONNECTION_ID()")?;
-                number.map(|number| (number, None))
-            }
-            asked => asked?,
-        };
-        let (number, is_locked) = found.unwrap_or_default();
-        let lock = (is_locked == Some(1)).then_some(lock);
-        Ok(Session { number, lock })
-    }
-
-    fn insert(&self, conn: &mut Conn, after: u64) -> mysql::Result<()> {
+    fn insert(&self, conn: &mut Conn, session: u64, after: u64) -> mysql::Result<()> {
         // An insert without an answer may have left the row behind.
         let Self { writer, lane, .. } = self;
         conn.query_drop(format!(
-            "INSERT INTO {} (`writer`, `lane`, `last_transaction`, `connection`) VALUES ('{writer}', {lane}, {after}, {}) \
+            "INSERT INTO {} (`writer`, `lane`, `last_transaction`, `connection`) VALUES ('{writer}', {lane}, {after}, {session}) \
              ON DUPLICATE KEY UPDATE `lane` = {lane}",
-            self.quoted(),
-            self.connection_id()
+            self.quoted()
         ))
-    }
-
-    fn connection_id(&self) -> u64 {
-        self.connection.as_ref().map_or(0, |session| session.number)
     }
 
     /// The statement that enters a transaction, as its first step. It finds one row. If it finds
     /// none, the row is gone, or does not hold `entry.after`.
-    pub fn entry_sql(&mut self, entry: LedgerEntry) -> String {
+    pub fn entry_sql(&mut self, entry: LedgerEntry, session: u64) -> String {
         self.last_entered = Some(entry.number);
         let LedgerEntry { after, number } = entry;
         format!(
-            "UPDATE {} SET `last_transaction` = {number}, `connection` = {} WHERE {} AND `last_transaction` = {after}",
+            "UPDATE {} SET `last_transaction` = {number}, `connection` = {session} WHERE {} AND `last_transaction` = {after}",
             self.quoted(),
-            self.connection_id(),
             self.is_ours()
         )
-    }
-
-    /// Whether the next transaction can be entered over this connection.
-    pub fn is_ready(&self) -> bool {
-        self.is_registered && self.connection.is_some()
     }
 
     fn is_ours(&self) -> String {
@@ -217,7 +155,7 @@ impl LedgerTable {
     ///
     /// A session that has lost its client without noticing holds the row until its time-outs are
     /// over: it is ended.
-    pub fn last_entry(&self, conn: &mut Conn) -> mysql::Result<Option<u64>> {
+    pub fn last_entry(&self, conn: &mut Conn, sessions: &OwnSessions) -> mysql::Result<Option<u64>> {
         // On a Galera cluster this waits until what other nodes have committed has arrived here:
         // <https://mariadb.com/kb/en/galera-cluster-system-variables/#wsrep_sync_wait>.
         let galera: Option<(String, String)> = conn.query_first("SHOW VARIABLES LIKE 'wsrep_on'")?;
@@ -238,7 +176,7 @@ impl LedgerTable {
         if let Err(mysql::Error::MySqlError(error)) = &found
             && error.code == codes::ER_LOCK_WAIT_TIMEOUT
         {
-            self.end_lost_session(conn)?;
+            self.end_lost_session(conn, sessions)?;
         }
         conn.query_drop(format!(
             "SET SESSION innodb_lock_wait_timeout = DEFAULT{}",
@@ -256,31 +194,18 @@ impl LedgerTable {
     }
 
     /// Ends our own lost session if it holds the row on this server: see the module.
-    fn end_lost_session(&self, conn: &mut Conn) -> mysql::Result<()> {
-        let Some(Session {
-            number,
-            lock: Some(lock),
-        }) = &self.lost_connection
-        else {
-            return Ok(());
-        };
+    fn end_lost_session(&self, conn: &mut Conn, sessions: &OwnSessions) -> mysql::Result<()> {
         conn.query_drop("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")?;
         let written: Option<(u64, u64)> = conn.query_first(format!(
             "SELECT `last_transaction`, `connection` FROM {} WHERE {}",
             self.quoted(),
             self.is_ours()
         ))?;
-        if written.map(|(entered, writer)| (Some(entered), writer)) != Some((self.last_entered, *number)) {
-            return Ok(());
+        let in_doubt = (self.last_entered, sessions.number_in_doubt());
+        if written.is_some_and(|(entered, session)| in_doubt == (Some(entered), Some(session))) {
+            sessions.end_in_doubt(conn)?;
         }
-        let holder: Option<Option<u64>> = conn.query_first(format!("SELECT IS_USED_LOCK('{lock}')"))?;
-        if holder.flatten() != Some(*number) {
-            return Ok(());
-        }
-        match conn.query_drop(format!("KILL CONNECTION {number}")) {
-            Err(mysql::Error::MySqlError(error)) if error.code == codes::ER_NO_SUCH_THREAD => Ok(()),
-            ended => ended,
-        }
+        Ok(())
     }
 
     /// Deletes the row, at a clean end. Without the right to, it stays.

@@ -18,6 +18,7 @@ mod connection;
 mod connector;
 pub mod executions;
 mod ledger_table;
+mod own_sessions;
 pub mod parameters;
 mod pipeline;
 mod schema;
@@ -45,6 +46,7 @@ use crate::sink::mysql::connect_error::{describe, is_timeout};
 use crate::sink::mysql::connection::{Connection, TransactionState};
 use crate::sink::mysql::connector::Connector;
 use crate::sink::mysql::ledger_table::LedgerTable;
+use crate::sink::mysql::own_sessions::OwnSessions;
 use crate::sink::mysql::pipeline::{Cause, PendingCommand, WriteError, missing_row};
 use crate::sink::mysql::socket::Descriptor;
 use crate::sink::mysql::wire::conn::Conn;
@@ -61,6 +63,7 @@ pub struct MySqlSink {
     connection: Option<Connection>,
     descriptor: Descriptor,
     connects: u64,
+    sessions: OwnSessions,
     ledger: LedgerTable,
 }
 
@@ -73,6 +76,7 @@ impl MySqlSink {
             connection: None,
             descriptor: Descriptor::new(),
             connects: 0,
+            sessions: OwnSessions::default(),
             ledger: LedgerTable::new(ledger, lane),
         }
     }
@@ -94,9 +98,14 @@ impl MySqlSink {
     /// Ends the connection. The descriptor is forgotten before: its number may be another file's a
     /// moment later.
     fn disconnect(&mut self) {
+        self.lose(false);
+    }
+
+    /// As [`Self::disconnect`]. `in_doubt`: a COMMIT may be under way there.
+    fn lose(&mut self, in_doubt: bool) {
         self.descriptor.take();
         self.connection = None;
-        self.ledger.connection_lost();
+        self.sessions.connection_lost(in_doubt);
     }
 
     /// The connection, outside a transaction. One that is amid a transaction, after a panic, is not
@@ -108,20 +117,21 @@ impl MySqlSink {
         if self.connection.as_ref().is_some_and(is_stale) {
             self.disconnect();
         }
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => {
-                let connection = self.connector.connect(deadline)?;
-                if let Some(file) = connection.conn.file() {
-                    self.descriptor.set(connection.conn.fd(), file);
-                }
-                self.connects += 1;
-                connection
+        if self.connection.is_none() {
+            let connection = self.connector.connect(deadline)?;
+            if let Some(file) = connection.conn.file() {
+                self.descriptor.set(connection.conn.fd(), file);
             }
-        };
-        let ready = connection.set_deadline(deadline);
-        let connection = self.connection.insert(connection);
-        ready.map(|()| connection)
+            self.connects += 1;
+            self.connection = Some(connection);
+        }
+        self.current(deadline)?;
+        if let Some(connection) = self.connection.as_mut().filter(|_| !self.sessions.has_begun())
+            && let Err(error) = self.sessions.begin(&mut connection.conn)
+        {
+            return Err(self.failed(&error, Phase::Connect, deadline));
+        }
+        self.current(deadline)
     }
 
     /// The connection, outside a transaction. Each statement commits by itself.
@@ -149,13 +159,14 @@ impl MySqlSink {
     fn with_ledger<R>(
         &mut self,
         deadline: Option<Instant>,
-        run: impl FnOnce(&mut LedgerTable, &mut Conn) -> mysql::Result<R>,
+        run: impl FnOnce(&mut LedgerTable, &OwnSessions, &mut Conn) -> mysql::Result<R>,
     ) -> Result<R> {
         self.connection_that_commits(deadline)?;
         let Some(connection) = &mut self.connection else {
             return Err(Error::connection(0, "there is no connection"));
         };
-        run(&mut self.ledger, &mut connection.conn).map_err(|error| self.ledger_failed(&error, deadline))
+        run(&mut self.ledger, &self.sessions, &mut connection.conn)
+            .map_err(|error| self.ledger_failed(&error, deadline))
     }
 
     /// As [`Self::failed`], for a statement of the ledger.
@@ -178,7 +189,7 @@ impl MySqlSink {
         if let Some(connection) = &mut self.connection {
             connection.note(error);
             if connection.is_broken() {
-                self.disconnect();
+                self.lose(phase == Phase::Commit);
             }
         }
         if let mysql::Error::MySqlError(server) = error {
@@ -251,7 +262,7 @@ impl MySqlSink {
         if decide(Phase::Commit, &failed) != Decision::CommitUnknown {
             return Err(failed);
         }
-        self.disconnect();
+        self.lose(true);
         Err(Error::commit_unknown(
             failed.code(),
             failed
@@ -375,7 +386,7 @@ impl Sink for MySqlSink {
         deadline: Option<Instant>,
         may_commit: &mut dyn FnMut() -> bool,
     ) -> Result<()> {
-        let entry = entry.map(|entry| self.ledger.entry_sql(entry));
+        let entry = entry.map(|entry| self.ledger.entry_sql(entry, self.sessions.number()));
         let connection = self.connection(deadline)?;
         let committed = match connection.write_ahead(&plan.statements, entry.as_deref(), deadline) {
             Ok(()) if !may_commit() => Err(Error::taken_back()),
@@ -389,7 +400,7 @@ impl Sink for MySqlSink {
     }
 
     fn register(&mut self, after: u64, deadline: Option<Instant>) -> Result<()> {
-        if self.connection.is_some() && self.ledger.is_ready() {
+        if self.connection.is_some() && self.ledger.is_registered() {
             return Ok(());
         }
         self.ledger.name_writer().map_err(|error| {
@@ -401,8 +412,8 @@ impl Sink for MySqlSink {
         let database = self.connector.dsn().database.clone();
         let names = self.connection(deadline)?.traits.names;
         check_name(names, self.ledger.name())?;
-        let registered = self.with_ledger(deadline, |ledger, conn| {
-            ledger.register(conn, after)?;
+        let registered = self.with_ledger(deadline, |ledger, sessions, conn| {
+            ledger.register(conn, sessions.number(), after)?;
             schema::engine_without_transactions(conn, ledger.name(), &database)
         });
         let engine = registered.map_err(|error| match error.code() {
@@ -430,7 +441,7 @@ impl Sink for MySqlSink {
 
     fn last_entry(&mut self, deadline: Option<Instant>) -> Result<Option<u64>> {
         let may_be_replica = self.connector.dsn().host_count() > 1;
-        if may_be_replica && self.with_ledger(deadline, |_, conn| LedgerTable::is_on_replica(conn))? {
+        if may_be_replica && self.with_ledger(deadline, |_, _, conn| LedgerTable::is_on_replica(conn))? {
             let place = self.connector.address();
             self.disconnect();
             self.connector.advance_host();
@@ -440,7 +451,7 @@ impl Sink for MySqlSink {
             )
             .during(Phase::LookUp));
         }
-        let found = self.with_ledger(deadline, |ledger, conn| ledger.last_entry(conn));
+        let found = self.with_ledger(deadline, |ledger, sessions, conn| ledger.last_entry(conn, sessions));
         if found.is_err() {
             // The question has settings of its own, which the session may still have.
             self.disconnect();
@@ -451,7 +462,7 @@ impl Sink for MySqlSink {
     fn retire(&mut self, deadline: Instant) {
         // Without a connection this is not urgent: the row is pruned later.
         if self.connection.is_some() && self.ledger.is_registered() {
-            let retired = self.with_ledger(Some(deadline), LedgerTable::retire);
+            let retired = self.with_ledger(Some(deadline), |ledger, _, conn| ledger.retire(conn));
             if retired.is_err() {
                 self.disconnect();
             }
