@@ -85,7 +85,7 @@ final class OwnFileTest extends TestCase
             self::assertStringContainsString(
                 $why,
                 self::refusal(static fn () => (new DeadLetterFile($path))->append(
-                    ['rows' => [], 'code' => 1, 'message' => '', 'time' => 1.0],
+                    ['rows' => [], 'status' => 'refused', 'code' => 1, 'message' => '', 'time' => 1.0],
                 )),
             );
             self::assertNull(str_contains($path, 'for-') ? null : OwnFile::text($path), $why);

@@ -110,4 +110,27 @@ return [
             [['t', ['id' => 'abc', 'k' => 2]]],
         ],
     ],
+    'a character that a latin1 column lacks, where MariaDB cannot compare it' => [
+        'tables' => [
+            't' => [
+                'columns' => ['id' => 'INT NOT NULL', 'x' => 'INT NOT NULL', 'm' => 'VARCHAR(4) CHARACTER SET latin1'],
+                'constraints' => ['PRIMARY KEY (id)'],
+                'rules' => ['merge' => ['m' => 'max']],
+            ],
+            'k' => [
+                'columns' => ['id' => 'VARCHAR(4) CHARACTER SET latin1 NOT NULL', 'x' => 'INT NOT NULL', 'v' => 'INT'],
+                'constraints' => ['PRIMARY KEY (id)'],
+            ],
+        ],
+        'steps' => [
+            [['t', ['id' => 1, 'x' => 1, 'm' => 'a']], ['k', ['id' => '€', 'x' => 1]]],
+            [['t', ['id' => 1, 'm' => '😀']]],
+            [['t', ['id' => 2, 'm' => '😀']]],
+            [['t', ['id' => 1, 'm' => '€']], ['k', ['id' => '€', 'v' => 1]]],
+            'flush',
+            [['k', ['id' => '😀', 'v' => 1]]],
+            [['k', ['id' => "a\x80", 'v' => 1]]],
+            [['k', ['id' => '€', 'v' => 2]]],
+        ],
+    ],
 ];

@@ -153,9 +153,15 @@ impl TableModel {
             let is_computed_with = |at: &usize| {
                 guard == Some(*at) || matches!(rules.get(*at), Some(MergeRule::Sum | MergeRule::Min | MergeRule::Max))
             };
+            // A key that no row has is looked for in vain. But MariaDB cannot compare a text column
+            // with characters that its character set lacks.
+            let is_text_key = |at: &usize| {
+                let kind = columns.get(*at).map(|column| self.kind(column));
+                key.contains(at) && matches!(kind, Some(ColumnKind::Text(_)))
+            };
             checks.extend(
                 (0..columns.len())
-                    .filter(is_computed_with)
+                    .filter(|at| is_computed_with(at) || is_text_key(at))
                     .map(|at| (at, Check::Fitting)),
             );
         }

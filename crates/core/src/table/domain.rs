@@ -14,6 +14,8 @@ use crate::value::decimal::{Decimal, exact, number};
 pub enum Repertoire {
     /// ASCII, as far as is certain.
     Ascii,
+    /// ASCII for certain, and none beyond those of `latin1`, which is Windows-1252 to the servers.
+    Latin1,
     /// Characters of the basic plane: `utf8mb3`.
     BasicPlane,
     /// All of Unicode: `utf8mb4`.
@@ -82,6 +84,14 @@ const SINGLE_FLOAT_MAX: f64 = 1e38;
 /// Hours in which a change to summer time may leave out some: it happens at night.
 const NIGHT_ENDS_AT: u32 = 4;
 
+/// The characters of Windows-1252 beyond ISO 8859-1:
+/// <https://dev.mysql.com/doc/refman/8.4/en/charset-we-sets.html>.
+const BEYOND_ISO_8859_1: &str = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ";
+
+fn is_latin1(letter: char) -> bool {
+    u32::from(letter) <= 0xff || BEYOND_ISO_8859_1.contains(letter)
+}
+
 impl Domain {
     /// Whether the server takes the value for certain, in strict mode.
     pub fn takes(&self, value: &Value<'_>) -> bool {
@@ -110,7 +120,7 @@ impl Domain {
             Self::Text { max_bytes, repertoire } => text_of(value).is_some_and(|text| {
                 text.len() <= *max_bytes
                     && match repertoire {
-                        Repertoire::Ascii => text.is_ascii(),
+                        Repertoire::Ascii | Repertoire::Latin1 => text.is_ascii(),
                         Repertoire::BasicPlane => text.chars().all(|letter| u32::from(letter) <= 0xffff),
                         Repertoire::Unicode => true,
                     }
@@ -134,15 +144,18 @@ impl Domain {
     pub fn refuses(&self, value: &Value<'_>) -> bool {
         match (self, value) {
             (Self::Text { max_bytes, repertoire }, Value::Bytes(bytes)) => {
-                let is_unicode = *repertoire != Repertoire::Ascii;
+                let is_known = *repertoire != Repertoire::Ascii;
                 let Ok(text) = std::str::from_utf8(bytes) else {
-                    return is_unicode;
+                    return is_known;
                 };
                 // Spaces at the end are cut, not refused. Many columns count characters, not bytes.
                 let is_long = || text.trim_end_matches(' ').chars().count() > *max_bytes;
-                let is_strange =
-                    *repertoire == Repertoire::BasicPlane && text.chars().any(|letter| u32::from(letter) > 0xffff);
-                is_strange || ((is_unicode || text.is_ascii()) && is_long())
+                let is_strange = match repertoire {
+                    Repertoire::BasicPlane => text.chars().any(|letter| u32::from(letter) > 0xffff),
+                    Repertoire::Latin1 => text.chars().any(|letter| !is_latin1(letter)),
+                    Repertoire::Ascii | Repertoire::Unicode => false,
+                };
+                is_strange || ((is_known || text.is_ascii()) && is_long())
             }
             (Self::Binary { max_bytes }, Value::Bytes(bytes)) => bytes.len() > *max_bytes,
             // A float is sent as text, so the server reads what `number` does.
@@ -314,8 +327,9 @@ mod tests {
 
     #[test]
     fn refuses_what_the_server_refuses_for_certain() {
-        let [ascii, basic, any] =
-            [Repertoire::Ascii, Repertoire::BasicPlane, Repertoire::Unicode].map(|repertoire| Domain::Text {
+        use Repertoire as R;
+        let [ascii, latin1, basic, any] =
+            [R::Ascii, R::Latin1, R::BasicPlane, R::Unicode].map(|repertoire| Domain::Text {
                 max_bytes: 3,
                 repertoire,
             });
@@ -324,6 +338,11 @@ mod tests {
             (&any, Value::bytes(b"a\x80"), true),
             (&basic, Value::bytes(b"a\x80"), true),
             (&ascii, Value::bytes(b"a\x80"), false),
+            (&latin1, Value::bytes(b"a\x80"), true),
+            (&latin1, Value::text("ÿ€Ž"), false),
+            (&latin1, Value::text("Ā"), true),
+            (&latin1, Value::text("ä\u{1f600}"), true),
+            (&latin1, Value::text("ääää"), true),
             (&any, Value::text("\u{1f600}"), false),
             (&basic, Value::text("\u{1f600}"), true),
             (&any, Value::text("ääää"), true),

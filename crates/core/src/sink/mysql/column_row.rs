@@ -182,6 +182,7 @@ fn repertoire(collation: &str) -> Repertoire {
     match collation.split('_').next() {
         Some("utf8mb4" | "utf16" | "utf16le" | "utf32" | "gb18030") => Repertoire::Unicode,
         Some("utf8" | "utf8mb3" | "ucs2") => Repertoire::BasicPlane,
+        Some("latin1") => Repertoire::Latin1,
         _ => Repertoire::Ascii,
     }
 }
