@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use ext_php_rs::types::{ZendStr, Zval};
+use write_buffer_core::buffer::parking::ParkedTable;
 use write_buffer_core::buffer::snapshot::{LaneSnapshot, Snapshot};
 use write_buffer_core::dead_letter::DeadLetter;
 use write_buffer_core::value::Value;
@@ -98,6 +99,8 @@ pub fn metrics(snapshot: &Snapshot) -> Zval {
         .with("coalesced_rows", int(metrics.coalesced_rows))
         .with("pending_rows", int(pending.rows as u64))
         .with("pending_bytes", int(pending.bytes as u64))
+        .with("parked_rows", int(snapshot.parked_rows as u64))
+        .with("parked_tables", parked_tables(&snapshot.parked_tables))
         .with("oldest_pending_age_ms", milliseconds(pending.oldest_age))
         .with("failed_rows", int(metrics.failed_rows))
         .with("failed_flushes", int(metrics.failed_flushes))
@@ -124,6 +127,20 @@ pub fn metrics(snapshot: &Snapshot) -> Zval {
         .with("pid", int(std::process::id()))
         .with("last_error", last_error)
         .build()
+}
+
+/// The tables that rows wait for, by name.
+fn parked_tables(tables: &[ParkedTable]) -> Zval {
+    let mut array = ArrayBuilder::new();
+    for table in tables {
+        let parked = ArrayBuilder::new()
+            .with("rows", int(table.rows as u64))
+            .with("code", int(table.code))
+            .with("message", string(&table.message))
+            .with("age_ms", milliseconds(table.age));
+        array.set(&table.name, parked.build());
+    }
+    array.build()
 }
 
 fn lane_metrics(lanes: &[LaneSnapshot]) -> Zval {

@@ -123,8 +123,9 @@ namespace WriteBuffer {
          *             background: committed while it waited
          *
          * @throws FlushException      the server refused rows. They were given up, and all others
-         *                             are committed: see takeFailures(). Or it refused a table as
-         *                             it is configured: the rows stay buffered
+         *                             are committed: see takeFailures(). Or a table takes no rows
+         *                             now: its rows wait, as getMetrics()['parked_tables'] says,
+         *                             and all others are committed
          * @throws ConnectionException no server, or the connection was lost: the rows stay buffered
          * @throws TimeoutException    the time is over: the rows stay buffered
          * @throws ClosedException     after close()
@@ -151,6 +152,13 @@ namespace WriteBuffer {
          *     coalesced_rows: int,
          *     pending_rows: int,
          *     pending_bytes: int,
+         *     parked_rows: int,
+         *     parked_tables: array<string, array{
+         *         rows: int,
+         *         code: int,
+         *         message: string,
+         *         age_ms: float
+         *     }>,
          *     oldest_pending_age_ms: float,
          *     failed_rows: int,
          *     failed_flushes: int,
@@ -445,6 +453,10 @@ namespace {
          * @param bool|null $redactValues true: messages have `…` in the place of the values that a
          *        server quotes; failures have them. Messages are those of exceptions, warnings,
          *        PHP's log and `last_error`. Default false
+         * @param int|null $parkTimeoutMs how long rows wait for a table that takes none, in
+         *        milliseconds; 0: until they are written. A table is missing, for instance, or a
+         *        column, or a right. Rows of other tables are written meanwhile. When the time is
+         *        over the rows are given up, as refused ones are. Default 60000
          *
          * @throws \TypeError                   an argument has a wrong type
          * @throws \WriteBuffer\ConfigException a setting cannot work
@@ -470,6 +482,7 @@ namespace {
             ?string $ledger = null,
             ?string $ledgerTable = null,
             ?bool $redactValues = null,
+            ?int $parkTimeoutMs = null,
         ) {
         }
 

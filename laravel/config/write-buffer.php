@@ -142,6 +142,10 @@ return [
             // True: values of rows that the server quotes in its errors stay
             // out of messages, logs and metrics. Failures have them.
             'redact_values' => env('WRITE_BUFFER_REDACT_VALUES', true),
+
+            // How long rows wait for a table that takes none, until they are given
+            // up; 0: until they are written.
+            'park_timeout_ms' => null,
         ],
 
     ],

@@ -23,6 +23,7 @@ final class ConstructErrorTest extends MemoryTestCase
             'maxPendingRows' => [1, 100_000_000],
             'maxPendingBytes' => [1_024, PHP_INT_MAX],
             'shutdownTimeoutMs' => [1, 86_400_000],
+            'parkTimeoutMs' => [0, 86_400_000],
         ];
         foreach ([0, 65, -1] as $lanes) {
             yield "lanes {$lanes}" => [['background' => true, 'lanes' => $lanes], "lanes must be from 1 to 64, not {$lanes}"];
@@ -305,6 +306,7 @@ final class ConstructErrorTest extends MemoryTestCase
                 [['deadLetterFile' => false], "#17 (\$deadLetterFile) must be of type ?string, {$false} given"],
                 [['ledger' => 1], '#18 ($ledger) must be of type ?string, int given'],
                 [['ledgerTable' => 1], '#19 ($ledgerTable) must be of type ?string, int given'],
+                [['parkTimeoutMs' => '1'], '#21 ($parkTimeoutMs) must be of type ?int, string given'],
             ] as [$arguments, $message]
         ) {
             self::assertThrows(
@@ -315,8 +317,8 @@ final class ConstructErrorTest extends MemoryTestCase
         }
         self::assertThrows(
             ArgumentCountError::class,
-            'WriteBuffer::__construct() expects at most 20 arguments, 21 given',
-            static fn () => new \WriteBuffer(...array_fill(0, 21, null)),
+            'WriteBuffer::__construct() expects at most 21 arguments, 22 given',
+            static fn () => new \WriteBuffer(...array_fill(0, 22, null)),
         );
         self::assertThrows(
             ArgumentCountError::class,

@@ -28,6 +28,7 @@ final class ConstructTest extends MemoryTestCase
                 'maxPendingRows' => 100_000,
                 'maxPendingBytes' => 67_108_864,
                 'shutdownTimeoutMs' => 5_000,
+                'parkTimeoutMs' => 60_000,
                 'background' => false,
             ],
         ];
@@ -45,6 +46,7 @@ final class ConstructTest extends MemoryTestCase
                 'maxPendingBytes' => 1_024,
                 'shutdownTimeoutMs' => 1,
                 'lanes' => 1,
+                'parkTimeoutMs' => 0,
             ],
             [
                 'dsn' => 'memory:name',
@@ -56,6 +58,7 @@ final class ConstructTest extends MemoryTestCase
                 'maxPendingRows' => 10,
                 'maxPendingBytes' => 1_024,
                 'shutdownTimeoutMs' => 1,
+                'parkTimeoutMs' => 0,
                 'background' => false,
             ],
         ];
@@ -68,6 +71,7 @@ final class ConstructTest extends MemoryTestCase
                 'maxPendingRows' => 100_000_000,
                 'maxPendingBytes' => PHP_INT_MAX,
                 'shutdownTimeoutMs' => 86_400_000,
+                'parkTimeoutMs' => 86_400_000,
             ],
             [
                 'batchSize' => 10_000,
@@ -76,6 +80,7 @@ final class ConstructTest extends MemoryTestCase
                 'maxPendingRows' => 100_000_000,
                 'maxPendingBytes' => PHP_INT_MAX,
                 'shutdownTimeoutMs' => 86_400_000,
+                'parkTimeoutMs' => 86_400_000,
                 'background' => false,
             ],
         ];
@@ -109,7 +114,8 @@ final class ConstructTest extends MemoryTestCase
 
     public function testTheOrderOfArgumentsIsThatOfTheStub(): void
     {
-        $buffer = new \WriteBuffer('memory:', 10, 20, 2, false, 'a', 'b', [], 30, 4_096, null, null, 60, 1, null, null, null, 'always', 'l.l', true);
+        $arguments = ['memory:', 10, 20, 2, false, 'a', 'b', [], 30, 4_096, null, null, 60, 1, null, null, null, 'always', 'l.l', true, 70];
+        $buffer = new \WriteBuffer(...$arguments);
         $info = $buffer->__debugInfo();
         unset($info['metrics']);
         self::assertSame(
@@ -126,6 +132,7 @@ final class ConstructTest extends MemoryTestCase
                 'maxPendingRows' => 30,
                 'maxPendingBytes' => 4_096,
                 'shutdownTimeoutMs' => 60,
+                'parkTimeoutMs' => 70,
                 'background' => false,
                 'closed' => false,
             ],

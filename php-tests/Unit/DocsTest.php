@@ -77,7 +77,7 @@ final class DocsTest extends TestCase
                 static fn () => new \WriteBuffer('memory:', ...['background' => true, $name => $wrong]),
             );
         }
-        self::assertSame([8, 2], [$numbers, $words], 'numbers, and choices of words');
+        self::assertSame([9, 2], [$numbers, $words], 'numbers, and choices of words');
     }
 
     public function testTheSettingsOfTheSynchronousBuffer(): void

@@ -16,7 +16,8 @@ final class GetMetricsTest extends MemoryTestCase
         self::assertSame(1, preg_match('/list<array\{(.*?)\}>/s', $found[1], $ofLane));
         preg_match_all('/(\w+): /', $ofLane[1], $laneKeys);
         self::assertSame($laneKeys[1], array_keys($this->buffer()->getMetrics()['lane_metrics'][0]));
-        $types = str_replace($ofLane[0], 'array', $found[1]);
+        self::assertSame(1, preg_match('/array<string, array\{(.*?)\}>/s', $found[1], $ofTable));
+        $types = str_replace([$ofLane[0], $ofTable[0]], 'array', $found[1]);
         preg_match_all('/(\w+): (\??)(\w+)/', $types, $lines, PREG_SET_ORDER);
         self::assertGreaterThan(20, count($lines));
         foreach ([$this->buffer(), $this->syncBuffer()] as $buffer) {
@@ -49,6 +50,8 @@ final class GetMetricsTest extends MemoryTestCase
                 'coalesced_rows' => 0,
                 'pending_rows' => 0,
                 'pending_bytes' => 0,
+                'parked_rows' => 0,
+                'parked_tables' => [],
                 'oldest_pending_age_ms' => 0.0,
                 'failed_rows' => 0,
                 'failed_flushes' => 0,

@@ -36,6 +36,7 @@ final class IniTest extends TestCase
         'write_buffer.ledger' => 'auto',
         'write_buffer.ledger_table' => 'write_buffer_ledger',
         'write_buffer.redact_values' => '0',
+        'write_buffer.park_timeout_ms' => '60000',
     ];
 
     /** @var array<string, string> */
@@ -118,6 +119,7 @@ final class IniTest extends TestCase
                 'write_buffer.max_pending_rows' => '14',
                 'write_buffer.max_pending_bytes' => '1500',
                 'write_buffer.shutdown_timeout_ms' => '16',
+                'write_buffer.park_timeout_ms' => '17',
                 'write_buffer.background' => 'off',
                 'write_buffer.ledger' => 'always',
                 'write_buffer.ledger_table' => 'audit.l',
@@ -128,7 +130,8 @@ final class IniTest extends TestCase
             '{"dsn":"memory:ini","maxRetries":13,"orderTable":"o","tradeTable":"t","ledger":"always","ledgerTable":"audit.l",'
                 . '"redactValues":true,'
                 . '"batchSize":11,"flushIntervalMs":12,'
-                . '"maxPendingRows":14,"maxPendingBytes":1500,"shutdownTimeoutMs":16,"background":false,"closed":false}' . "\n"
+                . '"maxPendingRows":14,"maxPendingBytes":1500,"shutdownTimeoutMs":16,"parkTimeoutMs":17,'
+                . '"background":false,"closed":false}' . "\n"
                 . '{"o":[{"id":1}]}' . "\nbool(false)\n",
             $output,
         );
@@ -145,6 +148,7 @@ final class IniTest extends TestCase
             'max_pending_bytes' => [1_024, PHP_INT_MAX],
             'overflow_timeout_ms' => [0, 86_400_000],
             'shutdown_timeout_ms' => [1, 86_400_000],
+            'park_timeout_ms' => [0, 86_400_000],
         ];
         foreach ($integers as $name => [$min, $max]) {
             foreach (['', 'abc', '1.5', '1k', '99999999999999999999', '0x10', '"5"'] as $value) {

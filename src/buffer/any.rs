@@ -118,6 +118,8 @@ impl AnyBuffer {
             Self::Foreground(buffer) => Snapshot {
                 metrics: buffer.metrics().clone(),
                 pending: buffer.pending(),
+                parked_rows: buffer.parked_rows(),
+                parked_tables: buffer.parked_tables(),
                 thread: ThreadState::None,
                 reconnects: buffer.reconnects(),
                 lanes: vec![LaneSnapshot {

@@ -58,6 +58,7 @@ impl Configuration {
             // Every group is a batch.
             BufferClass::SyncWriteBuffer => Settings {
                 batch_size: 1,
+                keeps_rows: false,
                 ..Settings::default()
             },
         };

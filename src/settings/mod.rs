@@ -191,6 +191,13 @@ pub const SETTINGS: &[Setting] = &[
         scope: Scope::Every,
         field: Field::Switch(|to| &mut to.engine.redact_values),
     },
+    Setting {
+        name: "parkTimeoutMs",
+        doc: "how long rows wait for a table that takes none, in milliseconds; 0: until they are written",
+        ini: Some(Ini::new(c"write_buffer.park_timeout_ms", c"60000")),
+        scope: Scope::Holding,
+        field: Field::Number(0, DAY_MS, Number::Milliseconds(|to| &mut to.engine.park_timeout)),
+    },
 ];
 
 /// The settings that a class's constructor has, in the order of its parameters.

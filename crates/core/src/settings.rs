@@ -43,6 +43,11 @@ pub struct Settings {
     pub lanes: usize,
     /// The column whose value chooses a group's lane. `None`: the key of its first row does.
     pub route_by: Option<String>,
+    /// How long rows may wait for a table that takes none, until they are given up. Zero: for ever.
+    pub park_timeout: Duration,
+    /// Whether rows stay that cannot be written now. Not in a `SyncWriteBuffer`: it keeps nothing,
+    /// so it neither parks nor waits before it tries again.
+    pub keeps_rows: bool,
     /// The file for groups that are given up.
     pub dead_letter_file: Option<PathBuf>,
     /// Whether the values of rows that a server quotes are kept out of messages. Failures have
@@ -87,6 +92,8 @@ impl Default for Settings {
             ledger_table: "write_buffer_ledger".to_owned(),
             lanes: 1,
             route_by: None,
+            park_timeout: Duration::from_mins(1),
+            keeps_rows: true,
             dead_letter_file: None,
             redact_values: false,
         }

@@ -90,6 +90,10 @@ impl Sink for FakeSink {
 struct Nobody;
 
 impl Observer for Nobody {
+    fn may_lack_earlier_groups(&mut self, _error: &Error) -> bool {
+        false
+    }
+
     fn may_commit(&mut self, _: &std::ops::Range<usize>) -> bool {
         true
     }

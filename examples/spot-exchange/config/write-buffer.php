@@ -130,6 +130,10 @@ return [
             // "table" or "database.table".
             'ledger' => null,
             'ledger_table' => null,
+
+            // How long rows wait for a table that takes none, until they are given
+            // up; 0: until they are written.
+            'park_timeout_ms' => null,
         ],
 
     ],

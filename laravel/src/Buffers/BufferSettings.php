@@ -23,6 +23,7 @@ final class BufferSettings
         'overflow_timeout_ms' => 'overflowTimeoutMs',
         'shutdown_timeout_ms' => 'shutdownTimeoutMs',
         'lanes' => 'lanes',
+        'park_timeout_ms' => 'parkTimeoutMs',
     ];
 
     private const TEXTS = [

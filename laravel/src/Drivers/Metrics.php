@@ -18,6 +18,8 @@ final class Metrics
             'coalesced_rows' => 0,
             'pending_rows' => 0,
             'pending_bytes' => 0,
+            'parked_rows' => 0,
+            'parked_tables' => [],
             'oldest_pending_age_ms' => 0.0,
             'failed_rows' => 0,
             'failed_flushes' => 0,

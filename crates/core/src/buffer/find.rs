@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::plan::binder::{Binder, BoundRow};
 use crate::plan::merge::{ColumnUnions, merge_for_reading};
 use crate::rows::arena::Row;
-use crate::table::entry::TableId;
+use crate::table::entry::{TableEntry, TableId};
 use crate::table::model::TableModel;
 use crate::value::Value;
 
@@ -60,9 +60,38 @@ impl Finder {
     }
 }
 
+/// Those of a table's rows that have the key, in their order, merged by the table's rules: without
+/// an index. If the table takes no rows now, they may be such as it does not take.
+///
+/// # Errors
+///
+/// A key that names other columns than the table's key, or has more or fewer parts.
+pub fn find_parked<'a>(
+    rows: impl Iterator<Item = Row<'a>> + Clone,
+    entry: &TableEntry,
+    is_blocked: bool,
+    model: &Arc<TableModel>,
+    key: &[KeyPart<'_>],
+) -> Result<Option<NamedRow>> {
+    let found = merge_rows(rows.clone(), model, &wanted_key(model, key)?)?;
+    if found.is_some() || !is_blocked {
+        return Ok(found);
+    }
+    let model = Arc::new(TableModel::without_schema(
+        &entry.name,
+        &entry.rules,
+        entry.default_mode,
+    )?);
+    merge_rows(rows, &model, &wanted_key(&model, key)?)
+}
+
 /// Those rows that have the key, merged.
-fn merge_rows(rows: Vec<Row<'_>>, model: &Arc<TableModel>, wanted: &[&Value<'_>]) -> Result<Option<NamedRow>> {
-    let mut binder = Binder::with_fallback(Arc::clone(model));
+fn merge_rows<'a>(
+    rows: impl IntoIterator<Item = Row<'a>>,
+    model: &Arc<TableModel>,
+    wanted: &[&Value<'_>],
+) -> Result<Option<NamedRow>> {
+    let mut binder = Binder::with_model(Arc::clone(model));
     let mut unions = ColumnUnions::new(usize::MAX);
     let mut found: Option<BoundRow<'_>> = None;
     for row in rows {

@@ -235,7 +235,9 @@ impl KeyIndex {
                 first_waiting: queue.first_waiting().unwrap_or(u64::MAX),
                 ..LaneView::default()
             };
-            let new_in_flight = in_flight.iter().filter(|batch| batch.first_group > seen);
+            let new_in_flight = in_flight
+                .iter()
+                .filter(|batch| batch.first_group > seen && !batch.is_rest);
             of_lane.new.extend(new_in_flight.cloned());
             seen = of_lane.new.last().map_or(seen, |batch| batch.first_group);
             let mut waiting = queue.sealed_behind(seen);
@@ -406,6 +408,9 @@ impl LaneView {
 }
 
 fn is_known(lane: Option<&LaneIndex>, batch: &Arc<Batch>) -> bool {
+    if batch.is_rest {
+        return false;
+    }
     let Some(batches) = lane.map(|lane| &lane.batches) else {
         return false;
     };

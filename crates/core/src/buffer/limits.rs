@@ -13,6 +13,13 @@ pub const MAX_TRANSACTION_BYTES: usize = 16 * 1024 * 1024;
 /// A foreground buffer's batch is also full when it has this many times the batch size in rows,
 /// however few keys they have.
 pub const MAX_ROWS_PER_KEY: usize = 20;
+/// The wait after the first failure in a row, on average.
+pub const FIRST_RETRY_BACKOFF: Duration = Duration::from_millis(50);
+/// The longest wait after a failure, on average. A server that is back is noticed within 3 s.
+pub const LONGEST_RETRY_BACKOFF: Duration = Duration::from_secs(2);
+/// The longest wait of a foreground buffer whose server cannot be reached: it waits four times as
+/// long as its caller had to wait for an answer.
+pub const LONGEST_FOREGROUND_BACKOFF: Duration = Duration::from_secs(30);
 /// The longest time that the end may take to leave the ledger and close the connection, once all
 /// rows are written.
 pub const RETIRE_TIMEOUT: Duration = Duration::from_millis(500);

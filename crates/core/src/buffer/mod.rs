@@ -16,6 +16,7 @@
 //! - A group is taken whole, committed in one transaction, or given up whole. It is given up only
 //!   when it is kept: in memory, or in the dead-letter file.
 //! - The rows of one key are written in the order in which they were added.
+//! - A table that takes no rows now holds up its own, and what could meet them ([`parking`]).
 //!
 //! Bounds (the first two by default, others fixed):
 //! - 100,000 rows and 64 MiB are buffered. What counts is the memory that they take, within a
@@ -31,9 +32,11 @@ pub mod failures;
 pub mod find;
 pub mod foreground;
 pub mod key_index;
+pub mod keys;
 pub mod leftovers;
 pub mod limits;
 pub mod metrics;
+pub mod parking;
 pub mod queue;
 pub mod sharded;
 pub mod snapshot;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::buffer::metrics::Metrics;
+use crate::buffer::parking::ParkedTable;
 
 /// What waits in a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +60,10 @@ pub struct Snapshot {
     pub metrics: Metrics,
     /// What waits in all lanes.
     pub pending: Pending,
+    /// Of the pending rows, those that wait for a table, and those behind them.
+    pub parked_rows: usize,
+    /// The tables that they wait for.
+    pub parked_tables: Vec<ParkedTable>,
     /// What the busiest thread does.
     pub thread: ThreadState,
     /// Connections opened after each lane's first.
@@ -72,7 +77,7 @@ pub struct Snapshot {
 pub struct LaneSnapshot {
     /// Its counters.
     pub metrics: Metrics,
-    /// Rows that were taken and are not settled.
+    /// Rows that were taken and are neither settled nor parked.
     pub pending_rows: usize,
     /// What its thread does.
     pub thread: ThreadState,

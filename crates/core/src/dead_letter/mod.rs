@@ -156,15 +156,23 @@ pub struct FlushError {
 }
 
 impl FlushError {
-    /// The error of a flush that gave up groups and wrote all others. `None`: it gave up none.
-    pub fn given_up(failures: Vec<DeadLetter>) -> Option<Self> {
-        let first = failures.first()?;
+    /// The error of a flush that gave up groups, or left rows that are `parked`, and wrote all
+    /// others. `None`: it wrote all.
+    pub fn given_up(failures: Vec<DeadLetter>, parked: Option<Error>) -> Option<Self> {
+        let Some(first) = failures.first() else {
+            return parked.map(Self::from);
+        };
         let rows: usize = failures.iter().map(|failure| failure.rows.len()).sum();
-        let message = first.message.map(|why| {
-            format!(
-                "gave up {} that can never be written, see takeFailures(); the first error: {why}",
-                count_rows(rows)
-            )
+        let message = Message::of_several(|words| {
+            let message = format!(
+                "gave up {} that can never be written, see takeFailures(); the first error: {}",
+                count_rows(rows),
+                words(&first.message)
+            );
+            match &parked {
+                Some(parked) => format!("{message}; and {}", words(parked.words())),
+                None => message,
+            }
         });
         let error = error_of(first.code, message);
         Some(Self { error, failures })

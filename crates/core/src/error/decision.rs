@@ -30,6 +30,32 @@ pub enum Decision {
     Keep,
 }
 
+/// How long rows are kept that wait for their table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParkEnd {
+    /// Until they are written, or their time is over: somebody has to put the table right.
+    Timeout,
+    /// Until they are written: nobody knows what the error means.
+    Written,
+}
+
+/// Whether the error lies in one table: its rows wait, and those of other tables may be written
+/// meanwhile. `None`: nothing can be written now, or a row is at fault.
+pub fn parks(error: &Error) -> Option<ParkEnd> {
+    error.place()?;
+    let end = match error.kind() {
+        Kind::Blocked => ParkEnd::Timeout,
+        Kind::Server { code, class } => match (error.phase(), class) {
+            (Phase::Connect | Phase::Commit, _) => return None,
+            (_, Class::Blocked) if codes::is_of_table(code) => ParkEnd::Timeout,
+            (_, Class::Unlisted) => ParkEnd::Written,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(end)
+}
+
 /// What to do after an error.
 pub fn decide(phase: Phase, error: &Error) -> Decision {
     match error.kind() {
@@ -119,6 +145,42 @@ mod tests {
             (Phase::Statement, Error::config(""), Decision::Keep),
         ] {
             assert_eq!(decide(phase, &error), expected, "{phase:?}, {error:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_lies_in_a_table_waits_for_it() {
+        let at = |error: Error| error.at_table(&"t", None);
+        for (error, expected) in [
+            (Error::server(1146, ""), None),
+            (at(Error::server(1146, "")), Some(ParkEnd::Timeout)),
+            (
+                at(Error::server(1146, "").during(Phase::LookUp)),
+                Some(ParkEnd::Timeout),
+            ),
+            (at(Error::server(1054, "")), Some(ParkEnd::Timeout)),
+            (at(Error::server(1142, "")), Some(ParkEnd::Timeout)),
+            (at(Error::server(1449, "")), Some(ParkEnd::Timeout)),
+            (at(Error::server(1814, "")), Some(ParkEnd::Timeout)),
+            (at(Error::config("MyISAM").after_taking()), Some(ParkEnd::Timeout)),
+            (at(Error::server(60_000, "")), Some(ParkEnd::Written)),
+            (at(Error::server(1146, "").during(Phase::Connect)), None),
+            (at(Error::server(1146, "").during(Phase::Commit)), None),
+            // The account, the server and the connection are in everybody's way.
+            (at(Error::server(1045, "")), None),
+            (at(Error::server(1461, "")), None),
+            (at(Error::server(1205, "")), None),
+            (at(Error::server(1290, "")), None),
+            (at(Error::server(2013, "")), None),
+            (at(Error::connection(2003, "")), None),
+            (at(Error::commit_unknown(2013, "")), None),
+            (at(Error::timeout("")), None),
+            (at(Error::bug("")), None),
+            // A row is at fault.
+            (at(Error::server(1264, "")), None),
+            (at(Error::row("")), None),
+        ] {
+            assert_eq!(parks(&error), expected, "{error:?}");
         }
     }
 

@@ -265,6 +265,15 @@ impl Error {
         self
     }
 
+    /// An error of the same kind in other words.
+    #[must_use]
+    pub fn reworded(&self, message: impl Into<Message>) -> Self {
+        Self {
+            message: message.into(),
+            ..self.clone()
+        }
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> Kind {
         self.kind

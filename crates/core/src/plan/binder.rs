@@ -44,16 +44,16 @@ impl<'a> BoundRow<'a> {
 pub struct Binder {
     /// Models for these tables, whatever models the tables have by now.
     models: FxHashMap<TableId, Arc<TableModel>>,
-    /// The model of rows whose table has none yet.
-    fallback: Option<Arc<TableModel>>,
+    /// The model of all rows: they are of one table.
+    only: Option<Arc<TableModel>>,
     bound: FxHashMap<*const Shape, Option<Result<Arc<BoundColumns>>>>,
 }
 
 impl Binder {
-    /// A binder for rows of one table, which has this model as long as its own is not known.
-    pub fn with_fallback(model: Arc<TableModel>) -> Self {
+    /// A binder for rows of one table, by this model.
+    pub fn with_model(model: Arc<TableModel>) -> Self {
         Self {
-            fallback: Some(model),
+            only: Some(model),
             ..Self::default()
         }
     }
@@ -73,10 +73,10 @@ impl Binder {
     ///
     /// A row that its table can never take; a table without a model.
     pub fn bind<'a>(&mut self, row: &Row<'a>) -> Result<BoundRow<'a>> {
-        let (models, fallback) = (&self.models, &self.fallback);
+        let (models, only) = (&self.models, &self.only);
         let bound = self.bound.entry(Arc::as_ptr(row.shape)).or_insert_with(|| {
-            let given = models.get(&row.shape.table).cloned();
-            let model = given.or_else(|| row.shape.entry.model()).or_else(|| fallback.clone())?;
+            let given = only.as_ref().or_else(|| models.get(&row.shape.table)).cloned();
+            let model = given.or_else(|| row.shape.entry.model())?;
             Some(model.bind(&row.shape.columns).map(Arc::new))
         });
         let bound = bound

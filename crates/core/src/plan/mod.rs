@@ -112,7 +112,9 @@ pub fn plan<'a>(batches: &[&'a Batch], groups: Range<usize>, limits: &Limits, mu
     for (number, mut rows) in all_groups.take(groups.end).skip(groups.start) {
         group.clear();
         let bound: Result<()> = rows.try_for_each(|row| {
-            group.push((row.shape.table.0, binder.check(&row, limits)?));
+            let bound = binder.check(&row, limits);
+            let bound = bound.map_err(|error| error.at_table(&row.shape.entry.name, Some(&row.shape.columns)))?;
+            group.push((row.shape.table.0, bound));
             Ok(())
         });
         match bound {

@@ -117,6 +117,10 @@ impl<'a> Row<'a> {
         Ok(bound)
     }
 
+    pub(super) fn encoded(&self) -> &'a [u8] {
+        self.encoded
+    }
+
     /// Its values, in the order of its columns.
     pub fn values(&self) -> Values<'a> {
         Values::new(self.encoded)

@@ -11,6 +11,7 @@ use std::time::Instant;
 use crate::rows::arena::{GROUP_BYTES, Row, RowHead, Rows};
 use crate::rows::group::Group;
 use crate::table::entry::{TableEntry, TableId};
+use crate::table::shape::Shape;
 
 /// A batch reserves at most this much memory for values that have not come yet.
 const MAX_RESERVED_BYTES: usize = 1024 * 1024;
@@ -31,6 +32,8 @@ pub struct Batch {
     pub oldest: Instant,
     /// The number of its first group, if its queue gave it one.
     pub first_group: u64,
+    /// It is what was left of another batch as groups were set aside.
+    pub is_rest: bool,
 }
 
 impl Batch {
@@ -51,6 +54,7 @@ impl Batch {
             table_rows: Vec::new(),
             oldest: now,
             first_group: 0,
+            is_rest: false,
         }
     }
 
@@ -70,15 +74,30 @@ impl Batch {
                 shape: at,
                 start: head.start + offset,
             });
-            let table = shape.table.0;
-            if self.table_rows.len() <= table {
-                self.table_rows.resize(table + 1, 0);
-            }
-            if let Some(rows) = self.table_rows.get_mut(table) {
-                *rows += 1;
-            }
+            self.count(shape.table);
         }
         self.group_ends.push(self.rows.heads.len());
+    }
+
+    /// Takes a copy of another batch's group.
+    pub fn append_rows<'r>(&mut self, rows: impl Iterator<Item = Row<'r>>) {
+        for row in rows {
+            let shape = self.rows.shape(row.shape);
+            let start = self.rows.arena.len();
+            self.rows.arena.extend_from_slice(row.encoded());
+            self.rows.heads.push(RowHead { shape, start });
+            self.count(row.shape.table);
+        }
+        self.group_ends.push(self.rows.heads.len());
+    }
+
+    fn count(&mut self, TableId(table): TableId) {
+        if self.table_rows.len() <= table {
+            self.table_rows.resize(table + 1, 0);
+        }
+        if let Some(rows) = self.table_rows.get_mut(table) {
+            *rows += 1;
+        }
     }
 
     /// The groups, in order, each as its rows.
@@ -128,6 +147,11 @@ impl Batch {
     /// The tables that it has rows for. Some come more than once.
     pub fn tables(&self) -> impl Iterator<Item = (TableId, &Arc<TableEntry>)> {
         self.rows.shapes.iter().map(|shape| (shape.table, &shape.entry))
+    }
+
+    /// The tables and columns of its rows.
+    pub fn shapes(&self) -> impl Iterator<Item = &Arc<Shape>> {
+        self.rows.shapes.iter()
     }
 
     /// The most rows that any one table has.

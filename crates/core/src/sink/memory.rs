@@ -34,10 +34,13 @@ struct StoredTable {
 }
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_field_names, reason = "the tables are what it holds")]
 struct Tables {
     /// In order of creation.
     tables: Vec<(String, StoredTable)>,
     failures: VecDeque<u16>,
+    /// Tables that take no row now, by name, and the error's code.
+    blocked: Vec<(String, u16)>,
 }
 
 /// The tables behind one `memory:` DSN, shared by all buffers that name it.
@@ -104,6 +107,14 @@ impl MemoryStore {
     pub fn fail_next(&self, code: u16, times: usize) {
         self.lock().failures.extend(std::iter::repeat_n(code, times));
     }
+
+    /// Makes transactions with rows of a table fail with the server error `code`, at that table.
+    /// `None` ends that.
+    pub fn block_table(&self, table: &str, code: Option<u16>) {
+        let mut store = self.lock();
+        store.blocked.retain(|(name, _)| name != table);
+        store.blocked.extend(code.map(|code| (table.to_owned(), code)));
+    }
 }
 
 /// Applies plans to a [`MemoryStore`].
@@ -146,6 +157,11 @@ impl Sink for MemorySink {
             return Err(simulated_failure(code));
         }
         for statement in &plan.statements {
+            let name = &statement.bound.model.name;
+            let blocked = store.blocked.iter().find(|(blocked, _)| *blocked == name.to_string());
+            if let Some((_, code)) = blocked {
+                return Err(simulated_failure(*code).at_table(name, Some(&statement.bound.columns)));
+            }
             store.refuse_duplicates(statement)?;
         }
         if !may_commit() {

@@ -19,7 +19,7 @@ use crate::table::rules::{KeyRule, MergeRule, Mode, TableRules};
 use crate::table::schema::{ForeignKey, TableSchema, UniqueIndex};
 
 /// A table, ready to be written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableModel {
     /// Its name.
     pub name: TableName,

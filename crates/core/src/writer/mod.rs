@@ -25,7 +25,7 @@ use rustc_hash::FxHashMap;
 use crate::clock::Clock;
 use crate::dead_letter::file::DeadLetterFile;
 use crate::dead_letter::{DeadLetter, Status};
-use crate::error::decision::{Decision, decide};
+use crate::error::decision::{Decision, decide, parks};
 use crate::error::phase::Phase;
 use crate::error::{Error, Result, count_rows};
 use crate::ledger::{Ledger, LedgerUse, Verdict};
@@ -45,6 +45,33 @@ struct AttemptError {
     /// The groups that were tried.
     groups: Range<usize>,
     error: Error,
+}
+
+/// Why a writer stops before all groups are settled.
+#[derive(Debug)]
+pub enum Obstacle {
+    /// Nothing can be written now.
+    Failed(Error),
+    /// A table is in the way. The buffer sets its groups aside, and calls with the others.
+    Table(Error),
+    /// The next group is refused, and may lack what earlier ones hold. The buffer sets it aside
+    /// until these are settled.
+    Refused(Error),
+}
+
+impl Obstacle {
+    /// The error.
+    pub fn error(&self) -> &Error {
+        match self {
+            Self::Failed(error) | Self::Table(error) | Self::Refused(error) => error,
+        }
+    }
+}
+
+impl From<Error> for Obstacle {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// How an attempt ended that did not fail.
@@ -69,6 +96,8 @@ pub struct Writer {
     untraceable_end: usize,
     /// The ledger did not hold what it should: ask it before the next attempt.
     asks_ledger: bool,
+    /// Whether the buffer sets groups aside.
+    parks: bool,
     /// What the tables were at the last attempt.
     models: FxHashMap<TableId, Arc<TableModel>>,
 }
@@ -86,6 +115,7 @@ impl Writer {
             redact_values: settings.redact_values,
             untraceable_end: 0,
             asks_ledger: false,
+            parks: settings.keeps_rows,
             models: FxHashMap::default(),
         }
     }
@@ -104,7 +134,7 @@ impl Writer {
             // It is not what it was.
             table.set_model(None);
         }
-        let model = Arc::new(read.map_err(|error| self.printed(error))?);
+        let model = Arc::new(read.map_err(|error| self.printed(error).at_table(&table.name, None))?);
         table.set_model(Some(Arc::clone(&model)));
         Ok(model)
     }
@@ -135,18 +165,23 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// Why some groups were not written. The caller calls again with the same batches.
+    /// Why some groups were not written. After [`Obstacle::Failed`] the caller calls again with the
+    /// same batches. After any other obstacle no transaction is in doubt, and the batches may be
+    /// others.
     pub fn write(
         &mut self,
         batches: &[&Batch],
         done: usize,
         deadline: Option<Instant>,
         observer: &mut dyn Observer,
-    ) -> Result<()> {
+    ) -> Result<(), Obstacle> {
         let total = batches.iter().map(|batch| batch.group_count()).sum();
         let mut start = done;
         // The ends of the ranges that were refused, the widest first.
         let mut ends = vec![total];
+        // A table's error is met twice before it is believed: the models are read anew in between.
+        let mut is_confirmed = false;
+        let mut obstacle: Option<Obstacle> = None;
         while start < total {
             if start < self.untraceable_end {
                 self.give_up(batches, start, (Status::Uncertain, &no_trace()), deadline, observer)?;
@@ -157,20 +192,42 @@ impl Writer {
             while ends.last().is_some_and(|end| *end <= start) {
                 ends.pop();
             }
-            let end = ends.last().copied().unwrap_or(total);
+            let end = match obstacle {
+                None => ends.last().copied().unwrap_or(total),
+                // The batches may be others afterwards, so each transaction in doubt is decided
+                // before: one without rows goes over it.
+                Some(_) => start,
+            };
             match self.write_range(batches, start..end, deadline, observer) {
+                Ok(Attempt::Committed(commit)) if commit.groups.is_empty() => {
+                    if let Some(obstacle) = obstacle.take() {
+                        return Err(obstacle);
+                    }
+                }
                 Ok(Attempt::Committed(commit)) => {
+                    obstacle = None;
+                    is_confirmed = false;
                     // What the ledger confirms late may have been given up in part.
                     let commit = commit.from_group(start, batches);
                     start = commit.groups.end;
                     observer.committed(&commit);
                 }
-                Ok(Attempt::NoTrace) => {}
+                Ok(Attempt::NoTrace) => obstacle = None,
+                Err(failed) if obstacle.is_some() => return Err(failed.error.into()),
                 Err(failed) if decide(failed.error.phase(), &failed.error) != Decision::Refuse => {
-                    return Err(failed.error);
+                    if !self.parks || parks(&failed.error).is_none() {
+                        return Err(failed.error.into());
+                    }
+                    if failed.error.phase() == Phase::Statement && !is_confirmed {
+                        is_confirmed = true;
+                    } else {
+                        obstacle = Some(self.stop(Obstacle::Table(failed.error))?);
+                    }
                 }
                 Err(failed) if failed.groups.len() > 1 => ends.push(start + failed.groups.len() / 2),
-                Err(_) if observer.waited_for_earlier_groups() => {}
+                Err(failed) if self.parks && observer.may_lack_earlier_groups(&failed.error) => {
+                    obstacle = Some(self.stop(Obstacle::Refused(failed.error))?);
+                }
                 Err(failed) => {
                     self.give_up(batches, start, (Status::Refused, &failed.error), deadline, observer)?;
                     start += 1;
@@ -180,6 +237,50 @@ impl Writer {
         // The numbers of these groups mean nothing to the next ones.
         self.forget_doubts();
         Ok(())
+    }
+
+    /// Stops at an obstacle, unless a transaction in doubt has to be decided before.
+    fn stop(&self, obstacle: Obstacle) -> Result<Obstacle, Obstacle> {
+        if self.ledger.has_doubts() {
+            Ok(obstacle)
+        } else {
+            Err(obstacle)
+        }
+    }
+
+    /// Gives up the groups of the batches from `done` on: their time is over.
+    ///
+    /// # Errors
+    ///
+    /// Why some of them cannot be kept. They stay with the caller.
+    pub fn give_up_all(
+        &mut self,
+        batches: &[&Batch],
+        done: usize,
+        error: &Error,
+        deadline: Option<Instant>,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        let total = batches.iter().map(|batch| batch.group_count()).sum();
+        (done..total).try_for_each(|group| self.give_up(batches, group, (Status::Refused, error), deadline, observer))
+    }
+
+    /// Reads tables that are not known, if they are there.
+    pub fn read_tables(&mut self, tables: &[Arc<TableEntry>], deadline: Option<Instant>) {
+        for table in tables {
+            // Whoever writes to it meets the error, too.
+            drop(self.model(table, deadline));
+        }
+    }
+
+    /// Whether a server has to be asked what a table is.
+    pub fn asks_server(&self) -> bool {
+        self.sink.local_model().is_none()
+    }
+
+    /// What the tables were at the last attempt.
+    pub fn models(&self) -> &FxHashMap<TableId, Arc<TableModel>> {
+        &self.models
     }
 
     /// Keeps a group that can never be written, then lets it leave the buffer.
@@ -300,6 +401,16 @@ impl Writer {
             return Ok(ended);
         }
         let limits = self.connect(deadline, observer)?;
+        if groups.start >= groups.end {
+            let written = Commit {
+                groups: groups.clone(),
+                rows: 0,
+                coalesced_rows: 0,
+                took: Duration::ZERO,
+            };
+            self.commit(&Plan::default(), &written, deadline, observer)?;
+            return Ok(Attempt::Committed(written));
+        }
         self.read_models(batches, deadline)?;
         let mut planned = self.plan(batches, groups, limits);
         // Somebody may have altered a table since it was read. So no row is refused for what it
@@ -360,11 +471,21 @@ impl Writer {
     /// must not change on another thread meanwhile.
     fn read_models(&mut self, batches: &[&Batch], deadline: Option<Instant>) -> Result<()> {
         let mut models = FxHashMap::default();
+        let mut failed: Option<(TableId, Error)> = None;
         for (id, table) in batches.iter().flat_map(|batch| batch.tables()) {
-            models.insert(id, self.model(table, deadline).map_err(Error::after_taking)?);
+            if models.contains_key(&id) || failed.as_ref().is_some_and(|(other, _)| *other == id) {
+                continue;
+            }
+            match self.model(table, deadline).map_err(Error::after_taking) {
+                Ok(model) => drop(models.insert(id, model)),
+                // The others are read all the same: what waits behind this table's rows is told by
+                // their keys.
+                Err(error) if self.parks && parks(&error).is_some() => drop(failed.get_or_insert((id, error))),
+                Err(error) => return Err(error),
+            }
         }
         self.models = models;
-        Ok(())
+        failed.map_or(Ok(()), |(_, error)| Err(error))
     }
 
     fn plan<'b>(&self, batches: &[&'b Batch], groups: &Range<usize>, limits: Limits) -> Result<Plan<'b>> {

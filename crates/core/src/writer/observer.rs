@@ -76,12 +76,9 @@ pub trait Observer {
     /// The next group is given up. The buffer keeps it; beside that it is only in the dead-letter
     /// file, if there is one.
     fn given_up(&mut self, letter: DeadLetter);
-    /// Waits until all groups that were added before the next one are settled, in other lanes too.
-    /// Returns whether that took a wait. If so, the server may take the next group now, which it
-    /// has refused before.
-    fn waited_for_earlier_groups(&mut self) -> bool {
-        false
-    }
+    /// Whether groups that were added before the next one are not settled, and may hold what it
+    /// lacks: the server refused it with this error, and may take it after them.
+    fn may_lack_earlier_groups(&mut self, error: &Error) -> bool;
     /// Whether one more group can be given up.
     fn has_room_for_failure(&self) -> bool;
     /// Something happened on the way.

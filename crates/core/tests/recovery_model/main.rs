@@ -1,7 +1,8 @@
 //! Recovery against a model of a server that does its worst: connections lost before COMMIT, during
 //! it with either outcome, COMMITs that take effect only later, as on another node of a cluster,
 //! answers to COMMIT that are untrue, questions that are answered by any error, servers that cannot
-//! be reached, races lost, rows refused, and a ledger whose row is deleted. Rows that must not be
+//! be reached, races lost, rows refused, tables that take no rows for a while, and a ledger whose
+//! row is deleted. Rows that must not be
 //! repeated (insert-only without a key, sums) are then in the tables exactly once, or among the
 //! failures; and of rows that replace each other the last one stays.
 
@@ -58,6 +59,8 @@ enum Step {
     RefuseNext,
     /// Somebody deletes the writer's row.
     DeleteLedgerRow,
+    /// A table takes no rows, or all do again.
+    Block(Option<&'static str>),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -70,6 +73,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => prop::collection::vec(fault(), 1..5).prop_map(Step::Faults),
         1 => Just(Step::RefuseNext),
         1 => Just(Step::DeleteLedgerRow),
+        2 => prop::option::weighted(0.7, prop_oneof![Just("trades"), Just("balances"), Just("prices")]).prop_map(Step::Block),
     ]
 }
 
@@ -204,6 +208,7 @@ fn play(steps: Vec<Step>, sink: &FakeSink, buffer: &mut ForegroundBuffer) -> Res
             Step::Faults(faults) => sink.server().faults.extend(faults),
             Step::Answers(codes) => sink.server().answers.extend(codes),
             Step::RefuseNext => sink.server().refuses = i64::try_from(all.trades.len()).ok(),
+            Step::Block(table) => sink.server().blocked = table,
             Step::DeleteLedgerRow => {
                 let mut server = sink.server();
                 server.delete_ledger_row();
@@ -223,6 +228,7 @@ fn run(steps: Vec<Step>, batch_size: usize, ledger: LedgerUse) -> Result<(), Str
         .expect("a buffer");
     let Added { trades: added, prices } = play(steps, &sink, &mut buffer)?;
     sink.server().refuses = None;
+    sink.server().blocked = None;
     flush_to_the_end(&mut buffer);
     let failures = given_up(&mut buffer);
     if !sink.server().is_traceless && failures.iter().any(|(_, code)| *code == 0) {

@@ -91,6 +91,8 @@ pub struct Server {
     pub answers: Vec<u16>,
     /// Nothing is answered.
     is_held: bool,
+    /// A table that takes no rows.
+    pub blocked: Option<&'static str>,
 }
 
 #[derive(Debug)]
@@ -231,6 +233,12 @@ impl Sink for FakeSink {
             return Err(Error::ledger_moved());
         }
         let changes = changes(plan);
+        let names = plan.statements.iter().map(|statement| &statement.bound.model.name);
+        if let Some(blocked) = server.blocked
+            && let Some(name) = names.into_iter().find(|name| name.table() == blocked)
+        {
+            return Err(Error::server(1146, "no such table").at_table(name, None));
+        }
         if let Some(refused) = server.refuses
             && changes.trades.contains_key(&refused)
         {

@@ -12,7 +12,6 @@ use crate::buffer::leftovers::{self, EndCause, EndTime, LeftGroup};
 use crate::buffer::limits::RETIRE_TIMEOUT;
 use crate::buffer::metrics::count;
 use crate::buffer::queue::LaneId;
-use crate::buffer::snapshot::ThreadState;
 use crate::clock::Clock as _;
 use crate::dead_letter::file::DeadLetterFile;
 use crate::error::{Error, Result};
@@ -36,7 +35,7 @@ impl BackgroundBuffer {
         let flushed_before = state.total_flushed();
         let attempts_before: Vec<u64> = state.lanes.iter().map(|lane| lane.flusher.attempts).collect();
         let is_done = |state: &State| {
-            state.lanes.pending_rows() == 0
+            state.lanes.is_tried(u64::MAX)
                 || state.all_threads_ended()
                 || state.is_stuck(&attempts_before, self.clock.now())
         };
@@ -46,10 +45,13 @@ impl BackgroundBuffer {
         if state.lanes.pending_rows() == 0 {
             return Ok(());
         }
-        let error = match (state.last_failed_attempt(), unstarted) {
-            (Some(error), _) => error.clone(),
-            (None, Some(error)) => error,
-            (None, None) => {
+        let parking = state.lanes.parking();
+        let all_are_parked = parking.rows() == state.lanes.pending_rows();
+        let parked = parking.error(u64::MAX, self.clock.now()).filter(|_| all_are_parked);
+        let failed = parked.or_else(|| state.last_failed_attempt().cloned());
+        let error = match failed.or(unstarted) {
+            Some(error) => error,
+            None => {
                 let has_moved = state.total_flushed() > flushed_before;
                 Error::timeout(format!(
                     "{} did not take them within {} ms: {}",
@@ -112,6 +114,8 @@ impl BackgroundBuffer {
             let lane = state.lanes.lane_mut(id);
             lane.flusher.metrics.failed_rows += count(lane.queue.pending_rows());
         }
+        let parked = count(state.lanes.parking().rows());
+        state.lanes.lane_mut(LaneId::new(0)).flusher.metrics.failed_rows += parked;
         let left = state.lanes.take_left();
         drop(state);
         // A flusher may wait for another lane, and a caller for room.
@@ -134,22 +138,5 @@ impl BackgroundBuffer {
             let goodbye = self.clock.now() + RETIRE_TIMEOUT;
             drop(self.wait(state, Some(goodbye), &|| false, State::all_threads_ended));
         }
-    }
-
-    /// Starts the threads of lanes that have rows and none, since the system had no room for one.
-    fn start_missing_threads(&self) -> Result<()> {
-        let mut state = self.shared.lock();
-        let mut missing = Vec::new();
-        let lanes: Vec<LaneId> = state.lanes.ids().collect();
-        for id in lanes {
-            let lane = state.lanes.lane_mut(id);
-            if lane.flusher.thread == ThreadState::None && lane.queue.pending_rows() > 0 {
-                lane.flusher.thread = ThreadState::Idle;
-                missing.push(id);
-            }
-        }
-        drop(state);
-        let started: Vec<Result<()>> = missing.into_iter().map(|lane| self.start_thread(lane)).collect();
-        started.into_iter().collect()
     }
 }

@@ -3,41 +3,38 @@
 //! Invariants:
 //! - Groups leave the queue under the lock, as they are committed or given up.
 //! - A group is given up only after the other lanes have settled all that was added before it. One
-//!   of those groups may hold the row that it refers to.
+//!   of those groups may hold the row that it refers to. Until then it is
+//!   [parked](crate::buffer::parking), and the lane goes on.
 //! - A panic while it writes is caught: the rows stay, and are tried again.
 //! - COMMIT is sent, and a failure kept, only if nobody has taken the groups away. What an attempt
 //!   tells of groups that were taken away is not heard.
 //!
 //! Bounds: after a failure it waits 50 ms, then twice as long each time, up to 2 s, each wait
-//! spread from half to one and a half. The wait for other lanes has no bound of its own.
+//! spread from half to one and a half.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::buffer::background::lanes::LaneSet;
 use crate::buffer::background::shared::{Shared, State};
-use crate::buffer::limits::RETIRE_TIMEOUT;
+use crate::buffer::limits::{FIRST_RETRY_BACKOFF, LONGEST_RETRY_BACKOFF, RETIRE_TIMEOUT};
 use crate::buffer::metrics::count;
+use crate::buffer::parking::{Models, Work};
 use crate::buffer::queue::{Due, LaneId};
 use crate::buffer::snapshot::ThreadState;
 use crate::dead_letter::DeadLetter;
 use crate::error::Error;
 use crate::rows::batch::Batch;
-use crate::writer::Writer;
 use crate::writer::observer::{Commit, Event, Observer};
-
-/// The wait after the first failure in a row, on average.
-const FIRST_RETRY_BACKOFF: Duration = Duration::from_millis(50);
-/// The longest wait after a failure, on average. A server that is back is noticed within 3 s.
-const LONGEST_RETRY_BACKOFF: Duration = Duration::from_secs(2);
+use crate::writer::{Obstacle, Writer};
 
 /// The flusher's thread: takes what is due, writes it, settles it, until the buffer ends.
 pub fn run(shared: &Shared, lane: LaneId, mut writer: Writer) {
     let mut taken_back = 0;
     loop {
-        let (batches, done) = {
+        let work = {
             let Some(mut state) = wait_for_work(shared, lane) else {
                 return end(shared, lane, writer);
             };
@@ -49,7 +46,20 @@ pub fn run(shared: &Shared, lane: LaneId, mut writer: Writer) {
                 taken_back = state.taken_back;
                 writer.forget_doubts();
             }
-            state.lanes.begin(lane, Instant::now())
+            let work = state.lanes.take_up(lane, Instant::now());
+            wake_waiting(&mut state);
+            work
+        };
+        let Some(Work {
+            batches,
+            done,
+            gives_up,
+            reads,
+        }) = work
+        else {
+            // All that was due is parked.
+            shared.done.notify_all();
+            continue;
         };
         let batches: Vec<&Batch> = batches.iter().map(|batch| &**batch).collect();
         let attempted = catch_unwind(AssertUnwindSafe(|| {
@@ -58,49 +68,92 @@ pub fn run(shared: &Shared, lane: LaneId, mut writer: Writer) {
                 lane,
                 taken_back,
             };
-            writer.write(&batches, done, None, &mut observer)
+            match &gives_up {
+                None => {
+                    writer.read_tables(&reads, None);
+                    writer.write(&batches, done, None, &mut observer)
+                }
+                Some(why) => {
+                    let given_up = writer.give_up_all(&batches, done, why, None, &mut observer);
+                    given_up.map_err(Obstacle::Failed)
+                }
+            }
         }));
-        let error = match attempted {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error),
-            Err(_) => Some(Error::bug(
-                "a bug in write_buffer ended an attempt to write; the rows stay buffered",
-            )),
-        };
         let mut state = shared.lock();
-        // How an attempt ended whose groups were taken away says nothing of those that came since.
-        let error = error.filter(|_| state.taken_back == taken_back);
-        end_attempt(&mut state, lane, error, writer.reconnects());
+        let flusher = &mut state.lanes.lane_mut(lane).flusher;
+        flusher.reconnects = writer.reconnects();
+        flusher.is_connecting = false;
+        flusher.is_giving_up = false;
+        match attempted {
+            // How an attempt ended whose groups were taken away says nothing of those that came
+            // since.
+            _ if state.taken_back != taken_back => succeeded(&mut state, lane),
+            Ok(Ok(())) => succeeded(&mut state, lane),
+            Ok(Err(obstacle)) if gives_up.is_none() => met(&mut state, lane, obstacle, writer.models()),
+            Ok(Err(obstacle)) => {
+                note(&mut state, lane, obstacle.error());
+                state.lanes.postpone(lane, Instant::now());
+            }
+            Err(_) => {
+                let bug = "a bug in write_buffer ended an attempt to write; the rows stay buffered";
+                failed(&mut state, lane, Error::bug(bug));
+            }
+        }
+        wake_waiting(&mut state);
         drop(state);
         shared.done.notify_all();
     }
 }
 
-/// Notes how an attempt ended. After a failure the lane waits, longer each time.
-fn end_attempt(state: &mut State, lane: LaneId, error: Option<Error>, reconnects: u64) {
+/// Wakes lanes that may wait for groups that are parked now.
+fn wake_waiting(state: &mut State) {
+    if state.lanes.has_parked_groups() {
+        state.wake_all();
+    }
+}
+
+fn succeeded(state: &mut State, lane: LaneId) {
     let flusher = &mut state.lanes.lane_mut(lane).flusher;
-    flusher.reconnects = reconnects;
-    flusher.is_connecting = false;
-    flusher.is_giving_up = false;
-    let Some(error) = error else {
-        flusher.failures_in_a_row = 0;
-        flusher.failed_attempt = None;
-        return;
-    };
+    flusher.failures_in_a_row = 0;
+    flusher.failed_attempt = None;
+}
+
+/// Notes an error of an attempt.
+fn note(state: &mut State, lane: LaneId, error: &Error) {
+    state.lanes.lane_mut(lane).flusher.metrics.failed(error);
+    state.last_error = Some(error.to_string());
+}
+
+/// Parks what an obstacle stands in the way of. What is left is tried at once.
+fn met(state: &mut State, lane: LaneId, obstacle: Obstacle, models: &Models) {
+    let error = obstacle.error().clone();
+    match state.lanes.park(lane, obstacle, models, Instant::now()) {
+        Ok(true) => {
+            succeeded(state, lane);
+            note(state, lane, &error);
+        }
+        Ok(false) | Err(_) => failed(state, lane, error),
+    }
+}
+
+/// Notes that nothing can be written now. The lane waits, longer each time.
+fn failed(state: &mut State, lane: LaneId, error: Error) {
+    note(state, lane, &error);
+    let flusher = &mut state.lanes.lane_mut(lane).flusher;
     let doubled = FIRST_RETRY_BACKOFF.saturating_mul(2_u32.saturating_pow(flusher.failures_in_a_row));
     let wait = doubled.min(LONGEST_RETRY_BACKOFF).mul_f64(0.5 + fastrand::f64());
     flusher.failures_in_a_row += 1;
-    flusher.metrics.failed(&error);
-    let message = error.to_string();
     flusher.failed_attempt = Some((flusher.attempts, error));
-    state.last_error = Some(message);
     state.lanes.failed(lane, Instant::now() + wait);
 }
 
 /// The end of the thread, within [`RETIRE_TIMEOUT`] if nothing is left to write. The thread is said
 /// to have ended only after its connection is closed: the process may exit right then.
 fn end(shared: &Shared, lane: LaneId, mut writer: Writer) {
-    let is_clean = shared.lock().lanes.lane(lane).queue.pending_rows() == 0;
+    let is_clean = {
+        let state = shared.lock();
+        state.lanes.lane(lane).queue.pending_rows() == 0 && state.lanes.parking().is_empty()
+    };
     let retired = catch_unwind(AssertUnwindSafe(move || {
         if is_clean {
             writer.retire(Instant::now() + RETIRE_TIMEOUT);
@@ -125,7 +178,7 @@ fn wait_for_work(shared: &Shared, lane: LaneId) -> Option<MutexGuard<'_, State>>
         let due = state.lanes.due(lane, now);
         // Rows that wait for another lane will be due: the lane is empty only when all its rows are
         // settled.
-        let is_empty = state.lanes.lane(lane).queue.pending_rows() == 0;
+        let is_empty = state.lanes.pending_rows() == 0;
         if state.abandoned || (state.stopping && is_empty) {
             return None;
         }
@@ -172,13 +225,13 @@ impl LaneObserver<'_> {
 impl Observer for LaneObserver<'_> {
     fn may_commit(&mut self, groups: &Range<usize>) -> bool {
         let Some(mut state) = self.lock() else { return false };
-        state.lanes.lane_mut(self.lane).queue.begin_commit(groups);
+        state.lanes.begin_commit(self.lane, groups);
         true
     }
 
     fn not_committed(&mut self) {
         if let Some(mut state) = self.lock() {
-            state.lanes.lane_mut(self.lane).queue.commit_failed();
+            state.lanes.commit_failed(self.lane);
         }
         self.shared.done.notify_all();
     }
@@ -204,19 +257,18 @@ impl Observer for LaneObserver<'_> {
         flusher.metrics.failed_rows += count(rows);
         flusher.is_giving_up = false;
         state.failures.keep(letter);
-        let lanes = state.lanes.settle(self.lane, 1, rows);
+        let lanes = state.lanes.give_up(self.lane, rows);
         self.tell(state, lanes);
     }
 
-    fn waited_for_earlier_groups(&mut self) -> bool {
-        let mut state = self.shared.lock();
-        let mut has_waited = false;
-        while !state.abandoned && state.taken_back == self.taken_back && !state.lanes.others_are_settled(self.lane) {
-            has_waited = true;
+    fn may_lack_earlier_groups(&mut self, error: &Error) -> bool {
+        let Some(mut state) = self.lock() else { return false };
+        let may_lack = state.lanes.may_lack_earlier_groups(self.lane, error);
+        if may_lack {
+            // They are due at once.
             state.wake_all();
-            state = self.shared.done.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        has_waited
+        may_lack
     }
 
     fn has_room_for_failure(&self) -> bool {
@@ -226,12 +278,12 @@ impl Observer for LaneObserver<'_> {
     fn happened(&mut self, event: &Event<'_>) {
         let mut state = self.shared.lock();
         let is_current = state.taken_back == self.taken_back;
-        let lane = state.lanes.lane_mut(self.lane);
-        lane.flusher.metrics.count(event);
+        let flusher = &mut state.lanes.lane_mut(self.lane).flusher;
+        flusher.metrics.count(event);
         match event {
-            Event::Connecting => lane.flusher.is_connecting = true,
-            Event::Connected => lane.flusher.is_connecting = false,
-            Event::CommitUnknown if is_current => lane.queue.commit_unclear(),
+            Event::Connecting => flusher.is_connecting = true,
+            Event::Connected => flusher.is_connecting = false,
+            Event::CommitUnknown if is_current => state.lanes.commit_unclear(self.lane),
             _ => {}
         }
     }

@@ -15,6 +15,9 @@
 //! overtakes one of another lane that it could meet. `rows_of_one_key_never_overtake_each_other` in
 //! `crates/core/tests/lanes_model.rs` holds that.
 //!
+//! What waits for a table is [parked](crate::buffer::parking): to its lane it is settled, and
+//! whatever could meet it is parked behind it when it is taken up.
+//!
 //! Nothing waits for ever. A group that waits opens a batch of its own, so a batch waits only for
 //! groups that were added before its first one. Whichever batch was opened first waits for nothing.
 //!
@@ -24,18 +27,22 @@
 //! memory of keys drops settled ones while it has more than 4,096, and more than twice as many as
 //! rows are pending. It grows and drops a part at a time: no `add()` waits for all of it.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::buffer::background::route::{KeyHash, Route};
 use crate::buffer::leftovers::LeftGroup;
+use crate::buffer::parking::{LaneProgress, Models, Parking, Work};
 use crate::buffer::queue::{AddEffect, Due, GroupPosition, LaneId, Queue};
 use crate::buffer::sharded::ShardedMap;
+use crate::error::Error;
 use crate::rows::arena::Row;
 use crate::rows::batch::Batch;
 use crate::rows::group::Group;
 use crate::settings::Settings;
 use crate::table::entry::TableId;
+use crate::writer::Obstacle;
 
 /// The most lanes: more than a server profits from, and as many as a [`LaneSet`] has bits.
 pub const MAX_LANES: usize = 64;
@@ -121,6 +128,8 @@ pub struct Lanes<F> {
     /// without need, and nothing else.
     keys: ShardedMap<PackedPosition>,
     tables: Vec<TablePositions>,
+    /// What waits for a table. A lane's queue does not have it any more.
+    parking: Parking,
 }
 
 impl<F> Lanes<F> {
@@ -143,6 +152,7 @@ impl<F> Lanes<F> {
             taken: 0,
             keys: ShardedMap::default(),
             tables: Vec::new(),
+            parking: Parking::new(settings),
         }
     }
 
@@ -283,33 +293,95 @@ impl<F> Lanes<F> {
             lane.queue.want(self.taken);
             lane.queue.retry_now();
         }
+        self.parking.request_probes();
         self.taken
+    }
+
+    /// Whether all groups up to a number are settled, or parked and tried since the last
+    /// [`Self::request_flush`].
+    pub fn is_tried(&self, group: u64) -> bool {
+        is_settled_everywhere(&self.all, group) && self.parking.is_tried(group)
     }
 
     /// Whether all groups up to a number are settled.
     pub fn is_settled(&self, group: u64) -> bool {
-        self.all.iter().all(|lane| lane.queue.is_settled(group))
+        is_settled_everywhere(&self.all, group) && !self.parking.holds_up_to(group)
     }
 
-    /// Whether the other lanes have settled all groups that were added before the first one of this
-    /// lane. Makes the rest of them due at once.
-    pub fn others_are_settled(&mut self, lane: LaneId) -> bool {
-        let Some(first) = self.lane(lane).queue.first_unsettled() else {
-            return true;
+    /// Whether groups that were added before a lane's next one are not settled, and may hold what
+    /// it lacks: it was refused with this error. Makes them due at once.
+    pub fn may_lack_earlier_groups(&mut self, lane: LaneId, error: &Error) -> bool {
+        let next = self.parking.next_in_flight(lane);
+        let Some(next) = next.or_else(|| self.lane(lane).queue.first_unsettled()) else {
+            return false;
         };
-        let mut all = true;
-        for (other, Lane { queue, .. }) in self.all.iter_mut().enumerate() {
-            if other != lane.index() && !queue.is_settled(first) {
-                queue.want(first);
-                all = false;
+        let mut may_lack = self.parking.may_hold_what_lacks(next, error);
+        for Lane { queue, .. } in &mut self.all {
+            if queue.first_unsettled().is_some_and(|first| first < next) {
+                queue.want(next);
+                may_lack = true;
             }
         }
-        all
+        may_lack
     }
 
     /// What there is to do in a lane.
     pub fn due(&self, lane: LaneId, now: Instant) -> Due {
-        self.lane(lane).queue.due(now, |after| self.is_group_settled(after))
+        let queue = &self.lane(lane).queue;
+        let due = queue.due(now, |after| self.is_group_settled(after));
+        if self.parking.is_empty() || !queue.has_nothing_in_flight() {
+            return due;
+        }
+        due.or(self.parking.due(lane, now, queue.retry_at()))
+    }
+
+    /// Takes up what a lane has to do. `None`: all that was due is parked.
+    pub fn take_up(&mut self, lane: LaneId, now: Instant) -> Option<Work> {
+        if !self.parking.is_empty() && self.lane(lane).queue.has_nothing_in_flight() {
+            let parked = self.parking.take(lane, now, &Progress(&self.all));
+            if parked.is_some() {
+                self.lane_mut(lane).queue.retry_now();
+                return parked;
+            }
+        }
+        let is_new = self.lane(lane).queue.has_nothing_in_flight();
+        let (mut batches, done) = self.begin(lane, now);
+        if is_new && !self.parking.is_empty() {
+            let queue = &mut self.all[lane.index()].queue;
+            self.parking.hold_back(queue, lane, now);
+            batches = queue.flight();
+        }
+        (!batches.is_empty()).then_some(Work {
+            batches,
+            done,
+            gives_up: None,
+            reads: Vec::new(),
+        })
+    }
+
+    /// Parks what an obstacle stands in the way of: see [`Parking::park`].
+    ///
+    /// # Errors
+    ///
+    /// The obstacle is in everybody's way.
+    pub fn park(&mut self, lane: LaneId, obstacle: Obstacle, models: &Models, now: Instant) -> Result<bool, Error> {
+        let queue = &mut self.all[lane.index()].queue;
+        self.parking.park(queue, lane, obstacle, models, now)
+    }
+
+    /// See [`Parking::has_taken_groups`].
+    pub fn has_parked_groups(&mut self) -> bool {
+        self.parking.has_taken_groups()
+    }
+
+    /// What is parked.
+    pub fn parking(&self) -> &Parking {
+        &self.parking
+    }
+
+    /// See [`Parking::postpone`].
+    pub fn postpone(&mut self, lane: LaneId, now: Instant) {
+        self.parking.postpone(lane, now);
     }
 
     /// See [`Queue::begin`].
@@ -324,9 +396,26 @@ impl<F> Lanes<F> {
         self.lane_mut(lane).queue.begin(now, is_settled)
     }
 
-    /// See [`Queue::settle`]. Returns the lanes that may have waited for it.
+    /// The next groups of a lane are committed: see [`Queue::settle`]. Returns the lanes that may
+    /// have waited for it.
     pub fn settle(&mut self, lane: LaneId, groups: usize, rows: usize) -> LaneSet {
+        self.settle_as(lane, groups, rows, true)
+    }
+
+    /// The next group of a lane is given up. As [`Self::settle`].
+    pub fn give_up(&mut self, lane: LaneId, rows: usize) -> LaneSet {
+        self.settle_as(lane, 1, rows, false)
+    }
+
+    fn settle_as(&mut self, lane: LaneId, groups: usize, rows: usize, is_committed: bool) -> LaneSet {
         let mut wake = LaneSet::default();
+        if !self.parking.is_empty() {
+            if self.parking.has_flight(lane) {
+                self.parking.settle(lane, groups, is_committed);
+                return wake;
+            }
+            self.parking.lane_moved();
+        }
         self.lane_mut(lane).queue.settle(groups, rows);
         for other in self.ids() {
             if other != lane && self.lane(other).queue.waits_for_others() {
@@ -334,6 +423,38 @@ impl<F> Lanes<F> {
             }
         }
         wake
+    }
+
+    /// COMMIT is about to be sent for these groups of what a lane writes.
+    pub fn begin_commit(&mut self, lane: LaneId, groups: &Range<usize>) {
+        if self.parking.has_flight(lane) {
+            self.parking.begin_commit(lane, groups);
+        } else {
+            self.lane_mut(lane).queue.begin_commit(groups);
+        }
+    }
+
+    /// Nothing of it was committed.
+    pub fn commit_failed(&mut self, lane: LaneId) {
+        if self.parking.has_flight(lane) {
+            self.parking.commit_failed(lane);
+        } else {
+            self.lane_mut(lane).queue.commit_failed();
+        }
+    }
+
+    /// Nobody knows whether it was committed.
+    pub fn commit_unclear(&mut self, lane: LaneId) {
+        if self.parking.has_flight(lane) {
+            self.parking.commit_unclear(lane);
+        } else {
+            self.lane_mut(lane).queue.commit_unclear();
+        }
+    }
+
+    /// Whether a lane awaits the answer to a COMMIT.
+    pub fn awaits_commit(&self, lane: LaneId) -> bool {
+        self.lane(lane).queue.awaits_commit() || self.parking.awaits_commit(lane)
     }
 
     /// See [`Queue::failed`].
@@ -344,10 +465,12 @@ impl<F> Lanes<F> {
     /// All groups that are not settled, in the order in which they were added. Of each: whether it
     /// may be committed all the same, and its rows.
     pub fn groups(&self) -> impl Iterator<Item = (bool, impl Iterator<Item = Row<'_>>)> {
-        let mut groups = Vec::new();
+        let mut groups: Vec<_> = self.parking.all_groups().collect();
         for Lane { queue, .. } in &self.all {
-            let in_lane = queue.groups();
-            groups.extend(in_lane.map(|(number, rows)| (number, queue.is_in_doubt(number), rows)));
+            groups.extend(queue.groups().map(|(number, rows)| {
+                let rows: Box<dyn Iterator<Item = Row<'_>> + '_> = Box::new(rows);
+                (number, queue.is_in_doubt(number), rows)
+            }));
         }
         groups.sort_by_key(|(number, ..)| *number);
         groups.into_iter().map(|(_, is_in_doubt, rows)| (is_in_doubt, rows))
@@ -356,6 +479,7 @@ impl<F> Lanes<F> {
     /// Takes all groups that are not settled, in the order in which they were added.
     pub fn take_left(&mut self) -> Vec<LeftGroup> {
         let mut left: Vec<LeftGroup> = self.all.iter_mut().flat_map(|lane| lane.queue.take_left()).collect();
+        left.extend(self.parking.take_left());
         left.sort_by_key(|group| group.number);
         left
     }
@@ -366,7 +490,8 @@ impl<F> Lanes<F> {
         for (number, group) in self.all.iter().flat_map(|lane| lane.queue.groups()) {
             rows.extend(group.filter(|row| row.shape.table == table).map(|row| (number, row)));
         }
-        if self.all.len() > 1 {
+        rows.extend(self.parking.rows_of(table));
+        if self.all.len() > 1 || !self.parking.is_empty() {
             // A stable sort: the rows of a group stay in their order.
             rows.sort_by_key(|(number, _)| *number);
         }
@@ -375,23 +500,24 @@ impl<F> Lanes<F> {
 
     /// Whether any lane has rows of a table.
     pub fn has_rows_of(&self, table: TableId) -> bool {
-        self.all.iter().any(|lane| lane.queue.has_rows_of(table))
+        self.all.iter().any(|lane| lane.queue.has_rows_of(table)) || self.parking.has_rows_of(table)
     }
 
     /// Rows that were taken and are not settled.
     pub fn pending_rows(&self) -> usize {
-        self.all.iter().map(|lane| lane.queue.pending_rows()).sum()
+        self.all.iter().map(|lane| lane.queue.pending_rows()).sum::<usize>() + self.parking.rows()
     }
 
     /// The memory that they take, in bytes, with that of their keys.
     pub fn pending_bytes(&self) -> usize {
         let batches: usize = self.all.iter().map(|lane| lane.queue.pending_bytes()).sum();
-        batches + self.keys.size_bytes().min(MAX_KEY_BYTES * self.pending_rows())
+        batches + self.parking.bytes() + self.keys.size_bytes().min(MAX_KEY_BYTES * self.pending_rows())
     }
 
     /// When the oldest of them was taken.
     pub fn oldest(&self) -> Option<Instant> {
-        self.all.iter().filter_map(|lane| lane.queue.oldest()).min()
+        let queues = self.all.iter().filter_map(|lane| lane.queue.oldest());
+        queues.chain(self.parking.oldest()).min()
     }
 
     /// Whether the rows of any one table have reached the batch size, those in flight counted.
@@ -402,6 +528,23 @@ impl<F> Lanes<F> {
             .flat_map(|lane| lane.queue.tables())
             .any(|table| rows_of(table) >= batch_size)
     }
+}
+
+/// What the lanes' queues have settled.
+struct Progress<'l, F>(&'l [Lane<F>]);
+
+impl<F> LaneProgress for Progress<'_, F> {
+    fn is_settled_in(&self, lane: LaneId, number: u64) -> bool {
+        self.0[lane.index()].queue.is_settled(number)
+    }
+
+    fn is_settled(&self, number: u64) -> bool {
+        is_settled_everywhere(self.0, number)
+    }
+}
+
+fn is_settled_everywhere<F>(lanes: &[Lane<F>], group: u64) -> bool {
+    lanes.iter().all(|lane| lane.queue.is_settled(group))
 }
 
 fn is_settled<F>(lanes: &[Lane<F>], position: &GroupPosition) -> bool {

@@ -11,7 +11,8 @@
 //! - A row that was taken is in exactly one place: the [`Lanes`], a committed transaction, or the
 //!   failures. The flusher moves it under the lock.
 //! - Nothing is sent or waited for under the lock. `add()` copies under it; `find()` takes
-//!   references to batches under it, and reads the one that takes rows.
+//!   references to batches under it, and reads the one that takes rows. Of a table that has parked
+//!   rows it reads all rows there.
 //! - A lane's flusher starts with the lane's first row, waits without an alarm while nothing is
 //!   buffered, and ends with the buffer.
 //! - The rows of one key are written in the order in which they were added, whatever their lanes:
@@ -38,7 +39,7 @@ use crate::buffer::background::lanes::{Lane, Lanes};
 use crate::buffer::background::route::{Route, Router};
 use crate::buffer::background::shared::{Flusher, Shared, State};
 use crate::buffer::failures::Failures;
-use crate::buffer::find::{Finder, KeyPart};
+use crate::buffer::find::{self, Finder, KeyPart};
 use crate::buffer::limits::{describe_bounds, group_too_large};
 use crate::buffer::metrics::{Metrics, count};
 use crate::buffer::queue::LaneId;
@@ -46,6 +47,7 @@ use crate::buffer::snapshot::{LaneSnapshot, Pending, Snapshot, ThreadState};
 use crate::clock::{Clock, SystemClock};
 use crate::dead_letter::{DeadLetter, FlushError, NamedRow};
 use crate::error::{Error, Result};
+use crate::rows::arena::Row;
 use crate::rows::group::Group;
 use crate::settings::{Overflow, Settings};
 use crate::sink::{LocalModel, Place, Sink};
@@ -164,6 +166,23 @@ impl BackgroundBuffer {
             .map_err(|error| error.context("the group was taken, and waits"))
     }
 
+    /// Starts the threads of lanes that have rows and none: one could not be started before.
+    fn start_missing_threads(&self) -> Result<()> {
+        let mut state = self.shared.lock();
+        if state.stopping {
+            return Ok(());
+        }
+        let missing = state.lanes_without_thread();
+        for lane in &missing {
+            state.lanes.lane_mut(*lane).flusher.thread = ThreadState::Idle;
+        }
+        drop(state);
+        missing
+            .into_iter()
+            .map(|lane| self.start_thread(lane))
+            .fold(Ok(()), Result::and)
+    }
+
     /// Refuses a group that can never be written, as far as its tables are known. Returns its route
     /// if there are several lanes.
     fn check_group(&self, group: &Group) -> Result<Option<Route>> {
@@ -212,6 +231,11 @@ impl BackgroundBuffer {
         }
         Err(Error::full(match state.last_failed_attempt() {
             Some(error) => format!("the buffer is full ({bounds}), and the last attempt to write failed: {error}"),
+            None if state.lanes.parking().rows() > 0 => {
+                let parked = state.lanes.parking().error(u64::MAX, self.clock.now());
+                let why = parked.map_or_else(String::new, |error| error.to_string());
+                format!("the buffer is full ({bounds}): {why}")
+            }
             None => format!("the buffer is full ({bounds}): the database takes rows more slowly than they are added"),
         }))
     }
@@ -226,7 +250,8 @@ impl BackgroundBuffer {
         ))
     }
 
-    /// Starts a lane's flusher. If that fails the rows stay, and the next `add()` tries again.
+    /// Starts a lane's flusher. If that fails the rows stay, and whoever adds or waits next tries
+    /// again.
     fn start_thread(&self, lane: LaneId) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         let body = move || {
@@ -247,7 +272,8 @@ impl BackgroundBuffer {
     /// # Errors
     ///
     /// An attempt that failed after this call began; the time is over; groups that were given up
-    /// since the last report; or an [interruption](crate::error::Kind::Interrupted), after which
+    /// since the last report; rows that wait for a table, once all others are committed; a thread
+    /// that cannot be started; or an [interruption](crate::error::Kind::Interrupted), after which
     /// the caller calls again. The rows that are not written stay.
     pub fn flush(&self, timeout: Option<Duration>, interrupted: &dyn Fn() -> bool) -> Result<usize, FlushError> {
         let flushed = self.wait_for_flush(timeout, interrupted)?;
@@ -264,6 +290,7 @@ impl BackgroundBuffer {
     fn wait_for_flush(&self, timeout: Option<Duration>, interrupted: &dyn Fn() -> bool) -> Result<usize, FlushError> {
         let started = self.clock.now();
         let limit = timeout.and_then(|timeout| started.checked_add(timeout));
+        self.start_missing_threads()?;
         let mut state = self.shared.lock();
         let target = state.lanes.request_flush();
         let flushed_before = state.total_flushed();
@@ -278,7 +305,7 @@ impl BackgroundBuffer {
             failed.cloned()
         };
         let (waited, why) = self.wait(state, limit, interrupted, |state| {
-            state.lanes.is_settled(target) || failed_since(state).is_some()
+            state.lanes.is_tried(target) || failed_since(state).is_some()
         });
         state = waited;
         state.time_blocked += self.clock.now().saturating_duration_since(started);
@@ -288,8 +315,9 @@ impl BackgroundBuffer {
         let failures = state.failures.take_unreported();
         state.failures.told();
         let error = match (why, failed_since(&state).as_ref().or(state.last_failed_attempt())) {
-            (WaitEnd::Done, _) if state.lanes.is_settled(target) => {
-                return match FlushError::given_up(failures) {
+            (WaitEnd::Done, _) if state.lanes.is_tried(target) => {
+                let parked = state.lanes.parking().error(target, self.clock.now());
+                return match FlushError::given_up(failures, parked) {
                     Some(failed) => Err(failed),
                     None => Ok(usize::try_from(state.total_flushed() - flushed_before).unwrap_or(usize::MAX)),
                 };
@@ -315,6 +343,12 @@ impl BackgroundBuffer {
         is_done: impl Fn(&State) -> bool,
     ) -> (MutexGuard<'s, State>, WaitEnd) {
         loop {
+            if !state.stopping && !state.lanes_without_thread().is_empty() {
+                drop(state);
+                // If it fails, the next round tries again.
+                drop(self.start_missing_threads());
+                state = self.shared.lock();
+            }
             if is_done(&state) {
                 return (state, WaitEnd::Done);
             }
@@ -358,12 +392,22 @@ impl BackgroundBuffer {
             Ok,
         );
         let found = model.and_then(|model| {
+            let mut any_parked = false;
             let mut finder = self.finder.lock().unwrap_or_else(PoisonError::into_inner);
-            finder.find(id, &model, key, |index, wanted| {
+            let found = finder.find(id, &model, key, |index, wanted| {
                 let lanes = &self.shared.lock().lanes;
+                any_parked = lanes.parking().has_rows_of(id);
                 let view = index.look(lanes.iter().map(|lane| &lane.queue), wanted);
                 (view, lanes.pending_rows())
-            })
+            });
+            if !any_parked {
+                return found;
+            }
+            // They may be older than others of their lane, and the index has only those in queues.
+            let state = self.shared.lock();
+            let rows: Vec<Row<'_>> = state.lanes.rows_of(id).collect();
+            let is_blocked = state.lanes.parking().blocks(&entry);
+            find::find_parked(rows.iter().copied(), &entry, is_blocked, &model, key)
         });
         match found {
             // Nothing could be found by any key.
@@ -398,6 +442,7 @@ impl BackgroundBuffer {
             })
             .collect();
         let (pending, last_error, time_blocked) = (state.pending(now), state.last_error.clone(), state.time_blocked);
+        let (parked_rows, parked_tables) = (state.lanes.parking().rows(), state.lanes.parking().tables(now));
         drop(state);
         let mut metrics = Metrics::default();
         for lane in &lanes {
@@ -408,6 +453,8 @@ impl BackgroundBuffer {
         Snapshot {
             metrics,
             pending,
+            parked_rows,
+            parked_tables,
             thread: lanes.iter().map(|lane| lane.thread).max().unwrap_or(ThreadState::None),
             reconnects: lanes.iter().map(|lane| lane.reconnects).sum(),
             lanes,

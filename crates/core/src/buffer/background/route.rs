@@ -4,10 +4,11 @@ use std::hash::BuildHasher as _;
 
 use rustc_hash::FxBuildHasher;
 
+pub use crate::buffer::keys::KeyHash;
+
+use crate::buffer::keys::{TableKey, key_hash};
 use crate::rows::arena::Row;
 use crate::table::bound::BoundColumns;
-use crate::table::entry::TableId;
-use crate::table::rules::Mode;
 use crate::value::Value;
 
 /// What decides the lane of a group.
@@ -16,16 +17,7 @@ pub struct Route {
     /// A hash of the column that groups are routed by, or of the first row's key.
     pub hash: u64,
     /// Each row's table, and a hash of its key. Rows that can meet no other row are not here.
-    pub keys: Vec<(TableId, KeyHash)>,
-}
-
-/// What is known of a row's key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyHash {
-    /// Rows with another hash have another key.
-    Known(u64),
-    /// It may be any key of the table, or the row may meet rows of other keys.
-    Unknown,
+    pub keys: Vec<TableKey>,
 }
 
 /// Collects what decides the lane of a group, row by row.
@@ -56,17 +48,7 @@ impl Router {
             }
             self.route.hash = FxBuildHasher.hash_one(&self.key);
         }
-        let key = match bound {
-            None => Some(KeyHash::Unknown),
-            // Rows of different keys may meet.
-            Some(bound) if bound.model.may_meet() => Some(KeyHash::Unknown),
-            // The server makes its key, which is like no other.
-            Some(bound) if bound.model.mode == Mode::Insert && bound.key.is_empty() => None,
-            Some(bound) => Some(match bound.key_hash(&row.values(), &mut self.key) {
-                Some(hash) => KeyHash::Known(hash),
-                None => KeyHash::Unknown,
-            }),
-        };
+        let key = key_hash(row, bound, &mut self.key);
         if let (Some(KeyHash::Known(hash)), false) = (key, self.is_routed) {
             self.is_routed = true;
             self.route.hash = hash;

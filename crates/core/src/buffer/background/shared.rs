@@ -78,6 +78,15 @@ impl State {
         self.lanes.iter().all(|lane| lane.flusher.thread == ThreadState::None)
     }
 
+    /// The lanes that have rows and no thread: it could not be started, or nobody has tried yet.
+    pub fn lanes_without_thread(&self) -> Vec<LaneId> {
+        let is_missing = |id: &LaneId| {
+            let Lane { queue, flusher } = self.lanes.lane(*id);
+            flusher.thread == ThreadState::None && flusher.writer.is_some() && queue.pending_rows() > 0
+        };
+        self.lanes.ids().filter(is_missing).collect()
+    }
+
     /// Rows committed by all lanes.
     pub fn total_flushed(&self) -> u64 {
         self.lanes.iter().map(|lane| lane.flusher.metrics.total_flushed).sum()
@@ -96,8 +105,8 @@ impl State {
     /// what became of some groups.
     pub fn is_amid_settling(&self) -> bool {
         self.lanes
-            .iter()
-            .any(|lane| lane.queue.awaits_commit() || lane.flusher.is_giving_up)
+            .ids()
+            .any(|lane| self.lanes.awaits_commit(lane) || self.lanes.lane(lane).flusher.is_giving_up)
     }
 
     /// Whether nothing of what is left can be written before somebody puts something right: each
@@ -107,10 +116,15 @@ impl State {
             let failed = lane.flusher.failed_attempt.as_ref();
             failed.is_some_and(|(attempt, error)| *attempt > before && !error.may_pass())
         };
+        // Any thread takes parked groups that are due.
+        let has_parked_work = |lane: &Lane<Flusher>, id: LaneId| {
+            self.lanes.parking().has_flight(id)
+                || (lane.flusher.thread != ThreadState::None && self.lanes.due(id, now) == Due::Now)
+        };
         let lanes = || self.lanes.iter().zip(self.lanes.ids()).zip(attempts_before);
         lanes().any(|((lane, _), before)| failed_for_good(lane, *before))
             && lanes().all(|((lane, id), before)| {
-                lane.queue.pending_rows() == 0
+                (lane.queue.pending_rows() == 0 && !has_parked_work(lane, id))
                     || failed_for_good(lane, *before)
                     || (lane.flusher.thread == ThreadState::Idle && self.lanes.due(id, now) == Due::Never)
             })

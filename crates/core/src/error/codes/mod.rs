@@ -106,6 +106,63 @@ pub fn is_about_no_row(code: u16) -> bool {
     known(code).is_some_and(|known| known.class != Class::Data) && find(definition::PROGRAM, code).is_none()
 }
 
+/// Errors of an account or of the settings that name a table, and lie in what it is.
+const AT_A_TABLE: [u16; 20] = [
+    ER_DBACCESS_DENIED_ERROR,
+    settings::ER_PARSE_ERROR,
+    settings::ER_TABLEACCESS_DENIED_ERROR,
+    settings::ER_COLUMNACCESS_DENIED_ERROR,
+    settings::ER_SYNTAX_ERROR,
+    settings::ER_UPDATE_WITHOUT_KEY_IN_SAFE_MODE,
+    settings::ER_SPECIFIC_ACCESS_DENIED_ERROR,
+    settings::ER_VIEW_NO_EXPLAIN,
+    settings::ER_BINLOG_ROW_MODE_AND_STMT_ENGINE,
+    settings::ER_BINLOG_UNSAFE_AND_STMT_ENGINE,
+    settings::ER_BINLOG_ROW_INJECTION_AND_STMT_ENGINE,
+    settings::ER_BINLOG_STMT_MODE_AND_ROW_ENGINE,
+    settings::ER_GTID_UNSAFE_NON_TRANSACTIONAL_TABLE,
+    settings::ER_NO_SYSTEM_SCHEMA_ACCESS,
+    settings::ER_NO_SYSTEM_TABLESPACE_ACCESS,
+    settings::ER_NO_SYSTEM_TABLE_ACCESS,
+    settings::ER_NO_SYSTEM_VIEW_ACCESS,
+    settings::ER_DB_ACCESS_DENIED,
+    settings::ER_ISOLATION_MODE_NOT_SUPPORTED,
+    settings::ER_SPECIFIC_ACCESS_DENIED,
+];
+
+/// Whether the reason lies in the table that a statement names, in what belongs to it, or in the
+/// account's rights on it: rows of other tables may be taken.
+pub fn is_of_table(code: u16) -> bool {
+    AT_A_TABLE.contains(&code)
+        || [definition::TABLE, definition::PROGRAM]
+            .into_iter()
+            .any(|table| find(table, code).is_some())
+}
+
+/// Whether the reason may lie in the columns that a statement names: rows of the table that have
+/// other columns may be taken.
+pub fn is_of_columns(code: u16) -> bool {
+    matches!(
+        code,
+        definition::ER_NON_UNIQ_ERROR
+            | definition::ER_BAD_FIELD_ERROR
+            | definition::ER_FIELD_SPECIFIED_TWICE
+            | definition::ER_NONUPDATEABLE_COLUMN
+            | definition::ER_VIEW_MULTIUPDATE
+            | definition::ER_VIEW_NO_INSERT_FIELD_LIST
+            | settings::ER_COLUMNACCESS_DENIED_ERROR
+    )
+}
+
+/// Whether a row that was refused so may be taken once rows of other tables are there: it refers to
+/// another row, or a trigger refused it.
+pub fn may_lack_another_row(code: u16) -> bool {
+    matches!(
+        code,
+        data::ER_NO_REFERENCED_ROW | data::ER_NO_REFERENCED_ROW_2 | data::ER_SIGNAL_EXCEPTION
+    ) || classify(code) == Class::Unlisted
+}
+
 /// Whether the error says that there is no such table, or that the account may not see it.
 pub fn hides_table(code: u16) -> bool {
     matches!(

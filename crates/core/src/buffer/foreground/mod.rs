@@ -20,72 +20,37 @@
 //! Bounds: `max_pending_rows` and `max_pending_bytes` over all batches; those of the [queue](Queue)
 //! and the [failures](Failures).
 
-use std::ops::Range;
+mod progress;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::buffer::failures::Failures;
-use crate::buffer::find::{Finder, KeyPart};
+use crate::buffer::find::{self, Finder, KeyPart};
+use crate::buffer::foreground::progress::{ForegroundProgress, only_lane};
 use crate::buffer::leftovers::{self, EndCause, EndTime};
-use crate::buffer::limits::{RETIRE_TIMEOUT, describe_bounds, group_too_large};
+use crate::buffer::limits::{
+    FIRST_RETRY_BACKOFF, LONGEST_FOREGROUND_BACKOFF, LONGEST_RETRY_BACKOFF, RETIRE_TIMEOUT, describe_bounds,
+    group_too_large,
+};
 use crate::buffer::metrics::{Metrics, count};
-use crate::buffer::queue::{Queue, RowKey};
+use crate::buffer::parking::{ParkedTable, Parking};
+use crate::buffer::queue::{Due, Queue, RowKey};
 use crate::buffer::snapshot::Pending;
 use crate::clock::Clock;
 use crate::dead_letter::file::DeadLetterFile;
 use crate::dead_letter::{DeadLetter, FlushError, NamedRow};
+use crate::error::decision::parks;
 use crate::error::{Error, Kind, Result};
+use crate::rows::arena::Row;
 use crate::rows::batch::Batch;
 use crate::rows::group::Group;
 use crate::settings::Settings;
 use crate::sink::{Place, Sink};
 use crate::table::catalog::Catalog;
+use crate::table::model::TableModel;
 use crate::table::rules::Mode;
-use crate::writer::Writer;
-use crate::writer::observer::{Commit, Event, Observer};
-
-/// What has become of the rows that were taken.
-struct ForegroundProgress {
-    queue: Queue,
-    metrics: Metrics,
-    failures: Failures,
-    /// Rows that this flush has committed.
-    committed_rows: usize,
-}
-
-impl Observer for ForegroundProgress {
-    fn may_commit(&mut self, groups: &Range<usize>) -> bool {
-        self.queue.begin_commit(groups);
-        true
-    }
-
-    fn not_committed(&mut self) {
-        self.queue.commit_failed();
-    }
-
-    fn committed(&mut self, commit: &Commit) {
-        self.queue.settle(commit.groups.len(), commit.rows);
-        self.committed_rows += commit.rows;
-        self.metrics.committed(commit);
-    }
-
-    fn given_up(&mut self, letter: DeadLetter) {
-        self.queue.settle(1, letter.rows.len());
-        self.metrics.failed_rows += count(letter.rows.len());
-        self.failures.keep(letter);
-    }
-
-    fn has_room_for_failure(&self) -> bool {
-        self.failures.has_room()
-    }
-
-    fn happened(&mut self, event: &Event<'_>) {
-        if matches!(event, Event::CommitUnknown) {
-            self.queue.commit_unclear();
-        }
-        self.metrics.count(event);
-    }
-}
+use crate::writer::{Obstacle, Writer};
 
 /// A buffer that flushes on its caller's thread: see the module.
 pub struct ForegroundBuffer {
@@ -102,6 +67,23 @@ pub struct ForegroundBuffer {
     schema_deferred: bool,
     /// Rows were left at an end.
     has_left: bool,
+    /// The server could not be reached.
+    backoff: Option<Backoff>,
+}
+
+/// A server that cannot be reached: until when `add()` lets it alone, unless it needs room.
+struct Backoff {
+    until: Instant,
+    failures_in_a_row: u32,
+}
+
+/// Who asks for a flush.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trigger {
+    /// `flush()`, or the end: whatever is parked is tried, and said.
+    Caller,
+    /// `add()`: what is parked is tried when its time has come, and said once.
+    Add,
 }
 
 impl ForegroundBuffer {
@@ -118,6 +100,7 @@ impl ForegroundBuffer {
             writer: Writer::new(sink, Arc::clone(&clock), &settings),
             progress: ForegroundProgress {
                 queue: Queue::new(&settings),
+                parking: Parking::new(&settings),
                 metrics: Metrics::default(),
                 failures: Failures::new(settings.dead_letter_file.is_some()),
                 committed_rows: 0,
@@ -128,6 +111,7 @@ impl ForegroundBuffer {
             taken: 0,
             schema_deferred: false,
             has_left: false,
+            backoff: None,
         })
     }
 
@@ -152,8 +136,9 @@ impl ForegroundBuffer {
         self.taken += 1;
         self.progress.queue.add_keyed(group, self.taken, &keys, now);
         self.progress.metrics.added_rows += count(group.len());
-        if self.is_full() || self.is_overdue(now) {
-            self.flush_and_tell(None)?;
+        let probe_is_due = || self.progress.parking.due(only_lane(), now, None) == Due::Now;
+        if (self.is_full() || self.is_overdue(now) || probe_is_due()) && !self.backs_off(now) {
+            self.flush_and_tell(None, Trigger::Add)?;
         }
         Ok(())
     }
@@ -163,16 +148,17 @@ impl ForegroundBuffer {
     ///
     /// # Errors
     ///
-    /// Groups that the server or a check refused: they are given up. Or the reason why rows could
-    /// not be written: they stay, in order.
+    /// Groups that the server or a check refused: they are given up. Rows that wait for a table,
+    /// once all others are committed. Or the reason why rows could not be written: they stay, in
+    /// order.
     pub fn flush(&mut self, timeout: Option<Duration>) -> Result<usize, FlushError> {
         let deadline = timeout.and_then(|timeout| self.clock.now().checked_add(timeout));
-        self.flush_and_tell(deadline)
+        self.flush_and_tell(deadline, Trigger::Caller)
     }
 
     /// A flush whose caller hears of the groups that it gave up.
-    fn flush_and_tell(&mut self, deadline: Option<Instant>) -> Result<usize, FlushError> {
-        let flushed = self.flush_until(deadline);
+    fn flush_and_tell(&mut self, deadline: Option<Instant>, trigger: Trigger) -> Result<usize, FlushError> {
+        let flushed = self.flush_until(deadline, trigger);
         if flushed.is_err() {
             self.progress.failures.told();
         }
@@ -188,7 +174,7 @@ impl ForegroundBuffer {
         if self.pending_rows() == 0 {
             return Ok(());
         }
-        let flushed = self.flush_until(Some(time.limit));
+        let flushed = self.flush_until(Some(time.limit), Trigger::Caller);
         match flushed {
             Err(failed) if self.pending_rows() > 0 => Err(EndCause {
                 error: failed.error,
@@ -201,16 +187,14 @@ impl ForegroundBuffer {
 
     /// What to say if the rows that are left will be lost. They stay.
     pub fn lost_warning(&self, cause: &EndCause) -> String {
-        let queue = &self.progress.queue;
-        let groups = queue.groups().map(|(number, rows)| (queue.is_in_doubt(number), rows));
-        leftovers::warning(groups, cause)
+        leftovers::warning(self.progress.groups().into_iter(), cause)
     }
 
     /// The end of the rows that are left: they go into the dead-letter file, and leave the buffer.
     /// Returns what nobody was told of.
     pub fn keep_left(&mut self, cause: &EndCause, time: EndTime) -> Option<String> {
-        let rows = self.progress.queue.pending_rows();
-        let left = self.progress.queue.take_left();
+        let rows = self.progress.pending_rows();
+        let left = self.progress.take_left();
         self.writer.forget_doubts();
         self.has_left = true;
         self.progress.metrics.failed_rows += count(rows);
@@ -230,9 +214,10 @@ impl ForegroundBuffer {
     /// Drops all buffered rows, for a caller that reports each one's error itself.
     pub fn discard(&mut self) {
         let metrics = &mut self.progress.metrics;
-        let pending = count(self.progress.queue.pending_rows());
+        let pending = count(self.progress.queue.pending_rows() + self.progress.parking.rows());
         metrics.added_rows = metrics.added_rows.saturating_sub(pending);
         self.progress.queue.clear();
+        self.progress.parking.clear();
         self.writer.forget_doubts();
     }
 
@@ -246,18 +231,36 @@ impl ForegroundBuffer {
         let Some(table) = self.catalog.known_table(table) else {
             return Ok(None);
         };
-        let queue = &self.progress.queue;
-        if !queue.has_rows_of(table) {
+        let ForegroundProgress { queue, parking, .. } = &self.progress;
+        if !queue.has_rows_of(table) && !parking.has_rows_of(table) {
             return Ok(None);
         }
         let Some(entry) = self.catalog.entry(table) else {
             return Ok(None);
         };
-        let model = self.writer.model(entry, None)?;
-        self.finder.find(table, &model, key, |index, wanted| {
-            let view = index.look(std::iter::once(queue), wanted);
-            (view, queue.pending_rows())
-        })
+        let model = match self.writer.model(entry, None) {
+            Err(error) if parks(&error.clone().after_taking()).is_some() => Arc::new(TableModel::without_schema(
+                &entry.name,
+                &entry.rules,
+                entry.default_mode,
+            )?),
+            model => model?,
+        };
+        if !parking.has_rows_of(table) {
+            return self.finder.find(table, &model, key, |index, wanted| {
+                let view = index.look(std::iter::once(queue), wanted);
+                (view, queue.pending_rows())
+            });
+        }
+        let mut rows: Vec<(u64, Row<'_>)> = Vec::new();
+        for (number, group) in queue.groups() {
+            rows.extend(group.filter(|row| row.shape.table == table).map(|row| (number, row)));
+        }
+        rows.extend(parking.rows_of(table));
+        // A stable sort: the rows of a group stay in their order.
+        rows.sort_by_key(|(number, _)| *number);
+        let rows = rows.iter().map(|(_, row)| *row);
+        find::find_parked(rows, entry, parking.blocks(entry), &model, key)
     }
 
     /// Whether the buffered rows of any one table have reached the batch size. Rows of one key
@@ -278,16 +281,26 @@ impl ForegroundBuffer {
 
     /// Rows that were taken and are not settled.
     pub fn pending_rows(&self) -> usize {
-        self.progress.queue.pending_rows()
+        self.progress.pending_rows()
+    }
+
+    /// Rows that wait for a table, and those behind them.
+    pub fn parked_rows(&self) -> usize {
+        self.progress.parking.rows()
+    }
+
+    /// The tables that they wait for.
+    pub fn parked_tables(&self) -> Vec<ParkedTable> {
+        self.progress.parking.tables(self.clock.now())
     }
 
     /// Rows that were taken and are not settled.
     pub fn pending(&self) -> Pending {
-        let queue = &self.progress.queue;
+        let progress = &self.progress;
         Pending::new(
-            queue.pending_rows(),
-            queue.pending_bytes(),
-            queue.oldest(),
+            progress.pending_rows(),
+            progress.pending_bytes(),
+            progress.oldest(),
             self.clock.now(),
         )
     }
@@ -321,10 +334,14 @@ impl ForegroundBuffer {
     fn check_group(&mut self, group: &Group) -> Result<Vec<RowKey>> {
         for row in group.rows() {
             let entry = &row.shape.entry;
-            if (entry.model().is_some() && !entry.is_outdated()) || self.schema_deferred {
+            let is_known = entry.model().is_some() && !entry.is_outdated();
+            if is_known || self.schema_deferred || self.progress.parking.blocks(entry) {
                 continue;
             }
             let started = self.clock.now();
+            if self.backs_off(started) && self.writer.asks_server() {
+                continue;
+            }
             let model = self.writer.model(&row.shape.entry, None);
             let ready = model.and_then(|model| self.writer.prepare_ledger(&model, None));
             self.progress.metrics.time_blocked += self.clock.now().saturating_duration_since(started);
@@ -333,7 +350,12 @@ impl ForegroundBuffer {
                     row.shape.entry.set_model(None);
                     return Err(error);
                 }
-                Err(_) => self.schema_deferred = true,
+                // The flush parks it, and says so.
+                Err(error) if parks(&error).is_some() => {}
+                Err(error) => {
+                    self.schema_deferred = true;
+                    self.back_off(&error, started);
+                }
                 Ok(()) => {}
             }
         }
@@ -355,57 +377,91 @@ impl ForegroundBuffer {
     /// Flushes if the group does not fit. Refuses it if that does not help.
     fn make_room(&mut self, group: &Group) -> Result<()> {
         let (max_rows, max_bytes) = (self.settings.max_pending_rows, self.settings.max_pending_bytes);
-        let fits = |queue: &Queue| {
-            queue.pending_rows() + group.len() <= max_rows && queue.pending_bytes() + group.size_bytes() <= max_bytes
+        let fits = |progress: &ForegroundProgress| {
+            progress.pending_rows() + group.len() <= max_rows
+                && progress.pending_bytes() + group.size_bytes() <= max_bytes
         };
-        if fits(&self.progress.queue) {
+        if fits(&self.progress) {
             return Ok(());
         }
+        // Also while the server is left alone: the group would be refused without a try.
         let failed = if self.pending_rows() > 0 {
-            self.flush_until(None).err()
+            self.flush_until(None, Trigger::Add).err().map(|failed| failed.error)
         } else {
             None
         };
-        let queue = &self.progress.queue;
-        if fits(queue) {
+        let failed = failed.or_else(|| self.progress.parking.error(u64::MAX, self.clock.now()));
+        let progress = &self.progress;
+        if fits(progress) {
             return Ok(());
         }
-        let pending = (queue.pending_rows(), queue.pending_bytes());
+        let pending = (progress.pending_rows(), progress.pending_bytes());
         let bounds = describe_bounds(&self.settings, pending, (group.len(), group.size_bytes()));
         Err(match failed {
-            Some(failed) => Error::full(format!(
-                "the buffer is full and cannot be flushed ({bounds}): {}",
-                failed.error
-            )),
+            Some(failed) => Error::full(format!("the buffer is full and cannot be flushed ({bounds}): {failed}")),
             None => group_too_large(&bounds),
         })
     }
 
     /// The error of a group that passed the bounds as it was gathered, with so many rows and bytes.
     pub fn too_large(&self, rows: usize, bytes: usize) -> Error {
-        let queue = &self.progress.queue;
-        let pending = (queue.pending_rows(), queue.pending_bytes());
+        let progress = &self.progress;
+        let pending = (progress.pending_rows(), progress.pending_bytes());
         group_too_large(&describe_bounds(&self.settings, pending, (rows, bytes)))
     }
 
-    /// Commits the queue, oldest batches first.
-    fn flush_until(&mut self, deadline: Option<Instant>) -> Result<usize, FlushError> {
+    /// Whether nobody tries to reach the server now.
+    fn backs_off(&self, now: Instant) -> bool {
+        self.settings.keeps_rows && self.backoff.as_ref().is_some_and(|backoff| backoff.until > now)
+    }
+
+    /// Notes how an attempt ended that began at `started`.
+    fn back_off(&mut self, error: &Error, started: Instant) {
+        if !error.is_connection() {
+            return;
+        }
+        let now = self.clock.now();
+        let failures = self.backoff.as_ref().map_or(0, |backoff| backoff.failures_in_a_row);
+        let took = now.saturating_duration_since(started);
+        self.backoff = Some(Backoff {
+            until: now + backoff_after(failures, took, fastrand::f64()),
+            failures_in_a_row: failures + 1,
+        });
+    }
+
+    /// Commits the queue, oldest batches first, and what is parked and may be written again.
+    fn flush_until(&mut self, deadline: Option<Instant>, trigger: Trigger) -> Result<usize, FlushError> {
         let started = self.clock.now();
         self.progress.committed_rows = 0;
+        if trigger == Trigger::Caller {
+            self.progress.parking.request_probes();
+        }
         let result = self.write_all(deadline);
         let failures = self.progress.failures.take_unreported();
         self.progress.metrics.time_blocked += self.clock.now().saturating_duration_since(started);
         let failed = match result {
-            Ok(()) => match FlushError::given_up(failures) {
-                None => {
-                    // Nothing waits that it could find.
-                    self.finder = Finder::default();
-                    self.schema_deferred = false;
-                    return Ok(self.progress.committed_rows);
+            Ok(()) => {
+                self.backoff = None;
+                self.schema_deferred = false;
+                let parking = &mut self.progress.parking;
+                let is_news = parking.tell();
+                let parked = parking.error(u64::MAX, self.clock.now());
+                let parked = parked.filter(|_| is_news || trigger == Trigger::Caller);
+                match FlushError::given_up(failures, parked) {
+                    None => {
+                        if self.progress.pending_rows() == 0 {
+                            // Nothing waits that it could find.
+                            self.finder = Finder::default();
+                        }
+                        return Ok(self.progress.committed_rows);
+                    }
+                    Some(failed) => failed,
                 }
-                Some(failed) => failed,
-            },
-            Err(error) => FlushError { error, failures },
+            }
+            Err(error) => {
+                self.back_off(&error, started);
+                FlushError { error, failures }
+            }
         };
         self.progress.metrics.failed(&failed.error);
         Err(failed)
@@ -413,11 +469,46 @@ impl ForegroundBuffer {
 
     fn write_all(&mut self, deadline: Option<Instant>) -> Result<()> {
         self.progress.queue.want(self.taken);
-        while self.pending_rows() > 0 {
-            let (batches, done) = self.progress.queue.begin(self.clock.now(), |_| true);
-            let batches: Vec<&Batch> = batches.iter().map(|batch| &**batch).collect();
-            self.writer.write(&batches, done, deadline, &mut self.progress)?;
+        while self.progress.has_work(self.clock.now()) {
+            let Some(work) = self.progress.take_up(self.clock.now()) else {
+                continue;
+            };
+            let batches: Vec<&Batch> = work.batches.iter().map(|batch| &**batch).collect();
+            if let Some(why) = &work.gives_up {
+                let given_up = self
+                    .writer
+                    .give_up_all(&batches, work.done, why, deadline, &mut self.progress);
+                if let Err(error) = given_up {
+                    self.progress.metrics.failed(&error);
+                    self.progress.parking.postpone(only_lane(), self.clock.now());
+                }
+                continue;
+            }
+            self.writer.read_tables(&work.reads, deadline);
+            let written = self.writer.write(&batches, work.done, deadline, &mut self.progress);
+            if let Err(obstacle) = written {
+                self.park(obstacle)?;
+            }
         }
         Ok(())
     }
+
+    /// Parks what an obstacle stands in the way of.
+    fn park(&mut self, obstacle: Obstacle) -> Result<()> {
+        let error = obstacle.error().clone();
+        let ForegroundProgress { queue, parking, .. } = &mut self.progress;
+        if parking.park(queue, only_lane(), obstacle, self.writer.models(), self.clock.now())? {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    }
+}
+
+/// The wait after failures in a row to reach a server, the last of which took some time. A caller
+/// waits for a dead server for a fifth of the time at most.
+fn backoff_after(failures_in_a_row: u32, took: Duration, jitter: f64) -> Duration {
+    let doubled = FIRST_RETRY_BACKOFF.saturating_mul(2_u32.saturating_pow(failures_in_a_row));
+    let wait = doubled.min(LONGEST_RETRY_BACKOFF).mul_f64(0.5 + jitter);
+    wait.max(took.saturating_mul(4)).min(LONGEST_FOREGROUND_BACKOFF)
 }

@@ -1,0 +1,111 @@
+//! A table that takes no rows now, or none with certain columns.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::buffer::queue::LaneId;
+use crate::error::decision::{ParkEnd, parks};
+use crate::error::{Error, Kind, codes};
+use crate::rows::batch::Batch;
+use crate::table::entry::TableEntry;
+use crate::table::model::TableModel;
+use crate::table::shape::Shape;
+
+/// The time from one probe of a table to the next.
+pub const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Why groups are parked.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
+pub(super) struct Cause {
+    pub entry: Arc<TableEntry>,
+    /// Rows with other columns may be taken. `None`: no rows are.
+    columns: Option<Arc<[Box<str>]>>,
+    pub error: Error,
+    /// When it was first met.
+    pub since: Instant,
+    pub next_probe: Instant,
+    /// Somebody flushes: it is probed at once.
+    pub is_wanted: bool,
+    /// And once more after the probe that is under way.
+    pub is_wanted_again: bool,
+    /// Somebody was told of it.
+    pub is_told: bool,
+    /// The lane that probes it.
+    pub prober: Option<LaneId>,
+    /// No group could be chosen for a probe: each waits for something else. Until that changes.
+    pub is_stalled: bool,
+    /// What the table was when it was met.
+    seen: Option<Arc<TableModel>>,
+}
+
+impl Cause {
+    pub fn new(shape: &Arc<Shape>, error: Error, seen: Option<Arc<TableModel>>, now: Instant) -> Self {
+        Self {
+            columns: columns_of(&error),
+            entry: Arc::clone(&shape.entry),
+            seen,
+            error,
+            since: now,
+            next_probe: now + PROBE_INTERVAL,
+            is_wanted: false,
+            is_wanted_again: false,
+            is_told: false,
+            prober: None,
+            is_stalled: false,
+        }
+    }
+
+    /// Whether an error says the same again.
+    pub fn is_same(&self, shape: &Arc<Shape>, error: &Error) -> bool {
+        Arc::ptr_eq(&self.entry, &shape.entry) && self.columns == columns_of(error)
+    }
+
+    /// It was met again.
+    pub fn met(&mut self, error: Error, seen: Option<Arc<TableModel>>, now: Instant) {
+        self.error = error;
+        self.seen = seen;
+        self.next_probe = now + PROBE_INTERVAL;
+        self.is_wanted = std::mem::take(&mut self.is_wanted_again);
+        self.prober = None;
+        self.is_stalled = false;
+    }
+
+    pub fn is_of(&self, shape: &Shape) -> bool {
+        Arc::ptr_eq(&self.entry, &shape.entry) && self.columns.as_ref().is_none_or(|columns| *columns == shape.columns)
+    }
+
+    pub fn is_of_any(&self, batch: &Batch) -> bool {
+        batch.shapes().any(|shape| self.is_of(shape))
+    }
+
+    /// Whether its groups are given up after a time.
+    pub fn ends(&self) -> bool {
+        parks(&self.error) == Some(ParkEnd::Timeout)
+    }
+
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.prober.is_none() && !self.is_stalled && (self.is_wanted || self.next_probe <= now)
+    }
+
+    /// Wants a probe if somebody has read the table since, and it is not what it was.
+    pub fn look_at_table(&mut self) {
+        if self.prober.is_some() {
+            return;
+        }
+        if let Some(model) = self.entry.model()
+            && self
+                .seen
+                .as_ref()
+                .is_none_or(|seen| !Arc::ptr_eq(seen, &model) && *seen != model)
+        {
+            self.is_wanted = true;
+            self.seen = Some(model);
+        }
+    }
+}
+
+fn columns_of(error: &Error) -> Option<Arc<[Box<str>]>> {
+    let is_of_columns = error.kind() == Kind::Blocked || codes::is_of_columns(error.code());
+    error.place().filter(|_| is_of_columns)?.columns.clone()
+}
