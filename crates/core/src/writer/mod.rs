@@ -13,7 +13,9 @@
 //! Bounds of a transaction: `max_retries` lost races, 3 reconnections, 5 questions to the ledger
 //! ([`retry`]). A group at fault is found among *n* with about 2 log₂ *n* transactions.
 
+mod give_up;
 pub mod observer;
+pub mod obstacle;
 pub mod retry;
 
 use std::ops::Range;
@@ -23,11 +25,11 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 
 use crate::clock::Clock;
+use crate::dead_letter::Status;
 use crate::dead_letter::file::DeadLetterFile;
-use crate::dead_letter::{DeadLetter, Status};
 use crate::error::decision::{Decision, decide, parks};
 use crate::error::phase::Phase;
-use crate::error::{Error, Result, count_rows};
+use crate::error::{Error, Result};
 use crate::ledger::{Ledger, LedgerUse, Verdict};
 use crate::plan::binder::Binder;
 use crate::plan::limits::Limits;
@@ -38,6 +40,7 @@ use crate::sink::{Place, Sink};
 use crate::table::entry::{TableEntry, TableId};
 use crate::table::model::TableModel;
 use crate::writer::observer::{Commit, Event, Observer};
+use crate::writer::obstacle::Obstacle;
 use crate::writer::retry::{RetryAction, RetryBudget};
 
 /// Why groups were not written.
@@ -45,33 +48,6 @@ struct AttemptError {
     /// The groups that were tried.
     groups: Range<usize>,
     error: Error,
-}
-
-/// Why a writer stops before all groups are settled.
-#[derive(Debug)]
-pub enum Obstacle {
-    /// Nothing can be written now.
-    Failed(Error),
-    /// A table is in the way. The buffer sets its groups aside, and calls with the others.
-    Table(Error),
-    /// The next group is refused, and may lack what earlier ones hold. The buffer sets it aside
-    /// until these are settled.
-    Refused(Error),
-}
-
-impl Obstacle {
-    /// The error.
-    pub fn error(&self) -> &Error {
-        match self {
-            Self::Failed(error) | Self::Table(error) | Self::Refused(error) => error,
-        }
-    }
-}
-
-impl From<Error> for Obstacle {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
 }
 
 /// How an attempt ended that did not fail.
@@ -248,23 +224,6 @@ impl Writer {
         }
     }
 
-    /// Gives up the groups of the batches from `done` on: their time is over.
-    ///
-    /// # Errors
-    ///
-    /// Why some of them cannot be kept. They stay with the caller.
-    pub fn give_up_all(
-        &mut self,
-        batches: &[&Batch],
-        done: usize,
-        error: &Error,
-        deadline: Option<Instant>,
-        observer: &mut dyn Observer,
-    ) -> Result<()> {
-        let total = batches.iter().map(|batch| batch.group_count()).sum();
-        (done..total).try_for_each(|group| self.give_up(batches, group, (Status::Refused, error), deadline, observer))
-    }
-
     /// Reads tables that are not known, if they are there.
     pub fn read_tables(&mut self, tables: &[Arc<TableEntry>], deadline: Option<Instant>) {
         for table in tables {
@@ -281,43 +240,6 @@ impl Writer {
     /// What the tables were at the last attempt.
     pub fn models(&self) -> &FxHashMap<TableId, Arc<TableModel>> {
         &self.models
-    }
-
-    /// Keeps a group that can never be written, then lets it leave the buffer.
-    fn give_up(
-        &mut self,
-        batches: &[&Batch],
-        group: usize,
-        (status, error): (Status, &Error),
-        deadline: Option<Instant>,
-        observer: &mut dyn Observer,
-    ) -> Result<()> {
-        let mut groups = batches.iter().flat_map(|batch| batch.groups());
-        let rows = groups.nth(group).ok_or_else(|| {
-            Error::bug("write_buffer lost count of its groups: please report this; the rows stay buffered")
-        })?;
-        if !observer.may_give_up() {
-            return Err(Error::taken_back());
-        }
-        let letter = DeadLetter::new(rows, status, error, |row| self.models.get(&row.shape.table).cloned());
-        match &self.dead_letter_file {
-            Some(file) => file.append(&letter, deadline)?,
-            None if observer.has_room_for_failure() => {}
-            None => {
-                return Err(Error::config(format!(
-                    "{} refused, and the memory for refused groups is full: call takeFailures(), or give a deadLetterFile. \
-                     Nothing is lost: the rows stay buffered until then. The error: {error}",
-                    if letter.rows.len() == 1 {
-                        "a row was".to_owned()
-                    } else {
-                        format!("{} were", count_rows(letter.rows.len()))
-                    }
-                ))
-                .after_taking());
-            }
-        }
-        observer.given_up(letter);
-        Ok(())
     }
 
     /// Writes some groups as one transaction, and repeats it as often as its budgets allow.

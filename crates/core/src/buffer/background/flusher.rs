@@ -27,8 +27,9 @@ use crate::buffer::snapshot::ThreadState;
 use crate::dead_letter::DeadLetter;
 use crate::error::Error;
 use crate::rows::batch::Batch;
+use crate::writer::Writer;
 use crate::writer::observer::{Commit, Event, Observer};
-use crate::writer::{Obstacle, Writer};
+use crate::writer::obstacle::Obstacle;
 
 /// The flusher's thread: takes what is due, writes it, settles it, until the buffer ends.
 pub fn run(shared: &Shared, lane: LaneId, mut writer: Writer) {

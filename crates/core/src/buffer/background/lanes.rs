@@ -42,7 +42,7 @@ use crate::rows::batch::Batch;
 use crate::rows::group::Group;
 use crate::settings::Settings;
 use crate::table::entry::TableId;
-use crate::writer::Obstacle;
+use crate::writer::obstacle::Obstacle;
 
 /// The most lanes: more than a server profits from, and as many as a [`LaneSet`] has bits.
 pub const MAX_LANES: usize = 64;

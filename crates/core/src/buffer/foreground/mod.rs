@@ -50,7 +50,8 @@ use crate::sink::{Place, Sink};
 use crate::table::catalog::Catalog;
 use crate::table::model::TableModel;
 use crate::table::rules::Mode;
-use crate::writer::{Obstacle, Writer};
+use crate::writer::Writer;
+use crate::writer::obstacle::Obstacle;
 
 /// A buffer that flushes on its caller's thread: see the module.
 pub struct ForegroundBuffer {

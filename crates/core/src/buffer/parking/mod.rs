@@ -29,6 +29,7 @@ mod flight;
 mod held;
 mod report;
 mod take;
+mod under_way;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,7 +49,7 @@ use crate::rows::batch::Batch;
 use crate::settings::Settings;
 use crate::table::entry::{TableEntry, TableId};
 use crate::table::model::TableModel;
-use crate::writer::Obstacle;
+use crate::writer::obstacle::Obstacle;
 
 pub use cause::PROBE_INTERVAL;
 pub use flight::Work;

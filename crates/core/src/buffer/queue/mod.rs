@@ -18,6 +18,8 @@
 //! [`MAX_TRANSACTION_ROWS`] too, but for such a group, and for rows of few keys that a foreground
 //! buffer will merge.
 
+mod set_aside;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -135,15 +137,6 @@ struct SealedBatch {
 /// Whether a batch with the group would be larger than a transaction.
 fn has_no_room(open: &WaitingBatch, group: &Group) -> bool {
     open.batch.size_bytes() + group.size_bytes() > MAX_TRANSACTION_BYTES
-}
-
-/// What was set aside from what is in flight.
-#[derive(Debug)]
-pub struct SetAside {
-    /// The groups, each alone in a batch, with their numbers.
-    pub groups: Vec<(u64, Batch)>,
-    /// What is in flight is other than it was.
-    pub is_changed: bool,
 }
 
 /// A queue of batches: see the module.
@@ -410,62 +403,6 @@ impl Queue {
     /// The end of the wait after a failure.
     pub fn retry_at(&self) -> Option<Instant> {
         self.retry_at
-    }
-
-    /// Takes groups away from those in flight: those for which `goes` says so, asked in their
-    /// order, by batch and position. The settled ones are dropped.
-    pub fn set_aside(&mut self, mut goes: impl FnMut(&Batch, usize) -> bool) -> SetAside {
-        let mut aside = SetAside {
-            groups: Vec::new(),
-            is_changed: self.done_groups > 0,
-        };
-        let mut settled = std::mem::take(&mut self.done_groups);
-        let flight = std::mem::take(&mut self.in_flight);
-        let count: usize = flight.iter().map(|batch| batch.group_count()).sum();
-        let mut numbers = self.unsettled.drain(..(count - settled).min(self.unsettled.len()));
-        let mut kept_numbers: Vec<u64> = Vec::new();
-        for batch in flight {
-            let first = settled.min(batch.group_count());
-            settled -= first;
-            let decided: Vec<bool> = (first..batch.group_count())
-                .map(|position| goes(&batch, position))
-                .collect();
-            if first == 0 && !decided.contains(&true) {
-                kept_numbers.extend(numbers.by_ref().take(decided.len()));
-                self.in_flight.push(batch);
-                continue;
-            }
-            self.pending_bytes -= batch.size_bytes();
-            let mut kept = Batch::with_capacity(batch.oldest, batch.rows(), batch.arena_bytes());
-            for ((position, goes), number) in (first..).zip(decided).zip(numbers.by_ref()) {
-                if goes {
-                    let mut alone = Batch::new(batch.oldest);
-                    alone.first_group = number;
-                    alone.append_rows(batch.group(position));
-                    alone.give_back_memory();
-                    self.pending_rows -= alone.rows();
-                    aside.groups.push((number, alone));
-                    aside.is_changed = true;
-                } else {
-                    if kept.is_empty() {
-                        kept.first_group = number;
-                        kept.is_rest = true;
-                    }
-                    kept.append_rows(batch.group(position));
-                    kept_numbers.push(number);
-                }
-            }
-            if !kept.is_empty() {
-                self.pending_bytes += kept.size_bytes();
-                self.in_flight.push(Arc::new(kept));
-            }
-        }
-        drop(numbers);
-        for number in kept_numbers.into_iter().rev() {
-            self.unsettled.push_front(number);
-        }
-        self.is_full_in_flight &= !self.in_flight.is_empty();
-        aside
     }
 
     /// The attempt to write what is in flight failed. It stays there, and is due again at

@@ -8,6 +8,8 @@
 
 #![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
 
+mod steps;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,91 +30,11 @@ use write_buffer_core::table::rules::{Mode, TableRules};
 use write_buffer_core::table::schema::{TableSchema, UniqueIndex};
 use write_buffer_core::table::shape::Shape;
 use write_buffer_core::value::Value;
-use write_buffer_core::writer::Obstacle;
+use write_buffer_core::writer::obstacle::Obstacle;
 
-const LANES: usize = 3;
-const TABLES: usize = 3;
-const NAMES: [&str; TABLES] = ["a", "b", "c"];
+use steps::{LANES, ModelRow, NAMES, Step, TABLES, step};
+
 const TIMEOUT: Duration = Duration::from_secs(7);
-
-/// A row of the model.
-#[derive(Clone, Copy)]
-struct ModelRow {
-    table: usize,
-    key: i64,
-    /// Its key can be compared with others.
-    is_certain: bool,
-    /// It has a column that is not there while the table's columns are wrong.
-    is_wide: bool,
-}
-
-impl std::fmt::Debug for ModelRow {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (certain, wide) = (
-            if self.is_certain { "" } else { "?" },
-            if self.is_wide { "+" } else { "" },
-        );
-        write!(formatter, "{}{}{certain}{wide}", NAMES[self.table], self.key)
-    }
-}
-
-impl ModelRow {
-    fn meets(&self, other: &Self) -> bool {
-        self.table == other.table && (self.key == other.key || !self.is_certain || !other.is_certain)
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    /// A group. It may refer to one that was added so many groups before.
-    Add {
-        rows: Vec<ModelRow>,
-        parent: Option<u64>,
-    },
-    DropTable(usize),
-    CreateTable(usize),
-    DropColumn(usize),
-    AddColumn(usize),
-    /// A lane does what is due, up to the given number of attempts.
-    Work(usize, usize),
-    /// A lane takes something up, and loses its connection.
-    Fail(usize),
-    Flush,
-    Pass(u64),
-    /// All lanes do all that is due.
-    Rest,
-}
-
-fn row() -> impl Strategy<Value = ModelRow> {
-    (
-        0..TABLES,
-        0..5_i64,
-        prop::bool::weighted(0.95),
-        prop::bool::weighted(0.2),
-    )
-        .prop_map(|(table, key, is_certain, is_wide)| ModelRow {
-            table,
-            key,
-            is_certain,
-            is_wide,
-        })
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        12 => (prop::collection::vec(row(), 1..4), prop::option::weighted(0.15, 1..6_u64))
-            .prop_map(|(rows, parent)| Step::Add { rows, parent }),
-        2 => (0..TABLES).prop_map(Step::DropTable),
-        2 => (0..TABLES).prop_map(Step::CreateTable),
-        1 => (0..TABLES).prop_map(Step::DropColumn),
-        1 => (0..TABLES).prop_map(Step::AddColumn),
-        6 => (0..LANES, 1..4_usize).prop_map(|(lane, attempts)| Step::Work(lane, attempts)),
-        1 => (0..LANES).prop_map(Step::Fail),
-        1 => Just(Step::Flush),
-        2 => (1..3_000_u64).prop_map(Step::Pass),
-        1 => Just(Step::Rest),
-    ]
-}
 
 struct ModelGroup {
     rows: Vec<ModelRow>,

@@ -1,0 +1,65 @@
+//! Groups that are given up.
+
+use std::time::Instant;
+
+use crate::dead_letter::{DeadLetter, Status};
+use crate::error::{Error, Result, count_rows};
+use crate::rows::batch::Batch;
+use crate::writer::Writer;
+use crate::writer::observer::Observer;
+
+impl Writer {
+    /// Gives up the groups of the batches from `done` on: their time is over.
+    ///
+    /// # Errors
+    ///
+    /// Why some of them cannot be kept. They stay with the caller.
+    pub fn give_up_all(
+        &mut self,
+        batches: &[&Batch],
+        done: usize,
+        error: &Error,
+        deadline: Option<Instant>,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        let total = batches.iter().map(|batch| batch.group_count()).sum();
+        (done..total).try_for_each(|group| self.give_up(batches, group, (Status::Refused, error), deadline, observer))
+    }
+
+    /// Keeps a group that can never be written, then lets it leave the buffer.
+    pub(super) fn give_up(
+        &mut self,
+        batches: &[&Batch],
+        group: usize,
+        (status, error): (Status, &Error),
+        deadline: Option<Instant>,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        let mut groups = batches.iter().flat_map(|batch| batch.groups());
+        let rows = groups.nth(group).ok_or_else(|| {
+            Error::bug("write_buffer lost count of its groups: please report this; the rows stay buffered")
+        })?;
+        if !observer.may_give_up() {
+            return Err(Error::taken_back());
+        }
+        let letter = DeadLetter::new(rows, status, error, |row| self.models.get(&row.shape.table).cloned());
+        match &self.dead_letter_file {
+            Some(file) => file.append(&letter, deadline)?,
+            None if observer.has_room_for_failure() => {}
+            None => {
+                return Err(Error::config(format!(
+                    "{} refused, and the memory for refused groups is full: call takeFailures(), or give a deadLetterFile. \
+                     Nothing is lost: the rows stay buffered until then. The error: {error}",
+                    if letter.rows.len() == 1 {
+                        "a row was".to_owned()
+                    } else {
+                        format!("{} were", count_rows(letter.rows.len()))
+                    }
+                ))
+                .after_taking());
+            }
+        }
+        observer.given_up(letter);
+        Ok(())
+    }
+}

@@ -1,0 +1,30 @@
+//! Why a writer stops.
+
+use crate::error::Error;
+
+/// Why a writer stops before all groups are settled.
+#[derive(Debug)]
+pub enum Obstacle {
+    /// Nothing can be written now.
+    Failed(Error),
+    /// A table is in the way. The buffer sets its groups aside, and calls with the others.
+    Table(Error),
+    /// The next group is refused, and may lack what earlier ones hold. The buffer sets it aside
+    /// until these are settled.
+    Refused(Error),
+}
+
+impl Obstacle {
+    /// The error.
+    pub fn error(&self) -> &Error {
+        match self {
+            Self::Failed(error) | Self::Table(error) | Self::Refused(error) => error,
+        }
+    }
+}
+
+impl From<Error> for Obstacle {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
