@@ -493,6 +493,22 @@ mod tests {
             self.queue.add(&group, self.taken, Vec::new(), Instant::now());
         }
 
+        /// Whether one of the rows that are read for a key has it.
+        fn finds(&mut self, id: i64) -> bool {
+            let wanted = self.index.hash_of_key(&[&Value::Int(id)]);
+            loop {
+                let view = self.index.look(std::iter::once(&self.queue), wanted);
+                if view.is_complete {
+                    let has_key = |row: &Row<'_>| row.values().next() == Some(Value::Int(id));
+                    let rows = |rows: Vec<Row<'_>>| rows.iter().filter(|row| has_key(row)).count();
+                    let found = self.index.with_rows(&view, wanted, rows);
+                    assert!(found <= 1, "{id} is read {found} times");
+                    return found == 1;
+                }
+                self.index.learn(&view);
+            }
+        }
+
         /// Returns the rows that were read for a key, and the batches that were new.
         fn find(&mut self, id: i64) -> (usize, usize) {
             let wanted = self.index.hash_of_key(&[&Value::Int(id)]);
@@ -524,6 +540,34 @@ mod tests {
                 world.add(7);
             }
             assert_eq!(world.find(7), (101, 1));
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_batch_is_found_and_what_was_set_aside_is_not() {
+        // Indexed as it took rows, after that, or never.
+        for looks in [[true, false], [false, true], [true, true], [false, false]] {
+            for first_goes in [false, true] {
+                let mut world = World::new();
+                (0..50).for_each(|id| world.add(id));
+                if looks[0] {
+                    assert_eq!(world.find(7).0, 1);
+                }
+                (50..60).for_each(|id| world.add(id));
+                world.queue.want(u64::MAX);
+                world.queue.begin(Instant::now(), |_| true);
+                if looks[1] {
+                    assert_eq!(world.find(7).0, 1);
+                }
+                let goes = |id: usize| (id == 0 && first_goes) || id % 10 == 5;
+                world.queue.set_aside(|_, position| goes(position));
+                (60..70).for_each(|id| world.add(id));
+                for id in 0..70 {
+                    let is_aside = id < 60 && goes(id);
+                    let found = world.finds(i64::try_from(id).expect("few"));
+                    assert_eq!(found, !is_aside, "{id}, {looks:?}, {first_goes}");
+                }
+            }
         }
     }
 
