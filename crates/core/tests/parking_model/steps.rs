@@ -1,6 +1,11 @@
-//! What happens in the model of parking.
+//! What happens in the model of parking, and what its tables are.
 
 use proptest::prelude::*;
+use write_buffer_core::table::column::{Column, ColumnKind};
+use write_buffer_core::table::entry::TableEntry;
+use write_buffer_core::table::model::TableModel;
+use write_buffer_core::table::rules::{Mode, TableRules};
+use write_buffer_core::table::schema::{TableSchema, UniqueIndex};
 
 pub const LANES: usize = 3;
 pub const TABLES: usize = 3;
@@ -83,4 +88,24 @@ pub fn step() -> impl Strategy<Value = Step> {
         2 => (1..3_000_u64).prop_map(Step::Pass),
         1 => Just(Step::Rest),
     ]
+}
+
+pub fn model(entry: &TableEntry) -> TableModel {
+    let columns = ["id", "number", "wide"].map(|name| Column {
+        name: name.to_owned(),
+        kind: ColumnKind::Integer,
+        ..Column::default()
+    });
+    let primary = UniqueIndex {
+        name: "PRIMARY".to_owned(),
+        columns: vec![Some("id".to_owned())],
+        whole_columns: true,
+    };
+    let schema = TableSchema {
+        columns: columns.to_vec(),
+        unique_indexes: vec![primary],
+        is_strict: true,
+        ..TableSchema::default()
+    };
+    TableModel::from_server(&entry.name, &TableRules::default(), Mode::Upsert, schema).expect("a model")
 }
