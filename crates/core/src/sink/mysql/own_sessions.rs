@@ -6,8 +6,8 @@
 //!
 //! Nobody else's session is ever killed. A number alone names another session on another server, or
 //! on one that was restarted. So each session takes a lock by a name when it begins (`GET_LOCK`),
-//! and only the session that holds that lock is ended. The name has 128 random bits in it, locks end
-//! with their sessions, and numbers are not used again before that.
+//! and only the session that holds that lock is ended. The name has 128 random bits in it, locks
+//! end with their sessions, and numbers are not used again before that.
 //!
 //! A session whose COMMIT is in doubt is left alone: it may be about to carry it out. Only the
 //! [ledger](super::ledger_table) ends that one, when it holds up the question.
