@@ -11,9 +11,12 @@ use std::time::Instant;
 use rustc_hash::FxBuildHasher;
 use write_buffer_core::buffer::background::lanes::Lanes;
 use write_buffer_core::buffer::background::route::{KeyHash, Route};
+use write_buffer_core::buffer::parking::Models;
+use write_buffer_core::error::Error;
 use write_buffer_core::rows::group::Group;
 use write_buffer_core::settings::Settings;
 use write_buffer_core::value::Value;
+use write_buffer_core::writer::obstacle::Obstacle;
 
 const CASE: &str = "WRITE_BUFFER_MEMORY_CASE";
 
@@ -24,9 +27,11 @@ struct Case {
     batch_size: usize,
     rows_of_group: i64,
     text_bytes: usize,
+    /// The table takes no rows.
+    is_parked: bool,
 }
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 9] = [
     Case {
         name: "small rows",
         lanes: 1,
@@ -34,6 +39,7 @@ const CASES: [Case; 7] = [
         batch_size: 100,
         rows_of_group: 1,
         text_bytes: 0,
+        is_parked: false,
     },
     Case {
         name: "small rows in four lanes",
@@ -42,6 +48,7 @@ const CASES: [Case; 7] = [
         batch_size: 100,
         rows_of_group: 1,
         text_bytes: 0,
+        is_parked: false,
     },
     Case {
         name: "fewer small rows in four lanes",
@@ -50,6 +57,7 @@ const CASES: [Case; 7] = [
         batch_size: 100,
         rows_of_group: 1,
         text_bytes: 0,
+        is_parked: false,
     },
     Case {
         name: "large batches",
@@ -58,6 +66,7 @@ const CASES: [Case; 7] = [
         batch_size: 10_000,
         rows_of_group: 2,
         text_bytes: 0,
+        is_parked: false,
     },
     Case {
         name: "batches of one row",
@@ -66,6 +75,7 @@ const CASES: [Case; 7] = [
         batch_size: 1,
         rows_of_group: 1,
         text_bytes: 0,
+        is_parked: false,
     },
     Case {
         name: "texts of many lengths",
@@ -74,6 +84,7 @@ const CASES: [Case; 7] = [
         batch_size: 100,
         rows_of_group: 2,
         text_bytes: 400,
+        is_parked: false,
     },
     Case {
         name: "large groups",
@@ -82,6 +93,25 @@ const CASES: [Case; 7] = [
         batch_size: 100,
         rows_of_group: 10_000,
         text_bytes: 10,
+        is_parked: false,
+    },
+    Case {
+        name: "parked small rows",
+        lanes: 1,
+        rows: 60_000,
+        batch_size: 100,
+        rows_of_group: 1,
+        text_bytes: 0,
+        is_parked: true,
+    },
+    Case {
+        name: "parked groups",
+        lanes: 4,
+        rows: 100_000,
+        batch_size: 100,
+        rows_of_group: 10,
+        text_bytes: 40,
+        is_parked: true,
     },
 ];
 
@@ -90,6 +120,20 @@ fn resident_bytes() -> usize {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).expect("VmRSS");
     1_024 * kib.parse::<usize>().expect("a number")
+}
+
+/// All that waits meets a table that is missing.
+fn park_all(lanes: &mut Lanes<()>, now: Instant) {
+    lanes.request_flush();
+    for lane in lanes.ids().collect::<Vec<_>>() {
+        while lanes.lane(lane).queue.pending_rows() > 0 {
+            if lanes.take_up(lane, now).is_some() {
+                let missing = Obstacle::Table(Error::server(1146, "no such table").at_table(&"t", None));
+                let parked = lanes.park(lane, missing, &Models::default(), now);
+                assert_eq!(parked, Ok(true));
+            }
+        }
+    }
 }
 
 /// Returns the bytes that are counted, and those that are taken.
@@ -123,6 +167,13 @@ fn measure(case: &Case) -> (usize, usize) {
             route.hash = hash;
         }
         lanes.add(&group, Some(&route), now);
+        if case.is_parked && first % 1_000 == 0 {
+            park_all(&mut lanes, now);
+        }
+    }
+    if case.is_parked {
+        park_all(&mut lanes, now);
+        assert_eq!(lanes.parking().rows(), lanes.pending_rows());
     }
     assert_eq!(lanes.pending_rows(), usize::try_from(case.rows).expect("positive"));
     (lanes.pending_bytes(), resident_bytes() - before)
