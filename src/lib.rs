@@ -30,7 +30,7 @@ mod zend;
 use buffer::{ending, object, persistent};
 use ext_php_rs::builders::ModuleBuilder;
 use ext_php_rs::zend::{ModuleEntry, StaticModuleEntry};
-use process::{fork, memory_stores};
+use process::{fork, memory_stores, socket};
 use settings::{ini, show};
 use zend::messages;
 
@@ -64,6 +64,7 @@ unsafe extern "C" fn start_module(_kind: i32, module_number: i32) -> i32 {
     let started = std::panic::catch_unwind(|| {
         ini::register(module_number);
         fork::watch();
+        socket::watch_forks();
         persistent::watch_forks();
         memory_stores::watch_forks();
         object::handlers();

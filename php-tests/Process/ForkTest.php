@@ -370,10 +370,41 @@ final class ForkTest extends ProcessTestCase
             })));
             PHP, [$background ? '1' : '0']);
         self::assertSame(
-            [1, 1, 0],
+            [1, 0, 0],
             array_map($child->reported(...), ['in the parent', 'at first', 'afterwards']),
             $child->describe(),
         );
+        $this->assertOrders([1], $child);
+    }
+
+    /**
+     * @dataProvider bothKinds
+     */
+    #[DataProvider('bothKinds')]
+    public function testAKilledParentsSessionEndsThoughAChildLives(bool $background): void
+    {
+        $child = $this->start(<<<'PHP'
+            $buffer = Child::buffer(background: $argv[1] === '1');
+            Child::add($buffer, 1);
+            $buffer->flush();
+            // It never touches the buffer.
+            Child::say('forked ' . Child::fork(static fn () => pause()));
+            Child::hear();
+            function pause(): void
+            {
+                while (true) {
+                    sleep(1);
+                }
+            }
+            PHP, [$background ? '1' : '0']);
+        $forked = (int) explode(' ', $child->waitFor('forked'))[1];
+        try {
+            $child->signal(SIGKILL);
+            $this->awaitNoConnections();
+            self::assertTrue(posix_kill($forked, 0), 'the child lives');
+        } finally {
+            posix_kill($forked, SIGKILL);
+        }
         $this->assertOrders([1], $child);
     }
 }

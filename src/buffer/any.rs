@@ -14,12 +14,11 @@ use write_buffer_core::error::{Error, Result};
 use write_buffer_core::settings::Settings;
 use write_buffer_core::sink::memory::MemorySink;
 use write_buffer_core::sink::mysql::MySqlSink;
-use write_buffer_core::sink::mysql::socket::Descriptor;
 use write_buffer_core::sink::{Place, Sink};
 use write_buffer_core::table::catalog::Catalog;
 
 use crate::buffer::persistent;
-use crate::process::{memory_stores, thread};
+use crate::process::{memory_stores, socket, thread};
 use crate::settings::configuration::{Configuration, FlushMode};
 
 /// A buffer that flushes on the caller's thread, or on its own.
@@ -31,35 +30,27 @@ pub enum AnyBuffer {
 }
 
 impl AnyBuffer {
-    /// A buffer of a configuration, and the descriptors of its connections, unless a registry looks
-    /// after them.
+    /// A buffer of a configuration.
     ///
     /// # Errors
     ///
     /// Settings that cannot work together.
-    pub fn open(configuration: &Configuration) -> Result<(Self, Vec<Descriptor>)> {
+    pub fn open(configuration: &Configuration) -> Result<Self> {
         let (dsn, settings) = (configuration.dsn()?, &configuration.engine);
         let make_background = || {
             let mut sinks = Vec::with_capacity(settings.lanes);
-            let mut descriptors = Vec::new();
             for lane in 0..settings.lanes {
-                let (sink, descriptor) = make_sink(dsn, settings, u16::try_from(lane).unwrap_or(u16::MAX))?;
-                sinks.push(sink);
-                descriptors.extend(descriptor);
+                sinks.push(make_sink(dsn, settings, u16::try_from(lane).unwrap_or(u16::MAX))?);
             }
-            let buffer = BackgroundBuffer::new(settings.clone(), sinks, thread::spawn_flusher)?;
-            Ok((buffer, descriptors))
+            BackgroundBuffer::new(settings.clone(), sinks, thread::spawn_flusher)
         };
         match configuration.flush_mode()? {
             FlushMode::Foreground => {
-                let (sink, descriptor) = make_sink(dsn, settings, 0)?;
+                let sink = make_sink(dsn, settings, 0)?;
                 let buffer = ForegroundBuffer::new(settings.clone(), sink, Arc::new(SystemClock))?;
-                Ok((Self::Foreground(Box::new(buffer)), descriptor.into_iter().collect()))
+                Ok(Self::Foreground(Box::new(buffer)))
             }
-            FlushMode::Background => {
-                let (buffer, descriptors) = make_background()?;
-                Ok((Self::Background(Arc::new(buffer)), descriptors))
-            }
+            FlushMode::Background => Ok(Self::Background(Arc::new(make_background()?))),
             FlushMode::Persistent(name) => {
                 if matches!(dsn, Dsn::Memory(_)) {
                     return Err(Error::config(
@@ -67,7 +58,7 @@ impl AnyBuffer {
                     ));
                 }
                 let buffer = persistent::get(name, dsn, settings, make_background)?;
-                Ok((Self::Background(buffer), Vec::new()))
+                Ok(Self::Background(buffer))
             }
         }
     }
@@ -187,17 +178,17 @@ impl AnyBuffer {
     }
 }
 
-fn make_sink(dsn: &Dsn, settings: &Settings, lane: u16) -> Result<(Box<dyn Sink>, Option<Descriptor>)> {
+fn make_sink(dsn: &Dsn, settings: &Settings, lane: u16) -> Result<Box<dyn Sink>> {
     let ledger = settings.ledger_table()?;
     Ok(match dsn {
         Dsn::Memory(name) => {
             let store = memory_stores::memory_store(name);
-            (Box::new(MemorySink::new(store)), None)
+            Box::new(MemorySink::new(store))
         }
         Dsn::Server(server) => {
             let sink = MySqlSink::new((**server).clone(), settings.batch_size, ledger, lane);
-            let descriptor = sink.descriptor();
-            (Box::new(sink), Some(descriptor))
+            socket::close_in_children(sink.descriptor());
+            Box::new(sink)
         }
     })
 }

@@ -21,9 +21,8 @@ use write_buffer_core::buffer::leftovers::EndTime;
 use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result, count_rows};
 use write_buffer_core::settings::Settings;
-use write_buffer_core::sink::mysql::socket::Descriptor;
 
-use crate::process::{fork, socket};
+use crate::process::fork;
 use crate::zend::messages;
 
 /// A name is a setting, not data: more of them are a mistake, and each has a thread and a
@@ -32,7 +31,6 @@ const NAMES_MAX: usize = 100;
 
 struct Entry {
     buffer: Arc<BackgroundBuffer>,
-    descriptors: Vec<Descriptor>,
     dsn: Dsn,
     settings: Settings,
     fork_generation: u64,
@@ -80,7 +78,7 @@ pub fn get(
     name: &str,
     dsn: &Dsn,
     settings: &Settings,
-    make: impl FnOnce() -> Result<(BackgroundBuffer, Vec<Descriptor>)>,
+    make: impl FnOnce() -> Result<BackgroundBuffer>,
 ) -> Result<Arc<BackgroundBuffer>> {
     let mut buffers = lock();
     let generation = fork::fork_generation();
@@ -104,11 +102,9 @@ pub fn get(
             "there are {NAMES_MAX} persistent buffers in this process already: use a few fixed names"
         )));
     }
-    let (buffer, descriptors) = make()?;
-    let buffer = Arc::new(buffer);
+    let buffer = Arc::new(make()?);
     let entry = Entry {
         buffer: Arc::clone(&buffer),
-        descriptors,
         dsn: dsn.clone(),
         settings: settings.clone(),
         fork_generation: generation,
@@ -120,8 +116,6 @@ pub fn get(
 /// Forgets a parent's buffer in a forked child: its thread and its rows are not here, and its
 /// connection is not ours to end.
 fn forget(entry: Option<Entry>) {
-    let Some(entry) = entry else { return };
-    socket::close_descriptors(&entry.descriptors);
     std::mem::forget(entry);
 }
 

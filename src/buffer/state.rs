@@ -15,13 +15,12 @@ use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result, count_rows};
 use write_buffer_core::rows::group::Group;
 use write_buffer_core::sink::mysql::MySqlSink;
-use write_buffer_core::sink::mysql::socket::Descriptor;
 use write_buffer_core::table::entry::TableId;
 
 use crate::buffer::any::AnyBuffer;
 use crate::buffer::ending::{self, Living};
 use crate::convert::fast_path::LastShapes;
-use crate::process::{fork, socket};
+use crate::process::fork;
 use crate::settings::configuration::{BufferClass, Configuration};
 
 /// What became of a call at once.
@@ -50,8 +49,6 @@ pub struct State {
     /// `close()` succeeded.
     pub is_closed: bool,
     fork_generation: u64,
-    /// The connections', for a forked child.
-    descriptors: Vec<Descriptor>,
     /// Rows that the last warning said to be lost. It is not said twice.
     reported_lost: usize,
     /// Rows that it said to be given up.
@@ -69,7 +66,7 @@ impl State {
         if let Dsn::Server(server) = configuration.dsn()? {
             MySqlSink::check(server)?;
         }
-        let (mut buffer, descriptors) = AnyBuffer::open(&configuration)?;
+        let mut buffer = AnyBuffer::open(&configuration)?;
         let settings = &configuration.engine;
         Ok(Self {
             order_table: buffer.with_catalog(|catalog| catalog.table(&settings.order_table))?,
@@ -81,7 +78,6 @@ impl State {
             last_shapes: LastShapes::default(),
             is_closed: false,
             fork_generation: fork::fork_generation(),
-            descriptors,
             reported_lost: 0,
             reported_refused: 0,
         })
@@ -106,14 +102,13 @@ impl State {
         self.reported_lost = 0;
         self.reported_refused = 0;
         // The settings made a buffer once, so they make another.
-        let Ok((buffer, descriptors)) = AnyBuffer::open(&self.configuration) else {
+        let Ok(buffer) = AnyBuffer::open(&self.configuration) else {
             return;
         };
         std::mem::forget(std::mem::replace(&mut self.buffer, buffer));
         // Their locks are the parent's, too.
         std::mem::forget(std::mem::take(&mut self.last_shapes));
         self.living = living(&self.buffer, self.configuration.engine.shutdown_timeout);
-        socket::close_descriptors(&std::mem::replace(&mut self.descriptors, descriptors));
     }
 
     /// Takes a group that was gathered in the process of `generation`, which may be this one's

@@ -1,8 +1,74 @@
-//! The sockets of a forked child's parent: the engine, which has no `unsafe`, cannot close them.
+//! The sockets of all connections of this process: a forked child's copies are closed as it begins.
+//!
+//! While a child had a copy, the session of a parent that is killed would live on, with the locks of
+//! its rows. The engine, which has no `unsafe`, cannot close what a connection in the child's memory
+//! still owns.
+//!
+//! A thread that forks holds the list meanwhile, so its child finds it whole. No other lock is taken
+//! under that of the list. So it is the last that a fork waits for: its handler is the first to be
+//! registered.
+//!
+//! Bound: one entry a connection. Those of connections that are gone leave when others come.
 
+use std::cell::Cell;
 use std::io::{Error, Result};
+use std::mem::ManuallyDrop;
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use write_buffer_core::sink::mysql::socket::{Descriptor, FileIdentity};
+
+use crate::process::fork;
+
+static DESCRIPTORS: Mutex<Vec<Descriptor>> = Mutex::new(Vec::new());
+
+thread_local! {
+    /// The lock, while this thread forks. Nothing of it is dropped, so that a thread needs no
+    /// clean-up for it.
+    static FORK_LOCK: Cell<Option<ManuallyDrop<MutexGuard<'static, Vec<Descriptor>>>>> = const { Cell::new(None) };
+}
+
+fn lock() -> MutexGuard<'static, Vec<Descriptor>> {
+    DESCRIPTORS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sees to a sink's connections from now on.
+pub fn close_in_children(descriptor: Descriptor) {
+    let mut descriptors = lock();
+    descriptors.retain(Descriptor::is_in_use);
+    descriptors.push(descriptor);
+}
+
+/// Begins to close children's copies, at module start, before other handlers are registered.
+pub fn watch_forks() {
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| {
+        fork::call_at_fork(Some(lock_for_fork), Some(unlock_after_fork), Some(close_in_child));
+    });
+}
+
+/// Waits until no other thread is at the list. The thread that forks is not at it itself, since no
+/// user code runs while it is.
+extern "C" fn lock_for_fork() {
+    FORK_LOCK.set(Some(ManuallyDrop::new(lock())));
+}
+
+extern "C" fn unlock_after_fork() {
+    drop(FORK_LOCK.take().map(ManuallyDrop::into_inner));
+}
+
+/// Closes the child's copies, without a word to the other side. Allocates and frees nothing.
+extern "C" fn close_in_child() {
+    if let Some(descriptors) = FORK_LOCK.take().map(ManuallyDrop::into_inner) {
+        for (fd, connection) in descriptors.iter().filter_map(Descriptor::take) {
+            // Another thread may have been amid opening or closing it.
+            if file(fd).is_ok_and(|now| now == connection) {
+                // SAFETY: the connection that owns the descriptor is the parent's. This process
+                // forgets it, so nobody closes it again.
+                unsafe { libc::close(fd) };
+            }
+        }
+    }
+}
 
 /// Which file is behind a descriptor. An error if none is.
 fn file(fd: i32) -> Result<FileIdentity> {
@@ -17,17 +83,5 @@ fn file(fd: i32) -> Result<FileIdentity> {
             device: status.st_dev,
             inode: status.st_ino,
         })
-    }
-}
-
-/// Closes a forked child's copies of its parent's connections, without a word to the other side.
-/// The child may have closed one itself, and opened another file under its number: that one stays.
-pub fn close_descriptors(descriptors: &[Descriptor]) {
-    for (fd, connection) in descriptors.iter().filter_map(Descriptor::take) {
-        if file(fd).is_ok_and(|now| now == connection) {
-            // SAFETY: the connection that owned the descriptor was forgotten, so nobody closes it
-            // again.
-            unsafe { libc::close(fd) };
-        }
     }
 }

@@ -44,6 +44,11 @@ impl Descriptor {
         self.0.fd.store(fd, Ordering::SeqCst);
     }
 
+    /// Whether anybody else refers to it: the sink whose connection it is.
+    pub fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// The descriptor, and which file it is, if there is a connection. It is forgotten with this.
     pub fn take(&self) -> Option<(i32, FileIdentity)> {
         let fd = self.0.fd.swap(Self::NONE, Ordering::SeqCst);
