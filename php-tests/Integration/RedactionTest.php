@@ -187,9 +187,10 @@ final class RedactionTest extends DatabaseTestCase
         $output = PhpProcess::run($code, $settings + ['zend.exception_ignore_args' => '1'], [$this->defaultDsn()]);
         $logged = (string) file_get_contents($log);
         unlink($log);
-        self::assertSame(3, substr_count($logged, "Duplicate entry '…' for key"), $logged);
+        // A thread-safe PHP has no log any more when it shuts its modules down.
+        self::assertSame(PHP_ZTS ? 2 : 3, substr_count($logged, "Duplicate entry '…' for key"), $logged);
         self::assertStringContainsString('Uncaught WriteBuffer\FlushException', $logged);
-        self::assertStringContainsString('persistent buffer', $logged);
+        self::assertSame(!PHP_ZTS, str_contains($logged, 'persistent buffer'), $logged);
         self::assertStringNotContainsString('s3cr3t', $logged);
         self::assertStringNotContainsString('s3cr3t', $output);
     }
