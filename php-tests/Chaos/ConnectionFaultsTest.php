@@ -124,8 +124,9 @@ final class ConnectionFaultsTest extends ChaosTestCase
         $proxy = $this->strikeUnderLoad([
             'cut-after-answer every=5 ' . self::COMMIT,
             'hold=20 every=11 ' . self::COMMIT,
-            // A recovery sends many SELECTs, and must succeed now and then. With several lanes a COMMIT
-            // may be one of rows that need no ledger: the strikes go on until one was confirmed.
+            // A recovery sends many SELECTs, and must succeed now and then. With several lanes a
+            // COMMIT may be one of rows that need no ledger: the strikes go on until one was
+            // confirmed.
             'cut-before every=41 on statement SELECT',
             'cut-after-answer every=61 on statement SELECT',
             'cut-at=50 every=53 on execute INSERT',

@@ -1,12 +1,12 @@
 //! The sockets of all connections of this process: a forked child's copies are closed as it begins.
 //!
-//! While a child had a copy, the session of a parent that is killed would live on, with the locks of
-//! its rows. The engine, which has no `unsafe`, cannot close what a connection in the child's memory
-//! still owns.
+//! While a child had a copy, the session of a parent that is killed would live on, with the locks
+//! of its rows. The engine, which has no `unsafe`, cannot close what a connection in the child's
+//! memory still owns.
 //!
-//! A thread that forks holds the list meanwhile, so its child finds it whole. No other lock is taken
-//! under that of the list. So it is the last that a fork waits for: its handler is the first to be
-//! registered.
+//! A thread that forks holds the list meanwhile, so its child finds it whole. No other lock is
+//! taken under that of the list. So it is the last that a fork waits for: its handler is the first
+//! to be registered.
 //!
 //! Bound: one entry a connection. Those of connections that are gone leave when others come.
 
