@@ -314,7 +314,8 @@ final class RandomTable
             return;
         }
         if (in_array($this->types[$column]->family, ['integer', 'text'], true)) {
-            $expression = $this->types[$column]->family === 'integer' ? "{$column} % 10" : "CHAR_LENGTH({$column})";
+            // Without RTRIM() MariaDB refuses a CHAR column: its length depends on the sql_mode.
+            $expression = $this->types[$column]->family === 'integer' ? "{$column} % 10" : "CHAR_LENGTH(RTRIM({$column}))";
             $this->columns['made'] = "INT AS ({$expression}) " . Dice::pick(['STORED', 'VIRTUAL']);
             if (($this->rules['key'] ?? null) === 'server') {
                 $this->constraints[] = 'UNIQUE KEY made (made)';
