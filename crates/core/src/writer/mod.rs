@@ -393,21 +393,21 @@ impl Writer {
     /// must not change on another thread meanwhile.
     fn read_models(&mut self, batches: &[&Batch], deadline: Option<Instant>) -> Result<()> {
         let mut models = FxHashMap::default();
-        let mut failed: Option<(TableId, Error)> = None;
+        let mut failed: Vec<(TableId, Error)> = Vec::new();
         for (id, table) in batches.iter().flat_map(|batch| batch.tables()) {
-            if models.contains_key(&id) || failed.as_ref().is_some_and(|(other, _)| *other == id) {
+            if models.contains_key(&id) || failed.iter().any(|(other, _)| *other == id) {
                 continue;
             }
             match self.model(table, deadline).map_err(Error::after_taking) {
                 Ok(model) => drop(models.insert(id, model)),
                 // The others are read all the same: what waits behind this table's rows is told by
                 // their keys.
-                Err(error) if self.parks && parks(&error).is_some() => drop(failed.get_or_insert((id, error))),
+                Err(error) if self.parks && parks(&error).is_some() => failed.push((id, error)),
                 Err(error) => return Err(error),
             }
         }
         self.models = models;
-        failed.map_or(Ok(()), |(_, error)| Err(error))
+        failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 
     fn plan<'b>(&self, batches: &[&'b Batch], groups: &Range<usize>, limits: Limits) -> Result<Plan<'b>> {
