@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use mysql::consts::{ColumnFlags, ColumnType};
+use mysql::consts::ColumnType;
 use mysql::{Column, Row, Value as SqlValue};
 use mysql_common::row::new_row;
 
@@ -20,8 +20,8 @@ pub fn read_column(packet: &[u8]) -> Option<Column> {
     let _charset = fields.u16()?;
     let _width = fields.u32()?;
     let kind = ColumnType::try_from(fields.byte()?).ok()?;
-    let flags = ColumnFlags::from_bits_truncate(fields.u16()?);
-    Some(Column::new(kind).with_flags(flags))
+    let _flags = fields.u16()?;
+    Some(Column::new(kind))
 }
 
 /// Reads a row. `None`: it is none of these columns.
