@@ -21,7 +21,7 @@
 
 use crate::error::codes;
 use crate::ledger::LedgerEntry;
-use crate::sink::mysql::own_sessions::OwnSessions;
+use crate::sink::mysql::own_sessions::{OwnSessions, random_name};
 use crate::sink::mysql::sql::{quote_table, text_literal};
 use crate::sink::mysql::variables;
 use crate::sink::mysql::wire::conn::Conn;
@@ -84,13 +84,10 @@ impl LedgerTable {
         quote_table(&self.name)
     }
 
-    /// Names the writer by the system's random numbers. No two processes share a name, not even a
-    /// parent and its forked child.
+    /// Gives the writer a [random name](random_name), if it has none.
     pub fn name_writer(&mut self) -> Result<(), getrandom::Error> {
         if self.writer.is_empty() {
-            let mut bytes = [0; 16];
-            getrandom::fill(&mut bytes)?;
-            self.writer = format!("{:032x}", u128::from_le_bytes(bytes));
+            self.writer = random_name()?;
         }
         Ok(())
     }

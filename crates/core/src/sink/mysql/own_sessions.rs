@@ -63,9 +63,7 @@ impl OwnSessions {
     /// The name of the next session's lock. `None`: the system has no random numbers.
     fn next_lock(&mut self) -> Option<String> {
         if self.prefix.is_empty() {
-            let mut bytes = [0; 16];
-            getrandom::fill(&mut bytes).ok()?;
-            self.prefix = format!("wb_{:032x}", u128::from_le_bytes(bytes));
+            self.prefix = format!("wb_{}", random_name().ok()?);
         }
         self.count += 1;
         Some(format!("{}_{}", self.prefix, self.count))
@@ -116,6 +114,14 @@ fn end(session: &Session, conn: &mut Conn) -> mysql::Result<()> {
         Err(mysql::Error::MySqlError(error)) if error.code == codes::ER_NO_SUCH_THREAD => Ok(()),
         ended => ended,
     }
+}
+
+/// A name of 128 of the system's random bits, in hexadecimal. No two processes share one, not even
+/// a parent and its forked child.
+pub fn random_name() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(format!("{:032x}", u128::from_le_bytes(bytes)))
 }
 
 /// Reads a session's number, and takes the lock.
