@@ -10,9 +10,7 @@
 //!
 //! Bound: [`NAMES_MAX`]. The lock is held for look-ups and for making a buffer, which does no I/O.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
@@ -22,7 +20,7 @@ use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result, count_rows};
 use write_buffer_core::settings::Settings;
 
-use crate::process::fork;
+use crate::process::fork::{self, HeldAtFork};
 use crate::zend::messages;
 
 /// A name is a setting, not data: more of them are a mistake, and each has a thread and a
@@ -41,9 +39,8 @@ type Buffers = BTreeMap<String, Entry>;
 static BUFFERS: Mutex<Buffers> = Mutex::new(BTreeMap::new());
 
 thread_local! {
-    /// The lock, while this thread forks. Nothing of it is dropped, so that a thread needs no
-    /// clean-up for it.
-    static FORK_LOCK: Cell<Option<ManuallyDrop<MutexGuard<'static, Buffers>>>> = const { Cell::new(None) };
+    /// The lock, while this thread forks.
+    static FORK_LOCK: HeldAtFork<Buffers> = const { HeldAtFork::new() };
 }
 
 fn lock() -> MutexGuard<'static, Buffers> {
@@ -61,12 +58,12 @@ pub fn watch_forks() {
 /// Waits until no other thread is at the names, and keeps them so. The thread that forks is at none
 /// of them itself, since no user code runs while it is.
 extern "C" fn lock_for_fork() {
-    FORK_LOCK.set(Some(ManuallyDrop::new(lock())));
+    FORK_LOCK.with(|held| held.hold(lock()));
 }
 
 /// Releases the names, in both processes.
 extern "C" fn unlock_after_fork() {
-    drop(FORK_LOCK.take().map(ManuallyDrop::into_inner));
+    drop(FORK_LOCK.with(HeldAtFork::take));
 }
 
 /// The buffer of that name, made by `make` at its first use in this process.

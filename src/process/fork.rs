@@ -2,8 +2,10 @@
 //!
 //! The library stays mapped (`-z nodelete`), so a handler is never left behind.
 
-use std::sync::Once;
+use std::cell::Cell;
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{MutexGuard, Once};
 
 /// Counts the forks that led to this process. To compare it costs a load; `getpid()` is a system
 /// call.
@@ -32,4 +34,26 @@ pub fn call_at_fork(before: Option<Handler>, in_parent: Option<Handler>, in_chil
     let plain = |handler: Option<Handler>| handler.map(|handler| handler as unsafe extern "C" fn());
     // SAFETY: the functions live as long as the process, and keep to the rule above.
     unsafe { libc::pthread_atfork(plain(before), plain(in_parent), plain(in_child)) };
+}
+
+/// A lock that a thread holds while it forks, in a `thread_local!`. So no other thread is amid a
+/// change of what the lock guards, and the child finds that whole. Nothing of it is dropped, so a
+/// thread needs no clean-up for it.
+pub struct HeldAtFork<T: 'static>(Cell<Option<ManuallyDrop<MutexGuard<'static, T>>>>);
+
+impl<T> HeldAtFork<T> {
+    /// Nothing is held.
+    pub const fn new() -> Self {
+        Self(Cell::new(None))
+    }
+
+    /// Holds the lock from now on.
+    pub fn hold(&self, lock: MutexGuard<'static, T>) {
+        self.0.set(Some(ManuallyDrop::new(lock)));
+    }
+
+    /// The lock, which is held no longer. In the parent and in the child.
+    pub fn take(&self) -> Option<MutexGuard<'static, T>> {
+        self.0.take().map(ManuallyDrop::into_inner)
+    }
 }

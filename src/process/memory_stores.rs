@@ -3,20 +3,18 @@
 //! A thread that forks holds their lock meanwhile, so that no flusher is amid a change of them: its
 //! child finds them whole, and the lock free.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::mem::ManuallyDrop;
-use std::sync::{MutexGuard, Once};
+use std::sync::Once;
 
 use write_buffer_core::sink::memory::{self, MemoryStore};
 
-use crate::process::fork;
+use crate::process::fork::{self, HeldAtFork};
 
 thread_local! {
     static MEMORY_STORES: RefCell<BTreeMap<String, MemoryStore>> = const { RefCell::new(BTreeMap::new()) };
-    /// The lock, while this thread forks. Nothing of it is dropped, so that a thread needs no
-    /// clean-up for it.
-    static FORK_LOCK: Cell<Option<ManuallyDrop<MutexGuard<'static, ()>>>> = const { Cell::new(None) };
+    /// The lock, while this thread forks.
+    static FORK_LOCK: HeldAtFork<()> = const { HeldAtFork::new() };
 }
 
 /// The tables behind `memory:NAME`, which live until the request ends.
@@ -40,10 +38,10 @@ pub fn watch_forks() {
 /// Waits until no thread is at the tables, and keeps them so. The thread that forks is not at them
 /// itself, since no user code runs while it is.
 extern "C" fn lock_for_fork() {
-    FORK_LOCK.set(Some(ManuallyDrop::new(memory::lock_stores())));
+    FORK_LOCK.with(|held| held.hold(memory::lock_stores()));
 }
 
 /// Releases the tables, in both processes.
 extern "C" fn unlock_after_fork() {
-    drop(FORK_LOCK.take().map(ManuallyDrop::into_inner));
+    drop(FORK_LOCK.with(HeldAtFork::take));
 }

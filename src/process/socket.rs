@@ -10,21 +10,18 @@
 //!
 //! Bound: one entry a connection. Those of connections that are gone leave when others come.
 
-use std::cell::Cell;
 use std::io::{Error, Result};
-use std::mem::ManuallyDrop;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use write_buffer_core::sink::mysql::socket::{Descriptor, FileIdentity};
 
-use crate::process::fork;
+use crate::process::fork::{self, HeldAtFork};
 
 static DESCRIPTORS: Mutex<Vec<Descriptor>> = Mutex::new(Vec::new());
 
 thread_local! {
-    /// The lock, while this thread forks. Nothing of it is dropped, so that a thread needs no
-    /// clean-up for it.
-    static FORK_LOCK: Cell<Option<ManuallyDrop<MutexGuard<'static, Vec<Descriptor>>>>> = const { Cell::new(None) };
+    /// The lock, while this thread forks.
+    static FORK_LOCK: HeldAtFork<Vec<Descriptor>> = const { HeldAtFork::new() };
 }
 
 fn lock() -> MutexGuard<'static, Vec<Descriptor>> {
@@ -49,16 +46,16 @@ pub fn watch_forks() {
 /// Waits until no other thread is at the list. The thread that forks is not at it itself, since no
 /// user code runs while it is.
 extern "C" fn lock_for_fork() {
-    FORK_LOCK.set(Some(ManuallyDrop::new(lock())));
+    FORK_LOCK.with(|held| held.hold(lock()));
 }
 
 extern "C" fn unlock_after_fork() {
-    drop(FORK_LOCK.take().map(ManuallyDrop::into_inner));
+    drop(FORK_LOCK.with(HeldAtFork::take));
 }
 
 /// Closes the child's copies, without a word to the other side. Allocates and frees nothing.
 extern "C" fn close_in_child() {
-    if let Some(descriptors) = FORK_LOCK.take().map(ManuallyDrop::into_inner) {
+    if let Some(descriptors) = FORK_LOCK.with(HeldAtFork::take) {
         for (fd, connection) in descriptors.iter().filter_map(Descriptor::take) {
             // Another thread may have been amid opening or closing it.
             if file(fd).is_ok_and(|now| now == connection) {
