@@ -235,7 +235,9 @@ impl Parking {
 
     /// Whether a table takes no rows now, as far as that is known.
     pub fn blocks(&self, table: &Arc<TableEntry>) -> bool {
-        self.causes.iter().any(|cause| Arc::ptr_eq(&cause.entry, table))
+        self.causes
+            .iter()
+            .any(|cause| !cause.is_doubtful && Arc::ptr_eq(&cause.entry, table))
     }
 
     /// Forgets all groups.
@@ -286,10 +288,7 @@ impl Parking {
         if self.is_changed || self.causes.iter().any(|cause| cause.is_due(now)) {
             return Due::Now;
         }
-        let waiting = self
-            .causes
-            .iter()
-            .filter(|cause| cause.prober.is_none() && !cause.is_stalled);
+        let waiting = self.causes.iter().filter(|cause| cause.awaits_probe());
         let next = waiting.map(|cause| cause.next_probe).chain(self.next_expiry).min();
         match next {
             Some(at) if at <= now => Due::Now,
@@ -300,15 +299,7 @@ impl Parking {
 
     /// Somebody flushes: all tables are probed at once.
     pub fn request_probes(&mut self) {
-        for cause in &mut self.causes {
-            if cause.prober.is_none() {
-                cause.is_wanted = true;
-            } else {
-                // The table may have been put right since that probe began.
-                cause.is_wanted_again = true;
-            }
-            cause.is_stalled = false;
-        }
+        self.causes.iter_mut().for_each(Cause::want);
     }
 
     /// Whether a table is in the way of which nobody was told yet. All are told by now.
@@ -504,9 +495,12 @@ impl Parking {
         };
         let Some(shape) = shape else { return };
         let seen = models.get(&shape.table).cloned();
-        // What a probe was meant for is not what failed: it may be well by now.
-        self.causes
-            .retain(|cause| cause.prober != Some(lane) || cause.is_same(&shape, error));
+        // What a probe was meant for is not what failed: it may be well by now. It is not forgotten:
+        // two tables in the way of one group would take turns, and be probed for ever.
+        let probed = self.causes.iter_mut().filter(|cause| cause.prober == Some(lane));
+        probed
+            .filter(|cause| !cause.is_same(&shape, error))
+            .for_each(Cause::doubt);
         match self.causes.iter_mut().find(|cause| cause.is_same(&shape, error)) {
             Some(cause) => cause.met(error.clone(), seen, now),
             None => {

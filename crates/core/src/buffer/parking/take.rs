@@ -89,8 +89,8 @@ impl Parking {
                 .enumerate()
                 .filter(|(_, cause)| cause.is_of_any(&group.batch));
             let causes: Vec<usize> = of.map(|(at, _)| at).collect();
-            for at in &causes {
-                has_groups[*at] = true;
+            for (cause, has_groups) in self.causes.iter().zip(&mut has_groups) {
+                *has_groups |= cause.concerns_any(&group.batch);
             }
             let may_go = if group.is_in_flight {
                 false

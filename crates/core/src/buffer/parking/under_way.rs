@@ -89,7 +89,7 @@ impl Parking {
             self.bytes -= group.size_bytes();
             if is_committed {
                 // Its tables took its rows.
-                self.causes.retain(|cause| !cause.is_of_any(&group.batch));
+                self.causes.retain(|cause| !cause.concerns_any(&group.batch));
             }
         }
         if is_over {
