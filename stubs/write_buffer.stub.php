@@ -389,8 +389,8 @@ namespace {
          *        socket, or `memory:`. User, password and database are percent-encoded. Options:
          *        unix_socket, tls (off, required), tls_ca, tls_cert, tls_key (PEM files),
          *        tls_verify (identity, ca, none), charset, collation, timezone, sql_mode,
-         *        isolation_level, connect_timeout_ms, read_timeout_ms, write_timeout_ms. See
-         *        `docs/dsn.md`. Default: `write_buffer.dsn`
+         *        isolation_level, connect_timeout_ms, read_timeout_ms, write_timeout_ms,
+         *        lock_wait_timeout_ms. See `docs/dsn.md`. Default: `write_buffer.dsn`
          * @param int|null $batchSize rows of one table that make the buffer full. In the foreground
          *        those with the same key count once. Default 100
          * @param int|null $flushIntervalMs milliseconds, since the oldest buffered row, after which

@@ -145,13 +145,14 @@ final class ConstructErrorTest extends MemoryTestCase
         yield 'an unknown option' => [
             'mysql://u:secret@h/d?lanes=4',
             'option 1 of the DSN is not known; there are: unix_socket, tls, tls_ca, tls_cert, tls_key, tls_verify, charset, '
-                . 'collation, timezone, sql_mode, isolation_level, connect_timeout_ms, read_timeout_ms, write_timeout_ms',
+                . 'collation, timezone, sql_mode, isolation_level, connect_timeout_ms, read_timeout_ms, write_timeout_ms, '
+                . 'lock_wait_timeout_ms',
         ];
         yield 'an isolation level that is none' => [
             'mysql://u:secret@h/d?isolation_level=none',
             'the DSN\'s isolation_level must be READ COMMITTED, REPEATABLE READ, SERIALIZABLE or READ UNCOMMITTED',
         ];
-        foreach (['connect_timeout_ms', 'read_timeout_ms', 'write_timeout_ms'] as $name) {
+        foreach (['connect_timeout_ms', 'read_timeout_ms', 'write_timeout_ms', 'lock_wait_timeout_ms'] as $name) {
             foreach (['0', '-1', 'soon', '86400001', '1.5'] as $value) {
                 yield "{$name}={$value}" => [
                     "mysql://u:secret@h/d?{$name}={$value}",

@@ -136,7 +136,7 @@ final class DocsTest extends TestCase
                 $times++;
             }
         }
-        self::assertSame(3, $times);
+        self::assertSame(4, $times);
     }
 
     public function testTheMetrics(): void

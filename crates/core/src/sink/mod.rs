@@ -65,6 +65,15 @@ pub trait Sink: Send {
         true
     }
 
+    /// From now on no statement waits long for a lock. So a table that somebody has locked holds up
+    /// no other one.
+    fn wait_briefly_for_locks(&mut self) {}
+
+    /// How many waits for a lock are as long as the server's own time-out.
+    fn lock_waits(&self) -> u64 {
+        1
+    }
+
     /// Connects if needed, and returns what the server takes at once.
     ///
     /// # Errors

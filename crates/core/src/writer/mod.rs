@@ -27,7 +27,7 @@ use rustc_hash::FxHashMap;
 use crate::clock::Clock;
 use crate::dead_letter::Status;
 use crate::dead_letter::file::DeadLetterFile;
-use crate::error::decision::{Decision, decide, parks};
+use crate::error::decision::{Decision, decide, is_locked, parks};
 use crate::error::phase::Phase;
 use crate::error::{Error, Result};
 use crate::ledger::{Ledger, LedgerUse, Verdict};
@@ -74,13 +74,20 @@ pub struct Writer {
     asks_ledger: bool,
     /// Whether the buffer sets groups aside.
     parks: bool,
+    /// What is written next probes a table that was locked.
+    probes_lock: bool,
+    /// How often a transaction is repeated at once after it has waited for a lock.
+    lock_retries: u32,
     /// What the tables were at the last attempt.
     models: FxHashMap<TableId, Arc<TableModel>>,
 }
 
 impl Writer {
     /// A writer for a buffer with these settings.
-    pub fn new(sink: Box<dyn Sink>, clock: Arc<dyn Clock>, settings: &Settings) -> Self {
+    pub fn new(mut sink: Box<dyn Sink>, clock: Arc<dyn Clock>, settings: &Settings) -> Self {
+        if settings.keeps_rows {
+            sink.wait_briefly_for_locks();
+        }
         Self {
             sink,
             clock,
@@ -92,6 +99,8 @@ impl Writer {
             untraceable_end: 0,
             asks_ledger: false,
             parks: settings.keeps_rows,
+            probes_lock: false,
+            lock_retries: 0,
             models: FxHashMap::default(),
         }
     }
@@ -135,6 +144,13 @@ impl Writer {
         if self.redact_values { error } else { error.revealed() }
     }
 
+    /// What is written next repeats what failed so, as a probe of the table that was locked: it
+    /// waits for the lock once.
+    pub fn probe_lock(&mut self, failed: &Error, observer: &mut dyn Observer) {
+        self.probes_lock = true;
+        observer.happened(&Event::Retried(failed));
+    }
+
     /// Writes the groups of the batches from `done` on, counted over all of them, in as few
     /// transactions as possible. If the server refuses one for good, halves of it are tried, down
     /// to the group at fault. That one is given up, and the others are committed, in order.
@@ -153,6 +169,8 @@ impl Writer {
     ) -> Result<(), Obstacle> {
         let total = batches.iter().map(|batch| batch.group_count()).sum();
         let mut start = done;
+        // Nobody else waits longer than twice for a table that is locked.
+        self.lock_retries = u32::from(!std::mem::take(&mut self.probes_lock)).min(self.max_retries);
         // The ends of the ranges that were refused, the widest first.
         let mut ends = vec![total];
         // A table's error is met twice before it is believed: the models are read anew in between.
@@ -194,7 +212,11 @@ impl Writer {
                     if !self.parks || parks(&failed.error).is_none() {
                         return Err(failed.error.into());
                     }
-                    if failed.error.phase() == Phase::Statement && !is_confirmed {
+                    if is_locked(&failed.error) {
+                        let waits_max = self.sink.lock_waits();
+                        let error = failed.error;
+                        obstacle = Some(self.stop(Obstacle::Locked { error, waits_max })?);
+                    } else if failed.error.phase() == Phase::Statement && !is_confirmed {
                         is_confirmed = true;
                     } else {
                         obstacle = Some(self.stop(Obstacle::Table(failed.error))?);
@@ -252,6 +274,7 @@ impl Writer {
     ) -> Result<Attempt, AttemptError> {
         let started = self.clock.now();
         let mut budget = RetryBudget::new(self.max_retries);
+        let mut lock_retries = self.lock_retries;
         loop {
             let error = match self.attempt(batches, &mut groups, deadline, observer) {
                 Ok(Attempt::Committed(mut written)) => {
@@ -264,6 +287,13 @@ impl Writer {
             let decision = decide(error.phase(), &error);
             if decision == Decision::CommitUnknown {
                 observer.happened(&Event::CommitUnknown);
+            }
+            if self.parks && is_locked(&error) && !self.ledger.is_in_doubt() {
+                // The rows of other tables do not wait for this one.
+                let Some(left) = lock_retries.checked_sub(1) else {
+                    return Err(AttemptError { groups, error });
+                };
+                lock_retries = left;
             }
             let Some((again, wait)) = budget.next(decision, self.ledger.is_in_doubt(), fastrand::f64()) else {
                 return Err(AttemptError { groups, error });

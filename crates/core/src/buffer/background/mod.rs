@@ -314,7 +314,10 @@ impl BackgroundBuffer {
         }
         let failures = state.failures.take_unreported();
         state.failures.told();
-        let error = match (why, failed_since(&state).as_ref().or(state.last_failed_attempt())) {
+        let failed = failed_since(&state).or_else(|| state.last_failed_attempt().cloned());
+        // Or a table that is locked.
+        let failed = failed.or_else(|| state.lanes.parking().error(target, self.clock.now()));
+        let error = match (why, failed) {
             (WaitEnd::Done, _) if state.lanes.is_tried(target) => {
                 let parked = state.lanes.parking().error(target, self.clock.now());
                 return match FlushError::given_up(failures, parked) {
@@ -322,7 +325,7 @@ impl BackgroundBuffer {
                     None => Ok(usize::try_from(state.total_flushed() - flushed_before).unwrap_or(usize::MAX)),
                 };
             }
-            (WaitEnd::Done, Some(error)) => error.clone(),
+            (WaitEnd::Done, Some(error)) => error,
             (WaitEnd::TimeOver, Some(error)) => {
                 Error::timeout(format!("the time given is over; the last error: {error}"))
             }

@@ -437,7 +437,7 @@ impl ForegroundBuffer {
         if trigger == Trigger::Caller {
             self.progress.parking.request_probes();
         }
-        let result = self.write_all(deadline);
+        let result = self.write_until_unlocked(deadline, trigger);
         let failures = self.progress.failures.take_unreported();
         self.progress.metrics.time_blocked += self.clock.now().saturating_duration_since(started);
         let failed = match result {
@@ -468,6 +468,23 @@ impl ForegroundBuffer {
         Err(failed)
     }
 
+    /// As [`Self::write_all`]. A flush of the caller waits for tables that are locked, as long as
+    /// the server itself would wait.
+    fn write_until_unlocked(&mut self, deadline: Option<Instant>, trigger: Trigger) -> Result<()> {
+        loop {
+            self.write_all(deadline)?;
+            let next = self.progress.parking.awaits_lock();
+            let Some(next) = next.filter(|_| trigger == Trigger::Caller) else {
+                return Ok(());
+            };
+            if deadline.is_some_and(|deadline| deadline <= next) {
+                // What is parked is said.
+                return Ok(());
+            }
+            self.clock.sleep(next.saturating_duration_since(self.clock.now()));
+        }
+    }
+
     fn write_all(&mut self, deadline: Option<Instant>) -> Result<()> {
         self.progress.queue.want(self.taken);
         while self.progress.has_work(self.clock.now()) {
@@ -486,6 +503,9 @@ impl ForegroundBuffer {
                 continue;
             }
             self.writer.read_tables(&work.reads, deadline);
+            if let Some(failed) = &work.repeats {
+                self.writer.probe_lock(failed, &mut self.progress);
+            }
             let written = self.writer.write(&batches, work.done, deadline, &mut self.progress);
             if let Err(obstacle) = written {
                 self.park(obstacle)?;

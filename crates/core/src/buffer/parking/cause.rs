@@ -37,6 +37,17 @@ pub(super) struct Cause {
     pub is_stalled: bool,
     /// What the table was when it was met.
     seen: Option<Arc<TableModel>>,
+    /// Somebody holds a lock there.
+    lock: Option<LockWaits>,
+}
+
+/// The waits for a lock.
+#[derive(Debug, Clone, Copy)]
+struct LockWaits {
+    /// Those since somebody asked for a flush.
+    done: u64,
+    /// So many are as long as the server's own time-out. A flush fails after them.
+    max: u64,
 }
 
 impl Cause {
@@ -53,6 +64,7 @@ impl Cause {
             is_told: false,
             prober: None,
             is_stalled: false,
+            lock: None,
         }
     }
 
@@ -69,6 +81,29 @@ impl Cause {
         self.is_wanted = std::mem::take(&mut self.is_wanted_again);
         self.prober = None;
         self.is_stalled = false;
+    }
+
+    /// Notes a wait for a lock that was in vain. `None`: it was no lock.
+    pub fn waited(&mut self, waits_max: Option<u64>) {
+        let done = self.lock.map_or(0, |lock| lock.done) + 1;
+        self.lock = waits_max.map(|max| LockWaits { done, max });
+    }
+
+    /// Whether somebody holds a lock there.
+    pub fn is_lock(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    /// Whether a flush waits for it: the server's own time-out for locks is not over.
+    pub fn is_waited_for(&self) -> bool {
+        self.lock.is_some_and(|lock| lock.done < lock.max)
+    }
+
+    /// Somebody asks for a flush.
+    pub fn restart_waits(&mut self) {
+        if let Some(lock) = &mut self.lock {
+            lock.done = 0;
+        }
     }
 
     pub fn is_of(&self, shape: &Shape) -> bool {

@@ -308,7 +308,23 @@ impl Parking {
                 cause.is_wanted_again = true;
             }
             cause.is_stalled = false;
+            cause.restart_waits();
         }
+    }
+
+    /// When a table is probed that is locked, and that a flush waits for.
+    pub fn awaits_lock(&self) -> Option<Instant> {
+        let awaited = self.causes.iter().filter(|cause| cause.is_waited_for());
+        awaited.map(|cause| cause.next_probe).min()
+    }
+
+    /// Whether a group up to a number waits for a lock that a flush waits for.
+    fn awaits_lock_up_to(&self, number: u64) -> bool {
+        let is_awaited = |batch: &Batch| {
+            let mut causes = self.causes.iter();
+            causes.any(|cause| cause.is_waited_for() && cause.is_of_any(batch))
+        };
+        self.awaits_lock().is_some() && self.groups.range(..=number).any(|(_, group)| is_awaited(&group.batch))
     }
 
     /// Whether a table is in the way of which nobody was told yet. All are told by now.
@@ -318,6 +334,7 @@ impl Parking {
     }
 
     /// Whether all parked groups up to a number were tried since, or wait behind others that were.
+    /// A table that is locked is tried until the server's own time-out for locks is over.
     pub fn is_tried(&self, number: u64) -> bool {
         let Some((first, _)) = self.groups.first_key_value() else {
             return true;
@@ -326,7 +343,8 @@ impl Parking {
             || !(self.is_changed
                 || self.waits_for_lanes
                 || self.flights.iter().any(|flight| flight.has_group_up_to(number))
-                || self.causes.iter().any(|cause| cause.is_wanted && !cause.is_stalled))
+                || self.causes.iter().any(|cause| cause.is_wanted && !cause.is_stalled)
+                || self.awaits_lock_up_to(number))
     }
 
     /// Whether a group up to a number is parked.
@@ -478,7 +496,11 @@ impl Parking {
             Obstacle::Failed(error) => return Err(error),
             Obstacle::Refused(error) => Some(error),
             Obstacle::Table(error) => {
-                self.blame(queue, lane, &error, models, now);
+                self.blame(queue, lane, (&error, None), models, now);
+                None
+            }
+            Obstacle::Locked { error, waits_max } => {
+                self.blame(queue, lane, (&error, Some(waits_max)), models, now);
                 None
             }
         };
@@ -489,8 +511,16 @@ impl Parking {
         })
     }
 
-    /// Notes the table that is in the way.
-    fn blame(&mut self, queue: &Queue, lane: LaneId, error: &Error, models: &Models, now: Instant) {
+    /// Notes the table that is in the way, and how many waits for its lock are awaited, if it is
+    /// locked.
+    fn blame(
+        &mut self,
+        queue: &Queue,
+        lane: LaneId,
+        (error, waits_max): (&Error, Option<u64>),
+        models: &Models,
+        now: Instant,
+    ) {
         let Some(place) = error.place() else { return };
         let in_flight: Vec<&Batch> = match self.flights.iter().find(|flight| flight.lane == lane) {
             Some(flight) => flight.batches().collect(),
@@ -508,9 +538,14 @@ impl Parking {
         self.causes
             .retain(|cause| cause.prober != Some(lane) || cause.is_same(&shape, error));
         match self.causes.iter_mut().find(|cause| cause.is_same(&shape, error)) {
-            Some(cause) => cause.met(error.clone(), seen, now),
+            Some(cause) => {
+                cause.met(error.clone(), seen, now);
+                cause.waited(waits_max);
+            }
             None => {
-                self.causes.push(Cause::new(&shape, error.clone(), seen, now));
+                let mut cause = Cause::new(&shape, error.clone(), seen, now);
+                cause.waited(waits_max);
+                self.causes.push(cause);
                 if self.reader.unread().any(|(table, _)| table != shape.table) {
                     // As above: what another table is may be known by now.
                     self.request_probes();

@@ -63,6 +63,8 @@ pub struct MySqlSink {
     connection: Option<Connection>,
     descriptor: Descriptor,
     connects: u64,
+    /// How many waits for a lock are as long as the server's own time-out.
+    lock_waits: u64,
     sessions: OwnSessions,
     ledger: LedgerTable,
 }
@@ -76,6 +78,7 @@ impl MySqlSink {
             connection: None,
             descriptor: Descriptor::new(),
             connects: 0,
+            lock_waits: 1,
             sessions: OwnSessions::default(),
             ledger: LedgerTable::new(ledger, lane),
         }
@@ -123,6 +126,7 @@ impl MySqlSink {
                 self.descriptor.set(connection.conn.fd(), file);
             }
             self.connects += 1;
+            self.lock_waits = connection.lock_waits;
             self.connection = Some(connection);
         }
         self.current(deadline)?;
@@ -131,7 +135,10 @@ impl MySqlSink {
         {
             return Err(self.failed(&error, Phase::Connect, deadline));
         }
-        self.current(deadline)
+        let can_be_ended = self.sessions.can_be_ended();
+        let connection = self.current(deadline)?;
+        connection.can_be_ended = can_be_ended;
+        Ok(connection)
     }
 
     /// The connection, outside a transaction. Each statement commits by itself.
@@ -349,6 +356,14 @@ impl Sink for MySqlSink {
         self.connection.is_some()
     }
 
+    fn wait_briefly_for_locks(&mut self) {
+        self.connector.wait_briefly_for_locks();
+    }
+
+    fn lock_waits(&self) -> u64 {
+        self.lock_waits
+    }
+
     fn limits(&mut self, deadline: Option<Instant>) -> Result<Limits> {
         Ok(self.connection(deadline)?.form.limits)
     }
@@ -451,7 +466,10 @@ impl Sink for MySqlSink {
             )
             .during(Phase::LookUp));
         }
-        let found = self.with_ledger(deadline, |ledger, sessions, conn| ledger.last_entry(conn, sessions));
+        let lock_wait_s = self.connector.lock_wait_s();
+        let found = self.with_ledger(deadline, |ledger, sessions, conn| {
+            ledger.last_entry(conn, sessions, lock_wait_s)
+        });
         if found.is_err() {
             // The question has settings of its own, which the session may still have.
             self.disconnect();

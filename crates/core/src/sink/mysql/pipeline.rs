@@ -10,6 +10,11 @@
 //! the server is still at an earlier statement: then it waits for that one's answer, under that
 //! one's time-out.
 //!
+//! What was sent behind a statement that waited for a lock in vain would wait in its turn, each as
+//! long. So the connection is then closed without a word, and the next one ends its session by
+//! KILL ([`own_sessions`](crate::sink::mysql::own_sessions)). COMMIT was not sent there, so nothing
+//! of it is committed. Where the next one could not end it, the answers are awaited.
+//!
 //! Bounds: 16 statements without an answer ([`UNANSWERED_MAX`]).
 
 use std::collections::VecDeque;
@@ -84,6 +89,11 @@ impl<'p> PendingCommand<'p> {
             Self::Rows(_) => Phase::Statement,
             Self::Setting | Self::Ledger | Self::Definition(_) => Phase::LookUp,
         }
+    }
+
+    /// Whether it may wait for a lock.
+    fn locks(self) -> bool {
+        matches!(self, Self::Ledger | Self::Rows(_))
     }
 
     /// The words for it in an error's message.
@@ -317,6 +327,10 @@ impl Connection {
             (Err(error), _) => error,
         };
         self.note(&error);
+        if is_lock_wait(&error) && self.can_be_ended && sent.iter().any(|pending| pending.locks()) {
+            // Each of them would wait as long.
+            self.set_broken();
+        }
         if let (PendingCommand::Rows(planned), mysql::Error::MySqlError(refused)) = (command, &error) {
             self.forget_refused(planned, refused);
         }
@@ -337,6 +351,10 @@ impl Connection {
             self.statements.forget(&one_row);
         }
     }
+}
+
+fn is_lock_wait(error: &mysql::Error) -> bool {
+    matches!(error, mysql::Error::MySqlError(error) if error.code == codes::ER_LOCK_WAIT_TIMEOUT)
 }
 
 fn lost() -> IoError {
