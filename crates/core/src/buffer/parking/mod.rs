@@ -27,6 +27,7 @@
 mod cause;
 mod flight;
 mod held;
+mod left;
 mod report;
 mod take;
 mod under_way;
@@ -38,7 +39,6 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 
 use crate::buffer::keys::TableKey;
-use crate::buffer::leftovers::LeftGroup;
 use crate::buffer::parking::cause::Cause;
 use crate::buffer::parking::flight::Flight;
 use crate::buffer::parking::held::{HeldKeys, KeyReader};
@@ -205,19 +205,6 @@ impl Parking {
             let rows: Box<dyn Iterator<Item = Row<'_>> + '_> = Box::new(group.batch.all_rows());
             (*number, self.is_in_doubt(*number, group), rows)
         })
-    }
-
-    /// Takes all of them, in order.
-    pub fn take_left(&mut self) -> Vec<LeftGroup> {
-        let left = self.groups.iter().map(|(number, group)| LeftGroup {
-            number: *number,
-            batch: Arc::clone(&group.batch),
-            position: 0,
-            is_uncertain: self.is_in_doubt(*number, group),
-        });
-        let left = left.collect();
-        self.clear();
-        left
     }
 
     /// The rows of a table, in order, each with its group's number.
