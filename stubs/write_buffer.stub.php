@@ -457,6 +457,9 @@ namespace {
          *        milliseconds; 0: until they are written. A table is missing, for instance, or a
          *        column, or a right. Rows of other tables are written meanwhile. When the time is
          *        over the rows are given up, as refused ones are. Default 60000
+         * @param int|null $maxPreparedStatements how many statements each connection has prepared
+         *        on the server; 0: rows are sent as text. So they are when the server has none
+         *        left: it has `max_prepared_stmt_count`, 16382, for all its clients. Default 32
          *
          * @throws \TypeError                   an argument has a wrong type
          * @throws \WriteBuffer\ConfigException a setting cannot work
@@ -483,6 +486,7 @@ namespace {
             ?string $ledgerTable = null,
             ?bool $redactValues = null,
             ?int $parkTimeoutMs = null,
+            ?int $maxPreparedStatements = null,
         ) {
         }
 
@@ -564,6 +568,7 @@ namespace {
             ?string $ledger = null,
             ?string $ledgerTable = null,
             ?bool $redactValues = null,
+            ?int $maxPreparedStatements = null,
         ) {
         }
 

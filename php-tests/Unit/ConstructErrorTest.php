@@ -24,6 +24,7 @@ final class ConstructErrorTest extends MemoryTestCase
             'maxPendingBytes' => [1_024, PHP_INT_MAX],
             'shutdownTimeoutMs' => [1, 86_400_000],
             'parkTimeoutMs' => [0, 86_400_000],
+            'maxPreparedStatements' => [0, 16_382],
         ];
         foreach ([0, 65, -1] as $lanes) {
             yield "lanes {$lanes}" => [['background' => true, 'lanes' => $lanes], "lanes must be from 1 to 64, not {$lanes}"];
@@ -308,6 +309,7 @@ final class ConstructErrorTest extends MemoryTestCase
                 [['ledger' => 1], '#18 ($ledger) must be of type ?string, int given'],
                 [['ledgerTable' => 1], '#19 ($ledgerTable) must be of type ?string, int given'],
                 [['parkTimeoutMs' => '1'], '#21 ($parkTimeoutMs) must be of type ?int, string given'],
+                [['maxPreparedStatements' => '1'], '#22 ($maxPreparedStatements) must be of type ?int, string given'],
             ] as [$arguments, $message]
         ) {
             self::assertThrows(
@@ -318,13 +320,13 @@ final class ConstructErrorTest extends MemoryTestCase
         }
         self::assertThrows(
             ArgumentCountError::class,
-            'WriteBuffer::__construct() expects at most 21 arguments, 22 given',
-            static fn () => new \WriteBuffer(...array_fill(0, 22, null)),
+            'WriteBuffer::__construct() expects at most 22 arguments, 23 given',
+            static fn () => new \WriteBuffer(...array_fill(0, 23, null)),
         );
         self::assertThrows(
             ArgumentCountError::class,
-            'SyncWriteBuffer::__construct() expects at most 8 arguments, 9 given',
-            static fn () => new \SyncWriteBuffer(...array_fill(0, 9, null)),
+            'SyncWriteBuffer::__construct() expects at most 9 arguments, 10 given',
+            static fn () => new \SyncWriteBuffer(...array_fill(0, 10, null)),
         );
         self::assertThrows(
             Error::class,

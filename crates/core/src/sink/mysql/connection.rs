@@ -52,14 +52,20 @@ pub struct Connection {
 
 impl Connection {
     /// A connection whose session is set up, and in which each statement commits by itself.
-    pub fn new(conn: Conn, form: StatementForm, traits: ServerTraits, lock_waits: u64) -> Self {
+    pub fn new(
+        conn: Conn,
+        form: StatementForm,
+        traits: ServerTraits,
+        lock_waits: u64,
+        statements: StatementCache,
+    ) -> Self {
         Self {
             conn,
             form,
             traits,
             lock_waits,
             can_be_ended: false,
-            statements: StatementCache::default(),
+            statements,
             state: TransactionState::Autocommit,
             is_broken: false,
         }

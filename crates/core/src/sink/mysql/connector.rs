@@ -33,6 +33,8 @@ use crate::sink::mysql::connect_error::{Failure, all_failed, out_of_time};
 use crate::sink::mysql::connection::Connection;
 use crate::sink::mysql::executions::StatementForm;
 use crate::sink::mysql::sql::Dialect;
+use crate::sink::mysql::statement_cache::StatementCache;
+use crate::sink::mysql::text::TextForm;
 use crate::sink::mysql::traits::ServerTraits;
 use crate::sink::mysql::variables::Variables;
 use crate::sink::mysql::wire::authentication::Account;
@@ -50,6 +52,8 @@ const BRIEF_LOCK_WAIT_S: u64 = 1;
 pub struct Connector {
     dsn: ServerDsn,
     batch_rows: usize,
+    /// The most prepared statements of a connection.
+    max_statements: usize,
     /// The host to begin with: the one that worked last, or the one after it.
     first: usize,
     /// How long a session's statements wait for a lock, in seconds. `None`: the server's own time.
@@ -72,7 +76,7 @@ impl Budget {
 
 impl Connector {
     /// A connector for the servers of the DSN.
-    pub fn new(dsn: ServerDsn, batch_rows: usize) -> Self {
+    pub fn new(dsn: ServerDsn, batch_rows: usize, max_statements: usize) -> Self {
         if dsn.tls.is_some() {
             tls::warm_up();
         }
@@ -82,6 +86,7 @@ impl Connector {
         Self {
             dsn,
             batch_rows,
+            max_statements,
             first: 0,
             lock_wait_s,
         }
@@ -181,7 +186,8 @@ impl Connector {
             write: self.dsn.write_timeout,
         });
         conn.set_deadline(None);
-        Ok((Connection::new(conn, form, traits, lock_waits), is_writable))
+        let statements = StatementCache::new(self.max_statements);
+        Ok((Connection::new(conn, form, traits, lock_waits, statements), is_writable))
     }
 
     /// Tries a name's addresses in turn, until one is reached.
@@ -301,6 +307,7 @@ impl Connector {
             },
             batch_rows: self.batch_rows,
             dialect: Dialect::of_version(&version),
+            text: TextForm::of_session(variables.client_charset(), &variables.sql_mode),
         };
         let own_lock_wait_s: u64 = own_lock_wait_s.unwrap_or_default();
         let lock_waits = own_lock_wait_s.div_ceil(self.lock_wait_s.unwrap_or(u64::MAX)).max(1);
@@ -340,7 +347,7 @@ mod tests {
 
     fn connector(dsn: &str) -> Connector {
         match Dsn::parse(dsn) {
-            Ok(Dsn::Server(server)) => Connector::new(*server, 100),
+            Ok(Dsn::Server(server)) => Connector::new(*server, 100, 32),
             other => panic!("{dsn}: {other:?}"),
         }
     }

@@ -9,7 +9,7 @@
 //! - Nothing here decides whether something is tried again: that is the writer's.
 //!
 //! Bounds: one connection; 16 statements sent ahead (`pipeline`); 65,535 placeholders and 128 rows
-//! in a statement ([`executions`]); 96 prepared statements (`statement_cache`); every wait on the
+//! in a statement ([`executions`]); `maxPreparedStatements` prepared ones (`statement_cache`); every wait on the
 //! socket has a time-out (`connection`); every answer is bounded ([`wire`]).
 
 mod column_row;
@@ -25,6 +25,7 @@ mod schema;
 pub mod socket;
 pub mod sql;
 mod statement_cache;
+pub mod text;
 mod tls;
 mod traits;
 mod variables;
@@ -42,6 +43,7 @@ use crate::error::{Error, Result};
 use crate::ledger::LedgerEntry;
 use crate::plan::Plan;
 use crate::plan::limits::Limits;
+use crate::settings::Settings;
 use crate::sink::mysql::connect_error::{describe, is_timeout};
 use crate::sink::mysql::connection::{Connection, TransactionState};
 use crate::sink::mysql::connector::Connector;
@@ -71,10 +73,10 @@ pub struct MySqlSink {
 
 impl MySqlSink {
     /// A sink for the DSN's server. Connects when it is first used.
-    pub fn new(dsn: ServerDsn, batch_rows: usize, ledger: TableName, lane: u16) -> Self {
+    pub fn new(dsn: ServerDsn, settings: &Settings, ledger: TableName, lane: u16) -> Self {
         let ledger = ledger.within(Some(&dsn.database));
         Self {
-            connector: Connector::new(dsn, batch_rows),
+            connector: Connector::new(dsn, settings.batch_size, settings.max_prepared_statements),
             connection: None,
             descriptor: Descriptor::new(),
             connects: 0,

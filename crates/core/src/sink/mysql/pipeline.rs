@@ -26,11 +26,12 @@ use crate::error::codes::{self, Class};
 use crate::error::phase::Phase;
 use crate::plan::{Operation, Statement};
 use crate::sink::mysql::connection::Connection;
-use crate::sink::mysql::executions::executions;
+use crate::sink::mysql::executions::{Execution, executions};
 use crate::sink::mysql::ledger_table;
 use crate::sink::mysql::schema::{definition_of, definition_sql};
 use crate::sink::mysql::sql::{Dialect, statement};
 use crate::sink::mysql::statement_cache::StatementKey;
+use crate::sink::mysql::text::texts;
 use crate::sink::mysql::wire::command::Command;
 use crate::sink::mysql::wire::conn::{Answer, Prepared, Sent};
 use crate::table::model::TableModel;
@@ -74,6 +75,14 @@ pub enum Cause {
     SchemaChanged,
     /// The caller's time is over.
     OutOfTime(Error),
+}
+
+/// How rows are sent.
+enum Way {
+    /// As values of a prepared statement.
+    Prepared(Prepared),
+    /// In the texts of these statements.
+    Text(Vec<Vec<u8>>),
 }
 
 type Result<'p, T> = std::result::Result<T, WriteError<'p>>;
@@ -181,11 +190,16 @@ impl Connection {
             let one_row = statement(&planned.bound, planned.operation, 1, dialect);
             for execution in executions(planned, self.form) {
                 let key = (format!("{one_row}{}", execution.types), execution.rows);
-                let prepared = match self.statements.find(&key) {
-                    Some(prepared) => prepared,
-                    None => self.prepare(planned, key, &execution.sql(planned, dialect), deadline, sent)?,
-                };
                 let command = PendingCommand::Rows(planned);
+                let prepared = match self.way(planned, &execution, key, deadline, sent)? {
+                    Way::Prepared(prepared) => prepared,
+                    Way::Text(texts) => {
+                        for text in &texts {
+                            self.send(command, Command::Text(text), sent, deadline)?;
+                        }
+                        continue;
+                    }
+                };
                 if prepared.parameters != execution.parameters.len() {
                     self.set_broken();
                     let why = "the server counts other placeholders than were sent";
@@ -200,6 +214,34 @@ impl Connection {
             self.send(PendingCommand::Definition(model), Command::Query(&show), sent, deadline)?;
         }
         Ok(())
+    }
+
+    /// How an execution is sent.
+    fn way<'p>(
+        &mut self,
+        planned: &'p Statement<'p>,
+        execution: &Execution<'_>,
+        key: StatementKey,
+        deadline: Option<Instant>,
+        sent: &mut VecDeque<PendingCommand<'p>>,
+    ) -> Result<'p, Way> {
+        if let Some(prepared) = self.statements.find(&key) {
+            return Ok(Way::Prepared(prepared));
+        }
+        let form = self.form;
+        let text = || texts(planned, execution, form).map(Way::Text);
+        if !self.statements.prepares(self.conn.now())
+            && let Some(text) = text()
+        {
+            return Ok(text);
+        }
+        match self.prepare(planned, key, &execution.sql(planned, form.dialect), deadline, sent) {
+            Err(failed) if is_without_statements(&failed.cause) => {
+                self.statements.pause(self.conn.now());
+                text().ok_or(failed)
+            }
+            prepared => prepared.map(Way::Prepared),
+        }
     }
 
     /// Prepares a statement. Its answer, and so those before it, must have come before it can be
@@ -351,6 +393,12 @@ impl Connection {
             self.statements.forget(&one_row);
         }
     }
+}
+
+/// Whether the server prepares no statement now, or never.
+fn is_without_statements(cause: &Cause) -> bool {
+    let codes = [codes::ER_MAX_PREPARED_STMT_COUNT_REACHED, codes::ER_UNSUPPORTED_PS];
+    matches!(cause, Cause::Client(mysql::Error::MySqlError(error)) if codes.contains(&error.code))
 }
 
 fn is_lock_wait(error: &mysql::Error) -> bool {

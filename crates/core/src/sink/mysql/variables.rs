@@ -182,6 +182,12 @@ impl Variables {
         }
     }
 
+    /// The character set in which the server reads statements.
+    pub fn client_charset(&self) -> &str {
+        let [client, ..] = &self.charsets;
+        client
+    }
+
     /// Whether the server refuses values that do not fit, rather than cut them.
     pub fn is_strict(&self) -> bool {
         self.sql_mode.contains("STRICT_TRANS_TABLES") || self.sql_mode.contains("STRICT_ALL_TABLES")
