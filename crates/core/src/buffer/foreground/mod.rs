@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::buffer::failures::Failures;
-use crate::buffer::find::{self, Finder, KeyPart};
+use crate::buffer::find::{Finder, KeyPart, TableIndex};
 use crate::buffer::foreground::progress::{ForegroundProgress, only_lane};
 use crate::buffer::leftovers::{self, EndCause, EndTime};
 use crate::buffer::limits::{
@@ -42,7 +42,6 @@ use crate::dead_letter::file::DeadLetterFile;
 use crate::dead_letter::{DeadLetter, FlushError, NamedRow};
 use crate::error::decision::parks;
 use crate::error::{Error, Kind, Result};
-use crate::rows::arena::Row;
 use crate::rows::batch::Batch;
 use crate::rows::group::Group;
 use crate::settings::Settings;
@@ -247,21 +246,15 @@ impl ForegroundBuffer {
             )?),
             model => model?,
         };
-        if !parking.has_rows_of(table) {
-            return self.finder.find(table, &model, key, |index, wanted| {
-                let view = index.look(std::iter::once(queue), wanted);
-                (view, queue.pending_rows())
-            });
+        let mut look = |index: &mut TableIndex, wanted| {
+            let seen = index.look(std::iter::once(queue), parking, wanted);
+            (seen, queue.pending_rows() + parking.rows())
+        };
+        let found = self.finder.find(table, &model, key, &mut look)?;
+        if found.is_some() || !parking.blocks(entry) {
+            return Ok(found);
         }
-        let mut rows: Vec<(u64, Row<'_>)> = Vec::new();
-        for (number, group) in queue.groups() {
-            rows.extend(group.filter(|row| row.shape.table == table).map(|row| (number, row)));
-        }
-        rows.extend(parking.rows_of(table));
-        // A stable sort: the rows of a group stay in their order.
-        rows.sort_by_key(|(number, _)| *number);
-        let rows = rows.iter().map(|(_, row)| *row);
-        find::find_parked(rows, entry, parking.blocks(entry), &model, key)
+        self.finder.find_blocked(table, entry, key, &mut look)
     }
 
     /// Whether the buffered rows of any one table have reached the batch size. Rows of one key

@@ -24,6 +24,7 @@
 //! quarter of a second later at most. A look at all parked groups follows an event, never a timer
 //! alone: one was settled, a probe is due, a group's time is over.
 
+mod arrivals;
 mod cause;
 mod flight;
 mod held;
@@ -39,6 +40,7 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 
 use crate::buffer::keys::TableKey;
+use crate::buffer::parking::arrivals::Log;
 use crate::buffer::parking::cause::Cause;
 use crate::buffer::parking::flight::Flight;
 use crate::buffer::parking::held::{HeldKeys, KeyReader};
@@ -51,6 +53,7 @@ use crate::table::entry::{TableEntry, TableId};
 use crate::table::model::TableModel;
 use crate::writer::obstacle::Obstacle;
 
+pub use arrivals::Arrivals;
 pub use cause::PROBE_INTERVAL;
 pub use flight::Work;
 pub use report::ParkedTable;
@@ -69,11 +72,11 @@ pub type Models = FxHashMap<TableId, Arc<TableModel>>;
 struct ParkedGroup {
     /// It alone.
     batch: Arc<Batch>,
-    keys: Vec<TableKey>,
+    keys: Box<[TableKey]>,
     /// The lane that had it: what was added before it there goes first.
     lane: LaneId,
     since: Instant,
-    refused: Option<Refusal>,
+    refused: Option<Box<Refusal>>,
     is_in_flight: bool,
     /// It may be committed all the same: a COMMIT of it had no clear answer.
     is_in_doubt: bool,
@@ -135,6 +138,9 @@ pub trait LaneProgress {
 pub struct Parking {
     /// By number: all that is parked, and all that is on its way again.
     groups: BTreeMap<u64, ParkedGroup>,
+    log: Log,
+    /// The rows of each table.
+    table_rows: FxHashMap<TableId, usize>,
     held: HeldKeys,
     reader: KeyReader,
     causes: Vec<Cause>,
@@ -158,6 +164,8 @@ impl Parking {
     pub fn new(settings: &Settings) -> Self {
         Self {
             groups: BTreeMap::new(),
+            log: Log::default(),
+            table_rows: FxHashMap::default(),
             held: HeldKeys::default(),
             reader: KeyReader::default(),
             causes: Vec::new(),
@@ -217,7 +225,7 @@ impl Parking {
 
     /// Whether a group has rows of a table.
     pub fn has_rows_of(&self, table: TableId) -> bool {
-        self.groups.values().any(|group| group.batch.rows_of(table) > 0)
+        self.table_rows.contains_key(&table)
     }
 
     /// Whether a table takes no rows now, as far as that is known.
@@ -228,6 +236,8 @@ impl Parking {
     /// Forgets all groups.
     pub fn clear(&mut self) {
         self.groups.clear();
+        self.log.clear();
+        self.table_rows.clear();
         self.flights.clear();
         self.rows = 0;
         self.bytes = 0;
@@ -398,7 +408,7 @@ impl Parking {
     /// refused, the rows of tables in the way, and what could meet what is parked. Returns whether
     /// what is in flight is other than it was.
     fn set_aside(&mut self, queue: &mut Queue, lane: LaneId, mut refused: Option<Error>, now: Instant) -> bool {
-        let mut parked: Vec<(Vec<TableKey>, Option<Error>)> = Vec::new();
+        let mut parked: Vec<(Box<[TableKey]>, Option<Error>)> = Vec::new();
         let (held, reader, causes) = (&mut self.held, &mut self.reader, &self.causes);
         let aside = queue.set_aside(|batch, position| {
             let is_of_cause = |row: Row<'_>| causes.iter().any(|cause| cause.is_of(row.shape));
@@ -425,11 +435,15 @@ impl Parking {
                 keys,
                 lane,
                 since: now,
-                refused: refused.map(|error| Refusal { error, seen: None }),
+                refused: refused.map(|error| Box::new(Refusal { error, seen: None })),
                 is_in_flight: false,
                 is_in_doubt: queue.is_in_doubt(number),
             };
             self.bytes += group.size_bytes();
+            for row in group.batch.all_rows() {
+                *self.table_rows.entry(row.shape.table).or_default() += 1;
+            }
+            self.log.push(number);
             self.groups.insert(number, group);
         }
         let newly_unread = self.reader.newly_unread();
