@@ -9,7 +9,7 @@
 //! time-outs, apart from the look-up of a host's name (see [`mysql`]).
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[cfg(doc)]
 use crate::error::Error;
@@ -72,6 +72,12 @@ pub trait Sink: Send {
     /// How many waits for a lock are as long as the server's own time-out.
     fn lock_waits(&self) -> u64 {
         1
+    }
+
+    /// How long a caller waits who asks for definitions of tables and has named no time. `None`: as
+    /// long as it takes.
+    fn look_up_time(&self) -> Option<Duration> {
+        None
     }
 
     /// Connects if needed, and returns what the server takes at once.

@@ -124,6 +124,11 @@ impl Writer {
         Ok(model)
     }
 
+    /// When a look at tables ends that begins now, for a caller who has named no time.
+    pub fn look_up_limit(&self) -> Option<Instant> {
+        self.clock.now().checked_add(self.sink.look_up_time()?)
+    }
+
     /// Makes the ledger ready before the first row of this table is taken, if its rows need the
     /// ledger.
     ///

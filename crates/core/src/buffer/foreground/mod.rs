@@ -238,7 +238,7 @@ impl ForegroundBuffer {
         let Some(entry) = self.catalog.entry(table) else {
             return Ok(None);
         };
-        let model = match self.writer.model(entry, None) {
+        let model = match self.writer.model(entry, self.writer.look_up_limit()) {
             Err(error) if parks(&error.clone().after_taking()).is_some() => Arc::new(TableModel::without_schema(
                 &entry.name,
                 &entry.rules,
@@ -326,6 +326,8 @@ impl ForegroundBuffer {
     /// Returns each row's table, and a hash of its key if that is known and rows of one key become
     /// one.
     fn check_group(&mut self, group: &Group) -> Result<Vec<RowKey>> {
+        // One time for all tables.
+        let limit = self.writer.look_up_limit();
         for row in group.rows() {
             let entry = &row.shape.entry;
             let is_known = entry.model().is_some() && !entry.is_outdated();
@@ -336,14 +338,16 @@ impl ForegroundBuffer {
             if self.backs_off(started) && self.writer.asks_server() {
                 continue;
             }
-            let model = self.writer.model(&row.shape.entry, None);
-            let ready = model.and_then(|model| self.writer.prepare_ledger(&model, None));
+            let model = self.writer.model(&row.shape.entry, limit);
+            let ready = model.and_then(|model| self.writer.prepare_ledger(&model, limit));
             self.progress.metrics.time_blocked += self.clock.now().saturating_duration_since(started);
             match ready {
                 Err(error) if error.kind() == Kind::Config => {
                     row.shape.entry.set_model(None);
                     return Err(error);
                 }
+                // Its caller has waited long enough, and nothing is kept for later.
+                Err(error) if error.kind() == Kind::Timeout && !self.settings.keeps_rows => return Err(error),
                 // The flush parks it, and says so.
                 Err(error) if parks(&error).is_some() => {}
                 Err(error) => {

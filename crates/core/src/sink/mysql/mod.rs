@@ -33,7 +33,7 @@ mod verify;
 mod wire;
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::dsn::ServerDsn;
 use crate::error::codes::{self, Class};
@@ -364,6 +364,10 @@ impl Sink for MySqlSink {
 
     fn lock_waits(&self) -> u64 {
         self.lock_waits
+    }
+
+    fn look_up_time(&self) -> Option<Duration> {
+        Some(self.connector.dsn().read_timeout)
     }
 
     fn limits(&mut self, deadline: Option<Instant>) -> Result<Limits> {
