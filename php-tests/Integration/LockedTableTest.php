@@ -11,7 +11,7 @@ use WriteBuffer\FlushException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\Tests\Support\PhpProcess;
 
-/** Somebody holds locks for long: on a row, on a table. It holds up that table, and nothing else. */
+/** Somebody holds locks for long: on a row, on a table. That holds up that table, no other one. */
 final class LockedTableTest extends DatabaseTestCase
 {
     private const HELD = 'wb_held';

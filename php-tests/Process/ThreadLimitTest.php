@@ -31,7 +31,10 @@ final class ThreadLimitTest extends ProcessTestCase
 
         PHP;
 
-    /** @return iterable<string, array{string, int, 2?: bool}> what waits, the last order, and whether it waits for the limit */
+    /**
+     * @return iterable<string, array{string, int, 2?: bool}> what waits, the last order, and
+     *         whether it waits under the limit
+     */
     public static function waits(): iterable
     {
         yield 'flush()' => ['Child::hear(); Child::report("flushed", $buffer->flush());', 1];

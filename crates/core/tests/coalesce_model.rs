@@ -22,7 +22,7 @@ use write_buffer_core::rows::group::Group;
 use write_buffer_core::sink::mysql::executions::{StatementForm, executions};
 use write_buffer_core::sink::mysql::parameters::Parameter;
 use write_buffer_core::sink::mysql::sql::Dialect;
-use write_buffer_core::sink::mysql::text::TextForm;
+use write_buffer_core::sink::mysql::text_form::TextForm;
 use write_buffer_core::table::catalog::Catalog;
 use write_buffer_core::table::column::{Column, ColumnKind, TextKind};
 use write_buffer_core::table::domain::Domain;

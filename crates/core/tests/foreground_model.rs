@@ -406,7 +406,7 @@ impl Sink for Slow {
     }
 }
 
-/// All tables of one call share it. A buffer that keeps nothing says so; another one takes the rows.
+/// All tables of one call share it. A buffer that keeps nothing says so; another one takes them.
 #[test]
 fn a_look_at_many_tables_has_one_time() {
     for keeps_rows in [false, true] {

@@ -41,8 +41,8 @@ impl TableIndex {
         }
     }
 
-    /// Looks at the queues of all lanes, in order, and at what is parked, under their lock. `wanted`
-    /// has the hash of the key that is looked for.
+    /// Looks at the queues of all lanes, in order, and at what is parked, under their lock.
+    /// `wanted` has the hash of the key that is looked for.
     pub fn look<'q>(
         &mut self,
         queues: impl Iterator<Item = &'q Queue>,

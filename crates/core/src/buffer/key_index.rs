@@ -320,8 +320,8 @@ impl KeyIndex {
     }
 
     /// Calls back with the rows that may have the key of a look, in their order. `parked` has those
-    /// that are [parked](crate::buffer::parked_index): each with its group's number, and where it is
-    /// there.
+    /// that are [parked](crate::buffer::parked_index): each with its group's number, and where it
+    /// is there.
     pub fn with_rows<'v, R>(
         &mut self,
         view: &'v View,

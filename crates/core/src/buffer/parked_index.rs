@@ -5,8 +5,8 @@
 //! lock. Under the lock a look takes references to groups that it does not know yet, and to those
 //! that may have the key.
 //!
-//! Invariant: no row is missed, and none that is settled is found: a group counts only as long as it
-//! is parked, or on its way again.
+//! Invariant: no row is missed, and none that is settled is found: a group counts only as long as
+//! it is parked, or on its way again.
 //!
 //! Bounds: 16 bytes for each row of the table that is parked, and as much for those that were since
 //! the index began anew. At most [`GROUPS_AT_ONCE`] groups are referred to in one hold of the lock.
@@ -58,7 +58,8 @@ impl ParkedView {
 }
 
 impl ParkedIndex {
-    /// Looks at what is parked, under its lock. `wanted` has the hash of the key that is looked for.
+    /// Looks at what is parked, under its lock. `wanted` has the hash of the key that is looked
+    /// for.
     pub fn look(&mut self, parking: &Parking, wanted: u64) -> ParkedView {
         let is_anew = !parking.goes_on(self.seen);
         if is_anew || self.places.count() > PLACES_KEPT.max(2 * parking.rows()) {

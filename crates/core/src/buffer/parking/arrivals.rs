@@ -1,10 +1,5 @@
 //! What came to be parked, in the order in which it came: for an index that is asked now and then.
 
-use std::sync::Arc;
-
-use crate::buffer::parking::Parking;
-use crate::rows::batch::Batch;
-
 /// The log is made anew when it has so many more groups than are parked.
 const SETTLED_KEPT: usize = 1_024;
 
@@ -33,6 +28,26 @@ impl Log {
         self.editions += 1;
     }
 
+    /// Before the first group.
+    pub fn start(&self) -> Arrivals {
+        let edition = self.editions;
+        Arrivals { edition, groups: 0 }
+    }
+
+    /// Whether [`Self::since`] goes on where somebody has stopped. Otherwise it begins anew.
+    pub fn goes_on(&self, seen: Arrivals) -> bool {
+        seen.edition == self.editions
+    }
+
+    /// The groups that came since, each with how far somebody has read who has it.
+    pub fn since(&self, seen: Arrivals) -> impl Iterator<Item = (Arrivals, u64)> {
+        let from = if self.goes_on(seen) { seen.groups } else { 0 };
+        let edition = self.editions;
+        let behind = move |groups| Arrivals { edition, groups };
+        let new = self.groups.iter().enumerate().skip(from);
+        new.map(move |(at, number)| (behind(at + 1), *number))
+    }
+
     /// Forgets settled groups, once they are more than the others.
     pub fn forget_settled(&mut self, parked: usize, is_parked: impl Fn(u64) -> bool) {
         if self.groups.len() > 2 * parked + SETTLED_KEPT {
@@ -40,33 +55,5 @@ impl Log {
             self.groups.shrink_to_fit();
             self.editions += 1;
         }
-    }
-}
-
-impl Parking {
-    /// Whether [`Self::arrived`] goes on where somebody has stopped. Otherwise it begins anew.
-    pub fn goes_on(&self, seen: Arrivals) -> bool {
-        seen.edition == self.log.editions
-    }
-
-    /// The next groups that came, each alone in its batch, with its number: `most` of them at most.
-    /// None: that were all.
-    pub fn arrived(&self, seen: Arrivals, most: usize) -> (Arrivals, Vec<(u64, Arc<Batch>)>) {
-        let mut groups = if self.goes_on(seen) { seen.groups } else { 0 };
-        let mut new = Vec::new();
-        for number in self.log.groups.iter().skip(groups) {
-            if new.len() == most {
-                break;
-            }
-            groups += 1;
-            new.extend(self.group(*number).map(|batch| (*number, batch)));
-        }
-        let edition = self.log.editions;
-        (Arrivals { edition, groups }, new)
-    }
-
-    /// A group that is parked, or on its way again.
-    pub fn group(&self, number: u64) -> Option<Arc<Batch>> {
-        self.groups.get(&number).map(|group| Arc::clone(&group.batch))
     }
 }

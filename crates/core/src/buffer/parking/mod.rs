@@ -29,6 +29,7 @@ mod cause;
 mod flight;
 mod held;
 mod left;
+mod look_up;
 mod report;
 mod take;
 mod under_way;
@@ -199,38 +200,6 @@ impl Parking {
     /// When the oldest of them was taken.
     pub fn oldest(&self) -> Option<Instant> {
         self.groups.values().map(|group| group.batch.oldest).min()
-    }
-
-    /// All groups that are parked or on their way again, in order, each alone in a batch.
-    pub fn groups(&self) -> impl Iterator<Item = (u64, &Arc<Batch>)> {
-        self.groups.iter().map(|(number, group)| (*number, &group.batch))
-    }
-
-    /// All of them, in order, each with its number, whether it may be committed all the same, and
-    /// its rows.
-    pub fn all_groups(&self) -> impl Iterator<Item = (u64, bool, Box<dyn Iterator<Item = Row<'_>> + '_>)> {
-        self.groups.iter().map(|(number, group)| {
-            let rows: Box<dyn Iterator<Item = Row<'_>> + '_> = Box::new(group.batch.all_rows());
-            (*number, self.is_in_doubt(*number, group), rows)
-        })
-    }
-
-    /// The rows of a table, in order, each with its group's number.
-    pub fn rows_of(&self, table: TableId) -> impl Iterator<Item = (u64, Row<'_>)> {
-        self.groups.iter().flat_map(move |(number, group)| {
-            let rows = group.batch.all_rows().filter(move |row| row.shape.table == table);
-            rows.map(|row| (*number, row))
-        })
-    }
-
-    /// Whether a group has rows of a table.
-    pub fn has_rows_of(&self, table: TableId) -> bool {
-        self.table_rows.contains_key(&table)
-    }
-
-    /// Whether a table takes no rows now, as far as that is known.
-    pub fn blocks(&self, table: &Arc<TableEntry>) -> bool {
-        self.causes.iter().any(|cause| Arc::ptr_eq(&cause.entry, table))
     }
 
     /// Forgets all groups.

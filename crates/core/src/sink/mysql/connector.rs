@@ -34,7 +34,7 @@ use crate::sink::mysql::connection::Connection;
 use crate::sink::mysql::executions::StatementForm;
 use crate::sink::mysql::sql::Dialect;
 use crate::sink::mysql::statement_cache::StatementCache;
-use crate::sink::mysql::text::TextForm;
+use crate::sink::mysql::text_form::TextForm;
 use crate::sink::mysql::traits::ServerTraits;
 use crate::sink::mysql::variables::Variables;
 use crate::sink::mysql::wire::authentication::Account;

@@ -15,7 +15,7 @@ use crate::plan::limits::{Limits, PACKET_OVERHEAD_BYTES, row_bytes};
 use crate::plan::{Operation, Statement};
 use crate::sink::mysql::parameters::{Parameter, settle_types};
 use crate::sink::mysql::sql::{Dialect, statement, update_order};
-use crate::sink::mysql::text::TextForm;
+use crate::sink::mysql::text_form::TextForm;
 
 /// The most placeholders of a statement.
 const MAX_PLACEHOLDERS: usize = 65_535;

@@ -9,8 +9,8 @@
 //! - Nothing here decides whether something is tried again: that is the writer's.
 //!
 //! Bounds: one connection; 16 statements sent ahead (`pipeline`); 65,535 placeholders and 128 rows
-//! in a statement ([`executions`]); `maxPreparedStatements` prepared ones (`statement_cache`); every wait on the
-//! socket has a time-out (`connection`); every answer is bounded ([`wire`]).
+//! in a statement ([`executions`]); `maxPreparedStatements` prepared ones (`statement_cache`);
+//! every wait on the socket has a time-out (`connection`); every answer is bounded ([`wire`]).
 
 mod column_row;
 mod connect_error;
@@ -25,14 +25,15 @@ mod schema;
 pub mod socket;
 pub mod sql;
 mod statement_cache;
-pub mod text;
+mod table_errors;
+mod text;
+pub mod text_form;
 mod tls;
 mod traits;
 mod variables;
 mod verify;
 mod wire;
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::dsn::ServerDsn;
@@ -51,12 +52,12 @@ use crate::sink::mysql::ledger_table::LedgerTable;
 use crate::sink::mysql::own_sessions::OwnSessions;
 use crate::sink::mysql::pipeline::{Cause, PendingCommand, WriteError, missing_row};
 use crate::sink::mysql::socket::Descriptor;
+use crate::sink::mysql::table_errors::{check_name, no_such_table, without_transactions};
 use crate::sink::mysql::wire::conn::Conn;
 use crate::sink::{Place, Sink};
 use crate::table::entry::TableEntry;
 use crate::table::model::TableModel;
 use crate::table::name::TableName;
-use crate::table::name_charset::NameCharset;
 
 /// A sink with a server behind it.
 #[derive(Debug)]
@@ -293,48 +294,6 @@ impl MySqlSink {
     }
 }
 
-/// Refuses a table's name that could be another one to the server.
-fn check_name(names: NameCharset, table: &TableName) -> Result<()> {
-    let mut parts = table.database().into_iter().chain([table.table()]);
-    parts.try_for_each(|part| names.check(part, &format_args!("table {table}")))
-}
-
-impl MySqlSink {
-    fn no_such_table(&self, name: &TableName, has_dotted_twin: bool) -> Error {
-        let dsn = self.connector.dsn();
-        let advice = match name.database() {
-            Some(database) if has_dotted_twin => format!(
-                "the dot was read as database {database}, table {}; for the table of the database {} that has the dot in its \
-                 name, write `{database}.{}`, in backticks",
-                name.table(),
-                dsn.database,
-                name.table()
-            ),
-            Some(database) => format!(
-                "the dot was read as database {database}, table {}; create it, correct the name, or put a name that has a dot \
-                 in backticks",
-                name.table()
-            ),
-            None => "create it, or correct the table's name".to_owned(),
-        };
-        Error::server(
-            codes::ER_NO_SUCH_TABLE,
-            format!(
-                "table {name} does not exist at {}, or the account {:?} may not see it; {advice}",
-                self.connector.address(),
-                dsn.user
-            ),
-        )
-        .during(Phase::LookUp)
-    }
-}
-
-fn without_transactions(table: &dyn fmt::Display, engine: &str, harm: &str) -> Error {
-    Error::config(format!(
-        "table {table} has the engine {engine}, which has no transactions: {harm}. Use ALTER TABLE {table} ENGINE = InnoDB"
-    ))
-}
-
 impl Drop for MySqlSink {
     fn drop(&mut self) {
         self.disconnect();
@@ -395,7 +354,7 @@ impl Sink for MySqlSink {
         }
         let schema = found.schema;
         if schema.columns.is_empty() {
-            return Err(self.no_such_table(&table.name, found.has_dotted_twin));
+            return Err(no_such_table(&self.connector, &table.name, found.has_dotted_twin));
         }
         TableModel::from_server(&table.name, &table.rules, table.default_mode, schema)
     }

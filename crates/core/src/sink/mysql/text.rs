@@ -8,9 +8,9 @@
 //! literal `'-0.4'` for an unsigned 0 and refuses the bound one, and refuses bytes that are no text
 //! where it takes them from a bound value. `TextProtocolTest` compares both on both servers.
 //!
-//! Quotes are doubled, which every `sql_mode` and character set reads alike. Backslashes are doubled
-//! unless the session has `NO_BACKSLASH_ESCAPES`. In a character set with a backslash amid its
-//! letters (GBK, Big5, Shift-JIS and their kin) a text with one is sent in hexadecimal.
+//! Quotes are doubled, which every `sql_mode` and character set reads alike. Backslashes are
+//! doubled unless the session has `NO_BACKSLASH_ESCAPES`. In a character set with a backslash amid
+//! its letters (GBK, Big5, Shift-JIS and their kin) a text with one is sent in hexadecimal.
 //!
 //! Bound: `max_allowed_packet`. Rows that do not fit together are sent apart.
 
@@ -19,88 +19,8 @@ use crate::plan::{Operation, Statement};
 use crate::sink::mysql::executions::{Execution, StatementForm};
 use crate::sink::mysql::parameters::Parameter;
 use crate::sink::mysql::sql::{statement, update_order};
+use crate::sink::mysql::text_form::{Charset, TextForm};
 use crate::table::column::ColumnKind;
-
-/// Character sets with a backslash amid their letters.
-const BACKSLASH_IN_LETTERS: [&str; 5] = ["big5", "cp932", "gb18030", "gbk", "sjis"];
-
-/// Character sets in which each byte is a letter.
-const SINGLE_BYTES: [&str; 20] = [
-    "binary", "cp1250", "cp1251", "cp1256", "cp1257", "cp850", "cp852", "cp866", "dec8", "greek", "hebrew", "hp8",
-    "keybcs2", "koi8r", "koi8u", "latin1", "latin2", "latin5", "latin7", "macroman",
-];
-
-/// How a session reads a text in a statement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TextForm {
-    /// A backslash in quotes takes the letter behind it: there is no `NO_BACKSLASH_ESCAPES`.
-    escapes: bool,
-    charset: Charset,
-}
-
-/// What is a text of the session's character set for certain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Charset {
-    /// What is UTF-8.
-    Unicode,
-    /// Any bytes.
-    SingleBytes,
-    /// Letters of one and of two bytes, of this character set.
-    InLetters(&'static str),
-    /// ASCII.
-    Other,
-}
-
-impl TextForm {
-    /// The form for a session's character set and `sql_mode`.
-    pub fn of_session(charset: &str, sql_mode: &str) -> Self {
-        let is = |name: &&str| charset.eq_ignore_ascii_case(name);
-        let in_letters = BACKSLASH_IN_LETTERS.into_iter().find(is);
-        Self {
-            escapes: !sql_mode.contains("NO_BACKSLASH_ESCAPES"),
-            charset: match in_letters {
-                Some(name) => Charset::InLetters(name),
-                None if is(&"utf8mb4") => Charset::Unicode,
-                None if SINGLE_BYTES.iter().any(is) => Charset::SingleBytes,
-                None => Charset::Other,
-            },
-        }
-    }
-}
-
-impl Charset {
-    fn has(self, bytes: &[u8]) -> bool {
-        match self {
-            Self::Unicode => std::str::from_utf8(bytes).is_ok(),
-            Self::SingleBytes => true,
-            Self::InLetters(charset) => has_letters(charset, bytes),
-            Self::Other => bytes.is_ascii(),
-        }
-    }
-}
-
-/// Whether bytes are letters of one and of two bytes.
-fn has_letters(charset: &str, bytes: &[u8]) -> bool {
-    let is_lead = |byte: u8| match charset {
-        "big5" => (0xa1..=0xf9).contains(&byte),
-        "gbk" | "gb18030" => (0x81..=0xfe).contains(&byte),
-        _ => (0x81..=0x9f).contains(&byte) || (0xe0..=0xfc).contains(&byte),
-    };
-    let is_trail = |byte: u8| match charset {
-        "big5" => (0x40..=0x7e).contains(&byte) || (0xa1..=0xfe).contains(&byte),
-        "gbk" | "gb18030" => (0x40..=0x7e).contains(&byte) || (0x80..=0xfe).contains(&byte),
-        _ => (0x40..=0x7e).contains(&byte) || (0x80..=0xfc).contains(&byte),
-    };
-    let mut rest = bytes;
-    loop {
-        rest = match rest {
-            [] => return true,
-            [one, behind @ ..] if one.is_ascii() => behind,
-            [lead, trail, behind @ ..] if is_lead(*lead) && is_trail(*trail) => behind,
-            _ => return false,
-        };
-    }
-}
 
 /// Whether a text in a column of a kind means what it means when it is bound.
 fn has_text(kind: ColumnKind, bytes: &[u8], form: TextForm) -> bool {
@@ -120,8 +40,8 @@ fn has_text(kind: ColumnKind, bytes: &[u8], form: TextForm) -> bool {
     }
 }
 
-/// The statements that do what an execution does. `None`: a row's is longer than the server takes, or
-/// a value has no text.
+/// The statements that do what an execution does. `None`: a row's is longer than the server takes,
+/// or a value has no text.
 pub fn texts(planned: &Statement<'_>, execution: &Execution<'_>, form: StatementForm) -> Option<Vec<Vec<u8>>> {
     let kinds = kinds(planned);
     let mut texts = Vec::new();
