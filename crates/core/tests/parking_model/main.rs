@@ -8,6 +8,7 @@
 
 #![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
 
+mod find;
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use write_buffer_core::buffer::background::lanes::Lanes;
 use write_buffer_core::buffer::background::route::Router;
+use write_buffer_core::buffer::find::Finder;
 use write_buffer_core::buffer::parking::{Models, Work};
 use write_buffer_core::buffer::queue::{Due, LaneId};
 use write_buffer_core::error::Error;
@@ -52,6 +54,7 @@ struct World {
     is_dropped: [bool; TABLES],
     is_narrow: [bool; TABLES],
     times_out: bool,
+    finder: Finder,
 }
 
 impl World {
@@ -85,6 +88,7 @@ impl World {
             is_dropped: [false; TABLES],
             is_narrow: [false; TABLES],
             times_out,
+            finder: Finder::default(),
         }
     }
 
@@ -312,6 +316,7 @@ impl World {
                 .map(|(number, _)| number)
                 .collect();
             prop_assert_eq!(found, expected, "table {}", table);
+            self.find(table)?;
         }
         Ok(())
     }

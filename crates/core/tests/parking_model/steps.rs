@@ -9,6 +9,7 @@ use write_buffer_core::table::schema::{TableSchema, UniqueIndex};
 
 pub const LANES: usize = 3;
 pub const TABLES: usize = 3;
+pub const KEYS: std::ops::Range<i64> = 0..5;
 pub const NAMES: [&str; TABLES] = ["a", "b", "c"];
 
 /// A row of the model.
@@ -60,18 +61,14 @@ pub enum Step {
 }
 
 fn row() -> impl Strategy<Value = ModelRow> {
-    (
-        0..TABLES,
-        0..5_i64,
-        prop::bool::weighted(0.95),
-        prop::bool::weighted(0.2),
-    )
-        .prop_map(|(table, key, is_certain, is_wide)| ModelRow {
+    (0..TABLES, KEYS, prop::bool::weighted(0.95), prop::bool::weighted(0.2)).prop_map(
+        |(table, key, is_certain, is_wide)| ModelRow {
             table,
             key,
             is_certain,
             is_wide,
-        })
+        },
+    )
 }
 
 pub fn step() -> impl Strategy<Value = Step> {

@@ -40,6 +40,17 @@ pub(super) struct Cause {
     pub is_doubtful: bool,
     /// What the table was when it was met.
     seen: Option<Arc<TableModel>>,
+    /// Somebody holds a lock there.
+    lock: Option<LockWaits>,
+}
+
+/// The waits for a lock.
+#[derive(Debug, Clone, Copy)]
+struct LockWaits {
+    /// Those since somebody asked for a flush.
+    done: u64,
+    /// So many are as long as the server's own time-out. A flush fails after them.
+    max: u64,
 }
 
 impl Cause {
@@ -57,6 +68,7 @@ impl Cause {
             prober: None,
             is_stalled: false,
             is_doubtful: false,
+            lock: None,
         }
     }
 
@@ -94,6 +106,25 @@ impl Cause {
             self.is_wanted = true;
         }
         self.is_stalled = false;
+        if let Some(lock) = &mut self.lock {
+            lock.done = 0;
+        }
+    }
+
+    /// Notes a wait for a lock that was in vain. `None`: it was no lock.
+    pub fn waited(&mut self, waits_max: Option<u64>) {
+        let done = self.lock.map_or(0, |lock| lock.done) + 1;
+        self.lock = waits_max.map(|max| LockWaits { done, max });
+    }
+
+    /// Whether somebody holds a lock there.
+    pub fn is_lock(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    /// Whether a flush waits for it: the server's own time-out for locks is not over.
+    pub fn is_waited_for(&self) -> bool {
+        !self.is_doubtful && self.lock.is_some_and(|lock| lock.done < lock.max)
     }
 
     /// Whether rows of a shape wait for it.

@@ -155,6 +155,7 @@ impl Parking {
                     if let Some(group) = self.groups.get(number) {
                         let mut probing = Flight::writing(lane);
                         probing.reads = self.reader.unread().map(|(_, entry)| Arc::clone(entry)).collect();
+                        probing.repeats = cause.is_lock().then(|| cause.error.clone());
                         probing.add(*number, Arc::clone(&group.batch));
                         flight = Some(probing);
                         cause.prober = Some(lane);
