@@ -46,6 +46,9 @@ pub struct Column {
     pub has_default: bool,
     /// Left out, it becomes a value other than NULL and 0.
     pub has_nonzero_default: bool,
+    /// Left out, it becomes a value that tells in which order rows came: the next number of a
+    /// counter.
+    pub tells_order: bool,
 }
 
 /// The kind of a column's values.

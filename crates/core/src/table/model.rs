@@ -145,9 +145,18 @@ impl TableModel {
     }
 
     /// Whether rows of different keys may be written in another order than they were added. Not if
-    /// one may refer to another, meet it in a second unique index, or be seen by a trigger.
+    /// one may refer to another, meet it in a second unique index, or be seen by a trigger, or if
+    /// the server numbers them.
     pub fn may_sort(&self) -> bool {
-        !self.may_meet() && self.schema.as_ref().is_none_or(|schema| !schema.has_triggers)
+        let is_quiet = |schema: &TableSchema| !schema.has_triggers && !self.tells_order(schema);
+        !self.may_meet() && self.schema.as_ref().is_none_or(is_quiet)
+    }
+
+    /// Whether the server sets a column outside the key that tells in which order rows came.
+    fn tells_order(&self, schema: &TableSchema) -> bool {
+        let is_of_key = |column: &Column| self.key.iter().any(|name| name.eq_ignore_ascii_case(&column.name));
+        let mut columns = schema.columns.iter();
+        columns.any(|column| column.tells_order && !is_of_key(column))
     }
 
     /// Whether rows of different keys may meet: in a second unique index, or by a foreign key to

@@ -63,7 +63,8 @@ pub struct TableSchema {
     pub unique_indexes: Vec<UniqueIndex>,
     /// What it refers to.
     pub foreign_keys: Vec<ForeignKey>,
-    /// Columns that a CHECK or a generated column looks at.
+    /// Columns that the server looks at beside storing them: in a CHECK, a generated column, another
+    /// column's default, a period, or an index over an expression.
     pub examined: Vec<String>,
     /// Triggers may run for each row, and may see each version of it.
     pub has_triggers: bool,

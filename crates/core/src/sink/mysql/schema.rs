@@ -16,6 +16,7 @@ use mysql::Row;
 
 use crate::error::codes;
 use crate::sink::mysql::column_row::{ColumnRow, FIELDS};
+use crate::sink::mysql::examined::Examined;
 use crate::sink::mysql::sql::{quote_table, text_literal};
 use crate::sink::mysql::traits::ServerTraits;
 use crate::sink::mysql::wire::conn::Conn;
@@ -130,9 +131,9 @@ fn read_once(
     }
     let examined = match definition {
         Some(definition) => {
+            let examined = Examined::of(definition);
             // Outside Unicode the definition does not show whose name it is.
-            let is_examined =
-                |name: &String| is_examined(definition, name) || !(traits.is_unicode_session || name.is_ascii());
+            let is_examined = |name: &String| examined.has(name) || !(traits.is_unicode_session || name.is_ascii());
             columns
                 .iter()
                 .map(|column| column.name.clone())
@@ -259,16 +260,6 @@ fn engine_in(conn: &mut Conn, place: &Place) -> mysql::Result<Option<String>> {
     })
 }
 
-/// Whether a CHECK or a generated column looks at a column, by the table's definition: each stands
-/// on a line of its own.
-fn is_examined(definition: &str, column: &str) -> bool {
-    let quoted = format!("`{}`", column.replace('`', "``"));
-    definition.lines().any(|line| {
-        let upper = line.to_ascii_uppercase();
-        (upper.contains("CHECK (") || upper.contains(" AS (")) && line.contains(&quoted)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,16 +278,6 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(definition_of(shown), expected);
-        }
-    }
-
-    #[test]
-    fn finds_what_checks_and_generated_columns_look_at() {
-        let definition = "CREATE TABLE `t` (\n  `a` int NOT NULL,\n  `b` int DEFAULT NULL,\n  \
-             `j` longtext DEFAULT NULL CHECK (json_valid(`j`)),\n  `g` int GENERATED ALWAYS AS (`b` + 1) STORED,\n  \
-             CONSTRAINT `c` CHECK (`a` > 0)\n) ENGINE=InnoDB";
-        for (column, expected) in [("a", true), ("b", true), ("j", true), ("g", true), ("id", false)] {
-            assert_eq!(is_examined(definition, column), expected, "{column}");
         }
     }
 }
