@@ -189,7 +189,7 @@ final class SoakTest extends ChaosTestCase
     private function startAll(int $seed): void
     {
         foreach (self::WORKERS as $worker => [$class, $settings, $flushEvery]) {
-            $settings .= $class === 'WriteBuffer' ? ', shutdownTimeoutMs: 60_000, deadLetterFile: $argv[3]' : '';
+            $settings .= $class === 'WriteBuffer' ? ', shutdownTimeoutMs: 150_000, deadLetterFile: $argv[3]' : '';
             $isSync = var_export($worker === self::SYNC, true);
             $this->workers[$worker] = $this->start(self::code(<<<PHP
                 \$buffer = new {$class}(
