@@ -32,6 +32,7 @@ use crate::plan::limits::Limits;
 use crate::sink::mysql::connect_error::{Failure, all_failed, out_of_time};
 use crate::sink::mysql::connection::Connection;
 use crate::sink::mysql::executions::StatementForm;
+use crate::sink::mysql::socket::Sockets;
 use crate::sink::mysql::sql::Dialect;
 use crate::sink::mysql::statement_cache::StatementCache;
 use crate::sink::mysql::text_form::TextForm;
@@ -58,6 +59,7 @@ pub struct Connector {
     first: usize,
     /// How long a session's statements wait for a lock, in seconds. `None`: the server's own time.
     lock_wait_s: Option<u64>,
+    sockets: Sockets,
 }
 
 /// The time that one host has.
@@ -89,7 +91,13 @@ impl Connector {
             max_statements,
             first: 0,
             lock_wait_s,
+            sockets: Sockets::default(),
         }
+    }
+
+    /// All sockets of its connections, also those that are being connected.
+    pub fn sockets(&self) -> Sockets {
+        self.sockets.clone()
     }
 
     /// Sessions that begin from now on wait briefly for locks, unless the DSN says how long.
@@ -175,7 +183,7 @@ impl Connector {
             (None, Some(host)) => self.begin_over_tcp(host, &address, budget)?,
             (path, _) => {
                 let path = path.as_deref().unwrap_or_default();
-                let socket = Socket::over_unix(path, budget.ends)
+                let socket = Socket::over_unix(path, &self.sockets, budget.ends)
                     .map_err(|error| self.unreached(&address, path.to_owned(), &error, budget))?;
                 self.begin(socket, None, &address, budget)?
             }
@@ -205,7 +213,7 @@ impl Connector {
             };
             // An address that does not answer leaves the others their share of the time.
             let shares = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX).max(1);
-            match Socket::over_tcp(*ip, Instant::now() + left / shares) {
+            match Socket::over_tcp(*ip, &self.sockets, Instant::now() + left / shares) {
                 Ok(socket) => return self.begin(socket, encryption, address, budget),
                 Err(error) => failed = Some(self.unreached(address, ip.to_string(), &error, budget)),
             }

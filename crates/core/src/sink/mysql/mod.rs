@@ -53,7 +53,7 @@ use crate::sink::mysql::connector::Connector;
 use crate::sink::mysql::ledger_table::LedgerTable;
 use crate::sink::mysql::own_sessions::OwnSessions;
 use crate::sink::mysql::pipeline::{Cause, PendingCommand, WriteError, missing_row};
-use crate::sink::mysql::socket::Descriptor;
+use crate::sink::mysql::socket::Sockets;
 use crate::sink::mysql::table_errors::{check_name, no_such_table, without_transactions};
 use crate::sink::mysql::wire::conn::Conn;
 use crate::sink::{Place, Sink};
@@ -66,7 +66,6 @@ use crate::table::name::TableName;
 pub struct MySqlSink {
     connector: Connector,
     connection: Option<Connection>,
-    descriptor: Descriptor,
     connects: u64,
     /// How many waits for a lock are as long as the server's own time-out.
     lock_waits: u64,
@@ -81,7 +80,6 @@ impl MySqlSink {
         Self {
             connector: Connector::new(dsn, settings.batch_size, settings.max_prepared_statements),
             connection: None,
-            descriptor: Descriptor::new(),
             connects: 0,
             lock_waits: 1,
             sessions: OwnSessions::default(),
@@ -98,20 +96,18 @@ impl MySqlSink {
         dsn.tls.as_ref().map_or(Ok(()), tls::check).map_err(Error::config)
     }
 
-    /// The descriptor of the sink's connection, whichever that is.
-    pub fn descriptor(&self) -> Descriptor {
-        self.descriptor.clone()
+    /// The sockets of the sink's connections, now and later.
+    pub fn sockets(&self) -> Sockets {
+        self.connector.sockets()
     }
 
-    /// Ends the connection. The descriptor is forgotten before: its number may be another file's a
-    /// moment later.
+    /// Ends the connection.
     fn disconnect(&mut self) {
         self.lose(false);
     }
 
     /// As [`Self::disconnect`]. `in_doubt`: a COMMIT may be under way there.
     fn lose(&mut self, in_doubt: bool) {
-        self.descriptor.take();
         self.connection = None;
         self.sessions.connection_lost(in_doubt);
     }
@@ -127,9 +123,6 @@ impl MySqlSink {
         }
         if self.connection.is_none() {
             let connection = self.connector.connect(deadline)?;
-            if let Some(file) = connection.conn.file() {
-                self.descriptor.set(connection.conn.fd(), file);
-            }
             self.connects += 1;
             self.lock_waits = connection.lock_waits;
             self.connection = Some(connection);
