@@ -1,9 +1,10 @@
-//! In which order a transaction writes its tables, as far as their foreign keys leave a choice.
+//! In which order a transaction writes its tables, as far as foreign keys and triggers leave a
+//! choice.
 //!
 //! Written table by table, a row may find the row that it refers to although it was added before
 //! it: alone it would have been refused. So tables are written one after the other, referenced ones
 //! first, only if no row refers to one that was added later. Otherwise all rows keep the order in
-//! which they were added.
+//! which they were added. So they do if a trigger of one table may touch another one.
 
 use rustc_hash::FxHashMap;
 
@@ -30,6 +31,9 @@ impl TableRows<'_> {
 /// The tables, by their place in the list, in the order in which to write them. `None`: all rows
 /// keep their order.
 pub fn order(tables: &[TableRows<'_>]) -> Option<Vec<usize>> {
+    if has_touching_triggers(tables) {
+        return None;
+    }
     let references = references(tables);
     if references.iter().any(|reference| !reference.is_kept(tables)) {
         return None;
@@ -45,6 +49,12 @@ pub fn order(tables: &[TableRows<'_>]) -> Option<Vec<usize>> {
         order.push(left.remove(next));
     }
     Some(order)
+}
+
+/// Whether a trigger of one table may read or write what another one gets.
+fn has_touching_triggers(tables: &[TableRows<'_>]) -> bool {
+    let models = || tables.iter().filter_map(TableRows::model);
+    models().any(|model| models().any(|other| other.name != model.name && model.may_touch(&other.name)))
 }
 
 /// A foreign key of one table of the list to another one.

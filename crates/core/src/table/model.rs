@@ -139,6 +139,12 @@ impl TableModel {
         self.schema.as_ref().map_or(&[], |schema| &schema.foreign_keys)
     }
 
+    /// Whether its triggers may touch another table.
+    pub fn may_touch(&self, other: &TableName) -> bool {
+        let may_touch = |schema: &TableSchema| schema.triggers.may_touch(other);
+        self.schema.as_ref().is_some_and(may_touch)
+    }
+
     /// The table's definition, as the server showed it when the model was made.
     pub fn definition(&self) -> Option<&Arc<str>> {
         self.schema.as_ref()?.definition.as_ref()
@@ -148,7 +154,7 @@ impl TableModel {
     /// one may refer to another, meet it in a second unique index, or be seen by a trigger, or if
     /// the server numbers them.
     pub fn may_sort(&self) -> bool {
-        let is_quiet = |schema: &TableSchema| !schema.has_triggers && !self.tells_order(schema);
+        let is_quiet = |schema: &TableSchema| schema.triggers.is_empty() && !self.tells_order(schema);
         !self.may_meet() && self.schema.as_ref().is_none_or(is_quiet)
     }
 

@@ -22,6 +22,7 @@ use crate::sink::mysql::traits::ServerTraits;
 use crate::sink::mysql::wire::conn::Conn;
 use crate::table::name::TableName;
 use crate::table::schema::{ForeignKey, TableSchema, UniqueIndex};
+use crate::table::trigger::Triggers;
 
 /// A table that is altered again and again while it is read: the last reading is taken, and
 /// verified when it is written to.
@@ -149,7 +150,7 @@ fn read_once(
             unique_indexes,
             foreign_keys: foreign_keys(conn, place, database)?,
             examined,
-            has_triggers: has_triggers(conn, place)?,
+            triggers: triggers(conn, name, place)?,
             keeps_history,
             definition: definition.filter(|text| is_exact(text)).map(Arc::from),
             names: traits.names,
@@ -231,12 +232,25 @@ fn foreign_keys(conn: &mut Conn, place: &Place, database: &str) -> mysql::Result
 }
 
 /// An account sees the triggers of the tables that it has the right TRIGGER on.
-fn has_triggers(conn: &mut Conn, place: &Place) -> mysql::Result<bool> {
-    let triggers: Option<u64> = conn.query_first(format!(
-        "SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE {}",
+fn triggers(conn: &mut Conn, name: &TableName, place: &Place) -> mysql::Result<Triggers> {
+    let texts: Vec<Vec<u8>> = conn.query(format!(
+        "SELECT CAST(ACTION_STATEMENT AS BINARY) FROM information_schema.TRIGGERS WHERE {}",
         place.is("EVENT_OBJECT_SCHEMA", "EVENT_OBJECT_TABLE")
     ))?;
-    Ok(triggers.is_some_and(|triggers| triggers > 0))
+    if texts.is_empty() {
+        return Ok(Triggers::None);
+    }
+    let texts: Vec<String> = texts
+        .iter()
+        .map(|text| String::from_utf8_lossy(text).into_owned())
+        .collect();
+    // What they write to may pass it on.
+    let indirect: Vec<String> = conn.query(
+        "SELECT CAST(EVENT_OBJECT_TABLE AS BINARY) FROM information_schema.TRIGGERS \
+         UNION SELECT CAST(TABLE_NAME AS BINARY) FROM information_schema.VIEWS \
+         WHERE TABLE_SCHEMA NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')",
+    )?;
+    Ok(Triggers::of(name, &texts, &indirect))
 }
 
 /// A table's engine, unless it has transactions. A view has none of its own.
