@@ -4,8 +4,8 @@ declare(strict_types=1);
 
 use WriteBuffer\Tests\Twin\Support\ColumnType;
 
-// A key of each type in each spelling: a row that can only update finds the row that it finds alone,
-// or is refused. An insert may make another value of a key than a WHERE compares with.
+// A key of each type in each spelling: a row that can only update finds the row that it finds
+// alone, or is refused. An insert may make another value of a key than a WHERE compares with.
 
 $programs = [];
 foreach (['mariadb', 'mysql'] as $of) {
@@ -13,8 +13,8 @@ foreach (['mariadb', 'mysql'] as $of) {
         if (in_array($type->family, ['json', 'blob'], true)) {
             continue;
         }
-        // MariaDB finds no row by more digits than a column can have, if the column has an index. The
-        // judge's copy of the row has none.
+        // MariaDB finds no row by more digits than a column can have, if the column has an index.
+        // The judge's copy of the row has none.
         $isTooFine = static fn (mixed $key): bool => $of === 'mariadb' && str_ends_with((string) $key, '.9999999');
         $keys = array_values(array_filter([...$type->usual, ...$type->edges], static fn (mixed $key): bool => !$isTooFine($key)));
         $rows = static fn (array $more): array => array_map(

@@ -119,7 +119,8 @@ impl Reference<'_> {
                     refers = false;
                     continue;
                 };
-                // What an insert makes of a value is the column's: BINARY(3) pads, VARBINARY does not.
+                // What an insert makes of a value is the column's: BINARY(3) pads, VARBINARY does
+                // not.
                 let is_padded = matches!(kind, ColumnKind::Binary { .. }) && row.bound.kinds.get(at) != Some(kind);
                 if is_padded {
                     return None;

@@ -375,7 +375,7 @@ mod tests {
             let check =
                 |columns: &[&str], values: &[Value<'static>]| bound(kind, columns).check(values.iter().cloned());
             assert_eq!(
-                check(&["id"], &[key.clone()]).is_ok(),
+                check(&["id"], std::slice::from_ref(&key)).is_ok(),
                 finds_its_row,
                 "{kind:?}: {key:?}"
             );

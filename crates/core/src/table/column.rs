@@ -266,10 +266,12 @@ impl ColumnKind {
     pub fn may_be_looked_up(self, value: &Value<'_>) -> bool {
         match (self, value) {
             (Self::Integer | Self::Decimal { .. }, Value::Bytes(bytes)) => is_number_among_spaces(bytes),
-            (Self::Integer | Self::Decimal { .. }, Value::DateTime(_)) => false,
-            // Bytes are equal to the number that they are if they are no bits at all, and digits never.
+            // Bytes are equal to the number that they are if they are no bits at all, and digits
+            // never.
             (Self::Bit, Value::Bytes(bytes)) => bytes.iter().all(|byte| *byte == 0),
-            (Self::Bit, Value::Float(_) | Value::DateTime(_)) => false,
+            (Self::Integer | Self::Decimal { .. } | Self::Bit, Value::DateTime(_)) | (Self::Bit, Value::Float(_)) => {
+                false
+            }
             _ => true,
         }
     }
@@ -364,8 +366,8 @@ fn text_key(text: TextKind, value: &Value<'_>) -> Option<Vec<u8>> {
     }
 }
 
-/// Whether an insert takes the text for a number: before it, and behind it, may stand what separates
-/// words.
+/// Whether an insert takes the text for a number: before it, and behind it, may stand what
+/// separates words.
 fn is_number_among_spaces(text: &[u8]) -> bool {
     let start = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     let number = text.get(start..).unwrap_or_default().trim_ascii_end();

@@ -63,8 +63,8 @@ pub struct TableSchema {
     pub unique_indexes: Vec<UniqueIndex>,
     /// What it refers to.
     pub foreign_keys: Vec<ForeignKey>,
-    /// Columns that the server looks at beside storing them: in a CHECK, a generated column, another
-    /// column's default, a period, or an index over an expression.
+    /// Columns that the server looks at beside storing them: in a CHECK, a generated column,
+    /// another column's default, a period, or an index over an expression.
     pub examined: Vec<String>,
     /// They may run for each row, and may see each version of it.
     pub triggers: Triggers,

@@ -60,6 +60,7 @@ enum Attempt {
 }
 
 /// Writes batches through a sink: see the module.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Writer {
     sink: Box<dyn Sink>,
     clock: Arc<dyn Clock>,

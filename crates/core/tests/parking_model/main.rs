@@ -30,7 +30,7 @@ use write_buffer_core::table::shape::Shape;
 use write_buffer_core::value::Value;
 use write_buffer_core::writer::obstacle::Obstacle;
 
-use steps::{LANES, ModelRow, NAMES, Step, TABLES, model, step};
+use steps::{LANES, ModelRow, NAMES, Step, TABLES, model, step, two_tables_in_the_way_of_one_group};
 
 const TIMEOUT: Duration = Duration::from_secs(7);
 
@@ -440,41 +440,7 @@ proptest! {
     }
 }
 
-/// A history by the words of [`ModelRow`]'s `Debug`.
-fn rows(text: &str) -> Vec<ModelRow> {
-    text.split(' ')
-        .map(|word| ModelRow {
-            table: NAMES.iter().position(|name| word.starts_with(name)).expect("a table"),
-            key: i64::from(word.as_bytes()[1] - b'0'),
-            is_certain: !word.contains('?'),
-            is_wide: word.contains('+'),
-        })
-        .collect()
-}
-
-fn add(text: &str) -> Step {
-    Step::Add {
-        rows: rows(text),
-        parent: None,
-    }
-}
-
 #[test]
 fn a_group_behind_two_tables_that_are_gone_rests() {
-    let steps = vec![
-        add("a0? b0"),
-        add("a0?"),
-        add("b1 c1+"),
-        add("c0+"),
-        Step::DropTable(0),
-        Step::DropColumn(2),
-        add("a0? a0?"),
-        Step::Work(0, 1),
-        Step::CreateTable(1),
-        Step::CreateTable(1),
-        Step::DropColumn(0),
-        Step::DropTable(1),
-        Step::DropColumn(0),
-    ];
-    run(steps, true, false).expect("all rest");
+    run(two_tables_in_the_way_of_one_group(), true, false).expect("all rest");
 }

@@ -106,3 +106,42 @@ pub fn model(entry: &TableEntry) -> TableModel {
     };
     TableModel::from_server(&entry.name, &TableRules::default(), Mode::Upsert, schema).expect("a model")
 }
+
+/// Rows by the words of [`ModelRow`]'s `Debug`.
+fn rows(text: &str) -> Vec<ModelRow> {
+    text.split(' ')
+        .map(|word| ModelRow {
+            table: NAMES.iter().position(|name| word.starts_with(name)).expect("a table"),
+            key: i64::from(word.as_bytes()[1] - b'0'),
+            is_certain: !word.contains('?'),
+            is_wide: word.contains('+'),
+        })
+        .collect()
+}
+
+/// A group of these rows.
+fn add(text: &str) -> Step {
+    Step::Add {
+        rows: rows(text),
+        parent: None,
+    }
+}
+
+/// Whatever is probed by the first group fails at another table.
+pub fn two_tables_in_the_way_of_one_group() -> Vec<Step> {
+    vec![
+        add("a0? b0"),
+        add("a0?"),
+        add("b1 c1+"),
+        add("c0+"),
+        Step::DropTable(0),
+        Step::DropColumn(2),
+        add("a0? a0?"),
+        Step::Work(0, 1),
+        Step::CreateTable(1),
+        Step::CreateTable(1),
+        Step::DropColumn(0),
+        Step::DropTable(1),
+        Step::DropColumn(0),
+    ]
+}

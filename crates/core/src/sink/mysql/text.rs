@@ -31,7 +31,7 @@ fn has_text(kind: ColumnKind, bytes: &[u8], form: TextForm) -> bool {
     let is_number = |letters| begins && ends && is_of(letters) && !digits.contains(&b'-');
     match kind {
         ColumnKind::Integer => is_number(b"-"),
-        ColumnKind::Decimal { .. } => is_number(b"-.") && digits.iter().filter(|byte| **byte == b'.').count() <= 1,
+        ColumnKind::Decimal { .. } => is_number(b"-.") && digits.iter().filter(|byte| **byte == b'.').nth(1).is_none(),
         ColumnKind::Float => begins && ends && is_of(b"-+.eE"),
         ColumnKind::Binary { .. } => true,
         ColumnKind::Date | ColumnKind::DateTime { .. } | ColumnKind::Time { .. } => is_of(b"-+ :."),
@@ -63,7 +63,7 @@ fn kinds(planned: &Statement<'_>) -> Vec<ColumnKind> {
             let order = update_order(&planned.bound);
             order.iter().filter_map(|at| kinds.get(*at).copied()).collect()
         }
-        Operation::Insert | Operation::Upsert => kinds.to_vec(),
+        Operation::Insert | Operation::Upsert => kinds.clone(),
     }
 }
 
