@@ -361,7 +361,7 @@ struct Slow {
 
 impl Sink for Slow {
     fn look_up_time(&self) -> Option<Duration> {
-        Some(Duration::from_millis(1_000))
+        Some(Duration::from_secs(1))
     }
 
     fn limits(&mut self, _deadline: Option<Instant>) -> Result<Limits, Error> {
