@@ -51,10 +51,12 @@ pub fn order(tables: &[TableRows<'_>]) -> Option<Vec<usize>> {
     Some(order)
 }
 
-/// Whether a trigger of one table may read or write what another one gets.
+/// Whether a trigger of one table may read or write what another one gets, or two tables' triggers
+/// may write to one table, as to a log.
 fn has_touching_triggers(tables: &[TableRows<'_>]) -> bool {
     let models = || tables.iter().filter_map(TableRows::model);
-    models().any(|model| models().any(|other| other.name != model.name && model.may_touch(&other.name)))
+    models().filter(|model| model.has_writing_triggers()).nth(1).is_some()
+        || models().any(|model| models().any(|other| other.name != model.name && model.may_touch(&other.name)))
 }
 
 /// A foreign key of one table of the list to another one.

@@ -139,6 +139,11 @@ impl TableModel {
         self.schema.as_ref().map_or(&[], |schema| &schema.foreign_keys)
     }
 
+    /// Whether its triggers may write to a table that is not the transaction's.
+    pub fn has_writing_triggers(&self) -> bool {
+        self.schema.as_ref().is_some_and(|schema| schema.triggers.may_write())
+    }
+
     /// Whether its triggers may touch another table.
     pub fn may_touch(&self, other: &TableName) -> bool {
         let may_touch = |schema: &TableSchema| schema.triggers.may_touch(other);

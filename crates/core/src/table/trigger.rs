@@ -144,6 +144,15 @@ impl Triggers {
         *self == Self::None
     }
 
+    /// Whether they may write to a table of which this transaction knows nothing, as to a log.
+    pub fn may_write(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Named(texts) => texts.iter().any(|text| has_name(text, "insert")),
+            Self::Any => true,
+        }
+    }
+
     /// Whether they may touch a table.
     pub fn may_touch(&self, table: &TableName) -> bool {
         match self {
@@ -242,6 +251,11 @@ mod tests {
         ] {
             assert_eq!(touches(text, "trades"), touched, "{text}");
         }
+        let writes = |text: &str| Triggers::of(&TableName::of_parts(None, "t"), &[text.to_owned()], &[]).may_write();
+        assert!(!writes("SET NEW.price = ROUND(NEW.price, 2)"));
+        assert!(writes(
+            "IF NEW.v > 1 THEN INSERT INTO audit (id) VALUES (NEW.id); END IF"
+        ));
         assert!(touches("INSERT INTO `my-trades` VALUES (NEW.id)", "`my-trades`"));
         let table = TableName::parse("orders").expect("a name");
         assert!(!Triggers::of(&table, &[], &["trades".to_owned()]).may_touch(&table));

@@ -233,17 +233,17 @@ fn foreign_keys(conn: &mut Conn, place: &Place, database: &str) -> mysql::Result
 
 /// An account sees the triggers of the tables that it has the right TRIGGER on.
 fn triggers(conn: &mut Conn, name: &TableName, place: &Place) -> mysql::Result<Triggers> {
-    let texts: Vec<Vec<u8>> = conn.query(format!(
+    let texts: Vec<Option<String>> = conn.query(format!(
         "SELECT CAST(ACTION_STATEMENT AS BINARY) FROM information_schema.TRIGGERS WHERE {}",
         place.is("EVENT_OBJECT_SCHEMA", "EVENT_OBJECT_TABLE")
     ))?;
     if texts.is_empty() {
         return Ok(Triggers::None);
     }
-    let texts: Vec<String> = texts
-        .iter()
-        .map(|text| String::from_utf8_lossy(text).into_owned())
-        .collect();
+    let Some(texts) = texts.into_iter().collect::<Option<Vec<_>>>() else {
+        // Some are not shown.
+        return Ok(Triggers::Any);
+    };
     // What they write to may pass it on.
     let indirect: Vec<String> = conn.query(
         "SELECT CAST(EVENT_OBJECT_TABLE AS BINARY) FROM information_schema.TRIGGERS \
