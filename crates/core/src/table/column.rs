@@ -98,6 +98,8 @@ pub struct TextKind {
     pub equality: TextEquality,
     /// Whether any Unicode text can be told apart by its bytes: a `_bin` collation of utf8mb4.
     pub unicode_by_bytes: bool,
+    /// Whether it has all letters: those of utf8mb4.
+    pub has_all_letters: bool,
     /// The longest value, in characters. A strict server refuses a longer one, a lenient one cuts
     /// it.
     pub max_chars: usize,
@@ -132,6 +134,7 @@ impl TextKind {
         Self {
             equality,
             unicode_by_bytes: collation.starts_with("utf8mb4_") && collation.ends_with("_bin"),
+            has_all_letters: collation.starts_with("utf8mb4_"),
             max_chars,
         }
     }
@@ -398,11 +401,13 @@ mod tests {
     const CI: ColumnKind = ColumnKind::Text(TextKind {
         equality: TextEquality::AsciiCase,
         unicode_by_bytes: false,
+        has_all_letters: true,
         max_chars: 36,
     });
     const BIN: ColumnKind = ColumnKind::Text(TextKind {
         equality: TextEquality::Bytes,
         unicode_by_bytes: true,
+        has_all_letters: true,
         max_chars: 36,
     });
 

@@ -60,7 +60,6 @@ enum Attempt {
 }
 
 /// Writes batches through a sink: see the module.
-#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Writer {
     sink: Box<dyn Sink>,
     clock: Arc<dyn Clock>,
@@ -76,10 +75,10 @@ pub struct Writer {
     asks_ledger: bool,
     /// Whether the buffer sets groups aside.
     parks: bool,
-    /// What is written next probes a table that was locked.
-    probes_lock: bool,
     /// How often a transaction is repeated at once after it has waited for a lock.
     lock_retries: u32,
+    /// The same for what is written next, if that is a probe.
+    probe_lock_retries: Option<u32>,
     /// What the tables were at the last attempt.
     models: FxHashMap<TableId, Arc<TableModel>>,
 }
@@ -101,8 +100,8 @@ impl Writer {
             untraceable_end: 0,
             asks_ledger: false,
             parks: settings.keeps_rows,
-            probes_lock: false,
             lock_retries: 0,
+            probe_lock_retries: None,
             models: FxHashMap::default(),
         }
     }
@@ -116,7 +115,7 @@ impl Writer {
     /// What is written next repeats what failed so, as a probe of the table that was locked: it
     /// waits for the lock once.
     pub fn probe_lock(&mut self, failed: &Error, observer: &mut dyn Observer) {
-        self.probes_lock = true;
+        self.probe_lock_retries = Some(0);
         observer.happened(&Event::Retried(failed));
     }
 
@@ -139,7 +138,7 @@ impl Writer {
         let total = batches.iter().map(|batch| batch.group_count()).sum();
         let mut start = done;
         // Nobody else waits longer than twice for a table that is locked.
-        self.lock_retries = u32::from(!std::mem::take(&mut self.probes_lock)).min(self.max_retries);
+        self.lock_retries = self.probe_lock_retries.take().unwrap_or(self.max_retries.min(1));
         // The ends of the ranges that were refused, the widest first.
         let mut ends = vec![total];
         // A table's error is met twice before it is believed: the models are read anew in between.

@@ -5,8 +5,10 @@
 //! numbers, for NULL, for bytes where bytes belong, for dates, and for what is a text of the
 //! session's character set for certain: it has no introducer, so the server reads it as it reads a
 //! bound one. All else has no text here, and waits for a prepared statement: MySQL takes the
-//! literal `'-0.4'` for an unsigned 0 and refuses the bound one, and refuses bytes that are no text
-//! where it takes them from a bound value. `TextProtocolTest` compares both on both servers.
+//! literal `'-0.4'` for an unsigned 0 and refuses the bound one; it refuses bytes that are no text
+//! where it takes them from a bound value; and letters that a column's character set lacks it may
+//! replace in a literal, and refuse in a bound value. `TextProtocolTest` compares both on both
+//! servers.
 //!
 //! Quotes are doubled, which every `sql_mode` and character set reads alike. Backslashes are
 //! doubled unless the session has `NO_BACKSLASH_ESCAPES`. In a character set with a backslash amid
@@ -18,12 +20,12 @@ use crate::plan::limits::PACKET_OVERHEAD_BYTES;
 use crate::plan::{Operation, Statement};
 use crate::sink::mysql::executions::{Execution, StatementForm};
 use crate::sink::mysql::parameters::Parameter;
-use crate::sink::mysql::sql::{statement, update_order};
-use crate::sink::mysql::text_form::{Charset, TextForm};
+use crate::sink::mysql::sql::{Dialect, statement, update_order};
+use crate::sink::mysql::text_form::Charset;
 use crate::table::column::ColumnKind;
 
 /// Whether a text in a column of a kind means what it means when it is bound.
-fn has_text(kind: ColumnKind, bytes: &[u8], form: TextForm) -> bool {
+fn has_text(kind: ColumnKind, bytes: &[u8], form: StatementForm) -> bool {
     let is_of = |letters: &[u8]| bytes.iter().all(|byte| byte.is_ascii_digit() || letters.contains(byte));
     let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
     let begins = digits.first().is_some_and(u8::is_ascii_digit);
@@ -31,12 +33,16 @@ fn has_text(kind: ColumnKind, bytes: &[u8], form: TextForm) -> bool {
     let is_number = |letters| begins && ends && is_of(letters) && !digits.contains(&b'-');
     match kind {
         ColumnKind::Integer => is_number(b"-"),
-        ColumnKind::Decimal { .. } => is_number(b"-.") && digits.iter().filter(|byte| **byte == b'.').nth(1).is_none(),
+        ColumnKind::Decimal { .. } => is_number(b"-.") && digits.split(|byte| *byte == b'.').count() <= 2,
         ColumnKind::Float => begins && ends && is_of(b"-+.eE"),
         ColumnKind::Binary { .. } => true,
         ColumnKind::Date | ColumnKind::DateTime { .. } | ColumnKind::Time { .. } => is_of(b"-+ :."),
         ColumnKind::Bit => false,
-        ColumnKind::Text(_) | ColumnKind::Other | ColumnKind::Untyped => form.charset.has(bytes),
+        ColumnKind::Text(_) | ColumnKind::Other | ColumnKind::Untyped if !form.text.charset.has(bytes) => false,
+        ColumnKind::Text(text) if text.has_all_letters => true,
+        ColumnKind::Text(_) | ColumnKind::Other | ColumnKind::Untyped => {
+            bytes.is_ascii() || form.dialect != Dialect::RowAlias
+        }
     }
 }
 
@@ -75,7 +81,7 @@ fn push_texts(
     texts: &mut Vec<Vec<u8>>,
 ) -> Option<()> {
     let sql = statement(&planned.bound, planned.operation, rows, form.dialect);
-    let text = filled(&sql, parameters, kinds, form.text)?;
+    let text = filled(&sql, parameters, kinds, form)?;
     if text.len() + PACKET_OVERHEAD_BYTES <= form.limits.max_packet_bytes {
         texts.push(text);
         return Some(());
@@ -91,7 +97,7 @@ fn push_texts(
 
 /// The statement with a value in the place of each placeholder. `None`: it has another number of
 /// them, or a value has no text.
-fn filled(sql: &str, parameters: &[Parameter<'_>], kinds: &[ColumnKind], form: TextForm) -> Option<Vec<u8>> {
+fn filled(sql: &str, parameters: &[Parameter<'_>], kinds: &[ColumnKind], form: StatementForm) -> Option<Vec<u8>> {
     let mut text = Vec::with_capacity(sql.len() + parameters.len() * 16);
     let mut values = parameters.iter().zip(kinds.iter().cycle());
     // A name may have a question mark in it. A backtick in a name is doubled.
@@ -108,7 +114,7 @@ fn filled(sql: &str, parameters: &[Parameter<'_>], kinds: &[ColumnKind], form: T
     values.next().is_none().then_some(text)
 }
 
-fn push_value(text: &mut Vec<u8>, value: &Parameter<'_>, kind: ColumnKind, form: TextForm) -> Option<()> {
+fn push_value(text: &mut Vec<u8>, value: &Parameter<'_>, kind: ColumnKind, form: StatementForm) -> Option<()> {
     match value {
         Parameter::Null => text.extend_from_slice(b"NULL"),
         // In parentheses: a minus behind another one would begin a comment.
@@ -116,12 +122,12 @@ fn push_value(text: &mut Vec<u8>, value: &Parameter<'_>, kind: ColumnKind, form:
         Parameter::Int(number) => text.extend_from_slice(number.to_string().as_bytes()),
         Parameter::Text(bytes) => {
             has_text(kind, bytes, form).then_some(())?;
-            match (kind, form.charset) {
+            match (kind, form.text.charset) {
                 (ColumnKind::Binary { .. }, _) => push_hexadecimal(text, "binary", bytes),
-                (_, Charset::InLetters(charset)) if form.escapes && bytes.contains(&b'\\') => {
+                (_, Charset::InLetters(charset)) if form.text.escapes && bytes.contains(&b'\\') => {
                     push_hexadecimal(text, charset, bytes);
                 }
-                _ => push_quoted(text, bytes, form.escapes),
+                _ => push_quoted(text, bytes, form.text.escapes),
             }
         }
     }
@@ -153,7 +159,21 @@ fn push_hexadecimal(text: &mut Vec<u8>, charset: &str, bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::limits::Limits;
+    use crate::sink::mysql::text_form::TextForm;
+    use crate::table::column::TextKind;
     use std::borrow::Cow;
+
+    fn form(charset: &str, mode: &str, dialect: Dialect) -> StatementForm {
+        StatementForm {
+            limits: Limits {
+                max_packet_bytes: 1_000,
+            },
+            batch_rows: 100,
+            dialect,
+            text: TextForm::of_session(charset, mode),
+        }
+    }
 
     fn text(bytes: &[u8]) -> Parameter<'static> {
         Parameter::Text(Cow::Owned(bytes.to_vec()))
@@ -161,7 +181,7 @@ mod tests {
 
     fn said(sql: &str, parameters: &[Parameter<'_>]) -> Option<String> {
         let kinds = [ColumnKind::Other, ColumnKind::Binary { padded_to: None }];
-        let form = TextForm::of_session("utf8mb4", "");
+        let form = form("utf8mb4", "", Dialect::RowAlias);
         filled(sql, parameters, &kinds, form).map(|text| String::from_utf8_lossy(&text).into_owned())
     }
 
@@ -198,7 +218,7 @@ mod tests {
             ("big5", "", letter, None),
             ("latin1", "", letter, Some(b"'\x95\\\\'''")),
         ] {
-            let form = TextForm::of_session(charset, mode);
+            let form = form(charset, mode, Dialect::ValuesFunction);
             let text = filled("?", &[text(value)], &[ColumnKind::Other], form);
             assert_eq!(text.as_deref(), expected, "{charset} {mode} {value:?}");
         }
@@ -206,8 +226,24 @@ mod tests {
 
     #[test]
     fn what_is_not_certain_has_no_text() {
-        let form = TextForm::of_session("utf8mb4", "");
+        let (mysql, mariadb) = [Dialect::RowAlias, Dialect::ValuesFunction]
+            .map(|dialect| form("utf8mb4", "", dialect))
+            .into();
         let decimal = ColumnKind::Decimal { scale: 2 };
+        let of_collation = |collation| ColumnKind::Text(TextKind::from_collation(collation, 10));
+        for (kind, value, on_mysql, on_mariadb) in [
+            (of_collation("utf8mb4_bin"), "ä", true, true),
+            (of_collation("latin1_swedish_ci"), "ä", false, true),
+            (of_collation("latin1_swedish_ci"), "a", true, true),
+            (ColumnKind::Other, "ä", false, true),
+        ] {
+            assert_eq!(has_text(kind, value.as_bytes(), mysql), on_mysql, "{kind:?} {value}");
+            assert_eq!(
+                has_text(kind, value.as_bytes(), mariadb),
+                on_mariadb,
+                "{kind:?} {value}"
+            );
+        }
         for (kind, value, expected) in [
             (ColumnKind::Integer, "-7", true),
             (ColumnKind::Integer, "18446744073709551615", true),
@@ -228,7 +264,7 @@ mod tests {
             (ColumnKind::Binary { padded_to: None }, "\0'", true),
             (ColumnKind::Other, "{\"a\": 1}", true),
         ] {
-            assert_eq!(has_text(kind, value.as_bytes(), form), expected, "{kind:?} {value}");
+            assert_eq!(has_text(kind, value.as_bytes(), mysql), expected, "{kind:?} {value}");
         }
     }
 }
