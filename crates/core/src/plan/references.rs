@@ -8,6 +8,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::plan::binder::BoundRow;
+use crate::table::column::ColumnKind;
 use crate::table::model::TableModel;
 use crate::table::schema::ForeignKey;
 
@@ -104,11 +105,16 @@ impl Reference<'_> {
             form.clear();
             let mut refers = true;
             for (name, kind) in columns.iter().zip(&kinds) {
-                let value = row.bound.position(name).map(|at| row.value(at));
-                match value.filter(|value| !value.is_null()) {
-                    Some(value) => kind.key(value, &mut form)?,
-                    None => refers = false,
+                let Some(at) = row.bound.position(name).filter(|at| !row.value(*at).is_null()) else {
+                    refers = false;
+                    continue;
+                };
+                // An insert makes of bytes what its column has them be: BINARY(3) pads, VARBINARY
+                // does not.
+                if matches!(kind, ColumnKind::Binary { .. }) && row.bound.kinds.get(at) != Some(kind) {
+                    return None;
                 }
+                kind.key(row.value(at), &mut form)?;
             }
             if refers && added_at.get(&form).is_some_and(|parent| parent > place) {
                 return None;

@@ -257,6 +257,21 @@ impl ColumnKind {
         }
     }
 
+    /// Whether a WHERE may find a row by the value that an insert would make the row's key. A WHERE
+    /// compares a number with a text as numbers: the bits of "\x05" are 0 to it, and MariaDB finds
+    /// the BIGINT 0 by 'abc'. `false`: no row is looked for.
+    pub fn may_be_looked_up(self, value: &Value<'_>) -> bool {
+        match (self, value) {
+            (Self::Integer | Self::Decimal { .. }, Value::Bytes(bytes)) => is_number_among_spaces(bytes),
+            // As digits, bytes are the number of their bits only if that is 0.
+            (Self::Bit, Value::Bytes(bytes)) => bytes.iter().all(|byte| *byte == 0),
+            (Self::Integer | Self::Decimal { .. } | Self::Bit, Value::DateTime(_)) | (Self::Bit, Value::Float(_)) => {
+                false
+            }
+            _ => true,
+        }
+    }
+
     /// Appends the key form of a value. Two forms have equal bytes if and only if the server sees
     /// equal keys. Their order is the same in every process. `None` if the server's equality is not
     /// certain.
@@ -347,6 +362,14 @@ fn text_key(text: TextKind, value: &Value<'_>) -> Option<Vec<u8>> {
     }
 }
 
+/// Whether an insert takes the text for a number: blanks may stand before it, and any space behind
+/// it.
+fn is_number_among_spaces(text: &[u8]) -> bool {
+    let start = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let number = text.get(start..).unwrap_or_default().trim_ascii_end();
+    Decimal::parse(number).is_some()
+}
+
 /// The number, if the text is how PHP itself writes it.
 fn canonical_integer(text: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?;
@@ -423,6 +446,41 @@ mod tests {
                 .zip(key(kind, &right))
                 .map(|(left, right)| left == right);
             assert_eq!(equal, expected, "{kind:?}: {left:?}, {right:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_looked_up_only_by_what_an_insert_takes_for_it() {
+        let (text, bytes) = (Value::text, Value::bytes);
+        let decimal = ColumnKind::Decimal { scale: 2 };
+        let moment = || Value::DateTime(Cow::Borrowed("2024-01-02 03:04:05.000000"));
+        for (kind, value, expected) in [
+            (ColumnKind::Bit, Value::Int(5), true),
+            (ColumnKind::Bit, bytes(b"\x05"), false),
+            (ColumnKind::Bit, bytes(b"\0\x05"), false),
+            (ColumnKind::Bit, bytes(b"\0\0"), true),
+            (ColumnKind::Bit, text("0"), false),
+            (ColumnKind::Bit, Value::Float(1.0), false),
+            (ColumnKind::Integer, Value::Int(5), true),
+            (ColumnKind::Integer, Value::Float(1.5), true),
+            (ColumnKind::Integer, text("5"), true),
+            (ColumnKind::Integer, text("1.5"), true),
+            (ColumnKind::Integer, text(" 5 "), true),
+            (ColumnKind::Integer, text("5\n"), true),
+            (ColumnKind::Integer, text("abc"), false),
+            (ColumnKind::Integer, text(""), false),
+            (ColumnKind::Integer, text(" "), false),
+            (ColumnKind::Integer, text("3x"), false),
+            (ColumnKind::Integer, text("\n5"), false),
+            (ColumnKind::Integer, moment(), false),
+            (decimal, text("0.30"), true),
+            (decimal, text("abc"), false),
+            (decimal, moment(), false),
+            (ColumnKind::DateTime { precision: 0 }, moment(), true),
+            (BIN, text("abc"), true),
+            (ColumnKind::Other, text("abc"), true),
+        ] {
+            assert_eq!(kind.may_be_looked_up(&value), expected, "{kind:?}: {value:?}");
         }
     }
 
