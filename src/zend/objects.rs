@@ -46,8 +46,8 @@ impl HeldObject {
         unsafe { &*(*self.pointer()).ce }
     }
 
-    /// The name of its class. Of one without a name, what PHP's own messages say: not the file, which
-    /// stands behind a NUL.
+    /// The name of its class. Of one without a name, what PHP's own messages say: not the file,
+    /// which stands behind a NUL.
     pub fn class_name(&self) -> &str {
         let name = self.class().name().unwrap_or("object");
         name.split_once('\0').map_or(name, |(shown, _)| shown)
