@@ -180,7 +180,7 @@ final class SchemasTest extends DatabaseTestCase
         );
     }
 
-    /** More statements than are sent ahead: the refusal comes before the definition is asked for. */
+    /** More statements than are sent ahead: the refusal comes before the definition is read. */
     public function testNoRowIsGivenUpForAColumnThatBecameRequiredAmidManyStatements(): void
     {
         $this->createTable('wb_orders', 'id INT PRIMARY KEY, v INT, w INT');
