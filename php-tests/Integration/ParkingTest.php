@@ -195,6 +195,46 @@ final class ParkingTest extends DatabaseTestCase
     }
 
     /**
+     * The server says "access denied" of the session's account, and means the view's.
+     *
+     * @dataProvider modes
+     *
+     * @param array<string, mixed> $settings
+     */
+    #[DataProvider('modes')]
+    public function testAViewWhoseDefinerIsGoneHoldsUpNothingElse(array $settings): void
+    {
+        $admin = $this->admin();
+        $admin->exec('DROP USER IF EXISTS ' . self::DEFINER);
+        $this->dropLater('DROP USER IF EXISTS ' . self::DEFINER);
+        $admin->exec('CREATE USER ' . self::DEFINER);
+        $admin->exec('GRANT ALL ON *.* TO ' . self::DEFINER);
+        $view = sprintf(
+            'CREATE DEFINER = %s VIEW %2$s.wb_parking_view AS SELECT * FROM %2$s.%3$s',
+            self::DEFINER,
+            self::setting('DB_DATABASE'),
+            self::BAD,
+        );
+        $admin->exec($view);
+        $this->dropLater('DROP VIEW IF EXISTS wb_parking_view');
+        $rules = ['wb_parking_view' => ['key' => 'server']];
+        $buffer = $this->buffer(...$settings + ['tables' => $rules, 'parkTimeoutMs' => 0]);
+        $buffer->put('wb_parking_view', ['id' => 1, 'v' => 1]);
+        $buffer->flush();
+        $admin->exec('DROP USER ' . self::DEFINER);
+        $buffer->put('wb_parking_view', ['id' => 2, 'v' => 2]);
+        $buffer->put(self::GOOD, ['id' => 3, 'v' => 3]);
+        $failed = self::thrownBy(static fn () => $buffer->flush());
+        self::assertInstanceOf(FlushException::class, $failed);
+        self::assertStringContainsString('wb_parking_view', $failed->getMessage());
+        self::assertSame([], $failed->getFailures());
+        self::assertSame('3', $this->value('SELECT v FROM ' . self::GOOD . ' WHERE id = 3'));
+        $this->pdo()->exec('CREATE OR REPLACE SQL SECURITY INVOKER VIEW wb_parking_view AS SELECT * FROM ' . self::BAD);
+        $buffer->flush();
+        self::assertSame(['1', '2'], array_column($this->rows(self::BAD, 'id', 'id'), 'id'));
+    }
+
+    /**
      * @dataProvider modes
      *
      * @param array<string, mixed> $settings

@@ -50,6 +50,9 @@ pub fn parks(error: &Error) -> Option<ParkEnd> {
             (_, Class::Blocked) if codes::is_of_table(code) => ParkEnd::Timeout,
             (_, Class::Retry) if code == codes::ER_LOCK_WAIT_TIMEOUT => ParkEnd::Written,
             (_, Class::Unlisted) => ParkEnd::Written,
+            // The session is there, so it is not its account's: a view's definer is gone. A proxy
+            // may mean the account by it, so no row is given up.
+            (_, Class::Blocked) if code == codes::ER_ACCESS_DENIED_ERROR => ParkEnd::Written,
             _ => return None,
         },
         _ => return None,
@@ -176,8 +179,10 @@ mod tests {
             (at(Error::server(1213, "")), None),
             (at(Error::server(1146, "").during(Phase::Connect)), None),
             (at(Error::server(1146, "").during(Phase::Commit)), None),
+            (at(Error::server(1045, "")), Some(ParkEnd::Written)),
             // The account, the server and the connection are in everybody's way.
-            (at(Error::server(1045, "")), None),
+            (at(Error::server(1045, "").during(Phase::Connect)), None),
+            (Error::server(1045, ""), None),
             (at(Error::server(1461, "")), None),
             (at(Error::server(1290, "")), None),
             (at(Error::server(2013, "")), None),
