@@ -436,11 +436,16 @@ impl Connection {
     }
 
     /// Once a text was no number, MySQL takes the parameter for a text: then it takes '-0.4' for 0
-    /// that it refuses otherwise, where the column is UNSIGNED. So the next row finds the statement
-    /// prepared anew.
+    /// that it refuses otherwise, where the column is UNSIGNED. And a statement that MariaDB
+    /// prepared over a view goes on to be refused for the view's definer, whatever the view is by
+    /// now. So the next row finds the statement prepared anew.
     fn forget_refused(&mut self, planned: &Statement<'_>, refused: &mysql::MySqlError) {
         let dialect = self.form.dialect;
-        if dialect == Dialect::RowAlias && codes::classify_with_state(refused.code, &refused.state) == Class::Data {
+        let is_stale = match codes::classify_with_state(refused.code, &refused.state) {
+            Class::Data => dialect == Dialect::RowAlias,
+            class => class == Class::Blocked,
+        };
+        if is_stale {
             let one_row = statement(&planned.bound, planned.operation, 1, dialect);
             self.statements.forget(&one_row);
         }
