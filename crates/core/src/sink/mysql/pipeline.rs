@@ -287,7 +287,7 @@ impl Connection {
         {
             return Ok(text);
         }
-        match self.prepare(planned, key, &execution.sql(planned, form.dialect), deadline, sent) {
+        match self.prepare(planned, key, &execution.sql(planned, form.dialect), deadline, sent)? {
             Err(failed) if is_without_statements(&failed.cause) => {
                 self.statements.pause(self.conn.now());
                 text().ok_or(failed)
@@ -298,6 +298,11 @@ impl Connection {
 
     /// Prepares a statement. Its answer, and so those before it, must have come before it can be
     /// executed: they are waited for together.
+    ///
+    /// # Errors
+    ///
+    /// Inside: the server prepares it not. Outside: something sent before has failed, or the
+    /// connection. That is nothing that another form of this statement could mend.
     fn prepare<'p>(
         &mut self,
         planned: &'p Statement<'p>,
@@ -305,7 +310,7 @@ impl Connection {
         sql: &str,
         deadline: Option<Instant>,
         sent: &mut VecDeque<PendingCommand<'p>>,
-    ) -> Result<'p, Prepared> {
+    ) -> Result<'p, Result<'p, Prepared>> {
         let command = PendingCommand::Rows(planned);
         for surplus in self.statements.take_surplus() {
             self.send_whole(command, Command::Close(surplus.id), sent, deadline)?;
@@ -331,7 +336,7 @@ impl Connection {
         if let Ok(prepared) = prepared {
             self.statements.insert(key, prepared);
         }
-        earlier.and(prepared)
+        earlier.map(|()| prepared)
     }
 
     /// Sends a command, and notes that its answer is due.
