@@ -23,3 +23,4 @@ pub mod rules;
 pub mod schema;
 pub mod shape;
 pub mod trigger;
+pub mod words;

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::table::name::TableName;
+use crate::table::words::{has_word, is_of_word};
 
 /// Words of a trigger that only inserts, reads, computes and refuses. Any other word that begins a
 /// parenthesis may be a stored function; any other statement may cascade.
@@ -166,14 +167,10 @@ impl Triggers {
     }
 }
 
-fn is_of_word(letter: char) -> bool {
-    letter.is_alphanumeric() || letter == '_' || letter == '$'
-}
-
 /// Whether a name stands in a text. One that is no plain word is looked for anywhere.
 fn has_name(text: &str, name: &str) -> bool {
     if name.chars().all(is_of_word) {
-        text.split(|letter| !is_of_word(letter)).any(|word| word == name)
+        has_word(text, name)
     } else {
         // A backtick in a name is doubled.
         text.contains(name) || text.contains(&name.replace('`', "``"))

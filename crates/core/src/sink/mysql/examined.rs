@@ -5,6 +5,8 @@
 //! `sql_quote_show_create` make of the quotes, and in whatever case it was written. One that is
 //! found in vain costs a merge.
 
+use crate::table::words::has_word;
+
 /// The parts of a table's definition that look at columns.
 #[derive(Debug)]
 pub struct Examined {
@@ -48,16 +50,6 @@ fn is_constant(default: &str) -> bool {
     let words = ["NULL", "CURRENT_TIMESTAMP", "B'", "X'"];
     default.starts_with(|first: char| first.is_ascii_digit() || "'-+.".contains(first))
         || words.iter().any(|word| default.starts_with(word))
-}
-
-/// Whether the text has the name, and not as a part of a longer word.
-fn has_word(text: &str, name: &str) -> bool {
-    let is_of_word = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '$');
-    text.match_indices(name).any(|(at, found)| {
-        let before = text.get(..at).and_then(|before| before.chars().next_back());
-        let after = text.get(at + found.len()..).and_then(|after| after.chars().next());
-        !before.is_some_and(is_of_word) && !after.is_some_and(is_of_word)
-    })
 }
 
 #[cfg(test)]
