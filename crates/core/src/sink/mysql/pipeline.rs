@@ -207,13 +207,7 @@ impl Connection {
             if self.is_broken() {
                 break;
             }
-            let show = definition_sql(&model.name);
-            let asked = self.send(
-                PendingCommand::Definition(model),
-                Command::Query(&show),
-                &mut sent,
-                deadline,
-            );
+            let asked = self.ask_definition(model, deadline, &mut sent);
             let answered = asked.and_then(|()| self.take_answer(&mut sent, deadline));
             written = first_cause(written, answered);
         }
@@ -262,10 +256,20 @@ impl Connection {
             }
         }
         for model in verified_tables(statements) {
-            let show = definition_sql(&model.name);
-            self.send(PendingCommand::Definition(model), Command::Query(&show), sent, deadline)?;
+            self.ask_definition(model, deadline, sent)?;
         }
         Ok(())
+    }
+
+    /// Asks what a table is now.
+    fn ask_definition<'p>(
+        &mut self,
+        model: &'p TableModel,
+        deadline: Option<Instant>,
+        sent: &mut VecDeque<PendingCommand<'p>>,
+    ) -> Result<'p, ()> {
+        let show = definition_sql(&model.name);
+        self.send(PendingCommand::Definition(model), Command::Query(&show), sent, deadline)
     }
 
     /// How an execution is sent.
@@ -301,7 +305,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// Inside: the server prepares it not. Outside: something sent before has failed, or the
+    /// Inside: the server does not prepare it. Outside: something sent before has failed, or the
     /// connection. That is nothing that another form of this statement could mend.
     fn prepare<'p>(
         &mut self,
