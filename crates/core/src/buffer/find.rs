@@ -20,6 +20,17 @@ use crate::value::Value;
 /// A part of a key: its column, if it was named, and its value.
 pub type KeyPart<'a> = (Option<Box<str>>, Value<'a>);
 
+/// What is buffered under a key.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// Nothing.
+    Nothing,
+    /// A deletion, and no row after it.
+    Deletion,
+    /// A row.
+    Row(NamedRow),
+}
+
 /// Finds rows, and keeps an index of each table that was asked for.
 #[derive(Debug, Default)]
 pub struct Finder {
@@ -39,7 +50,7 @@ impl Finder {
         model: &Arc<TableModel>,
         key: &[KeyPart<'_>],
         mut look: impl FnMut(&mut KeyIndex, u64) -> (View, usize),
-    ) -> Result<Option<NamedRow>> {
+    ) -> Result<Found> {
         let wanted = wanted_key(model, key)?;
         let new = || KeyIndex::new(table, model);
         let index = self.indexes.entry(table).or_insert_with(new);
@@ -72,9 +83,9 @@ pub fn find_parked<'a>(
     is_blocked: bool,
     model: &Arc<TableModel>,
     key: &[KeyPart<'_>],
-) -> Result<Option<NamedRow>> {
+) -> Result<Found> {
     let found = merge_rows(rows.clone(), model, &wanted_key(model, key)?)?;
-    if found.is_some() || !is_blocked {
+    if found != Found::Nothing || !is_blocked {
         return Ok(found);
     }
     let model = Arc::new(TableModel::without_schema(
@@ -90,7 +101,7 @@ fn merge_rows<'a>(
     rows: impl IntoIterator<Item = Row<'a>>,
     model: &Arc<TableModel>,
     wanted: &[&Value<'_>],
-) -> Result<Option<NamedRow>> {
+) -> Result<Found> {
     let mut binder = Binder::with_model(Arc::clone(model));
     let mut unions = ColumnUnions::new(usize::MAX);
     let mut found: Option<BoundRow<'_>> = None;
@@ -105,10 +116,14 @@ fn merge_rows<'a>(
             Some(earlier) => merge_for_reading(earlier, bound, &mut unions)?,
         });
     }
-    Ok(found.map(|row| {
-        let names = row.bound.columns.iter().cloned();
-        names.zip(row.values.into_iter().map(Value::into_owned)).collect()
-    }))
+    Ok(match found {
+        None => Found::Nothing,
+        Some(row) if row.bound.is_deletion => Found::Deletion,
+        Some(row) => {
+            let names = row.bound.columns.iter().cloned();
+            Found::Row(names.zip(row.values.into_iter().map(Value::into_owned)).collect())
+        }
+    })
 }
 
 /// The values of a key, in the key's order.

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::buffer::failures::Failures;
-use crate::buffer::find::{self, Finder, KeyPart};
+use crate::buffer::find::{self, Finder, Found, KeyPart};
 use crate::buffer::foreground::progress::{ForegroundProgress, only_lane};
 use crate::buffer::leftovers::{self, EndCause, EndTime};
 use crate::buffer::limits::{
@@ -39,7 +39,7 @@ use crate::buffer::queue::{Due, Queue, RowKey};
 use crate::buffer::snapshot::Pending;
 use crate::clock::Clock;
 use crate::dead_letter::file::DeadLetterFile;
-use crate::dead_letter::{DeadLetter, FlushError, NamedRow};
+use crate::dead_letter::{DeadLetter, FlushError};
 use crate::error::decision::parks;
 use crate::error::{Error, Kind, Result};
 use crate::rows::arena::Row;
@@ -228,16 +228,16 @@ impl ForegroundBuffer {
     /// # Errors
     ///
     /// A table whose key cannot be known; a key of the wrong shape.
-    pub fn find(&mut self, table: &str, key: &[KeyPart<'_>]) -> Result<Option<NamedRow>> {
+    pub fn find(&mut self, table: &str, key: &[KeyPart<'_>]) -> Result<Found> {
         let Some(table) = self.catalog.known_table(table) else {
-            return Ok(None);
+            return Ok(Found::Nothing);
         };
         let ForegroundProgress { queue, parking, .. } = &self.progress;
         if !queue.has_rows_of(table) && !parking.has_rows_of(table) {
-            return Ok(None);
+            return Ok(Found::Nothing);
         }
         let Some(entry) = self.catalog.entry(table) else {
-            return Ok(None);
+            return Ok(Found::Nothing);
         };
         let model = match self.writer.model(entry, None) {
             Err(error) if parks(&error.clone().after_taking()).is_some() => Arc::new(TableModel::without_schema(

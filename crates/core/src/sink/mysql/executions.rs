@@ -12,6 +12,7 @@
 
 use crate::plan::limits::{Limits, PACKET_OVERHEAD_BYTES, row_bytes};
 use crate::plan::{Operation, Statement};
+use crate::sink::mysql::deletions::{delete_order, row_text_bytes};
 use crate::sink::mysql::parameters::{Parameter, settle_types};
 use crate::sink::mysql::sql::{Dialect, statement, update_order};
 
@@ -71,6 +72,12 @@ fn row_counts(planned: &Statement<'_>, form: &StatementForm) -> Vec<usize> {
         return vec![1; planned.rows.len()];
     }
     let columns = planned.bound.columns.len();
+    let row_text = match planned.operation {
+        // Its condition, and its types (see parameters.rs).
+        Operation::Delete => row_text_bytes(&planned.bound) + columns,
+        // A placeholder, its comma, and its type.
+        _ => 3 * columns + 2,
+    };
     let text = statement(&planned.bound, planned.operation, 1, form.dialect).len();
     let text_room = form
         .limits
@@ -78,8 +85,7 @@ fn row_counts(planned: &Statement<'_>, form: &StatementForm) -> Vec<usize> {
         .saturating_sub(text + PACKET_OVERHEAD_BYTES);
     let max_rows = (MAX_PLACEHOLDERS / columns.max(1))
         .min(MAX_STATEMENT_ROWS)
-        // A placeholder, its comma, and its type (see parameters.rs).
-        .min(1 + text_room / (3 * columns + 2));
+        .min(1 + text_room / row_text);
     let sizes: Vec<_> = planned.rows.iter().map(|row| row_bytes(row)).collect();
     chunks(&sizes, max_rows, form.batch_rows, form.limits.max_row_bytes())
 }
@@ -87,8 +93,12 @@ fn row_counts(planned: &Statement<'_>, form: &StatementForm) -> Vec<usize> {
 /// The values of some rows, in the order of the placeholders.
 fn parameters<'p>(planned: &'p Statement<'p>, rows: std::ops::Range<usize>) -> Vec<Parameter<'p>> {
     let rows = planned.rows.get(rows).unwrap_or_default();
-    if planned.operation == Operation::Update {
-        let order = update_order(&planned.bound);
+    let order = match planned.operation {
+        Operation::Update => Some(update_order(&planned.bound)),
+        Operation::Delete => Some(delete_order(&planned.bound)),
+        Operation::Upsert | Operation::Insert => None,
+    };
+    if let Some(order) = order {
         let values = rows.iter().flat_map(|row| order.iter().filter_map(|at| row.get(*at)));
         return values.map(Parameter::from).collect();
     }

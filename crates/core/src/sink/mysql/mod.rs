@@ -16,6 +16,7 @@ mod column_row;
 mod connect_error;
 mod connection;
 mod connector;
+mod deletions;
 pub mod executions;
 mod ledger_table;
 mod own_sessions;

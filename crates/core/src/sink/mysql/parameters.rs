@@ -21,6 +21,7 @@ use std::borrow::Cow;
 use mysql::Value as SqlValue;
 
 use crate::plan::Operation;
+use crate::sink::mysql::deletions;
 use crate::sink::mysql::sql::{Dialect, update_order};
 use crate::table::bound::BoundColumns;
 use crate::table::column::ColumnKind;
@@ -68,18 +69,27 @@ pub fn settle_types(
     operation: Operation,
     dialect: Dialect,
 ) -> String {
-    if operation == Operation::Update {
-        look_up_text_by_text(parameters, bound);
-        let order = update_order(bound);
-        send_bits_as_numbers(parameters, order.iter().map(|at| bound.kinds.get(*at)));
-    } else {
-        send_bits_as_numbers(parameters, bound.kinds.iter().map(Some).cycle());
+    match operation {
+        Operation::Update => {
+            look_up_text_by_text(parameters, bound);
+            let order = update_order(bound);
+            send_bits_as_numbers(parameters, order.iter().map(|at| bound.kinds.get(*at)));
+        }
+        Operation::Delete => {
+            deletions::look_up_text_by_text(parameters, bound);
+            let order = deletions::delete_order(bound);
+            send_bits_as_numbers(parameters, order.iter().cycle().map(|at| bound.kinds.get(*at)));
+        }
+        Operation::Upsert | Operation::Insert => {
+            send_bits_as_numbers(parameters, bound.kinds.iter().map(Some).cycle());
+        }
     }
     if dialect != Dialect::RowAlias {
         return String::new();
     }
-    // An update compares or adds its parameters, and a number there is not the same as its text.
-    if operation != Operation::Update {
+    // An update and a deletion compare or add their parameters, and a number there is not the same
+    // as its text.
+    if matches!(operation, Operation::Upsert | Operation::Insert) {
         let kinds = bound.kinds.iter().cycle();
         for (parameter, kind) in parameters.iter_mut().zip(kinds) {
             if let Some(text) = text_of(parameter, *kind) {

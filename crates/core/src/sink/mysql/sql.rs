@@ -11,6 +11,7 @@
 use std::fmt::Write as _;
 
 use crate::plan::Operation;
+use crate::sink::mysql::deletions::delete;
 use crate::table::bound::BoundColumns;
 use crate::table::column::ColumnKind;
 use crate::table::name::TableName;
@@ -78,8 +79,10 @@ pub fn quote_table(name: &TableName) -> String {
 /// columns' order, one row after the other. [`update_order`] orders those of an update.
 pub fn statement(bound: &BoundColumns, operation: Operation, rows: usize, dialect: Dialect) -> String {
     let table = quote_table(&bound.model.name);
-    if operation == Operation::Update {
-        return update(bound, &table);
+    match operation {
+        Operation::Update => return update(bound, &table),
+        Operation::Delete => return delete(bound, rows),
+        Operation::Upsert | Operation::Insert => {}
     }
     let names: Vec<_> = bound.columns.iter().map(|name| quote(name)).collect();
     let row = format!("({})", vec!["?"; names.len()].join(","));
@@ -184,7 +187,7 @@ pub fn update_order(bound: &BoundColumns) -> Vec<usize> {
 /// a float to the server: it adds as DOUBLE, and '9' is greater than '10'.
 /// <https://dev.mysql.com/doc/refman/8.4/en/type-conversion.html>. Dates, times and text are not
 /// cast: they compare as text.
-fn incoming_placeholder(bound: &BoundColumns, at: usize) -> String {
+pub(super) fn incoming_placeholder(bound: &BoundColumns, at: usize) -> String {
     let is_assigned_alone =
         bound.guard.is_none() && matches!(bound.rules.get(at), None | Some(MergeRule::Replace | MergeRule::Keep));
     match bound.kinds.get(at) {
