@@ -70,6 +70,9 @@ pub struct Statement<'a> {
     pub is_alone: bool,
 }
 
+/// What the rows of a table's statements have in common.
+type StatementKey = (Operation, Arc<[Box<str>]>);
+
 impl Plan<'_> {
     /// Whether writing its rows twice does no harm.
     pub fn is_repeatable(&self) -> bool {
@@ -181,7 +184,7 @@ fn as_added(tables: Vec<TableRows<'_>>) -> Vec<BoundRow<'_>> {
 fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow<'a>>, in_order: bool) {
     let first = statements.len();
     // Further statements that others may join. Their columns are compared by hash.
-    let mut by_columns: FxHashMap<(Operation, Arc<[Box<str>]>), usize> = FxHashMap::default();
+    let mut by_columns: FxHashMap<StatementKey, usize> = FxHashMap::default();
     for row in rows {
         let operation = match (row.bound.model.mode, &row.bound.missing_required) {
             _ if row.bound.is_deletion => Operation::Delete,
