@@ -10,6 +10,7 @@ CARGO_LOCKED := --locked
 CARGO_FLAGS ?=
 ORDERS ?= 20000
 SEED ?= 1
+SOAK_S ?= 1800
 
 EXTENSION := $(CURDIR)/target/release/libwrite_buffer.so
 RUN_PHP = env PHP='$(PHP)' WRITE_BUFFER_EXTENSION='$(EXTENSION)' '$(CURDIR)/scripts/php-with-extension'
@@ -38,12 +39,12 @@ endif
 unexport PHP PHP_CONFIG
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-fault-proxy build-hostile-server check test test-core test-php test-mysql test-process test-chaos-short test-chaos \
+.PHONY: help build build-fault-proxy build-hostile-server check test test-core test-php test-mysql test-process test-chaos-short test-chaos test-soak \
 	test-exchange test-laravel build-laravel13 test-laravel13 test-php84 test-zts demo build-bench bench \
 	bench-short lint audit install uninstall clean
 
 help: ## list the targets
-	@echo 'make TARGET; variables: ORDERS, SEED (demo), PHP, PHP_CONFIG, DESTDIR (install)'
+	@echo 'make TARGET; variables: ORDERS, SEED (demo), SOAK_S (test-soak), PHP, PHP_CONFIG, DESTDIR (install)'
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
 
 build: ## build the extension: target/release/libwrite_buffer.so
@@ -114,6 +115,10 @@ test-chaos: build build-fault-proxy build-hostile-server ## run the tests that k
 	@WRITE_BUFFER_WIRE_CASES=1000000 $(CARGO) test --release --quiet --package write-buffer-core --lib $(CARGO_FLAGS) \
 		wire::tests::fuzz
 	@scripts/test-chaos full $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
+
+test-soak: build ## harm tables and servers for SOAK_S seconds on each server while processes write, and say how late rows were
+	@scripts/install-packages test
+	@WRITE_BUFFER_SOAK_S='$(SOAK_S)' scripts/test-chaos soak $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
 
 test-exchange: build ## run the tests of the Laravel example (PHPUnit, on a throwaway MariaDB), under real servers too
 	@scripts/install-packages test

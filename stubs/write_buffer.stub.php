@@ -430,8 +430,8 @@ namespace {
          *        socket, or `memory:`. User, password and database are percent-encoded. Options:
          *        unix_socket, tls (off, required), tls_ca, tls_cert, tls_key (PEM files),
          *        tls_verify (identity, ca, none), charset, collation, timezone, sql_mode,
-         *        isolation_level, connect_timeout_ms, read_timeout_ms, write_timeout_ms. See
-         *        `docs/dsn.md`. Default: `write_buffer.dsn`
+         *        isolation_level, connect_timeout_ms, read_timeout_ms, write_timeout_ms,
+         *        lock_wait_timeout_ms. See `docs/dsn.md`. Default: `write_buffer.dsn`
          * @param int|null $batchSize rows of one table that make the buffer full. In the foreground
          *        those with the same key count once. Default 100
          * @param int|null $flushIntervalMs milliseconds, since the oldest buffered row, after which
@@ -498,6 +498,9 @@ namespace {
          *        milliseconds; 0: until they are written. A table is missing, for instance, or a
          *        column, or a right. Rows of other tables are written meanwhile. When the time is
          *        over the rows are given up, as refused ones are. Default 60000
+         * @param int|null $maxPreparedStatements how many statements each connection has prepared
+         *        on the server; 0: rows are sent as text. So they are when the server has none
+         *        left: it has `max_prepared_stmt_count`, 16382, for all its clients. Default 32
          *
          * @throws \TypeError                   an argument has a wrong type
          * @throws \WriteBuffer\ConfigException a setting cannot work
@@ -524,6 +527,7 @@ namespace {
             ?string $ledgerTable = null,
             ?bool $redactValues = null,
             ?int $parkTimeoutMs = null,
+            ?int $maxPreparedStatements = null,
         ) {
         }
 
@@ -609,6 +613,7 @@ namespace {
             ?string $ledger = null,
             ?string $ledgerTable = null,
             ?bool $redactValues = null,
+            ?int $maxPreparedStatements = null,
         ) {
         }
 

@@ -146,6 +146,10 @@ return [
             // How long rows wait for a table that takes none, until they are given
             // up; 0: until they are written.
             'park_timeout_ms' => null,
+
+            // How many statements a connection has prepared on the server, which
+            // has 16,382 for all its clients. 0: rows are sent as text.
+            'max_prepared_statements' => null,
         ],
 
     ],

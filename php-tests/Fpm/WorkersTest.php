@@ -9,6 +9,7 @@ use WriteBuffer\Tests\Fpm\Support\FastCgiClient;
 use WriteBuffer\Tests\Fpm\Support\FastCgiException;
 use WriteBuffer\Tests\Fpm\Support\FpmServer;
 use WriteBuffer\Tests\Fpm\Support\FpmTestCase;
+use WriteBuffer\Tests\Fpm\Support\Orders;
 
 /** Workers that are recycled, reloaded or stopped first write what they still hold. */
 final class WorkersTest extends FpmTestCase
@@ -240,6 +241,53 @@ final class WorkersTest extends FpmTestCase
         self::assertLessThan(30.0, (hrtime(true) - $began) / 1e9);
         $lost = '/the persistent buffer "n[1-4]": lost 3 buffered rows: \S+ did not take them within 10000 ms: /';
         self::assertSame(4, preg_match_all($lost, $fpm->phpLog()), $fpm->phpLog());
+    }
+
+    /**
+     * A typo in one request's table. Each request was answered, the typo's too, since nobody knows
+     * of it yet: the rows of the others are in the tables, and those of the typo in the file.
+     */
+    public function testATypoInATablesNameLosesNoOrderOfOthers(): void
+    {
+        $file = sys_get_temp_dir() . '/wb-fpm-' . bin2hex(random_bytes(8)) . '.jsonl';
+        $fpm = $this->startFpm(['pm.max_children' => self::CHILDREN, 'pm.max_requests' => 4]);
+        $expected = [];
+        for ($id = 1; $id <= 20; $id++) {
+            $isTypo = $id % 2 === 1;
+            $settings = $this->settings(
+                // One buffer for all requests of a worker, as an application has it.
+                tables: [self::ORDERS => ['merge' => ['n' => 'sum']]],
+                deadLetterFile: $file,
+                parkTimeoutMs: 0,
+                shutdownTimeoutMs: 20_000,
+                // Some are written at once, others when the worker ends.
+                flushIntervalMs: $id % 4 < 2 ? 1 : self::NEVER_MS,
+                persistent: 'orders' . (int) ($id % 4 < 2),
+            );
+            $typo = $isTypo ? ['table' => 'wb_fpm_odrers'] : [];
+            $answer = $this->send($fpm, $settings, $id, null, ...$typo)->answer();
+            self::assertSame(200, $answer->status, $answer->describe());
+            self::assertNull($answer->value('error'), $answer->describe());
+            if ($isTypo) {
+                $expected[$id] = implode(' | ', Orders::order($id, $answer->pid));
+            } else {
+                $this->expectOrders($answer, $id);
+            }
+        }
+        self::assertSame('exit 0', $fpm->stop());
+        $this->assertExpectedOrders();
+        $found = [];
+        foreach (file($file) as $line) {
+            $letter = json_decode($line, true, 512, JSON_THROW_ON_ERROR);
+            self::assertSame(['unwritten', 1146], [$letter['status'], $letter['code']], $line);
+            [$order] = $letter['rows'];
+            self::assertSame('wb_fpm_odrers', $order['table']);
+            $found[$order['row']['id']] = implode(' | ', $order['row']);
+        }
+        unlink($file);
+        ksort($found);
+        self::assertSame($expected, $found);
+        self::assertStringNotContainsString('WriteBuffer', $fpm->phpLog(), 'what stands in the file was told');
     }
 
     /** All names begin to write when the worker ends. So one that has to wait holds up no other. */

@@ -127,7 +127,7 @@ final class ConnectionTest extends DatabaseTestCase
                 echo $buffer->flush(), ' rows, ', $buffer->getMetrics()['reconnects'], " reconnect\n";
                 PHP,
             [],
-            [$this->dsn()],
+            [$this->dsnWith('lock_wait_timeout_ms=600000')],
         );
         $writer->waitFor("writing\n");
         $id = $this->awaitLockWait();

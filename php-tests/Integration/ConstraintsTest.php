@@ -55,6 +55,18 @@ final class ConstraintsTest extends DatabaseTestCase
         self::assertSame(['1', '3', '5'], array_column($this->rows('wb_orders'), 'id'));
     }
 
+    public function testARowThatIsReplacedIsCheckedTooOnAServerThatQuotesNoNames(): void
+    {
+        $this->setGlobal('sql_quote_show_create', 0);
+        $this->createTable('wb_orders', 'id INT PRIMARY KEY, price INT NOT NULL, tenfold TINYINT AS (price * 10) STORED');
+        $this->assertRefused(
+            ['orderTable' => 'wb_orders'],
+            [[['id' => 1, 'price' => 20], null], [['id' => 1, 'price' => 5], null]],
+            [0],
+            1264,
+        );
+    }
+
     public function testAChildWithoutItsParentIsRefusedAndOthersFindTheirs(): void
     {
         $this->createTable('wb_orders', 'id INT PRIMARY KEY');

@@ -124,6 +124,28 @@ final class DeadLetterFileTest extends DatabaseTestCase
         $buffer->takeFailures();
     }
 
+    /**
+     * At the end it is lost, and the warning does not say that it is not.
+     *
+     * @dataProvider flushers
+     */
+    #[DataProvider('flushers')]
+    public function testAtTheEndNobodySaysThatItStaysBuffered(bool $background): void
+    {
+        $file = "{$this->folder}/failed.jsonl";
+        $buffer = $this->buffer(orderTable: 'wb_refused', background: $background, deadLetterFile: $file);
+        $buffer->add(['id' => 1, 't' => 'too long']);
+        symlink('/dev/full', $file);
+        $warnings = self::warningsOf(static function () use (&$buffer): void {
+            $buffer = null;
+        });
+        self::assertCount(1, $warnings);
+        self::assertStringContainsString('lost 1 buffered row: a group was refused (table wb_refused: Data too long', $warnings[0]);
+        self::assertStringContainsString("cannot be written to deadLetterFile {$file}: it is no file", $warnings[0]);
+        self::assertStringNotContainsString('buffered,', $warnings[0]);
+        self::assertStringNotContainsString('Nothing is lost', $warnings[0]);
+    }
+
     public function testAFileMayBeRotated(): void
     {
         $buffer = $this->buffer(orderTable: 'wb_refused', deadLetterFile: "{$this->folder}/failed.jsonl");

@@ -302,11 +302,6 @@ final class ErrorCodesTest extends DatabaseTestCase
             ['v' => 1],
             'insert',
         ];
-        yield 'no prepared statement' => [
-            [$table, 'SET GLOBAL max_prepared_stmt_count = 0'],
-            1461,
-            ['SET GLOBAL max_prepared_stmt_count = DEFAULT'],
-        ];
         yield 'a view that takes no rows' => [
             [$table, 'CREATE VIEW ' . self::VIEW . ' AS SELECT id, COUNT(*) AS v FROM ' . self::TABLE . ' GROUP BY id'],
             1471,

@@ -333,4 +333,42 @@ final class ParkingTest extends DatabaseTestCase
         self::assertStringContainsString(self::BAD, $warnings[0]);
         self::assertSame('1', $this->value('SELECT v FROM ' . self::GOOD));
     }
+
+    /**
+     * @dataProvider modes
+     *
+     * @param array<string, mixed> $settings
+     */
+    #[DataProvider('modes')]
+    public function testEachGroupThatIsLeftHasTheReasonOfItsOwnTable(array $settings): void
+    {
+        $file = sys_get_temp_dir() . '/wb-parked-' . bin2hex(random_bytes(8)) . '.jsonl';
+        $this->createTable('wb_parked_third', 'id INT PRIMARY KEY, v INT NULL');
+        $this->execute(['DROP TABLE ' . self::BAD]);
+        $buffer = $this->buffer(...$settings + ['deadLetterFile' => $file, 'parkTimeoutMs' => 0, 'flushIntervalMs' => 86_400_000]);
+        $buffer->put(self::BAD, ['id' => 1, 'v' => 1]);
+        $buffer->put(self::GOOD, ['id' => 2, 'v' => 2, 'w' => 7]);
+        self::thrownBy(static fn () => $buffer->flush());
+        // Behind the second one, and behind this one.
+        $buffer->put(self::GOOD, ['id' => 2, 'v' => 3]);
+        $buffer->put(self::GOOD, ['id' => 2, 'v' => 4]);
+        $buffer->put('wb_parked_third', ['id' => 5, 'v' => 5]);
+        $warnings = self::warningsOf(static function () use (&$buffer): void {
+            $buffer = null;
+        });
+        $lines = array_map(static fn (string $line): array => json_decode($line, true), file($file));
+        unlink($file);
+        self::assertSame([], $warnings);
+        self::assertSame(
+            [[1, 1146], [2, 1054], [3, 1054], [4, 1054]],
+            array_map(static fn (array $line): array => [$line['rows'][0]['row']['v'], $line['code']], $lines),
+            json_encode($lines),
+        );
+        foreach ($lines as $line) {
+            self::assertSame('unwritten', $line['status']);
+            self::assertStringContainsString($line['code'] === 1146 ? self::BAD : self::GOOD, $line['message']);
+            self::assertStringNotContainsString($line['code'] === 1146 ? self::GOOD : self::BAD, $line['message']);
+        }
+        self::assertSame('5', $this->value('SELECT v FROM wb_parked_third'));
+    }
 }

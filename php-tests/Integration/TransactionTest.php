@@ -60,12 +60,12 @@ final class TransactionTest extends DatabaseTestCase
         );
     }
 
-    /** A trigger sees rows in the order in which they were added, whatever their keys. */
-    public function testABatchIsWrittenOrdersFirstAndAsATriggerWouldSeeItRowByRow(): void
+    /** Triggers see rows in the order in which they were added, whatever their keys and tables. */
+    public function testABatchIsWrittenAsTriggersWouldSeeItRowByRow(): void
     {
         $this->addThreeGroups();
         self::assertSame(
-            ['wb_orders 3', 'wb_orders 1', 'wb_orders 2', 'wb_trades 31', 'wb_trades 12', 'wb_trades 11'],
+            ['wb_orders 3', 'wb_trades 31', 'wb_orders 1', 'wb_trades 12', 'wb_trades 11', 'wb_orders 2'],
             array_map(
                 static fn (array $row): string => implode(' ', $row),
                 $this->rows('wb_seen', 'tab, id', 'seq'),

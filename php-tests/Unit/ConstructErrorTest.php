@@ -24,6 +24,7 @@ final class ConstructErrorTest extends MemoryTestCase
             'maxPendingBytes' => [1_024, PHP_INT_MAX],
             'shutdownTimeoutMs' => [1, 86_400_000],
             'parkTimeoutMs' => [0, 86_400_000],
+            'maxPreparedStatements' => [0, 16_382],
         ];
         foreach ([0, 65, -1] as $lanes) {
             yield "lanes {$lanes}" => [['background' => true, 'lanes' => $lanes], "lanes must be from 1 to 64, not {$lanes}"];
@@ -145,13 +146,14 @@ final class ConstructErrorTest extends MemoryTestCase
         yield 'an unknown option' => [
             'mysql://u:secret@h/d?lanes=4',
             'option 1 of the DSN is not known; there are: unix_socket, tls, tls_ca, tls_cert, tls_key, tls_verify, charset, '
-                . 'collation, timezone, sql_mode, isolation_level, connect_timeout_ms, read_timeout_ms, write_timeout_ms',
+                . 'collation, timezone, sql_mode, isolation_level, connect_timeout_ms, read_timeout_ms, write_timeout_ms, '
+                . 'lock_wait_timeout_ms',
         ];
         yield 'an isolation level that is none' => [
             'mysql://u:secret@h/d?isolation_level=none',
             'the DSN\'s isolation_level must be READ COMMITTED, REPEATABLE READ, SERIALIZABLE or READ UNCOMMITTED',
         ];
-        foreach (['connect_timeout_ms', 'read_timeout_ms', 'write_timeout_ms'] as $name) {
+        foreach (['connect_timeout_ms', 'read_timeout_ms', 'write_timeout_ms', 'lock_wait_timeout_ms'] as $name) {
             foreach (['0', '-1', 'soon', '86400001', '1.5'] as $value) {
                 yield "{$name}={$value}" => [
                     "mysql://u:secret@h/d?{$name}={$value}",
@@ -307,6 +309,7 @@ final class ConstructErrorTest extends MemoryTestCase
                 [['ledger' => 1], '#18 ($ledger) must be of type ?string, int given'],
                 [['ledgerTable' => 1], '#19 ($ledgerTable) must be of type ?string, int given'],
                 [['parkTimeoutMs' => '1'], '#21 ($parkTimeoutMs) must be of type ?int, string given'],
+                [['maxPreparedStatements' => '1'], '#22 ($maxPreparedStatements) must be of type ?int, string given'],
             ] as [$arguments, $message]
         ) {
             self::assertThrows(
@@ -317,13 +320,13 @@ final class ConstructErrorTest extends MemoryTestCase
         }
         self::assertThrows(
             ArgumentCountError::class,
-            'WriteBuffer::__construct() expects at most 21 arguments, 22 given',
-            static fn () => new \WriteBuffer(...array_fill(0, 22, null)),
+            'WriteBuffer::__construct() expects at most 22 arguments, 23 given',
+            static fn () => new \WriteBuffer(...array_fill(0, 23, null)),
         );
         self::assertThrows(
             ArgumentCountError::class,
-            'SyncWriteBuffer::__construct() expects at most 8 arguments, 9 given',
-            static fn () => new \SyncWriteBuffer(...array_fill(0, 9, null)),
+            'SyncWriteBuffer::__construct() expects at most 9 arguments, 10 given',
+            static fn () => new \SyncWriteBuffer(...array_fill(0, 10, null)),
         );
         self::assertThrows(
             Error::class,
@@ -348,6 +351,28 @@ final class ConstructErrorTest extends MemoryTestCase
             );
             $buffer->flush();
             self::assertCount(1, self::rowsOf('orders'));
+        }
+    }
+
+    /** A FIFO that nobody writes to would be waited for, and a device has no end. */
+    public function testWhatIsNoFileIsNotReadForTls(): void
+    {
+        $fifo = sys_get_temp_dir() . '/wb-fifo-' . bin2hex(random_bytes(6));
+        posix_mkfifo($fifo, 0600);
+        try {
+            foreach (['tls_ca=%s', 'tls_verify=none&tls_cert=%s&tls_key=' . __FILE__] as $options) {
+                foreach ([$fifo, '/dev/zero'] as $file) {
+                    self::assertThrows(
+                        ConfigException::class,
+                        strtok($options, '=&') === 'tls_ca'
+                            ? "tls_ca {$file} cannot be read: it is no file"
+                            : "tls_cert {$file} cannot be read: it is no file",
+                        static fn () => new \WriteBuffer('mysql://u@h/d?' . sprintf($options, $file)),
+                    );
+                }
+            }
+        } finally {
+            unlink($fifo);
         }
     }
 

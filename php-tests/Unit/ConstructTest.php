@@ -29,6 +29,7 @@ final class ConstructTest extends MemoryTestCase
                 'maxPendingBytes' => 67_108_864,
                 'shutdownTimeoutMs' => 5_000,
                 'parkTimeoutMs' => 60_000,
+                'maxPreparedStatements' => 32,
                 'background' => false,
             ],
         ];
@@ -47,6 +48,7 @@ final class ConstructTest extends MemoryTestCase
                 'shutdownTimeoutMs' => 1,
                 'lanes' => 1,
                 'parkTimeoutMs' => 0,
+                'maxPreparedStatements' => 0,
             ],
             [
                 'dsn' => 'memory:name',
@@ -59,6 +61,7 @@ final class ConstructTest extends MemoryTestCase
                 'maxPendingBytes' => 1_024,
                 'shutdownTimeoutMs' => 1,
                 'parkTimeoutMs' => 0,
+                'maxPreparedStatements' => 0,
                 'background' => false,
             ],
         ];
@@ -72,6 +75,7 @@ final class ConstructTest extends MemoryTestCase
                 'maxPendingBytes' => PHP_INT_MAX,
                 'shutdownTimeoutMs' => 86_400_000,
                 'parkTimeoutMs' => 86_400_000,
+                'maxPreparedStatements' => 16_382,
             ],
             [
                 'batchSize' => 10_000,
@@ -81,6 +85,7 @@ final class ConstructTest extends MemoryTestCase
                 'maxPendingBytes' => PHP_INT_MAX,
                 'shutdownTimeoutMs' => 86_400_000,
                 'parkTimeoutMs' => 86_400_000,
+                'maxPreparedStatements' => 16_382,
                 'background' => false,
             ],
         ];
@@ -114,7 +119,7 @@ final class ConstructTest extends MemoryTestCase
 
     public function testTheOrderOfArgumentsIsThatOfTheStub(): void
     {
-        $arguments = ['memory:', 10, 20, 2, false, 'a', 'b', [], 30, 4_096, null, null, 60, 1, null, null, null, 'always', 'l.l', true, 70];
+        $arguments = ['memory:', 10, 20, 2, false, 'a', 'b', [], 30, 4_096, null, null, 60, 1, null, null, null, 'always', 'l.l', true, 70, 80];
         $buffer = new \WriteBuffer(...$arguments);
         $info = $buffer->__debugInfo();
         unset($info['metrics']);
@@ -127,6 +132,7 @@ final class ConstructTest extends MemoryTestCase
                 'ledger' => 'always',
                 'ledgerTable' => 'l.l',
                 'redactValues' => true,
+                'maxPreparedStatements' => 80,
                 'batchSize' => 10,
                 'flushIntervalMs' => 20,
                 'maxPendingRows' => 30,
@@ -142,7 +148,7 @@ final class ConstructTest extends MemoryTestCase
 
     public function testTheSynchronousBufferShowsWhatItHas(): void
     {
-        $info = (new \SyncWriteBuffer('memory:', 2, 'a', 'b', ['a' => ['key' => 'k']], 'always', 'l.l', true))->__debugInfo();
+        $info = (new \SyncWriteBuffer('memory:', 2, 'a', 'b', ['a' => ['key' => 'k']], 'always', 'l.l', true, 80))->__debugInfo();
         unset($info['metrics']);
         self::assertSame(
             [
@@ -153,6 +159,7 @@ final class ConstructTest extends MemoryTestCase
                 'ledger' => 'always',
                 'ledgerTable' => 'l.l',
                 'redactValues' => true,
+                'maxPreparedStatements' => 80,
                 'closed' => false,
             ],
             $info,

@@ -37,6 +37,7 @@ final class IniTest extends TestCase
         'write_buffer.ledger_table' => 'write_buffer_ledger',
         'write_buffer.redact_values' => '0',
         'write_buffer.park_timeout_ms' => '60000',
+        'write_buffer.max_prepared_statements' => '32',
     ];
 
     /** @var array<string, string> */
@@ -120,6 +121,7 @@ final class IniTest extends TestCase
                 'write_buffer.max_pending_bytes' => '1500',
                 'write_buffer.shutdown_timeout_ms' => '16',
                 'write_buffer.park_timeout_ms' => '17',
+                'write_buffer.max_prepared_statements' => '18',
                 'write_buffer.background' => 'off',
                 'write_buffer.ledger' => 'always',
                 'write_buffer.ledger_table' => 'audit.l',
@@ -128,7 +130,7 @@ final class IniTest extends TestCase
         );
         self::assertSame(
             '{"dsn":"memory:ini","maxRetries":13,"orderTable":"o","tradeTable":"t","ledger":"always","ledgerTable":"audit.l",'
-                . '"redactValues":true,'
+                . '"redactValues":true,"maxPreparedStatements":18,'
                 . '"batchSize":11,"flushIntervalMs":12,'
                 . '"maxPendingRows":14,"maxPendingBytes":1500,"shutdownTimeoutMs":16,"parkTimeoutMs":17,'
                 . '"background":false,"closed":false}' . "\n"
@@ -149,6 +151,7 @@ final class IniTest extends TestCase
             'overflow_timeout_ms' => [0, 86_400_000],
             'shutdown_timeout_ms' => [1, 86_400_000],
             'park_timeout_ms' => [0, 86_400_000],
+            'max_prepared_statements' => [0, 16_382],
         ];
         foreach ($integers as $name => [$min, $max]) {
             foreach (['', 'abc', '1.5', '1k', '99999999999999999999', '0x10', '"5"'] as $value) {

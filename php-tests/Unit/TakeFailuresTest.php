@@ -79,6 +79,26 @@ final class TakeFailuresTest extends MemoryTestCase
         self::assertSame(1_001, $buffer->takeFailures()[0]['rows'][0]['row']['n']);
     }
 
+    public function testAtTheEndNobodySaysThatTheRestStaysBuffered(): void
+    {
+        $buffer = $this->buffer(batchSize: 10_000);
+        $buffer->add(null, ['id' => 0]);
+        $buffer->flush();
+        for ($id = 1; $id <= 1_001; $id++) {
+            $buffer->add(null, ['id' => 0, 'n' => $id]);
+        }
+        self::thrownBy(static fn () => $buffer->flush());
+        $warnings = self::warningsOf(static function () use (&$buffer): void {
+            $buffer = null;
+        });
+        self::assertCount(1, $warnings);
+        self::assertStringContainsString(
+            'lost 1 buffered row: a row was refused, and the memory for refused groups is full: ',
+            $warnings[0],
+        );
+        self::assertStringNotContainsString('Nothing is lost', $warnings[0]);
+    }
+
     public function testTheSynchronousBufferHasThrownThem(): void
     {
         $buffer = $this->syncBuffer();

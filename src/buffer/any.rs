@@ -186,8 +186,8 @@ fn make_sink(dsn: &Dsn, settings: &Settings, lane: u16) -> Result<Box<dyn Sink>>
             Box::new(MemorySink::new(store))
         }
         Dsn::Server(server) => {
-            let sink = MySqlSink::new((**server).clone(), settings.batch_size, ledger, lane);
-            socket::close_in_children(sink.descriptor());
+            let sink = MySqlSink::new((**server).clone(), settings, ledger, lane);
+            socket::close_in_children(sink.sockets());
             Box::new(sink)
         }
     })

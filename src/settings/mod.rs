@@ -28,6 +28,9 @@ const BATCH_ROWS_MAX: i64 = 10_000;
 /// More repetitions help nobody.
 const RETRIES_MAX: i64 = 100;
 
+/// `max_prepared_stmt_count` of a server that nobody has changed.
+const SERVER_STATEMENTS: i64 = 16_382;
+
 const FULL_FLUSHES: &str = "a foreground buffer that is full flushes, and throws where that fails";
 
 /// All settings, in the order of the constructor's parameters.
@@ -197,6 +200,17 @@ pub const SETTINGS: &[Setting] = &[
         ini: Some(Ini::new(c"write_buffer.park_timeout_ms", c"60000")),
         scope: Scope::Holding,
         field: Field::Number(0, DAY_MS, Number::Milliseconds(|to| &mut to.engine.park_timeout)),
+    },
+    Setting {
+        name: "maxPreparedStatements",
+        doc: "how many statements each connection has prepared on the server; 0: rows are sent as text",
+        ini: Some(Ini::new(c"write_buffer.max_prepared_statements", c"32")),
+        scope: Scope::Every,
+        field: Field::Number(
+            0,
+            SERVER_STATEMENTS,
+            Number::Count(|to| &mut to.engine.max_prepared_statements),
+        ),
     },
 ];
 

@@ -45,6 +45,8 @@ pub struct Settings {
     pub route_by: Option<String>,
     /// How long rows may wait for a table that takes none, until they are given up. Zero: for ever.
     pub park_timeout: Duration,
+    /// The most statements that a connection has prepared. 0: none, so rows are sent as text.
+    pub max_prepared_statements: usize,
     /// Whether rows stay that cannot be written now. Not in a `SyncWriteBuffer`: it keeps nothing,
     /// so it neither parks nor waits before it tries again.
     pub keeps_rows: bool,
@@ -93,6 +95,7 @@ impl Default for Settings {
             lanes: 1,
             route_by: None,
             park_timeout: Duration::from_mins(1),
+            max_prepared_statements: 32,
             keeps_rows: true,
             dead_letter_file: None,
             redact_values: false,

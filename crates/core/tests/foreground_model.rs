@@ -5,17 +5,24 @@
 #![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use write_buffer_core::buffer::foreground::ForegroundBuffer;
 use write_buffer_core::clock::Clock;
 use write_buffer_core::dead_letter::LetterRow;
+use write_buffer_core::error::codes;
 use write_buffer_core::error::{Error, Kind};
+use write_buffer_core::ledger::LedgerEntry;
+use write_buffer_core::plan::Plan;
+use write_buffer_core::plan::limits::Limits;
 use write_buffer_core::rows::group::Group;
 use write_buffer_core::settings::Settings;
+use write_buffer_core::sink::Sink;
 use write_buffer_core::sink::memory::{MemorySink, MemoryStore};
+use write_buffer_core::table::entry::TableEntry;
+use write_buffer_core::table::model::TableModel;
 use write_buffer_core::value::Value;
 
 /// A clock that stands still until somebody waits.
@@ -245,5 +252,190 @@ proptest! {
         let lost = given_up(&mut buffer);
         let kept = taken.iter().filter(|group| !lost.contains(&group.number()));
         prop_assert_eq!(actual(&store), Expected::after(kept));
+    }
+}
+
+/// A server that cannot be reached for a while, and how often that was tried.
+#[derive(Clone)]
+struct Unreachable {
+    store: MemoryStore,
+    is_up: Arc<AtomicBool>,
+    connects: Arc<AtomicU64>,
+}
+
+impl Unreachable {
+    fn reach(&self) -> Result<MemorySink, Error> {
+        if self.is_up.load(Ordering::Relaxed) {
+            return Ok(MemorySink::new(self.store.clone()));
+        }
+        self.connects.fetch_add(1, Ordering::Relaxed);
+        Err(Error::connection(codes::CR_CONN_HOST_ERROR, "connection refused"))
+    }
+}
+
+impl Sink for Unreachable {
+    fn limits(&mut self, deadline: Option<Instant>) -> Result<Limits, Error> {
+        self.reach()?.limits(deadline)
+    }
+
+    fn model(&mut self, table: &TableEntry, deadline: Option<Instant>) -> Result<TableModel, Error> {
+        self.reach()?.model(table, deadline)
+    }
+
+    fn commit(
+        &mut self,
+        plan: &Plan<'_>,
+        entry: Option<LedgerEntry>,
+        deadline: Option<Instant>,
+        may_commit: &mut dyn FnMut() -> bool,
+    ) -> Result<(), Error> {
+        self.reach()?.commit(plan, entry, deadline, may_commit)
+    }
+
+    fn register(&mut self, after: u64, deadline: Option<Instant>) -> Result<(), Error> {
+        self.reach()?.register(after, deadline)
+    }
+
+    fn forget_registration(&mut self) {}
+
+    fn last_entry(&mut self, deadline: Option<Instant>) -> Result<Option<u64>, Error> {
+        self.reach()?.last_entry(deadline)
+    }
+
+    fn retire(&mut self, _deadline: Instant) {}
+
+    fn connects(&self) -> u64 {
+        self.connects.load(Ordering::Relaxed)
+    }
+}
+
+/// Each `add()` is overdue. They do not all try to connect; the time between two tries grows to two
+/// seconds.
+#[test]
+fn a_server_that_cannot_be_reached_is_left_alone() {
+    let sink = Unreachable {
+        store: MemoryStore::default(),
+        is_up: Arc::default(),
+        connects: Arc::default(),
+    };
+    let clock = ManualClock::new();
+    let settings = Settings {
+        flush_interval: Duration::from_millis(1),
+        max_pending_rows: 100_000,
+        ..Settings::default()
+    };
+    let mut buffer =
+        ForegroundBuffer::new(settings, Box::new(sink.clone()), Arc::new(clock.clone())).expect("a buffer");
+    let add = |buffer: &mut ForegroundBuffer, id: i64| {
+        clock.pass(10);
+        let mut group = Group::default();
+        add_row(buffer, &mut group, "orders", ["id", "price", "number"], [id, 0, id]);
+        buffer.add(&group).is_ok()
+    };
+    // A minute.
+    let told = (0..6_000).filter(|id| !add(&mut buffer, *id)).count();
+    let connects = sink.connects();
+    assert!((20..=200).contains(&connects), "{connects} connects");
+    assert!(told < 200, "{told} calls failed");
+    assert_eq!(buffer.pending().rows, 6_000, "all are taken");
+    // Who asks for it is not left alone.
+    for round in 1..=3 {
+        assert!(buffer.flush(None).is_err());
+        assert!(sink.connects() >= connects + round, "a flush tries at once");
+    }
+    sink.is_up.store(true, Ordering::Relaxed);
+    // Within four seconds, by what was waited.
+    let written = (6_000..6_400).find(|id| add(&mut buffer, *id) && buffer.pending().rows < 6_000);
+    assert!(written.is_some(), "it is found again by itself");
+    assert!(buffer.flush(None).is_ok());
+    assert_eq!(
+        actual(&sink.store).orders.len(),
+        usize::try_from(written.expect("some") + 1).expect("few")
+    );
+}
+
+/// A server that takes its time to say what a table is.
+struct Slow {
+    clock: ManualClock,
+    asked: Arc<AtomicU64>,
+}
+
+impl Sink for Slow {
+    fn look_up_time(&self) -> Option<Duration> {
+        Some(Duration::from_secs(1))
+    }
+
+    fn limits(&mut self, _deadline: Option<Instant>) -> Result<Limits, Error> {
+        panic!("nothing is written")
+    }
+
+    fn model(&mut self, table: &TableEntry, deadline: Option<Instant>) -> Result<TableModel, Error> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let deadline = deadline.expect("a look-up has a time");
+        self.clock.pass(600);
+        if self.clock.now() >= deadline {
+            return Err(Error::timeout("the server did not answer in time"));
+        }
+        MemorySink::new(MemoryStore::default()).model(table, Some(deadline))
+    }
+
+    fn commit(
+        &mut self,
+        _plan: &Plan<'_>,
+        _entry: Option<LedgerEntry>,
+        _deadline: Option<Instant>,
+        _may_commit: &mut dyn FnMut() -> bool,
+    ) -> Result<(), Error> {
+        panic!("nothing is written")
+    }
+
+    fn register(&mut self, _after: u64, deadline: Option<Instant>) -> Result<(), Error> {
+        assert!(deadline.is_some(), "it belongs to the look-up");
+        Ok(())
+    }
+
+    fn forget_registration(&mut self) {}
+
+    fn last_entry(&mut self, _deadline: Option<Instant>) -> Result<Option<u64>, Error> {
+        panic!("nothing is written")
+    }
+
+    fn retire(&mut self, _deadline: Instant) {}
+
+    fn connects(&self) -> u64 {
+        1
+    }
+}
+
+/// All tables of one call share it. A buffer that keeps nothing says so; another one takes them.
+#[test]
+fn a_look_at_many_tables_has_one_time() {
+    for keeps_rows in [false, true] {
+        let (clock, asked) = (ManualClock::new(), Arc::new(AtomicU64::new(0)));
+        let sink = Slow {
+            clock: clock.clone(),
+            asked: Arc::clone(&asked),
+        };
+        let settings = Settings {
+            keeps_rows,
+            flush_interval: Duration::from_hours(1),
+            ..Settings::default()
+        };
+        let mut buffer = ForegroundBuffer::new(settings, Box::new(sink), Arc::new(clock.clone())).expect("a buffer");
+        let mut group = Group::default();
+        for table in ["a", "b", "c", "d", "e"] {
+            add_row(&mut buffer, &mut group, table, ["id", "price", "number"], [1, 2, 3]);
+        }
+        let began = clock.now();
+        let added = buffer.add(&group);
+        assert_eq!(asked.load(Ordering::Relaxed), 2, "two take longer than there is time");
+        assert_eq!(clock.now().duration_since(began).as_millis(), 1_200);
+        if keeps_rows {
+            assert!(added.is_ok());
+            assert_eq!(buffer.pending().rows, 5);
+        } else {
+            assert_eq!(added.expect_err("no time").error.kind(), Kind::Timeout);
+            assert_eq!(buffer.pending().rows, 0);
+        }
     }
 }

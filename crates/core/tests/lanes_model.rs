@@ -92,7 +92,9 @@ fn found(index: &mut KeyIndex, lanes: &Lanes<()>, key: i64) -> Vec<i64> {
         }
         index.learn(&view);
     };
-    let rows = index.with_rows(&view, wanted, |rows| rows.iter().map(numbers).collect::<Vec<_>>());
+    let rows = index.with_rows(&view, wanted, std::iter::empty(), |rows| {
+        rows.iter().map(numbers).collect::<Vec<_>>()
+    });
     index.forget_settled(lanes.pending_rows());
     rows.into_iter()
         .filter(|row| row.1 == key)

@@ -24,6 +24,7 @@ final class BufferSettings
         'shutdown_timeout_ms' => 'shutdownTimeoutMs',
         'lanes' => 'lanes',
         'park_timeout_ms' => 'parkTimeoutMs',
+        'max_prepared_statements' => 'maxPreparedStatements',
     ];
 
     private const TEXTS = [
@@ -42,7 +43,9 @@ final class BufferSettings
     ];
 
     /** The parameters of SyncWriteBuffer. */
-    private const OF_SYNC = ['maxRetries', 'ledger', 'ledgerTable', 'orderTable', 'tradeTable', 'tables', 'redactValues'];
+    private const OF_SYNC = [
+        'maxRetries', 'ledger', 'ledgerTable', 'orderTable', 'tradeTable', 'tables', 'redactValues', 'maxPreparedStatements',
+    ];
 
     /**
      * @param array<string, mixed> $config

@@ -4,8 +4,8 @@
 // process id and what the buffer holds.
 //
 // The body is JSON: `settings` of the buffer; the `first` and the `last` order's number; `placed`,
-// a time for each order; `started`, a file to make; `hold`, a file to wait for; and `end`, how the
-// request ends.
+// a time for each order; `table`, another one for orders without trades; `started`, a file to make;
+// `hold`, a file to wait for; and `end`, how the request ends.
 
 declare(strict_types=1);
 
@@ -38,7 +38,12 @@ try {
     $buffer = new \WriteBuffer(...$request['settings']);
     for ($id = $request['first']; $id <= $request['last']; $id++) {
         $placed = isset($request['placed']) ? ['added' => $request['placed']] : [];
-        $buffer->add(Orders::order($id, getmypid()) + $placed, Orders::trades($id));
+        $order = Orders::order($id, getmypid()) + $placed;
+        if (isset($request['table'])) {
+            $buffer->put($request['table'], $order);
+        } else {
+            $buffer->add($order, Orders::trades($id));
+        }
     }
     $answer['count'] = count($buffer);
     $answer += array_intersect_key($buffer->getMetrics(), ['thread_state' => 0, 'time_blocked_ms' => 0]);

@@ -32,7 +32,8 @@ final class Child
     {
         return new \WriteBuffer(...$settings + [
             // If many children connect at once, it may take long.
-            'dsn' => getenv('WRITE_BUFFER_TEST_DSN') . '?connect_timeout_ms=60000',
+            // A test that holds a lock holds up the thread, for as long as it wants.
+            'dsn' => getenv('WRITE_BUFFER_TEST_DSN') . '?connect_timeout_ms=60000&lock_wait_timeout_ms=3600000',
             'background' => true,
             'batchSize' => 6,
             'flushIntervalMs' => 3_600_000,

@@ -77,8 +77,8 @@ final class Generator
         }
         if (Dice::percent(30)) {
             $settings['background'] = true;
-            $refers = array_filter($this->tables, static fn (RandomTable $table): bool => $table->refers());
-            if ($refers === [] && Dice::percent(30)) {
+            $ordered = array_filter($this->tables, static fn (RandomTable $table): bool => $table->isOrdered());
+            if ($ordered === [] && Dice::percent(30)) {
                 $settings['lanes'] = Dice::pick([2, 3]);
             }
         }

@@ -104,10 +104,13 @@ final class RandomTable
         return str_contains(implode('', $this->triggers), "log_{$this->name}");
     }
 
-    /** Whether rows refer to rows: several lanes do not keep the order of those. */
-    public function refers(): bool
+    /**
+     * Whether rows of several keys have an order: they refer to each other, or the server numbers
+     * them. Several lanes keep the order of one key only.
+     */
+    public function isOrdered(): bool
     {
-        return $this->refers;
+        return $this->refers || $this->numbersItsRows;
     }
 
     /** Whether a statement may set the stamps of all rows. */

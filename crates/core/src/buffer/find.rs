@@ -1,13 +1,17 @@
 //! Looks for a row that is still buffered.
 //!
-//! Cost: each row is indexed once, by the first `find()` after it came (see
-//! [`key_index`](crate::buffer::key_index)). Then it reads the rows of the key.
+//! Cost: each row is indexed once, by the first `find()` after it came, and once more when it is
+//! parked (see [`key_index`](crate::buffer::key_index) and
+//! [`parked_index`](crate::buffer::parked_index)). Then it reads the rows of the key.
 
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use crate::buffer::key_index::{KeyIndex, View};
+use crate::buffer::parked_index::{ParkedIndex, ParkedView};
+use crate::buffer::parking::Parking;
+use crate::buffer::queue::Queue;
 use crate::dead_letter::NamedRow;
 use crate::error::{Error, Result};
 use crate::plan::binder::{Binder, BoundRow};
@@ -31,15 +35,60 @@ pub enum Found {
     Row(NamedRow),
 }
 
+/// The index of one table.
+#[derive(Debug)]
+pub struct TableIndex {
+    table: TableId,
+    queues: KeyIndex,
+    parked: ParkedIndex,
+}
+
+impl TableIndex {
+    fn new(table: TableId, model: &TableModel) -> Self {
+        Self {
+            table,
+            queues: KeyIndex::new(table, model),
+            parked: ParkedIndex::default(),
+        }
+    }
+
+    /// Looks at the queues of all lanes, in order, and at what is parked, under their lock.
+    /// `wanted` has the hash of the key that is looked for.
+    pub fn look<'q>(
+        &mut self,
+        queues: impl Iterator<Item = &'q Queue>,
+        parking: &Parking,
+        wanted: u64,
+    ) -> (View, ParkedView) {
+        (self.queues.look(queues, wanted), self.parked.look(parking, wanted))
+    }
+
+    /// Indexes what is new to a look, without the lock. Returns whether there was anything.
+    fn learn(&mut self, (view, parked): &(View, ParkedView)) -> bool {
+        if view.is_complete && parked.is_complete() {
+            return false;
+        }
+        let queues = &mut self.queues;
+        self.parked.learn(parked, self.table, |row| queues.hash_of_row(row));
+        self.queues.learn(view);
+        true
+    }
+}
+
+/// What lets an index look at a buffer's queues, and at what it has parked, and says how many rows
+/// wait there.
+pub type Look<'l> = &'l mut dyn FnMut(&mut TableIndex, u64) -> ((View, ParkedView), usize);
+
 /// Finds rows, and keeps an index of each table that was asked for.
 #[derive(Debug, Default)]
 pub struct Finder {
-    indexes: FxHashMap<TableId, KeyIndex>,
+    indexes: FxHashMap<TableId, TableIndex>,
+    /// By the keys that are taken for those of tables that take no rows.
+    without_schema: FxHashMap<TableId, TableIndex>,
 }
 
 impl Finder {
-    /// The rows of a table that have the key, in their order, merged by the table's rules. `look`
-    /// lets an index look at the buffer's queues, and says how many rows wait there.
+    /// The rows of a table that have the key, in their order, merged by the table's rules.
     ///
     /// # Errors
     ///
@@ -49,51 +98,54 @@ impl Finder {
         table: TableId,
         model: &Arc<TableModel>,
         key: &[KeyPart<'_>],
-        mut look: impl FnMut(&mut KeyIndex, u64) -> (View, usize),
+        look: Look<'_>,
     ) -> Result<Found> {
-        let wanted = wanted_key(model, key)?;
-        let new = || KeyIndex::new(table, model);
-        let index = self.indexes.entry(table).or_insert_with(new);
-        if !index.is_for(model) {
-            *index = new();
-        }
-        let hash = index.hash_of_key(&wanted);
-        let (view, pending_rows) = loop {
-            let (view, pending_rows) = look(index, hash);
-            if view.is_complete {
-                break (view, pending_rows);
-            }
-            index.learn(&view);
-        };
-        let found = index.with_rows(&view, hash, |rows| merge_rows(rows, model, &wanted));
-        index.forget_settled(pending_rows);
-        found
+        find(&mut self.indexes, table, model, key, look)
+    }
+
+    /// The same for a table that takes no rows now: they may be such as it does not take.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::find`].
+    pub fn find_blocked(
+        &mut self,
+        table: TableId,
+        entry: &TableEntry,
+        key: &[KeyPart<'_>],
+        look: Look<'_>,
+    ) -> Result<Found> {
+        let model = TableModel::without_schema(&entry.name, &entry.rules, entry.default_mode)?;
+        find(&mut self.without_schema, table, &Arc::new(model), key, look)
     }
 }
 
-/// Those of a table's rows that have the key, in their order, merged by the table's rules: without
-/// an index. If the table takes no rows now, they may be such as it does not take.
-///
-/// # Errors
-///
-/// A key that names other columns than the table's key, or has more or fewer parts.
-pub fn find_parked<'a>(
-    rows: impl Iterator<Item = Row<'a>> + Clone,
-    entry: &TableEntry,
-    is_blocked: bool,
+fn find(
+    indexes: &mut FxHashMap<TableId, TableIndex>,
+    table: TableId,
     model: &Arc<TableModel>,
     key: &[KeyPart<'_>],
+    look: Look<'_>,
 ) -> Result<Found> {
-    let found = merge_rows(rows.clone(), model, &wanted_key(model, key)?)?;
-    if found != Found::Nothing || !is_blocked {
-        return Ok(found);
+    let wanted = wanted_key(model, key)?;
+    let new = || TableIndex::new(table, model);
+    let index = indexes.entry(table).or_insert_with(new);
+    if !index.queues.is_for(model) {
+        *index = new();
     }
-    let model = Arc::new(TableModel::without_schema(
-        &entry.name,
-        &entry.rules,
-        entry.default_mode,
-    )?);
-    merge_rows(rows, &model, &wanted_key(&model, key)?)
+    let hash = index.queues.hash_of_key(&wanted);
+    let (seen, pending_rows) = loop {
+        let (seen, pending_rows) = look(index, hash);
+        if !index.learn(&seen) {
+            break (seen, pending_rows);
+        }
+    };
+    let (view, parked) = &seen;
+    let found = index
+        .queues
+        .with_rows(view, hash, parked.rows(table), |rows| merge_rows(rows, model, &wanted));
+    index.queues.forget_settled(pending_rows);
+    found
 }
 
 /// Those rows that have the key, merged.

@@ -23,6 +23,7 @@ use std::sync::{Arc, Weak};
 
 use rustc_hash::FxBuildHasher;
 
+use crate::buffer::places::Places;
 use crate::buffer::queue::Queue;
 use crate::rows::arena::Row;
 use crate::rows::batch::Batch;
@@ -62,46 +63,6 @@ impl Place {
 
     fn batch(self) -> u64 {
         self.0 >> (ROW_BITS + LANE_BITS)
-    }
-}
-
-/// The places of hashes, in sorted runs. A new run is merged into the last one as long as that is
-/// at most twice as long: so there are few runs, and each place is moved a few times. A map would
-/// take four times the memory, and as much time for the first million of rows.
-#[derive(Debug, Default)]
-struct Places {
-    runs: Vec<Vec<(u64, Place)>>,
-}
-
-impl Places {
-    fn get(&self, hash: u64) -> impl Iterator<Item = Place> {
-        self.runs.iter().flat_map(move |run| {
-            let first = run.partition_point(|(other, _)| *other < hash);
-            let rest = run.iter().skip(first);
-            rest.take_while(move |(other, _)| *other == hash)
-                .map(|(_, place)| *place)
-        })
-    }
-
-    fn count(&self) -> usize {
-        self.runs.iter().map(Vec::len).sum()
-    }
-
-    fn insert(&mut self, mut run: Vec<(u64, Place)>) {
-        while let Some(last) = self.runs.pop_if(|last| last.len() <= 2 * run.len()) {
-            run.extend(last);
-        }
-        // Runs that are sorted already are merged by it.
-        run.sort();
-        self.runs.push(run);
-    }
-
-    fn retain(&mut self, is_kept: impl Fn(Place) -> bool) {
-        for run in &mut self.runs {
-            run.retain(|(_, place)| is_kept(*place));
-            run.shrink_to_fit();
-        }
-        self.runs.retain(|run| !run.is_empty());
     }
 }
 
@@ -181,16 +142,25 @@ pub struct View {
     pub is_complete: bool,
 }
 
-/// A row's place in the order of a table's rows: the number of its batch's first group, and the row
-/// there.
-type Order = (u64, usize);
+/// What of a key's rows comes first. Groups that are parked were in flight when they were, beside
+/// earlier ones: later ones of their keys are parked behind them, or not in flight yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    InFlight,
+    Parked,
+    Waiting,
+}
+
+/// A row's place in the order of a key's rows: the number of its batch's first group, or of its
+/// group if that is parked, and the row there.
+type Order = (Stage, u64, usize);
 
 /// The index of one table: see the module.
 #[derive(Debug)]
 pub struct KeyIndex {
     table: TableId,
     key: Vec<(String, ColumnKind)>,
-    places: Places,
+    places: Places<Place>,
     /// Places that are not in a run yet.
     new: Vec<(u64, Place)>,
     lanes: Vec<LaneIndex>,
@@ -335,14 +305,30 @@ impl KeyIndex {
         }
     }
 
+    /// The hash of a row's key. `None`: it lacks a column of it.
+    pub fn hash_of_row(&mut self, row: &Row<'_>) -> Option<u64> {
+        let positions = positions_of(&self.key, row.shape)?;
+        let kinds = self.key.iter().map(|(_, kind)| *kind);
+        let values = positions.iter().map(|at| row.values().nth(*at).unwrap_or(Value::Null));
+        Some(hash_of(kinds.zip(values), &mut self.scratch))
+    }
+
     /// The hash of a key's values, in the key's order.
     pub fn hash_of_key(&mut self, values: &[&Value<'_>]) -> u64 {
         let kinds = self.key.iter().map(|(_, kind)| *kind);
         hash_of(kinds.zip(values.iter().copied().cloned()), &mut self.scratch)
     }
 
-    /// Calls back with the rows that may have the key of a look, in their order.
-    pub fn with_rows<R>(&mut self, view: &View, wanted: u64, read: impl FnOnce(Vec<Row<'_>>) -> R) -> R {
+    /// Calls back with the rows that may have the key of a look, in their order. `parked` has those
+    /// that are [parked](crate::buffer::parked_index): each with its group's number, and where it
+    /// is there.
+    pub fn with_rows<'v, R>(
+        &mut self,
+        view: &'v View,
+        wanted: u64,
+        parked: impl Iterator<Item = (u64, usize, Row<'v>)>,
+        read: impl FnOnce(Vec<Row<'_>>) -> R,
+    ) -> R {
         self.sort_new();
         let mut batches: Vec<(Order, Arc<Batch>)> = Vec::new();
         for place in self.places.get(wanted) {
@@ -352,27 +338,29 @@ impl KeyIndex {
             if let (Some(batch), Some(seen)) = (batch, seen)
                 && seen.has_unsettled(&batch, place.row())
             {
-                batches.push(((batch.first_group, place.row()), batch));
+                batches.push(((seen.stage(&batch), batch.first_group, place.row()), batch));
             }
         }
         let mut rows: Vec<(Order, Row<'_>)> = Vec::new();
         rows.extend(
             batches
                 .iter()
-                .filter_map(|(order, batch)| Some((*order, batch.row(order.1)?))),
+                .filter_map(|(order, batch)| Some((*order, batch.row(order.2)?))),
         );
         for (lane, seen) in view.lanes.iter().enumerate() {
             let (first_group, open) = &seen.open;
-            rows.extend(open.rows().enumerate().map(|(at, row)| ((*first_group, at), row)));
+            let open = open.rows().enumerate();
+            rows.extend(open.map(|(at, row)| ((Stage::Waiting, *first_group, at), row)));
             // Batches in flight that are not known: their rows were taken from others.
             let known = self.lanes.get(lane);
             let unknown = |batch: &&Arc<Batch>| batch.rows_of(self.table) > 0 && !is_known(known, batch);
             for batch in seen.in_flight.iter().filter(unknown) {
                 let all = (0..batch.rows()).filter(|at| seen.has_unsettled(batch, *at));
-                let all = all.filter_map(|at| Some(((batch.first_group, at), batch.row(at)?)));
+                let all = all.filter_map(|at| Some(((Stage::InFlight, batch.first_group, at), batch.row(at)?)));
                 rows.extend(all.filter(|(_, row)| row.shape.table == self.table));
             }
         }
+        rows.extend(parked.map(|(number, at, row)| ((Stage::Parked, number, at), row)));
         rows.sort_by_key(|(order, _)| *order);
         read(rows.into_iter().map(|(_, row)| row).collect())
     }
@@ -391,6 +379,14 @@ impl KeyIndex {
 }
 
 impl LaneView {
+    fn stage(&self, batch: &Batch) -> Stage {
+        if batch.first_group >= self.first_waiting {
+            Stage::Waiting
+        } else {
+            Stage::InFlight
+        }
+    }
+
     /// Whether the lane has a batch, and the row's group is not settled.
     fn has_unsettled(&self, batch: &Arc<Batch>, row: usize) -> bool {
         if batch.first_group >= self.first_waiting {
@@ -495,7 +491,7 @@ mod tests {
                 if view.is_complete {
                     let has_key = |row: &Row<'_>| row.values().next() == Some(Value::Int(id));
                     let rows = |rows: Vec<Row<'_>>| rows.iter().filter(|row| has_key(row)).count();
-                    let found = self.index.with_rows(&view, wanted, rows);
+                    let found = self.index.with_rows(&view, wanted, std::iter::empty(), rows);
                     assert!(found <= 1, "{id} is read {found} times");
                     return found == 1;
                 }
@@ -510,7 +506,9 @@ mod tests {
             loop {
                 let view = self.index.look(std::iter::once(&self.queue), wanted);
                 if view.is_complete {
-                    let rows = self.index.with_rows(&view, wanted, |rows| rows.len());
+                    let rows = self
+                        .index
+                        .with_rows(&view, wanted, std::iter::empty(), |rows| rows.len());
                     self.index.forget_settled(self.queue.pending_rows());
                     return (rows, new);
                 }

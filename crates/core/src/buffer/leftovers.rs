@@ -82,6 +82,8 @@ pub struct LeftGroup {
     pub position: usize,
     /// It may be committed.
     pub is_uncertain: bool,
+    /// Why it was not written, if it waits for a table, or was refused. `None`: as the others.
+    pub reason: Option<Arc<Error>>,
 }
 
 impl LeftGroup {
@@ -102,6 +104,13 @@ pub struct EndCause {
     pub names_keys: bool,
 }
 
+impl EndCause {
+    /// The error, as it is said of rows that are not buffered any more.
+    fn error_at_end(&self) -> &Error {
+        self.error.at_end()
+    }
+}
+
 /// Keeps all groups in the file, if there is one. Returns what nobody was told of: groups that are
 /// lost, or in another file.
 pub fn keep(groups: &[LeftGroup], file: Option<&DeadLetterFile>, cause: &EndCause, time: EndTime) -> Option<String> {
@@ -112,7 +121,7 @@ pub fn keep(groups: &[LeftGroup], file: Option<&DeadLetterFile>, cause: &EndCaus
     let Some(file) = file else {
         return Some(lost_warning(told(groups), cause, ADVICE));
     };
-    let kept = file.append_all(groups.iter().map(|group| letter(group, &cause.error)), limit);
+    let kept = file.append_all(groups.iter().map(|group| letter(group, cause.error_at_end())), limit);
     let lost = groups.get(kept.lines..).unwrap_or_default();
     match (kept.error, kept.beside) {
         (Some(why), _) => {
@@ -122,7 +131,7 @@ pub fn keep(groups: &[LeftGroup], file: Option<&DeadLetterFile>, cause: &EndCaus
         (None, Some(beside)) => Some(format!(
             "{} not written: {}. deadLetterFile {} is locked by another process, so they are in {}",
             were(groups.iter().map(|group| group.rows().count()).sum()),
-            cause.error,
+            cause.error_at_end(),
             file.path().display(),
             beside.display()
         )),
@@ -150,7 +159,7 @@ fn lost_warning<'g, R: Iterator<Item = Row<'g>>>(
         rows.for_each(|row| told.add(&row, is_uncertain, cause.names_keys));
     }
     let rows = count_rows(told.rows).replacen(' ', " buffered ", 1);
-    let mut text = format!("lost {rows}: {}. ", cause.error);
+    let mut text = format!("lost {rows}: {}. ", cause.error_at_end());
     text.push_str("They were");
     if let Some(place) = &cause.place {
         let _ = write!(text, " for {place}");
@@ -173,6 +182,7 @@ fn were(rows: usize) -> String {
 }
 
 fn letter(group: &LeftGroup, cause: &Error) -> DeadLetter {
+    let cause = group.reason.as_deref().unwrap_or(cause);
     let (status, error) = if group.is_uncertain {
         let why = "COMMIT was not answered before the buffer ended, so these rows may be in the database: look, and \
                    retry() what is missing";

@@ -84,13 +84,15 @@ impl DeadLetterFile {
     /// The line is not there, whole or in part: the group must not be forgotten.
     pub fn append(&self, letter: &DeadLetter, deadline: Option<Instant>) -> Result<()> {
         self.append_line(&json_line(letter), deadline).map_err(|error| {
-            Error::config(format!(
-                "a group was refused ({}) and cannot be written to deadLetterFile {}: {error}. Nothing is lost: it stays \
-                 buffered, and so do the rows after it, until the file can be written to",
+            let why = format!(
+                "a group was refused ({}) and cannot be written to deadLetterFile {}: {error}",
                 letter.message,
                 self.path.display()
-            ))
-            .after_taking()
+            );
+            let kept = format!(
+                "{why}. Nothing is lost: it stays buffered, and so do the rows after it, until the file can be written to"
+            );
+            Error::config(why).after_taking().while_buffered(kept)
         })
     }
 

@@ -33,7 +33,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_TIMEOUT_MS: u64 = 86_400_000;
 
 const OPTIONS: &str = "unix_socket, tls, tls_ca, tls_cert, tls_key, tls_verify, charset, collation, timezone, sql_mode, isolation_level, \
-     connect_timeout_ms, read_timeout_ms, write_timeout_ms";
+     connect_timeout_ms, read_timeout_ms, write_timeout_ms, lock_wait_timeout_ms";
 const FORM: &str = "mysql://user:password@host:3306/database";
 /// How the characters are written that end a part of the DSN.
 const ENCODED: &str = "with special characters percent-encoded ('@' as %40, '/' as %2F, '?' as %3F, '#' as %23)";
@@ -78,6 +78,8 @@ pub struct ServerDsn {
     pub read_timeout: Duration,
     /// The longest time that sending may stand still.
     pub write_timeout: Duration,
+    /// How long a statement waits for a lock. `None`: as the buffer's kind has it.
+    pub lock_wait_timeout: Option<Duration>,
 }
 
 impl Dsn {
@@ -165,6 +167,7 @@ impl ServerDsn {
             connect_timeout: CONNECT_TIMEOUT,
             read_timeout: READ_TIMEOUT,
             write_timeout: WRITE_TIMEOUT,
+            lock_wait_timeout: None,
         };
         let mut tls = TlsOptions::default();
         for (index, (name, value)) in url.query_pairs().enumerate() {
@@ -196,6 +199,7 @@ impl ServerDsn {
             "connect_timeout_ms" => self.connect_timeout = timeout("connect_timeout_ms", value)?,
             "read_timeout_ms" => self.read_timeout = timeout("read_timeout_ms", value)?,
             "write_timeout_ms" => self.write_timeout = timeout("write_timeout_ms", value)?,
+            "lock_wait_timeout_ms" => self.lock_wait_timeout = Some(timeout("lock_wait_timeout_ms", value)?),
             _ => return Ok(false),
         }
         Ok(true)

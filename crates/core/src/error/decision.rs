@@ -35,7 +35,7 @@ pub enum Decision {
 pub enum ParkEnd {
     /// Until they are written, or their time is over: somebody has to put the table right.
     Timeout,
-    /// Until they are written: nobody knows what the error means.
+    /// Until they are written: it passes by itself, or nobody knows what the error means.
     Written,
 }
 
@@ -48,12 +48,18 @@ pub fn parks(error: &Error) -> Option<ParkEnd> {
         Kind::Server { code, class } => match (error.phase(), class) {
             (Phase::Connect | Phase::Commit, _) => return None,
             (_, Class::Blocked) if codes::is_of_table(code) => ParkEnd::Timeout,
+            (_, Class::Retry) if code == codes::ER_LOCK_WAIT_TIMEOUT => ParkEnd::Written,
             (_, Class::Unlisted) => ParkEnd::Written,
             _ => return None,
         },
         _ => return None,
     };
     Some(end)
+}
+
+/// Whether the error says that somebody holds a lock on the table, or on rows of it.
+pub fn is_locked(error: &Error) -> bool {
+    error.code() == codes::ER_LOCK_WAIT_TIMEOUT && parks(error).is_some()
 }
 
 /// What to do after an error.
@@ -164,12 +170,15 @@ mod tests {
             (at(Error::server(1814, "")), Some(ParkEnd::Timeout)),
             (at(Error::config("MyISAM").after_taking()), Some(ParkEnd::Timeout)),
             (at(Error::server(60_000, "")), Some(ParkEnd::Written)),
+            (at(Error::server(1205, "")), Some(ParkEnd::Written)),
+            (at(Error::server(1205, "").during(Phase::Commit)), None),
+            (Error::server(1205, ""), None),
+            (at(Error::server(1213, "")), None),
             (at(Error::server(1146, "").during(Phase::Connect)), None),
             (at(Error::server(1146, "").during(Phase::Commit)), None),
             // The account, the server and the connection are in everybody's way.
             (at(Error::server(1045, "")), None),
             (at(Error::server(1461, "")), None),
-            (at(Error::server(1205, "")), None),
             (at(Error::server(1290, "")), None),
             (at(Error::server(2013, "")), None),
             (at(Error::connection(2003, "")), None),

@@ -29,6 +29,8 @@ pub struct Error {
     phase: Phase,
     message: Message,
     place: Option<Box<TablePlace>>,
+    /// The same for rows that are not buffered any more, if this one says that they are.
+    at_end: Option<Box<Error>>,
 }
 
 /// The table whose statement failed, or whose definition did, and the columns of its rows.
@@ -89,6 +91,7 @@ impl Error {
             phase: Phase::Statement,
             message: message.into(),
             place: None,
+            at_end: None,
         }
     }
 
@@ -263,6 +266,19 @@ impl Error {
     pub fn revealed(mut self) -> Self {
         self.message = self.message.revealed();
         self
+    }
+
+    /// The same error, in these words while the rows stay buffered.
+    #[must_use]
+    pub fn while_buffered(self, words: String) -> Self {
+        let mut error = self.reworded(words);
+        error.at_end = Some(Box::new(self));
+        error
+    }
+
+    /// The error for rows that are not buffered any more.
+    pub fn at_end(&self) -> &Self {
+        self.at_end.as_deref().unwrap_or(self)
     }
 
     /// An error of the same kind in other words.

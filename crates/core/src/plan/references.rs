@@ -1,9 +1,10 @@
-//! In which order a transaction writes its tables, as far as their foreign keys leave a choice.
+//! In which order a transaction writes its tables, as far as foreign keys and triggers leave a
+//! choice.
 //!
 //! Written table by table, a row may find the row that it refers to although it was added before
 //! it: alone it would have been refused. So tables are written one after the other, referenced ones
 //! first, only if no row refers to one that was added later. Otherwise all rows keep the order in
-//! which they were added.
+//! which they were added. So they do if a trigger of one table may touch another one.
 //!
 //! Nobody here knows what refers to the row that is deleted: what the table held may, and what
 //! cascades from it goes on through tables that have no row here. So if rows of a table are
@@ -13,6 +14,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::plan::binder::BoundRow;
+use crate::table::column::ColumnKind;
 use crate::table::model::TableModel;
 use crate::table::name::TableName;
 use crate::table::schema::ForeignKey;
@@ -35,6 +37,9 @@ impl TableRows<'_> {
 /// The tables, by their place in the list, in the order in which to write them. `None`: all rows
 /// keep their order.
 pub fn order(tables: &[TableRows<'_>]) -> Option<Vec<usize>> {
+    if has_touching_triggers(tables) {
+        return None;
+    }
     let references = references(tables);
     if !deletions_are_free(tables) {
         return None;
@@ -78,6 +83,14 @@ fn deletions_are_free(tables: &[TableRows<'_>]) -> bool {
                 to == Some(other) || to.is_some_and(|to| to != deleting)
             })
         })
+}
+
+/// Whether a trigger of one table may read or write what another one gets, or two tables' triggers
+/// may write to one table, as to a log.
+fn has_touching_triggers(tables: &[TableRows<'_>]) -> bool {
+    let models = || tables.iter().filter_map(TableRows::model);
+    models().filter(|model| model.has_writing_triggers()).nth(1).is_some()
+        || models().any(|model| models().any(|other| other.name != model.name && model.may_touch(&other.name)))
 }
 
 /// A foreign key of one table of the list to another one.
@@ -141,11 +154,17 @@ impl Reference<'_> {
             form.clear();
             let mut refers = true;
             for (name, kind) in columns.iter().zip(&kinds) {
-                let value = row.bound.position(name).map(|at| row.value(at));
-                match value.filter(|value| !value.is_null()) {
-                    Some(value) => kind.key(value, &mut form)?,
-                    None => refers = false,
+                let Some(at) = row.bound.position(name).filter(|at| !row.value(*at).is_null()) else {
+                    refers = false;
+                    continue;
+                };
+                // What an insert makes of a value is the column's: BINARY(3) pads, VARBINARY does
+                // not.
+                let is_padded = matches!(kind, ColumnKind::Binary { .. }) && row.bound.kinds.get(at) != Some(kind);
+                if is_padded {
+                    return None;
                 }
+                kind.key(row.value(at), &mut form)?;
             }
             if refers && added_at.get(&form).is_some_and(|parent| parent > place) {
                 return None;

@@ -186,6 +186,7 @@ impl Batch {
         }
         shrink(&mut self.rows.arena);
         shrink(&mut self.rows.heads);
+        shrink(&mut self.rows.shapes);
         shrink(&mut self.group_ends);
     }
 

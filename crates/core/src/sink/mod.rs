@@ -9,7 +9,7 @@
 //! time-outs, apart from the look-up of a host's name (see [`mysql`]).
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[cfg(doc)]
 use crate::error::Error;
@@ -63,6 +63,21 @@ pub trait Sink: Send {
     /// Whether there is a connection now.
     fn is_connected(&self) -> bool {
         true
+    }
+
+    /// From now on no statement waits long for a lock. So a table that somebody has locked holds up
+    /// no other one.
+    fn wait_briefly_for_locks(&mut self) {}
+
+    /// How many waits for a lock are as long as the server's own time-out.
+    fn lock_waits(&self) -> u64 {
+        1
+    }
+
+    /// How long a caller waits who asks for definitions of tables and has named no time. `None`: as
+    /// long as it takes.
+    fn look_up_time(&self) -> Option<Duration> {
+        None
     }
 
     /// Connects if needed, and returns what the server takes at once.

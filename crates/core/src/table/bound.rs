@@ -72,6 +72,8 @@ pub(super) enum Check {
     /// In a row that can only update: what the column takes. An insert would be refused for it; an
     /// update that adds or compares the value would not.
     Fitting,
+    /// Part of the key of a row that can only update: what finds the row that an insert would meet.
+    LookedUp,
 }
 
 impl TableModel {
@@ -172,6 +174,7 @@ impl TableModel {
                     .filter(|at| is_computed_with(at) || is_text_key(at))
                     .map(|at| (at, Check::Fitting)),
             );
+            checks.extend(key.iter().map(|at| (*at, Check::LookedUp)));
         }
         // A column's checks stand together: a guard is outside the key, and neither has a rule.
         checks.sort_unstable_by_key(|(at, _)| *at);
@@ -221,6 +224,7 @@ impl BoundColumns {
                 Check::Key | Check::DeletedKey | Check::Guard => !value.is_null(),
                 Check::NumberedKey => !value.is_null() && !is_zero(&value),
                 Check::Fitting => !self.domains.get(*at).is_some_and(|(domain, _)| domain.refuses(&value)),
+                Check::LookedUp => self.kinds.get(*at).is_some_and(|kind| kind.may_be_looked_up(&value)),
             };
             if !passes {
                 return Err(self.refused(*at, *check));
@@ -243,6 +247,10 @@ impl BoundColumns {
             }
             Check::Fitting => format!(
                 "table {name}: column {column} does not take this value: it is out of range, too long or not in the column's character set"
+            ),
+            Check::LookedUp => format!(
+                "table {name}: key column {column} holds numbers, and the row lacks a required column: such a row finds its row \
+                 by a number only; give the key as an int"
             ),
             Check::NumberedKey => format!(
                 "table {name}: key column {column} is null or 0, for which the server makes a fresh number; give the row its \
@@ -339,4 +347,57 @@ impl BoundColumns {
 
 fn is_zero(value: &Value<'_>) -> bool {
     number(value).is_some_and(|number| number.round(0).is_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::column::Column;
+    use crate::table::name::TableName;
+    use crate::table::rules::TableRules;
+    use crate::table::schema::{TableSchema, UniqueIndex};
+
+    /// A table of a key of this kind and a column that an INSERT must name.
+    fn bound(kind: ColumnKind, columns: &[&str]) -> BoundColumns {
+        let column = |name: &str, kind| Column {
+            name: name.to_owned(),
+            kind,
+            is_required: true,
+            ..Column::default()
+        };
+        let schema = TableSchema {
+            columns: vec![column("id", kind), column("x", ColumnKind::Integer)],
+            unique_indexes: vec![UniqueIndex {
+                name: "PRIMARY".to_owned(),
+                columns: vec![Some("id".to_owned())],
+                whole_columns: true,
+            }],
+            is_strict: true,
+            ..TableSchema::default()
+        };
+        let table = TableName::parse("t").expect("a name");
+        let model = TableModel::from_server(&table, &TableRules::default(), Mode::Upsert, schema).expect("a model");
+        let columns = columns.iter().map(|name| Box::from(*name)).collect();
+        Arc::new(model).bind(&columns).expect("bound")
+    }
+
+    #[test]
+    fn a_row_that_can_only_update_is_refused_if_its_key_finds_another_row() {
+        for (kind, key, finds_its_row) in [
+            (ColumnKind::Bit, Value::Int(5), true),
+            (ColumnKind::Bit, Value::bytes(b"\x05"), false),
+            (ColumnKind::Integer, Value::text("5"), true),
+            (ColumnKind::Integer, Value::text("abc"), false),
+        ] {
+            let check =
+                |columns: &[&str], values: &[Value<'static>]| bound(kind, columns).check(values.iter().cloned());
+            assert_eq!(
+                check(&["id"], std::slice::from_ref(&key)).is_ok(),
+                finds_its_row,
+                "{kind:?}: {key:?}"
+            );
+            // An insert tells by itself, and needs no WHERE.
+            check(&["id", "x"], &[key, Value::Int(1)]).expect("a whole row");
+        }
+    }
 }

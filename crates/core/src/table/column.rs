@@ -46,6 +46,9 @@ pub struct Column {
     pub has_default: bool,
     /// Left out, it becomes a value other than NULL and 0.
     pub has_nonzero_default: bool,
+    /// Left out, it becomes a value that tells in which order rows came: the next number of a
+    /// counter.
+    pub tells_order: bool,
 }
 
 /// The kind of a column's values.
@@ -95,6 +98,8 @@ pub struct TextKind {
     pub equality: TextEquality,
     /// Whether any Unicode text can be told apart by its bytes: a `_bin` collation of utf8mb4.
     pub unicode_by_bytes: bool,
+    /// Whether it has all letters: those of utf8mb4.
+    pub has_all_letters: bool,
     /// The longest value, in characters. A strict server refuses a longer one, a lenient one cuts
     /// it.
     pub max_chars: usize,
@@ -129,6 +134,7 @@ impl TextKind {
         Self {
             equality,
             unicode_by_bytes: collation.starts_with("utf8mb4_") && collation.ends_with("_bin"),
+            has_all_letters: collation.starts_with("utf8mb4_"),
             max_chars,
         }
     }
@@ -257,6 +263,22 @@ impl ColumnKind {
         }
     }
 
+    /// Whether a WHERE may find a row by the value that an insert would make the row's key. A WHERE
+    /// compares a number with a text as numbers: the bits of "\x05" are 0 to it, and MariaDB finds
+    /// the BIGINT 0 by 'abc'. `false`: no row is looked for.
+    pub fn may_be_looked_up(self, value: &Value<'_>) -> bool {
+        match (self, value) {
+            (Self::Integer | Self::Decimal { .. }, Value::Bytes(bytes)) => is_number_among_spaces(bytes),
+            // Bytes are equal to the number that they are if they are no bits at all, and digits
+            // never.
+            (Self::Bit, Value::Bytes(bytes)) => bytes.iter().all(|byte| *byte == 0),
+            (Self::Integer | Self::Decimal { .. } | Self::Bit, Value::DateTime(_)) | (Self::Bit, Value::Float(_)) => {
+                false
+            }
+            _ => true,
+        }
+    }
+
     /// Appends the key form of a value. Two forms have equal bytes if and only if the server sees
     /// equal keys. Their order is the same in every process. `None` if the server's equality is not
     /// certain.
@@ -347,6 +369,14 @@ fn text_key(text: TextKind, value: &Value<'_>) -> Option<Vec<u8>> {
     }
 }
 
+/// Whether an insert takes the text for a number: before it, and behind it, may stand what
+/// separates words.
+fn is_number_among_spaces(text: &[u8]) -> bool {
+    let start = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let number = text.get(start..).unwrap_or_default().trim_ascii_end();
+    Decimal::parse(number).is_some()
+}
+
 /// The number, if the text is how PHP itself writes it.
 fn canonical_integer(text: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?;
@@ -371,11 +401,13 @@ mod tests {
     const CI: ColumnKind = ColumnKind::Text(TextKind {
         equality: TextEquality::AsciiCase,
         unicode_by_bytes: false,
+        has_all_letters: true,
         max_chars: 36,
     });
     const BIN: ColumnKind = ColumnKind::Text(TextKind {
         equality: TextEquality::Bytes,
         unicode_by_bytes: true,
+        has_all_letters: true,
         max_chars: 36,
     });
 
@@ -423,6 +455,41 @@ mod tests {
                 .zip(key(kind, &right))
                 .map(|(left, right)| left == right);
             assert_eq!(equal, expected, "{kind:?}: {left:?}, {right:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_looked_up_only_by_what_an_insert_takes_for_it() {
+        let (text, bytes) = (Value::text, Value::bytes);
+        let decimal = ColumnKind::Decimal { scale: 2 };
+        let moment = || Value::DateTime(Cow::Borrowed("2024-01-02 03:04:05.000000"));
+        for (kind, value, expected) in [
+            (ColumnKind::Bit, Value::Int(5), true),
+            (ColumnKind::Bit, bytes(b"\x05"), false),
+            (ColumnKind::Bit, bytes(b"\0\x05"), false),
+            (ColumnKind::Bit, bytes(b"\0\0"), true),
+            (ColumnKind::Bit, text("0"), false),
+            (ColumnKind::Bit, Value::Float(1.0), false),
+            (ColumnKind::Integer, Value::Int(5), true),
+            (ColumnKind::Integer, Value::Float(1.5), true),
+            (ColumnKind::Integer, text("5"), true),
+            (ColumnKind::Integer, text("1.5"), true),
+            (ColumnKind::Integer, text(" 5 "), true),
+            (ColumnKind::Integer, text("5\n"), true),
+            (ColumnKind::Integer, text("abc"), false),
+            (ColumnKind::Integer, text(""), false),
+            (ColumnKind::Integer, text(" "), false),
+            (ColumnKind::Integer, text("3x"), false),
+            (ColumnKind::Integer, text("\n5"), false),
+            (ColumnKind::Integer, moment(), false),
+            (decimal, text("0.30"), true),
+            (decimal, text("abc"), false),
+            (decimal, moment(), false),
+            (ColumnKind::DateTime { precision: 0 }, moment(), true),
+            (BIN, text("abc"), true),
+            (ColumnKind::Other, text("abc"), true),
+        ] {
+            assert_eq!(kind.may_be_looked_up(&value), expected, "{kind:?}: {value:?}");
         }
     }
 

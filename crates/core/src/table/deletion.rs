@@ -135,6 +135,6 @@ impl TableModel {
     /// foreign key of the table to itself.
     pub fn sees_order_of_deletions(&self) -> bool {
         let refers_to_itself = self.foreign_keys().iter().any(|key| key.table == self.name);
-        refers_to_itself || self.schema.as_ref().is_some_and(|schema| schema.has_triggers)
+        refers_to_itself || self.schema.as_ref().is_some_and(|schema| !schema.triggers.is_empty())
     }
 }

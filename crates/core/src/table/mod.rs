@@ -23,3 +23,4 @@ pub mod name_charset;
 pub mod rules;
 pub mod schema;
 pub mod shape;
+pub mod trigger;

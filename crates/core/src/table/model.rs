@@ -139,15 +139,35 @@ impl TableModel {
         self.schema.as_ref().map_or(&[], |schema| &schema.foreign_keys)
     }
 
+    /// Whether its triggers may write to a table that is not the transaction's.
+    pub fn has_writing_triggers(&self) -> bool {
+        self.schema.as_ref().is_some_and(|schema| schema.triggers.may_write())
+    }
+
+    /// Whether its triggers may touch another table.
+    pub fn may_touch(&self, other: &TableName) -> bool {
+        let may_touch = |schema: &TableSchema| schema.triggers.may_touch(other);
+        self.schema.as_ref().is_some_and(may_touch)
+    }
+
     /// The table's definition, as the server showed it when the model was made.
     pub fn definition(&self) -> Option<&Arc<str>> {
         self.schema.as_ref()?.definition.as_ref()
     }
 
     /// Whether rows of different keys may be written in another order than they were added. Not if
-    /// one may refer to another, meet it in a second unique index, or be seen by a trigger.
+    /// one may refer to another, meet it in a second unique index, or be seen by a trigger, or if
+    /// the server numbers them.
     pub fn may_sort(&self) -> bool {
-        !self.may_meet() && self.schema.as_ref().is_none_or(|schema| !schema.has_triggers)
+        let is_quiet = |schema: &TableSchema| schema.triggers.is_empty() && !self.tells_order(schema);
+        !self.may_meet() && self.schema.as_ref().is_none_or(is_quiet)
+    }
+
+    /// Whether the server sets a column outside the key that tells in which order rows came.
+    fn tells_order(&self, schema: &TableSchema) -> bool {
+        let is_of_key = |column: &Column| self.key.iter().any(|name| name.eq_ignore_ascii_case(&column.name));
+        let mut columns = schema.columns.iter();
+        columns.any(|column| column.tells_order && !is_of_key(column))
     }
 
     /// Whether rows of different keys may meet: in a second unique index, or by a foreign key to

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::table::column::Column;
 use crate::table::name::TableName;
 use crate::table::name_charset::NameCharset;
+use crate::table::trigger::Triggers;
 
 /// A unique index of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +56,6 @@ pub struct ForeignKey {
 
 /// What the server says of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts that the server states")]
 pub struct TableSchema {
     /// All columns, in order.
     pub columns: Vec<Column>,
@@ -63,10 +63,11 @@ pub struct TableSchema {
     pub unique_indexes: Vec<UniqueIndex>,
     /// What it refers to.
     pub foreign_keys: Vec<ForeignKey>,
-    /// Columns that a CHECK or a generated column looks at.
+    /// Columns that the server looks at beside storing them: in a CHECK, a generated column,
+    /// another column's default, a period, or an index over an expression.
     pub examined: Vec<String>,
-    /// Triggers may run for each row, and may see each version of it.
-    pub has_triggers: bool,
+    /// They may run for each row, and may see each version of it.
+    pub triggers: Triggers,
     /// Each version of a row stays visible: a system-versioned table.
     pub keeps_history: bool,
     /// The table's definition as the server shows it, without what rows change. `None`: the account

@@ -47,16 +47,18 @@ impl Writer {
             Some(file) => file.append(&letter, deadline)?,
             None if observer.has_room_for_failure() => {}
             None => {
-                return Err(Error::config(format!(
-                    "{} refused, and the memory for refused groups is full: call takeFailures(), or give a deadLetterFile. \
-                     Nothing is lost: the rows stay buffered until then. The error: {error}",
-                    if letter.rows.len() == 1 {
-                        "a row was".to_owned()
-                    } else {
-                        format!("{} were", count_rows(letter.rows.len()))
-                    }
-                ))
-                .after_taking());
+                let were = if letter.rows.len() == 1 {
+                    "a row was".to_owned()
+                } else {
+                    format!("{} were", count_rows(letter.rows.len()))
+                };
+                let full = format!("{were} refused, and the memory for refused groups is full: ");
+                let kept = format!(
+                    "{full}call takeFailures(), or give a deadLetterFile. Nothing is lost: the rows stay buffered until then. \
+                     The error: {error}"
+                );
+                let lost = Error::config(format!("{full}{error}"));
+                return Err(lost.after_taking().while_buffered(kept));
             }
         }
         observer.given_up(letter);

@@ -17,6 +17,7 @@ mod give_up;
 pub mod observer;
 pub mod obstacle;
 pub mod retry;
+mod tables;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use rustc_hash::FxHashMap;
 use crate::clock::Clock;
 use crate::dead_letter::Status;
 use crate::dead_letter::file::DeadLetterFile;
-use crate::error::decision::{Decision, decide, parks};
+use crate::error::decision::{Decision, decide, is_locked, parks};
 use crate::error::phase::Phase;
 use crate::error::{Error, Result};
 use crate::ledger::{Ledger, LedgerUse, Verdict};
@@ -37,7 +38,7 @@ use crate::plan::{Plan, plan};
 use crate::rows::batch::Batch;
 use crate::settings::Settings;
 use crate::sink::{Place, Sink};
-use crate::table::entry::{TableEntry, TableId};
+use crate::table::entry::TableId;
 use crate::table::model::TableModel;
 use crate::writer::observer::{Commit, Event, Observer};
 use crate::writer::obstacle::Obstacle;
@@ -74,13 +75,20 @@ pub struct Writer {
     asks_ledger: bool,
     /// Whether the buffer sets groups aside.
     parks: bool,
+    /// How often a transaction is repeated at once after it has waited for a lock.
+    lock_retries: u32,
+    /// The same for what is written next, if that is a probe.
+    probe_lock_retries: Option<u32>,
     /// What the tables were at the last attempt.
     models: FxHashMap<TableId, Arc<TableModel>>,
 }
 
 impl Writer {
     /// A writer for a buffer with these settings.
-    pub fn new(sink: Box<dyn Sink>, clock: Arc<dyn Clock>, settings: &Settings) -> Self {
+    pub fn new(mut sink: Box<dyn Sink>, clock: Arc<dyn Clock>, settings: &Settings) -> Self {
+        if settings.keeps_rows {
+            sink.wait_briefly_for_locks();
+        }
         Self {
             sink,
             clock,
@@ -92,47 +100,23 @@ impl Writer {
             untraceable_end: 0,
             asks_ledger: false,
             parks: settings.keeps_rows,
+            lock_retries: 0,
+            probe_lock_retries: None,
             models: FxHashMap::default(),
         }
-    }
-
-    /// The model of a table, known or read from the sink.
-    ///
-    /// # Errors
-    ///
-    /// As [`Sink::model`].
-    pub fn model(&mut self, table: &TableEntry, deadline: Option<Instant>) -> Result<Arc<TableModel>> {
-        if let Some(model) = table.model().filter(|_| !table.is_outdated()) {
-            return Ok(model);
-        }
-        let read = self.sink.model(table, deadline);
-        if read.as_ref().is_err_and(|error| !error.is_connection()) {
-            // It is not what it was.
-            table.set_model(None);
-        }
-        let model = Arc::new(read.map_err(|error| self.printed(error).at_table(&table.name, None))?);
-        table.set_model(Some(Arc::clone(&model)));
-        Ok(model)
-    }
-
-    /// Makes the ledger ready before the first row of this table is taken, if its rows need the
-    /// ledger.
-    ///
-    /// # Errors
-    ///
-    /// As [`Sink::register`].
-    pub fn prepare_ledger(&mut self, model: &TableModel, deadline: Option<Instant>) -> Result<()> {
-        if self.ledger_use.covers(model.is_repeatable()) {
-            let registered = self.sink.register(self.ledger.last_known(), deadline);
-            registered.map_err(|error| self.printed(error))?;
-        }
-        Ok(())
     }
 
     /// An error of the sink, as buffers pass it on: with the values of rows that a server quotes,
     /// or without. A failure has them in any case.
     fn printed(&self, error: Error) -> Error {
         if self.redact_values { error } else { error.revealed() }
+    }
+
+    /// What is written next repeats what failed so, as a probe of the table that was locked: it
+    /// waits for the lock once.
+    pub fn probe_lock(&mut self, failed: &Error, observer: &mut dyn Observer) {
+        self.probe_lock_retries = Some(0);
+        observer.happened(&Event::Retried(failed));
     }
 
     /// Writes the groups of the batches from `done` on, counted over all of them, in as few
@@ -153,6 +137,8 @@ impl Writer {
     ) -> Result<(), Obstacle> {
         let total = batches.iter().map(|batch| batch.group_count()).sum();
         let mut start = done;
+        // Nobody else waits longer than twice for a table that is locked.
+        self.lock_retries = self.probe_lock_retries.take().unwrap_or(self.max_retries.min(1));
         // The ends of the ranges that were refused, the widest first.
         let mut ends = vec![total];
         // A table's error is met twice before it is believed: the models are read anew in between.
@@ -194,7 +180,11 @@ impl Writer {
                     if !self.parks || parks(&failed.error).is_none() {
                         return Err(failed.error.into());
                     }
-                    if failed.error.phase() == Phase::Statement && !is_confirmed {
+                    if is_locked(&failed.error) {
+                        let waits_max = self.sink.lock_waits();
+                        let error = failed.error;
+                        obstacle = Some(self.stop(Obstacle::Locked { error, waits_max })?);
+                    } else if failed.error.phase() == Phase::Statement && !is_confirmed {
                         is_confirmed = true;
                     } else {
                         obstacle = Some(self.stop(Obstacle::Table(failed.error))?);
@@ -224,24 +214,6 @@ impl Writer {
         }
     }
 
-    /// Reads tables that are not known, if they are there.
-    pub fn read_tables(&mut self, tables: &[Arc<TableEntry>], deadline: Option<Instant>) {
-        for table in tables {
-            // Whoever writes to it meets the error, too.
-            drop(self.model(table, deadline));
-        }
-    }
-
-    /// Whether a server has to be asked what a table is.
-    pub fn asks_server(&self) -> bool {
-        self.sink.local_model().is_none()
-    }
-
-    /// What the tables were at the last attempt.
-    pub fn models(&self) -> &FxHashMap<TableId, Arc<TableModel>> {
-        &self.models
-    }
-
     /// Writes some groups as one transaction, and repeats it as often as its budgets allow.
     fn write_range(
         &mut self,
@@ -252,6 +224,7 @@ impl Writer {
     ) -> Result<Attempt, AttemptError> {
         let started = self.clock.now();
         let mut budget = RetryBudget::new(self.max_retries);
+        let mut lock_retries = self.lock_retries;
         loop {
             let error = match self.attempt(batches, &mut groups, deadline, observer) {
                 Ok(Attempt::Committed(mut written)) => {
@@ -264,6 +237,13 @@ impl Writer {
             let decision = decide(error.phase(), &error);
             if decision == Decision::CommitUnknown {
                 observer.happened(&Event::CommitUnknown);
+            }
+            if self.parks && is_locked(&error) && !self.ledger.is_in_doubt() {
+                // The rows of other tables do not wait for this one.
+                let Some(left) = lock_retries.checked_sub(1) else {
+                    return Err(AttemptError { groups, error });
+                };
+                lock_retries = left;
             }
             let Some((again, wait)) = budget.next(decision, self.ledger.is_in_doubt(), fastrand::f64()) else {
                 return Err(AttemptError { groups, error });
@@ -387,27 +367,6 @@ impl Writer {
         let limits = self.sink.limits(deadline);
         observer.happened(&Event::Connected);
         limits
-    }
-
-    /// Takes the models of all tables. They are held until the plan is made: what rows are bound to
-    /// must not change on another thread meanwhile.
-    fn read_models(&mut self, batches: &[&Batch], deadline: Option<Instant>) -> Result<()> {
-        let mut models = FxHashMap::default();
-        let mut failed: Vec<(TableId, Error)> = Vec::new();
-        for (id, table) in batches.iter().flat_map(|batch| batch.tables()) {
-            if models.contains_key(&id) || failed.iter().any(|(other, _)| *other == id) {
-                continue;
-            }
-            match self.model(table, deadline).map_err(Error::after_taking) {
-                Ok(model) => drop(models.insert(id, model)),
-                // The others are read all the same: what waits behind this table's rows is told by
-                // their keys.
-                Err(error) if self.parks && parks(&error).is_some() => failed.push((id, error)),
-                Err(error) => return Err(error),
-            }
-        }
-        self.models = models;
-        failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 
     fn plan<'b>(&self, batches: &[&'b Batch], groups: &Range<usize>, limits: Limits) -> Result<Plan<'b>> {

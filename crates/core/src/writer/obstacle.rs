@@ -9,6 +9,13 @@ pub enum Obstacle {
     Failed(Error),
     /// A table is in the way. The buffer sets its groups aside, and calls with the others.
     Table(Error),
+    /// As [`Self::Table`]: somebody holds a lock there. That passes by itself.
+    Locked {
+        /// The error.
+        error: Error,
+        /// So many waits are as long as the server's own time-out.
+        waits_max: u64,
+    },
     /// The next group is refused, and may lack what earlier ones hold. The buffer sets it aside
     /// until these are settled.
     Refused(Error),
@@ -18,7 +25,7 @@ impl Obstacle {
     /// The error.
     pub fn error(&self) -> &Error {
         match self {
-            Self::Failed(error) | Self::Table(error) | Self::Refused(error) => error,
+            Self::Failed(error) | Self::Table(error) | Self::Locked { error, .. } | Self::Refused(error) => error,
         }
     }
 }

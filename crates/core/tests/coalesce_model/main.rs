@@ -23,6 +23,7 @@ use write_buffer_core::rows::group::Group;
 use write_buffer_core::sink::mysql::executions::{StatementForm, executions};
 use write_buffer_core::sink::mysql::parameters::Parameter;
 use write_buffer_core::sink::mysql::sql::Dialect;
+use write_buffer_core::sink::mysql::text_form::TextForm;
 use write_buffer_core::table::catalog::Catalog;
 use write_buffer_core::table::column::{Column, ColumnKind, TextKind};
 use write_buffer_core::table::model::TableModel;
@@ -308,7 +309,7 @@ proptest! {
     ) {
         let one = batches(&rows, world, &vec![false; rows.len()]);
         let limits = limits(max_packet_bytes);
-        let form = StatementForm { limits, batch_rows: 100, dialect: Dialect::RowAlias };
+        let form = StatementForm { limits, batch_rows: 100, dialect: Dialect::RowAlias, text: TextForm::of_session("utf8mb4", "") };
         let planned = plan(&[&one[0]], 0..usize::MAX, &limits, Binder::default()).expect("a plan");
         for planned in &planned.statements {
             let mut written = 0;

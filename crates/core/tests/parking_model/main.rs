@@ -8,6 +8,7 @@
 
 #![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
 
+mod find;
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use write_buffer_core::buffer::background::lanes::Lanes;
 use write_buffer_core::buffer::background::route::Router;
+use write_buffer_core::buffer::find::Finder;
 use write_buffer_core::buffer::parking::{Models, Work};
 use write_buffer_core::buffer::queue::{Due, LaneId};
 use write_buffer_core::error::Error;
@@ -28,7 +30,7 @@ use write_buffer_core::table::shape::Shape;
 use write_buffer_core::value::Value;
 use write_buffer_core::writer::obstacle::Obstacle;
 
-use steps::{LANES, ModelRow, NAMES, Step, TABLES, model, step};
+use steps::{LANES, ModelRow, NAMES, Step, TABLES, model, step, two_tables_in_the_way_of_one_group};
 
 const TIMEOUT: Duration = Duration::from_secs(7);
 
@@ -52,6 +54,7 @@ struct World {
     is_dropped: [bool; TABLES],
     is_narrow: [bool; TABLES],
     times_out: bool,
+    finder: Finder,
 }
 
 impl World {
@@ -85,6 +88,7 @@ impl World {
             is_dropped: [false; TABLES],
             is_narrow: [false; TABLES],
             times_out,
+            finder: Finder::default(),
         }
     }
 
@@ -312,6 +316,7 @@ impl World {
                 .map(|(number, _)| number)
                 .collect();
             prop_assert_eq!(found, expected, "table {}", table);
+            self.find(table)?;
         }
         Ok(())
     }
@@ -433,4 +438,9 @@ proptest! {
     ) {
         run(steps, times_out, ends)?;
     }
+}
+
+#[test]
+fn a_group_behind_two_tables_that_are_gone_rests() {
+    run(two_tables_in_the_way_of_one_group(), true, false).expect("all rest");
 }

@@ -9,6 +9,7 @@ use write_buffer_core::table::schema::{TableSchema, UniqueIndex};
 
 pub const LANES: usize = 3;
 pub const TABLES: usize = 3;
+pub const KEYS: std::ops::Range<i64> = 0..5;
 pub const NAMES: [&str; TABLES] = ["a", "b", "c"];
 
 /// A row of the model.
@@ -60,18 +61,14 @@ pub enum Step {
 }
 
 fn row() -> impl Strategy<Value = ModelRow> {
-    (
-        0..TABLES,
-        0..5_i64,
-        prop::bool::weighted(0.95),
-        prop::bool::weighted(0.2),
-    )
-        .prop_map(|(table, key, is_certain, is_wide)| ModelRow {
+    (0..TABLES, KEYS, prop::bool::weighted(0.95), prop::bool::weighted(0.2)).prop_map(
+        |(table, key, is_certain, is_wide)| ModelRow {
             table,
             key,
             is_certain,
             is_wide,
-        })
+        },
+    )
 }
 
 pub fn step() -> impl Strategy<Value = Step> {
@@ -108,4 +105,43 @@ pub fn model(entry: &TableEntry) -> TableModel {
         ..TableSchema::default()
     };
     TableModel::from_server(&entry.name, &TableRules::default(), Mode::Upsert, schema).expect("a model")
+}
+
+/// Rows by the words of [`ModelRow`]'s `Debug`.
+fn rows(text: &str) -> Vec<ModelRow> {
+    text.split(' ')
+        .map(|word| ModelRow {
+            table: NAMES.iter().position(|name| word.starts_with(name)).expect("a table"),
+            key: i64::from(word.as_bytes()[1] - b'0'),
+            is_certain: !word.contains('?'),
+            is_wide: word.contains('+'),
+        })
+        .collect()
+}
+
+/// A group of these rows.
+fn add(text: &str) -> Step {
+    Step::Add {
+        rows: rows(text),
+        parent: None,
+    }
+}
+
+/// Whatever is probed by the first group fails at another table.
+pub fn two_tables_in_the_way_of_one_group() -> Vec<Step> {
+    vec![
+        add("a0? b0"),
+        add("a0?"),
+        add("b1 c1+"),
+        add("c0+"),
+        Step::DropTable(0),
+        Step::DropColumn(2),
+        add("a0? a0?"),
+        Step::Work(0, 1),
+        Step::CreateTable(1),
+        Step::CreateTable(1),
+        Step::DropColumn(0),
+        Step::DropTable(1),
+        Step::DropColumn(0),
+    ]
 }

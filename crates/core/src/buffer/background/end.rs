@@ -36,7 +36,8 @@ impl BackgroundBuffer {
         let attempts_before: Vec<u64> = state.lanes.iter().map(|lane| lane.flusher.attempts).collect();
         let is_done = |state: &State| {
             state.lanes.is_tried(u64::MAX)
-                || state.all_threads_ended()
+                // One that cannot be started now is tried again and again.
+                || (state.all_threads_ended() && state.lanes_without_thread().is_empty())
                 || state.is_stuck(&attempts_before, self.clock.now())
         };
         let waited = self.wait(state, Some(time.limit), &|| false, is_done).0;

@@ -56,6 +56,7 @@ pub fn run(shared: &Shared, lane: LaneId, mut writer: Writer) {
             done,
             gives_up,
             reads,
+            repeats,
         }) = work
         else {
             // All that was due is parked.
@@ -72,6 +73,9 @@ pub fn run(shared: &Shared, lane: LaneId, mut writer: Writer) {
             match &gives_up {
                 None => {
                     writer.read_tables(&reads, None);
+                    if let Some(failed) = &repeats {
+                        writer.probe_lock(failed, &mut observer);
+                    }
                     writer.write(&batches, done, None, &mut observer)
                 }
                 Some(why) => {

@@ -356,6 +356,7 @@ impl<F> Lanes<F> {
             done,
             gives_up: None,
             reads: Vec::new(),
+            repeats: None,
         })
     }
 

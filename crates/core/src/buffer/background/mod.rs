@@ -39,7 +39,7 @@ use crate::buffer::background::lanes::{Lane, Lanes};
 use crate::buffer::background::route::{Route, Router};
 use crate::buffer::background::shared::{Flusher, Shared, State};
 use crate::buffer::failures::Failures;
-use crate::buffer::find::{self, Finder, Found, KeyPart};
+use crate::buffer::find::{Finder, Found, KeyPart, TableIndex};
 use crate::buffer::limits::{describe_bounds, group_too_large};
 use crate::buffer::metrics::{Metrics, count};
 use crate::buffer::queue::LaneId;
@@ -47,7 +47,6 @@ use crate::buffer::snapshot::{LaneSnapshot, Pending, Snapshot, ThreadState};
 use crate::clock::{Clock, SystemClock};
 use crate::dead_letter::{DeadLetter, FlushError};
 use crate::error::{Error, Result};
-use crate::rows::arena::Row;
 use crate::rows::group::Group;
 use crate::settings::{Overflow, Settings};
 use crate::sink::{LocalModel, Place, Sink};
@@ -314,7 +313,10 @@ impl BackgroundBuffer {
         }
         let failures = state.failures.take_unreported();
         state.failures.told();
-        let error = match (why, failed_since(&state).as_ref().or(state.last_failed_attempt())) {
+        let failed = failed_since(&state).or_else(|| state.last_failed_attempt().cloned());
+        // Or a table that is locked.
+        let failed = failed.or_else(|| state.lanes.parking().error(target, self.clock.now()));
+        let error = match (why, failed) {
             (WaitEnd::Done, _) if state.lanes.is_tried(target) => {
                 let parked = state.lanes.parking().error(target, self.clock.now());
                 return match FlushError::given_up(failures, parked) {
@@ -322,7 +324,7 @@ impl BackgroundBuffer {
                     None => Ok(usize::try_from(state.total_flushed() - flushed_before).unwrap_or(usize::MAX)),
                 };
             }
-            (WaitEnd::Done, Some(error)) => error.clone(),
+            (WaitEnd::Done, Some(error)) => error,
             (WaitEnd::TimeOver, Some(error)) => {
                 Error::timeout(format!("the time given is over; the last error: {error}"))
             }
@@ -392,22 +394,17 @@ impl BackgroundBuffer {
             Ok,
         );
         let found = model.and_then(|model| {
-            let mut any_parked = false;
-            let mut finder = self.finder.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = finder.find(id, &model, key, |index, wanted| {
+            let mut look = |index: &mut TableIndex, wanted| {
                 let lanes = &self.shared.lock().lanes;
-                any_parked = lanes.parking().has_rows_of(id);
-                let view = index.look(lanes.iter().map(|lane| &lane.queue), wanted);
-                (view, lanes.pending_rows())
-            });
-            if !any_parked {
-                return found;
+                let seen = index.look(lanes.iter().map(|lane| &lane.queue), lanes.parking(), wanted);
+                (seen, lanes.pending_rows())
+            };
+            let mut finder = self.finder.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = finder.find(id, &model, key, &mut look)?;
+            if found != Found::Nothing || !self.shared.lock().lanes.parking().blocks(&entry) {
+                return Ok(found);
             }
-            // They may be older than others of their lane, and the index has only those in queues.
-            let state = self.shared.lock();
-            let rows: Vec<Row<'_>> = state.lanes.rows_of(id).collect();
-            let is_blocked = state.lanes.parking().blocks(&entry);
-            find::find_parked(rows.iter().copied(), &entry, is_blocked, &model, key)
+            finder.find_blocked(id, &entry, key, &mut look)
         });
         match found {
             // Nothing could be found by any key.

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::buffer::failures::Failures;
-use crate::buffer::find::{self, Finder, Found, KeyPart};
+use crate::buffer::find::{Finder, Found, KeyPart, TableIndex};
 use crate::buffer::foreground::progress::{ForegroundProgress, only_lane};
 use crate::buffer::leftovers::{self, EndCause, EndTime};
 use crate::buffer::limits::{
@@ -42,7 +42,6 @@ use crate::dead_letter::file::DeadLetterFile;
 use crate::dead_letter::{DeadLetter, FlushError};
 use crate::error::decision::parks;
 use crate::error::{Error, Kind, Result};
-use crate::rows::arena::Row;
 use crate::rows::batch::Batch;
 use crate::rows::group::Group;
 use crate::settings::Settings;
@@ -239,7 +238,7 @@ impl ForegroundBuffer {
         let Some(entry) = self.catalog.entry(table) else {
             return Ok(Found::Nothing);
         };
-        let model = match self.writer.model(entry, None) {
+        let model = match self.writer.model(entry, self.writer.look_up_limit()) {
             Err(error) if parks(&error.clone().after_taking()).is_some() => Arc::new(TableModel::without_schema(
                 &entry.name,
                 &entry.rules,
@@ -247,21 +246,15 @@ impl ForegroundBuffer {
             )?),
             model => model?,
         };
-        if !parking.has_rows_of(table) {
-            return self.finder.find(table, &model, key, |index, wanted| {
-                let view = index.look(std::iter::once(queue), wanted);
-                (view, queue.pending_rows())
-            });
+        let mut look = |index: &mut TableIndex, wanted| {
+            let seen = index.look(std::iter::once(queue), parking, wanted);
+            (seen, queue.pending_rows() + parking.rows())
+        };
+        let found = self.finder.find(table, &model, key, &mut look)?;
+        if found != Found::Nothing || !parking.blocks(entry) {
+            return Ok(found);
         }
-        let mut rows: Vec<(u64, Row<'_>)> = Vec::new();
-        for (number, group) in queue.groups() {
-            rows.extend(group.filter(|row| row.shape.table == table).map(|row| (number, row)));
-        }
-        rows.extend(parking.rows_of(table));
-        // A stable sort: the rows of a group stay in their order.
-        rows.sort_by_key(|(number, _)| *number);
-        let rows = rows.iter().map(|(_, row)| *row);
-        find::find_parked(rows, entry, parking.blocks(entry), &model, key)
+        self.finder.find_blocked(table, entry, key, &mut look)
     }
 
     /// Whether the buffered rows of any one table have reached the batch size. Rows of one key
@@ -333,6 +326,8 @@ impl ForegroundBuffer {
     /// Returns each row's table, and a hash of its key if that is known and rows of one key become
     /// one.
     fn check_group(&mut self, group: &Group) -> Result<Vec<RowKey>> {
+        // One time for all tables.
+        let limit = self.writer.look_up_limit();
         for row in group.rows() {
             let entry = &row.shape.entry;
             let is_known = entry.model().is_some() && !entry.is_outdated();
@@ -343,14 +338,16 @@ impl ForegroundBuffer {
             if self.backs_off(started) && self.writer.asks_server() {
                 continue;
             }
-            let model = self.writer.model(&row.shape.entry, None);
-            let ready = model.and_then(|model| self.writer.prepare_ledger(&model, None));
+            let model = self.writer.model(&row.shape.entry, limit);
+            let ready = model.and_then(|model| self.writer.prepare_ledger(&model, limit));
             self.progress.metrics.time_blocked += self.clock.now().saturating_duration_since(started);
             match ready {
                 Err(error) if error.kind() == Kind::Config => {
                     row.shape.entry.set_model(None);
                     return Err(error);
                 }
+                // Its caller has waited long enough, and nothing is kept for later.
+                Err(error) if error.kind() == Kind::Timeout && !self.settings.keeps_rows => return Err(error),
                 // The flush parks it, and says so.
                 Err(error) if parks(&error).is_some() => {}
                 Err(error) => {
@@ -437,7 +434,7 @@ impl ForegroundBuffer {
         if trigger == Trigger::Caller {
             self.progress.parking.request_probes();
         }
-        let result = self.write_all(deadline);
+        let result = self.write_until_unlocked(deadline, trigger);
         let failures = self.progress.failures.take_unreported();
         self.progress.metrics.time_blocked += self.clock.now().saturating_duration_since(started);
         let failed = match result {
@@ -468,6 +465,23 @@ impl ForegroundBuffer {
         Err(failed)
     }
 
+    /// As [`Self::write_all`]. A flush of the caller waits for tables that are locked, as long as
+    /// the server itself would wait.
+    fn write_until_unlocked(&mut self, deadline: Option<Instant>, trigger: Trigger) -> Result<()> {
+        loop {
+            self.write_all(deadline)?;
+            let next = self.progress.parking.awaits_lock();
+            let Some(next) = next.filter(|_| trigger == Trigger::Caller) else {
+                return Ok(());
+            };
+            if deadline.is_some_and(|deadline| deadline <= next) {
+                // What is parked is said.
+                return Ok(());
+            }
+            self.clock.sleep(next.saturating_duration_since(self.clock.now()));
+        }
+    }
+
     fn write_all(&mut self, deadline: Option<Instant>) -> Result<()> {
         self.progress.queue.want(self.taken);
         while self.progress.has_work(self.clock.now()) {
@@ -486,6 +500,9 @@ impl ForegroundBuffer {
                 continue;
             }
             self.writer.read_tables(&work.reads, deadline);
+            if let Some(failed) = &work.repeats {
+                self.writer.probe_lock(failed, &mut self.progress);
+            }
             let written = self.writer.write(&batches, work.done, deadline, &mut self.progress);
             if let Err(obstacle) = written {
                 self.park(obstacle)?;

@@ -68,6 +68,7 @@ impl ForegroundProgress {
             done,
             gives_up: None,
             reads: Vec::new(),
+            repeats: None,
         })
     }
 

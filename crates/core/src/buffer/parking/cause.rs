@@ -35,8 +35,22 @@ pub(super) struct Cause {
     pub prober: Option<LaneId>,
     /// No group could be chosen for a probe: each waits for something else. Until that changes.
     pub is_stalled: bool,
+    /// A probe of it failed at another table, so nobody knows. It holds nothing up until it is met
+    /// again.
+    pub is_doubtful: bool,
     /// What the table was when it was met.
     seen: Option<Arc<TableModel>>,
+    /// Somebody holds a lock there.
+    lock: Option<LockWaits>,
+}
+
+/// The waits for a lock.
+#[derive(Debug, Clone, Copy)]
+struct LockWaits {
+    /// Those since somebody asked for a flush.
+    done: u64,
+    /// So many are as long as the server's own time-out. A flush fails after them.
+    max: u64,
 }
 
 impl Cause {
@@ -53,6 +67,8 @@ impl Cause {
             is_told: false,
             prober: None,
             is_stalled: false,
+            is_doubtful: false,
+            lock: None,
         }
     }
 
@@ -69,14 +85,64 @@ impl Cause {
         self.is_wanted = std::mem::take(&mut self.is_wanted_again);
         self.prober = None;
         self.is_stalled = false;
+        self.is_doubtful = false;
     }
 
+    /// A probe of it failed at another table.
+    pub fn doubt(&mut self) {
+        self.is_doubtful = true;
+        self.prober = None;
+        self.is_wanted = false;
+        self.is_wanted_again = false;
+        self.is_stalled = false;
+    }
+
+    /// Somebody flushes: it is probed at once, or once more after the probe that is under way.
+    pub fn want(&mut self) {
+        if self.prober.is_some() {
+            // The table may have been put right since that probe began.
+            self.is_wanted_again = true;
+        } else if !self.is_doubtful {
+            self.is_wanted = true;
+        }
+        self.is_stalled = false;
+        if let Some(lock) = &mut self.lock {
+            lock.done = 0;
+        }
+    }
+
+    /// Notes a wait for a lock that was in vain. `None`: it was no lock.
+    pub fn waited(&mut self, waits_max: Option<u64>) {
+        let done = self.lock.map_or(0, |lock| lock.done) + 1;
+        self.lock = waits_max.map(|max| LockWaits { done, max });
+    }
+
+    /// Whether somebody holds a lock there.
+    pub fn is_lock(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    /// Whether a flush waits for it: the server's own time-out for locks is not over.
+    pub fn is_waited_for(&self) -> bool {
+        !self.is_doubtful && self.lock.is_some_and(|lock| lock.done < lock.max)
+    }
+
+    /// Whether rows of a shape wait for it.
     pub fn is_of(&self, shape: &Shape) -> bool {
+        !self.is_doubtful && self.concerns(shape)
+    }
+
+    /// Whether it is about rows of a shape, doubtful or not.
+    fn concerns(&self, shape: &Shape) -> bool {
         Arc::ptr_eq(&self.entry, &shape.entry) && self.columns.as_ref().is_none_or(|columns| *columns == shape.columns)
     }
 
     pub fn is_of_any(&self, batch: &Batch) -> bool {
         batch.shapes().any(|shape| self.is_of(shape))
+    }
+
+    pub fn concerns_any(&self, batch: &Batch) -> bool {
+        batch.shapes().any(|shape| self.concerns(shape))
     }
 
     /// Whether its groups are given up after a time.
@@ -85,12 +151,17 @@ impl Cause {
     }
 
     pub fn is_due(&self, now: Instant) -> bool {
-        self.prober.is_none() && !self.is_stalled && (self.is_wanted || self.next_probe <= now)
+        self.awaits_probe() && (self.is_wanted || self.next_probe <= now)
+    }
+
+    /// Whether a probe of it comes, in its time.
+    pub fn awaits_probe(&self) -> bool {
+        self.prober.is_none() && !self.is_stalled && !self.is_doubtful
     }
 
     /// Wants a probe if somebody has read the table since, and it is not what it was.
     pub fn look_at_table(&mut self) {
-        if self.prober.is_some() {
+        if self.prober.is_some() || self.is_doubtful {
             return;
         }
         if let Some(model) = self.entry.model()

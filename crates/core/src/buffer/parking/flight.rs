@@ -19,6 +19,8 @@ pub struct Work {
     /// Tables to read first, if they are there: what they are is not known, so groups may wait for
     /// others that they could not meet.
     pub reads: Vec<Arc<TableEntry>>,
+    /// They waited for a lock, in vain, and are tried once more.
+    pub repeats: Option<Error>,
 }
 
 /// The groups that one lane took.
@@ -30,6 +32,7 @@ pub(super) struct Flight {
     pub done: usize,
     gives_up: Option<Error>,
     pub reads: Vec<Arc<TableEntry>>,
+    pub repeats: Option<Error>,
     /// The groups of the COMMIT that was begun last, unless it was answered.
     pub committing: Vec<u64>,
     /// Its answer is awaited.
@@ -44,6 +47,7 @@ impl Flight {
             done: 0,
             gives_up: None,
             reads: Vec::new(),
+            repeats: None,
             committing: Vec::new(),
             awaits_commit: false,
         }
@@ -87,6 +91,7 @@ impl Flight {
             done: self.done,
             gives_up: self.gives_up.clone(),
             reads: self.reads.clone(),
+            repeats: self.repeats.clone(),
         }
     }
 }

@@ -120,7 +120,7 @@ impl KeyReader {
     }
 
     /// The keys of some rows.
-    pub fn read<'r>(&mut self, rows: impl Iterator<Item = Row<'r>>) -> Vec<TableKey> {
+    pub fn read<'r>(&mut self, rows: impl Iterator<Item = Row<'r>>) -> Box<[TableKey]> {
         rows.filter_map(|row| {
             let table = row.shape.table;
             let bound = self.bind(row.shape);

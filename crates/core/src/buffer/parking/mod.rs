@@ -24,9 +24,12 @@
 //! quarter of a second later at most. A look at all parked groups follows an event, never a timer
 //! alone: one was settled, a probe is due, a group's time is over.
 
+mod arrivals;
 mod cause;
 mod flight;
 mod held;
+mod left;
+mod look_up;
 mod report;
 mod take;
 mod under_way;
@@ -38,7 +41,7 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 
 use crate::buffer::keys::TableKey;
-use crate::buffer::leftovers::LeftGroup;
+use crate::buffer::parking::arrivals::Log;
 use crate::buffer::parking::cause::Cause;
 use crate::buffer::parking::flight::Flight;
 use crate::buffer::parking::held::{HeldKeys, KeyReader};
@@ -51,6 +54,7 @@ use crate::table::entry::{TableEntry, TableId};
 use crate::table::model::TableModel;
 use crate::writer::obstacle::Obstacle;
 
+pub use arrivals::Arrivals;
 pub use cause::PROBE_INTERVAL;
 pub use flight::Work;
 pub use report::ParkedTable;
@@ -69,11 +73,11 @@ pub type Models = FxHashMap<TableId, Arc<TableModel>>;
 struct ParkedGroup {
     /// It alone.
     batch: Arc<Batch>,
-    keys: Vec<TableKey>,
+    keys: Box<[TableKey]>,
     /// The lane that had it: what was added before it there goes first.
     lane: LaneId,
     since: Instant,
-    refused: Option<Refusal>,
+    refused: Option<Box<Refusal>>,
     is_in_flight: bool,
     /// It may be committed all the same: a COMMIT of it had no clear answer.
     is_in_doubt: bool,
@@ -135,6 +139,9 @@ pub trait LaneProgress {
 pub struct Parking {
     /// By number: all that is parked, and all that is on its way again.
     groups: BTreeMap<u64, ParkedGroup>,
+    log: Log,
+    /// The rows of each table.
+    table_rows: FxHashMap<TableId, usize>,
     held: HeldKeys,
     reader: KeyReader,
     causes: Vec<Cause>,
@@ -158,6 +165,8 @@ impl Parking {
     pub fn new(settings: &Settings) -> Self {
         Self {
             groups: BTreeMap::new(),
+            log: Log::default(),
+            table_rows: FxHashMap::default(),
             held: HeldKeys::default(),
             reader: KeyReader::default(),
             causes: Vec::new(),
@@ -193,54 +202,11 @@ impl Parking {
         self.groups.values().map(|group| group.batch.oldest).min()
     }
 
-    /// All groups that are parked or on their way again, in order, each alone in a batch.
-    pub fn groups(&self) -> impl Iterator<Item = (u64, &Arc<Batch>)> {
-        self.groups.iter().map(|(number, group)| (*number, &group.batch))
-    }
-
-    /// All of them, in order, each with its number, whether it may be committed all the same, and
-    /// its rows.
-    pub fn all_groups(&self) -> impl Iterator<Item = (u64, bool, Box<dyn Iterator<Item = Row<'_>> + '_>)> {
-        self.groups.iter().map(|(number, group)| {
-            let rows: Box<dyn Iterator<Item = Row<'_>> + '_> = Box::new(group.batch.all_rows());
-            (*number, self.is_in_doubt(*number, group), rows)
-        })
-    }
-
-    /// Takes all of them, in order.
-    pub fn take_left(&mut self) -> Vec<LeftGroup> {
-        let left = self.groups.iter().map(|(number, group)| LeftGroup {
-            number: *number,
-            batch: Arc::clone(&group.batch),
-            position: 0,
-            is_uncertain: self.is_in_doubt(*number, group),
-        });
-        let left = left.collect();
-        self.clear();
-        left
-    }
-
-    /// The rows of a table, in order, each with its group's number.
-    pub fn rows_of(&self, table: TableId) -> impl Iterator<Item = (u64, Row<'_>)> {
-        self.groups.iter().flat_map(move |(number, group)| {
-            let rows = group.batch.all_rows().filter(move |row| row.shape.table == table);
-            rows.map(|row| (*number, row))
-        })
-    }
-
-    /// Whether a group has rows of a table.
-    pub fn has_rows_of(&self, table: TableId) -> bool {
-        self.groups.values().any(|group| group.batch.rows_of(table) > 0)
-    }
-
-    /// Whether a table takes no rows now, as far as that is known.
-    pub fn blocks(&self, table: &Arc<TableEntry>) -> bool {
-        self.causes.iter().any(|cause| Arc::ptr_eq(&cause.entry, table))
-    }
-
     /// Forgets all groups.
     pub fn clear(&mut self) {
         self.groups.clear();
+        self.log.clear();
+        self.table_rows.clear();
         self.flights.clear();
         self.rows = 0;
         self.bytes = 0;
@@ -286,10 +252,7 @@ impl Parking {
         if self.is_changed || self.causes.iter().any(|cause| cause.is_due(now)) {
             return Due::Now;
         }
-        let waiting = self
-            .causes
-            .iter()
-            .filter(|cause| cause.prober.is_none() && !cause.is_stalled);
+        let waiting = self.causes.iter().filter(|cause| cause.awaits_probe());
         let next = waiting.map(|cause| cause.next_probe).chain(self.next_expiry).min();
         match next {
             Some(at) if at <= now => Due::Now,
@@ -300,15 +263,22 @@ impl Parking {
 
     /// Somebody flushes: all tables are probed at once.
     pub fn request_probes(&mut self) {
-        for cause in &mut self.causes {
-            if cause.prober.is_none() {
-                cause.is_wanted = true;
-            } else {
-                // The table may have been put right since that probe began.
-                cause.is_wanted_again = true;
-            }
-            cause.is_stalled = false;
-        }
+        self.causes.iter_mut().for_each(Cause::want);
+    }
+
+    /// When a table is probed that is locked, and that a flush waits for.
+    pub fn awaits_lock(&self) -> Option<Instant> {
+        let awaited = self.causes.iter().filter(|cause| cause.is_waited_for());
+        awaited.map(|cause| cause.next_probe).min()
+    }
+
+    /// Whether a group up to a number waits for a lock that a flush waits for.
+    fn awaits_lock_up_to(&self, number: u64) -> bool {
+        let is_awaited = |batch: &Batch| {
+            let mut causes = self.causes.iter();
+            causes.any(|cause| cause.is_waited_for() && cause.is_of_any(batch))
+        };
+        self.awaits_lock().is_some() && self.groups.range(..=number).any(|(_, group)| is_awaited(&group.batch))
     }
 
     /// Whether a table is in the way of which nobody was told yet. All are told by now.
@@ -318,6 +288,7 @@ impl Parking {
     }
 
     /// Whether all parked groups up to a number were tried since, or wait behind others that were.
+    /// A table that is locked is tried until the server's own time-out for locks is over.
     pub fn is_tried(&self, number: u64) -> bool {
         let Some((first, _)) = self.groups.first_key_value() else {
             return true;
@@ -326,7 +297,8 @@ impl Parking {
             || !(self.is_changed
                 || self.waits_for_lanes
                 || self.flights.iter().any(|flight| flight.has_group_up_to(number))
-                || self.causes.iter().any(|cause| cause.is_wanted && !cause.is_stalled))
+                || self.causes.iter().any(|cause| cause.is_wanted && !cause.is_stalled)
+                || self.awaits_lock_up_to(number))
     }
 
     /// Whether a group up to a number is parked.
@@ -393,7 +365,7 @@ impl Parking {
     /// refused, the rows of tables in the way, and what could meet what is parked. Returns whether
     /// what is in flight is other than it was.
     fn set_aside(&mut self, queue: &mut Queue, lane: LaneId, mut refused: Option<Error>, now: Instant) -> bool {
-        let mut parked: Vec<(Vec<TableKey>, Option<Error>)> = Vec::new();
+        let mut parked: Vec<(Box<[TableKey]>, Option<Error>)> = Vec::new();
         let (held, reader, causes) = (&mut self.held, &mut self.reader, &self.causes);
         let aside = queue.set_aside(|batch, position| {
             let is_of_cause = |row: Row<'_>| causes.iter().any(|cause| cause.is_of(row.shape));
@@ -420,11 +392,15 @@ impl Parking {
                 keys,
                 lane,
                 since: now,
-                refused: refused.map(|error| Refusal { error, seen: None }),
+                refused: refused.map(|error| Box::new(Refusal { error, seen: None })),
                 is_in_flight: false,
                 is_in_doubt: queue.is_in_doubt(number),
             };
             self.bytes += group.size_bytes();
+            for row in group.batch.all_rows() {
+                *self.table_rows.entry(row.shape.table).or_default() += 1;
+            }
+            self.log.push(number);
             self.groups.insert(number, group);
         }
         let newly_unread = self.reader.newly_unread();
@@ -478,7 +454,11 @@ impl Parking {
             Obstacle::Failed(error) => return Err(error),
             Obstacle::Refused(error) => Some(error),
             Obstacle::Table(error) => {
-                self.blame(queue, lane, &error, models, now);
+                self.blame(queue, lane, (&error, None), models, now);
+                None
+            }
+            Obstacle::Locked { error, waits_max } => {
+                self.blame(queue, lane, (&error, Some(waits_max)), models, now);
                 None
             }
         };
@@ -489,8 +469,16 @@ impl Parking {
         })
     }
 
-    /// Notes the table that is in the way.
-    fn blame(&mut self, queue: &Queue, lane: LaneId, error: &Error, models: &Models, now: Instant) {
+    /// Notes the table that is in the way, and how many waits for its lock are awaited, if it is
+    /// locked.
+    fn blame(
+        &mut self,
+        queue: &Queue,
+        lane: LaneId,
+        (error, waits_max): (&Error, Option<u64>),
+        models: &Models,
+        now: Instant,
+    ) {
         let Some(place) = error.place() else { return };
         let in_flight: Vec<&Batch> = match self.flights.iter().find(|flight| flight.lane == lane) {
             Some(flight) => flight.batches().collect(),
@@ -504,13 +492,21 @@ impl Parking {
         };
         let Some(shape) = shape else { return };
         let seen = models.get(&shape.table).cloned();
-        // What a probe was meant for is not what failed: it may be well by now.
-        self.causes
-            .retain(|cause| cause.prober != Some(lane) || cause.is_same(&shape, error));
+        // What a probe was meant for is not what failed: it may be well by now. It is not
+        // forgotten: two tables in the way of one group would take turns, and be probed for ever.
+        let probed = self.causes.iter_mut().filter(|cause| cause.prober == Some(lane));
+        probed
+            .filter(|cause| !cause.is_same(&shape, error))
+            .for_each(Cause::doubt);
         match self.causes.iter_mut().find(|cause| cause.is_same(&shape, error)) {
-            Some(cause) => cause.met(error.clone(), seen, now),
+            Some(cause) => {
+                cause.met(error.clone(), seen, now);
+                cause.waited(waits_max);
+            }
             None => {
-                self.causes.push(Cause::new(&shape, error.clone(), seen, now));
+                let mut cause = Cause::new(&shape, error.clone(), seen, now);
+                cause.waited(waits_max);
+                self.causes.push(cause);
                 if self.reader.unread().any(|(table, _)| table != shape.table) {
                     // As above: what another table is may be known by now.
                     self.request_probes();

@@ -89,8 +89,8 @@ impl Parking {
                 .enumerate()
                 .filter(|(_, cause)| cause.is_of_any(&group.batch));
             let causes: Vec<usize> = of.map(|(at, _)| at).collect();
-            for at in &causes {
-                has_groups[*at] = true;
+            for (cause, has_groups) in self.causes.iter().zip(&mut has_groups) {
+                *has_groups |= cause.concerns_any(&group.batch);
             }
             let may_go = if group.is_in_flight {
                 false
@@ -155,6 +155,7 @@ impl Parking {
                     if let Some(group) = self.groups.get(number) {
                         let mut probing = Flight::writing(lane);
                         probing.reads = self.reader.unread().map(|(_, entry)| Arc::clone(entry)).collect();
+                        probing.repeats = cause.is_lock().then(|| cause.error.clone());
                         probing.add(*number, Arc::clone(&group.batch));
                         flight = Some(probing);
                         cause.prober = Some(lane);

@@ -87,9 +87,10 @@ impl Parking {
             self.held.remove(&group.keys);
             self.rows -= group.batch.rows();
             self.bytes -= group.size_bytes();
+            self.forget_rows(&group.batch);
             if is_committed {
                 // Its tables took its rows.
-                self.causes.retain(|cause| !cause.is_of_any(&group.batch));
+                self.causes.retain(|cause| !cause.concerns_any(&group.batch));
             }
         }
         if is_over {
@@ -97,9 +98,25 @@ impl Parking {
         }
         if !settled.is_empty() {
             self.changed();
+            let groups = &self.groups;
+            self.log
+                .forget_settled(groups.len(), |number| groups.contains_key(&number));
         }
         if self.groups.is_empty() {
             self.forget_reasons();
+        }
+    }
+
+    /// The rows of a group that is settled count no more.
+    fn forget_rows(&mut self, group: &Batch) {
+        for row in group.all_rows() {
+            let table = row.shape.table;
+            if let Some(rows) = self.table_rows.get_mut(&table) {
+                *rows -= 1;
+                if *rows == 0 {
+                    self.table_rows.remove(&table);
+                }
+            }
         }
     }
 
@@ -137,7 +154,7 @@ impl Parking {
             back.add(keys);
             // The second time it was tried behind all lanes, and may lack what is parked.
             let seen = group.refused.is_some().then_some(self.endings);
-            group.refused = error.map(|error| Refusal { error, seen });
+            group.refused = error.map(|error| Box::new(Refusal { error, seen }));
             group.is_in_flight = false;
             group.lane = lane;
         }

@@ -484,6 +484,7 @@ impl Queue {
             batch: Arc::clone(batch),
             position,
             is_uncertain: self.doubt.covers(*number),
+            reason: None,
         });
         let left = left.collect();
         self.clear();

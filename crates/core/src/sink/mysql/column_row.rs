@@ -67,6 +67,11 @@ impl ColumnRow {
         self.full_type.contains("unsigned")
     }
 
+    /// Whether the default is an expression. MariaDB says so by not quoting it.
+    fn is_computed(&self, traits: ServerTraits) -> bool {
+        traits.is_mariadb || self.extra.contains("default_generated")
+    }
+
     /// The column.
     pub fn into_column(self, traits: ServerTraits) -> Column {
         let default = self
@@ -93,6 +98,7 @@ impl ColumnRow {
             is_filled_uniquely: is_auto_increment || (self.is_nullable && !has_default),
             has_default,
             has_nonzero_default: default.is_some_and(|text| !is_zero(text)),
+            tells_order: is_auto_increment || default.is_some_and(|text| self.is_computed(traits) && counts(text)),
             kind: self.kind(),
             name: self.name,
         }
@@ -216,6 +222,63 @@ fn size(row: &mut Row, at: usize) -> usize {
     number.and_then(|number| usize::try_from(number).ok()).unwrap_or(0)
 }
 
+/// Whether a default may count: it calls a function that is not known to give the same values in
+/// any order.
+fn counts(default: &str) -> bool {
+    const FUNCTIONS: [&str; 40] = [
+        "",
+        "abs",
+        "cast",
+        "ceil",
+        "ceiling",
+        "char",
+        "coalesce",
+        "concat",
+        "convert",
+        "curdate",
+        "current_timestamp",
+        "current_user",
+        "curtime",
+        "date",
+        "date_format",
+        "floor",
+        "from_unixtime",
+        "greatest",
+        "hex",
+        "if",
+        "ifnull",
+        "json_array",
+        "json_object",
+        "lcase",
+        "least",
+        "left",
+        "lower",
+        "now",
+        "point",
+        "rand",
+        "right",
+        "round",
+        "trim",
+        "ucase",
+        "unhex",
+        "unix_timestamp",
+        "upper",
+        "user",
+        "utc_timestamp",
+        "uuid",
+    ];
+    if default.starts_with('\'') {
+        return false;
+    }
+    let default = default.to_ascii_lowercase();
+    let is_of_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+    default.match_indices('(').any(|(at, _)| {
+        let before = default.get(..at).unwrap_or_default();
+        let function = before.rsplit(|letter| !is_of_word(letter)).next().unwrap_or_default();
+        !FUNCTIONS.contains(&function)
+    })
+}
+
 fn is_zero(default: &str) -> bool {
     Decimal::parse(default.trim_matches('\'').as_bytes()).is_some_and(|number| number.is_zero())
 }
@@ -223,6 +286,27 @@ fn is_zero(default: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_default_counts_unless_it_is_known_not_to() {
+        for (default, expected) in [
+            ("0", false),
+            ("'nextval('", false),
+            ("NULL", false),
+            ("current_timestamp(6)", false),
+            ("CURRENT_TIMESTAMP", false),
+            ("(`a` + 1)", false),
+            ("json_object()", false),
+            ("uuid()", false),
+            ("nextval(`d`.`s`)", true),
+            ("uuid_short()", true),
+            ("uuid_to_bin(uuid(),1)", true),
+            ("(1 + nextval(`d`.`s`))", true),
+            ("UUID_SHORT()", true),
+        ] {
+            assert_eq!(counts(default), expected, "{default}");
+        }
+    }
 
     #[test]
     fn members_are_read_as_they_are_written() {

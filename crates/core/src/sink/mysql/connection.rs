@@ -40,6 +40,10 @@ pub struct Connection {
     pub form: StatementForm,
     /// What reading a table's schema needs to know.
     pub traits: ServerTraits,
+    /// How many waits for a lock are as long as the server's own time-out.
+    pub lock_waits: u64,
+    /// Whether its successor can end its session, and so what was sent there.
+    pub can_be_ended: bool,
     /// The statements prepared for rows.
     pub(super) statements: StatementCache,
     state: TransactionState,
@@ -48,12 +52,20 @@ pub struct Connection {
 
 impl Connection {
     /// A connection whose session is set up, and in which each statement commits by itself.
-    pub fn new(conn: Conn, form: StatementForm, traits: ServerTraits) -> Self {
+    pub fn new(
+        conn: Conn,
+        form: StatementForm,
+        traits: ServerTraits,
+        lock_waits: u64,
+        statements: StatementCache,
+    ) -> Self {
         Self {
             conn,
             form,
             traits,
-            statements: StatementCache::default(),
+            lock_waits,
+            can_be_ended: false,
+            statements,
             state: TransactionState::Autocommit,
             is_broken: false,
         }

@@ -32,7 +32,10 @@ use crate::plan::limits::Limits;
 use crate::sink::mysql::connect_error::{Failure, all_failed, out_of_time};
 use crate::sink::mysql::connection::Connection;
 use crate::sink::mysql::executions::StatementForm;
+use crate::sink::mysql::socket::Sockets;
 use crate::sink::mysql::sql::Dialect;
+use crate::sink::mysql::statement_cache::StatementCache;
+use crate::sink::mysql::text_form::TextForm;
 use crate::sink::mysql::traits::ServerTraits;
 use crate::sink::mysql::variables::Variables;
 use crate::sink::mysql::wire::authentication::Account;
@@ -43,13 +46,20 @@ use crate::sink::mysql::{tls, variables};
 
 /// The most addresses of one name that are tried, as `::1` and `127.0.0.1` of `localhost`.
 const ADDRESSES_MAX: usize = 8;
+/// The shortest that MySQL takes. Rows of other tables wait so long for one that is locked.
+const BRIEF_LOCK_WAIT_S: u64 = 1;
 /// Where to connect, and as whom.
 #[derive(Debug)]
 pub struct Connector {
     dsn: ServerDsn,
     batch_rows: usize,
+    /// The most prepared statements of a connection.
+    max_statements: usize,
     /// The host to begin with: the one that worked last, or the one after it.
     first: usize,
+    /// How long a session's statements wait for a lock, in seconds. `None`: the server's own time.
+    lock_wait_s: Option<u64>,
+    sockets: Sockets,
 }
 
 /// The time that one host has.
@@ -68,15 +78,36 @@ impl Budget {
 
 impl Connector {
     /// A connector for the servers of the DSN.
-    pub fn new(dsn: ServerDsn, batch_rows: usize) -> Self {
+    pub fn new(dsn: ServerDsn, batch_rows: usize, max_statements: usize) -> Self {
         if dsn.tls.is_some() {
             tls::warm_up();
         }
+        // Servers count in seconds.
+        let lock_wait_s = dsn.lock_wait_timeout.map(|time| time.as_millis().div_ceil(1_000));
+        let lock_wait_s = lock_wait_s.map(|seconds| u64::try_from(seconds).unwrap_or(u64::MAX));
         Self {
             dsn,
             batch_rows,
+            max_statements,
             first: 0,
+            lock_wait_s,
+            sockets: Sockets::default(),
         }
+    }
+
+    /// All sockets of its connections, also those that are being connected.
+    pub fn sockets(&self) -> Sockets {
+        self.sockets.clone()
+    }
+
+    /// Sessions that begin from now on wait briefly for locks, unless the DSN says how long.
+    pub fn wait_briefly_for_locks(&mut self) {
+        self.lock_wait_s.get_or_insert(BRIEF_LOCK_WAIT_S);
+    }
+
+    /// How long a session's statements wait for a lock, in seconds. `None`: the server's own time.
+    pub fn lock_wait_s(&self) -> Option<u64> {
+        self.lock_wait_s
     }
 
     /// The DSN, for messages.
@@ -152,18 +183,19 @@ impl Connector {
             (None, Some(host)) => self.begin_over_tcp(host, &address, budget)?,
             (path, _) => {
                 let path = path.as_deref().unwrap_or_default();
-                let socket = Socket::over_unix(path, budget.ends)
+                let socket = Socket::over_unix(path, &self.sockets, budget.ends)
                     .map_err(|error| self.unreached(&address, path.to_owned(), &error, budget))?;
                 self.begin(socket, None, &address, budget)?
             }
         };
-        let (form, traits, is_writable) = self.begin_session(&mut conn, &address, budget)?;
+        let (form, traits, lock_waits, is_writable) = self.begin_session(&mut conn, &address, budget)?;
         conn.set_timeouts(Timeouts {
             read: self.dsn.read_timeout,
             write: self.dsn.write_timeout,
         });
         conn.set_deadline(None);
-        Ok((Connection::new(conn, form, traits), is_writable))
+        let statements = StatementCache::new(self.max_statements);
+        Ok((Connection::new(conn, form, traits, lock_waits, statements), is_writable))
     }
 
     /// Tries a name's addresses in turn, until one is reached.
@@ -181,7 +213,7 @@ impl Connector {
             };
             // An address that does not answer leaves the others their share of the time.
             let shares = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX).max(1);
-            match Socket::over_tcp(*ip, Instant::now() + left / shares) {
+            match Socket::over_tcp(*ip, &self.sockets, Instant::now() + left / shares) {
                 Ok(socket) => return self.begin(socket, encryption, address, budget),
                 Err(error) => failed = Some(self.unreached(address, ip.to_string(), &error, budget)),
             }
@@ -239,21 +271,24 @@ impl Connector {
             .map_err(|error| Failure::of_library(address(), &error, &self.dsn, &budget.said))
     }
 
-    /// Sets the session's variables in one statement, and reads them back. Returns whether the
-    /// server takes writes.
+    /// Sets the session's variables in one statement, and reads them back. Returns, at the end, how
+    /// many waits for a lock are as long as the server's own, and whether the server takes writes.
     fn begin_session(
         &self,
         conn: &mut Conn,
         address: &impl Fn() -> String,
         budget: &Budget,
-    ) -> Result<(StatementForm, ServerTraits, bool), Failure> {
+    ) -> Result<(StatementForm, ServerTraits, u64, bool), Failure> {
         let version = self.ask(conn, "SELECT VERSION()", address, budget)?.join("");
         let is_mariadb = version.to_ascii_lowercase().contains("mariadb");
-        let settings = variables::settings(&self.dsn, is_mariadb);
+        let mut settings = variables::settings(&self.dsn, is_mariadb);
+        settings.extend(self.lock_wait_s.map(variables::lock_wait));
         conn.query_drop(&settings)
             .map_err(|error| Failure::of_library(address(), &error, &self.dsn, &budget.said))?;
-        let read_back = variables::read_back(is_mariadb, self.dsn.host_count() > 1);
-        let columns = self.ask(conn, &read_back, address, budget)?;
+        let mut read_back = variables::read_back(is_mariadb, self.dsn.host_count() > 1);
+        read_back.push_str(variables::OWN_LOCK_WAIT);
+        let mut columns = self.ask(conn, &read_back, address, budget)?;
+        let own_lock_wait_s = columns.pop().and_then(|seconds| seconds.parse().ok());
         let Some(variables) = Variables::of_columns(columns) else {
             return Err(Failure::new(
                 address(),
@@ -280,9 +315,12 @@ impl Connector {
             },
             batch_rows: self.batch_rows,
             dialect: Dialect::of_version(&version),
+            text: TextForm::of_session(variables.client_charset(), &variables.sql_mode),
         };
+        let own_lock_wait_s: u64 = own_lock_wait_s.unwrap_or_default();
+        let lock_waits = own_lock_wait_s.div_ceil(self.lock_wait_s.unwrap_or(u64::MAX)).max(1);
         let traits = variables.traits(is_mariadb);
-        Ok((form, traits, variables.is_writable))
+        Ok((form, traits, lock_waits, variables.is_writable))
     }
 
     /// Runs a statement within the host's time. Returns its first row, as text.
@@ -317,7 +355,7 @@ mod tests {
 
     fn connector(dsn: &str) -> Connector {
         match Dsn::parse(dsn) {
-            Ok(Dsn::Server(server)) => Connector::new(*server, 100),
+            Ok(Dsn::Server(server)) => Connector::new(*server, 100, 32),
             other => panic!("{dsn}: {other:?}"),
         }
     }

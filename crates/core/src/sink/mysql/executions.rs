@@ -2,7 +2,8 @@
 //! parameters.
 //!
 //! Each statement size is a prepared statement on the server, and `max_prepared_stmt_count` is
-//! 16,382 for all clients together. So there are at most 24 sizes (see `chunks`).
+//! 16,382 for all clients together. So there are at most 24 sizes (see `chunks`). If they are used
+//! up, the same rows are sent as [text](super::text).
 //!
 //! Not MariaDB's bulk protocol: `bench/README.md` has the figures.
 //!
@@ -15,6 +16,7 @@ use crate::plan::{Operation, Statement};
 use crate::sink::mysql::deletions::delete_order;
 use crate::sink::mysql::parameters::{Parameter, settle_types};
 use crate::sink::mysql::sql::{Dialect, statement, update_order};
+use crate::sink::mysql::text_form::TextForm;
 
 /// The most placeholders of a statement.
 const MAX_PLACEHOLDERS: usize = 65_535;
@@ -32,6 +34,8 @@ pub struct StatementForm {
     pub batch_rows: usize,
     /// The server's dialect.
     pub dialect: Dialect,
+    /// How it reads texts in a statement.
+    pub text: TextForm,
 }
 
 /// One execution of a planned statement: some of its rows.

@@ -152,7 +152,14 @@ impl LedgerTable {
     ///
     /// A session that has lost its client without noticing holds the row until its time-outs are
     /// over: it is ended.
-    pub fn last_entry(&self, conn: &mut Conn, sessions: &OwnSessions) -> mysql::Result<Option<u64>> {
+    ///
+    /// `lock_wait_s`: the session's own time for locks.
+    pub fn last_entry(
+        &self,
+        conn: &mut Conn,
+        sessions: &OwnSessions,
+        lock_wait_s: Option<u64>,
+    ) -> mysql::Result<Option<u64>> {
         // On a Galera cluster this waits until what other nodes have committed has arrived here:
         // <https://mariadb.com/kb/en/galera-cluster-system-variables/#wsrep_sync_wait>.
         let galera: Option<(String, String)> = conn.query_first("SHOW VARIABLES LIKE 'wsrep_on'")?;
@@ -176,7 +183,8 @@ impl LedgerTable {
             self.end_lost_session(conn, sessions)?;
         }
         conn.query_drop(format!(
-            "SET SESSION innodb_lock_wait_timeout = DEFAULT{}",
+            "SET SESSION innodb_lock_wait_timeout = {}{}",
+            lock_wait_s.map_or_else(|| "DEFAULT".to_owned(), |seconds| seconds.to_string()),
             if waits_for_cluster {
                 ", SESSION wsrep_sync_wait = DEFAULT"
             } else {

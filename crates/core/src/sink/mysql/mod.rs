@@ -9,14 +9,16 @@
 //! - Nothing here decides whether something is tried again: that is the writer's.
 //!
 //! Bounds: one connection; 16 statements sent ahead (`pipeline`); 65,535 placeholders and 128 rows
-//! in a statement ([`executions`]); 96 prepared statements (`statement_cache`); every wait on the
-//! socket has a time-out (`connection`); every answer is bounded ([`wire`]).
+//! in a statement ([`executions`]); `maxPreparedStatements` prepared ones (`statement_cache`);
+//! every wait on the socket has a time-out (`connection`); every answer is bounded ([`wire`]).
 
+mod bounded_file;
 mod column_row;
 mod connect_error;
 mod connection;
 mod connector;
 mod deletions;
+mod examined;
 pub mod executions;
 mod ledger_table;
 mod own_sessions;
@@ -26,14 +28,16 @@ mod schema;
 pub mod socket;
 pub mod sql;
 mod statement_cache;
+mod table_errors;
+mod text;
+pub mod text_form;
 mod tls;
 mod traits;
 mod variables;
 mod verify;
 mod wire;
 
-use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::dsn::ServerDsn;
 use crate::error::codes::{self, Class};
@@ -43,40 +47,42 @@ use crate::error::{Error, Result};
 use crate::ledger::LedgerEntry;
 use crate::plan::Plan;
 use crate::plan::limits::Limits;
+use crate::settings::Settings;
 use crate::sink::mysql::connect_error::{describe, is_timeout};
 use crate::sink::mysql::connection::{Connection, TransactionState};
 use crate::sink::mysql::connector::Connector;
 use crate::sink::mysql::ledger_table::LedgerTable;
 use crate::sink::mysql::own_sessions::OwnSessions;
 use crate::sink::mysql::pipeline::{Cause, PendingCommand, WriteError, missing_row};
-use crate::sink::mysql::socket::Descriptor;
+use crate::sink::mysql::socket::Sockets;
+use crate::sink::mysql::table_errors::{check_name, no_such_table, without_transactions};
 use crate::sink::mysql::wire::conn::Conn;
 use crate::sink::{Place, Sink};
 use crate::table::entry::TableEntry;
 use crate::table::model::TableModel;
 use crate::table::name::TableName;
-use crate::table::name_charset::NameCharset;
 
 /// A sink with a server behind it.
 #[derive(Debug)]
 pub struct MySqlSink {
     connector: Connector,
     connection: Option<Connection>,
-    descriptor: Descriptor,
     connects: u64,
+    /// How many waits for a lock are as long as the server's own time-out.
+    lock_waits: u64,
     sessions: OwnSessions,
     ledger: LedgerTable,
 }
 
 impl MySqlSink {
     /// A sink for the DSN's server. Connects when it is first used.
-    pub fn new(dsn: ServerDsn, batch_rows: usize, ledger: TableName, lane: u16) -> Self {
+    pub fn new(dsn: ServerDsn, settings: &Settings, ledger: TableName, lane: u16) -> Self {
         let ledger = ledger.within(Some(&dsn.database));
         Self {
-            connector: Connector::new(dsn, batch_rows),
+            connector: Connector::new(dsn, settings.batch_size, settings.max_prepared_statements),
             connection: None,
-            descriptor: Descriptor::new(),
             connects: 0,
+            lock_waits: 1,
             sessions: OwnSessions::default(),
             ledger: LedgerTable::new(ledger, lane),
         }
@@ -91,20 +97,18 @@ impl MySqlSink {
         dsn.tls.as_ref().map_or(Ok(()), tls::check).map_err(Error::config)
     }
 
-    /// The descriptor of the sink's connection, whichever that is.
-    pub fn descriptor(&self) -> Descriptor {
-        self.descriptor.clone()
+    /// The sockets of the sink's connections, now and later.
+    pub fn sockets(&self) -> Sockets {
+        self.connector.sockets()
     }
 
-    /// Ends the connection. The descriptor is forgotten before: its number may be another file's a
-    /// moment later.
+    /// Ends the connection.
     fn disconnect(&mut self) {
         self.lose(false);
     }
 
     /// As [`Self::disconnect`]. `in_doubt`: a COMMIT may be under way there.
     fn lose(&mut self, in_doubt: bool) {
-        self.descriptor.take();
         self.connection = None;
         self.sessions.connection_lost(in_doubt);
     }
@@ -120,10 +124,8 @@ impl MySqlSink {
         }
         if self.connection.is_none() {
             let connection = self.connector.connect(deadline)?;
-            if let Some(file) = connection.conn.file() {
-                self.descriptor.set(connection.conn.fd(), file);
-            }
             self.connects += 1;
+            self.lock_waits = connection.lock_waits;
             self.connection = Some(connection);
         }
         self.current(deadline)?;
@@ -132,7 +134,10 @@ impl MySqlSink {
         {
             return Err(self.failed(&error, Phase::Connect, deadline));
         }
-        self.current(deadline)
+        let can_be_ended = self.sessions.can_be_ended();
+        let connection = self.current(deadline)?;
+        connection.can_be_ended = can_be_ended;
+        Ok(connection)
     }
 
     /// The connection, outside a transaction. Each statement commits by itself.
@@ -284,48 +289,6 @@ impl MySqlSink {
     }
 }
 
-/// Refuses a table's name that could be another one to the server.
-fn check_name(names: NameCharset, table: &TableName) -> Result<()> {
-    let mut parts = table.database().into_iter().chain([table.table()]);
-    parts.try_for_each(|part| names.check(part, &format_args!("table {table}")))
-}
-
-impl MySqlSink {
-    fn no_such_table(&self, name: &TableName, has_dotted_twin: bool) -> Error {
-        let dsn = self.connector.dsn();
-        let advice = match name.database() {
-            Some(database) if has_dotted_twin => format!(
-                "the dot was read as database {database}, table {}; for the table of the database {} that has the dot in its \
-                 name, write `{database}.{}`, in backticks",
-                name.table(),
-                dsn.database,
-                name.table()
-            ),
-            Some(database) => format!(
-                "the dot was read as database {database}, table {}; create it, correct the name, or put a name that has a dot \
-                 in backticks",
-                name.table()
-            ),
-            None => "create it, or correct the table's name".to_owned(),
-        };
-        Error::server(
-            codes::ER_NO_SUCH_TABLE,
-            format!(
-                "table {name} does not exist at {}, or the account {:?} may not see it; {advice}",
-                self.connector.address(),
-                dsn.user
-            ),
-        )
-        .during(Phase::LookUp)
-    }
-}
-
-fn without_transactions(table: &dyn fmt::Display, engine: &str, harm: &str) -> Error {
-    Error::config(format!(
-        "table {table} has the engine {engine}, which has no transactions: {harm}. Use ALTER TABLE {table} ENGINE = InnoDB"
-    ))
-}
-
 impl Drop for MySqlSink {
     fn drop(&mut self) {
         self.disconnect();
@@ -347,6 +310,18 @@ impl Sink for MySqlSink {
 
     fn is_connected(&self) -> bool {
         self.connection.is_some()
+    }
+
+    fn wait_briefly_for_locks(&mut self) {
+        self.connector.wait_briefly_for_locks();
+    }
+
+    fn lock_waits(&self) -> u64 {
+        self.lock_waits
+    }
+
+    fn look_up_time(&self) -> Option<Duration> {
+        Some(self.connector.dsn().read_timeout)
     }
 
     fn limits(&mut self, deadline: Option<Instant>) -> Result<Limits> {
@@ -374,7 +349,7 @@ impl Sink for MySqlSink {
         }
         let schema = found.schema;
         if schema.columns.is_empty() {
-            return Err(self.no_such_table(&table.name, found.has_dotted_twin));
+            return Err(no_such_table(&self.connector, &table.name, found.has_dotted_twin));
         }
         TableModel::from_server(&table.name, &table.rules, table.default_mode, schema)
     }
@@ -451,7 +426,10 @@ impl Sink for MySqlSink {
             )
             .during(Phase::LookUp));
         }
-        let found = self.with_ledger(deadline, |ledger, sessions, conn| ledger.last_entry(conn, sessions));
+        let lock_wait_s = self.connector.lock_wait_s();
+        let found = self.with_ledger(deadline, |ledger, sessions, conn| {
+            ledger.last_entry(conn, sessions, lock_wait_s)
+        });
         if found.is_err() {
             // The question has settings of its own, which the session may still have.
             self.disconnect();

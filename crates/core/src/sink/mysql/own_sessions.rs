@@ -74,6 +74,11 @@ impl OwnSessions {
         self.current.is_some()
     }
 
+    /// Whether the session can be ended by its successor: it holds a lock.
+    pub fn can_be_ended(&self) -> bool {
+        self.current.as_ref().is_some_and(|session| session.lock.is_some())
+    }
+
     /// The session's number. 0: it is not known.
     pub fn number(&self) -> u64 {
         self.current.as_ref().map_or(0, |session| session.number)

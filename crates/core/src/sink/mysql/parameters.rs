@@ -127,19 +127,20 @@ fn number_of_bits(bytes: &[u8]) -> Option<i64> {
     i64::try_from(u64::from_be_bytes(number)).ok()
 }
 
-/// Sends numbers that look up a text key as text. An update's last parameters are its key.
+/// Sends numbers that look up a text key as text, with the NUL bytes that BINARY(n) adds. An
+/// update's last parameters are its key.
 fn look_up_text_by_text(parameters: &mut [Parameter<'_>], bound: &BoundColumns) {
     let keys = parameters.len().saturating_sub(bound.key.len());
     for (parameter, at) in parameters.iter_mut().skip(keys).zip(&bound.key) {
-        if !matches!(
-            bound.kinds.get(*at),
-            Some(ColumnKind::Text(_) | ColumnKind::Binary { .. })
-        ) {
-            continue;
-        }
-        match parameter {
-            Parameter::Int(number) => *parameter = text(&number.to_string()),
-            Parameter::Null | Parameter::Text(_) => {}
+        let padded_to = match bound.kinds.get(*at) {
+            Some(ColumnKind::Text(_)) => None,
+            Some(ColumnKind::Binary { padded_to }) => *padded_to,
+            _ => continue,
+        };
+        if let Parameter::Int(number) = parameter {
+            let mut digits = number.to_string().into_bytes();
+            digits.resize(digits.len().max(padded_to.unwrap_or(0)), 0);
+            *parameter = Parameter::Text(Cow::Owned(digits));
         }
     }
 }
@@ -284,6 +285,24 @@ mod tests {
             let mut parameters = given;
             settle_keys(&mut parameters, &bound(&[kind]));
             assert_eq!(parameters, expected, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_looks_up_bytes_as_an_insert_makes_them_of_it() {
+        let binary = |padded_to| ColumnKind::Binary { padded_to };
+        for (kind, number, expected) in [
+            (binary(Some(3)), 7, b"7\0\0".as_slice()),
+            (binary(Some(3)), 1234, b"1234"),
+            (binary(None), 7, b"7"),
+        ] {
+            let (_, after) = settled(
+                &[kind, kind],
+                Operation::Update,
+                &[Parameter::Int(7), Parameter::Int(number)],
+            );
+            let expected = Parameter::Text(Cow::Borrowed(expected));
+            assert_eq!(after, [Parameter::Int(7), expected], "{kind:?}: {number}");
         }
     }
 

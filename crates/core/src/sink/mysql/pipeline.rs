@@ -10,6 +10,11 @@
 //! the server is still at an earlier statement: then it waits for that one's answer, under that
 //! one's time-out.
 //!
+//! What was sent behind a statement that waited for a lock in vain would wait in its turn, each as
+//! long. So the connection is then closed without a word, and the next one ends its session by
+//! KILL ([`own_sessions`](crate::sink::mysql::own_sessions)). COMMIT was not sent there, so nothing
+//! of it is committed. Where the next one could not end it, the answers are awaited.
+//!
 //! Bounds: 16 statements without an answer ([`UNANSWERED_MAX`]).
 
 use std::collections::VecDeque;
@@ -21,11 +26,12 @@ use crate::error::codes::{self, Class};
 use crate::error::phase::Phase;
 use crate::plan::{Operation, Statement};
 use crate::sink::mysql::connection::Connection;
-use crate::sink::mysql::executions::executions;
+use crate::sink::mysql::executions::{Execution, executions};
 use crate::sink::mysql::ledger_table;
 use crate::sink::mysql::schema::{definition_of, definition_sql};
 use crate::sink::mysql::sql::{Dialect, statement};
 use crate::sink::mysql::statement_cache::StatementKey;
+use crate::sink::mysql::text::texts;
 use crate::sink::mysql::wire::command::Command;
 use crate::sink::mysql::wire::conn::{Answer, Prepared, Sent};
 use crate::table::model::TableModel;
@@ -71,6 +77,14 @@ pub enum Cause {
     OutOfTime(Error),
 }
 
+/// How rows are sent.
+enum Way {
+    /// As values of a prepared statement.
+    Prepared(Prepared),
+    /// In the texts of these statements.
+    Text(Vec<Vec<u8>>),
+}
+
 type Result<'p, T> = std::result::Result<T, WriteError<'p>>;
 
 impl<'p> PendingCommand<'p> {
@@ -84,6 +98,11 @@ impl<'p> PendingCommand<'p> {
             Self::Rows(_) => Phase::Statement,
             Self::Setting | Self::Ledger | Self::Definition(_) => Phase::LookUp,
         }
+    }
+
+    /// Whether it may wait for a lock.
+    fn locks(self) -> bool {
+        matches!(self, Self::Ledger | Self::Rows(_))
     }
 
     /// The words for it in an error's message.
@@ -171,11 +190,16 @@ impl Connection {
             let one_row = statement(&planned.bound, planned.operation, 1, dialect);
             for execution in executions(planned, self.form) {
                 let key = (format!("{one_row}{}", execution.types), execution.rows);
-                let prepared = match self.statements.find(&key) {
-                    Some(prepared) => prepared,
-                    None => self.prepare(planned, key, &execution.sql(planned, dialect), deadline, sent)?,
-                };
                 let command = PendingCommand::Rows(planned);
+                let prepared = match self.way(planned, &execution, key, deadline, sent)? {
+                    Way::Prepared(prepared) => prepared,
+                    Way::Text(texts) => {
+                        for text in &texts {
+                            self.send(command, Command::Text(text), sent, deadline)?;
+                        }
+                        continue;
+                    }
+                };
                 if prepared.parameters != execution.parameters.len() {
                     self.set_broken();
                     let why = "the server counts other placeholders than were sent";
@@ -190,6 +214,34 @@ impl Connection {
             self.send(PendingCommand::Definition(model), Command::Query(&show), sent, deadline)?;
         }
         Ok(())
+    }
+
+    /// How an execution is sent.
+    fn way<'p>(
+        &mut self,
+        planned: &'p Statement<'p>,
+        execution: &Execution<'_>,
+        key: StatementKey,
+        deadline: Option<Instant>,
+        sent: &mut VecDeque<PendingCommand<'p>>,
+    ) -> Result<'p, Way> {
+        if let Some(prepared) = self.statements.find(&key) {
+            return Ok(Way::Prepared(prepared));
+        }
+        let form = self.form;
+        let text = || texts(planned, execution, form).map(Way::Text);
+        if !self.statements.prepares(self.conn.now())
+            && let Some(text) = text()
+        {
+            return Ok(text);
+        }
+        match self.prepare(planned, key, &execution.sql(planned, form.dialect), deadline, sent) {
+            Err(failed) if is_without_statements(&failed.cause) => {
+                self.statements.pause(self.conn.now());
+                text().ok_or(failed)
+            }
+            prepared => prepared.map(Way::Prepared),
+        }
     }
 
     /// Prepares a statement. Its answer, and so those before it, must have come before it can be
@@ -317,6 +369,10 @@ impl Connection {
             (Err(error), _) => error,
         };
         self.note(&error);
+        if is_lock_wait(&error) && self.can_be_ended && sent.iter().any(|pending| pending.locks()) {
+            // Each of them would wait as long.
+            self.set_broken();
+        }
         if let (PendingCommand::Rows(planned), mysql::Error::MySqlError(refused)) = (command, &error) {
             self.forget_refused(planned, refused);
         }
@@ -337,6 +393,16 @@ impl Connection {
             self.statements.forget(&one_row);
         }
     }
+}
+
+/// Whether the server prepares no statement now, or never.
+fn is_without_statements(cause: &Cause) -> bool {
+    let codes = [codes::ER_MAX_PREPARED_STMT_COUNT_REACHED, codes::ER_UNSUPPORTED_PS];
+    matches!(cause, Cause::Client(mysql::Error::MySqlError(error)) if codes.contains(&error.code))
+}
+
+fn is_lock_wait(error: &mysql::Error) -> bool {
+    matches!(error, mysql::Error::MySqlError(error) if error.code == codes::ER_LOCK_WAIT_TIMEOUT)
 }
 
 fn lost() -> IoError {

@@ -16,11 +16,13 @@ use mysql::Row;
 
 use crate::error::codes;
 use crate::sink::mysql::column_row::{ColumnRow, FIELDS};
+use crate::sink::mysql::examined::Examined;
 use crate::sink::mysql::sql::{quote_table, text_literal};
 use crate::sink::mysql::traits::ServerTraits;
 use crate::sink::mysql::wire::conn::Conn;
 use crate::table::name::TableName;
 use crate::table::schema::{ForeignKey, TableSchema, UniqueIndex};
+use crate::table::trigger::Triggers;
 
 /// A table that is altered again and again while it is read: the last reading is taken, and
 /// verified when it is written to.
@@ -130,9 +132,9 @@ fn read_once(
     }
     let examined = match definition {
         Some(definition) => {
+            let examined = Examined::of(definition);
             // Outside Unicode the definition does not show whose name it is.
-            let is_examined =
-                |name: &String| is_examined(definition, name) || !(traits.is_unicode_session || name.is_ascii());
+            let is_examined = |name: &String| examined.has(name) || !(traits.is_unicode_session || name.is_ascii());
             columns
                 .iter()
                 .map(|column| column.name.clone())
@@ -148,7 +150,7 @@ fn read_once(
             unique_indexes,
             foreign_keys: foreign_keys(conn, place, database)?,
             examined,
-            has_triggers: has_triggers(conn, place)?,
+            triggers: triggers(conn, name, place)?,
             keeps_history,
             definition: definition.filter(|text| is_exact(text)).map(Arc::from),
             names: traits.names,
@@ -230,12 +232,25 @@ fn foreign_keys(conn: &mut Conn, place: &Place, database: &str) -> mysql::Result
 }
 
 /// An account sees the triggers of the tables that it has the right TRIGGER on.
-fn has_triggers(conn: &mut Conn, place: &Place) -> mysql::Result<bool> {
-    let triggers: Option<u64> = conn.query_first(format!(
-        "SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE {}",
+fn triggers(conn: &mut Conn, name: &TableName, place: &Place) -> mysql::Result<Triggers> {
+    let texts: Vec<Option<String>> = conn.query(format!(
+        "SELECT CAST(ACTION_STATEMENT AS BINARY) FROM information_schema.TRIGGERS WHERE {}",
         place.is("EVENT_OBJECT_SCHEMA", "EVENT_OBJECT_TABLE")
     ))?;
-    Ok(triggers.is_some_and(|triggers| triggers > 0))
+    if texts.is_empty() {
+        return Ok(Triggers::None);
+    }
+    let Some(texts) = texts.into_iter().collect::<Option<Vec<_>>>() else {
+        // Some are not shown.
+        return Ok(Triggers::Any);
+    };
+    // What they write to may pass it on.
+    let indirect: Vec<String> = conn.query(
+        "SELECT CAST(EVENT_OBJECT_TABLE AS BINARY) FROM information_schema.TRIGGERS \
+         UNION SELECT CAST(TABLE_NAME AS BINARY) FROM information_schema.VIEWS \
+         WHERE TABLE_SCHEMA NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')",
+    )?;
+    Ok(Triggers::of(name, &texts, &indirect))
 }
 
 /// A table's engine, unless it has transactions. A view has none of its own.
@@ -259,16 +274,6 @@ fn engine_in(conn: &mut Conn, place: &Place) -> mysql::Result<Option<String>> {
     })
 }
 
-/// Whether a CHECK or a generated column looks at a column, by the table's definition: each stands
-/// on a line of its own.
-fn is_examined(definition: &str, column: &str) -> bool {
-    let quoted = format!("`{}`", column.replace('`', "``"));
-    definition.lines().any(|line| {
-        let upper = line.to_ascii_uppercase();
-        (upper.contains("CHECK (") || upper.contains(" AS (")) && line.contains(&quoted)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,16 +292,6 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(definition_of(shown), expected);
-        }
-    }
-
-    #[test]
-    fn finds_what_checks_and_generated_columns_look_at() {
-        let definition = "CREATE TABLE `t` (\n  `a` int NOT NULL,\n  `b` int DEFAULT NULL,\n  \
-             `j` longtext DEFAULT NULL CHECK (json_valid(`j`)),\n  `g` int GENERATED ALWAYS AS (`b` + 1) STORED,\n  \
-             CONSTRAINT `c` CHECK (`a` > 0)\n) ENGINE=InnoDB";
-        for (column, expected) in [("a", true), ("b", true), ("j", true), ("g", true), ("id", false)] {
-            assert_eq!(is_examined(definition, column), expected, "{column}");
         }
     }
 }

@@ -1,14 +1,20 @@
 //! The prepared statements of one connection.
 //!
-//! Bound: 96 statements ([`STATEMENTS_MAX`]). The least recently used goes first.
+//! The server has 16,382 for all its clients together. When they are used up, or the connection may
+//! have none, rows are sent as text.
+//!
+//! Bound: `maxPreparedStatements`, and one if rows do not fit into a packet as text. The least
+//! recently used goes first. Once the server has refused one, no other is asked for within 10 s
+//! ([`PAUSE`]).
+
+use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
 use crate::sink::mysql::wire::conn::Prepared;
 
-/// The most prepared statements of rows. A table and column set needs up to a dozen, one for each
-/// length. Look-ups have some besides.
-const STATEMENTS_MAX: usize = 96;
+/// A statement that is refused costs a round trip.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// What a statement is prepared under: the text for one row with the types at its end, and the
 /// number of rows.
@@ -16,8 +22,12 @@ pub type StatementKey = (String, usize);
 
 /// The prepared statements of one connection. Those of one table, column set and operation differ
 /// in their number of rows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StatementCache {
+    /// The most statements. A table and column set needs up to a dozen, one for each length.
+    max: usize,
+    /// The server has none left.
+    paused_until: Option<Instant>,
     statements: FxHashMap<StatementKey, CachedStatement>,
     /// To be closed when nothing is under way.
     forgotten: Vec<Prepared>,
@@ -31,6 +41,27 @@ struct CachedStatement {
 }
 
 impl StatementCache {
+    /// Room for so many.
+    pub fn new(max: usize) -> Self {
+        Self {
+            max,
+            paused_until: None,
+            statements: FxHashMap::default(),
+            forgotten: Vec::new(),
+            uses: 0,
+        }
+    }
+
+    /// Whether one more may be prepared.
+    pub fn prepares(&self, now: Instant) -> bool {
+        self.max > 0 && self.paused_until.is_none_or(|until| until <= now)
+    }
+
+    /// The server has none left.
+    pub fn pause(&mut self, now: Instant) {
+        self.paused_until = Some(now + PAUSE);
+    }
+
     /// A prepared statement. It counts as used now.
     pub fn find(&mut self, key: &StatementKey) -> Option<Prepared> {
         self.uses += 1;
@@ -55,7 +86,7 @@ impl StatementCache {
     /// were forgotten, and the oldest if there is no room.
     pub fn take_surplus(&mut self) -> Vec<Prepared> {
         let mut surplus = std::mem::take(&mut self.forgotten);
-        if self.statements.len() >= STATEMENTS_MAX {
+        if self.statements.len() >= self.max.max(1) {
             let oldest = self.statements.iter().min_by_key(|(_, cached)| cached.last_use);
             let oldest = oldest.map(|(key, _)| key.clone());
             let removed = oldest.and_then(|key| self.statements.remove(&key));

@@ -105,6 +105,14 @@ pub fn settings(dsn: &ServerDsn, is_mariadb: bool) -> String {
     sql
 }
 
+/// How long statements wait for locks of rows and of tables, at the end of [`settings`].
+pub fn lock_wait(seconds: u64) -> String {
+    format!(", SESSION innodb_lock_wait_timeout = {seconds}, SESSION lock_wait_timeout = {seconds}")
+}
+
+/// The server's own time for locks of rows, at the end of [`read_back`].
+pub const OWN_LOCK_WAIT: &str = ", @@GLOBAL.innodb_lock_wait_timeout";
+
 /// The statement that reads [`Variables`]. Asks whether the server takes writes only if the DSN
 /// names several: a single one is used whatever it says. MySQL's `super_read_only` sets `read_only`
 /// too.
@@ -172,6 +180,12 @@ impl Variables {
             has_fixed_zone: is_fixed_zone(zone),
             folds_table_names: self.lower_case_table_names != "0",
         }
+    }
+
+    /// The character set in which the server reads statements.
+    pub fn client_charset(&self) -> &str {
+        let [client, ..] = &self.charsets;
+        client
     }
 
     /// Whether the server refuses values that do not fit, rather than cut them.

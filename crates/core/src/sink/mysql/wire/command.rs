@@ -19,6 +19,8 @@ const TYPE_VAR_STRING: u8 = 0xfd;
 pub enum Command<'c> {
     /// A statement's text.
     Query(&'c str),
+    /// The same, of any bytes.
+    Text(&'c [u8]),
     /// A statement's text, to be executed later.
     Prepare(&'c str),
     /// A prepared statement, by the server's number, and its parameters.
@@ -41,6 +43,10 @@ impl Command<'_> {
             Self::Query(sql) => {
                 output.push(COM_QUERY);
                 output.extend_from_slice(sql.as_bytes());
+            }
+            Self::Text(sql) => {
+                output.push(COM_QUERY);
+                output.extend_from_slice(sql);
             }
             Self::Prepare(sql) => {
                 output.push(COM_STMT_PREPARE);
