@@ -87,6 +87,22 @@ final class PacketTest extends DatabaseTestCase
         self::assertSame(0, $buffer->flush());
     }
 
+    public function testARowThatFillsAPacketIsWritten(): void
+    {
+        $this->createTable('wb_packets', 'id INT PRIMARY KEY, body MEDIUMBLOB');
+        $this->smallPackets();
+        $buffer = $this->buffer(orderTable: 'wb_packets');
+        $body = random_bytes(self::PACKET_BYTES - 60);
+        $buffer->add([['id' => 1, 'body' => $body], ['id' => 2, 'body' => 'small']]);
+        self::assertSame(2, $buffer->flush());
+        self::assertSame([['id' => '1', 'body' => $body], ['id' => '2', 'body' => 'small']], $this->rows('wb_packets'));
+        $buffer->add(['id' => 3, 'body' => str_repeat('x', self::PACKET_BYTES - 20)]);
+        $refused = self::thrownBy(static fn () => $buffer->flush());
+        self::assertInstanceOf(FlushException::class, $refused);
+        self::assertSame(1, preg_match('/a row of (\d+) bytes is larger/', $refused->getMessage(), $found));
+        self::assertGreaterThan(self::PACKET_BYTES, (int) $found[1]);
+    }
+
     public function testFailuresThatAFlushHasToldAreNoWarning(): void
     {
         $this->createTable('wb_packets', 'id INT PRIMARY KEY, body MEDIUMBLOB');

@@ -141,4 +141,65 @@ final class SchemasTest extends DatabaseTestCase
         $expected = array_map(static fn (int $id): string => $id === 7 ? '0' : (string) (2 * $id), range(1, 40));
         self::assertSame($expected, array_column($this->rows('wb_orders'), 'v'));
     }
+
+    /** @return iterable<string, array{bool}> */
+    public static function buffers(): iterable
+    {
+        yield 'background' => [true];
+        yield 'foreground' => [false];
+    }
+
+    /** @dataProvider buffers */
+    #[DataProvider('buffers')]
+    public function testNoRowIsGivenUpForAColumnThatBecameRequired(bool $background): void
+    {
+        $this->createTable('wb_orders', 'id INT PRIMARY KEY, v INT');
+        $buffer = $this->buffer(orderTable: 'wb_orders', background: $background);
+        $buffer->add(['id' => 1, 'v' => 1]);
+        $buffer->flush();
+        $this->pdo()->exec('ALTER TABLE wb_orders ADD must INT NOT NULL');
+        $buffer->add(['id' => 1, 'v' => 2]);
+        self::assertSame(1, $buffer->flush());
+        self::assertSame([['id' => '1', 'v' => '2', 'must' => '0']], $this->rows('wb_orders'));
+    }
+
+    /** @dataProvider buffers */
+    #[DataProvider('buffers')]
+    public function testNoRowIsGivenUpForAColumnThatIsRequiredNoLonger(bool $background): void
+    {
+        $this->createTable('wb_orders', 'id INT PRIMARY KEY, v INT, must INT NOT NULL');
+        $buffer = $this->buffer(orderTable: 'wb_orders', background: $background);
+        $buffer->add(['id' => 1, 'v' => 1, 'must' => 1]);
+        $buffer->flush();
+        $this->pdo()->exec('ALTER TABLE wb_orders ALTER must SET DEFAULT 5');
+        $buffer->add(['id' => 2, 'v' => 2]);
+        self::assertSame(1, $buffer->flush());
+        self::assertSame(
+            [['id' => '1', 'v' => '1', 'must' => '1'], ['id' => '2', 'v' => '2', 'must' => '5']],
+            $this->rows('wb_orders'),
+        );
+    }
+
+    /** More statements than are sent ahead: the refusal comes before the definition is read. */
+    public function testNoRowIsGivenUpForAColumnThatBecameRequiredAmidManyStatements(): void
+    {
+        $this->createTable('wb_orders', 'id INT PRIMARY KEY, v INT, w INT');
+        $buffer = $this->buffer(orderTable: 'wb_orders', background: true);
+        $buffer->add(['id' => 0, 'v' => 0]);
+        $buffer->add(['id' => 0, 'w' => 0]);
+        $buffer->flush();
+        $this->pdo()->exec('INSERT INTO wb_orders (id) SELECT 1 UNION SELECT 2');
+        $this->pdo()->exec('ALTER TABLE wb_orders ADD must INT NOT NULL');
+        $group = [];
+        for ($round = 1; $round <= 30; $round++) {
+            $group[] = ['id' => 1, $round % 2 === 0 ? 'v' : 'w' => $round];
+            $group[] = ['id' => 2, $round % 2 === 0 ? 'w' : 'v' => $round];
+        }
+        $buffer->add($group);
+        self::assertSame(60, $buffer->flush());
+        self::assertSame(
+            [['v' => '30', 'w' => '29'], ['v' => '29', 'w' => '30']],
+            $this->rows('wb_orders', 'v, w', 'id LIMIT 2 OFFSET 1'),
+        );
+    }
 }

@@ -75,6 +75,11 @@ final class AddErrorTest extends MemoryTestCase
             static fn () => new Opaque(),
             'must be a row, ' . self::SUPPORT . '\Opaque given: it has neither getAttributes() nor toArray()',
         ];
+        yield 'an object of a class without a name' => [
+            static fn () => new class () {
+            },
+            'must be a row, class@anonymous given: it has neither getAttributes() nor toArray()',
+        ];
         yield 'a closure' => [
             static fn () => static fn () => ['id' => 1],
             'must be a row, Closure given: it has neither getAttributes() nor toArray()',

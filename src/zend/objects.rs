@@ -46,9 +46,11 @@ impl HeldObject {
         unsafe { &*(*self.pointer()).ce }
     }
 
-    /// The name of its class.
+    /// The name of its class. Of one without a name, what PHP's own messages say: not the file,
+    /// which stands behind a NUL.
     pub fn class_name(&self) -> &str {
-        self.class().name().unwrap_or("object")
+        let name = self.class().name().unwrap_or("object");
+        name.split_once('\0').map_or(name, |(shown, _)| shown)
     }
 
     /// Whether it is of a class, or of one below it.

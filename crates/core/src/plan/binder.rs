@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::error::{Error, Result};
-use crate::plan::limits::{Limits, row_bytes};
+use crate::plan::limits::{Limits, PACKET_OVERHEAD_BYTES, row_bytes};
 use crate::rows::arena::Row;
 use crate::table::bound::BoundColumns;
 use crate::table::entry::TableId;
@@ -96,8 +96,8 @@ impl Binder {
     /// As [`Self::bind`]; a row that is larger than `max_allowed_packet`.
     pub fn check<'a>(&mut self, row: &Row<'a>, limits: &Limits) -> Result<BoundRow<'a>> {
         let bound = self.bind(row)?;
-        let bytes = row_bytes(&bound.values);
-        if bytes > limits.max_row_bytes() {
+        let bytes = row_bytes(&bound.values) + PACKET_OVERHEAD_BYTES;
+        if bytes > limits.max_packet_bytes {
             return Err(Error::row(format!(
                 "table {}: a row of {bytes} bytes is larger than the server's max_allowed_packet ({} bytes): raise it, or store less",
                 bound.bound.model.name, limits.max_packet_bytes

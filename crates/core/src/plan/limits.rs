@@ -2,8 +2,10 @@
 
 use crate::value::Value;
 
-/// The bytes of a packet beside its values, rounded up generously.
-pub(crate) const PACKET_OVERHEAD_BYTES: usize = 64;
+/// The bytes of an execute packet beside its values, rounded up: its command, statement, flags,
+/// count and the mark of new types are 11, and a server may want a packet to be smaller than its
+/// bound.
+pub(crate) const PACKET_OVERHEAD_BYTES: usize = 16;
 
 /// The limits that a transaction's rows must keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

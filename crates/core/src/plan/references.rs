@@ -158,10 +158,9 @@ impl Reference<'_> {
                     refers = false;
                     continue;
                 };
-                // What an insert makes of a value is the column's: BINARY(3) pads, VARBINARY does
-                // not.
-                let is_padded = matches!(kind, ColumnKind::Binary { .. }) && row.bound.kinds.get(at) != Some(kind);
-                if is_padded {
+                // An insert makes of bytes what its column has them be: BINARY(3) pads, VARBINARY
+                // does not.
+                if matches!(kind, ColumnKind::Binary { .. }) && row.bound.kinds.get(at) != Some(kind) {
                     return None;
                 }
                 kind.key(row.value(at), &mut form)?;

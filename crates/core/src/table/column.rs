@@ -269,8 +269,7 @@ impl ColumnKind {
     pub fn may_be_looked_up(self, value: &Value<'_>) -> bool {
         match (self, value) {
             (Self::Integer | Self::Decimal { .. }, Value::Bytes(bytes)) => is_number_among_spaces(bytes),
-            // Bytes are equal to the number that they are if they are no bits at all, and digits
-            // never.
+            // As digits, bytes are the number of their bits only if that is 0.
             (Self::Bit, Value::Bytes(bytes)) => bytes.iter().all(|byte| *byte == 0),
             (Self::Integer | Self::Decimal { .. } | Self::Bit, Value::DateTime(_)) | (Self::Bit, Value::Float(_)) => {
                 false
@@ -369,8 +368,8 @@ fn text_key(text: TextKind, value: &Value<'_>) -> Option<Vec<u8>> {
     }
 }
 
-/// Whether an insert takes the text for a number: before it, and behind it, may stand what
-/// separates words.
+/// Whether an insert takes the text for a number: blanks may stand before it, and any space behind
+/// it.
 fn is_number_among_spaces(text: &[u8]) -> bool {
     let start = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     let number = text.get(start..).unwrap_or_default().trim_ascii_end();

@@ -68,7 +68,7 @@ final class Harm
                 'rename' => $this->exec("RENAME TABLE {$table} TO {$table}_away"),
                 'rename back' => $this->exec("RENAME TABLE {$table}_away TO {$table}"),
                 'drop column' => $this->dropColumn($table),
-                'add column' => $this->exec("ALTER TABLE {$table} ADD COLUMN " . Tables::EXTRA),
+                'add column' => $this->addColumn($table, $variant % 4 === 0),
                 'revoke' => $this->exec('REVOKE ' . self::revoked($variant) . " ON {$table} FROM {$this->account}"),
                 'grant' => $this->exec("GRANT SELECT, INSERT, UPDATE, DELETE ON {$table} TO {$this->account}"),
                 'lock' => $this->lock($table, $variant % 2 === 0),
@@ -184,6 +184,12 @@ final class Harm
         }
         $this->exec("ALTER TABLE {$table} DROP COLUMN extra");
         $this->exec('UNLOCK TABLES');
+    }
+
+    /** @param bool $rebuilds MariaDB keeps dropped columns in each row until it does so */
+    private function addColumn(string $table, bool $rebuilds): void
+    {
+        $this->exec("ALTER TABLE {$table} ADD COLUMN " . Tables::EXTRA . ($rebuilds ? ', FORCE' : ''));
     }
 
     private function lock(string $table, bool $whole): void

@@ -193,7 +193,7 @@ fn server_advice(code: u16, dsn: &ServerDsn) -> String {
         codes::ER_UNKNOWN_CHARACTER_SET | codes::ER_UNKNOWN_COLLATION | codes::ER_COLLATION_CHARSET_MISMATCH => {
             "; correct charset and collation of the DSN"
         }
-        codes::ER_WRONG_VALUE_FOR_VAR => "; correct sql_mode of the DSN",
+        codes::ER_WRONG_VALUE_FOR_VAR => "; correct charset and sql_mode of the DSN",
         _ => "",
     };
     advice.to_owned()

@@ -87,6 +87,27 @@ enum Way {
 
 type Result<'p, T> = std::result::Result<T, WriteError<'p>>;
 
+impl WriteError<'_> {
+    /// Whether rows were refused, as they may be because the plan is outdated.
+    fn may_be_outdated(&self) -> bool {
+        let is_answer = matches!(
+            self.cause,
+            Cause::MissingRow | Cause::Client(mysql::Error::MySqlError(_))
+        );
+        is_answer && matches!(self.command, PendingCommand::Rows(_))
+    }
+}
+
+/// The cause of two failures: the first one, unless the rows were refused for an outdated plan.
+fn first_cause<'p>(first: Result<'p, ()>, second: Result<'p, ()>) -> Result<'p, ()> {
+    match (first, second) {
+        (Err(refused), Err(changed)) if refused.may_be_outdated() && matches!(changed.cause, Cause::SchemaChanged) => {
+            Err(changed)
+        }
+        (first, second) => first.and(second),
+    }
+}
+
 impl<'p> PendingCommand<'p> {
     fn failed(self, cause: Cause) -> WriteError<'p> {
         WriteError { command: self, cause }
@@ -161,9 +182,40 @@ impl Connection {
     ) -> Result<'p, ()> {
         let mut sent = VecDeque::with_capacity(UNANSWERED_MAX);
         let mut written = self.send_all(statements, ledger_entry, deadline, &mut sent);
+        let is_verified = written.is_ok();
         while !sent.is_empty() && !self.is_broken() {
             let answered = self.take_answer(&mut sent, deadline);
-            written = written.and(answered);
+            written = first_cause(written, answered);
+        }
+        match written {
+            Err(refused) if !is_verified && refused.may_be_outdated() => self.verify(statements, refused, deadline),
+            written => written,
+        }
+    }
+
+    /// Holds the tables' definitions against the plan, after rows were refused before that was
+    /// asked. Returns the cause.
+    fn verify<'p>(
+        &mut self,
+        statements: &'p [Statement<'p>],
+        refused: WriteError<'p>,
+        deadline: Option<Instant>,
+    ) -> Result<'p, ()> {
+        let mut sent = VecDeque::new();
+        let mut written = Err(refused);
+        for model in verified_tables(statements) {
+            if self.is_broken() {
+                break;
+            }
+            let show = definition_sql(&model.name);
+            let asked = self.send(
+                PendingCommand::Definition(model),
+                Command::Query(&show),
+                &mut sent,
+                deadline,
+            );
+            let answered = asked.and_then(|()| self.take_answer(&mut sent, deadline));
+            written = first_cause(written, answered);
         }
         written
     }
