@@ -89,6 +89,36 @@ namespace WriteBuffer {
         public function put(string $table, mixed $row): void;
 
         /**
+         * Takes the deletion of a row, as a group. It counts as a row.
+         *
+         * It is in order with everything else of its key. What was added before it is dropped, or
+         * deleted if it is committed already. What is added after it starts from nothing: columns
+         * that a row leaves out get their defaults. A row that is not there is no error.
+         *
+         * A guard decides first: with the guard's value in $key a row that is newer stays. Without
+         * it the row is deleted whatever its guard is.
+         *
+         * A row that others refer to by a foreign key is refused by the server, as it would be
+         * alone: delete the children first.
+         *
+         * @param string $table the table's name, as in put()
+         * @param mixed  $key   the key's value, an int or a string. Or an array: the key's columns
+         *                      by name, in any order, with the guard if you like; or the key's
+         *                      values in the key's order
+         *
+         * @throws \TypeError       $key is no key; nothing was taken
+         * @throws ConfigException  the table is insert-only, or its key is the server's to know;
+         *                          the key has other columns than the table's; nothing was taken.
+         *                          A key that is not known yet is checked when it is written: the
+         *                          deletion is a failure then
+         * @throws FullException    as add()
+         * @throws ClosedException  as add()
+         * @throws FlushException   as add()
+         * @throws ConnectionException as add()
+         */
+        public function delete(string $table, mixed $key): void;
+
+        /**
          * Returns the row that is still buffered under a key: all buffered rows of that key, merged
          * by the table's rules. A column under the rule `sum` holds the increment that is not yet
          * committed, not the total. In the background, before the thread has read the table, the
@@ -98,7 +128,8 @@ namespace WriteBuffer {
          * @param mixed  $key   the key's value, an int or a string. For a composite key an array of
          *                      these, by column name or in the key's order
          *
-         * @return array<string, int|float|string|null>|null null: none has this key
+         * @return array<string, int|float|string|null>|false|null null: none has this key. false:
+         *         its deletion is buffered, and no row after it
          *
          * @throws \TypeError       the key is neither an int, nor a string, nor an array of these;
          *                          or it has other columns than the table's key
@@ -108,7 +139,7 @@ namespace WriteBuffer {
          * @throws FlushException   foreground: the table's key is not known yet, and the server
          *                          answers with an error
          */
-        public function find(string $table, mixed $key): ?array;
+        public function find(string $table, mixed $key): array|false|null;
 
         /**
          * Commits all rows added before the call, and returns when that is done.
@@ -211,11 +242,15 @@ namespace WriteBuffer {
          * Returns the groups that can never be written (dead letters), and forgets them.
          *
          * Each has its rows, its status, the server's error code (0 for our own), the reason, and
-         * when it was given up (Unix time, in seconds). The status is `refused`, or `uncertain` if
-         * the rows may be in the database: nobody can say what became of their COMMIT.
+         * when it was given up (Unix time, in seconds). A deletion has its key under `delete`. The
+         * status is `refused`, or `uncertain` if the rows may be in the database: nobody can say
+         * what became of their COMMIT.
          *
          * @return list<array{
-         *     rows: list<array{table: string, row: array<string, int|float|string|null>}>,
+         *     rows: list<
+         *         array{table: string, row: array<string, int|float|string|null>}
+         *         | array{table: string, delete: array<int|string, int|float|string|null>}
+         *     >,
          *     status: string,
          *     code: int,
          *     message: string,
@@ -234,7 +269,10 @@ namespace WriteBuffer {
          *
          * @param array<array{
          *     status?: string,
-         *     rows: list<array{table: string, row: array<string, mixed>}>
+         *     rows: list<
+         *         array{table: string, row: array<string, mixed>}
+         *         | array{table: string, delete: mixed}
+         *     >
          * }> $failures
          *
          * @return int how many were put back: all, or as many as fit under maxPendingRows and
@@ -302,7 +340,10 @@ namespace WriteBuffer {
          * returns them. Empty if the rows stay buffered.
          *
          * @return list<array{
-         *     rows: list<array{table: string, row: array<string, int|float|string|null>}>,
+         *     rows: list<
+         *         array{table: string, row: array<string, int|float|string|null>}
+         *         | array{table: string, delete: array<int|string, int|float|string|null>}
+         *     >,
          *     status: string,
          *     code: int,
          *     message: string,
@@ -498,7 +539,11 @@ namespace {
         {
         }
 
-        public function find(string $table, mixed $key): ?array
+        public function delete(string $table, mixed $key): void
+        {
+        }
+
+        public function find(string $table, mixed $key): array|false|null
         {
         }
 
@@ -580,7 +625,11 @@ namespace {
         {
         }
 
-        public function find(string $table, mixed $key): ?array
+        public function delete(string $table, mixed $key): void
+        {
+        }
+
+        public function find(string $table, mixed $key): array|false|null
         {
         }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use write_buffer_core::buffer::background::BackgroundBuffer;
-use write_buffer_core::buffer::find::KeyPart;
+use write_buffer_core::buffer::find::{Found, KeyPart};
 use write_buffer_core::buffer::foreground::ForegroundBuffer;
 use write_buffer_core::buffer::leftovers::{EndCause, EndTime};
 use write_buffer_core::buffer::snapshot::{LaneSnapshot, Snapshot, ThreadState};
 use write_buffer_core::clock::SystemClock;
-use write_buffer_core::dead_letter::{DeadLetter, NamedRow};
+use write_buffer_core::dead_letter::DeadLetter;
 use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result};
 use write_buffer_core::settings::Settings;
@@ -80,7 +80,7 @@ impl AnyBuffer {
     }
 
     /// See [`ForegroundBuffer::find`] and [`BackgroundBuffer::find`].
-    pub fn find(&mut self, table: &str, key: &[KeyPart<'_>]) -> Result<Option<NamedRow>> {
+    pub fn find(&mut self, table: &str, key: &[KeyPart<'_>]) -> Result<Found> {
         match self {
             Self::Foreground(buffer) => buffer.find(table, key),
             Self::Background(buffer) => buffer.find(table, key),

@@ -164,12 +164,7 @@ impl State {
     /// A group that was gathered for the parent's buffer, for this forked child's own.
     fn adopt(&mut self, group: Group) -> Result<Group> {
         self.notice_fork();
-        group.reshaped(|shape| {
-            self.buffer.with_catalog(|catalog| {
-                let table = catalog.table(&shape.entry.name.to_string())?;
-                catalog.shape(table, shape.columns.iter().map(|name| name.as_bytes()))
-            })
-        })
+        group.reshaped(|shape| self.buffer.with_catalog(|catalog| catalog.adopt(shape)))
     }
 
     /// An empty group. It has the memory of the last one, unless a call further up the stack uses

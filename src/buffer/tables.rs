@@ -32,6 +32,20 @@ impl Tables for Handle<'_> {
         self.with(|state| state.buffer.with_catalog(|catalog| catalog.shape(table, columns)))
     }
 
+    fn deletion<'c>(
+        &self,
+        table: TableId,
+        columns: Option<impl Iterator<Item = &'c [u8]> + Clone>,
+        values: usize,
+    ) -> Result<Arc<Shape>> {
+        self.with(|state| {
+            state.buffer.with_catalog(|catalog| match columns {
+                Some(columns) => catalog.deletion(table, columns),
+                None => catalog.deletion_by_place(table, values),
+            })
+        })
+    }
+
     fn copy_alike(&self, table: TableId, row: Elements<'_>, group: &mut Group) -> bool {
         self.with(|state| state.last_shapes.copy(table, row, group))
     }

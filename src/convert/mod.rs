@@ -6,6 +6,7 @@
 //! a shape between such calls, through [`Tables`], and arrays and objects that are read are held
 //! with a reference of their own. At a fatal error all frames end in order, as at an exception.
 
+pub mod deletions;
 pub mod fast_path;
 pub mod rows;
 mod values;
@@ -64,6 +65,13 @@ pub trait Tables {
     fn name(&self, table: TableId) -> String;
     /// The shape of a row's columns.
     fn shape<'c>(&self, table: TableId, columns: impl Iterator<Item = &'c [u8]> + Clone) -> Result<Arc<Shape>>;
+    /// The shape of a deletion: with these columns, or with so many values in the key's order.
+    fn deletion<'c>(
+        &self,
+        table: TableId,
+        columns: Option<impl Iterator<Item = &'c [u8]> + Clone>,
+        values: usize,
+    ) -> Result<Arc<Shape>>;
     /// The key that a model names.
     fn hint_key(&self, table: TableId, column: &str);
     /// Copies a row that looks like the last one of its table. `false`: it does not, and nothing

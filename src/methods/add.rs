@@ -46,7 +46,11 @@ pub extern "C" fn put(call: &mut ExecuteData, _result: &mut Zval) {
 }
 
 /// Gathers a group, while user code may run, and then gives it to the engine.
-fn take_group(
+///
+/// # Errors
+///
+/// What was thrown.
+pub fn take_group(
     buffer: Handle<'_>,
     gather: impl FnOnce(&mut Group) -> Result<(), ConversionError>,
 ) -> Result<(), PendingException> {

@@ -24,6 +24,17 @@ use crate::value::Value;
 /// A part of a key: its column, if it was named, and its value.
 pub type KeyPart<'a> = (Option<Box<str>>, Value<'a>);
 
+/// What is buffered under a key.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// Nothing.
+    Nothing,
+    /// A deletion, and no row after it.
+    Deletion,
+    /// A row.
+    Row(NamedRow),
+}
+
 /// The index of one table.
 #[derive(Debug)]
 pub struct TableIndex {
@@ -88,7 +99,7 @@ impl Finder {
         model: &Arc<TableModel>,
         key: &[KeyPart<'_>],
         look: Look<'_>,
-    ) -> Result<Option<NamedRow>> {
+    ) -> Result<Found> {
         find(&mut self.indexes, table, model, key, look)
     }
 
@@ -103,7 +114,7 @@ impl Finder {
         entry: &TableEntry,
         key: &[KeyPart<'_>],
         look: Look<'_>,
-    ) -> Result<Option<NamedRow>> {
+    ) -> Result<Found> {
         let model = TableModel::without_schema(&entry.name, &entry.rules, entry.default_mode)?;
         find(&mut self.without_schema, table, &Arc::new(model), key, look)
     }
@@ -115,7 +126,7 @@ fn find(
     model: &Arc<TableModel>,
     key: &[KeyPart<'_>],
     look: Look<'_>,
-) -> Result<Option<NamedRow>> {
+) -> Result<Found> {
     let wanted = wanted_key(model, key)?;
     let new = || TableIndex::new(table, model);
     let index = indexes.entry(table).or_insert_with(new);
@@ -142,7 +153,7 @@ fn merge_rows<'a>(
     rows: impl IntoIterator<Item = Row<'a>>,
     model: &Arc<TableModel>,
     wanted: &[&Value<'_>],
-) -> Result<Option<NamedRow>> {
+) -> Result<Found> {
     let mut binder = Binder::with_model(Arc::clone(model));
     let mut unions = ColumnUnions::new(usize::MAX);
     let mut found: Option<BoundRow<'_>> = None;
@@ -157,10 +168,14 @@ fn merge_rows<'a>(
             Some(earlier) => merge_for_reading(earlier, bound, &mut unions)?,
         });
     }
-    Ok(found.map(|row| {
-        let names = row.bound.columns.iter().cloned();
-        names.zip(row.values.into_iter().map(Value::into_owned)).collect()
-    }))
+    Ok(match found {
+        None => Found::Nothing,
+        Some(row) if row.bound.is_deletion => Found::Deletion,
+        Some(row) => {
+            let names = row.bound.columns.iter().cloned();
+            Found::Row(names.zip(row.values.into_iter().map(Value::into_owned)).collect())
+        }
+    })
 }
 
 /// The values of a key, in the key's order.

@@ -19,6 +19,7 @@ pub mod limits;
 pub mod merge;
 mod references;
 pub mod sums;
+pub mod versions;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use crate::plan::binder::{Binder, BoundRow};
 use crate::plan::coalesce::coalesce;
 use crate::plan::limits::Limits;
 use crate::plan::references::TableRows;
+use crate::plan::versions::goes_alone;
 use crate::rows::batch::Batch;
 use crate::table::bound::BoundColumns;
 use crate::table::rules::Mode;
@@ -51,6 +53,8 @@ pub enum Operation {
     /// key exists. One row a statement. No row found is an error: an update that hits nothing would
     /// be a lost row.
     Update,
+    /// Delete the row with the key, if it is there. With a guard: if it is not newer.
+    Delete,
 }
 
 /// Rows of one table and one column set, for one operation.
@@ -66,12 +70,18 @@ pub struct Statement<'a> {
     pub is_alone: bool,
 }
 
+/// What the rows of a table's statements have in common.
+type StatementKey = (Operation, Arc<[Box<str>]>);
+
 impl Plan<'_> {
     /// Whether writing its rows twice does no harm.
     pub fn is_repeatable(&self) -> bool {
-        self.statements
-            .iter()
-            .all(|statement| statement.bound.model.is_repeatable())
+        let has = |operation: Operation| self.statements.iter().any(|statement| statement.operation == operation);
+        // What was deleted by the first time may be what another row needs the second time: the
+        // row that it updates, or refers to.
+        let may_lack = has(Operation::Delete) && (self.keeps_order || has(Operation::Update));
+        let mut statements = self.statements.iter();
+        !may_lack && statements.all(|statement| statement.bound.model.is_repeatable())
     }
 }
 
@@ -95,6 +105,8 @@ pub struct Plan<'a> {
     pub rows: usize,
     /// How many of them were merged into others.
     pub coalesced_rows: usize,
+    /// Some rows keep the order in which they were added: they may meet others.
+    pub keeps_order: bool,
 }
 
 /// Plans one transaction over some groups of the batches. `groups` counts over all batches. The
@@ -143,12 +155,16 @@ pub fn plan<'a>(batches: &[&'a Batch], groups: Range<usize>, limits: &Limits, mu
             {
                 let coalesced = coalesce(rows.rows, limits.max_row_bytes())?;
                 plan.coalesced_rows += coalesced.coalesced_rows;
+                plan.keeps_order |= coalesced.in_order;
                 for layer in coalesced.layers {
                     append_statements(&mut plan.statements, layer, coalesced.in_order);
                 }
             }
         }
-        None => append_statements(&mut plan.statements, as_added(tables), true),
+        None => {
+            plan.keeps_order = true;
+            append_statements(&mut plan.statements, as_added(tables), true);
+        }
     }
     Ok(plan)
 }
@@ -168,13 +184,15 @@ fn as_added(tables: Vec<TableRows<'_>>) -> Vec<BoundRow<'_>> {
 fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow<'a>>, in_order: bool) {
     let first = statements.len();
     // Further statements that others may join. Their columns are compared by hash.
-    let mut by_columns: FxHashMap<Arc<[Box<str>]>, usize> = FxHashMap::default();
+    let mut by_columns: FxHashMap<StatementKey, usize> = FxHashMap::default();
     for row in rows {
         let operation = match (row.bound.model.mode, &row.bound.missing_required) {
+            _ if row.bound.is_deletion => Operation::Delete,
             (Mode::Insert, _) => Operation::Insert,
             (Mode::Upsert, None) => Operation::Upsert,
             (Mode::Upsert, Some(_)) => Operation::Update,
         };
+        let is_lone_deletion = operation == Operation::Delete && goes_alone(&row);
         let mut values = row.values;
         for (value, kind) in values.iter_mut().zip(&row.bound.kinds) {
             if matches!(value, Value::DateTime(_)) {
@@ -187,10 +205,11 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
             first
         };
         let versions_may_meet = in_order && operation == Operation::Upsert && row.bound.model.keeps_history();
-        let is_alone = versions_may_meet || row.bound.must_go_alone(&values);
+        let is_alone = versions_may_meet || is_lone_deletion || row.bound.must_go_alone(&values);
         let takes_it = |statement: &Statement<'_>| {
             !is_alone
                 && !statement.is_alone
+                && statement.operation == operation
                 && Arc::ptr_eq(&statement.bound.model, &row.bound.model)
                 && statement.bound.columns == row.bound.columns
         };
@@ -198,7 +217,7 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
         let near = statements.get(from..scanned).unwrap_or_default();
         let place = match near.iter().position(takes_it) {
             Some(at) => Some(from + at),
-            None => by_columns.get(&row.bound.columns).copied(),
+            None => by_columns.get(&(operation, Arc::clone(&row.bound.columns))).copied(),
         };
         match place
             .and_then(|at| statements.get_mut(at))
@@ -207,7 +226,7 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
             Some(statement) => statement.rows.push(values),
             None => {
                 if !in_order && !is_alone && statements.len() >= first + SCANNED_STATEMENTS {
-                    by_columns.insert(Arc::clone(&row.bound.columns), statements.len());
+                    by_columns.insert((operation, Arc::clone(&row.bound.columns)), statements.len());
                 }
                 statements.push(Statement {
                     bound: row.bound,

@@ -32,18 +32,22 @@ pub struct BoundColumns {
     pub rules: Vec<MergeRule>,
     /// Each column's kind.
     pub kinds: Vec<ColumnKind>,
+    /// The row names one to delete.
+    pub is_deletion: bool,
     /// The values that each column takes for certain, and whether it takes NULL.
-    domains: Vec<(Domain, bool)>,
+    pub(super) domains: Vec<(Domain, bool)>,
     /// Whether a CHECK or a generated column depends on the value, by column.
-    checked: Vec<bool>,
+    pub(super) checked: Vec<bool>,
     /// Whether a foreign key has the column.
-    references: Vec<bool>,
+    pub(super) references: Vec<bool>,
     /// Whether a row without the column may be refused for the column's default.
-    default_is_checked: Vec<bool>,
+    pub(super) default_is_checked: Vec<bool>,
     /// The row lacks a column that the server then sets at each change.
-    lacks_column_set_on_update: bool,
+    pub(super) lacks_column_set_on_update: bool,
+    /// The server takes the defaults of all columns that the row lacks.
+    pub defaults_are_taken: bool,
     /// A part of the key for whose 0 the server makes a number.
-    numbered_key: Option<usize>,
+    pub(super) numbered_key: Option<usize>,
     /// A column that an INSERT needs and the row lacks. Such a row can only update.
     pub missing_required: Option<String>,
     /// The checks of each row's values, by column, in the columns' order.
@@ -57,10 +61,14 @@ pub(super) enum Check {
     Key,
     /// Part of the key, for whose 0 the server makes a number: neither NULL nor 0.
     NumberedKey,
+    /// Part of the key of a row to delete: not NULL.
+    DeletedKey,
     /// The guard: not NULL.
     Guard,
     /// Under `sum`: a number.
     Number,
+    /// The guard of a deletion, if its column holds numbers: a number.
+    ComparedNumber,
     /// In a row that can only update: what the column takes. An insert would be refused for it; an
     /// update that adds or compares the value would not.
     Fitting,
@@ -178,12 +186,14 @@ impl TableModel {
             checked: columns.iter().map(|column| self.is_checked(column)).collect(),
             references: columns.iter().map(|column| self.is_reference(column)).collect(),
             default_is_checked: columns.iter().map(|column| self.default_is_checked(column)).collect(),
+            defaults_are_taken: self.takes_defaults(|name| position(name).is_some()),
             lacks_column_set_on_update: self.columns_set_on_update().any(|name| position(name).is_none()),
             numbered_key,
             columns: Arc::clone(columns),
             key,
             guard,
             missing_required,
+            is_deletion: false,
             model: Arc::clone(self),
         })
     }
@@ -210,8 +220,8 @@ impl BoundColumns {
                 read = at + 1;
             }
             let passes = match check {
-                Check::Number => number(&value).is_some(),
-                Check::Key | Check::Guard => !value.is_null(),
+                Check::Number | Check::ComparedNumber => number(&value).is_some(),
+                Check::Key | Check::DeletedKey | Check::Guard => !value.is_null(),
                 Check::NumberedKey => !value.is_null() && !is_zero(&value),
                 Check::Fitting => !self.domains.get(*at).is_some_and(|(domain, _)| domain.refuses(&value)),
                 Check::LookedUp => self.kinds.get(*at).is_some_and(|kind| kind.may_be_looked_up(&value)),
@@ -228,6 +238,12 @@ impl BoundColumns {
         Error::config(match check {
             Check::Key => {
                 format!("table {name}: key column {column} is null; a row without its key cannot be written")
+            }
+            Check::DeletedKey => {
+                format!("table {name}: key column {column} is null; a row is deleted by its whole key")
+            }
+            Check::ComparedNumber => {
+                format!("table {name}: guard column {column} takes a number: an int, or a string such as '12.50'")
             }
             Check::Fitting => format!(
                 "table {name}: column {column} does not take this value: it is out of range, too long or not in the column's character set"
@@ -267,9 +283,10 @@ impl BoundColumns {
         for at in &self.key {
             let (kind, value) = (self.kinds.get(*at)?, value(*at)?);
             let value = value.borrow();
-            // An insert rounds its key to the column's scale, or pads it; an update looks for it as
-            // it is.
-            if self.missing_required.is_some() && !kind.holds_as_it_is(value) {
+            // An insert rounds its key to the column's scale, or pads it; an update and a deletion
+            // look for it as it is.
+            let is_looked_for = self.is_deletion || self.missing_required.is_some();
+            if is_looked_for && !kind.holds_as_it_is(value) {
                 return None;
             }
             kind.key(value, key)?;

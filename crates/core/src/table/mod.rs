@@ -14,6 +14,7 @@
 pub mod bound;
 pub mod catalog;
 pub mod column;
+pub mod deletion;
 pub mod domain;
 pub mod entry;
 pub mod model;

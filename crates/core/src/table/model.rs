@@ -28,7 +28,7 @@ pub struct TableModel {
     /// The key's columns, in order. Empty for an insert-only table without a key, and if the key is
     /// the server's to know.
     pub key: Vec<String>,
-    rules: TableRules,
+    pub(super) rules: TableRules,
     pub(super) schema: Option<TableSchema>,
     /// The unique indexes beside the key. A row could hit another row through them.
     other_unique: Vec<UniqueIndex>,

@@ -13,6 +13,7 @@
 
 use crate::plan::limits::{Limits, PACKET_OVERHEAD_BYTES, row_bytes};
 use crate::plan::{Operation, Statement};
+use crate::sink::mysql::deletions::delete_order;
 use crate::sink::mysql::parameters::{Parameter, settle_types};
 use crate::sink::mysql::sql::{Dialect, statement, update_order};
 use crate::sink::mysql::text_form::TextForm;
@@ -76,14 +77,19 @@ fn row_counts(planned: &Statement<'_>, form: &StatementForm) -> Vec<usize> {
     }
     let columns = planned.bound.columns.len();
     let text = statement(&planned.bound, planned.operation, 1, form.dialect).len();
+    let row_text = match planned.operation {
+        // Less than the whole statement, and its types (see parameters.rs).
+        Operation::Delete => text + columns,
+        // A placeholder, its comma, and its type.
+        _ => 3 * columns + 2,
+    };
     let text_room = form
         .limits
         .max_packet_bytes
         .saturating_sub(text + PACKET_OVERHEAD_BYTES);
     let max_rows = (MAX_PLACEHOLDERS / columns.max(1))
         .min(MAX_STATEMENT_ROWS)
-        // A placeholder, its comma, and its type (see parameters.rs).
-        .min(1 + text_room / (3 * columns + 2));
+        .min(1 + text_room / row_text);
     let sizes: Vec<_> = planned.rows.iter().map(|row| row_bytes(row)).collect();
     chunks(&sizes, max_rows, form.batch_rows, form.limits.max_row_bytes())
 }
@@ -91,8 +97,12 @@ fn row_counts(planned: &Statement<'_>, form: &StatementForm) -> Vec<usize> {
 /// The values of some rows, in the order of the placeholders.
 fn parameters<'p>(planned: &'p Statement<'p>, rows: std::ops::Range<usize>) -> Vec<Parameter<'p>> {
     let rows = planned.rows.get(rows).unwrap_or_default();
-    if planned.operation == Operation::Update {
-        let order = update_order(&planned.bound);
+    let order = match planned.operation {
+        Operation::Update => Some(update_order(&planned.bound)),
+        Operation::Delete => Some(delete_order(&planned.bound)),
+        Operation::Upsert | Operation::Insert => None,
+    };
+    if let Some(order) = order {
         let values = rows.iter().flat_map(|row| order.iter().filter_map(|at| row.get(*at)));
         return values.map(Parameter::from).collect();
     }

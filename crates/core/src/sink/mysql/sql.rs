@@ -11,6 +11,7 @@
 use std::fmt::Write as _;
 
 use crate::plan::Operation;
+use crate::sink::mysql::deletions::delete;
 use crate::table::bound::BoundColumns;
 use crate::table::column::ColumnKind;
 use crate::table::name::TableName;
@@ -78,8 +79,14 @@ pub fn quote_table(name: &TableName) -> String {
 /// columns' order, one row after the other. [`update_order`] orders those of an update.
 pub fn statement(bound: &BoundColumns, operation: Operation, rows: usize, dialect: Dialect) -> String {
     let table = quote_table(&bound.model.name);
-    if operation == Operation::Update {
-        return update(bound, &table);
+    match operation {
+        Operation::Update => return update(bound, &table),
+        Operation::Delete => {
+            let name = |at: usize| quote(bound.columns.get(at).map_or("", |name| name));
+            let column = |at: usize| format!("{table}.{}", name(at));
+            return delete(bound, rows, &table, column, |at| incoming_placeholder(bound, at));
+        }
+        Operation::Upsert | Operation::Insert => {}
     }
     let names: Vec<_> = bound.columns.iter().map(|name| quote(name)).collect();
     let row = format!("({})", vec!["?"; names.len()].join(","));

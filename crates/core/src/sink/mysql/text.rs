@@ -18,6 +18,7 @@
 
 use crate::plan::limits::PACKET_OVERHEAD_BYTES;
 use crate::plan::{Operation, Statement};
+use crate::sink::mysql::deletions::delete_order;
 use crate::sink::mysql::executions::{Execution, StatementForm};
 use crate::sink::mysql::parameters::Parameter;
 use crate::sink::mysql::sql::{Dialect, statement, update_order};
@@ -64,13 +65,12 @@ pub fn texts(planned: &Statement<'_>, execution: &Execution<'_>, form: Statement
 /// The kinds of the columns of a row's parameters.
 fn kinds(planned: &Statement<'_>) -> Vec<ColumnKind> {
     let kinds = &planned.bound.kinds;
-    match planned.operation {
-        Operation::Update => {
-            let order = update_order(&planned.bound);
-            order.iter().filter_map(|at| kinds.get(*at).copied()).collect()
-        }
-        Operation::Insert | Operation::Upsert => kinds.clone(),
-    }
+    let order = match planned.operation {
+        Operation::Update => update_order(&planned.bound),
+        Operation::Delete => delete_order(&planned.bound),
+        Operation::Insert | Operation::Upsert => return kinds.clone(),
+    };
+    order.iter().filter_map(|at| kinds.get(*at).copied()).collect()
 }
 
 fn push_texts(
