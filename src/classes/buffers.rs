@@ -9,7 +9,7 @@ use crate::buffer::object;
 use crate::classes::interfaces::Interface;
 use crate::classes::parameters::{Parameter, optional, required, with_parameters};
 use crate::classes::registration::{Handler, register};
-use crate::methods::{add, construct, find, flush, inspect, retry};
+use crate::methods::{add, construct, find, flush, group, inspect, retry};
 use crate::settings;
 use crate::settings::configuration::BufferClass;
 use crate::settings::setting::Setting;
@@ -92,7 +92,7 @@ const fn method(
     }
 }
 
-const BUFFER_METHODS: [BufferMethod; 10] = [
+const BUFFER_METHODS: [BufferMethod; 11] = [
     method(
         "add",
         add::add,
@@ -104,6 +104,12 @@ const BUFFER_METHODS: [BufferMethod; 10] = [
         add::put,
         &[required("table", DataType::String), required("row", DataType::Mixed)],
         DataType::Void,
+    ),
+    method(
+        "group",
+        group::group,
+        &[required("rows", DataType::Callable)],
+        DataType::Mixed,
     ),
     BufferMethod {
         returns_null: true,

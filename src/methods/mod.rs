@@ -10,6 +10,7 @@ pub mod construct;
 pub mod entry;
 pub mod find;
 pub mod flush;
+pub mod group;
 pub mod inspect;
 pub mod memory_sink;
 pub mod retry;
