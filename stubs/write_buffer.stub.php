@@ -446,7 +446,8 @@ namespace {
          *     merge?: array<string, 'replace'|'keep'|'sum'|'min'|'max'>,
          *     guard?: string,
          *     allowSecondUnique?: bool,
-         *     repeatable?: bool
+         *     repeatable?: bool,
+         *     coalesce?: bool
          * }> $tables rules by table. `key`: the columns that tell rows apart (default: the primary
          *        key, read from the server; `id` for `memory:`; `'server'`: the server's unique
          *        keys decide, and rows are neither merged nor sorted). `mode`: default upsert, and
@@ -454,7 +455,7 @@ namespace {
          *        `guard`: a column; a row is replaced only by one whose guard is not smaller.
          *        `allowSecondUnique` accepts that a row may update another row through a second
          *        unique index. `repeatable` accepts that rows are written twice if the ledger is
-         *        off
+         *        off. `coalesce`: false writes every version of a row, in order
          * @param int|null $maxPendingRows bound of buffered rows. Default 100000
          * @param int|null $maxPendingBytes bound of buffered bytes. Default 67108864
          * @param string|null $overflow what add() does in the background if a bound is reached:
@@ -483,7 +484,7 @@ namespace {
          *        While it cannot be written to, nothing is given up
          * @param string|null $ledger when a transaction is entered in the ledger, a table which
          *        tells after a lost connection whether its COMMIT was carried out. `auto`: if it
-         *        has insert-only or summed rows, which must not be written twice. `always`.
+         *        has rows that must not be written twice, such as insert-only or summed ones. `always`.
          *        `never`: such tables are refused, unless they are `repeatable`. Default `auto`
          * @param string|null $ledgerTable the ledger's table: `table` or `database.table`. It is
          *        made at its first use, in the DSN's database if it names none. Accounts that must

@@ -377,7 +377,8 @@ impl ForegroundBuffer {
                     Ok(bound) => bound,
                     Err(error) => row.shape.entry.unless_outdated(error)?,
                 };
-                let bound = bound.filter(|bound| bound.model.mode == Mode::Upsert);
+                let bound =
+                    bound.filter(|bound| bound.model.mode == Mode::Upsert && !bound.model.writes_each_version());
                 let key = bound.and_then(|bound| bound.key_hash(&row.values(), &mut scratch));
                 Ok((row.shape.table, key))
             })
