@@ -168,11 +168,11 @@ final class Twins
         } elseif (count($tables) === 1) {
             $buffer->put($tables[0], $rows);
         } else {
-            // Only this call takes a group over any tables.
-            $buffer->retry([['rows' => array_map(
-                static fn (array $row): array => ['table' => $row[0], 'row' => $row[1]],
-                $group,
-            )]]);
+            $buffer->group(static function () use ($buffer, $group): void {
+                foreach ($group as [$table, $row]) {
+                    $buffer->put($table, $row);
+                }
+            });
         }
     }
 

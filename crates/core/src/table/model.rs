@@ -145,9 +145,20 @@ impl TableModel {
     }
 
     /// Whether rows of different keys may be written in another order than they were added. Not if
-    /// one may refer to another, meet it in a second unique index, or be seen by a trigger.
+    /// one may refer to another, meet it in a second unique index, or be seen by a trigger; nor if
+    /// every version is to be seen.
     pub fn may_sort(&self) -> bool {
+        self.goes_by_key() && !self.rules.writes_each_version
+    }
+
+    /// Whether a row goes into that of its key for certain, as it is.
+    pub fn goes_by_key(&self) -> bool {
         !self.may_meet() && self.schema.as_ref().is_none_or(|schema| !schema.has_triggers)
+    }
+
+    /// Whether every version of a row is to be written, in a statement of its own.
+    pub fn writes_each_version(&self) -> bool {
+        self.rules.writes_each_version
     }
 
     /// Whether rows of different keys may meet: in a second unique index, or by a foreign key to

@@ -160,6 +160,11 @@ final class PhpWriteBuffer implements Buffer
         return [];
     }
 
+    public function group(callable $rows): mixed
+    {
+        throw new LogicException('PhpWriteBuffer has no groups of many calls.');
+    }
+
     public function retry(array $failures): int
     {
         if ($failures !== []) {
