@@ -158,6 +158,7 @@ final class TlsTest extends DatabaseTestCase
     {
         yield 'no such file' => ['tls_ca=DIR/gone.pem', 'tls_ca DIR/gone.pem cannot be read: No such file or directory (os error 2)'];
         yield 'a folder' => ['tls_ca=DIR', 'tls_ca DIR cannot be read: Is a directory (os error 21)'];
+        yield 'a device' => ['tls_ca=/dev/zero', 'tls_ca /dev/zero cannot be read: it is no file'];
         yield 'no certificate' => ['tls_ca=DIR/ca-key.pem', 'tls_ca DIR/ca-key.pem holds no certificate in PEM'];
         yield 'no key' => [
             'tls_verify=none&tls_cert=DIR/client-cert.pem&tls_key=DIR/client-cert.pem',

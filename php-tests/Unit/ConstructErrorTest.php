@@ -361,6 +361,28 @@ final class ConstructErrorTest extends MemoryTestCase
         }
     }
 
+    /** A FIFO that nobody writes to would be waited for, and a device has no end. */
+    public function testWhatIsNoFileIsNotReadForTls(): void
+    {
+        $fifo = sys_get_temp_dir() . '/wb-fifo-' . bin2hex(random_bytes(6));
+        posix_mkfifo($fifo, 0600);
+        try {
+            foreach (['tls_ca=%s', 'tls_verify=none&tls_cert=%s&tls_key=' . __FILE__] as $options) {
+                foreach ([$fifo, '/dev/zero'] as $file) {
+                    self::assertThrows(
+                        ConfigException::class,
+                        strtok($options, '=&') === 'tls_ca'
+                            ? "tls_ca {$file} cannot be read: it is no file"
+                            : "tls_cert {$file} cannot be read: it is no file",
+                        static fn () => new \WriteBuffer('mysql://u@h/d?' . sprintf($options, $file)),
+                    );
+                }
+            }
+        } finally {
+            unlink($fifo);
+        }
+    }
+
     public function testABufferIsNotCopied(): void
     {
         foreach ([$this->buffer(), $this->syncBuffer()] as $buffer) {

@@ -12,6 +12,7 @@
 //! in a statement ([`executions`]); 96 prepared statements (`statement_cache`); every wait on the
 //! socket has a time-out (`connection`); every answer is bounded ([`wire`]).
 
+mod bounded_file;
 mod column_row;
 mod connect_error;
 mod connection;

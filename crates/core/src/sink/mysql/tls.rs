@@ -4,6 +4,8 @@
 //!
 //! Whom does TLS trust? The authorities of `tls_ca`, or without it those of the system's bundle,
 //! and nobody else.
+//!
+//! Bound: a file has at most 16 MiB ([`FILE_BYTES_MAX`]).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection, RootCertStore};
 
 use crate::dsn::{Tls, Verify};
+use crate::sink::mysql::bounded_file;
 use crate::sink::mysql::verify::{AnyName, Anybody};
 
 /// The files of the authorities that a system trusts: Debian, Fedora, SUSE, Alpine and the BSDs.
@@ -23,6 +26,9 @@ const SYSTEM_BUNDLES: [&str; 4] = [
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
+
+/// The most bytes of a file. A system's bundle has about 0.2 MB.
+const FILE_BYTES_MAX: u64 = 16 * 1_024 * 1_024;
 
 /// Initializes the statics of the TLS library: its provider of cryptography, and what it knows of
 /// the processor. On the thread that makes the buffer: a fork must not find them half made by a
@@ -104,7 +110,7 @@ fn authorities(tls: &Tls) -> Result<Option<(&'static str, &str)>, String> {
 }
 
 fn read(option: &str, path: &str) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|error| format!("{option} {path} cannot be read: {error}"))
+    bounded_file::read(path, FILE_BYTES_MAX).map_err(|error| format!("{option} {path} cannot be read: {error}"))
 }
 
 fn certificates(option: &str, path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -199,6 +205,10 @@ mod tests {
         assert_eq!(
             check(&tls(not_pem, None)),
             Err(format!("tls_ca {not_pem} holds no certificate in PEM"))
+        );
+        assert_eq!(
+            check(&tls("/dev/zero", None)),
+            Err("tls_ca /dev/zero cannot be read: it is no file".to_owned())
         );
         let nothing_checked = Tls {
             ca: None,
