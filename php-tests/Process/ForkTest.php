@@ -378,6 +378,54 @@ final class ForkTest extends ProcessTestCase
     }
 
     /**
+     * A fork amid a handshake: the server has not said a word yet.
+     *
+     * @dataProvider ways
+     */
+    #[DataProvider('ways')]
+    public function testAChildHoldsNoConnectionThatItsParentIsMaking(string $address, string $dsn): void
+    {
+        $path = sys_get_temp_dir() . '/wb-silent-' . bin2hex(random_bytes(6));
+        $server = stream_socket_server(str_replace('PATH', $path, $address), $code, $error);
+        self::assertIsResource($server, "{$code} {$error}");
+        $port = (string) substr((string) strrchr(stream_socket_get_name($server, false), ':'), 1);
+        try {
+            $child = $this->start(<<<'PHP'
+                $sockets = static fn (): int => count(array_filter(
+                    scandir('/proc/self/fd'),
+                    static fn (string $fd): bool => str_starts_with((string) @readlink("/proc/self/fd/{$fd}"), 'socket:'),
+                ));
+                $before = $sockets();
+                $buffer = new WriteBuffer($argv[1] . 'connect_timeout_ms=600000', background: true, flushIntervalMs: 1);
+                $buffer->put('t', ['id' => 1]);
+                Child::await('the connection', static fn (): bool => $sockets() > $before);
+                Child::hear();
+                $own = $sockets() - $before;
+                Child::fork(static function () use ($sockets, $before, $own): void {
+                    Child::report('sockets', [$own, $sockets() - $before]);
+                });
+                Child::hear();
+                PHP, [strtr($dsn, ['PATH' => $path, 'PORT' => $port])]);
+            $accepted = stream_socket_accept($server, 120);
+            self::assertIsResource($accepted, $child->describe());
+            $child->send('fork');
+            $child->waitFor('sockets=');
+            self::assertSame([1, 0], $child->reported('sockets'), $child->describe());
+            $child->kill();
+        } finally {
+            fclose($server);
+            @unlink($path);
+        }
+    }
+
+    /** @return iterable<string, array{string, string}> where a server listens, and the DSN */
+    public static function ways(): iterable
+    {
+        yield 'TCP' => ['tcp://127.0.0.1:0', 'mysql://u@127.0.0.1:PORT/d?'];
+        yield 'a unix socket' => ['unix://PATH', 'mysql://u@localhost/d?unix_socket=PATH&'];
+    }
+
+    /**
      * @dataProvider bothKinds
      */
     #[DataProvider('bothKinds')]

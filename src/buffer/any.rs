@@ -200,7 +200,7 @@ fn make_sink(dsn: &Dsn, settings: &Settings, lane: u16) -> Result<Box<dyn Sink>>
         }
         Dsn::Server(server) => {
             let sink = MySqlSink::new((**server).clone(), settings.batch_size, ledger, lane);
-            socket::close_in_children(sink.descriptor());
+            socket::close_in_children(sink.sockets());
             Box::new(sink)
         }
     })

@@ -4,35 +4,38 @@
 //! of its rows. The engine, which has no `unsafe`, cannot close what a connection in the child's
 //! memory still owns.
 //!
-//! A thread that forks holds the list meanwhile, so its child finds it whole. No other lock is
-//! taken under that of the list. So it is the last that a fork waits for: its handler is the first
-//! to be registered.
+//! A thread that forks holds the list meanwhile, so its child finds it whole. It also holds the
+//! lock under which sockets are made, so each one is in the list, also one that is being connected.
+//! No other lock is taken under these two. So they are the last that a fork waits for: their
+//! handler is the first to be registered.
 //!
-//! Bound: one entry a connection. Those of connections that are gone leave when others come.
+//! Bound: one entry a sink. Those of sinks that are gone leave when others come.
 
 use std::io::{Error, Result};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-use write_buffer_core::sink::mysql::socket::{Descriptor, FileIdentity};
+use write_buffer_core::sink::mysql::socket::{FileIdentity, Sockets, hold_opening};
 
 use crate::process::fork::{self, HeldAtFork};
 
-static DESCRIPTORS: Mutex<Vec<Descriptor>> = Mutex::new(Vec::new());
+static SINKS: Mutex<Vec<Sockets>> = Mutex::new(Vec::new());
 
 thread_local! {
-    /// The lock, while this thread forks.
-    static FORK_LOCK: HeldAtFork<Vec<Descriptor>> = const { HeldAtFork::new() };
+    /// The lock of the list, while this thread forks.
+    static LIST: HeldAtFork<Vec<Sockets>> = const { HeldAtFork::new() };
+    /// The lock under which sockets are made, while this thread forks.
+    static OPENING: HeldAtFork<()> = const { HeldAtFork::new() };
 }
 
-fn lock() -> MutexGuard<'static, Vec<Descriptor>> {
-    DESCRIPTORS.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> MutexGuard<'static, Vec<Sockets>> {
+    SINKS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Sees to a sink's connections from now on.
-pub fn close_in_children(descriptor: Descriptor) {
-    let mut descriptors = lock();
-    descriptors.retain(Descriptor::is_in_use);
-    descriptors.push(descriptor);
+pub fn close_in_children(sockets: Sockets) {
+    let mut sinks = lock();
+    sinks.retain(Sockets::is_in_use);
+    sinks.push(sockets);
 }
 
 /// Begins to close children's copies, at module start, before other handlers are registered.
@@ -43,22 +46,25 @@ pub fn watch_forks() {
     });
 }
 
-/// Waits until no other thread is at the list. The thread that forks is not at it itself, since no
-/// user code runs while it is.
+/// Waits until no other thread is at the list, and none makes a socket. The thread that forks is
+/// not at these itself, since no user code runs while it is.
 extern "C" fn lock_for_fork() {
-    FORK_LOCK.with(|held| held.hold(lock()));
+    LIST.with(|held| held.hold(lock()));
+    OPENING.with(|held| held.hold(hold_opening()));
 }
 
 extern "C" fn unlock_after_fork() {
-    drop(FORK_LOCK.with(HeldAtFork::take));
+    drop(OPENING.with(HeldAtFork::take));
+    drop(LIST.with(HeldAtFork::take));
 }
 
 /// Closes the child's copies, without a word to the other side. Allocates and frees nothing.
 extern "C" fn close_in_child() {
-    if let Some(descriptors) = FORK_LOCK.with(HeldAtFork::take) {
-        for (fd, connection) in descriptors.iter().filter_map(Descriptor::take) {
-            // Another thread may have been amid opening or closing it.
-            if file(fd).is_ok_and(|now| now == connection) {
+    drop(OPENING.with(HeldAtFork::take));
+    if let Some(sinks) = LIST.with(HeldAtFork::take) {
+        for (fd, socket) in sinks.iter().flat_map(Sockets::take) {
+            // Another thread may have been amid closing it.
+            if file(fd).is_ok_and(|now| now == socket) {
                 // SAFETY: the connection that owns the descriptor is the parent's. This process
                 // forgets it, so nobody closes it again.
                 unsafe { libc::close(fd) };

@@ -32,6 +32,7 @@ use crate::plan::limits::Limits;
 use crate::sink::mysql::connect_error::{Failure, all_failed, out_of_time};
 use crate::sink::mysql::connection::Connection;
 use crate::sink::mysql::executions::StatementForm;
+use crate::sink::mysql::socket::Sockets;
 use crate::sink::mysql::sql::Dialect;
 use crate::sink::mysql::traits::ServerTraits;
 use crate::sink::mysql::variables::Variables;
@@ -50,6 +51,7 @@ pub struct Connector {
     batch_rows: usize,
     /// The host to begin with: the one that worked last, or the one after it.
     first: usize,
+    sockets: Sockets,
 }
 
 /// The time that one host has.
@@ -76,7 +78,13 @@ impl Connector {
             dsn,
             batch_rows,
             first: 0,
+            sockets: Sockets::default(),
         }
+    }
+
+    /// All sockets of its connections, also those that are being connected.
+    pub fn sockets(&self) -> Sockets {
+        self.sockets.clone()
     }
 
     /// The DSN, for messages.
@@ -152,7 +160,7 @@ impl Connector {
             (None, Some(host)) => self.begin_over_tcp(host, &address, budget)?,
             (path, _) => {
                 let path = path.as_deref().unwrap_or_default();
-                let socket = Socket::over_unix(path, budget.ends)
+                let socket = Socket::over_unix(path, &self.sockets, budget.ends)
                     .map_err(|error| self.unreached(&address, path.to_owned(), &error, budget))?;
                 self.begin(socket, None, &address, budget)?
             }
@@ -181,7 +189,7 @@ impl Connector {
             };
             // An address that does not answer leaves the others their share of the time.
             let shares = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX).max(1);
-            match Socket::over_tcp(*ip, Instant::now() + left / shares) {
+            match Socket::over_tcp(*ip, &self.sockets, Instant::now() + left / shares) {
                 Ok(socket) => return self.begin(socket, encryption, address, budget),
                 Err(error) => failed = Some(self.unreached(address, ip.to_string(), &error, budget)),
             }

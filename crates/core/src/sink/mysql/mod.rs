@@ -50,7 +50,7 @@ use crate::sink::mysql::connector::Connector;
 use crate::sink::mysql::ledger_table::LedgerTable;
 use crate::sink::mysql::own_sessions::OwnSessions;
 use crate::sink::mysql::pipeline::{Cause, PendingCommand, WriteError, missing_row};
-use crate::sink::mysql::socket::Descriptor;
+use crate::sink::mysql::socket::Sockets;
 use crate::sink::mysql::wire::conn::Conn;
 use crate::sink::{Place, Sink};
 use crate::table::entry::TableEntry;
@@ -63,7 +63,6 @@ use crate::table::name_charset::NameCharset;
 pub struct MySqlSink {
     connector: Connector,
     connection: Option<Connection>,
-    descriptor: Descriptor,
     connects: u64,
     sessions: OwnSessions,
     ledger: LedgerTable,
@@ -76,7 +75,6 @@ impl MySqlSink {
         Self {
             connector: Connector::new(dsn, batch_rows),
             connection: None,
-            descriptor: Descriptor::new(),
             connects: 0,
             sessions: OwnSessions::default(),
             ledger: LedgerTable::new(ledger, lane),
@@ -92,20 +90,18 @@ impl MySqlSink {
         dsn.tls.as_ref().map_or(Ok(()), tls::check).map_err(Error::config)
     }
 
-    /// The descriptor of the sink's connection, whichever that is.
-    pub fn descriptor(&self) -> Descriptor {
-        self.descriptor.clone()
+    /// The sockets of the sink's connections, now and later.
+    pub fn sockets(&self) -> Sockets {
+        self.connector.sockets()
     }
 
-    /// Ends the connection. The descriptor is forgotten before: its number may be another file's a
-    /// moment later.
+    /// Ends the connection.
     fn disconnect(&mut self) {
         self.lose(false);
     }
 
     /// As [`Self::disconnect`]. `in_doubt`: a COMMIT may be under way there.
     fn lose(&mut self, in_doubt: bool) {
-        self.descriptor.take();
         self.connection = None;
         self.sessions.connection_lost(in_doubt);
     }
@@ -121,9 +117,6 @@ impl MySqlSink {
         }
         if self.connection.is_none() {
             let connection = self.connector.connect(deadline)?;
-            if let Some(file) = connection.conn.file() {
-                self.descriptor.set(connection.conn.fd(), file);
-            }
             self.connects += 1;
             self.connection = Some(connection);
         }

@@ -20,7 +20,6 @@ use mysql::consts::StatusFlags;
 use mysql::prelude::FromRow;
 use mysql::{Column, MySqlError, Row};
 
-use crate::sink::mysql::socket::FileIdentity;
 use crate::sink::mysql::wire::answer::{OK, read_eof, read_err, read_ok};
 use crate::sink::mysql::wire::authentication::{Account, authenticate};
 use crate::sink::mysql::wire::command::Command;
@@ -109,16 +108,6 @@ impl Conn {
             deadline: Some(deadline),
             is_given_up: false,
         })
-    }
-
-    /// The socket's file descriptor.
-    pub fn fd(&self) -> i32 {
-        self.packets.stream().transport().fd()
-    }
-
-    /// Which file is behind the descriptor.
-    pub fn file(&self) -> Option<FileIdentity> {
-        self.packets.stream().transport().file()
     }
 
     /// The time now.

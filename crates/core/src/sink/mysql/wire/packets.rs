@@ -62,11 +62,6 @@ impl Packets {
         }
     }
 
-    /// The stream.
-    pub fn stream(&self) -> &Stream {
-        &self.stream
-    }
-
     /// The time now.
     pub fn now(&self) -> Instant {
         self.stream.transport().now()

@@ -2,22 +2,23 @@
 //!
 //! Invariant: a wait ends at the deadline that its caller names. So whatever reads or writes in
 //! several steps, under one deadline, ends then, however slowly bytes drip.
+//!
+//! A socket is in its sink's list from its first moment on ([`Sockets`]).
 
 use std::fmt;
 use std::io::{Error, ErrorKind, IoSlice, Result};
-use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::sockopt::{Timeout, set_socket_timeout, set_tcp_nodelay, socket_error};
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv,
     sendmsg, socket_with,
 };
 
-use crate::sink::mysql::socket::FileIdentity;
+use crate::sink::mysql::socket::{ListedSocket, Sockets};
 
 /// What carries the bytes. Tests have one of their own, whose time is not the machine's.
 pub trait Transport: fmt::Debug + Send {
@@ -38,35 +39,39 @@ pub trait Transport: fmt::Debug + Send {
     ///
     /// [`ErrorKind::TimedOut`]: none came until the deadline.
     fn receive(&mut self, room: &mut [u8], deadline: Instant) -> Result<usize>;
-
-    /// The file descriptor. -1: none.
-    fn fd(&self) -> i32;
-
-    /// Which file is behind the descriptor.
-    fn file(&self) -> Option<FileIdentity>;
 }
 
 /// A connected socket.
 #[derive(Debug)]
-pub struct Socket(OwnedFd);
+pub struct Socket(ListedSocket);
 
 impl Socket {
     /// Connects to an address.
-    pub fn over_tcp(address: SocketAddr, deadline: Instant) -> Result<Self> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(ErrorKind::TimedOut.into());
+    pub fn over_tcp(address: SocketAddr, sockets: &Sockets, deadline: Instant) -> Result<Self> {
+        let family = match address {
+            SocketAddr::V4(_) => AddressFamily::INET,
+            SocketAddr::V6(_) => AddressFamily::INET6,
+        };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = Self(sockets.open(|| socket_with(family, SocketType::STREAM, flags, None))?);
+        set_tcp_nodelay(&socket.0, true)?;
+        match connect(&socket.0, &address) {
+            Ok(()) => {}
+            // A signal leaves it under way.
+            Err(Errno::INPROGRESS | Errno::INTR) => {
+                socket.wait(PollFlags::OUT, deadline)?;
+                socket_error(&socket.0)??;
+            }
+            Err(error) => return Err(error.into()),
         }
-        let stream = TcpStream::connect_timeout(&address, left)?;
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        Ok(Self(stream.into()))
+        Ok(socket)
     }
 
     /// Connects to a unix socket.
-    pub fn over_unix(path: &str, deadline: Instant) -> Result<Self> {
-        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    pub fn over_unix(path: &str, sockets: &Sockets, deadline: Instant) -> Result<Self> {
         let address = SocketAddrUnix::new(path)?;
+        let flags = SocketFlags::CLOEXEC;
+        let socket = sockets.open(|| socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None))?;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -128,18 +133,6 @@ impl Transport for Socket {
             }
         }
     }
-
-    fn fd(&self) -> i32 {
-        self.0.as_raw_fd()
-    }
-
-    fn file(&self) -> Option<FileIdentity> {
-        let status = rustix::fs::fstat(&self.0).ok()?;
-        Some(FileIdentity {
-            device: status.st_dev,
-            inode: status.st_ino,
-        })
-    }
 }
 
 #[cfg(test)]
@@ -166,7 +159,6 @@ mod tests {
     }
 
     fn round_trip(mut socket: Socket, mut peer: impl io::Read + io::Write) {
-        assert!(socket.fd() >= 0 && socket.file().is_some());
         let mut room = [0; 16];
         let error = socket.receive(&mut room, soon()).expect_err("nothing came");
         assert_eq!(error.kind(), ErrorKind::TimedOut);
@@ -194,15 +186,29 @@ mod tests {
     #[test]
     fn bytes_go_both_ways_and_waits_end() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let socket = Socket::over_tcp(listener.local_addr().expect("bound"), later()).expect("connected");
+        let address = listener.local_addr().expect("bound");
+        let sockets = Sockets::default();
+        let socket = Socket::over_tcp(address, &sockets, later()).expect("connected");
         round_trip(socket, listener.accept().expect("accepted").0);
         let path = path("both-ways");
         let listener = UnixListener::bind(&path).expect("a path");
-        let socket = Socket::over_unix(&path, later()).expect("connected");
+        let socket = Socket::over_unix(&path, &sockets, later()).expect("connected");
         round_trip(socket, listener.accept().expect("accepted").0);
         let _ = std::fs::remove_file(&path);
-        let error = Socket::over_unix(&path, later()).expect_err("nobody listens");
+        let error = Socket::over_unix(&path, &sockets, later()).expect_err("nobody listens");
         assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert_eq!(sockets.take().count(), 0, "all are closed");
+    }
+
+    #[test]
+    fn a_port_at_which_nobody_listens_is_refused() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        drop(listener);
+        let sockets = Sockets::default();
+        let error = Socket::over_tcp(address, &sockets, later()).expect_err("nobody listens");
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(sockets.take().count(), 0, "it is closed");
     }
 
     #[test]
@@ -214,7 +220,7 @@ mod tests {
         rustix::net::listen(&listener, 0).expect("listening");
         let mut waiting = Vec::new();
         let error = loop {
-            match Socket::over_unix(&path, soon()) {
+            match Socket::over_unix(&path, &Sockets::default(), soon()) {
                 Ok(socket) => waiting.push(socket),
                 Err(error) => break error,
             }

@@ -4,7 +4,6 @@ use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::sink::mysql::socket::FileIdentity;
 use crate::sink::mysql::wire::fields::push_length;
 use crate::sink::mysql::wire::transport::Transport;
 
@@ -146,14 +145,6 @@ impl Transport for Peer {
             self.seen().delivered += count;
             return Ok(count);
         }
-    }
-
-    fn fd(&self) -> i32 {
-        -1
-    }
-
-    fn file(&self) -> Option<FileIdentity> {
-        None
     }
 }
 
