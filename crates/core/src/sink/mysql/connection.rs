@@ -16,6 +16,7 @@ use std::time::Instant;
 use crate::error::codes::{self, Class};
 use crate::error::{Error, Result};
 use crate::sink::mysql::executions::StatementForm;
+use crate::sink::mysql::own_sessions::Session;
 use crate::sink::mysql::statement_cache::StatementCache;
 use crate::sink::mysql::traits::ServerTraits;
 use crate::sink::mysql::wire::conn::Conn;
@@ -40,6 +41,8 @@ pub struct Connection {
     pub form: StatementForm,
     /// What reading a table's schema needs to know.
     pub traits: ServerTraits,
+    /// What the server knows the session by.
+    pub session: Session,
     /// The statements prepared for rows.
     pub(super) statements: StatementCache,
     state: TransactionState,
@@ -48,11 +51,12 @@ pub struct Connection {
 
 impl Connection {
     /// A connection whose session is set up, and in which each statement commits by itself.
-    pub fn new(conn: Conn, form: StatementForm, traits: ServerTraits) -> Self {
+    pub fn new(conn: Conn, form: StatementForm, traits: ServerTraits, session: Session) -> Self {
         Self {
             conn,
             form,
             traits,
+            session,
             statements: StatementCache::default(),
             state: TransactionState::Autocommit,
             is_broken: false,

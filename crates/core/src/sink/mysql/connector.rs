@@ -11,8 +11,8 @@
 //!   nothing about its server.
 //!
 //! Round trips: the handshake (2 to 4, by the account's authentication; 1 or 2 more for TLS), then
-//! 3: the server's version, one SET, and one SELECT that reads the session back (see
-//! `variables.rs`).
+//! 3: the server's version, one SET, and one SELECT that reads the session back, and takes its lock
+//! (see `variables.rs`). One or two more on a server that has no such locks.
 //!
 //! Bounds: a host has `connect_timeout_ms`, or what is left of the caller's time if that is less,
 //! for all that it takes to begin a session. The caller's time bounds all hosts together. Only the
@@ -32,10 +32,11 @@ use crate::plan::limits::Limits;
 use crate::sink::mysql::connect_error::{Failure, all_failed, out_of_time};
 use crate::sink::mysql::connection::Connection;
 use crate::sink::mysql::executions::StatementForm;
+use crate::sink::mysql::own_sessions::OwnSessions;
 use crate::sink::mysql::socket::Sockets;
 use crate::sink::mysql::sql::Dialect;
 use crate::sink::mysql::traits::ServerTraits;
-use crate::sink::mysql::variables::Variables;
+use crate::sink::mysql::variables::{Identity, Variables};
 use crate::sink::mysql::wire::authentication::Account;
 use crate::sink::mysql::wire::conn::{Conn, Timeouts};
 use crate::sink::mysql::wire::stream::Encryption;
@@ -104,8 +105,9 @@ impl Connector {
         self.first = (self.first + 1) % self.dsn.host_count();
     }
 
-    /// Opens a connection to the first host that is of use, and sets its session up.
-    pub fn connect(&mut self, deadline: Option<Instant>) -> Result<Connection> {
+    /// Opens a connection to the first host that is of use, and sets its session up. `sessions`
+    /// names the session's lock.
+    pub fn connect(&mut self, sessions: &mut OwnSessions, deadline: Option<Instant>) -> Result<Connection> {
         let count = self.dsn.host_count();
         let mut failures = Vec::new();
         let mut read_only = None;
@@ -113,7 +115,7 @@ impl Connector {
             let Some(budget) = self.budget(deadline) else {
                 break;
             };
-            match self.connect_to(index, &budget) {
+            match self.connect_to(index, sessions.next_lock(), &budget) {
                 Ok((connection, true)) => {
                     self.first = index;
                     return Ok(connection);
@@ -154,7 +156,7 @@ impl Connector {
     }
 
     /// Sets up a session with one host. Returns it, and whether it takes writes.
-    fn connect_to(&self, index: usize, budget: &Budget) -> Result<(Connection, bool), Failure> {
+    fn connect_to(&self, index: usize, lock: Option<String>, budget: &Budget) -> Result<(Connection, bool), Failure> {
         let address = || self.dsn.address(index);
         let mut conn = match (&self.dsn.unix_socket, self.dsn.hosts.get(index)) {
             (None, Some(host)) => self.begin_over_tcp(host, &address, budget)?,
@@ -165,13 +167,21 @@ impl Connector {
                 self.begin(socket, None, &address, budget)?
             }
         };
-        let (form, traits, is_writable) = self.begin_session(&mut conn, &address, budget)?;
+        let (dialect, traits, variables) = self.begin_session(&mut conn, lock.as_deref(), &address, budget)?;
         conn.set_timeouts(Timeouts {
             read: self.dsn.read_timeout,
             write: self.dsn.write_timeout,
         });
         conn.set_deadline(None);
-        Ok((Connection::new(conn, form, traits), is_writable))
+        let form = StatementForm {
+            limits: Limits {
+                max_packet_bytes: variables.max_packet_bytes,
+            },
+            batch_rows: self.batch_rows,
+            dialect,
+        };
+        let connection = Connection::new(conn, form, traits, variables.session(lock));
+        Ok((connection, variables.is_writable))
     }
 
     /// Tries a name's addresses in turn, until one is reached.
@@ -247,21 +257,20 @@ impl Connector {
             .map_err(|error| Failure::of_library(address(), &error, &self.dsn, &budget.said))
     }
 
-    /// Sets the session's variables in one statement, and reads them back. Returns whether the
-    /// server takes writes.
+    /// Sets the session's variables in one statement, and reads them back.
     fn begin_session(
         &self,
         conn: &mut Conn,
+        lock: Option<&str>,
         address: &impl Fn() -> String,
         budget: &Budget,
-    ) -> Result<(StatementForm, ServerTraits, bool), Failure> {
-        let version = self.ask(conn, "SELECT VERSION()", address, budget)?.join("");
+    ) -> Result<(Dialect, ServerTraits, Variables), Failure> {
+        let failed = |error: mysql::Error| Failure::of_library(address(), &error, &self.dsn, &budget.said);
+        let version = ask(conn, "SELECT VERSION()").map_err(failed)?.join("");
         let is_mariadb = version.to_ascii_lowercase().contains("mariadb");
         let settings = variables::settings(&self.dsn, is_mariadb);
-        conn.query_drop(&settings)
-            .map_err(|error| Failure::of_library(address(), &error, &self.dsn, &budget.said))?;
-        let read_back = variables::read_back(is_mariadb, self.dsn.host_count() > 1);
-        let columns = self.ask(conn, &read_back, address, budget)?;
+        conn.query_drop(&settings).map_err(failed)?;
+        let columns = self.read_back(conn, is_mariadb, lock).map_err(failed)?;
         let Some(variables) = Variables::of_columns(columns) else {
             return Err(Failure::new(
                 address(),
@@ -282,30 +291,29 @@ impl Connector {
                  DSN's settings those of the proxy",
             ));
         }
-        let form = StatementForm {
-            limits: Limits {
-                max_packet_bytes: variables.max_packet_bytes,
-            },
-            batch_rows: self.batch_rows,
-            dialect: Dialect::of_version(&version),
-        };
-        let traits = variables.traits(is_mariadb);
-        Ok((form, traits, variables.is_writable))
+        Ok((Dialect::of_version(&version), variables.traits(is_mariadb), variables))
     }
 
-    /// Runs a statement within the host's time. Returns its first row, as text.
-    fn ask(
-        &self,
-        conn: &mut Conn,
-        sql: &str,
-        address: &impl Fn() -> String,
-        budget: &Budget,
-    ) -> Result<Vec<String>, Failure> {
-        let failed = |error: &mysql::Error| Failure::of_library(address(), error, &self.dsn, &budget.said);
-        let row: Option<Row> = conn.query_first(sql).map_err(|error| failed(&error))?;
-        let values = row.map(Row::unwrap_raw).unwrap_or_default();
-        Ok(values.into_iter().map(text_of).collect())
+    /// Reads the session's variables, its number, and whether it has its lock. What a server does
+    /// not tell of the last two is done without.
+    fn read_back(&self, conn: &mut Conn, is_mariadb: bool, lock: Option<&str>) -> mysql::Result<Vec<String>> {
+        let sql = |identity| variables::read_back(is_mariadb, self.dsn.host_count() > 1, identity);
+        let identities = lock.map(Identity::NumberAndLock).into_iter().chain([Identity::Number]);
+        for identity in identities {
+            match ask(conn, &sql(identity)) {
+                Err(mysql::Error::MySqlError(_)) => {}
+                answered => return answered,
+            }
+        }
+        ask(conn, &sql(Identity::Nothing))
     }
+}
+
+/// Runs a statement. Returns its first row, as text.
+fn ask(conn: &mut Conn, sql: &str) -> mysql::Result<Vec<String>> {
+    let row: Option<Row> = conn.query_first(sql)?;
+    let values = row.map(Row::unwrap_raw).unwrap_or_default();
+    Ok(values.into_iter().map(text_of).collect())
 }
 
 /// A value of the text protocol.
@@ -347,9 +355,12 @@ mod tests {
     #[test]
     fn no_time_is_no_attempt() {
         let mut connector = connector("mysql://u@127.0.0.1:1,127.0.0.1:2/d");
-        let error = connector.connect(Some(Instant::now())).expect_err("no time");
+        let mut sessions = OwnSessions::default();
+        let error = connector
+            .connect(&mut sessions, Some(Instant::now()))
+            .expect_err("no time");
         assert!(error.kind() == Kind::Timeout, "{error}");
-        let error = connector.connect(None).expect_err("nobody there");
+        let error = connector.connect(&mut sessions, None).expect_err("nobody there");
         assert!(error.is_connection(), "{error}");
         assert!(error.message().contains("127.0.0.1:2/d: Connection refused"), "{error}");
     }

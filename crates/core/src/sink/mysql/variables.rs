@@ -5,7 +5,8 @@
 //! next statement to another connection. Rows written with another character set, time zone or
 //! `sql_mode` than was asked for would be wrong without an error. So connecting takes three round
 //! trips after the handshake: the version (which decides a variable's name), one SET, and one
-//! SELECT that compares and reads what else the engine needs.
+//! SELECT that compares and reads what else the engine needs. It also takes the session's
+//! [lock](super::own_sessions).
 //!
 //! Why READ COMMITTED? Upserts by key need no snapshot, and without gap locks two writers block
 //! each other less. A server that logs by statement refuses it, and needs
@@ -14,6 +15,7 @@
 use std::fmt::Write as _;
 
 use crate::dsn::ServerDsn;
+use crate::sink::mysql::own_sessions::Session;
 use crate::sink::mysql::sql::text_literal;
 use crate::sink::mysql::traits::ServerTraits;
 use crate::table::name_charset::NameCharset;
@@ -54,6 +56,10 @@ pub struct Variables {
     pub lower_case_table_names: String,
     /// `system_time_zone`: what `SYSTEM` stands for.
     pub system_timezone: String,
+    /// The session's number. 0: the server does not say it.
+    pub session_number: u64,
+    /// Whether the session has taken its lock.
+    pub is_locked: bool,
 }
 
 /// A variable that is not as it was set.
@@ -105,16 +111,38 @@ pub fn settings(dsn: &ServerDsn, is_mariadb: bool) -> String {
     sql
 }
 
+/// What a server is asked for about its session, beside the variables.
+#[derive(Debug, Clone, Copy)]
+pub enum Identity<'n> {
+    /// Its number, and the lock of this name.
+    NumberAndLock(&'n str),
+    /// Its number: some clusters and proxies have no such locks.
+    Number,
+    /// Nothing.
+    Nothing,
+}
+
+impl Identity<'_> {
+    fn columns(self) -> String {
+        match self {
+            Self::NumberAndLock(name) => format!("CONNECTION_ID(), GET_LOCK('{name}', 0)"),
+            Self::Number => "CONNECTION_ID(), NULL".to_owned(),
+            Self::Nothing => "NULL, NULL".to_owned(),
+        }
+    }
+}
+
 /// The statement that reads [`Variables`]. Asks whether the server takes writes only if the DSN
 /// names several: a single one is used whatever it says. MySQL's `super_read_only` sets `read_only`
 /// too.
-pub fn read_back(is_mariadb: bool, ask_read_only: bool) -> String {
+pub fn read_back(is_mariadb: bool, ask_read_only: bool, identity: Identity<'_>) -> String {
     format!(
         "SELECT @@max_allowed_packet, @@SESSION.character_set_client, @@SESSION.character_set_connection, \
          @@SESSION.character_set_results, @@SESSION.collation_connection, @@SESSION.time_zone, @@SESSION.sql_mode, \
-         @@SESSION.{}, @@SESSION.autocommit, {}, @@lower_case_table_names, @@system_time_zone",
+         @@SESSION.{}, @@SESSION.autocommit, {}, @@lower_case_table_names, @@system_time_zone, {}",
         isolation_variable(is_mariadb),
         if ask_read_only { "@@GLOBAL.read_only" } else { "0" },
+        identity.columns(),
     )
 }
 
@@ -140,7 +168,9 @@ impl Variables {
             read_only,
             lower_case_table_names,
             system_timezone,
-        ]: [String; 12] = columns.try_into().ok()?;
+            session_number,
+            is_locked,
+        ]: [String; 14] = columns.try_into().ok()?;
         Some(Self {
             max_packet_bytes: packet.parse().ok()?,
             charsets: [client, connection, results],
@@ -152,7 +182,17 @@ impl Variables {
             is_writable: takes_writes(&read_only),
             lower_case_table_names,
             system_timezone,
+            session_number: session_number.parse().unwrap_or_default(),
+            is_locked: is_locked == "1",
         })
+    }
+
+    /// The session, which was to take the lock of this name.
+    pub fn session(&self, lock: Option<String>) -> Session {
+        Session {
+            number: self.session_number,
+            lock: lock.filter(|_| self.is_locked),
+        }
     }
 
     /// What the schema of a table depends on.
@@ -310,7 +350,7 @@ mod tests {
         }
     }
 
-    fn columns() -> [&'static str; 12] {
+    fn columns() -> [&'static str; 14] {
         [
             "16777216",
             "utf8mb4",
@@ -324,6 +364,8 @@ mod tests {
             "0",
             "0",
             "UTC",
+            "7",
+            "1",
         ]
     }
 
@@ -456,9 +498,32 @@ mod tests {
             assert_eq!(variables(&[(9, read_only)]).is_writable, is_writable, "{read_only}");
         }
         assert_eq!(Variables::of_columns(vec!["1".to_owned()]), None);
-        assert!(read_back(true, true).ends_with("@@SESSION.tx_isolation, @@SESSION.autocommit, @@GLOBAL.read_only, @@lower_case_table_names, @@system_time_zone"));
-        assert!(read_back(false, false).ends_with(
-            "@@SESSION.transaction_isolation, @@SESSION.autocommit, 0, @@lower_case_table_names, @@system_time_zone"
+        assert!(read_back(true, true, Identity::Nothing).ends_with("@@SESSION.tx_isolation, @@SESSION.autocommit, @@GLOBAL.read_only, @@lower_case_table_names, @@system_time_zone, NULL, NULL"));
+        assert!(read_back(false, false, Identity::Number).ends_with(
+            "@@SESSION.transaction_isolation, @@SESSION.autocommit, 0, @@lower_case_table_names, @@system_time_zone, \
+             CONNECTION_ID(), NULL"
         ));
+        assert!(
+            read_back(false, false, Identity::NumberAndLock("wb_1"))
+                .ends_with(", CONNECTION_ID(), GET_LOCK('wb_1', 0)")
+        );
+    }
+
+    #[test]
+    fn knows_a_session_by_a_lock_that_it_has() {
+        for (number, locked, expected) in [
+            ("7", "1", (7, Some("wb_1"))),
+            ("7", "0", (7, None)),
+            ("7", "NULL", (7, None)),
+            ("NULL", "NULL", (0, None)),
+        ] {
+            let session = variables(&[(12, number), (13, locked)]).session(Some("wb_1".to_owned()));
+            assert_eq!(
+                (session.number, session.lock.as_deref()),
+                expected,
+                "{number}, {locked}"
+            );
+        }
+        assert_eq!(variables(&[]).session(None).lock, None);
     }
 }
