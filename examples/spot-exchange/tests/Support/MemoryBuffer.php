@@ -37,6 +37,11 @@ final class MemoryBuffer implements Buffer
         $this->add($row);
     }
 
+    public function delete(string $table, mixed $key): void
+    {
+        unset($this->tables[$table][implode(' ', (array) $key)]);
+    }
+
     public function group(callable $rows): mixed
     {
         $first = count($this->groups);
