@@ -14,9 +14,10 @@ use TypeError;
 use UnitEnum;
 
 /**
- * Owns the conversion of the arguments of add(), put() and retry() into rows, by the extension's
- * rules. A row is an associative array, a stdClass, a model (an object with its methods) or an
- * object with toArray(). A list of rows is an array whose first key is a number, or a Traversable.
+ * Owns the conversion of the arguments of add(), put(), delete() and retry() into rows, by the
+ * extension's rules. A row is an associative array, a stdClass, a model (an object with its
+ * methods) or an object with toArray(). A list of rows is an array whose first key is a number, or
+ * a Traversable.
  *
  * Invariant: a table gets the connection's prefix here, and nowhere else.
  */
@@ -66,6 +67,37 @@ final class RowReader
         return self::isList($row)
             ? $this->readList($row, $table, $parameter)
             : [$this->make($row, $this->table($table), null, $parameter)];
+    }
+
+    /**
+     * Reads the key of a deletion: as for find(), or an array that also has the guard's column.
+     *
+     * @throws TypeError a key that can be none
+     */
+    public function deletion(string $table, mixed $key, string $parameter = 'Argument #2 ($key)'): Row
+    {
+        if ($key instanceof Row && $key->isDeletion) {
+            return $key;
+        }
+        $given = match (true) {
+            $key === [] => 'an empty array',
+            is_array($key) && !array_is_list($key) && array_filter(array_keys($key), 'is_int') !== []
+                => 'an array that mixes names and numbers',
+            $key === null || is_bool($key) || is_float($key) => get_debug_type($key),
+            is_object($key) && self::isModel($key) => 'the model ' . $key::class,
+            default => null,
+        };
+        if ($given !== null) {
+            throw new TypeError("{$parameter} must be an int or a string, or an array of the key's columns, and the guard"
+                . " if the row is to stay when it is newer, {$given} given");
+        }
+        $name = $this->table($table);
+        $values = [];
+        foreach (is_array($key) ? $key : [$key] as $column => $value) {
+            $values[$column] = self::value($value, $name, (string) $column, $parameter);
+        }
+
+        return new Row($name, $values, null, true);
     }
 
     /**

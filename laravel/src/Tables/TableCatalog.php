@@ -19,7 +19,7 @@ final class TableCatalog
     /** @var array<string, Table> */
     private array $known = [];
 
-    /** @var array<string, TableRules> */
+    /** @var array<string, TableRules> in the order of their first use */
     private array $rules = [];
 
     /**
@@ -90,7 +90,7 @@ final class TableCatalog
 
     /**
      * The order in which tables are written: orders, trades, the other configured tables, then the
-     * rest as they came.
+     * rest in the order of their first use.
      *
      * @param list<string> $names
      *
@@ -98,8 +98,8 @@ final class TableCatalog
      */
     public function inOrder(array $names): array
     {
-        $declared = [$this->orderTable, $this->tradeTable, ...array_map('strval', array_keys($this->config))];
+        $known = [$this->orderTable, $this->tradeTable, ...array_map('strval', array_keys($this->rules))];
 
-        return array_values(array_unique([...array_intersect($declared, $names), ...$names]));
+        return array_values(array_unique([...array_intersect($known, $names), ...$names]));
     }
 }

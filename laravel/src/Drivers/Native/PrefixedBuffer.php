@@ -6,13 +6,15 @@ namespace WriteBuffer\Laravel\Drivers\Native;
 
 use WriteBuffer\Buffer;
 use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Rows\RowRuns;
+use WriteBuffer\Laravel\Rows\TakesRows;
 
 /**
  * Owns the table prefix of Laravel's connection before the extension's buffer. Rows get the
  * server's names of their tables on the way in. Failures keep these names, and retry() takes them
  * so.
  */
-final class PrefixedBuffer implements Buffer
+final class PrefixedBuffer implements Buffer, TakesRows
 {
     public function __construct(
         private readonly Buffer $buffer,
@@ -36,7 +38,22 @@ final class PrefixedBuffer implements Buffer
         );
     }
 
-    public function find(string $table, mixed $key): ?array
+    public function delete(string $table, mixed $key): void
+    {
+        $this->buffer->delete($this->reader->table($table), $key);
+    }
+
+    public function addRows(array $rows): void
+    {
+        RowRuns::addTo($this->buffer, $rows);
+    }
+
+    public function group(callable $rows): mixed
+    {
+        return $this->buffer->group($rows);
+    }
+
+    public function find(string $table, mixed $key): array|false|null
     {
         return $this->buffer->find($this->reader->table($table), $key);
     }
