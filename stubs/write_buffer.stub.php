@@ -19,7 +19,9 @@ namespace WriteBuffer {
      * - an associative array,
      * - a `stdClass`,
      * - an Eloquent model: an object with `getAttributes()`, `getTable()` and `getKeyName()`. Its
-     *   own table wins over the configured one,
+     *   own table wins over the configured one. If its row is there already (a public property
+     *   `exists`, or a method `exists()`, is true) and it has `getDirty()`, the row is what that
+     *   returns, with the columns of the key and the guard; if nothing is dirty, there is none,
      * - an object with `toArray()`.
      *
      * **A list of rows** is an array whose first key is a number, or a `Traversable`, of rows. An

@@ -10,6 +10,7 @@ use WriteBuffer\Tests\Fuzz\Callbacks\Model;
 use WriteBuffer\Tests\Fuzz\Callbacks\ModelByReference;
 use WriteBuffer\Tests\Fuzz\Callbacks\Moment;
 use WriteBuffer\Tests\Fuzz\Callbacks\Rows;
+use WriteBuffer\Tests\Fuzz\Callbacks\StoredModel;
 use WriteBuffer\Tests\Fuzz\Callbacks\Text;
 
 /** What is given to a buffer. */
@@ -53,12 +54,13 @@ final class Given
     public static function anyRow(): mixed
     {
         $row = self::row();
-        $made = match (World::pick(6)) {
+        $made = match (World::pick(7)) {
             0, 1 => $row,
             2 => new Model($row),
             3 => new ModelByReference($row),
             4 => new Arrayable($row),
             5 => (object) $row,
+            6 => new StoredModel($row),
         };
         if (is_object($made)) {
             World::$parts[] = $made;
