@@ -8,6 +8,7 @@ use Closure;
 use Illuminate\Database\Connection;
 use Throwable;
 use WriteBuffer\ConfigException;
+use WriteBuffer\Laravel\Rows\Identity;
 use WriteBuffer\Laravel\Rows\Row;
 
 /**
@@ -77,6 +78,23 @@ final class TableCatalog
             $schema,
             array_map(static fn (string $column): string => $schema->column($column)->name, $key),
         );
+    }
+
+    /**
+     * What says which row of a table a model means. `$keyName` is the key that the model names, for
+     * as long as the database has not described the table. null: rows are only inserted, or nothing
+     * says what the key is.
+     */
+    public function identity(string $name, ?string $keyName): ?Identity
+    {
+        try {
+            $table = $this->of($name, new Row($name, [], $keyName));
+        } catch (ConfigException) {
+            // Whoever takes the row says what is wrong.
+            return null;
+        }
+
+        return $table->isUpsert() && $table->key !== [] ? new Identity($table->key, $table->rules->guard) : null;
     }
 
     public function rules(string $name): TableRules

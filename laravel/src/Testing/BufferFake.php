@@ -10,6 +10,7 @@ use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Drivers\Metrics;
+use WriteBuffer\Laravel\Rows\Identity;
 use WriteBuffer\Laravel\Rows\KeyForm;
 use WriteBuffer\Laravel\Rows\OpenGroup;
 use WriteBuffer\Laravel\Rows\OpenGroups;
@@ -56,7 +57,7 @@ final class BufferFake implements Buffer, HeldGroupOwner
         private readonly ?OpenTransactions $transactions = null,
         private readonly ?Closure $connection = null,
     ) {
-        $this->reader = new RowReader();
+        $this->reader = new RowReader('', $this->identity(...));
         $this->openGroups = new OpenGroups();
     }
 
@@ -74,9 +75,7 @@ final class BufferFake implements Buffer, HeldGroupOwner
     public function delete(string $table, mixed $key): void
     {
         $row = $this->reader->deletion($table, $key);
-        $isInsertOnly = ($this->tables[$table]['mode'] ?? null) === TableRules::INSERT
-            || ($table === $this->tradeTable && !isset($this->tables[$table]['mode']));
-        if ($isInsertOnly) {
+        if ($this->isInsertOnly($table)) {
             throw new ConfigException("table {$table} is written by mode 'insert': nothing is deleted from it");
         }
         $columns = $this->keyOf($table);
@@ -221,6 +220,22 @@ final class BufferFake implements Buffer, HeldGroupOwner
         } else {
             $this->addCommitted($rows);
         }
+    }
+
+    private function identity(string $table, ?string $keyName): ?Identity
+    {
+        $key = isset($this->tables[$table]['key']) ? $this->keyOf($table) : array_filter([$keyName]);
+
+        return $this->isInsertOnly($table) || $key === []
+            ? null
+            : new Identity($key, $this->tables[$table]['guard'] ?? null);
+    }
+
+    private function isInsertOnly(string $table): bool
+    {
+        $default = $table === $this->tradeTable && $table !== $this->orderTable ? TableRules::INSERT : TableRules::UPSERT;
+
+        return ($this->tables[$table]['mode'] ?? $default) === TableRules::INSERT;
     }
 
     /** @return list<string> */

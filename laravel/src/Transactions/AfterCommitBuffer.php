@@ -48,17 +48,20 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
 
     private readonly OpenGroups $groups;
 
+    private readonly RowReader $reader;
+
     /** @param Closure(): Connection $connection */
     public function __construct(
         private readonly Buffer $buffer,
         private readonly OpenTransactions $transactions,
         private readonly Closure $connection,
-        private readonly RowReader $reader,
+        RowReader $reader,
         private readonly TableCatalog $tables,
         private readonly string $orderTable,
         private readonly string $tradeTable,
     ) {
         $this->groups = new OpenGroups();
+        $this->reader = $reader->withIdentities($tables->identity(...));
     }
 
     public function __destruct()

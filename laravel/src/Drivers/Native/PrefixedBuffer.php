@@ -8,6 +8,7 @@ use WriteBuffer\Buffer;
 use WriteBuffer\Laravel\Rows\RowReader;
 use WriteBuffer\Laravel\Rows\RowRuns;
 use WriteBuffer\Laravel\Rows\TakesRows;
+use WriteBuffer\Laravel\Tables\TableCatalog;
 
 /**
  * Owns the table prefix of Laravel's connection before the extension's buffer. Rows get the
@@ -16,12 +17,16 @@ use WriteBuffer\Laravel\Rows\TakesRows;
  */
 final class PrefixedBuffer implements Buffer, TakesRows
 {
+    private readonly RowReader $reader;
+
     public function __construct(
         private readonly Buffer $buffer,
-        private readonly RowReader $reader,
+        RowReader $reader,
+        TableCatalog $tables,
         private readonly string $orderTable,
         private readonly string $tradeTable,
     ) {
+        $this->reader = $reader->withIdentities($tables->identity(...));
     }
 
     public function add(mixed $order, mixed $trade = null): void

@@ -39,6 +39,8 @@ final class PhpBuffer implements Buffer, TakesRows
 {
     private bool $isClosed = false;
 
+    private readonly RowReader $reader;
+
     private readonly PendingGroups $pending;
 
     private readonly TableCatalog $tables;
@@ -59,7 +61,7 @@ final class PhpBuffer implements Buffer, TakesRows
      */
     public function __construct(
         Closure $connection,
-        private readonly RowReader $reader,
+        RowReader $reader,
         private readonly string $orderTable = 'orders',
         private readonly string $tradeTable = 'trades',
         array $tables = [],
@@ -83,6 +85,7 @@ final class PhpBuffer implements Buffer, TakesRows
             $reader->table($orderTable),
             $reader->table($tradeTable),
         );
+        $this->reader = $reader->withIdentities($this->tables->identity(...));
         $this->failures = new Failures($deadLetterFile);
         $this->counters = new Counters();
         $this->flusher = new Flusher(
