@@ -48,6 +48,8 @@ struct World {
 #[derive(Debug, Clone)]
 struct GivenRow {
     key: usize,
+    /// It names the row to delete, maybe with a guard.
+    deletes: Option<bool>,
     /// Each column with its value, or without: `None` is left out, `Some(None)` is NULL.
     replace: Option<Option<i64>>,
     keep: Option<i64>,
@@ -61,7 +63,7 @@ struct GivenRow {
 fn given_row() -> impl Strategy<Value = GivenRow> {
     let nullable = || prop::option::of(prop::option::weighted(0.8, -5..15_i64));
     (
-        0..KEYS.len(),
+        (0..KEYS.len(), prop::option::weighted(0.25, any::<bool>())),
         nullable(),
         prop::option::of(0..9_i64),
         prop::option::of(-2_000..2_000_i64),
@@ -70,16 +72,19 @@ fn given_row() -> impl Strategy<Value = GivenRow> {
         0..4_i64,
         prop::option::weighted(0.8, 0..9_i64),
     )
-        .prop_map(|(key, replace, keep, sum, min, max, guard, required)| GivenRow {
-            key,
-            replace,
-            keep,
-            sum,
-            min,
-            max,
-            guard,
-            required,
-        })
+        .prop_map(
+            |((key, deletes), replace, keep, sum, min, max, guard, required)| GivenRow {
+                key,
+                deletes,
+                replace,
+                keep,
+                sum,
+                min,
+                max,
+                guard,
+                required,
+            },
+        )
 }
 
 impl GivenRow {
@@ -91,6 +96,10 @@ impl GivenRow {
             Value::text(KEYS[self.key])
         };
         let mut columns = vec![("id", key)];
+        if let Some(is_guarded) = self.deletes {
+            columns.extend((world.has_guard && is_guarded).then_some(("v", Value::Int(self.guard))));
+            return columns;
+        }
         columns.extend(self.replace.map(|value| ("a", number(value))));
         columns.extend(self.keep.map(|value| ("k", Value::Int(value))));
         // In thousandths, for a column of hundredths: the server rounds each increment.
@@ -241,6 +250,11 @@ fn fold(key: &str) -> String {
 #[derive(Debug, PartialEq)]
 struct Refused;
 
+fn number(value: &Option<String>) -> Option<Decimal> {
+    let text = value.as_ref()?;
+    Some(Decimal::parse(text.as_bytes()).expect("a number"))
+}
+
 /// Executes one row of a statement, as the server's manual says.
 fn execute(table: &mut Table, operation: Operation, world: World, row: &[(&str, &Value<'_>)]) -> Result<(), Refused> {
     let key = text(row[0].1).expect("a key");
@@ -249,6 +263,14 @@ fn execute(table: &mut Table, operation: Operation, world: World, row: &[(&str, 
     // What does not fit is an error, whether or not it would be stored.
     if !given.iter().all(|(name, value)| fits(name, value.as_deref())) {
         return Err(Refused);
+    }
+    if operation == Operation::Delete {
+        let guards = table.get(&folded).zip(given.get("v"));
+        let guards = guards.and_then(|(old, new)| number(&old["v"]).zip(number(new)));
+        if guards.is_none_or(|(old, new)| new >= old) {
+            table.remove(&folded);
+        }
+        return Ok(());
     }
     let Some(old) = table.get_mut(&folded) else {
         if operation == Operation::Update {
@@ -265,11 +287,6 @@ fn execute(table: &mut Table, operation: Operation, world: World, row: &[(&str, 
         fresh.insert("id".to_owned(), Some(key));
         table.insert(folded, fresh);
         return Ok(());
-    };
-    let number = |value: &Option<String>| {
-        value
-            .as_ref()
-            .map(|text| Decimal::parse(text.as_bytes()).expect("a number"))
     };
     if world.has_guard && number(&old["v"]).is_some_and(|old| number(&given["v"]).expect("a guard") < old) {
         return Ok(());
@@ -366,9 +383,12 @@ fn batches(rows: &[GivenRow], world: World, cuts: &[bool]) -> Vec<Batch> {
     let mut group = Group::default();
     for (row, cut) in rows.iter().zip(cuts) {
         let columns = row.columns(world);
-        let shape = catalog
-            .shape(table, columns.iter().map(|(name, _)| name.as_bytes()))
-            .expect("a shape");
+        let names = columns.iter().map(|(name, _)| name.as_bytes());
+        let shape = match row.deletes {
+            None => catalog.shape(table, names),
+            Some(_) => catalog.deletion(table, names),
+        };
+        let shape = shape.expect("a shape");
         let values: Vec<_> = columns.into_iter().map(|(_, value)| value).collect();
         group.clear();
         group.push_row(&shape, &values).expect("short values");

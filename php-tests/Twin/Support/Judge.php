@@ -35,14 +35,18 @@ final class Judge
     /**
      * Returns why the group was refused, or null.
      *
-     * @param list<array{string, array<string, mixed>}> $group
+     * @param list<array{0: string, 1: array<mixed>, 2?: string}> $group
      */
     public function write(array $group): ?string
     {
         $this->pdo->beginTransaction();
         try {
-            foreach ($group as [$table, $row]) {
-                $this->writeRow($table, $row);
+            foreach ($group as $entry) {
+                if (isset($entry[2])) {
+                    $this->delete($entry[0], $entry[1]);
+                } else {
+                    $this->writeRow($entry[0], $entry[1]);
+                }
             }
             $this->pdo->commit();
         } catch (Refusal $refusal) {
@@ -98,6 +102,35 @@ final class Judge
                 . implode(', ', $assignments),
             $row,
         );
+    }
+
+    /**
+     * Deletes a row by its key, if it is there, and not newer than a guard that is given.
+     *
+     * @param array<mixed> $key by column, or in the key's order
+     */
+    private function delete(string $table, array $key): void
+    {
+        $rules = $this->rules[$table] ?? [];
+        $columns = $this->tables->key($table, $rules);
+        if (($rules['mode'] ?? 'upsert') === 'insert' || $columns === []) {
+            throw new Refusal("rows are not deleted: {$table}");
+        }
+        $key = $this->tables->named($table, $rules, $key);
+        if (in_array(null, $key, true)) {
+            throw new Refusal('no key, or no guard');
+        }
+        $conditions = $values = [];
+        foreach ($columns as $column) {
+            $conditions[] = "{$column} = ?";
+            $values[] = $this->tables->lookedUp($table, $column, $key[$column]);
+        }
+        $guard = $rules['guard'] ?? '';
+        if (isset($key[$guard])) {
+            $this->stage($table, [$guard => $key[$guard]]);
+            $conditions[] = "({$guard} IS NULL OR (SELECT new.{$guard} FROM twin_row AS new) >= {$guard})";
+        }
+        $this->execute("DELETE FROM {$table} WHERE " . implode(' AND ', $conditions), $values);
     }
 
     /**

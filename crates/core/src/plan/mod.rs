@@ -34,7 +34,7 @@ use crate::plan::coalesce::coalesce;
 use crate::plan::limits::Limits;
 use crate::plan::references::TableRows;
 use crate::plan::repeats::{Repeat, StatementKeys};
-use crate::plan::versions::looks_up_without_error;
+use crate::plan::versions::goes_alone;
 use crate::rows::batch::Batch;
 use crate::table::bound::BoundColumns;
 use crate::table::rules::Mode;
@@ -193,8 +193,7 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
             (Mode::Upsert, None) => Operation::Upsert,
             (Mode::Upsert, Some(_)) => Operation::Update,
         };
-        let deletion_is_seen = operation == Operation::Delete
-            && (row.bound.model.sees_order_of_deletions() || !looks_up_without_error(&row));
+        let is_lone_deletion = operation == Operation::Delete && goes_alone(&row);
         let mut values = row.values;
         for (value, kind) in values.iter_mut().zip(&row.bound.kinds) {
             if matches!(value, Value::DateTime(_)) {
@@ -208,7 +207,7 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
         };
         let versions_may_meet = in_order && operation == Operation::Upsert && row.bound.model.keeps_history();
         let is_alone = versions_may_meet
-            || deletion_is_seen
+            || is_lone_deletion
             || repeat == Repeat::Unknown
             || row.bound.must_go_alone(&values);
         let takes_it = |statement: &Statement<'_>| {

@@ -18,7 +18,9 @@ use crate::plan::binder::BoundRow;
 use crate::plan::merge::{ColumnUnions, Merged, MergedRow, is_taken_for_certain, merge};
 #[cfg(doc)]
 use crate::table::bound::BoundColumns;
+use crate::table::column::ColumnKind;
 use crate::table::rules::MergeRule;
+use crate::value::decimal::exact;
 
 /// What is to be written of one key: a deletion, and then a row.
 #[derive(Debug, Default)]
@@ -157,7 +159,19 @@ fn stronger(earlier: &BoundRow<'_>, later: &BoundRow<'_>) -> Option<Stronger> {
 }
 
 /// Whether the server compares the values of a deletion without an error for certain.
-pub fn looks_up_without_error(deletion: &BoundRow<'_>) -> bool {
+fn looks_up_without_error(deletion: &BoundRow<'_>) -> bool {
     let mut values = deletion.values.iter().enumerate();
     values.all(|(at, value)| deletion.bound.takes(at, value))
+}
+
+/// Whether a deletion may not stand beside others in a statement. The server may refuse it alone,
+/// or it has an integer that the list of keys cannot.
+pub fn goes_alone(deletion: &BoundRow<'_>) -> bool {
+    let is_large = |at: &usize| {
+        let is_integer = deletion.bound.kinds.get(*at) == Some(&ColumnKind::Integer);
+        is_integer && exact(deletion.value(*at)).and_then(|number| number.to_i64()).is_none()
+    };
+    deletion.bound.model.sees_order_of_deletions()
+        || !looks_up_without_error(deletion)
+        || deletion.bound.key.iter().any(is_large)
 }

@@ -67,6 +67,8 @@ pub(super) enum Check {
     Guard,
     /// Under `sum`: a number.
     Number,
+    /// The guard of a deletion, if its column holds numbers: a number.
+    ComparedNumber,
     /// In a row that can only update: what the column takes. An insert would be refused for it; an
     /// update that adds or compares the value would not.
     Fitting,
@@ -215,7 +217,7 @@ impl BoundColumns {
                 read = at + 1;
             }
             let passes = match check {
-                Check::Number => number(&value).is_some(),
+                Check::Number | Check::ComparedNumber => number(&value).is_some(),
                 Check::Key | Check::DeletedKey | Check::Guard => !value.is_null(),
                 Check::NumberedKey => !value.is_null() && !is_zero(&value),
                 Check::Fitting => !self.domains.get(*at).is_some_and(|(domain, _)| domain.refuses(&value)),
@@ -235,6 +237,9 @@ impl BoundColumns {
             }
             Check::DeletedKey => {
                 format!("table {name}: key column {column} is null; a row is deleted by its whole key")
+            }
+            Check::ComparedNumber => {
+                format!("table {name}: guard column {column} takes a number: an int, or a string such as '12.50'")
             }
             Check::Fitting => format!(
                 "table {name}: column {column} does not take this value: it is out of range, too long or not in the column's character set"

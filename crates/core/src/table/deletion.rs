@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::table::bound::{BoundColumns, Check};
+use crate::table::column::ColumnKind;
 use crate::table::entry::TableEntry;
 use crate::table::model::TableModel;
 use crate::table::name::TableName;
@@ -87,7 +88,20 @@ impl TableModel {
         let key = key.filter(|key| !key.is_empty() && key.len() + usize::from(guard.is_some()) == columns.len());
         let key = key.ok_or_else(|| self.other_key_is_needed())?;
         let mut checks: Vec<_> = key.iter().map(|at| (*at, Check::DeletedKey)).collect();
-        checks.extend(guard.iter().flat_map(|at| [(*at, Check::Guard), (*at, Check::Fitting)]));
+        checks.extend(guard.iter().map(|at| (*at, Check::Guard)));
+        if self.keys_are_certain() {
+            // A deletion compares the guard, and would make something else of what does not fit.
+            let is_number = |at: &usize| {
+                let kind = columns.get(*at).map(|column| self.kind(column));
+                matches!(
+                    kind,
+                    Some(ColumnKind::Integer | ColumnKind::Decimal { .. } | ColumnKind::Float)
+                )
+            };
+            let numbers = guard.iter().filter(|at| is_number(at));
+            checks.extend(numbers.map(|at| (*at, Check::ComparedNumber)));
+            checks.extend(guard.iter().map(|at| (*at, Check::Fitting)));
+        }
         checks.sort_unstable_by_key(|(at, _)| *at);
         let none = || vec![false; columns.len()];
         Ok(BoundColumns {

@@ -33,7 +33,7 @@ pub use code::{Class, Origin, ServerCode};
 
 // Those that the engine names.
 pub use data::ER_DUP_ENTRY;
-pub use definition::ER_NO_SUCH_TABLE;
+pub use definition::{ER_CANT_AGGREGATE_2COLLATIONS, ER_NO_SUCH_TABLE};
 pub use reconnect::{
     CR_CONN_HOST_ERROR, CR_SERVER_GONE_ERROR, CR_SERVER_LOST, CR_UNKNOWN_HOST, ER_CON_COUNT_ERROR,
     ER_OPTION_PREVENTS_STATEMENT, ER_TOO_MANY_USER_CONNECTIONS, ER_USER_LIMIT_REACHED,

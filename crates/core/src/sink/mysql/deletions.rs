@@ -1,30 +1,47 @@
 //! SQL text and parameters of deletions.
 //!
 //! `WHERE (k=? AND …) OR (k=? AND …)`: each pair is compared as it would be in a statement of its
-//! own. A list of composite keys, `(a,b) IN ((?,?),…)`, uses no index on MariaDB, and MySQL may
-//! compare a list's values by another type.
+//! own. A list of composite keys, `(a,b) IN ((?,?),…)`, uses no index on MariaDB, and servers may
+//! compare a list's values by another type, as BIGINT and text by DOUBLE.
+//!
+//! `WHERE k IN (?,…)` costs the server less. It stands for one column of integers, text or bytes
+//! whose values are all of its type: so numbers in text are sent as integers there.
 
-use std::fmt::Write as _;
-
+use crate::error::{Error, codes};
+use crate::plan::{Operation, Statement};
 use crate::sink::mysql::parameters::Parameter;
 use crate::sink::mysql::sql::{incoming_placeholder, quote, quote_table};
 use crate::table::bound::BoundColumns;
 use crate::table::column::ColumnKind;
+use crate::value::decimal::Decimal;
 
 /// The statement that deletes `rows` rows. Its placeholders are in the order of [`delete_order`],
 /// one row after the other.
 pub fn delete(bound: &BoundColumns, rows: usize) -> String {
     let table = quote_table(&bound.model.name);
-    let condition = condition(bound, &table);
-    let mut sql = String::with_capacity(32 + table.len() + (condition.len() + 4) * rows);
-    let _ = write!(sql, "DELETE FROM {table} WHERE ");
-    for at in 0..rows {
-        if at > 0 {
-            sql.push_str(" OR ");
-        }
-        sql.push_str(&condition);
+    if let (Some(at), true) = (listed_column(bound), rows > 1) {
+        let places = vec!["?"; rows].join(",");
+        return format!("DELETE FROM {table} WHERE {} IN ({places})", column(bound, &table, at));
     }
-    sql
+    let conditions = vec![condition(bound, &table); rows].join(" OR ");
+    format!("DELETE FROM {table} WHERE {conditions}")
+}
+
+/// The column whose values a statement of several rows lists.
+fn listed_column(bound: &BoundColumns) -> Option<usize> {
+    match (bound.key.as_slice(), bound.guard) {
+        ([at], None) => Some(*at).filter(|at| {
+            matches!(
+                bound.kinds.get(*at),
+                Some(ColumnKind::Integer | ColumnKind::Text(_) | ColumnKind::Binary { .. })
+            )
+        }),
+        _ => None,
+    }
+}
+
+fn column(bound: &BoundColumns, table: &str, at: usize) -> String {
+    format!("{table}.{}", quote(bound.columns.get(at).map_or("", |name| name)))
 }
 
 /// The bytes that one more row adds to the statement.
@@ -33,7 +50,7 @@ pub fn row_text_bytes(bound: &BoundColumns) -> usize {
 }
 
 fn condition(bound: &BoundColumns, table: &str) -> String {
-    let column = |at: usize| format!("{table}.{}", quote(bound.columns.get(at).map_or("", |name| name)));
+    let column = |at: usize| column(bound, table, at);
     let mut parts: Vec<_> = bound.key.iter().map(|at| format!("{}=?", column(*at))).collect();
     if let Some(at) = bound.guard {
         let (guard, given) = (column(at), incoming_placeholder(bound, at));
@@ -47,16 +64,34 @@ pub fn delete_order(bound: &BoundColumns) -> Vec<usize> {
     bound.key.iter().copied().chain(bound.guard).collect()
 }
 
-/// Sends numbers that look up a text key as text: as a number, 1 is '01' and '1x', too.
-pub fn look_up_text_by_text(parameters: &mut [Parameter<'_>], bound: &BoundColumns) {
+/// Sends numbers that look up a text key as text: as a number, 1 is '01' and '1x', too. Sends text
+/// as integers where a list of them stands.
+pub fn settle_keys(parameters: &mut [Parameter<'_>], bound: &BoundColumns) {
     let order = delete_order(bound);
+    let is_list = listed_column(bound).is_some() && parameters.len() > 1;
     for (parameter, at) in parameters.iter_mut().zip(order.iter().cycle()) {
-        let kind = bound.kinds.get(*at);
-        let is_text_key =
-            bound.guard != Some(*at) && matches!(kind, Some(ColumnKind::Text(_) | ColumnKind::Binary { .. }));
-        if let (Parameter::Int(number), true) = (&*parameter, is_text_key) {
-            *parameter = Parameter::Text(number.to_string().into_bytes().into());
+        let is_key = bound.guard != Some(*at);
+        match (&*parameter, bound.kinds.get(*at)) {
+            (Parameter::Int(number), Some(ColumnKind::Text(_) | ColumnKind::Binary { .. })) if is_key => {
+                *parameter = Parameter::Text(number.to_string().into_bytes().into());
+            }
+            (Parameter::Text(text), Some(ColumnKind::Integer)) if is_list => {
+                if let Some(number) = Decimal::parse(text).and_then(|number| number.to_i64()) {
+                    *parameter = Parameter::Int(number);
+                }
+            }
+            _ => {}
         }
+    }
+}
+
+/// The error of a statement. MariaDB cannot compare a text column with characters that its
+/// character set lacks. That says nothing of the table: such a key is a fault of the deletion.
+pub fn failed(statement: &Statement<'_>, error: Error) -> Error {
+    if statement.operation == Operation::Delete && error.code() == codes::ER_CANT_AGGREGATE_2COLLATIONS {
+        Error::row(error.words().clone())
+    } else {
+        error
     }
 }
 
@@ -110,9 +145,35 @@ mod tests {
             ColumnKind::Binary { padded_to: None },
         ];
         let mut parameters = vec![Parameter::Int(1); 6];
-        look_up_text_by_text(&mut parameters, &key);
+        settle_keys(&mut parameters, &key);
         let text = || Parameter::Text(b"1".as_slice().into());
         let row = [Parameter::Int(1), text(), Parameter::Int(1)];
         assert_eq!(parameters, [row.clone(), row].concat());
+    }
+
+    #[test]
+    fn one_column_is_a_list_of_its_own_type() {
+        let mut catalog = Catalog::new(None, &["t"], "none", Vec::new()).expect("a catalog");
+        let shape = catalog
+            .deletion(TableId(0), std::iter::once(b"id".as_slice()))
+            .expect("a shape");
+        let entry = &shape.entry;
+        let model = TableModel::without_schema(&entry.name, &entry.rules, entry.default_mode).expect("a model");
+        let mut key = shape.bind(&Arc::new(model)).expect("bound");
+        key.kinds = vec![ColumnKind::Integer];
+        assert_eq!(delete(&key, 3), "DELETE FROM `t` WHERE `t`.`id` IN (?,?,?)");
+        assert_eq!(delete(&key, 1), "DELETE FROM `t` WHERE (`t`.`id`=?)");
+        let text = |text: &'static str| Parameter::Text(text.as_bytes().into());
+        let mut parameters = vec![text("9007199254740993"), text("2.0"), Parameter::Int(3)];
+        settle_keys(&mut parameters, &key);
+        let numbers = [9_007_199_254_740_993, 2, 3].map(Parameter::Int);
+        assert_eq!(parameters, numbers);
+        // Alone it is sent as it was given.
+        let mut parameters = vec![text("2.0")];
+        settle_keys(&mut parameters, &key);
+        assert_eq!(parameters, [text("2.0")]);
+        key.kinds = vec![ColumnKind::Decimal { scale: 2 }];
+        let expected = "DELETE FROM `t` WHERE (`t`.`id`=?) OR (`t`.`id`=?)";
+        assert_eq!(delete(&key, 2), expected);
     }
 }

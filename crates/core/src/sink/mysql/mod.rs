@@ -237,9 +237,8 @@ impl MySqlSink {
             (Cause::Client(error), command) => {
                 let failed = self.failed(&error, command.phase(), deadline).context(&command.words());
                 match command {
-                    PendingCommand::Rows(statement) => {
-                        failed.at_table(&statement.bound.model.name, Some(&statement.bound.columns))
-                    }
+                    PendingCommand::Rows(statement) => deletions::failed(statement, failed)
+                        .at_table(&statement.bound.model.name, Some(&statement.bound.columns)),
                     PendingCommand::Definition(model) => failed.at_table(&model.name, None),
                     _ => failed,
                 }

@@ -76,7 +76,7 @@ pub fn settle_types(
             send_bits_as_numbers(parameters, order.iter().map(|at| bound.kinds.get(*at)));
         }
         Operation::Delete => {
-            deletions::look_up_text_by_text(parameters, bound);
+            deletions::settle_keys(parameters, bound);
             let order = deletions::delete_order(bound);
             send_bits_as_numbers(parameters, order.iter().cycle().map(|at| bound.kinds.get(*at)));
         }
