@@ -33,9 +33,9 @@ namespace WriteBuffer {
      * else is a `TypeError` that names the table and the column. Give prices as strings: a string
      * reaches a DECIMAL column digit by digit, a float does not.
      *
-     * **A group** is what one add() or put() takes, or all that is added within group(). It is taken
-     * whole or not at all, and committed in one transaction. One that passes maxPendingRows or
-     * maxPendingBytes is refused as soon as it does: a generator is then read no further.
+     * **A group** is what one add() or put() takes, or all that is added within group(). It is
+     * taken whole or not at all, and committed in one transaction. One that passes maxPendingRows
+     * or maxPendingBytes is refused as soon as it does: a generator is then read no further.
      *
      * **Where a flush happens.** In the background, the default, a native thread writes. add() and
      * put() wait only for room under maxPendingRows and maxPendingBytes. The next flush() or
@@ -526,8 +526,9 @@ namespace {
          *        While it cannot be written to, nothing is given up
          * @param string|null $ledger when a transaction is entered in the ledger, a table which
          *        tells after a lost connection whether its COMMIT was carried out. `auto`: if it
-         *        has rows that must not be written twice, such as insert-only or summed ones. `always`.
-         *        `never`: such tables are refused, unless they are `repeatable`. Default `auto`
+         *        has rows that must not be written twice, such as insert-only or summed ones.
+         *        `always`. `never`: such tables are refused, unless they are `repeatable`. Default
+         *        `auto`
          * @param string|null $ledgerTable the ledger's table: `table` or `database.table`. It is
          *        made at its first use, in the DSN's database if it names none. Accounts that must
          *        not harm each other's rows need one each. Default `write_buffer_ledger`

@@ -9,6 +9,7 @@ pub mod any;
 pub mod ending;
 pub mod group;
 pub mod object;
+pub mod open_groups;
 pub mod persistent;
 pub mod state;
 pub mod tables;

@@ -20,7 +20,7 @@ use write_buffer_core::table::entry::TableId;
 
 use crate::buffer::any::AnyBuffer;
 use crate::buffer::ending::{self, Living};
-use crate::buffer::group::OpenGroups;
+use crate::buffer::open_groups::OpenGroups;
 use crate::convert::fast_path::LastShapes;
 use crate::process::fork;
 use crate::settings::configuration::{BufferClass, Configuration};

@@ -74,8 +74,8 @@ pub trait Tables {
     ) -> Result<Arc<Shape>>;
     /// The key that a model names.
     fn hint_key(&self, table: TableId, column: &str);
-    /// What says which row of the table a model means. `key`: the column that it names. `None`: that
-    /// is not known, or the table's rows are only inserted.
+    /// What says which row of the table a model means. `key`: the column that it names. `None`:
+    /// that is not known, or the table's rows are only inserted.
     fn identity(&self, table: TableId, key: Option<&str>) -> Option<Identity>;
     /// Copies a row that looks like the last one of its table. `false`: it does not, and nothing
     /// was copied.

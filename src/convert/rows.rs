@@ -346,13 +346,16 @@ fn is_stored(object: &HeldObject) -> Result<bool, PendingException> {
     Ok(exists.and_then(|exists| exists.dereference().bool()) == Some(true))
 }
 
+/// A column's name and value.
+type NamedValue<'e> = (Cow<'e, [u8]>, &'e Zval);
+
 /// The columns that say which row it is, and those that have changed. `None`: one of the key's has
 /// changed, or is not there.
 fn changed_columns<'e>(
     identity: &Identity,
     attributes: Elements<'e>,
     dirty: Elements<'e>,
-) -> Option<Vec<(Cow<'e, [u8]>, &'e Zval)>> {
+) -> Option<Vec<NamedValue<'e>>> {
     let named = |elements: Elements<'e>, wanted: &str| {
         let mut entries = elements.entries().map(|(key, value)| (key.bytes(), value));
         entries.find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes()))

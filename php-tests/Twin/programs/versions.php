@@ -93,8 +93,9 @@ return [
             'columns' => ['id' => 'INT NOT NULL', 'v' => 'INT NULL', 'seen' => 'INT NOT NULL DEFAULT 0'],
             'constraints' => ['PRIMARY KEY (id)'],
             'triggers' => [
-                'BEFORE INSERT SET @last = NOW(6)',
-                'BEFORE UPDATE SET NEW.seen = OLD.seen + IF(NOW(6) = @last, 100, 1), @last = NOW(6)',
+                'AFTER INSERT SET @last = NOW(6)',
+                'BEFORE UPDATE SET NEW.seen = OLD.seen + IF(NOW(6) = @last, 100, 1)',
+                'AFTER UPDATE SET @last = NOW(6)',
             ],
             'rules' => ['coalesce' => false],
         ]],

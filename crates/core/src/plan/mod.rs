@@ -321,11 +321,7 @@ mod tests {
         let model = Arc::new(model);
         let binder = Binder::with_models(std::iter::once((TableId(0), model)).collect());
         let plan = plan(&[&batch], 0..1, &limits, binder).expect("a plan");
-        let written: Vec<Vec<_>> = plan
-            .statements
-            .iter()
-            .map(|statement| statement.rows.iter().map(|row| row.to_vec()).collect())
-            .collect();
+        let written: Vec<_> = plan.statements.iter().map(|statement| statement.rows.clone()).collect();
         let row = |id: &'static str, version| vec![Value::text(id), Value::Int(version)];
         let expected = vec![
             vec![row("2", 1), row("1", 1), row("3", 1)],
