@@ -308,6 +308,16 @@ final class GroupTest extends ContractTestCase
             $database->commit();
             self::add($buffer, 11);
         });
+        $this->refusedBy($buffer, [static function () use ($buffer, $database): void {
+            $database->beginTransaction();
+            $buffer->group(static function () use ($buffer, $database): void {
+                self::add($buffer, 12);
+                $database->commit();
+                // It is refused, and the whole group with it.
+                $buffer->put('trades', ['id' => 3]);
+            });
+        }]);
+        $buffer->takeFailures();
         self::assertSame(['5', '7', '9', '10', '11'], self::sorted($this->ids($buffer)));
     }
 

@@ -51,6 +51,36 @@ final class VersionsTest extends ContractTestCase
         }
     }
 
+    /**
+     * What one statement changes twice has one version in the history of the server.
+     *
+     * @dataProvider drivers
+     */
+    #[DataProvider('drivers')]
+    public function testAHistoryOfTheServersOwnHasEveryVersion(string $driver): void
+    {
+        $this->driver = $driver;
+        if (getenv('DB_SERVER') !== 'mariadb' || in_array($driver, ['memory', 'php on sqlite'], true)) {
+            self::assertNotSame('', $driver, 'it has no such tables');
+
+            return;
+        }
+        $this->createTable('wb_versions', 'id INT PRIMARY KEY, v INT');
+        $this->app->make('db')->connection('mysql')->unprepared('ALTER TABLE wb_versions ADD SYSTEM VERSIONING');
+        $buffer = $this->make(['tables' => ['wb_versions' => ['coalesce' => false]]]);
+        foreach ([1, 2, 1, 1, 2] as $v => $id) {
+            $buffer->put('wb_versions', ['id' => $id, 'v' => $v]);
+        }
+        $buffer->flush();
+
+        $history = $this->app->make('db')->connection('mysql')
+            ->select('SELECT id, v FROM wb_versions FOR SYSTEM_TIME ALL ORDER BY v');
+        self::assertSame(
+            ['1 0', '2 1', '1 2', '1 3', '2 4'],
+            array_map(static fn (object $row): string => "{$row->id} {$row->v}", $history),
+        );
+    }
+
     /** @dataProvider drivers */
     #[DataProvider('drivers')]
     public function testTheRuleIsYesOrNo(string $driver): void
