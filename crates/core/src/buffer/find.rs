@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::buffer::group_index::GroupIndex;
 use crate::buffer::key_index::{KeyIndex, View};
 use crate::dead_letter::NamedRow;
 use crate::error::{Error, Result};
@@ -95,19 +96,20 @@ pub fn find_parked<'a>(
 /// A key of the wrong shape.
 pub fn find_in_group(
     group: &Group,
+    index: &mut GroupIndex,
     table: TableId,
     entry: &TableEntry,
     key: &[KeyPart<'_>],
     found: Option<NamedRow>,
 ) -> Result<Option<NamedRow>> {
-    let mut rows = group.rows().filter(|row| row.shape.table == table).peekable();
-    if rows.peek().is_none() {
-        return Ok(found);
-    }
     let model = entry.model().map_or_else(
         || TableModel::without_schema(&entry.name, &entry.rules, entry.default_mode).map(Arc::new),
         Ok,
     )?;
+    let places = index.of_table(group, table, &model);
+    if places.is_empty() {
+        return Ok(found);
+    }
     let wanted = wanted_key(&model, key)?;
     let before = match found {
         None => None,
@@ -117,7 +119,8 @@ pub fn find_in_group(
             Some(BoundRow { bound, values })
         }
     };
-    merge_rows_onto(before, rows, &model, &wanted)
+    let rows = places.with_key(&wanted);
+    merge_rows_onto(before, rows.into_iter().filter_map(|at| group.row(at)), &model, &wanted)
 }
 
 /// Those rows that have the key, merged.
