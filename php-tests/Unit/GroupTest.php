@@ -238,6 +238,40 @@ final class GroupTest extends MemoryTestCase
         self::assertSame([1, 2], array_column(self::rowsOf('t'), 'id'));
     }
 
+    public function testFindIsRightAmongManyRows(): void
+    {
+        mt_srand(1);
+        $buffer = $this->buffer(tables: ['t' => ['key' => ['a', 'b']]]);
+        $expected = [];
+        $act = static function () use ($buffer, &$expected): void {
+            [$a, $b, $v] = [mt_rand(1, 20), 'k' . mt_rand(1, 20), mt_rand()];
+            // Text is a key like a number, and what comes first makes no difference.
+            $row = mt_rand(0, 1) === 0 ? ['a' => $a, 'b' => $b, 'v' => $v] : ['v' => $v, 'b' => $b, 'a' => "{$a}"];
+            $buffer->put('t', $row);
+            $buffer->put('u', ['id' => $a, 'v' => $b]);
+            $expected["{$a} {$b}"] = $v;
+            [$a, $b] = [mt_rand(1, 20), 'k' . mt_rand(1, 20)];
+            self::assertSame($expected["{$a} {$b}"] ?? null, $buffer->find('t', ['b' => $b, 'a' => $a])['v'] ?? null);
+        };
+        $buffer->group(static function () use ($buffer, $act, &$expected): void {
+            for ($round = 0; $round < 30; $round++) {
+                $before = $expected;
+                $thrown = self::thrownBy(static fn () => $buffer->group(static function () use ($act, $round): void {
+                    for ($times = 0; $times < 30; $times++) {
+                        $act();
+                    }
+                    if ($round % 3 === 0) {
+                        throw new DomainException();
+                    }
+                }));
+                self::assertSame($round % 3 === 0, $thrown !== null);
+                $expected = $thrown === null ? $expected : $before;
+            }
+        });
+        $buffer->flush();
+        self::assertCount(count($expected), self::rowsOf('t'));
+    }
+
     public function testTheRowsAreNotTakenBeforeTheEnd(): void
     {
         foreach ([true, false] as $background) {

@@ -11,6 +11,7 @@
 //! Bounds: each open group has the buffer's `maxPendingRows` and `maxPendingBytes`, beside what
 //! waits; as many are open as there are fibers within `group()`.
 
+use write_buffer_core::buffer::group_index::GroupIndex;
 use write_buffer_core::rows::group::{Group, Mark};
 
 use crate::zend::fibers::Fiber;
@@ -27,6 +28,8 @@ struct OpenGroup {
     number: u64,
     fiber: Fiber,
     rows: Box<Group>,
+    /// For `find()`.
+    index: GroupIndex,
 }
 
 /// What a call has begun: a group, or a part of one.
@@ -40,12 +43,20 @@ pub struct Begun {
 impl OpenGroups {
     /// The rows that the running fiber has gathered.
     pub fn of_running_fiber(&mut self) -> Option<&mut Group> {
+        self.running().map(|group| &mut *group.rows)
+    }
+
+    /// The same, and their index.
+    pub fn to_look_in(&mut self) -> Option<(&Group, &mut GroupIndex)> {
+        self.running().map(|group| (&*group.rows, &mut group.index))
+    }
+
+    fn running(&mut self) -> Option<&mut OpenGroup> {
         if self.open.is_empty() {
             return None;
         }
         let fiber = Fiber::running();
-        let mut open = self.open.iter_mut();
-        open.find(|group| group.fiber == fiber).map(|group| &mut *group.rows)
+        self.open.iter_mut().find(|group| group.fiber == fiber)
     }
 
     /// Forgets the parent's groups in a forked child. Their shapes' locks are the parent's, too.
@@ -67,6 +78,7 @@ impl OpenGroups {
             number: self.last,
             fiber,
             rows: new,
+            index: GroupIndex::default(),
         });
         Begun {
             number: self.last,
@@ -90,6 +102,7 @@ impl OpenGroups {
             Some(start) => {
                 if let Some(outer) = self.open.iter_mut().find(|group| group.number == begun.number) {
                     outer.rows.rewind(start);
+                    outer.index.clear();
                 }
             }
         }

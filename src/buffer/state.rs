@@ -196,7 +196,7 @@ impl State {
     /// As the buffers' own.
     pub fn find(&mut self, table: &str, key: &[KeyPart<'_>]) -> Result<Found> {
         let found = self.buffer.find(table, key)?;
-        let Some(group) = self.groups.of_running_fiber() else {
+        let Some((group, index)) = self.groups.to_look_in() else {
             return Ok(found);
         };
         let entry = self.buffer.with_catalog(|catalog| {
@@ -204,7 +204,7 @@ impl State {
             Some((id, Arc::clone(catalog.entry(id)?)))
         });
         match entry {
-            Some((table, entry)) => find::find_in_group(group, table, &entry, key, found),
+            Some((table, entry)) => find::find_in_group(group, index, table, &entry, key, found),
             None => Ok(found),
         }
     }

@@ -88,6 +88,22 @@ return [
         ],
         'steps' => [[['t', ['id' => 9, 'v' => 1]], ['t', ['id' => 1, 'v' => 1]]], ...$twice, ...$again, ...$twice],
     ],
+    'a trigger sees a time of its own for each version of a row' => [
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'v' => 'INT NULL', 'seen' => 'INT NOT NULL DEFAULT 0'],
+            'constraints' => ['PRIMARY KEY (id)'],
+            'triggers' => [
+                'AFTER INSERT SET @last = NOW(6)',
+                'BEFORE UPDATE SET NEW.seen = OLD.seen + IF(NOW(6) = @last, 100, 1)',
+                'AFTER UPDATE SET @last = NOW(6)',
+            ],
+        ]],
+        'steps' => [
+            [['t', ['id' => 1, 'v' => 1]], ['t', ['id' => 1, 'v' => 2]], ['t', ['id' => 1, 'v' => 3]]],
+            ...$twice,
+            ...$again,
+        ],
+    ],
     "'coalesce' => false: each version of a row has a statement, and a time, of its own" => [
         'tables' => ['t' => [
             'columns' => ['id' => 'INT NOT NULL', 'v' => 'INT NULL', 'seen' => 'INT NOT NULL DEFAULT 0'],

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::buffer::group_index::GroupIndex;
 use crate::buffer::key_index::{KeyIndex, View};
 use crate::dead_letter::NamedRow;
 use crate::error::{Error, Result};
@@ -106,19 +107,20 @@ pub fn find_parked<'a>(
 /// A key of the wrong shape.
 pub fn find_in_group(
     group: &Group,
+    index: &mut GroupIndex,
     table: TableId,
     entry: &TableEntry,
     key: &[KeyPart<'_>],
     found: Found,
 ) -> Result<Found> {
-    let mut rows = group.rows().filter(|row| row.shape.table == table).peekable();
-    if rows.peek().is_none() {
-        return Ok(found);
-    }
     let model = entry.model().map_or_else(
         || TableModel::without_schema(&entry.name, &entry.rules, entry.default_mode).map(Arc::new),
         Ok,
     )?;
+    let places = index.of_table(group, table, &model);
+    if places.is_empty() {
+        return Ok(found);
+    }
     let wanted = wanted_key(&model, key)?;
     let is_deleted = found == Found::Deletion;
     let before = match found {
@@ -129,6 +131,8 @@ pub fn find_in_group(
             Some(BoundRow { bound, values })
         }
     };
+    let rows = places.with_key(&wanted);
+    let rows = rows.into_iter().filter_map(|at| group.row(at));
     Ok(match merge_rows_onto(before, rows, &model, &wanted)? {
         Found::Nothing if is_deleted => Found::Deletion,
         found => found,

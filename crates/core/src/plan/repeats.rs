@@ -1,12 +1,15 @@
-//! Which rows must not share a statement because every version of a row is to be seen: a statement
-//! is what `NOW()` and a history take a version's time from.
+//! Which rows must not share a statement because somebody sees every version of a row: a statement
+//! is what `NOW()` takes a version's time from, in a trigger and in a history.
+//!
+//! Limit: where only the server can tell whether two rows have one key, a table's triggers may see
+//! two versions with one time. If its rules ask for every version, such rows stand alone.
 
 use rustc_hash::FxHashSet;
 
 use crate::plan::binder::BoundRow;
 use crate::table::rules::Mode;
 
-/// The keys in the last statement. Rows whose versions are to be seen keep their order, so no other
+/// The keys in the last statement. Rows whose versions are seen keep their order, so no other
 /// statement could take one.
 #[derive(Debug, Default)]
 pub struct StatementKeys {
@@ -30,12 +33,14 @@ impl StatementKeys {
     /// that it begins another one.
     pub fn look(&mut self, row: &BoundRow<'_>) -> Repeat {
         let model = &row.bound.model;
-        if !model.writes_each_version() || model.mode == Mode::Insert {
+        self.last = None;
+        if model.mode == Mode::Insert || !(model.writes_each_version() || model.has_triggers()) {
             return Repeat::No;
         }
         self.last = row.key();
         match &self.last {
-            None => Repeat::Unknown,
+            None if model.writes_each_version() => Repeat::Unknown,
+            None => Repeat::No,
             Some(key) if self.keys.insert(key.clone()) => Repeat::No,
             Some(_) => Repeat::Yes,
         }

@@ -235,6 +235,11 @@ impl Group {
         (0..self.len()).filter_map(|at| self.rows.row(at))
     }
 
+    /// A row, by its position.
+    pub fn row(&self, at: usize) -> Option<Row<'_>> {
+        self.rows.row(at)
+    }
+
     /// How many rows it has.
     pub fn len(&self) -> usize {
         self.rows.heads.len()

@@ -153,7 +153,12 @@ impl TableModel {
 
     /// Whether a row goes into that of its key for certain, as it is.
     pub fn goes_by_key(&self) -> bool {
-        !self.may_meet() && self.schema.as_ref().is_none_or(|schema| !schema.has_triggers)
+        !self.may_meet() && !self.has_triggers()
+    }
+
+    /// Whether triggers are known to see its rows.
+    pub fn has_triggers(&self) -> bool {
+        self.schema.as_ref().is_some_and(|schema| schema.has_triggers)
     }
 
     /// Whether every version of a row is to be written, in a statement of its own.
