@@ -1,10 +1,10 @@
 <?php
 
 /**
- * What deletions cost: operations over few keys, 80 % upserts of whole orders and 20 % deletions, to
- * the same number of upserts alone, in interleaved rounds: by the clock, and by the CPU time of PHP
- * and the server together, which other load does not change. The table is compared with what the
- * operations leave, each alone.
+ * What deletions cost: operations over few keys, 80 % upserts of whole orders and 20 % deletions,
+ * to the same number of upserts alone, in interleaved rounds: by the clock, and by the CPU time of
+ * PHP and the server together, which other load does not change. The table is compared with what
+ * the operations leave, each alone.
  *
  *   scripts/with-mariadb scripts/php-with-extension bench/deletions.php
  *   scripts/with-mysql scripts/php-with-extension bench/deletions.php

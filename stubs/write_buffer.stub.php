@@ -109,9 +109,9 @@ namespace WriteBuffer {
          *                      values in the key's order
          *
          * @throws \TypeError       $key is no key; nothing was taken
-         * @throws ConfigException  the table is insert-only, or its key is the server's to know; the
-         *                          key has other columns than the table's; nothing was taken. A key
-         *                          that is not known yet is checked when it is written: the
+         * @throws ConfigException  the table is insert-only, or its key is the server's to know;
+         *                          the key has other columns than the table's; nothing was taken.
+         *                          A key that is not known yet is checked when it is written: the
          *                          deletion is a failure then
          * @throws FullException    as add()
          * @throws ClosedException  as add()
@@ -281,9 +281,10 @@ namespace WriteBuffer {
         /**
          * Returns the groups that can never be written (dead letters), and forgets them.
          *
-         * Each has its rows (of a deletion, its key), its status, the server's error code (0 for our own), the reason, and
-         * when it was given up (Unix time, in seconds). The status is `refused`, or `uncertain` if
-         * the rows may be in the database: nobody can say what became of their COMMIT.
+         * Each has its rows, its status, the server's error code (0 for our own), the reason, and
+         * when it was given up (Unix time, in seconds). A deletion has its key under `delete`. The
+         * status is `refused`, or `uncertain` if the rows may be in the database: nobody can say
+         * what became of their COMMIT.
          *
          * @return list<array{
          *     rows: list<

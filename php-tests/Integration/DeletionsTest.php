@@ -211,7 +211,10 @@ final class DeletionsTest extends DatabaseTestCase
         }
     }
 
-    /** @return iterable<string, array{list<array{string, mixed}>, bool}> what is done, and whether the ledger is used */
+    /**
+     * @return iterable<string, array{list<array{string, mixed}>, bool}> what is done, and whether
+     *         the ledger is used
+     */
     public static function transactions(): iterable
     {
         $row = ['put', ['id' => 1, 'r' => 1]];

@@ -24,11 +24,11 @@ final class Program
      *                                                      `triggers` (each begins with its time
      *                                                      and event) and the `rules` for the
      *                                                      buffer
-     * @param list<string|list<array{0: string, 1: array<mixed>, 2?: string}>> $steps a group of rows
-     *                                                      with their tables' names, and `delete` if
-     *                                                      a row is the key of one to delete;
-     *                                                      `flush`, `retry`, or a statement for both
-     *                                                      sides, after a flush
+     * @param list<string|list<array{0: string, 1: array<mixed>, 2?: string}>> $steps a group of
+     *                                                      rows with their tables' names, and
+     *                                                      `delete` if a row is the key of one to
+     *                                                      delete; `flush`, `retry`, or a statement
+     *                                                      for both sides, after a flush
      * @param array<string, mixed>                $settings of the buffer
      */
     public function __construct(

@@ -3,8 +3,8 @@
 //!
 //! Aim: **writing the coalesced rows leaves the table exactly as writing the rows one after the
 //! other would**, so no result depends on where a batch ends.
-//! `a_plan_does_what_its_rows_do_one_by_one` in `crates/core/tests/coalesce_model.rs` holds this
-//! against a plain model of a server, `php-tests/Twin` against the servers themselves.
+//! `a_plan_does_what_its_rows_do_one_by_one` in `crates/core/tests/coalesce_model/main.rs` holds
+//! this against a plain model of a server, `php-tests/Twin` against the servers themselves.
 //!
 //! Some merges would need to know what the table holds. Such rows are not merged: the later one
 //! goes into the next *layer*, and layers are written one after the other. If the server's idea of

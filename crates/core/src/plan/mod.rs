@@ -72,6 +72,9 @@ pub struct Statement<'a> {
     pub is_alone: bool,
 }
 
+/// What the rows of a table's statements have in common.
+type StatementKey = (Operation, Arc<[Box<str>]>);
+
 impl Plan<'_> {
     /// Whether writing its rows twice does no harm.
     pub fn is_repeatable(&self) -> bool {
@@ -183,7 +186,7 @@ fn as_added(tables: Vec<TableRows<'_>>) -> Vec<BoundRow<'_>> {
 fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow<'a>>, in_order: bool) {
     let first = statements.len();
     // Further statements that others may join. Their columns are compared by hash.
-    let mut by_columns: FxHashMap<(Operation, Arc<[Box<str>]>), usize> = FxHashMap::default();
+    let mut by_columns: FxHashMap<StatementKey, usize> = FxHashMap::default();
     let mut keys = StatementKeys::default();
     for row in rows {
         let repeat = keys.look(&row);
@@ -206,10 +209,8 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
             first
         };
         let versions_may_meet = in_order && operation == Operation::Upsert && row.bound.model.keeps_history();
-        let is_alone = versions_may_meet
-            || is_lone_deletion
-            || repeat == Repeat::Unknown
-            || row.bound.must_go_alone(&values);
+        let is_alone =
+            versions_may_meet || is_lone_deletion || repeat == Repeat::Unknown || row.bound.must_go_alone(&values);
         let takes_it = |statement: &Statement<'_>| {
             !is_alone
                 && repeat == Repeat::No

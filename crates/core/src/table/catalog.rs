@@ -225,7 +225,7 @@ impl Catalog {
                 (0..values).map(|place| place.to_string()).collect(),
             ),
         };
-        self.shape_of_kind(table, kind, names.iter().map(|name| name.as_bytes()))
+        self.shape_of_kind(table, kind, names.iter().map(String::as_bytes))
     }
 
     /// The shape of another catalog's, for the table of the same name here.

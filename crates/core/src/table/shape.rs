@@ -62,7 +62,7 @@ impl Shape {
     #[must_use]
     pub fn of_kind(self, kind: RowKind) -> Self {
         let route = self.route.filter(|_| kind != RowKind::DeletionByPlace);
-        Self { route, kind, ..self }
+        Self { kind, route, ..self }
     }
 
     /// The columns bound to a model of the table.

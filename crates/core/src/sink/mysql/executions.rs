@@ -12,7 +12,7 @@
 
 use crate::plan::limits::{Limits, PACKET_OVERHEAD_BYTES, row_bytes};
 use crate::plan::{Operation, Statement};
-use crate::sink::mysql::deletions::{delete_order, row_text_bytes};
+use crate::sink::mysql::deletions::delete_order;
 use crate::sink::mysql::parameters::{Parameter, settle_types};
 use crate::sink::mysql::sql::{Dialect, statement, update_order};
 
@@ -72,13 +72,13 @@ fn row_counts(planned: &Statement<'_>, form: &StatementForm) -> Vec<usize> {
         return vec![1; planned.rows.len()];
     }
     let columns = planned.bound.columns.len();
+    let text = statement(&planned.bound, planned.operation, 1, form.dialect).len();
     let row_text = match planned.operation {
-        // Its condition, and its types (see parameters.rs).
-        Operation::Delete => row_text_bytes(&planned.bound) + columns,
+        // Less than the whole statement, and its types (see parameters.rs).
+        Operation::Delete => text + columns,
         // A placeholder, its comma, and its type.
         _ => 3 * columns + 2,
     };
-    let text = statement(&planned.bound, planned.operation, 1, form.dialect).len();
     let text_room = form
         .limits
         .max_packet_bytes

@@ -21,11 +21,12 @@ use std::borrow::Cow;
 use mysql::Value as SqlValue;
 
 use crate::plan::Operation;
-use crate::sink::mysql::deletions;
+use crate::sink::mysql::deletions::{delete_order, listed_column};
 use crate::sink::mysql::sql::{Dialect, update_order};
 use crate::table::bound::BoundColumns;
 use crate::table::column::ColumnKind;
 use crate::value::Value;
+use crate::value::decimal::Decimal;
 
 /// A parameter, in the form in which it is sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,8 +77,8 @@ pub fn settle_types(
             send_bits_as_numbers(parameters, order.iter().map(|at| bound.kinds.get(*at)));
         }
         Operation::Delete => {
-            deletions::settle_keys(parameters, bound);
-            let order = deletions::delete_order(bound);
+            settle_keys(parameters, bound);
+            let order = delete_order(bound);
             send_bits_as_numbers(parameters, order.iter().cycle().map(|at| bound.kinds.get(*at)));
         }
         Operation::Upsert | Operation::Insert => {
@@ -139,6 +140,27 @@ fn look_up_text_by_text(parameters: &mut [Parameter<'_>], bound: &BoundColumns) 
         match parameter {
             Parameter::Int(number) => *parameter = text(&number.to_string()),
             Parameter::Null | Parameter::Text(_) => {}
+        }
+    }
+}
+
+/// Sends numbers that look up the text key of a row to delete as text, and text as integers where a
+/// list of them stands.
+fn settle_keys(parameters: &mut [Parameter<'_>], bound: &BoundColumns) {
+    let order = delete_order(bound);
+    let is_list = listed_column(bound).is_some() && parameters.len() > 1;
+    for (parameter, at) in parameters.iter_mut().zip(order.iter().cycle()) {
+        let is_key = bound.guard != Some(*at);
+        match (&*parameter, bound.kinds.get(*at)) {
+            (Parameter::Int(number), Some(ColumnKind::Text(_) | ColumnKind::Binary { .. })) if is_key => {
+                *parameter = self::text(&number.to_string());
+            }
+            (Parameter::Text(text), Some(ColumnKind::Integer)) if is_list => {
+                if let Some(number) = Decimal::parse(text).and_then(|number| number.to_i64()) {
+                    *parameter = Parameter::Int(number);
+                }
+            }
+            _ => {}
         }
     }
 }
@@ -234,6 +256,35 @@ mod tests {
         let (sql, values) = settled(&kinds, Operation::Upsert, &rows);
         assert_eq!(sql, "SQL");
         assert_eq!(values, [texts.as_slice(), &[Parameter::Null]].concat());
+    }
+
+    #[test]
+    fn keys_of_rows_to_delete_are_of_their_columns_type() {
+        let [one, two] = [1, 2].map(Parameter::Int);
+        let number = || self::text("9007199254740993");
+        for (kind, given, expected) in [
+            (
+                ColumnKind::Integer,
+                vec![number(), self::text("2.0"), one.clone()],
+                vec![Parameter::Int(9_007_199_254_740_993), two, one.clone()],
+            ),
+            // Alone it is sent as it was given.
+            (ColumnKind::Integer, vec![number()], vec![number()]),
+            (
+                ColumnKind::Binary { padded_to: None },
+                vec![one.clone(), number()],
+                vec![self::text("1"), number()],
+            ),
+            (
+                ColumnKind::Decimal { scale: 2 },
+                vec![one.clone(), number()],
+                vec![one, number()],
+            ),
+        ] {
+            let mut parameters = given;
+            settle_keys(&mut parameters, &bound(&[kind]));
+            assert_eq!(parameters, expected, "{kind:?}");
+        }
     }
 
     #[test]

@@ -81,7 +81,11 @@ pub fn statement(bound: &BoundColumns, operation: Operation, rows: usize, dialec
     let table = quote_table(&bound.model.name);
     match operation {
         Operation::Update => return update(bound, &table),
-        Operation::Delete => return delete(bound, rows),
+        Operation::Delete => {
+            let name = |at: usize| quote(bound.columns.get(at).map_or("", |name| name));
+            let column = |at: usize| format!("{table}.{}", name(at));
+            return delete(bound, rows, &table, column, |at| incoming_placeholder(bound, at));
+        }
         Operation::Upsert | Operation::Insert => {}
     }
     let names: Vec<_> = bound.columns.iter().map(|name| quote(name)).collect();
@@ -187,7 +191,7 @@ pub fn update_order(bound: &BoundColumns) -> Vec<usize> {
 /// a float to the server: it adds as DOUBLE, and '9' is greater than '10'.
 /// <https://dev.mysql.com/doc/refman/8.4/en/type-conversion.html>. Dates, times and text are not
 /// cast: they compare as text.
-pub(super) fn incoming_placeholder(bound: &BoundColumns, at: usize) -> String {
+fn incoming_placeholder(bound: &BoundColumns, at: usize) -> String {
     let is_assigned_alone =
         bound.guard.is_none() && matches!(bound.rules.get(at), None | Some(MergeRule::Replace | MergeRule::Keep));
     match bound.kinds.get(at) {

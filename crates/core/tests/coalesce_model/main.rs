@@ -8,7 +8,8 @@
 #![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
 #![allow(clippy::option_option, reason = "a column is left out, NULL, or has a value")]
 
-use std::collections::BTreeMap;
+mod server;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +17,7 @@ use std::time::Instant;
 use proptest::prelude::*;
 use write_buffer_core::plan::binder::Binder;
 use write_buffer_core::plan::limits::Limits;
-use write_buffer_core::plan::{Operation, Statement, plan};
+use write_buffer_core::plan::plan;
 use write_buffer_core::rows::batch::Batch;
 use write_buffer_core::rows::group::Group;
 use write_buffer_core::sink::mysql::executions::{StatementForm, executions};
@@ -24,16 +25,13 @@ use write_buffer_core::sink::mysql::parameters::Parameter;
 use write_buffer_core::sink::mysql::sql::Dialect;
 use write_buffer_core::table::catalog::Catalog;
 use write_buffer_core::table::column::{Column, ColumnKind, TextKind};
-use write_buffer_core::table::domain::Domain;
 use write_buffer_core::table::model::TableModel;
 use write_buffer_core::table::name::TableName;
 use write_buffer_core::table::rules::{MergeRule, Mode, TableRules};
 use write_buffer_core::table::schema::{TableSchema, UniqueIndex};
 use write_buffer_core::value::Value;
-use write_buffer_core::value::decimal::Decimal;
 
-/// A table of the model server, by folded key.
-type Table = BTreeMap<String, BTreeMap<String, Option<String>>>;
+use crate::server::{Refused, Table, domain_of, execute_statement};
 
 const KEYS: [&str; 8] = ["a", "A", "b", "B", "ä", "a ", "c-1", "C-1"];
 
@@ -173,155 +171,6 @@ impl World {
     }
 }
 
-/// The whole numbers that the columns hold, but for `s`, which holds hundredths.
-const SMALLEST: i64 = -3;
-const LARGEST: i64 = 12;
-/// Hundredths.
-const LARGEST_SUM: i64 = 999;
-
-fn domain_of(column: &str) -> Domain {
-    match column {
-        "id" => Domain::Unknown,
-        "s" => Domain::Decimal {
-            whole_digits: 1,
-            scale: 2,
-            is_unsigned: false,
-        },
-        _ => Domain::Integer {
-            min: i128::from(SMALLEST),
-            max: i128::from(LARGEST),
-            rounds_up_to_zero: true,
-        },
-    }
-}
-
-/// Whether the server takes the value into the column.
-fn fits(column: &str, value: Option<&str>) -> bool {
-    let Some(number) = value.and_then(|value| Decimal::parse(value.as_bytes())) else {
-        return true;
-    };
-    let within = |least: Decimal, most: Decimal| least <= number && number <= most;
-    match column {
-        "id" => true,
-        // One digit before the point.
-        "s" => within(decimal(-LARGEST_SUM), decimal(LARGEST_SUM)),
-        _ => within(Decimal::from(SMALLEST), Decimal::from(LARGEST)),
-    }
-}
-
-fn decimal(hundredths: i64) -> Decimal {
-    Decimal::parse(format!("{hundredths}e-2").as_bytes()).expect("a number")
-}
-
-/// What the column becomes when an INSERT leaves it out.
-fn default_of(column: &str) -> Option<&'static str> {
-    match column {
-        "k" => Some("77"),
-        "s" => Some("0"),
-        "hi" => Some("5"),
-        _ => None,
-    }
-}
-
-fn text(value: &Value<'_>) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::Int(number) => Some(number.to_string()),
-        Value::Bytes(bytes) => Some(String::from_utf8(bytes.to_vec()).expect("text")),
-        other => panic!("{other:?} is not used here"),
-    }
-}
-
-/// As the column stores it.
-fn stored(column: &str, value: &Value<'_>) -> Option<String> {
-    let text = text(value)?;
-    match column {
-        "s" => Some(Decimal::parse(text.as_bytes()).expect("a number").round(2).to_string()),
-        _ => Some(text),
-    }
-}
-
-/// The equality of `utf8mb4_unicode_ci` over the keys used here: no case, no accents, no spaces at
-/// the end.
-fn fold(key: &str) -> String {
-    key.trim_end().to_lowercase().replace('ä', "a")
-}
-
-#[derive(Debug, PartialEq)]
-struct Refused;
-
-fn number(value: &Option<String>) -> Option<Decimal> {
-    let text = value.as_ref()?;
-    Some(Decimal::parse(text.as_bytes()).expect("a number"))
-}
-
-/// Executes one row of a statement, as the server's manual says.
-fn execute(table: &mut Table, operation: Operation, world: World, row: &[(&str, &Value<'_>)]) -> Result<(), Refused> {
-    let key = text(row[0].1).expect("a key");
-    let folded = fold(&key);
-    let given: BTreeMap<&str, Option<String>> = row.iter().map(|(name, value)| (*name, stored(name, value))).collect();
-    // What does not fit is an error, whether or not it would be stored.
-    if !given.iter().all(|(name, value)| fits(name, value.as_deref())) {
-        return Err(Refused);
-    }
-    if operation == Operation::Delete {
-        let guards = table.get(&folded).zip(given.get("v"));
-        let guards = guards.and_then(|(old, new)| number(&old["v"]).zip(number(new)));
-        if guards.is_none_or(|(old, new)| new >= old) {
-            table.remove(&folded);
-        }
-        return Ok(());
-    }
-    let Some(old) = table.get_mut(&folded) else {
-        if operation == Operation::Update {
-            return Err(Refused);
-        }
-        let mut fresh = BTreeMap::new();
-        for column in ["a", "k", "s", "lo", "hi", "v", "r"] {
-            let value = given.get(column).cloned();
-            fresh.insert(
-                column.to_owned(),
-                value.unwrap_or_else(|| default_of(column).map(str::to_owned)),
-            );
-        }
-        fresh.insert("id".to_owned(), Some(key));
-        table.insert(folded, fresh);
-        return Ok(());
-    };
-    if world.has_guard && number(&old["v"]).is_some_and(|old| number(&given["v"]).expect("a guard") < old) {
-        return Ok(());
-    }
-    for (column, new) in given {
-        let before = old.get_mut(column).expect("a column");
-        *before = match column {
-            "id" | "k" => continue,
-            "s" => {
-                let sum = number(before)
-                    .unwrap_or_else(|| Decimal::from(0))
-                    .add(&number(&new).expect("a number"));
-                let sum = Some(sum.to_string());
-                if !fits("s", sum.as_deref()) {
-                    return Err(Refused);
-                }
-                sum
-            }
-            "lo" | "hi" if before.is_none() || new.is_none() => new.or_else(|| before.clone()),
-            "lo" if number(&new) > number(before) => continue,
-            "hi" if number(&new) < number(before) => continue,
-            _ => new,
-        };
-    }
-    Ok(())
-}
-
-fn execute_statement(table: &mut Table, world: World, statement: &Statement<'_>) -> Result<(), Refused> {
-    for row in &statement.rows {
-        let columns: Vec<_> = statement.bound.columns.iter().map(|name| &**name).zip(row).collect();
-        execute(table, statement.operation, world, &columns)?;
-    }
-    Ok(())
-}
-
 fn limits(max_packet_bytes: usize) -> Limits {
     Limits { max_packet_bytes }
 }
@@ -338,7 +187,7 @@ fn transaction(table: &mut Table, world: World, batches: &[&Batch], groups: Rang
     assert_eq!(written + planned.coalesced_rows, planned.rows);
     let mut after = table.clone();
     for statement in &planned.statements {
-        execute_statement(&mut after, world, statement)?;
+        execute_statement(&mut after, world.has_guard, statement)?;
     }
     *table = after;
     Ok(())
