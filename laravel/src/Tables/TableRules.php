@@ -87,9 +87,10 @@ final class TableRules
         return 'replace';
     }
 
-    /** Whether rows may be written a second time: a sum or an insert would double. */
+    /** Whether rows may be written a second time: a sum, an insert or a version would double. */
     public function isRepeatable(): bool
     {
-        return $this->repeatable || ($this->mode === self::UPSERT && !in_array('sum', $this->merge, true));
+        return $this->repeatable
+            || ($this->mode === self::UPSERT && $this->coalesce && !in_array('sum', $this->merge, true));
     }
 }
