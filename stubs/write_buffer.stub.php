@@ -19,7 +19,9 @@ namespace WriteBuffer {
      * - an associative array,
      * - a `stdClass`,
      * - an Eloquent model: an object with `getAttributes()`, `getTable()` and `getKeyName()`. Its
-     *   own table wins over the configured one,
+     *   own table wins over the configured one. If its row is there already (a public property
+     *   `exists`, or a method `exists()`, is true) and it has `getDirty()`, the row is what that
+     *   returns, with the columns of the key and the guard; if nothing is dirty, there is none,
      * - an object with `toArray()`.
      *
      * **A list of rows** is an array whose first key is a number, or a `Traversable`, of rows. An
@@ -31,9 +33,9 @@ namespace WriteBuffer {
      * else is a `TypeError` that names the table and the column. Give prices as strings: a string
      * reaches a DECIMAL column digit by digit, a float does not.
      *
-     * **A group** is what one add() or put() takes. It is taken whole or not at all, and committed
-     * in one transaction. One that passes maxPendingRows or maxPendingBytes is refused as soon as
-     * it does: a generator is then read no further.
+     * **A group** is what one add() or put() takes, or all that is added within group(). It is
+     * taken whole or not at all, and committed in one transaction. One that passes maxPendingRows
+     * or maxPendingBytes is refused as soon as it does: a generator is then read no further.
      *
      * **Where a flush happens.** In the background, the default, a native thread writes. add() and
      * put() wait only for room under maxPendingRows and maxPendingBytes. The next flush() or
@@ -117,6 +119,44 @@ namespace WriteBuffer {
          * @throws ConnectionException as add()
          */
         public function delete(string $table, mixed $key): void;
+
+        /**
+         * Makes one group of all that is added while the callable runs, however deep: its rows are
+         * committed in one transaction, or none of them is. They are taken when the callable
+         * returns. If it throws, they are dropped, and the exception passes on. So does exit().
+         *
+         * Inside:
+         * - add() and put() refuse what they always refuse, and such a call adds nothing. They
+         *   neither flush nor wait. The rows are not yet taken: neither count() nor getMetrics()
+         *   counts them. maxPendingRows and maxPendingBytes bound all of them together;
+         * - an inner group() joins the outer one. If it throws, its own rows are dropped;
+         * - find() sees the rows;
+         * - flush(), and a flush by another call, does not write them. close() refuses them: the
+         *   group is dropped, and group() throws ClosedException;
+         * - retry() puts its failures back as groups of their own, at once;
+         * - a group belongs to this object and to the fiber that opened it. What another fiber adds
+         *   is not in it, nor what is added to another buffer. PHP code that runs in between on the
+         *   same stack, such as a destructor, a generator or a signal's handler, adds to it;
+         * - in a forked child no group is open: what was added before the fork is the parent's, and
+         *   what the child adds is taken at once.
+         *
+         * A callable that is a generator function runs nothing before its result is iterated: so
+         * nothing is in the group.
+         *
+         * @template T
+         *
+         * @param callable(): T $rows adds the rows
+         *
+         * @return T what the callable returns
+         *
+         * @throws \Throwable       what the callable throws; nothing was taken
+         * @throws ConfigException  as add(), for all of the rows
+         * @throws FullException    as add(), for all of the rows
+         * @throws ClosedException  as add()
+         * @throws FlushException   as add()
+         * @throws ConnectionException as add()
+         */
+        public function group(callable $rows): mixed;
 
         /**
          * Returns the row that is still buffered under a key: all buffered rows of that key, merged
@@ -449,7 +489,8 @@ namespace {
          *     merge?: array<string, 'replace'|'keep'|'sum'|'min'|'max'>,
          *     guard?: string,
          *     allowSecondUnique?: bool,
-         *     repeatable?: bool
+         *     repeatable?: bool,
+         *     coalesce?: bool
          * }> $tables rules by table. `key`: the columns that tell rows apart (default: the primary
          *        key, read from the server; `id` for `memory:`; `'server'`: the server's unique
          *        keys decide, and rows are neither merged nor sorted). `mode`: default upsert, and
@@ -457,7 +498,7 @@ namespace {
          *        `guard`: a column; a row is replaced only by one whose guard is not smaller.
          *        `allowSecondUnique` accepts that a row may update another row through a second
          *        unique index. `repeatable` accepts that rows are written twice if the ledger is
-         *        off
+         *        off. `coalesce`: false writes every version of a row, in order
          * @param int|null $maxPendingRows bound of buffered rows. Default 100000
          * @param int|null $maxPendingBytes bound of buffered bytes. Default 67108864
          * @param string|null $overflow what add() does in the background if a bound is reached:
@@ -486,8 +527,9 @@ namespace {
          *        While it cannot be written to, nothing is given up
          * @param string|null $ledger when a transaction is entered in the ledger, a table which
          *        tells after a lost connection whether its COMMIT was carried out. `auto`: if it
-         *        has insert-only or summed rows, which must not be written twice. `always`.
-         *        `never`: such tables are refused, unless they are `repeatable`. Default `auto`
+         *        has rows that must not be written twice, such as insert-only or summed ones.
+         *        `always`. `never`: such tables are refused, unless they are `repeatable`. Default
+         *        `auto`
          * @param string|null $ledgerTable the ledger's table: `table` or `database.table`. It is
          *        made at its first use, in the DSN's database if it names none. Accounts that must
          *        not harm each other's rows need one each. Default `write_buffer_ledger`
@@ -543,6 +585,10 @@ namespace {
         {
         }
 
+        public function group(callable $rows): mixed
+        {
+        }
+
         public function find(string $table, mixed $key): array|false|null
         {
         }
@@ -586,8 +632,8 @@ namespace {
     }
 
     /**
-     * The same interface, without a buffer: each add() and put() is committed before it returns, so
-     * an error appears at the very line. For tests and scripts.
+     * The same interface, without a buffer: each add(), put() and group() is committed before it
+     * returns, so an error appears at the very line. For tests and scripts.
      *
      * One call may add as much as php.ini's write_buffer.max_pending_rows and
      * write_buffer.max_pending_bytes say.
@@ -626,6 +672,10 @@ namespace {
         }
 
         public function delete(string $table, mixed $key): void
+        {
+        }
+
+        public function group(callable $rows): mixed
         {
         }
 

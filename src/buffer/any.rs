@@ -11,6 +11,7 @@ use write_buffer_core::clock::SystemClock;
 use write_buffer_core::dead_letter::DeadLetter;
 use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result};
+use write_buffer_core::rows::group::Group;
 use write_buffer_core::settings::Settings;
 use write_buffer_core::sink::memory::MemorySink;
 use write_buffer_core::sink::mysql::MySqlSink;
@@ -68,6 +69,18 @@ impl AnyBuffer {
         match self {
             Self::Foreground(buffer) => look_up(buffer.catalog()),
             Self::Background(buffer) => look_up(&mut buffer.catalog()),
+        }
+    }
+
+    /// Refuses rows that could never be written, as far as that is known before they are taken.
+    ///
+    /// # Errors
+    ///
+    /// A row that its table cannot take.
+    pub fn check(&mut self, rows: &Group) -> Result<()> {
+        match self {
+            Self::Foreground(buffer) => buffer.check(rows),
+            Self::Background(buffer) => buffer.check(rows),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::buffer::object;
 use crate::classes::interfaces::Interface;
 use crate::classes::parameters::{Parameter, optional, required, with_parameters};
 use crate::classes::registration::{Handler, register};
-use crate::methods::{add, construct, delete, find, flush, inspect, retry};
+use crate::methods::{add, construct, delete, find, flush, group, inspect, retry};
 use crate::settings;
 use crate::settings::configuration::BufferClass;
 use crate::settings::setting::Setting;
@@ -94,7 +94,7 @@ const fn method(
     }
 }
 
-const BUFFER_METHODS: [BufferMethod; 11] = [
+const BUFFER_METHODS: [BufferMethod; 12] = [
     method(
         "add",
         add::add,
@@ -112,6 +112,12 @@ const BUFFER_METHODS: [BufferMethod; 11] = [
         delete::delete,
         &[required("table", DataType::String), required("key", DataType::Mixed)],
         DataType::Void,
+    ),
+    method(
+        "group",
+        group::group,
+        &[required("rows", DataType::Callable)],
+        DataType::Mixed,
     ),
     BufferMethod {
         returns_null: true,

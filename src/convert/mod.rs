@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use write_buffer_core::error::{Error, Result};
 use write_buffer_core::rows::group::Group;
-use write_buffer_core::table::entry::TableId;
+use write_buffer_core::table::entry::{Identity, TableId};
 use write_buffer_core::table::shape::Shape;
 
 use crate::zend::array::Elements;
@@ -74,6 +74,9 @@ pub trait Tables {
     ) -> Result<Arc<Shape>>;
     /// The key that a model names.
     fn hint_key(&self, table: TableId, column: &str);
+    /// What says which row of the table a model means. `key`: the column that it names. `None`:
+    /// that is not known, or the table's rows are only inserted.
+    fn identity(&self, table: TableId, key: Option<&str>) -> Option<Identity>;
     /// Copies a row that looks like the last one of its table. `false`: it does not, and nothing
     /// was copied.
     fn copy_alike(&self, table: TableId, row: Elements<'_>, group: &mut Group) -> bool;

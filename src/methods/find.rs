@@ -22,7 +22,7 @@ pub extern "C" fn find(call: &mut ExecuteData, result: &mut Zval) {
             let message = "must be an int or a string, or for a composite key an array of these";
             return Err(refuse(ce::type_error(), 2, message));
         };
-        let found = table_name(name).and_then(|table| buffer.with(|state| state.buffer.find(table, &key)));
+        let found = table_name(name).and_then(|table| buffer.with(|state| state.find(table, &key)));
         match found.map_err(throw_error)? {
             Found::Nothing => result.set_null(),
             Found::Deletion => result.set_bool(false),

@@ -11,6 +11,7 @@ pub mod delete;
 pub mod entry;
 pub mod find;
 pub mod flush;
+pub mod group;
 pub mod inspect;
 pub mod memory_sink;
 pub mod retry;

@@ -64,6 +64,9 @@ final class RandomTable
             $this->makeWhatSeesEachRow();
         }
         $this->makeRules();
+        if (Dice::percent(12)) {
+            $this->rules['coalesce'] = false;
+        }
         if (!$isPlain) {
             $this->makeIndexAndChecks();
             $this->makeGenerated();

@@ -230,8 +230,11 @@ final class Twins
         } elseif (count($tables) === 1 && $deletes === []) {
             $buffer->put($tables[0], $rows);
         } else {
-            // Only this call takes a group over any tables.
-            $buffer->retry([$failure]);
+            $buffer->group(static function () use ($buffer, $group): void {
+                foreach ($group as $row) {
+                    isset($row[2]) ? $buffer->delete($row[0], $row[1]) : $buffer->put($row[0], $row[1]);
+                }
+            });
         }
     }
 

@@ -18,6 +18,7 @@ pub mod coalesce;
 pub mod limits;
 pub mod merge;
 mod references;
+mod repeats;
 pub mod sums;
 pub mod versions;
 
@@ -32,6 +33,7 @@ use crate::plan::binder::{Binder, BoundRow};
 use crate::plan::coalesce::coalesce;
 use crate::plan::limits::Limits;
 use crate::plan::references::TableRows;
+use crate::plan::repeats::{Repeat, StatementKeys};
 use crate::plan::versions::goes_alone;
 use crate::rows::batch::Batch;
 use crate::table::bound::BoundColumns;
@@ -185,7 +187,9 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
     let first = statements.len();
     // Further statements that others may join. Their columns are compared by hash.
     let mut by_columns: FxHashMap<StatementKey, usize> = FxHashMap::default();
+    let mut keys = StatementKeys::default();
     for row in rows {
+        let repeat = keys.look(&row);
         let operation = match (row.bound.model.mode, &row.bound.missing_required) {
             _ if row.bound.is_deletion => Operation::Delete,
             (Mode::Insert, _) => Operation::Insert,
@@ -205,9 +209,11 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
             first
         };
         let versions_may_meet = in_order && operation == Operation::Upsert && row.bound.model.keeps_history();
-        let is_alone = versions_may_meet || is_lone_deletion || row.bound.must_go_alone(&values);
+        let is_alone =
+            versions_may_meet || is_lone_deletion || repeat == Repeat::Unknown || row.bound.must_go_alone(&values);
         let takes_it = |statement: &Statement<'_>| {
             !is_alone
+                && repeat == Repeat::No
                 && !statement.is_alone
                 && statement.operation == operation
                 && Arc::ptr_eq(&statement.bound.model, &row.bound.model)
@@ -225,6 +231,7 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
         {
             Some(statement) => statement.rows.push(values),
             None => {
+                keys.begin_statement();
                 if !in_order && !is_alone && statements.len() >= first + SCANNED_STATEMENTS {
                     by_columns.insert((operation, Arc::clone(&row.bound.columns)), statements.len());
                 }
@@ -244,9 +251,91 @@ mod tests {
     use super::*;
     use crate::rows::group::Group;
     use crate::table::catalog::Catalog;
+    use crate::table::column::{Column, ColumnKind, TextKind};
     use crate::table::entry::TableId;
     use crate::table::model::TableModel;
+    use crate::table::rules::TableRules;
+    use crate::table::schema::{TableSchema, UniqueIndex};
     use std::time::Instant;
+
+    #[test]
+    fn each_version_of_a_row_has_a_statement_of_its_own() {
+        let mut catalog = Catalog::new(None, &["t"], "none", Vec::new()).expect("a catalog");
+        let entry = Arc::clone(catalog.entry(TableId(0)).expect("a table"));
+        let rules = TableRules {
+            writes_each_version: true,
+            ..TableRules::default()
+        };
+        let kinds = [
+            (
+                "id",
+                ColumnKind::Text(TextKind::from_collation("utf8mb4_unicode_ci", 9)),
+            ),
+            ("v", ColumnKind::Integer),
+            ("w", ColumnKind::Integer),
+        ];
+        let schema = TableSchema {
+            columns: kinds
+                .map(|(name, kind)| Column {
+                    name: name.to_owned(),
+                    kind,
+                    ..Column::default()
+                })
+                .into(),
+            unique_indexes: vec![UniqueIndex {
+                name: "PRIMARY".to_owned(),
+                columns: vec![Some("id".to_owned())],
+                whole_columns: true,
+            }],
+            is_strict: true,
+            ..TableSchema::default()
+        };
+        let model = TableModel::from_server(&entry.name, &rules, entry.default_mode, schema).expect("a model");
+        let shapes = ["v", "w"].map(|column| {
+            let columns = ["id".as_bytes(), column.as_bytes()];
+            catalog.shape(TableId(0), columns.into_iter()).expect("a shape")
+        });
+        let mut batch = Batch::new(Instant::now());
+        let mut group = Group::default();
+        let rows = [
+            (0, "2", 1),
+            (0, "1", 1),
+            (0, "3", 1),
+            (0, "1", 2),
+            (0, "2", 2),
+            (0, "2", 2),
+            // Only a server could tell whether this is a version of another row.
+            (0, "\u{e4}", 1),
+            (0, "3", 2),
+            (1, "3", 3),
+            (0, "3", 4),
+            (0, "4", 1),
+        ];
+        for (shape, id, version) in rows {
+            let row = [Value::text(id), Value::Int(version)];
+            group.push_row(&shapes[shape], &row).expect("short");
+        }
+        batch.append(&group, Instant::now());
+        let limits = Limits {
+            max_packet_bytes: 1 << 20,
+        };
+        let model = Arc::new(model);
+        let binder = Binder::with_models(std::iter::once((TableId(0), model)).collect());
+        let plan = plan(&[&batch], 0..1, &limits, binder).expect("a plan");
+        let written: Vec<_> = plan.statements.iter().map(|statement| statement.rows.clone()).collect();
+        let row = |id: &'static str, version| vec![Value::text(id), Value::Int(version)];
+        let expected = vec![
+            vec![row("2", 1), row("1", 1), row("3", 1)],
+            vec![row("1", 2), row("2", 2)],
+            vec![row("2", 2)],
+            vec![row("\u{e4}", 1)],
+            vec![row("3", 2)],
+            vec![row("3", 3)],
+            vec![row("3", 4), row("4", 1)],
+        ];
+        assert_eq!(written, expected);
+        assert_eq!((plan.rows, plan.coalesced_rows), (rows.len(), 0));
+    }
 
     #[test]
     fn rows_of_many_column_sets_share_a_statement_each() {

@@ -129,7 +129,7 @@ impl Reference<'_> {
     fn compare(&self, children: &TableRows<'_>, parents: &TableRows<'_>) -> Option<()> {
         let first = parents.rows.first()?;
         let model = &first.bound.model;
-        if !model.may_sort() {
+        if !model.goes_by_key() {
             // A row may go into another one than that of its key: nobody here knows which are
             // there.
             return None;

@@ -182,6 +182,15 @@ impl BackgroundBuffer {
             .fold(Ok(()), Result::and)
     }
 
+    /// Refuses rows of a group that is being gathered, as [`Self::add`] would.
+    ///
+    /// # Errors
+    ///
+    /// A row that its table can never take.
+    pub fn check(&self, rows: &Group) -> Result<()> {
+        self.check_group(rows).map(drop)
+    }
+
     /// Refuses a group that can never be written, as far as its tables are known. Returns its route
     /// if there are several lanes.
     fn check_group(&self, group: &Group) -> Result<Option<Route>> {

@@ -319,6 +319,15 @@ impl ForegroundBuffer {
         self.progress.failures.untold_rows()
     }
 
+    /// Refuses rows of a group that is being gathered, as [`Self::add`] would.
+    ///
+    /// # Errors
+    ///
+    /// A row that its table can never take.
+    pub fn check(&mut self, rows: &Group) -> Result<()> {
+        self.check_group(rows).map(drop)
+    }
+
     /// Refuses a group that could never be written, as far as that is known before a flush. If the
     /// server cannot be reached the group is taken unchecked: a short outage is no reason to refuse
     /// an order.
@@ -365,7 +374,8 @@ impl ForegroundBuffer {
                     Ok(bound) => bound,
                     Err(error) => row.shape.entry.unless_outdated(error)?,
                 };
-                let bound = bound.filter(|bound| bound.model.mode == Mode::Upsert);
+                let bound =
+                    bound.filter(|bound| bound.model.mode == Mode::Upsert && !bound.model.writes_each_version());
                 let key = bound.and_then(|bound| bound.key_hash(&row.values(), &mut scratch));
                 Ok((row.shape.table, key))
             })

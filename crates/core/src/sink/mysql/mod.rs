@@ -123,21 +123,19 @@ impl MySqlSink {
             self.disconnect();
         }
         if self.connection.is_none() {
-            let connection = self.connector.connect(deadline)?;
+            let connection = self.connector.connect(&mut self.sessions, deadline)?;
+            self.sessions.begin(connection.session.clone());
             self.connects += 1;
             self.lock_waits = connection.lock_waits;
             self.connection = Some(connection);
         }
         self.current(deadline)?;
-        if let Some(connection) = self.connection.as_mut().filter(|_| !self.sessions.has_begun())
-            && let Err(error) = self.sessions.begin(&mut connection.conn)
+        if let Some(connection) = &mut self.connection
+            && let Err(error) = self.sessions.end_lost(&mut connection.conn)
         {
             return Err(self.failed(&error, Phase::Connect, deadline));
         }
-        let can_be_ended = self.sessions.can_be_ended();
-        let connection = self.current(deadline)?;
-        connection.can_be_ended = can_be_ended;
-        Ok(connection)
+        self.current(deadline)
     }
 
     /// The connection, outside a transaction. Each statement commits by itself.

@@ -421,7 +421,7 @@ impl Connection {
             (Err(error), _) => error,
         };
         self.note(&error);
-        if is_lock_wait(&error) && self.can_be_ended && sent.iter().any(|pending| pending.locks()) {
+        if is_lock_wait(&error) && self.can_be_ended() && sent.iter().any(|pending| pending.locks()) {
             // Each of them would wait as long.
             self.set_broken();
         }
