@@ -47,7 +47,7 @@ impl OpenGroups {
     }
 
     /// The same, and their index.
-    pub fn to_look_in(&mut self) -> Option<(&Group, &mut GroupIndex)> {
+    pub fn indexed_rows(&mut self) -> Option<(&Group, &mut GroupIndex)> {
         self.running().map(|group| (&*group.rows, &mut group.index))
     }
 

@@ -196,7 +196,7 @@ impl State {
     /// As the buffers' own.
     pub fn find(&mut self, table: &str, key: &[KeyPart<'_>]) -> Result<Found> {
         let found = self.buffer.find(table, key)?;
-        let Some((group, index)) = self.groups.to_look_in() else {
+        let Some((group, index)) = self.groups.indexed_rows() else {
             return Ok(found);
         };
         let entry = self.buffer.with_catalog(|catalog| {
