@@ -40,6 +40,9 @@ final class Judge
     /** @var array<string, int> */
     private array $outcomes = [];
 
+    /** @var array<string, array<int, true>> by table, once somebody asks: the ids of its rows */
+    private array $ids = [];
+
     public function __construct(private PDO $pdo, private Harm $harm)
     {
     }
@@ -108,13 +111,14 @@ final class Judge
     private function isThere(array $group): bool
     {
         ['table' => $table, 'row' => $row] = $group[0];
-        foreach ($this->harm->archive($table) as $rows) {
-            if (in_array((string) $row['id'], array_column($rows, 'id'), true)) {
-                return true;
+        if (!isset($this->ids[$table])) {
+            $this->ids[$table] = [];
+            foreach ($this->allRows($table, 'id') as ['id' => $id]) {
+                $this->ids[$table][(int) $id] = true;
             }
         }
 
-        return $this->pdo->query("SELECT 1 FROM {$table} WHERE id = {$row['id']} LIMIT 1")->fetchColumn() !== false;
+        return isset($this->ids[$table][$row['id']]);
     }
 
     /** Compares all tables. */
