@@ -251,7 +251,7 @@ fn execute(table: &mut Table, operation: Operation, world: World, row: &[(&str, 
         return Err(Refused);
     }
     let Some(old) = table.get_mut(&folded) else {
-        if operation == Operation::Update {
+        if matches!(operation, Operation::Update | Operation::SharedUpdate) {
             return Err(Refused);
         }
         let mut fresh = BTreeMap::new();
@@ -439,7 +439,7 @@ proptest! {
     ) {
         let one = batches(&rows, world, &vec![false; rows.len()]);
         let limits = limits(max_packet_bytes);
-        let form = StatementForm { limits, batch_rows: 100, dialect: Dialect::RowAlias };
+        let form = StatementForm { limits, batch_rows: 100, dialect: Dialect::RowAlias, shares_updates: true };
         let planned = plan(&[&one[0]], 0..usize::MAX, &limits, Binder::default()).expect("a plan");
         for planned in &planned.statements {
             let mut written = 0;

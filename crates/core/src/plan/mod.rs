@@ -51,6 +51,9 @@ pub enum Operation {
     /// key exists. One row a statement. No row found is an error: an update that hits nothing would
     /// be a lost row.
     Update,
+    /// As [`Self::Update`], several rows a statement: no two of them have one key, and each is the
+    /// same beside others ([`BoundColumns::shares_update`]).
+    SharedUpdate,
 }
 
 /// Rows of one table and one column set, for one operation.
@@ -168,19 +171,20 @@ fn as_added(tables: Vec<TableRows<'_>>) -> Vec<BoundRow<'_>> {
 fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow<'a>>, in_order: bool) {
     let first = statements.len();
     // Further statements that others may join. Their columns are compared by hash.
-    let mut by_columns: FxHashMap<Arc<[Box<str>]>, usize> = FxHashMap::default();
+    let mut by_columns: FxHashMap<(Arc<[Box<str>]>, Operation), usize> = FxHashMap::default();
     for row in rows {
-        let operation = match (row.bound.model.mode, &row.bound.missing_required) {
-            (Mode::Insert, _) => Operation::Insert,
-            (Mode::Upsert, None) => Operation::Upsert,
-            (Mode::Upsert, Some(_)) => Operation::Update,
-        };
         let mut values = row.values;
         for (value, kind) in values.iter_mut().zip(&row.bound.kinds) {
             if matches!(value, Value::DateTime(_)) {
                 *value = kind.cut(std::mem::replace(value, Value::Null));
             }
         }
+        let operation = match (row.bound.model.mode, &row.bound.missing_required) {
+            (Mode::Insert, _) => Operation::Insert,
+            (Mode::Upsert, None) => Operation::Upsert,
+            (Mode::Upsert, Some(_)) if !in_order && row.bound.shares_update(&values) => Operation::SharedUpdate,
+            (Mode::Upsert, Some(_)) => Operation::Update,
+        };
         let from = if in_order {
             statements.len().saturating_sub(1).max(first)
         } else {
@@ -191,6 +195,7 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
         let takes_it = |statement: &Statement<'_>| {
             !is_alone
                 && !statement.is_alone
+                && statement.operation == operation
                 && Arc::ptr_eq(&statement.bound.model, &row.bound.model)
                 && statement.bound.columns == row.bound.columns
         };
@@ -198,7 +203,7 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
         let near = statements.get(from..scanned).unwrap_or_default();
         let place = match near.iter().position(takes_it) {
             Some(at) => Some(from + at),
-            None => by_columns.get(&row.bound.columns).copied(),
+            None => by_columns.get(&(Arc::clone(&row.bound.columns), operation)).copied(),
         };
         match place
             .and_then(|at| statements.get_mut(at))
@@ -207,7 +212,7 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
             Some(statement) => statement.rows.push(values),
             None => {
                 if !in_order && !is_alone && statements.len() >= first + SCANNED_STATEMENTS {
-                    by_columns.insert(Arc::clone(&row.bound.columns), statements.len());
+                    by_columns.insert((Arc::clone(&row.bound.columns), operation), statements.len());
                 }
                 statements.push(Statement {
                     bound: row.bound,

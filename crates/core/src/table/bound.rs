@@ -13,6 +13,7 @@ use crate::table::column::ColumnKind;
 use crate::table::domain::Domain;
 use crate::table::model::TableModel;
 use crate::table::rules::{MergeRule, Mode};
+use crate::table::shared_update::SharedUpdate;
 use crate::value::decimal::number;
 use crate::value::{Value, Values};
 
@@ -46,6 +47,8 @@ pub struct BoundColumns {
     numbered_key: Option<usize>,
     /// A column that an INSERT needs and the row lacks. Such a row can only update.
     pub missing_required: Option<String>,
+    /// How rows that can only update share an UPDATE, if they may.
+    pub shared_update: Option<SharedUpdate>,
     /// The checks of each row's values, by column, in the columns' order.
     pub(super) checks: Vec<(usize, Check)>,
 }
@@ -165,6 +168,9 @@ impl TableModel {
                     .map(|at| (at, Check::Fitting)),
             );
         }
+        let shared_update = missing_required
+            .as_ref()
+            .and_then(|_| SharedUpdate::of(self, columns, &key, guard, &rules));
         // A column's checks stand together: a guard is outside the key, and neither has a rule.
         checks.sort_unstable_by_key(|(at, _)| *at);
         Ok(BoundColumns {
@@ -181,6 +187,7 @@ impl TableModel {
             key,
             guard,
             missing_required,
+            shared_update,
             model: Arc::clone(self),
         })
     }
@@ -302,6 +309,13 @@ impl BoundColumns {
     /// Whether the server sets a column at each change of such a row.
     pub fn lacks_column_set_on_update(&self) -> bool {
         self.lacks_column_set_on_update
+    }
+
+    /// Whether a row that can only update may share an UPDATE with others, none of which has its
+    /// key. Its key has a key form.
+    pub fn shares_update(&self, values: &[Value<'_>]) -> bool {
+        let shared = self.shared_update.as_ref();
+        shared.is_some_and(|shared| shared.takes(values, &self.kinds, &self.domains))
     }
 
     /// Whether a lenient server refuses the row alone, and takes it beside others: it has NULL for

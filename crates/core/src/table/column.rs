@@ -16,6 +16,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use crate::table::domain::Domain;
 use crate::value::Value;
@@ -46,6 +47,10 @@ pub struct Column {
     pub has_default: bool,
     /// Left out, it becomes a value other than NULL and 0.
     pub has_nonzero_default: bool,
+    /// ENUM, SET, MySQL's JSON: it reads a text as it comes.
+    pub takes_text: bool,
+    /// The collation of a text column.
+    pub collation: Option<Arc<str>>,
 }
 
 /// The kind of a column's values.

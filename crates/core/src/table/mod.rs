@@ -22,3 +22,4 @@ pub mod name_charset;
 pub mod rules;
 pub mod schema;
 pub mod shape;
+pub mod shared_update;

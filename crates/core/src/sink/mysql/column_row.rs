@@ -94,6 +94,8 @@ impl ColumnRow {
             has_default,
             has_nonzero_default: default.is_some_and(|text| !is_zero(text)),
             kind: self.kind(),
+            takes_text: matches!(self.data_type.as_str(), "enum" | "set" | "json"),
+            collation: is_plain_name(&self.collation).then(|| Arc::from(self.collation.as_str())),
             name: self.name,
         }
     }
@@ -175,6 +177,11 @@ impl ColumnRow {
             _ => Domain::Unknown,
         }
     }
+}
+
+/// Whether a name can stand in a statement as it is.
+fn is_plain_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// The characters of a collation's character set.

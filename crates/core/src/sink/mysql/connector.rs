@@ -280,6 +280,7 @@ impl Connector {
             },
             batch_rows: self.batch_rows,
             dialect: Dialect::of_version(&version),
+            shares_updates: Dialect::knows_row_lists(&version),
         };
         let traits = variables.traits(is_mariadb);
         Ok((form, traits, variables.is_writable))

@@ -22,6 +22,7 @@ mod own_sessions;
 pub mod parameters;
 mod pipeline;
 mod schema;
+mod shared_update;
 pub mod socket;
 pub mod sql;
 mod statement_cache;
@@ -228,7 +229,7 @@ impl MySqlSink {
         let WriteError { command, cause } = failed;
         match (cause, command) {
             (Cause::LedgerMoved, _) => Error::ledger_moved(),
-            (Cause::MissingRow, PendingCommand::Rows(statement)) => {
+            (Cause::MissingRow, PendingCommand::Rows(statement) | PendingCommand::SharedUpdate(statement, _)) => {
                 missing_row(statement).at_table(&statement.bound.model.name, Some(&statement.bound.columns))
             }
             (Cause::MissingRow, _) => Error::row("no row was found"),
@@ -241,7 +242,7 @@ impl MySqlSink {
             (Cause::Client(error), command) => {
                 let failed = self.failed(&error, command.phase(), deadline).context(&command.words());
                 match command {
-                    PendingCommand::Rows(statement) => {
+                    PendingCommand::Rows(statement) | PendingCommand::SharedUpdate(statement, _) => {
                         failed.at_table(&statement.bound.model.name, Some(&statement.bound.columns))
                     }
                     PendingCommand::Definition(model) => failed.at_table(&model.name, None),
@@ -249,6 +250,22 @@ impl MySqlSink {
                 }
             }
         }
+    }
+
+    /// Writes a plan's statements. If rows that share an UPDATE are refused, all are written once
+    /// more, and each of those by an UPDATE of its own: that one says what it says of a row alone.
+    fn write(&mut self, plan: &Plan<'_>, entry: Option<&str>, deadline: Option<Instant>) -> Result<()> {
+        let connection = self.current(deadline)?;
+        let mut written = connection.write_ahead(&plan.statements, entry, deadline);
+        if written.as_ref().is_err_and(WriteError::is_of_shared_update) {
+            self.roll_back();
+            let connection = self.current(deadline)?;
+            let form = connection.form;
+            connection.form.shares_updates = false;
+            written = connection.write_ahead(&plan.statements, entry, deadline);
+            connection.form = form;
+        }
+        written.map_err(|failed| self.write_failed(failed, deadline))
     }
 
     /// Commits. An answer that leaves open whether that happened is
@@ -387,11 +404,11 @@ impl Sink for MySqlSink {
         may_commit: &mut dyn FnMut() -> bool,
     ) -> Result<()> {
         let entry = entry.map(|entry| self.ledger.entry_sql(entry, self.sessions.number()));
-        let connection = self.connection(deadline)?;
-        let committed = match connection.write_ahead(&plan.statements, entry.as_deref(), deadline) {
+        self.connection(deadline)?;
+        let committed = match self.write(plan, entry.as_deref(), deadline) {
             Ok(()) if !may_commit() => Err(Error::taken_back()),
             Ok(()) => self.end_transaction(deadline),
-            Err(failed) => Err(self.write_failed(failed, deadline)),
+            Err(failed) => Err(failed),
         };
         if committed.is_err() {
             self.roll_back();

@@ -68,6 +68,15 @@ pub fn settle_types(
     operation: Operation,
     dialect: Dialect,
 ) -> String {
+    if operation == Operation::SharedUpdate {
+        // Each is cast to its column's type.
+        for parameter in parameters.iter_mut() {
+            if let Parameter::Int(number) = parameter {
+                *parameter = text(&number.to_string());
+            }
+        }
+        return String::new();
+    }
     if operation == Operation::Update {
         look_up_text_by_text(parameters, bound);
         let order = update_order(bound);

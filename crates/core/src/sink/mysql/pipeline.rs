@@ -21,10 +21,10 @@ use crate::error::codes::{self, Class};
 use crate::error::phase::Phase;
 use crate::plan::{Operation, Statement};
 use crate::sink::mysql::connection::Connection;
-use crate::sink::mysql::executions::executions;
+use crate::sink::mysql::executions::{executions, statement};
 use crate::sink::mysql::ledger_table;
 use crate::sink::mysql::schema::{definition_of, definition_sql};
-use crate::sink::mysql::sql::{Dialect, statement};
+use crate::sink::mysql::sql::Dialect;
 use crate::sink::mysql::statement_cache::StatementKey;
 use crate::sink::mysql::wire::command::Command;
 use crate::sink::mysql::wire::conn::{Answer, Prepared, Sent};
@@ -43,6 +43,8 @@ pub enum PendingCommand<'p> {
     Ledger,
     /// Rows.
     Rows(&'p Statement<'p>),
+    /// So many rows that share an UPDATE.
+    SharedUpdate(&'p Statement<'p>, usize),
     /// The definition of a table that has rows, held against the one that the plan was made for.
     Definition(&'p TableModel),
 }
@@ -73,6 +75,22 @@ pub enum Cause {
 
 type Result<'p, T> = std::result::Result<T, WriteError<'p>>;
 
+impl WriteError<'_> {
+    /// Whether the server refused rows that shared an UPDATE, and may say of each one alone what it
+    /// has against it, if anything. After a lost race, or at the connection's end, it does not.
+    pub fn is_of_shared_update(&self) -> bool {
+        let is_refused = match &self.cause {
+            Cause::MissingRow => true,
+            Cause::Client(mysql::Error::MySqlError(error)) => !matches!(
+                codes::classify_with_state(error.code, &error.state),
+                Class::Retry | Class::Reconnect
+            ),
+            _ => false,
+        };
+        is_refused && matches!(self.command, PendingCommand::SharedUpdate(..))
+    }
+}
+
 impl<'p> PendingCommand<'p> {
     fn failed(self, cause: Cause) -> WriteError<'p> {
         WriteError { command: self, cause }
@@ -81,7 +99,7 @@ impl<'p> PendingCommand<'p> {
     /// What is under way: only rows can be at fault.
     pub fn phase(self) -> Phase {
         match self {
-            Self::Rows(_) => Phase::Statement,
+            Self::Rows(_) | Self::SharedUpdate(..) => Phase::Statement,
             Self::Setting | Self::Ledger | Self::Definition(_) => Phase::LookUp,
         }
     }
@@ -91,7 +109,7 @@ impl<'p> PendingCommand<'p> {
         match self {
             Self::Setting => "SET autocommit".to_owned(),
             Self::Ledger => format!("table {}", ledger_table::NAME),
-            Self::Rows(statement) => format!("table {}", statement.bound.model.name),
+            Self::Rows(statement) | Self::SharedUpdate(statement, _) => format!("table {}", statement.bound.model.name),
             Self::Definition(model) => format!("table {}", model.name),
         }
     }
@@ -168,14 +186,24 @@ impl Connection {
         }
         for planned in statements {
             let dialect = self.form.dialect;
-            let one_row = statement(&planned.bound, planned.operation, 1, dialect);
+            let mut one_row = (
+                planned.operation,
+                statement(&planned.bound, planned.operation, 1, dialect),
+            );
             for execution in executions(planned, self.form) {
-                let key = (format!("{one_row}{}", execution.types), execution.rows);
+                if execution.operation != one_row.0 {
+                    let text = statement(&planned.bound, execution.operation, 1, dialect);
+                    one_row = (execution.operation, text);
+                }
+                let key = (format!("{}{}", one_row.1, execution.types), execution.rows);
                 let prepared = match self.statements.find(&key) {
                     Some(prepared) => prepared,
                     None => self.prepare(planned, key, &execution.sql(planned, dialect), deadline, sent)?,
                 };
-                let command = PendingCommand::Rows(planned);
+                let command = match execution.operation {
+                    Operation::SharedUpdate => PendingCommand::SharedUpdate(planned, execution.rows),
+                    _ => PendingCommand::Rows(planned),
+                };
                 if prepared.parameters != execution.parameters.len() {
                     self.set_broken();
                     let why = "the server counts other placeholders than were sent";
@@ -309,7 +337,12 @@ impl Connection {
                 return Err(command.failed(Cause::LedgerMoved));
             }
             (Ok(Answer::Ok { affected_rows: 0 }), PendingCommand::Rows(statement))
-                if statement.operation == Operation::Update =>
+                if matches!(statement.operation, Operation::Update | Operation::SharedUpdate) =>
+            {
+                return Err(command.failed(Cause::MissingRow));
+            }
+            (Ok(Answer::Ok { affected_rows }), PendingCommand::SharedUpdate(_, rows))
+                if usize::try_from(affected_rows) != Ok(rows) =>
             {
                 return Err(command.failed(Cause::MissingRow));
             }
@@ -333,7 +366,11 @@ impl Connection {
     fn forget_refused(&mut self, planned: &Statement<'_>, refused: &mysql::MySqlError) {
         let dialect = self.form.dialect;
         if dialect == Dialect::RowAlias && codes::classify_with_state(refused.code, &refused.state) == Class::Data {
-            let one_row = statement(&planned.bound, planned.operation, 1, dialect);
+            let operation = match planned.operation {
+                Operation::SharedUpdate => Operation::Update,
+                operation => operation,
+            };
+            let one_row = statement(&planned.bound, operation, 1, dialect);
             self.statements.forget(&one_row);
         }
     }
