@@ -23,7 +23,7 @@ final class PartialRowsTest extends DatabaseTestCase
         return $this->buffer(batchSize: 1_000);
     }
 
-    /** @return array<string, int> how many UPDATEs of several tables and of one the server has had */
+    /** @return array<string, int> how many UPDATEs of several tables and of one there were */
     private function updates(): array
     {
         $found = $this->admin()->query("SHOW GLOBAL STATUS WHERE Variable_name IN ('Com_update_multi', 'Com_update')");

@@ -39,6 +39,8 @@ use crate::value::Value;
 /// So many statements are compared with a row one by one. Further ones are found by their columns.
 const SCANNED_STATEMENTS: usize = 8;
 
+type ColumnNames = Arc<[Box<str>]>;
+
 /// What a statement does with its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
@@ -171,7 +173,7 @@ fn as_added(tables: Vec<TableRows<'_>>) -> Vec<BoundRow<'_>> {
 fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow<'a>>, in_order: bool) {
     let first = statements.len();
     // Further statements that others may join. Their columns are compared by hash.
-    let mut by_columns: FxHashMap<(Arc<[Box<str>]>, Operation), usize> = FxHashMap::default();
+    let mut by_columns: FxHashMap<(ColumnNames, Operation), usize> = FxHashMap::default();
     for row in rows {
         let mut values = row.values;
         for (value, kind) in values.iter_mut().zip(&row.bound.kinds) {

@@ -252,22 +252,6 @@ impl MySqlSink {
         }
     }
 
-    /// Writes a plan's statements. If rows that share an UPDATE are refused, all are written once
-    /// more, and each of those by an UPDATE of its own: that one says what it says of a row alone.
-    fn write(&mut self, plan: &Plan<'_>, entry: Option<&str>, deadline: Option<Instant>) -> Result<()> {
-        let connection = self.current(deadline)?;
-        let mut written = connection.write_ahead(&plan.statements, entry, deadline);
-        if written.as_ref().is_err_and(WriteError::is_of_shared_update) {
-            self.roll_back();
-            let connection = self.current(deadline)?;
-            let form = connection.form;
-            connection.form.shares_updates = false;
-            written = connection.write_ahead(&plan.statements, entry, deadline);
-            connection.form = form;
-        }
-        written.map_err(|failed| self.write_failed(failed, deadline))
-    }
-
     /// Commits. An answer that leaves open whether that happened is
     /// [unknown](Decision::CommitUnknown), and ends the connection: nobody knows its session's
     /// state.
@@ -404,11 +388,11 @@ impl Sink for MySqlSink {
         may_commit: &mut dyn FnMut() -> bool,
     ) -> Result<()> {
         let entry = entry.map(|entry| self.ledger.entry_sql(entry, self.sessions.number()));
-        self.connection(deadline)?;
-        let committed = match self.write(plan, entry.as_deref(), deadline) {
+        let connection = self.connection(deadline)?;
+        let committed = match connection.write(&plan.statements, entry.as_deref(), deadline) {
             Ok(()) if !may_commit() => Err(Error::taken_back()),
             Ok(()) => self.end_transaction(deadline),
-            Err(failed) => Err(failed),
+            Err(failed) => Err(self.write_failed(failed, deadline)),
         };
         if committed.is_err() {
             self.roll_back();

@@ -146,6 +146,36 @@ pub fn missing_row(statement: &Statement<'_>) -> Error {
 }
 
 impl Connection {
+    /// Executes a transaction's statements, up to COMMIT. If rows that share an UPDATE are refused,
+    /// all are written once more, and each of those by an UPDATE of its own: that one says what it
+    /// says of a row alone. When this returns all answers have come, or the connection is broken.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write_ahead`]; never what only the shared UPDATE has said.
+    pub fn write<'p>(
+        &mut self,
+        statements: &'p [Statement<'p>],
+        ledger_entry: Option<&str>,
+        deadline: Option<Instant>,
+    ) -> Result<'p, ()> {
+        match self.write_ahead(statements, ledger_entry, deadline) {
+            Err(failed) if failed.is_of_shared_update() => {
+                if !self.is_broken() {
+                    self.roll_back();
+                }
+                if self.is_broken() {
+                    return Err(failed.command.failed(Cause::Client(lost().into())));
+                }
+                self.form.shares_updates = false;
+                let written = self.write_ahead(statements, ledger_entry, deadline);
+                self.form.shares_updates = true;
+                written
+            }
+            written => written,
+        }
+    }
+
     /// Executes a transaction's statements, up to COMMIT. When this returns all answers have come,
     /// or the connection is broken.
     ///

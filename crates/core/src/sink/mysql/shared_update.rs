@@ -110,3 +110,117 @@ fn widest(form: &ValueForm, bound: &BoundColumns, at: usize) -> String {
         _ => cell(form, bound, at, "NULL"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::column::{Column, TextKind};
+    use crate::table::domain::Domain;
+    use crate::table::model::TableModel;
+    use crate::table::name::TableName;
+    use crate::table::rules::{KeyRule, MergeRule, Mode, TableRules};
+    use crate::table::schema::{TableSchema, UniqueIndex};
+    use std::sync::Arc;
+
+    fn column(name: &str, kind: ColumnKind, domain: Domain) -> Column {
+        Column {
+            name: name.to_owned(),
+            kind,
+            domain,
+            collation: matches!(kind, ColumnKind::Text(_)).then(|| Arc::from("latin1_bin")),
+            ..Column::default()
+        }
+    }
+
+    fn bound(schema: TableSchema, columns: &[&str]) -> BoundColumns {
+        let rules = TableRules {
+            key: KeyRule::Columns(vec!["id".to_owned(), "k".to_owned()]),
+            merge: vec![("s".to_owned(), MergeRule::Sum), ("o".to_owned(), MergeRule::Keep)],
+            ..TableRules::default()
+        };
+        let name = TableName::parse("t").expect("a name");
+        let model = TableModel::from_server(&name, &rules, Mode::Upsert, schema).expect("a model");
+        let columns = columns.iter().map(|name| Box::from(*name)).collect();
+        Arc::new(model).bind(&columns).expect("bound")
+    }
+
+    fn schema() -> TableSchema {
+        let integer = Domain::Integer {
+            min: 0,
+            max: 255,
+            rounds_up_to_zero: false,
+        };
+        let text = ColumnKind::Text(TextKind::from_collation("latin1_bin", 9));
+        TableSchema {
+            columns: vec![
+                column("id", ColumnKind::Integer, integer.clone()),
+                column("k", text, Domain::Unknown),
+                column("s", ColumnKind::Integer, integer),
+                column(
+                    "b",
+                    ColumnKind::Binary { padded_to: None },
+                    Domain::Binary { max_bytes: 7 },
+                ),
+                column("o", ColumnKind::Other, Domain::Unknown),
+                Column {
+                    is_required: true,
+                    ..column("x", ColumnKind::Integer, Domain::Unknown)
+                },
+            ],
+            unique_indexes: vec![UniqueIndex {
+                name: "a`b".to_owned(),
+                columns: vec![Some("k".to_owned()), Some("id".to_owned())],
+                whole_columns: true,
+            }],
+            is_strict: true,
+            ..TableSchema::default()
+        }
+    }
+
+    #[test]
+    fn statements_per_dialect() {
+        let bound = bound(schema(), &["s", "id", "o", "k", "b"]);
+        assert_eq!(shared_columns(&bound).collect::<Vec<_>>(), vec![0, 1, 3, 4]);
+        let row = "(CAST(? AS DECIMAL(65,0)),CAST(CAST(? AS CHAR(96)) AS UNSIGNED),\
+                   CAST(? AS CHAR(9) CHARACTER SET latin1) COLLATE latin1_bin,CAST(? AS BINARY))";
+        let rest = "STRAIGHT_JOIN `t` FORCE INDEX (`a``b`) ON `t`.`id`=wb_new.c1 AND `t`.`k`=wb_new.c3 \
+                    SET `t`.`s`=IFNULL(`t`.`s`,0)+wb_new.c0,`t`.`b`=wb_new.c4";
+        assert_eq!(
+            statement(&bound, "`t`", 2, Dialect::RowAlias),
+            format!("UPDATE (VALUES ROW{row},ROW{row}) AS wb_new (c0,c1,c3,c4) {rest}")
+        );
+        assert_eq!(
+            statement(&bound, "`t`", 2, Dialect::ValuesFunction),
+            format!(
+                "UPDATE (SELECT CAST(NULL AS DECIMAL(65,0)) AS c0,18446744073709551615 AS c1,\
+                 CAST(NULL AS CHAR(9) CHARACTER SET latin1) COLLATE latin1_bin AS c3,CAST('' AS BINARY(7)) AS c4 \
+                 FROM DUAL WHERE FALSE UNION ALL VALUES {row},{row}) AS wb_new {rest}"
+            )
+        );
+    }
+
+    #[test]
+    fn rows_share_no_update_where_that_is_not_certain_to_be_the_same() {
+        let shares = |schema: TableSchema, columns: &[&str]| bound(schema, columns).shared_update.is_some();
+        assert!(shares(schema(), &["id", "k", "b"]));
+        assert!(!shares(schema(), &["id", "k"]), "nothing to assign");
+        assert!(
+            !shares(schema(), &["id", "k", "o"]),
+            "nothing to assign but what is kept"
+        );
+        let lenient = TableSchema {
+            is_strict: false,
+            ..schema()
+        };
+        assert!(!shares(lenient, &["id", "k", "b"]));
+        let with_history = TableSchema {
+            keeps_history: true,
+            ..schema()
+        };
+        assert!(!shares(with_history, &["id", "k", "b"]));
+        let mut of_unknown_collation = schema();
+        of_unknown_collation.columns[1].collation = None;
+        assert!(!shares(of_unknown_collation, &["id", "k", "b"]));
+        assert!(!shares(schema(), &["id", "k", "b", "x"]), "an upsert");
+    }
+}
