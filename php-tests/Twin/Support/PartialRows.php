@@ -196,25 +196,6 @@ final class PartialRows
     }
 
     /**
-     * Edges that the row's UPDATE has for what they are. Beside a guard it refuses what it cannot
-     * compute with before it knows whether the guard would, and an index of an ENUM is a text.
-     *
-     * @param array<mixed> $edges
-     *
-     * @return array<mixed>
-     */
-    private function guardedEdges(string $column, array $edges): array
-    {
-        if (isset($this->table['rules']['merge'][$column])) {
-            return [];
-        }
-
-        return in_array($this->types[$column]->family, ['enum', 'set', 'bit', 'year', 'json'], true)
-            ? array_filter($edges, 'is_string')
-            : $edges;
-    }
-
-    /**
      * @param array<string> $columns
      *
      * @return array<string, mixed>
@@ -223,18 +204,17 @@ final class PartialRows
     {
         $values = [];
         foreach ($columns as $column) {
-            $isNumber = ($this->table['rules']['merge'][$column] ?? null) === 'sum';
-            $mayBeNull = !$isNumber && $column !== 'g' && str_ends_with($this->table['columns'][$column], ' NULL');
+            $rules = $this->table['rules'] ?? [];
+            // What an UPDATE computes with is refused only as far as that is certain, see
+            // docs/guarantees.md.
+            $isComputed = isset($rules['guard']) || !in_array($rules['merge'][$column] ?? 'keep', ['keep', 'replace'], true);
+            $mayBeNull = ($rules['merge'][$column] ?? null) !== 'sum' && $column !== 'g' && str_ends_with($this->table['columns'][$column], ' NULL');
             if ($mayBeNull && Dice::percent(10)) {
                 $values[$column] = null;
                 continue;
             }
             $type = $this->types[$column];
-            $edges = $isNumber ? preg_grep('/^-?\d+(\.\d+)?(e\d+)?$/D', $type->edges) : $type->edges;
-            if (isset($this->table['rules']['guard'])) {
-                $edges = $this->guardedEdges($column, $edges);
-            }
-            $values[$column] = Dice::pick($edges !== [] && Dice::percent($odd) ? $edges : $type->usual);
+            $values[$column] = Dice::pick(!$isComputed && Dice::percent($odd) ? $type->edges : $type->usual);
         }
 
         return $values;

@@ -10,7 +10,7 @@ use rustc_hash::FxBuildHasher;
 
 use crate::error::{Error, Result};
 use crate::table::column::ColumnKind;
-use crate::table::domain::Domain;
+use crate::table::domain::{Domain, Repertoire};
 use crate::table::model::TableModel;
 use crate::table::rules::{MergeRule, Mode};
 use crate::table::shared_update::SharedUpdate;
@@ -162,9 +162,14 @@ impl TableModel {
                 let kind = columns.get(*at).map(|column| self.kind(column));
                 key.contains(at) && matches!(kind, Some(ColumnKind::Text(_)))
             };
+            // Nor can it choose between such a text and the one that is there, as a guard does.
+            let is_chosen_text = |at: &usize| {
+                let repertoire = columns.get(*at).and_then(|column| self.domain(column).0.repertoire());
+                guard.is_some() && repertoire.is_some_and(|found| found != Repertoire::Unicode)
+            };
             checks.extend(
                 (0..columns.len())
-                    .filter(|at| is_computed_with(at) || is_text_key(at))
+                    .filter(|at| is_computed_with(at) || is_text_key(at) || is_chosen_text(at))
                     .map(|at| (at, Check::Fitting)),
             );
         }
