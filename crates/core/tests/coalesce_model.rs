@@ -8,7 +8,7 @@
 #![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
 #![allow(clippy::option_option, reason = "a column is left out, NULL, or has a value")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -118,7 +118,15 @@ impl World {
             has_default: default.is_some(),
             has_nonzero_default: default.is_some_and(|value| value != 0),
             is_nullable: name != "id" && name != "r",
-            domain: domain_of(name),
+            domain: match name {
+                "id" if self.integer_key => Domain::Integer {
+                    min: i128::from(i64::MIN),
+                    max: i128::from(i64::MAX),
+                    rounds_up_to_zero: true,
+                },
+                _ => domain_of(name),
+            },
+            collation: (name == "id" && !self.integer_key).then(|| Arc::from("utf8mb4_unicode_ci")),
             ..Column::default()
         };
         let key_kind = if self.integer_key {
@@ -298,6 +306,11 @@ fn execute(table: &mut Table, operation: Operation, world: World, row: &[(&str, 
 }
 
 fn execute_statement(table: &mut Table, world: World, statement: &Statement<'_>) -> Result<(), Refused> {
+    if statement.operation == Operation::SharedUpdate {
+        // A join changes a row once, however many rows have its key.
+        let keys = statement.rows.iter().map(|row| fold(&text(&row[0]).expect("a key")));
+        assert_eq!(keys.collect::<BTreeSet<_>>().len(), statement.rows.len());
+    }
     for row in &statement.rows {
         let columns: Vec<_> = statement.bound.columns.iter().map(|name| &**name).zip(row).collect();
         execute(table, statement.operation, world, &columns)?;
