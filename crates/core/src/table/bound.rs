@@ -79,6 +79,20 @@ impl TableModel {
         Error::config(format!("table {}: a row has no key column {name}{what}", self.name))
     }
 
+    /// Whether an UPDATE computes with a column's value, or compares it.
+    fn computes_with(&self, column: &str, rule: MergeRule, is_key: bool) -> bool {
+        let has_guard = self.guard().is_some();
+        let is_guard = self.guard().is_some_and(|guard| guard.eq_ignore_ascii_case(column));
+        // A key that no row has is looked for in vain. But MariaDB cannot compare a text column
+        // with characters that its character set lacks.
+        let is_text_key = is_key && matches!(self.kind(column), ColumnKind::Text(_));
+        // Nor can it choose between such a text and the one that is there, as a guard does.
+        let repertoire = self.domain(column).0.repertoire();
+        let is_chosen_text = has_guard && repertoire.is_some_and(|found| found != Repertoire::Unicode);
+        let is_computed = matches!(rule, MergeRule::Sum | MergeRule::Min | MergeRule::Max);
+        is_guard || is_computed || is_text_key || is_chosen_text
+    }
+
     /// Binds a row's columns to the table.
     ///
     /// # Errors
@@ -153,25 +167,13 @@ impl TableModel {
         let is_summed = |at: &usize| rules.get(*at) == Some(&MergeRule::Sum);
         checks.extend((0..columns.len()).filter(is_summed).map(|at| (at, Check::Number)));
         if missing_required.is_some() {
-            let is_computed_with = |at: &usize| {
-                guard == Some(*at) || matches!(rules.get(*at), Some(MergeRule::Sum | MergeRule::Min | MergeRule::Max))
+            let is_fitting = |at: &usize| {
+                let rule = rules.get(*at).copied().unwrap_or(MergeRule::Replace);
+                let column = columns.get(*at);
+                column.is_some_and(|column| self.computes_with(column, rule, key.contains(at)))
             };
-            // A key that no row has is looked for in vain. But MariaDB cannot compare a text column
-            // with characters that its character set lacks.
-            let is_text_key = |at: &usize| {
-                let kind = columns.get(*at).map(|column| self.kind(column));
-                key.contains(at) && matches!(kind, Some(ColumnKind::Text(_)))
-            };
-            // Nor can it choose between such a text and the one that is there, as a guard does.
-            let is_chosen_text = |at: &usize| {
-                let repertoire = columns.get(*at).and_then(|column| self.domain(column).0.repertoire());
-                guard.is_some() && repertoire.is_some_and(|found| found != Repertoire::Unicode)
-            };
-            checks.extend(
-                (0..columns.len())
-                    .filter(|at| is_computed_with(at) || is_text_key(at) || is_chosen_text(at))
-                    .map(|at| (at, Check::Fitting)),
-            );
+            let fitting = (0..columns.len()).filter(is_fitting);
+            checks.extend(fitting.map(|at| (at, Check::Fitting)));
         }
         let shared_update = missing_required
             .as_ref()
