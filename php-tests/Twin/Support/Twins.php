@@ -34,6 +34,15 @@ final class Twins
         $this->tables = new Tables($admin);
     }
 
+    /** How many UPDATEs of several tables the judge's session has sent. */
+    public function judgedUpdates(): int
+    {
+        $pdo = $this->pdo ??= ($this->connect)();
+        $own = $pdo->query("SHOW SESSION STATUS LIKE 'Com_update_multi'")->fetchAll(PDO::FETCH_KEY_PAIR);
+
+        return (int) $own['Com_update_multi'];
+    }
+
     public function drop(): void
     {
         $this->tables->drop();

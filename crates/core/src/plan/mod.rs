@@ -57,6 +57,9 @@ pub enum Operation {
     Update,
     /// Delete the row with the key, if it is there. With a guard: if it is not newer.
     Delete,
+    /// As [`Self::Update`], several rows a statement: no two of them have one key, and each is the
+    /// same beside others ([`BoundColumns::shares_update`]).
+    SharedUpdate,
 }
 
 /// Rows of one table and one column set, for one operation.
@@ -81,7 +84,8 @@ impl Plan<'_> {
         let has = |operation: Operation| self.statements.iter().any(|statement| statement.operation == operation);
         // What was deleted by the first time may be what another row needs the second time: the
         // row that it updates, or refers to.
-        let may_lack = has(Operation::Delete) && (self.keeps_order || has(Operation::Update));
+        let updates = has(Operation::Update) || has(Operation::SharedUpdate);
+        let may_lack = has(Operation::Delete) && (self.keeps_order || updates);
         let mut statements = self.statements.iter();
         !may_lack && statements.all(|statement| statement.bound.model.is_repeatable())
     }
@@ -190,19 +194,20 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
     let mut keys = StatementKeys::default();
     for row in rows {
         let repeat = keys.look(&row);
-        let operation = match (row.bound.model.mode, &row.bound.missing_required) {
-            _ if row.bound.is_deletion => Operation::Delete,
-            (Mode::Insert, _) => Operation::Insert,
-            (Mode::Upsert, None) => Operation::Upsert,
-            (Mode::Upsert, Some(_)) => Operation::Update,
-        };
-        let is_lone_deletion = operation == Operation::Delete && goes_alone(&row);
+        let is_lone_deletion = row.bound.is_deletion && goes_alone(&row);
         let mut values = row.values;
         for (value, kind) in values.iter_mut().zip(&row.bound.kinds) {
             if matches!(value, Value::DateTime(_)) {
                 *value = kind.cut(std::mem::replace(value, Value::Null));
             }
         }
+        let operation = match (row.bound.model.mode, &row.bound.missing_required) {
+            _ if row.bound.is_deletion => Operation::Delete,
+            (Mode::Insert, _) => Operation::Insert,
+            (Mode::Upsert, None) => Operation::Upsert,
+            (Mode::Upsert, Some(_)) if !in_order && row.bound.shares_update(&values) => Operation::SharedUpdate,
+            (Mode::Upsert, Some(_)) => Operation::Update,
+        };
         let from = if in_order {
             statements.len().saturating_sub(1).max(first)
         } else {

@@ -10,9 +10,10 @@ use rustc_hash::FxBuildHasher;
 
 use crate::error::{Error, Result};
 use crate::table::column::ColumnKind;
-use crate::table::domain::Domain;
+use crate::table::domain::{Domain, Repertoire};
 use crate::table::model::TableModel;
 use crate::table::rules::{MergeRule, Mode};
+use crate::table::shared_update::SharedUpdate;
 use crate::value::decimal::number;
 use crate::value::{Value, Values};
 
@@ -50,6 +51,8 @@ pub struct BoundColumns {
     pub(super) numbered_key: Option<usize>,
     /// A column that an INSERT needs and the row lacks. Such a row can only update.
     pub missing_required: Option<String>,
+    /// How rows that can only update share an UPDATE, if they may.
+    pub shared_update: Option<SharedUpdate>,
     /// The checks of each row's values, by column, in the columns' order.
     pub(super) checks: Vec<(usize, Check)>,
 }
@@ -84,6 +87,20 @@ impl TableModel {
             "; give it a value, or configure another key in `tables`"
         };
         Error::config(format!("table {}: a row has no key column {name}{what}", self.name))
+    }
+
+    /// Whether an UPDATE computes with a column's value, or compares it.
+    fn computes_with(&self, column: &str, rule: MergeRule, is_key: bool) -> bool {
+        let has_guard = self.guard().is_some();
+        let is_guard = self.guard().is_some_and(|guard| guard.eq_ignore_ascii_case(column));
+        // A key that no row has is looked for in vain. But MariaDB cannot compare a text column
+        // with characters that its character set lacks.
+        let is_text_key = is_key && matches!(self.kind(column), ColumnKind::Text(_));
+        // Nor can it choose between such a text and the one that is there, as a guard does.
+        let repertoire = self.domain(column).0.repertoire();
+        let is_chosen_text = has_guard && repertoire.is_some_and(|found| found != Repertoire::Unicode);
+        let is_computed = matches!(rule, MergeRule::Sum | MergeRule::Min | MergeRule::Max);
+        is_guard || is_computed || is_text_key || is_chosen_text
     }
 
     /// Binds a row's columns to the table.
@@ -160,22 +177,18 @@ impl TableModel {
         let is_summed = |at: &usize| rules.get(*at) == Some(&MergeRule::Sum);
         checks.extend((0..columns.len()).filter(is_summed).map(|at| (at, Check::Number)));
         if missing_required.is_some() {
-            let is_computed_with = |at: &usize| {
-                guard == Some(*at) || matches!(rules.get(*at), Some(MergeRule::Sum | MergeRule::Min | MergeRule::Max))
+            let is_fitting = |at: &usize| {
+                let rule = rules.get(*at).copied().unwrap_or(MergeRule::Replace);
+                let column = columns.get(*at);
+                column.is_some_and(|column| self.computes_with(column, rule, key.contains(at)))
             };
-            // A key that no row has is looked for in vain. But MariaDB cannot compare a text column
-            // with characters that its character set lacks.
-            let is_text_key = |at: &usize| {
-                let kind = columns.get(*at).map(|column| self.kind(column));
-                key.contains(at) && matches!(kind, Some(ColumnKind::Text(_)))
-            };
-            checks.extend(
-                (0..columns.len())
-                    .filter(|at| is_computed_with(at) || is_text_key(at))
-                    .map(|at| (at, Check::Fitting)),
-            );
+            let fitting = (0..columns.len()).filter(is_fitting);
+            checks.extend(fitting.map(|at| (at, Check::Fitting)));
             checks.extend(key.iter().map(|at| (*at, Check::LookedUp)));
         }
+        let shared_update = missing_required
+            .as_ref()
+            .and_then(|_| SharedUpdate::of(self, columns, &key, guard, &rules));
         // A column's checks stand together: a guard is outside the key, and neither has a rule.
         checks.sort_unstable_by_key(|(at, _)| *at);
         Ok(BoundColumns {
@@ -194,6 +207,7 @@ impl TableModel {
             guard,
             missing_required,
             is_deletion: false,
+            shared_update,
             model: Arc::clone(self),
         })
     }
@@ -327,6 +341,13 @@ impl BoundColumns {
     /// Whether the server sets a column at each change of such a row.
     pub fn lacks_column_set_on_update(&self) -> bool {
         self.lacks_column_set_on_update
+    }
+
+    /// Whether a row that can only update may share an UPDATE with others, none of which has its
+    /// key. Its key has a key form.
+    pub fn shares_update(&self, values: &[Value<'_>]) -> bool {
+        let shared = self.shared_update.as_ref();
+        shared.is_some_and(|shared| shared.takes(values, &self.kinds, &self.domains))
     }
 
     /// Whether a lenient server refuses the row alone, and takes it beside others: it has NULL for

@@ -117,6 +117,7 @@ impl TableModel {
             defaults_are_taken: true,
             numbered_key: None,
             missing_required: None,
+            shared_update: None,
             columns: Arc::clone(columns),
             key,
             guard,

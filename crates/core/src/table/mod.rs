@@ -23,4 +23,5 @@ pub mod name_charset;
 pub mod rules;
 pub mod schema;
 pub mod shape;
+pub mod shared_update;
 pub mod trigger;

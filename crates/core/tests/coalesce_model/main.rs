@@ -126,7 +126,8 @@ impl World {
             has_default: default.is_some(),
             has_nonzero_default: default.is_some_and(|value| value != 0),
             is_nullable: name != "id" && name != "r",
-            domain: domain_of(name),
+            domain: domain_of(if self.integer_key && name == "id" { "a" } else { name }),
+            collation: (name == "id" && !self.integer_key).then(|| Arc::from("utf8mb4_unicode_ci")),
             ..Column::default()
         };
         let key_kind = if self.integer_key {
@@ -178,7 +179,8 @@ fn limits(max_packet_bytes: usize) -> Limits {
 
 /// Plans some groups and executes the plan: all of it, or nothing.
 fn transaction(table: &mut Table, world: World, batches: &[&Batch], groups: Range<usize>) -> Result<(), Refused> {
-    let planned = plan(batches, groups.clone(), &limits(1 << 20), Binder::default()).expect("a plan");
+    let max_packet_bytes = 1 << 20;
+    let planned = plan(batches, groups.clone(), &Limits { max_packet_bytes }, Binder::default()).expect("a plan");
     // The engine refuses by itself what the server would.
     if !planned.rejected.is_empty() {
         return Err(Refused);
@@ -309,7 +311,13 @@ proptest! {
     ) {
         let one = batches(&rows, world, &vec![false; rows.len()]);
         let limits = limits(max_packet_bytes);
-        let form = StatementForm { limits, batch_rows: 100, dialect: Dialect::RowAlias, text: TextForm::of_session("utf8mb4", "") };
+        let form = StatementForm {
+            limits,
+            batch_rows: 100,
+            dialect: Dialect::RowAlias,
+            text: TextForm::of_session("utf8mb4", ""),
+            shares_updates: true,
+        };
         let planned = plan(&[&one[0]], 0..usize::MAX, &limits, Binder::default()).expect("a plan");
         for planned in &planned.statements {
             let mut written = 0;

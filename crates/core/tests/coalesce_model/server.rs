@@ -1,6 +1,6 @@
 //! The model of a server, written from the servers' manuals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use write_buffer_core::plan::{Operation, Statement};
 use write_buffer_core::table::domain::Domain;
@@ -117,7 +117,7 @@ fn execute(
         return Ok(());
     }
     let Some(old) = table.get_mut(&folded) else {
-        if operation == Operation::Update {
+        if matches!(operation, Operation::Update | Operation::SharedUpdate) {
             return Err(Refused);
         }
         let mut fresh = BTreeMap::new();
@@ -164,6 +164,10 @@ fn execute(
 ///
 /// The server refuses one of its rows.
 pub fn execute_statement(table: &mut Table, has_guard: bool, statement: &Statement<'_>) -> Result<(), Refused> {
+    // A join changes a row once, however many rows have its key.
+    let keys = statement.rows.iter().map(|row| fold(&text(&row[0]).expect("a key")));
+    let are_distinct = keys.collect::<BTreeSet<_>>().len() == statement.rows.len();
+    assert!(are_distinct || statement.operation != Operation::SharedUpdate);
     for row in &statement.rows {
         let columns: Vec<_> = statement.bound.columns.iter().map(|name| &**name).zip(row).collect();
         execute(table, statement.operation, has_guard, &columns)?;

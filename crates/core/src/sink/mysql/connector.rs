@@ -317,6 +317,7 @@ impl Connector {
             batch_rows: self.batch_rows,
             dialect: Dialect::of_version(&version),
             text: TextForm::of_session(variables.client_charset(), &variables.sql_mode),
+            shares_updates: Dialect::knows_row_lists(&version),
         };
         Ok((form, variables.traits(is_mariadb), variables))
     }

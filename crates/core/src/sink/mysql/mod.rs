@@ -25,6 +25,7 @@ mod own_sessions;
 pub mod parameters;
 mod pipeline;
 mod schema;
+mod shared_update;
 pub mod socket;
 pub mod sql;
 mod statement_cache;
@@ -232,7 +233,7 @@ impl MySqlSink {
         let WriteError { command, cause } = failed;
         match (cause, command) {
             (Cause::LedgerMoved, _) => Error::ledger_moved(),
-            (Cause::MissingRow, PendingCommand::Rows(statement)) => {
+            (Cause::MissingRow, PendingCommand::Rows(statement) | PendingCommand::SharedUpdate(statement, _)) => {
                 missing_row(statement).at_table(&statement.bound.model.name, Some(&statement.bound.columns))
             }
             (Cause::MissingRow, _) => Error::row("no row was found"),
@@ -245,8 +246,10 @@ impl MySqlSink {
             (Cause::Client(error), command) => {
                 let failed = self.failed(&error, command.phase(), deadline).context(&command.words());
                 match command {
-                    PendingCommand::Rows(statement) => deletions::failed(statement, failed)
-                        .at_table(&statement.bound.model.name, Some(&statement.bound.columns)),
+                    PendingCommand::Rows(statement) | PendingCommand::SharedUpdate(statement, _) => {
+                        deletions::failed(statement, failed)
+                            .at_table(&statement.bound.model.name, Some(&statement.bound.columns))
+                    }
                     PendingCommand::Definition(model) => failed.at_table(&model.name, None),
                     _ => failed,
                 }
@@ -361,7 +364,7 @@ impl Sink for MySqlSink {
     ) -> Result<()> {
         let entry = entry.map(|entry| self.ledger.entry_sql(entry, self.sessions.number()));
         let connection = self.connection(deadline)?;
-        let committed = match connection.write_ahead(&plan.statements, entry.as_deref(), deadline) {
+        let committed = match connection.write(&plan.statements, entry.as_deref(), deadline) {
             Ok(()) if !may_commit() => Err(Error::taken_back()),
             Ok(()) => self.end_transaction(deadline),
             Err(failed) => Err(self.write_failed(failed, deadline)),

@@ -71,6 +71,15 @@ pub fn settle_types(
     dialect: Dialect,
 ) -> String {
     match operation {
+        Operation::SharedUpdate => {
+            // Each is cast to its column's type.
+            for parameter in parameters.iter_mut() {
+                if let Parameter::Int(number) = parameter {
+                    *parameter = text(&number.to_string());
+                }
+            }
+            return String::new();
+        }
         Operation::Update => {
             look_up_text_by_text(parameters, bound);
             let order = update_order(bound);

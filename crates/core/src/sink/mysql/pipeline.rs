@@ -26,10 +26,10 @@ use crate::error::codes::{self, Class};
 use crate::error::phase::Phase;
 use crate::plan::{Operation, Statement};
 use crate::sink::mysql::connection::Connection;
-use crate::sink::mysql::executions::{Execution, executions};
+use crate::sink::mysql::executions::{Execution, executions, statement};
 use crate::sink::mysql::ledger_table;
 use crate::sink::mysql::schema::{definition_of, definition_sql};
-use crate::sink::mysql::sql::{Dialect, statement};
+use crate::sink::mysql::sql::Dialect;
 use crate::sink::mysql::statement_cache::StatementKey;
 use crate::sink::mysql::text::texts;
 use crate::sink::mysql::wire::command::Command;
@@ -49,6 +49,8 @@ pub enum PendingCommand<'p> {
     Ledger,
     /// Rows.
     Rows(&'p Statement<'p>),
+    /// So many rows that share an UPDATE.
+    SharedUpdate(&'p Statement<'p>, usize),
     /// The definition of a table that has rows, held against the one that the plan was made for.
     Definition(&'p TableModel),
 }
@@ -94,7 +96,21 @@ impl WriteError<'_> {
             self.cause,
             Cause::MissingRow | Cause::Client(mysql::Error::MySqlError(_))
         );
-        is_answer && matches!(self.command, PendingCommand::Rows(_))
+        is_answer && self.command.rows().is_some()
+    }
+
+    /// Whether the server refused rows that shared an UPDATE, and may say of each one alone what it
+    /// has against it, if anything. After a lost race, or at the connection's end, it does not.
+    pub fn is_of_shared_update(&self) -> bool {
+        let is_refused = match &self.cause {
+            Cause::MissingRow => true,
+            Cause::Client(mysql::Error::MySqlError(error)) => !matches!(
+                codes::classify_with_state(error.code, &error.state),
+                Class::Retry | Class::Reconnect
+            ),
+            _ => false,
+        };
+        is_refused && matches!(self.command, PendingCommand::SharedUpdate(..))
     }
 }
 
@@ -116,14 +132,25 @@ impl<'p> PendingCommand<'p> {
     /// What is under way: only rows can be at fault.
     pub fn phase(self) -> Phase {
         match self {
-            Self::Rows(_) => Phase::Statement,
+            Self::Rows(_) | Self::SharedUpdate(..) => Phase::Statement,
             Self::Setting | Self::Ledger | Self::Definition(_) => Phase::LookUp,
+        }
+    }
+
+    /// Its statement, if it has rows, and what it does with them.
+    fn rows(self) -> Option<(&'p Statement<'p>, Operation)> {
+        match self {
+            // Those that share an UPDATE are sent as such.
+            Self::Rows(planned) if planned.operation == Operation::SharedUpdate => Some((planned, Operation::Update)),
+            Self::Rows(planned) => Some((planned, planned.operation)),
+            Self::SharedUpdate(planned, _) => Some((planned, Operation::SharedUpdate)),
+            Self::Setting | Self::Ledger | Self::Definition(_) => None,
         }
     }
 
     /// Whether it may wait for a lock.
     fn locks(self) -> bool {
-        matches!(self, Self::Ledger | Self::Rows(_))
+        matches!(self, Self::Ledger) || self.rows().is_some()
     }
 
     /// The words for it in an error's message.
@@ -131,7 +158,7 @@ impl<'p> PendingCommand<'p> {
         match self {
             Self::Setting => "SET autocommit".to_owned(),
             Self::Ledger => format!("table {}", ledger_table::NAME),
-            Self::Rows(statement) => format!("table {}", statement.bound.model.name),
+            Self::Rows(statement) | Self::SharedUpdate(statement, _) => format!("table {}", statement.bound.model.name),
             Self::Definition(model) => format!("table {}", model.name),
         }
     }
@@ -168,6 +195,36 @@ pub fn missing_row(statement: &Statement<'_>) -> Error {
 }
 
 impl Connection {
+    /// Executes a transaction's statements, up to COMMIT. If rows that share an UPDATE are refused,
+    /// all are written once more, and each of those by an UPDATE of its own: that one says what it
+    /// says of a row alone. When this returns all answers have come, or the connection is broken.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write_ahead`]; never what only the shared UPDATE has said.
+    pub fn write<'p>(
+        &mut self,
+        statements: &'p [Statement<'p>],
+        ledger_entry: Option<&str>,
+        deadline: Option<Instant>,
+    ) -> Result<'p, ()> {
+        match self.write_ahead(statements, ledger_entry, deadline) {
+            Err(failed) if failed.is_of_shared_update() => {
+                if !self.is_broken() {
+                    self.roll_back();
+                }
+                if self.is_broken() {
+                    return Err(failed.command.failed(Cause::Client(lost().into())));
+                }
+                self.form.shares_updates = false;
+                let written = self.write_ahead(statements, ledger_entry, deadline);
+                self.form.shares_updates = true;
+                written
+            }
+            written => written,
+        }
+    }
+
     /// Executes a transaction's statements, up to COMMIT. When this returns all answers have come,
     /// or the connection is broken.
     ///
@@ -239,15 +296,26 @@ impl Connection {
         }
         for planned in statements {
             let dialect = self.form.dialect;
-            let one_row = statement(&planned.bound, planned.operation, 1, dialect);
+            let mut one_row = (
+                planned.operation,
+                statement(&planned.bound, planned.operation, 1, dialect),
+            );
             for execution in executions(planned, self.form) {
-                let key = (format!("{one_row}{}", execution.types), execution.rows);
-                let command = PendingCommand::Rows(planned);
-                let prepared = match self.way(planned, &execution, key, deadline, sent)? {
+                if execution.operation != one_row.0 {
+                    let text = statement(&planned.bound, execution.operation, 1, dialect);
+                    one_row = (execution.operation, text);
+                }
+                let key = (format!("{}{}", one_row.1, execution.types), execution.rows);
+                let command = match execution.operation {
+                    Operation::SharedUpdate => PendingCommand::SharedUpdate(planned, execution.rows),
+                    _ => PendingCommand::Rows(planned),
+                };
+                let prepared = match self.way(command, planned, &execution, key, deadline, sent)? {
                     Way::Prepared(prepared) => prepared,
                     Way::Text(texts) => {
+                        // None of them has rows that share an UPDATE.
                         for text in &texts {
-                            self.send(command, Command::Text(text), sent, deadline)?;
+                            self.send(PendingCommand::Rows(planned), Command::Text(text), sent, deadline)?;
                         }
                         continue;
                     }
@@ -271,6 +339,7 @@ impl Connection {
     /// How an execution is sent.
     fn way<'p>(
         &mut self,
+        command: PendingCommand<'p>,
         planned: &'p Statement<'p>,
         execution: &Execution<'_>,
         key: StatementKey,
@@ -287,7 +356,7 @@ impl Connection {
         {
             return Ok(text);
         }
-        match self.prepare(planned, key, &execution.sql(planned, form.dialect), deadline, sent) {
+        match self.prepare(command, key, &execution.sql(planned, form.dialect), deadline, sent) {
             Err(failed) if is_without_statements(&failed.cause) => {
                 self.statements.pause(self.conn.now());
                 text().ok_or(failed)
@@ -300,13 +369,12 @@ impl Connection {
     /// executed: they are waited for together.
     fn prepare<'p>(
         &mut self,
-        planned: &'p Statement<'p>,
+        command: PendingCommand<'p>,
         key: StatementKey,
         sql: &str,
         deadline: Option<Instant>,
         sent: &mut VecDeque<PendingCommand<'p>>,
     ) -> Result<'p, Prepared> {
-        let command = PendingCommand::Rows(planned);
         for surplus in self.statements.take_surplus() {
             self.send_whole(command, Command::Close(surplus.id), sent, deadline)?;
         }
@@ -413,7 +481,12 @@ impl Connection {
                 return Err(command.failed(Cause::LedgerMoved));
             }
             (Ok(Answer::Ok { affected_rows: 0 }), PendingCommand::Rows(statement))
-                if statement.operation == Operation::Update =>
+                if matches!(statement.operation, Operation::Update | Operation::SharedUpdate) =>
+            {
+                return Err(command.failed(Cause::MissingRow));
+            }
+            (Ok(Answer::Ok { affected_rows }), PendingCommand::SharedUpdate(_, rows))
+                if usize::try_from(affected_rows) != Ok(rows) =>
             {
                 return Err(command.failed(Cause::MissingRow));
             }
@@ -425,8 +498,8 @@ impl Connection {
             // Each of them would wait as long.
             self.set_broken();
         }
-        if let (PendingCommand::Rows(planned), mysql::Error::MySqlError(refused)) = (command, &error) {
-            self.forget_refused(planned, refused);
+        if let (Some((planned, operation)), mysql::Error::MySqlError(refused)) = (command.rows(), &error) {
+            self.forget_refused(planned, operation, refused);
         }
         if matches!(command, PendingCommand::Setting) {
             // Nobody knows the session's `autocommit` now, and everything depends on it.
@@ -439,14 +512,14 @@ impl Connection {
     /// that it refuses otherwise, where the column is UNSIGNED. And a statement that MariaDB
     /// prepared over a view goes on to be refused for the view's definer, whatever the view is by
     /// now. So the next row finds the statement prepared anew.
-    fn forget_refused(&mut self, planned: &Statement<'_>, refused: &mysql::MySqlError) {
+    fn forget_refused(&mut self, planned: &Statement<'_>, operation: Operation, refused: &mysql::MySqlError) {
         let dialect = self.form.dialect;
         let is_stale = match codes::classify_with_state(refused.code, &refused.state) {
             Class::Data => dialect == Dialect::RowAlias,
             class => class == Class::Blocked,
         };
         if is_stale {
-            let one_row = statement(&planned.bound, planned.operation, 1, dialect);
+            let one_row = statement(&planned.bound, operation, 1, dialect);
             self.statements.forget(&one_row);
         }
     }
