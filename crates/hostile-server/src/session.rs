@@ -126,9 +126,10 @@ fn strike(session: &mut Session, act: &Act, command: &[u8], sequence: u8) -> Nex
         }
         Act::Infile => {
             session.send(&packet(sequence, b"\xfb/etc/passwd"))?;
-            if let Ok((_, file)) = session.read()
+            // A file goes on in the count of this answer. A command that was sent ahead begins anew.
+            if let Ok((number, file)) = session.read()
+                && number == sequence.wrapping_add(1)
                 && !file.is_empty()
-                && file.first() != Some(&1)
             {
                 say("got a file");
             }
