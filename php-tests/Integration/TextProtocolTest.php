@@ -167,8 +167,8 @@ final class TextProtocolTest extends DatabaseTestCase
             $this->pdo()->exec("INSERT INTO wb_pair VALUES ('k''{$id}', {$id}, 1, NULL, NULL)");
         }
         $this->setGlobal('max_prepared_stmt_count', 0);
-        $buffer = $this->buffer(...$settings);
-        for ($id = 1; $id <= 301; $id++) {
+        $buffer = $this->buffer(...$settings, batchSize: 1_000);
+        for ($id = 1; $id <= 300; $id++) {
             $buffer->put('wb_flow', ['id' => $id, 'a?`b' => "it's ? {$id}", 'v' => -$id]);
         }
         for ($id = 1; $id <= 300; $id++) {
@@ -178,6 +178,7 @@ final class TextProtocolTest extends DatabaseTestCase
             $buffer->delete('wb_flow', $id);
             $buffer->delete('wb_pair', ['k' => "k'{$id}", 'id' => $id]);
         }
+        $buffer->put('wb_flow', ['id' => 301, 'v' => 1]);
         $failed = self::thrownBy(static fn () => $buffer->flush());
         self::assertInstanceOf(FlushException::class, $failed);
         self::assertCount(1, $failed->getFailures(), $failed->getMessage());

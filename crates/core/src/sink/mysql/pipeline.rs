@@ -21,7 +21,6 @@ use std::collections::VecDeque;
 use std::io::{Error as IoError, ErrorKind};
 use std::time::Instant;
 
-use crate::error::Error;
 use crate::error::codes::{self, Class};
 use crate::plan::{Operation, Statement};
 use crate::sink::mysql::connection::Connection;
