@@ -126,7 +126,8 @@ fn strike(session: &mut Session, act: &Act, command: &[u8], sequence: u8) -> Nex
         }
         Act::Infile => {
             session.send(&packet(sequence, b"\xfb/etc/passwd"))?;
-            // A file goes on in the count of this answer. A command that was sent ahead begins anew.
+            // A file goes on in the count of this answer. A command that was sent ahead begins
+            // anew.
             if let Ok((number, file)) = session.read()
                 && number == sequence.wrapping_add(1)
                 && !file.is_empty()
