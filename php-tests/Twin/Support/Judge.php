@@ -117,15 +117,18 @@ final class Judge
             throw new Refusal("rows are not deleted: {$table}");
         }
         $key = $this->tables->named($table, $rules, $key);
-        if (in_array(null, $key, true)) {
+        if (in_array(null, $key, true) || array_diff($columns, array_keys($key)) !== []) {
             throw new Refusal('no key, or no guard');
+        }
+        $guard = $rules['guard'] ?? '';
+        if (array_diff(array_keys($key), $columns, [$guard]) !== []) {
+            throw new Refusal('a column that is neither of the key nor the guard');
         }
         $conditions = $values = [];
         foreach ($columns as $column) {
             $conditions[] = "{$column} = ?";
             $values[] = $this->tables->lookedUp($table, $column, $key[$column]);
         }
-        $guard = $rules['guard'] ?? '';
         if (isset($key[$guard])) {
             $this->stage($table, [$guard => $key[$guard]]);
             $conditions[] = "({$guard} IS NULL OR (SELECT new.{$guard} FROM twin_row AS new) >= {$guard})";

@@ -77,6 +77,19 @@ return [
             $delete(id: 2, g: 0),
         ],
     ],
+    'a guard with spaces around it' => [
+        'tables' => ['t' => $guarded],
+        'steps' => [
+            $newer,
+            'flush',
+            $delete(id: 1, g: ' 4'),
+            $delete(id: 2, g: ' 5'),
+            [['t', ['id' => 3, 'g' => 5]], ['t', ['id' => 4, 'g' => 5]]],
+            $delete(id: 3, g: ' 5'),
+            $delete(id: 4, g: '4 '),
+            $delete(id: 4, g: '4 x'),
+        ],
+    ],
     'a guard between rows and deletions that are older and newer' => [
         'tables' => ['t' => $guarded],
         'steps' => [

@@ -14,7 +14,7 @@ use crate::table::domain::{Domain, Repertoire};
 use crate::table::model::TableModel;
 use crate::table::rules::{MergeRule, Mode};
 use crate::table::shared_update::SharedUpdate;
-use crate::value::decimal::number;
+use crate::value::decimal::{Decimal, number};
 use crate::value::{Value, Values};
 
 /// A row's columns, bound to their table: the key, the guard, and each column's rule and kind.
@@ -234,7 +234,8 @@ impl BoundColumns {
                 read = at + 1;
             }
             let passes = match check {
-                Check::Number | Check::ComparedNumber => number(&value).is_some(),
+                Check::Number => number(&value).is_some(),
+                Check::ComparedNumber => is_number(&value),
                 Check::Key | Check::DeletedKey | Check::Guard => !value.is_null(),
                 Check::NumberedKey => !value.is_null() && !is_zero(&value),
                 Check::Fitting => !self.domains.get(*at).is_some_and(|(domain, _)| domain.refuses(&value)),
@@ -363,6 +364,14 @@ impl BoundColumns {
     /// Compares two values of a column as the server does. `None` if only the server can tell.
     pub fn compare(&self, at: usize, left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
         self.kinds.get(at)?.compare(left, right)
+    }
+}
+
+/// Whether the server takes the value for a number: spaces around it are no part of it.
+fn is_number(value: &Value<'_>) -> bool {
+    match value {
+        Value::Bytes(bytes) => Decimal::parse(bytes.trim_ascii()).is_some(),
+        value => number(value).is_some(),
     }
 }
 
