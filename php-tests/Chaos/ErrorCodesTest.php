@@ -76,6 +76,20 @@ final class ErrorCodesTest extends ChaosTestCase
         $this->assertNothingLostOrDoubled();
     }
 
+    /**
+     * Rows are answered as if no statement could be prepared, while others wait to be prepared. It
+     * is the rows that have failed.
+     */
+    public function testRowsThatAreAnsweredAsIfNothingCouldBePrepared(): void
+    {
+        $this->strike(
+            ['rows' => 'answer=1461,1295 odds=20 on execute INSERT'],
+            'background: true, maxPreparedStatements: 2',
+            self::scaled(40, 300),
+        );
+        $this->assertNothingLostOrDoubled();
+    }
+
     /** COMMIT says that it lost a race and rolled back. It is untrue, and the ledger knows. */
     public function testACommitThatSaysThatItFailed(): void
     {

@@ -228,7 +228,7 @@ impl Connection {
         {
             return Ok(text);
         }
-        match self.prepare(command, key, &execution.sql(planned, form.dialect), deadline, sent) {
+        match self.prepare(command, key, &execution.sql(planned, form.dialect), deadline, sent)? {
             Err(failed) if is_without_statements(&failed.cause) => {
                 self.statements.pause(self.conn.now());
                 text().ok_or(failed)
@@ -239,6 +239,11 @@ impl Connection {
 
     /// Prepares a statement. Its answer, and so those before it, must have come before it can be
     /// executed: they are waited for together.
+    ///
+    /// # Errors
+    ///
+    /// Inside: the server prepares it not. Outside: something sent before has failed, or the
+    /// connection. That is nothing that another form of this statement could mend.
     fn prepare<'p>(
         &mut self,
         command: PendingCommand<'p>,
@@ -246,7 +251,7 @@ impl Connection {
         sql: &str,
         deadline: Option<Instant>,
         sent: &mut VecDeque<PendingCommand<'p>>,
-    ) -> Result<'p, Prepared> {
+    ) -> Result<'p, Result<'p, Prepared>> {
         for surplus in self.statements.take_surplus() {
             self.send_whole(command, Command::Close(surplus.id), sent, deadline)?;
         }
@@ -271,7 +276,7 @@ impl Connection {
         if let Ok(prepared) = prepared {
             self.statements.insert(key, prepared);
         }
-        earlier.and(prepared)
+        earlier.map(|()| prepared)
     }
 
     /// Sends a command, and notes that its answer is due.
