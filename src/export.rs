@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 use ext_php_rs::types::{ZendStr, Zval};
 use write_buffer_core::buffer::parking::ParkedTable;
 use write_buffer_core::buffer::snapshot::{LaneSnapshot, Snapshot};
-use write_buffer_core::dead_letter::DeadLetter;
+use write_buffer_core::dead_letter::line::DELETION;
+use write_buffer_core::dead_letter::{DeadLetter, LetterRow};
+use write_buffer_core::table::shape::RowKind;
 use write_buffer_core::value::Value;
 
 use crate::zend::array::ArrayBuilder;
@@ -62,18 +64,28 @@ pub fn row(columns: &[(Box<str>, Value<'static>)]) -> Zval {
     array.build()
 }
 
+/// A row's values as a list.
+fn values(columns: &[(Box<str>, Value<'static>)]) -> Zval {
+    let mut list = ArrayBuilder::new();
+    for (_, column) in columns {
+        list.push(value(column));
+    }
+    list.build()
+}
+
 /// Failures as `takeFailures()` returns them.
 pub fn failures(letters: &[DeadLetter]) -> Zval {
     let mut list = ArrayBuilder::new();
     for letter in letters {
         let mut rows = ArrayBuilder::new();
-        for (table, columns) in &*letter.rows {
-            rows.push(
-                ArrayBuilder::new()
-                    .with("table", string(table))
-                    .with("row", row(columns))
-                    .build(),
-            );
+        for LetterRow { table, columns, kind } in &*letter.rows {
+            let entry = ArrayBuilder::new().with("table", string(table));
+            let entry = match kind {
+                RowKind::Row => entry.with("row", row(columns)),
+                RowKind::Deletion => entry.with(DELETION, row(columns)),
+                RowKind::DeletionByPlace => entry.with(DELETION, values(columns)),
+            };
+            rows.push(entry.build());
         }
         let time = letter.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let letter = ArrayBuilder::new()

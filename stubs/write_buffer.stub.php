@@ -19,7 +19,9 @@ namespace WriteBuffer {
      * - an associative array,
      * - a `stdClass`,
      * - an Eloquent model: an object with `getAttributes()`, `getTable()` and `getKeyName()`. Its
-     *   own table wins over the configured one,
+     *   own table wins over the configured one. If its row is there already (a public property
+     *   `exists`, or a method `exists()`, is true) and it has `getDirty()`, the row is what that
+     *   returns, with the columns of the key and the guard; if nothing is dirty, there is none,
      * - an object with `toArray()`.
      *
      * **A list of rows** is an array whose first key is a number, or a `Traversable`, of rows. An
@@ -31,9 +33,9 @@ namespace WriteBuffer {
      * else is a `TypeError` that names the table and the column. Give prices as strings: a string
      * reaches a DECIMAL column digit by digit, a float does not.
      *
-     * **A group** is what one add() or put() takes. It is taken whole or not at all, and committed
-     * in one transaction. One that passes maxPendingRows or maxPendingBytes is refused as soon as
-     * it does: a generator is then read no further.
+     * **A group** is what one add() or put() takes, or all that is added within group(). It is
+     * taken whole or not at all, and committed in one transaction. One that passes maxPendingRows
+     * or maxPendingBytes is refused as soon as it does: a generator is then read no further.
      *
      * **Where a flush happens.** In the background, the default, a native thread writes. add() and
      * put() wait only for room under maxPendingRows and maxPendingBytes. The next flush() or
@@ -89,6 +91,74 @@ namespace WriteBuffer {
         public function put(string $table, mixed $row): void;
 
         /**
+         * Takes the deletion of a row, as a group. It counts as a row.
+         *
+         * It is in order with everything else of its key. What was added before it is dropped, or
+         * deleted if it is committed already. What is added after it starts from nothing: columns
+         * that a row leaves out get their defaults. A row that is not there is no error.
+         *
+         * A guard decides first: with the guard's value in $key a row that is newer stays. Without
+         * it the row is deleted whatever its guard is.
+         *
+         * A row that others refer to by a foreign key is refused by the server, as it would be
+         * alone: delete the children first.
+         *
+         * @param string $table the table's name, as in put()
+         * @param mixed  $key   the key's value, an int or a string. Or an array: the key's columns
+         *                      by name, in any order, with the guard if you like; or the key's
+         *                      values in the key's order
+         *
+         * @throws \TypeError       $key is no key; nothing was taken
+         * @throws ConfigException  the table is insert-only, or its key is the server's to know;
+         *                          the key has other columns than the table's; nothing was taken.
+         *                          A key that is not known yet is checked when it is written: the
+         *                          deletion is a failure then
+         * @throws FullException    as add()
+         * @throws ClosedException  as add()
+         * @throws FlushException   as add()
+         * @throws ConnectionException as add()
+         */
+        public function delete(string $table, mixed $key): void;
+
+        /**
+         * Makes one group of all that is added while the callable runs, however deep: its rows are
+         * committed in one transaction, or none of them is. They are taken when the callable
+         * returns. If it throws, they are dropped, and the exception passes on. So does exit().
+         *
+         * Inside:
+         * - add() and put() refuse what they always refuse, and such a call adds nothing. They
+         *   neither flush nor wait. The rows are not yet taken: neither count() nor getMetrics()
+         *   counts them. maxPendingRows and maxPendingBytes bound all of them together;
+         * - an inner group() joins the outer one. If it throws, its own rows are dropped;
+         * - find() sees the rows;
+         * - flush(), and a flush by another call, does not write them. close() refuses them: the
+         *   group is dropped, and group() throws ClosedException;
+         * - retry() puts its failures back as groups of their own, at once;
+         * - a group belongs to this object and to the fiber that opened it. What another fiber adds
+         *   is not in it, nor what is added to another buffer. PHP code that runs in between on the
+         *   same stack, such as a destructor, a generator or a signal's handler, adds to it;
+         * - in a forked child no group is open: what was added before the fork is the parent's, and
+         *   what the child adds is taken at once.
+         *
+         * A callable that is a generator function runs nothing before its result is iterated: so
+         * nothing is in the group.
+         *
+         * @template T
+         *
+         * @param callable(): T $rows adds the rows
+         *
+         * @return T what the callable returns
+         *
+         * @throws \Throwable       what the callable throws; nothing was taken
+         * @throws ConfigException  as add(), for all of the rows
+         * @throws FullException    as add(), for all of the rows
+         * @throws ClosedException  as add()
+         * @throws FlushException   as add()
+         * @throws ConnectionException as add()
+         */
+        public function group(callable $rows): mixed;
+
+        /**
          * Returns the row that is still buffered under a key: all buffered rows of that key, merged
          * by the table's rules. A column under the rule `sum` holds the increment that is not yet
          * committed, not the total. In the background, before the thread has read the table, the
@@ -98,7 +168,8 @@ namespace WriteBuffer {
          * @param mixed  $key   the key's value, an int or a string. For a composite key an array of
          *                      these, by column name or in the key's order
          *
-         * @return array<string, int|float|string|null>|null null: none has this key
+         * @return array<string, int|float|string|null>|false|null null: none has this key. false:
+         *         its deletion is buffered, and no row after it
          *
          * @throws \TypeError       the key is neither an int, nor a string, nor an array of these;
          *                          or it has other columns than the table's key
@@ -108,7 +179,7 @@ namespace WriteBuffer {
          * @throws FlushException   foreground: the table's key is not known yet, and the server
          *                          answers with an error
          */
-        public function find(string $table, mixed $key): ?array;
+        public function find(string $table, mixed $key): array|false|null;
 
         /**
          * Commits all rows added before the call, and returns when that is done.
@@ -211,11 +282,15 @@ namespace WriteBuffer {
          * Returns the groups that can never be written (dead letters), and forgets them.
          *
          * Each has its rows, its status, the server's error code (0 for our own), the reason, and
-         * when it was given up (Unix time, in seconds). The status is `refused`, or `uncertain` if
-         * the rows may be in the database: nobody can say what became of their COMMIT.
+         * when it was given up (Unix time, in seconds). A deletion has its key under `delete`. The
+         * status is `refused`, or `uncertain` if the rows may be in the database: nobody can say
+         * what became of their COMMIT.
          *
          * @return list<array{
-         *     rows: list<array{table: string, row: array<string, int|float|string|null>}>,
+         *     rows: list<
+         *         array{table: string, row: array<string, int|float|string|null>}
+         *         | array{table: string, delete: array<int|string, int|float|string|null>}
+         *     >,
          *     status: string,
          *     code: int,
          *     message: string,
@@ -234,7 +309,10 @@ namespace WriteBuffer {
          *
          * @param array<array{
          *     status?: string,
-         *     rows: list<array{table: string, row: array<string, mixed>}>
+         *     rows: list<
+         *         array{table: string, row: array<string, mixed>}
+         *         | array{table: string, delete: mixed}
+         *     >
          * }> $failures
          *
          * @return int how many were put back: all, or as many as fit under maxPendingRows and
@@ -302,7 +380,10 @@ namespace WriteBuffer {
          * returns them. Empty if the rows stay buffered.
          *
          * @return list<array{
-         *     rows: list<array{table: string, row: array<string, int|float|string|null>}>,
+         *     rows: list<
+         *         array{table: string, row: array<string, int|float|string|null>}
+         *         | array{table: string, delete: array<int|string, int|float|string|null>}
+         *     >,
          *     status: string,
          *     code: int,
          *     message: string,
@@ -408,7 +489,8 @@ namespace {
          *     merge?: array<string, 'replace'|'keep'|'sum'|'min'|'max'>,
          *     guard?: string,
          *     allowSecondUnique?: bool,
-         *     repeatable?: bool
+         *     repeatable?: bool,
+         *     coalesce?: bool
          * }> $tables rules by table. `key`: the columns that tell rows apart (default: the primary
          *        key, read from the server; `id` for `memory:`; `'server'`: the server's unique
          *        keys decide, and rows are neither merged nor sorted). `mode`: default upsert, and
@@ -416,7 +498,7 @@ namespace {
          *        `guard`: a column; a row is replaced only by one whose guard is not smaller.
          *        `allowSecondUnique` accepts that a row may update another row through a second
          *        unique index. `repeatable` accepts that rows are written twice if the ledger is
-         *        off
+         *        off. `coalesce`: false writes every version of a row, in order
          * @param int|null $maxPendingRows bound of buffered rows. Default 100000
          * @param int|null $maxPendingBytes bound of buffered bytes. Default 67108864
          * @param string|null $overflow what add() does in the background if a bound is reached:
@@ -445,8 +527,9 @@ namespace {
          *        While it cannot be written to, nothing is given up
          * @param string|null $ledger when a transaction is entered in the ledger, a table which
          *        tells after a lost connection whether its COMMIT was carried out. `auto`: if it
-         *        has insert-only or summed rows, which must not be written twice. `always`.
-         *        `never`: such tables are refused, unless they are `repeatable`. Default `auto`
+         *        has rows that must not be written twice, such as insert-only or summed ones.
+         *        `always`. `never`: such tables are refused, unless they are `repeatable`. Default
+         *        `auto`
          * @param string|null $ledgerTable the ledger's table: `table` or `database.table`. It is
          *        made at its first use, in the DSN's database if it names none. Accounts that must
          *        not harm each other's rows need one each. Default `write_buffer_ledger`
@@ -498,7 +581,15 @@ namespace {
         {
         }
 
-        public function find(string $table, mixed $key): ?array
+        public function delete(string $table, mixed $key): void
+        {
+        }
+
+        public function group(callable $rows): mixed
+        {
+        }
+
+        public function find(string $table, mixed $key): array|false|null
         {
         }
 
@@ -541,8 +632,8 @@ namespace {
     }
 
     /**
-     * The same interface, without a buffer: each add() and put() is committed before it returns, so
-     * an error appears at the very line. For tests and scripts.
+     * The same interface, without a buffer: each add(), put() and group() is committed before it
+     * returns, so an error appears at the very line. For tests and scripts.
      *
      * One call may add as much as php.ini's write_buffer.max_pending_rows and
      * write_buffer.max_pending_bytes say.
@@ -580,7 +671,15 @@ namespace {
         {
         }
 
-        public function find(string $table, mixed $key): ?array
+        public function delete(string $table, mixed $key): void
+        {
+        }
+
+        public function group(callable $rows): mixed
+        {
+        }
+
+        public function find(string $table, mixed $key): array|false|null
         {
         }
 

@@ -88,7 +88,9 @@ return [
 
             // Per table: its key (default: the primary key), its mode, a
             // merge rule per column, for a row that meets an earlier row, and
-            // a guard column: an older row never replaces a newer one.
+            // a guard column: an older row never replaces a newer one. With
+            // 'coalesce' => false every version of a row is written, as triggers
+            // and history tables need.
             //
             // 'balances' => [
             //     'key' => ['user_id', 'asset'],

@@ -15,7 +15,11 @@ interface Buffer extends \Countable
 
     public function put(string $table, mixed $row): void;
 
-    public function find(string $table, mixed $key): ?array;
+    public function delete(string $table, mixed $key): void;
+
+    public function group(callable $rows): mixed;
+
+    public function find(string $table, mixed $key): array|false|null;
 
     public function flush(?int $timeoutMs = null): int;
 

@@ -12,7 +12,7 @@ final class Cases
         World::replace(World::$junk, []);
         World::$buffer ??= new \WriteBuffer('memory:', background: false);
         $buffer = World::$buffer;
-        switch (World::pick(8)) {
+        switch (World::pick(10)) {
             case 0:
             case 1:
                 World::replace(World::$given, Given::anyRow());
@@ -60,6 +60,22 @@ final class Cases
                     }
                 }, background: false, batchSize: 10.5, tables: World::$given);
                 World::replace(World::$buffer, $made);
+                break;
+            case 8:
+            case 9:
+                $gather = static function () use ($buffer): mixed {
+                    for ($calls = World::pick(4); $calls > 0; $calls--) {
+                        World::mutate();
+                        World::replace(World::$given, Given::anyRows());
+                        $buffer->put('t', World::$given);
+                        $buffer->find('t', 1 + World::pick(20));
+                    }
+                    World::mutate();
+
+                    return Given::value();
+                };
+                World::replace(World::$given, Given::callable($gather));
+                $buffer->group(World::$given);
                 break;
         }
     }

@@ -4,11 +4,13 @@ namespace WriteBuffer\Tests\Fuzz;
 
 use WriteBuffer\Tests\Fuzz\Callbacks\Aggregate;
 use WriteBuffer\Tests\Fuzz\Callbacks\Arrayable;
+use WriteBuffer\Tests\Fuzz\Callbacks\Callables;
 use WriteBuffer\Tests\Fuzz\Callbacks\Doomed;
 use WriteBuffer\Tests\Fuzz\Callbacks\Model;
 use WriteBuffer\Tests\Fuzz\Callbacks\ModelByReference;
 use WriteBuffer\Tests\Fuzz\Callbacks\Moment;
 use WriteBuffer\Tests\Fuzz\Callbacks\Rows;
+use WriteBuffer\Tests\Fuzz\Callbacks\StoredModel;
 use WriteBuffer\Tests\Fuzz\Callbacks\Text;
 
 /** What is given to a buffer. */
@@ -52,12 +54,13 @@ final class Given
     public static function anyRow(): mixed
     {
         $row = self::row();
-        $made = match (World::pick(6)) {
+        $made = match (World::pick(7)) {
             0, 1 => $row,
             2 => new Model($row),
             3 => new ModelByReference($row),
             4 => new Arrayable($row),
             5 => (object) $row,
+            6 => new StoredModel($row),
         };
         if (is_object($made)) {
             World::$parts[] = $made;
@@ -138,6 +141,47 @@ final class Given
         }
 
         return $failures;
+    }
+
+    /** @return mixed a callable of any form */
+    public static function callable(\Closure $act): mixed
+    {
+        $object = new Callables($act);
+        World::$parts[] = $object;
+
+        return match (World::pick(6)) {
+            0 => $act,
+            1 => $object,
+            2 => [$object, 'act'],
+            3 => [$object, 'unknown'],
+            4 => [Callables::class, 'unknown'],
+            5 => static fn (): mixed => self::inFiber($act),
+        };
+    }
+
+    /** @return mixed what a callable returns in a fiber that sleeps now and then */
+    private static function inFiber(\Closure $act): mixed
+    {
+        $fiber = new \Fiber(static function () use ($act): mixed {
+            $buffer = World::$buffer;
+            $slowly = static function () use ($act): mixed {
+                \Fiber::suspend();
+
+                return $act();
+            };
+
+            return $buffer === null ? $slowly() : $buffer->group($slowly);
+        });
+        World::$parts[] = &$fiber;
+        $fiber->start();
+        World::mutate();
+        // A callback may have let go of it.
+        if (!$fiber instanceof \Fiber || World::pick(4) === 0) {
+            return null;
+        }
+        $fiber->resume();
+
+        return $fiber instanceof \Fiber && $fiber->isTerminated() ? $fiber->getReturn() : null;
     }
 
     /** @return array<string, mixed> table rules */

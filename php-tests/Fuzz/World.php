@@ -160,12 +160,18 @@ final class World
     {
         $buffer = self::$buffer;
         try {
-            match (self::pick(5)) {
+            match (self::pick(7)) {
                 0 => $buffer?->put('t', ['id' => 900, 'a' => self::text()]),
                 1 => $buffer?->add(Given::row(), Given::rows()),
                 2 => $buffer?->find('t', 900),
                 3 => $buffer?->flush(),
                 4 => $buffer?->takeFailures(),
+                5 => $buffer?->group(static function () use ($buffer): void {
+                    self::mutate();
+                    $buffer->put('t', ['id' => 901, 'a' => self::text()]);
+                    self::mutate();
+                }),
+                6 => $buffer?->group(static fn () => $buffer->find('t', 901)),
             };
         } catch (\TypeError | \DomainException | \WriteBuffer\Exception) {
             // Whatever is refused is not taken.

@@ -149,6 +149,49 @@ final class TextProtocolTest extends DatabaseTestCase
         self::assertSame('300', $this->value("SELECT COUNT(DISTINCT t) FROM wb_flow_log WHERE t LIKE '\\\\\\\\%'"));
     }
 
+    /**
+     * Rows that share an UPDATE or a DELETE when it is prepared. One finds no row.
+     *
+     * @dataProvider modes
+     *
+     * @param array<string, mixed> $settings
+     */
+    #[DataProvider('modes')]
+    public function testPartialRowsAndDeletionsFlowToo(array $settings): void
+    {
+        $columns = 'n INT NOT NULL, `a?``b` VARCHAR(20) NULL, v INT NULL';
+        $this->createTable('wb_flow', "id INT PRIMARY KEY, {$columns}");
+        $this->createTable('wb_pair', "k VARCHAR(9), id INT, {$columns}, PRIMARY KEY (k, id)");
+        for ($id = 1; $id <= 300; $id++) {
+            $this->pdo()->exec("INSERT INTO wb_flow VALUES ({$id}, 1, NULL, NULL)");
+            $this->pdo()->exec("INSERT INTO wb_pair VALUES ('k''{$id}', {$id}, 1, NULL, NULL)");
+        }
+        $this->setGlobal('max_prepared_stmt_count', 0);
+        $buffer = $this->buffer(...$settings, batchSize: 1_000);
+        for ($id = 1; $id <= 300; $id++) {
+            $buffer->put('wb_flow', ['id' => $id, 'a?`b' => "it's ? {$id}", 'v' => -$id]);
+        }
+        for ($id = 1; $id <= 300; $id++) {
+            $buffer->put('wb_pair', ['k' => "k'{$id}", 'id' => $id, 'v' => -$id]);
+        }
+        for ($id = 1; $id <= 100; $id++) {
+            $buffer->delete('wb_flow', $id);
+            $buffer->delete('wb_pair', ['k' => "k'{$id}", 'id' => $id]);
+        }
+        $buffer->put('wb_flow', ['id' => 301, 'v' => 1]);
+        $failed = self::thrownBy(static fn () => $buffer->flush());
+        self::assertInstanceOf(FlushException::class, $failed);
+        self::assertCount(1, $failed->getFailures(), $failed->getMessage());
+        self::assertStringContainsString('there is no row with its key', $failed->getMessage());
+        self::assertCount(0, $buffer);
+        $sums = 'COUNT(*), SUM(n), SUM(v), MIN(id)';
+        $expected = ['200', '200', (string) -array_sum(range(101, 300)), '101'];
+        foreach (['wb_flow', 'wb_pair'] as $table) {
+            self::assertSame($expected, array_map(strval(...), array_values($this->rows($table, $sums, '1')[0])), $table);
+        }
+        self::assertSame('200', $this->value("SELECT COUNT(*) FROM wb_flow WHERE `a?``b` = CONCAT('it''s ? ', id)"));
+    }
+
     /** A row that is longer as text than the server takes waits for a prepared statement. */
     public function testARowThatIsTooLongAsTextWaits(): void
     {

@@ -90,6 +90,10 @@ final class ConstructErrorTest extends MemoryTestCase
             ['ledger' => 'never', 'tables' => ['t' => ['mode' => 'insert']]],
             "table t: it is insert-only, {$doubled}",
         ];
+        yield 'every version without a ledger' => [
+            ['ledger' => 'never', 'tables' => ['t' => ['coalesce' => false]]],
+            "table t: each of its versions is seen, {$doubled}",
+        ];
     }
 
     /**
@@ -211,7 +215,7 @@ final class ConstructErrorTest extends MemoryTestCase
         yield 'rules that are a list' => [['t' => ['id']], 'tables["t"] must be an associative array; it has the key 0'];
         yield 'an unknown rule' => [
             ['t' => ['keys' => 'id']],
-            'tables["t"]["keys"] is no rule; there are: key, mode, merge, guard, allowSecondUnique, repeatable',
+            'tables["t"]["keys"] is no rule; there are: key, mode, merge, guard, allowSecondUnique, repeatable, coalesce',
         ];
         yield 'a key that names a column twice' => [
             ['t' => ['key' => ['u', 'v', 'U']]],
@@ -248,6 +252,12 @@ final class ConstructErrorTest extends MemoryTestCase
             yield 'the guard ' . json_encode($guard) => [
                 ['t' => ['guard' => $guard]],
                 'tables["t"]["guard"] must be a column\'s name',
+            ];
+        }
+        foreach ([0, 'no', null] as $coalesce) {
+            yield 'coalesce ' . var_export($coalesce, true) => [
+                ['t' => ['coalesce' => $coalesce]],
+                'tables["t"]["coalesce"] must be true or false',
             ];
         }
         foreach ([1, 'yes', null] as $allowed) {

@@ -91,6 +91,28 @@ final class EloquentTest extends MemoryTestCase
         self::assertFalse($order->exists);
     }
 
+    public function testOfAModelThatWasLoadedGoesWhatHasChanged(): void
+    {
+        $order = (new EloquentOrder())->newFromBuilder([
+            'uuid' => 'a', 'price' => '1.00', 'is_maker' => 1, 'meta' => '{"a":1}', 'orders_count' => 5,
+        ]);
+        $buffer = $this->buffer();
+        $buffer->add($order);
+        self::assertCount(0, $buffer, 'nothing has changed');
+        $order->is_maker = true;
+        $order->meta = ['a' => 1];
+        $buffer->add($order);
+        self::assertCount(0, $buffer, 'Laravel itself would write nothing');
+        $order->price = '2.00';
+        $order->placed_at = new DateTimeImmutable('2024-02-29 12:34:56');
+        $buffer->add($order);
+        $buffer->flush();
+        self::assertSame(
+            [['uuid' => 'a', 'price' => '2.00', 'placed_at' => '2024-02-29 12:34:56']],
+            self::rowsOf('spot_orders'),
+        );
+    }
+
     public function testAnAttributeThatIsARowOfAttributesIsRefused(): void
     {
         $order = self::order('a');

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use write_buffer_core::buffer::background::BackgroundBuffer;
-use write_buffer_core::buffer::find::KeyPart;
+use write_buffer_core::buffer::find::{Found, KeyPart};
 use write_buffer_core::buffer::foreground::ForegroundBuffer;
 use write_buffer_core::buffer::leftovers::{EndCause, EndTime};
 use write_buffer_core::buffer::snapshot::{LaneSnapshot, Snapshot, ThreadState};
 use write_buffer_core::clock::SystemClock;
-use write_buffer_core::dead_letter::{DeadLetter, NamedRow};
+use write_buffer_core::dead_letter::DeadLetter;
 use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result};
+use write_buffer_core::rows::group::Group;
 use write_buffer_core::settings::Settings;
 use write_buffer_core::sink::memory::MemorySink;
 use write_buffer_core::sink::mysql::MySqlSink;
@@ -71,6 +72,18 @@ impl AnyBuffer {
         }
     }
 
+    /// Refuses rows that could never be written, as far as that is known before they are taken.
+    ///
+    /// # Errors
+    ///
+    /// A row that its table cannot take.
+    pub fn check(&mut self, rows: &Group) -> Result<()> {
+        match self {
+            Self::Foreground(buffer) => buffer.check(rows),
+            Self::Background(buffer) => buffer.check(rows),
+        }
+    }
+
     /// See [`ForegroundBuffer::too_large`] and [`BackgroundBuffer::too_large`].
     pub fn too_large(&self, rows: usize, bytes: usize) -> Error {
         match self {
@@ -80,7 +93,7 @@ impl AnyBuffer {
     }
 
     /// See [`ForegroundBuffer::find`] and [`BackgroundBuffer::find`].
-    pub fn find(&mut self, table: &str, key: &[KeyPart<'_>]) -> Result<Option<NamedRow>> {
+    pub fn find(&mut self, table: &str, key: &[KeyPart<'_>]) -> Result<Found> {
         match self {
             Self::Foreground(buffer) => buffer.find(table, key),
             Self::Background(buffer) => buffer.find(table, key),

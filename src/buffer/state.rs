@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use write_buffer_core::buffer::background::BackgroundBuffer;
+use write_buffer_core::buffer::find::{self, Found, KeyPart};
 use write_buffer_core::dead_letter::FlushError;
 use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result, count_rows};
@@ -19,6 +20,7 @@ use write_buffer_core::table::entry::TableId;
 
 use crate::buffer::any::AnyBuffer;
 use crate::buffer::ending::{self, Living};
+use crate::buffer::open_groups::OpenGroups;
 use crate::convert::fast_path::LastShapes;
 use crate::process::fork;
 use crate::settings::configuration::{BufferClass, Configuration};
@@ -44,6 +46,8 @@ pub struct State {
     pub trade_table: TableId,
     /// The memory of the last group, for the next one.
     scratch: Option<Box<Group>>,
+    /// What calls of `group()` have gathered.
+    pub groups: OpenGroups,
     /// What the last rows looked like.
     pub last_shapes: LastShapes,
     /// `close()` succeeded.
@@ -75,6 +79,7 @@ impl State {
             buffer,
             configuration,
             scratch: None,
+            groups: OpenGroups::default(),
             last_shapes: LastShapes::default(),
             is_closed: false,
             fork_generation: fork::fork_generation(),
@@ -108,6 +113,7 @@ impl State {
         std::mem::forget(std::mem::replace(&mut self.buffer, buffer));
         // Their locks are the parent's, too.
         std::mem::forget(std::mem::take(&mut self.last_shapes));
+        self.groups.forget();
         self.living = living(&self.buffer, self.configuration.engine.shutdown_timeout);
     }
 
@@ -164,24 +170,43 @@ impl State {
     /// A group that was gathered for the parent's buffer, for this forked child's own.
     fn adopt(&mut self, group: Group) -> Result<Group> {
         self.notice_fork();
-        group.reshaped(|shape| {
-            self.buffer.with_catalog(|catalog| {
-                let table = catalog.table(&shape.entry.name.to_string())?;
-                catalog.shape(table, shape.columns.iter().map(|name| name.as_bytes()))
-            })
-        })
+        group.reshaped(|shape| self.buffer.with_catalog(|catalog| catalog.adopt(shape)))
     }
 
-    /// An empty group. It has the memory of the last one, unless a call further up the stack uses
-    /// that.
+    /// An empty group, for rows that may join the group that is open. It has the memory of the last
+    /// one, unless a call further up the stack uses that.
     pub fn take_scratch(&mut self) -> Box<Group> {
-        self.scratch.take().unwrap_or_else(|| self.new_group())
+        let mut group = self.scratch.take().unwrap_or_else(|| self.new_group());
+        if let Some(whole) = self.groups.of_running_fiber() {
+            group.continue_from(whole);
+        }
+        group
     }
 
     /// An empty group with the buffer's bounds.
     pub fn new_group(&self) -> Box<Group> {
         let settings = &self.configuration.engine;
         Box::new(Group::bounded(settings.max_pending_rows, settings.max_pending_bytes))
+    }
+
+    /// The row still buffered under a key, or gathered by the running fiber's group.
+    ///
+    /// # Errors
+    ///
+    /// As the buffers' own.
+    pub fn find(&mut self, table: &str, key: &[KeyPart<'_>]) -> Result<Found> {
+        let found = self.buffer.find(table, key)?;
+        let Some((group, index)) = self.groups.indexed_rows() else {
+            return Ok(found);
+        };
+        let entry = self.buffer.with_catalog(|catalog| {
+            let id = catalog.known_table(table)?;
+            Some((id, Arc::clone(catalog.entry(id)?)))
+        });
+        match entry {
+            Some((table, entry)) => find::find_in_group(group, index, table, &entry, key, found),
+            None => Ok(found),
+        }
     }
 
     /// Keeps a group's memory for the next one, if it is little.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use write_buffer_core::error::{Error, Result};
 use write_buffer_core::rows::group::Group;
-use write_buffer_core::table::entry::TableId;
+use write_buffer_core::table::entry::{Identity, TableId};
 use write_buffer_core::table::shape::Shape;
 
 use crate::buffer::object::Handle;
@@ -32,6 +32,20 @@ impl Tables for Handle<'_> {
         self.with(|state| state.buffer.with_catalog(|catalog| catalog.shape(table, columns)))
     }
 
+    fn deletion<'c>(
+        &self,
+        table: TableId,
+        columns: Option<impl Iterator<Item = &'c [u8]> + Clone>,
+        values: usize,
+    ) -> Result<Arc<Shape>> {
+        self.with(|state| {
+            state.buffer.with_catalog(|catalog| match columns {
+                Some(columns) => catalog.deletion(table, columns),
+                None => catalog.deletion_by_place(table, values),
+            })
+        })
+    }
+
     fn copy_alike(&self, table: TableId, row: Elements<'_>, group: &mut Group) -> bool {
         self.with(|state| state.last_shapes.copy(table, row, group))
     }
@@ -42,6 +56,10 @@ impl Tables for Handle<'_> {
 
     fn remember(&self, shape: &Arc<Shape>, row: Elements<'_>) {
         self.with(|state| state.last_shapes.remember(shape, row));
+    }
+
+    fn identity(&self, table: TableId, key: Option<&str>) -> Option<Identity> {
+        self.with(|state| state.buffer.with_catalog(|catalog| catalog.entry(table)?.identity(key)))
     }
 
     fn hint_key(&self, table: TableId, column: &str) {

@@ -3,16 +3,17 @@
 use anyhow::Result;
 use ext_php_rs::builders::{ClassBuilder, FunctionBuilder};
 use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
-use ext_php_rs::zend::ce;
+use ext_php_rs::zend::{ClassEntry, ce};
 
 use crate::buffer::object;
 use crate::classes::interfaces::Interface;
 use crate::classes::parameters::{Parameter, optional, required, with_parameters};
 use crate::classes::registration::{Handler, register};
-use crate::methods::{add, construct, find, flush, inspect, retry};
+use crate::methods::{add, construct, delete, find, flush, group, inspect, retry};
 use crate::settings;
 use crate::settings::configuration::BufferClass;
 use crate::settings::setting::Setting;
+use crate::zend::classes::add_false_to_return_type;
 #[cfg(php82)]
 use crate::zend::classes::mark_parameter_sensitive;
 
@@ -41,6 +42,7 @@ fn register_class(class: BufferClass, constructor: Handler) -> Result<()> {
         builder = builder.method(method.describe(function), MethodFlags::Public);
     }
     let entry = register(builder)?;
+    widen_return_types(entry);
     entry.__bindgen_anon_2.create_object = Some(object::create);
     #[cfg(php82)]
     for (number, setting) in (1..).zip(settings::of(class)) {
@@ -92,7 +94,7 @@ const fn method(
     }
 }
 
-const BUFFER_METHODS: [BufferMethod; 10] = [
+const BUFFER_METHODS: [BufferMethod; 12] = [
     method(
         "add",
         add::add,
@@ -104,6 +106,18 @@ const BUFFER_METHODS: [BufferMethod; 10] = [
         add::put,
         &[required("table", DataType::String), required("row", DataType::Mixed)],
         DataType::Void,
+    ),
+    method(
+        "delete",
+        delete::delete,
+        &[required("table", DataType::String), required("key", DataType::Mixed)],
+        DataType::Void,
+    ),
+    method(
+        "group",
+        group::group,
+        &[required("rows", DataType::Callable)],
+        DataType::Mixed,
     ),
     BufferMethod {
         returns_null: true,
@@ -138,8 +152,23 @@ const BUFFER_METHODS: [BufferMethod; 10] = [
     ),
 ];
 
-/// The interface.
-pub fn interface() -> ClassBuilder {
+/// Says of a registered class or interface what its builder cannot.
+fn widen_return_types(entry: &mut ClassEntry) {
+    add_false_to_return_type(entry, "find");
+}
+
+/// Registers the interface.
+///
+/// # Errors
+///
+/// A name that another extension took.
+pub fn register_interface() -> Result<&'static mut ClassEntry> {
+    let entry = register(interface())?;
+    widen_return_types(entry);
+    Ok(entry)
+}
+
+fn interface() -> ClassBuilder {
     let mut builder = ClassBuilder::new("WriteBuffer\\Buffer")
         .flags(ClassFlags::Interface)
         .implements((ce::countable, "\\Countable"));

@@ -19,7 +19,7 @@ use interfaces::Interface;
 /// A name that another extension took.
 pub fn register() -> Result<()> {
     // The classes name these two as their interfaces.
-    Interface::Buffer.set(registration::register(buffers::interface())?);
+    Interface::Buffer.set(buffers::register_interface()?);
     Interface::Exception.set(registration::register(exceptions::interface())?);
     exceptions::register_classes()?;
     registration::register(memory_sink::class())?;

@@ -6,6 +6,7 @@
 //! a shape between such calls, through [`Tables`], and arrays and objects that are read are held
 //! with a reference of their own. At a fatal error all frames end in order, as at an exception.
 
+pub mod deletions;
 pub mod fast_path;
 pub mod rows;
 mod values;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use write_buffer_core::error::{Error, Result};
 use write_buffer_core::rows::group::Group;
-use write_buffer_core::table::entry::TableId;
+use write_buffer_core::table::entry::{Identity, TableId};
 use write_buffer_core::table::shape::Shape;
 
 use crate::zend::array::Elements;
@@ -64,8 +65,18 @@ pub trait Tables {
     fn name(&self, table: TableId) -> String;
     /// The shape of a row's columns.
     fn shape<'c>(&self, table: TableId, columns: impl Iterator<Item = &'c [u8]> + Clone) -> Result<Arc<Shape>>;
+    /// The shape of a deletion: with these columns, or with so many values in the key's order.
+    fn deletion<'c>(
+        &self,
+        table: TableId,
+        columns: Option<impl Iterator<Item = &'c [u8]> + Clone>,
+        values: usize,
+    ) -> Result<Arc<Shape>>;
     /// The key that a model names.
     fn hint_key(&self, table: TableId, column: &str);
+    /// What says which row of the table a model means. `key`: the column that it names. `None`:
+    /// that is not known, or the table's rows are only inserted.
+    fn identity(&self, table: TableId, key: Option<&str>) -> Option<Identity>;
     /// Copies a row that looks like the last one of its table. `false`: it does not, and nothing
     /// was copied.
     fn copy_alike(&self, table: TableId, row: Elements<'_>, group: &mut Group) -> bool;

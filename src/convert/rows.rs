@@ -1,11 +1,12 @@
 //! Rows: an array, a model, an object with `toArray()`, and lists of these.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ce;
 use write_buffer_core::rows::group::{Group, PushError};
-use write_buffer_core::table::entry::TableId;
+use write_buffer_core::table::entry::{Identity, TableId};
 use write_buffer_core::table::shape::Shape;
 
 use crate::convert::values::{Scalar, ValueError};
@@ -176,33 +177,91 @@ impl<T: Tables> Converter<'_, T> {
 
     /// An Eloquent model, by its methods. Its own table wins.
     fn model(&mut self, object: &HeldObject) -> Result<()> {
+        if is_stored(object)? {
+            return self.stored_model(object);
+        }
         let methods = ["gettable", "getkeyname", "getattributes"];
         let [own, key, attributes] = object.call_each(methods).ok_or(PendingException)?;
         let default_table = self.table;
-        if let Some(own) = own.as_ref().and_then(text_of) {
-            self.table = self.tables.table(own)?;
-        }
-        if let Some(key) = key.as_ref().and_then(text_of) {
-            self.tables.hint_key(self.table, key);
-        }
+        self.enter_table_of_model(own.as_ref(), key.as_ref())?;
         let converted = attributes.map_or(Ok(()), |attributes| self.attributes(object, attributes));
         self.table = default_table;
         converted
     }
 
+    /// A model whose row is there already.
+    fn stored_model(&mut self, object: &HeldObject) -> Result<()> {
+        let methods = ["gettable", "getkeyname"];
+        let [own, key] = object.call_each(methods).ok_or(PendingException)?;
+        let default_table = self.table;
+        self.enter_table_of_model(own.as_ref(), key.as_ref())?;
+        let identity = self.tables.identity(self.table, key.as_ref().and_then(text_of));
+        let converted = match identity {
+            None => self.all_of_model(object),
+            Some(identity) => self.changes(object, &identity),
+        };
+        self.table = default_table;
+        converted
+    }
+
+    /// Goes on with the table of a model, by what its methods returned.
+    fn enter_table_of_model(&mut self, own: Option<&Held>, key: Option<&Held>) -> Result<()> {
+        if let Some(own) = own.and_then(text_of) {
+            self.table = self.tables.table(own)?;
+        }
+        if let Some(key) = key.and_then(text_of) {
+            self.tables.hint_key(self.table, key);
+        }
+        Ok(())
+    }
+
+    fn all_of_model(&mut self, object: &HeldObject) -> Result<()> {
+        let [attributes] = object.call_each(["getattributes"]).ok_or(PendingException)?;
+        attributes.map_or(Ok(()), |attributes| self.attributes(object, attributes))
+    }
+
     fn attributes(&mut self, object: &HeldObject, attributes: Held) -> Result<()> {
+        let held = self.columns(object, "getAttributes", attributes)?;
+        self.row(held.elements())
+    }
+
+    /// What a method of a model returned: an array by column.
+    fn columns(&self, object: &HeldObject, method: &str, result: Held) -> Result<HeldArray> {
         let wrong = |what: &str| {
             self.wrong(&format!(
-                "must be a row: {}::getAttributes() gave {what}",
+                "must be a row: {}::{method}() gave {what}",
                 object.class_name()
             ))
         };
-        let held = HeldArray::of_result(attributes).map_err(|value| wrong(type_name(value.dereference())))?;
-        let elements = held.elements();
-        if elements.is_proper_list() {
+        let held = HeldArray::of_result(result).map_err(|value| wrong(type_name(value.dereference())))?;
+        if held.elements().is_proper_list() {
             return Err(wrong("a list; return an associative array, by column"));
         }
-        self.row(elements)
+        Ok(held)
+    }
+
+    /// What has changed of a model whose row is there already, and what says which row it is. All
+    /// of it if that has changed, or is not there.
+    fn changes(&mut self, object: &HeldObject, identity: &Identity) -> Result<()> {
+        let methods = ["getattributes", "getdirty"];
+        let [Some(attributes), Some(dirty)] = object.call_each(methods).ok_or(PendingException)? else {
+            return Ok(());
+        };
+        let dirty = self.columns(object, "getDirty", dirty)?;
+        let attributes = self.columns(object, "getAttributes", attributes)?;
+        if dirty.elements().count() == 0 {
+            return Ok(());
+        }
+        let Some(columns) = changed_columns(identity, attributes.elements(), dirty.elements()) else {
+            return self.row(attributes.elements());
+        };
+        let names = columns.iter().map(|(name, _)| name.as_ref());
+        let shape = self.tables.shape(self.table, names)?;
+        self.group.begin_row(&shape).map_err(|_| self.too_large())?;
+        for (place, (_, value)) in columns.iter().enumerate() {
+            self.value(&shape, place, value.dereference())?;
+        }
+        Ok(())
     }
 
     fn traversable(&mut self, object: &HeldObject) -> Result<()> {
@@ -240,15 +299,8 @@ impl<T: Tables> Converter<'_, T> {
         if names.clone().all(|name| name.is_some()) {
             return Ok(self.tables.shape(self.table, names.flatten())?);
         }
-        // PHP makes an int of a name such as "5".
-        let names: Vec<Vec<u8>> = elements
-            .entries()
-            .map(|(key, _)| match key {
-                Key::Name(name) => name.to_vec(),
-                Key::Number(number) => number.to_string().into_bytes(),
-            })
-            .collect();
-        Ok(self.tables.shape(self.table, names.iter().map(Vec::as_slice))?)
+        let names: Vec<_> = elements.entries().map(|(key, _)| key.bytes()).collect();
+        Ok(self.tables.shape(self.table, names.iter().map(AsRef::as_ref))?)
     }
 
     /// Copies the value of a column, by its place in the shape.
@@ -277,6 +329,51 @@ impl<T: Tables> Converter<'_, T> {
             self.tables.name(self.table)
         ))
     }
+}
+
+/// Whether a model says what has changed in a row that is there already.
+fn is_stored(object: &HeldObject) -> Result<bool, PendingException> {
+    if !object.has_method("getdirty") {
+        return Ok(false);
+    }
+    let exists = match object.declared_property("exists") {
+        None if object.has_method("exists") => object.call("exists"),
+        exists => exists,
+    };
+    if exception_is_pending() {
+        return Err(PendingException);
+    }
+    Ok(exists.and_then(|exists| exists.dereference().bool()) == Some(true))
+}
+
+/// A column's name and value.
+type NamedValue<'e> = (Cow<'e, [u8]>, &'e Zval);
+
+/// The columns that say which row it is, and those that have changed. `None`: one of the key's has
+/// changed, or is not there.
+fn changed_columns<'e>(
+    identity: &Identity,
+    attributes: Elements<'e>,
+    dirty: Elements<'e>,
+) -> Option<Vec<NamedValue<'e>>> {
+    let named = |elements: Elements<'e>, wanted: &str| {
+        let mut entries = elements.entries().map(|(key, value)| (key.bytes(), value));
+        entries.find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes()))
+    };
+    let mut columns = Vec::with_capacity(identity.key.len() + 1 + dirty.count());
+    for column in &identity.key {
+        if named(dirty, column).is_some() {
+            return None;
+        }
+        columns.push(named(attributes, column)?);
+    }
+    if let Some(guard) = &identity.guard
+        && named(dirty, guard).is_none()
+    {
+        columns.push(named(attributes, guard)?);
+    }
+    columns.extend(dirty.entries().map(|(key, value)| (key.bytes(), value)));
+    Some(columns)
 }
 
 /// What a method returned, if it is a string of UTF-8.

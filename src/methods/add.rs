@@ -4,9 +4,9 @@ use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ExecuteData;
 use write_buffer_core::rows::group::Group;
 
+use crate::buffer::group;
 use crate::buffer::object::Handle;
 use crate::buffer::state::State;
-use crate::buffer::wait;
 use crate::convert::ConversionError;
 use crate::exceptions::{throw_conversion_error, throw_flush_error};
 use crate::methods::arguments::{copy_rows, table};
@@ -45,8 +45,13 @@ pub extern "C" fn put(call: &mut ExecuteData, _result: &mut Zval) {
     });
 }
 
-/// Gathers a group, while user code may run, and then gives it to the engine.
-fn take_group(
+/// Gathers rows, while user code may run, and then gives them to the group that is open, or to the
+/// engine.
+///
+/// # Errors
+///
+/// What was thrown.
+pub fn take_group(
     buffer: Handle<'_>,
     gather: impl FnOnce(&mut Group) -> Result<(), ConversionError>,
 ) -> Result<(), PendingException> {
@@ -54,5 +59,5 @@ fn take_group(
     let mut group = buffer.with(State::take_scratch);
     let generation = fork::fork_generation();
     gather(&mut group).map_err(throw_conversion_error)?;
-    wait::add(buffer, group, generation).map_err(|failed| throw_flush_error(&failed, kept_rows(buffer)))
+    group::add(buffer, group, generation).map_err(|failed| throw_flush_error(&failed, kept_rows(buffer)))
 }

@@ -2,6 +2,7 @@
 
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ExecuteData, ce};
+use write_buffer_core::buffer::find::Found;
 use write_buffer_core::value::Value;
 
 use crate::exceptions::throw_error;
@@ -21,10 +22,11 @@ pub extern "C" fn find(call: &mut ExecuteData, result: &mut Zval) {
             let message = "must be an int or a string, or for a composite key an array of these";
             return Err(refuse(ce::type_error(), 2, message));
         };
-        let found = table_name(name).and_then(|table| buffer.with(|state| state.buffer.find(table, &key)));
+        let found = table_name(name).and_then(|table| buffer.with(|state| state.find(table, &key)));
         match found.map_err(throw_error)? {
-            None => result.set_null(),
-            Some(row) => *result = export::row(&row),
+            Found::Nothing => result.set_null(),
+            Found::Deletion => result.set_bool(false),
+            Found::Row(row) => *result = export::row(&row),
         }
         Ok(())
     });

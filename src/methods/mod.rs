@@ -7,9 +7,11 @@
 pub mod add;
 pub mod arguments;
 pub mod construct;
+pub mod delete;
 pub mod entry;
 pub mod find;
 pub mod flush;
+pub mod group;
 pub mod inspect;
 pub mod memory_sink;
 pub mod retry;

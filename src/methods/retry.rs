@@ -4,13 +4,14 @@
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ExecuteData, Function};
 use write_buffer_core::dead_letter::Status;
-use write_buffer_core::dead_letter::line::{BINARY_MARK, DATE_TIME_MARK, decode_binary};
+use write_buffer_core::dead_letter::line::{BINARY_MARK, DATE_TIME_MARK, DELETION, decode_binary};
 use write_buffer_core::error::{Error, Kind};
 use write_buffer_core::rows::group::Group;
 
 use crate::buffer::object::Handle;
 use crate::buffer::wait;
 use crate::convert::ConversionError;
+use crate::convert::deletions::copy_key;
 use crate::exceptions::{throw_conversion_error, throw_flush_error};
 use crate::export;
 use crate::methods::arguments::{copy_rows, table};
@@ -111,6 +112,14 @@ fn gather(buffer: Handle<'_>, at: usize, failure: &Zval) -> Result<Box<Group>, C
         let elements = entry.elements();
         let table = elements.get("table").and_then(Zval::zend_str).ok_or_else(wrong)?;
         let table = self::table(buffer, table.as_bytes())?;
+        if let Some(key) = elements.get(DELETION) {
+            let key = match HeldArray::of(key) {
+                Some(key) => decoded(key.elements()).ok_or_else(wrong)?,
+                None => Held::of(key),
+            };
+            copy_key(&buffer, &mut group, table, &key, 1)?;
+            continue;
+        }
         let row = elements.get("row").and_then(HeldArray::of).ok_or_else(wrong)?;
         let row = decoded(row.elements()).ok_or_else(wrong)?;
         copy_rows(buffer, &mut group, &row, table, 1, false)?;

@@ -46,9 +46,10 @@ fn table_rules(array: Elements<'_>, path: &str) -> Result<TableRules> {
             "guard" => rules.guard = Some(column(value, &path, "a column's name")?),
             "allowSecondUnique" => rules.allow_second_unique = boolean(value, &path)?,
             "repeatable" => rules.repeatable = boolean(value, &path)?,
+            "coalesce" => rules.writes_each_version = !boolean(value, &path)?,
             _ => {
                 return Err(Error::config(format!(
-                    "{path} is no rule; there are: key, mode, merge, guard, allowSecondUnique, repeatable"
+                    "{path} is no rule; there are: key, mode, merge, guard, allowSecondUnique, repeatable, coalesce"
                 )));
             }
         }

@@ -6,13 +6,17 @@
 //! type: `__toString()`, or an error handler that hears of a deprecation.
 
 use std::ffi::{CStr, c_char, c_int};
+use std::mem::MaybeUninit;
 use std::ptr;
 
-use ext_php_rs::ffi::{zend_class_entry, zend_wrong_parameters_count_error, zval};
+use ext_php_rs::ffi::{
+    zend_class_entry, zend_fcall_info, zend_fcall_info_cache, zend_wrong_parameters_count_error, zval,
+};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ClassEntry, ExecuteData};
 
 use crate::zend::bailout;
+use crate::zend::callable::Callable;
 use crate::zend::messages::{PendingException, c_text, exception_is_pending};
 use crate::zend::values::Plain;
 
@@ -159,6 +163,32 @@ impl<'call> Arguments<'call> {
         succeeded(parsed)?;
         // SAFETY: the frame holds the array as long as the call lasts.
         Ok(unsafe { array.as_ref() })
+    }
+
+    /// The next argument, a callable.
+    ///
+    /// # Errors
+    ///
+    /// It is another type.
+    pub fn callable(&mut self) -> Result<Option<Callable<'call>>, PendingException> {
+        let Some(argument) = self.next() else { return Ok(None) };
+        let mut info = MaybeUninit::<zend_fcall_info>::zeroed();
+        let mut cache = MaybeUninit::<zend_fcall_info_cache>::zeroed();
+        // SAFETY: `f` takes these two, and owns nothing in them afterwards.
+        let parsed = bailout::catch(|| unsafe {
+            zend_parse_parameter(
+                0,
+                self.read,
+                argument,
+                c"f".as_ptr(),
+                info.as_mut_ptr(),
+                cache.as_mut_ptr(),
+            )
+        });
+        succeeded(parsed)?;
+        // SAFETY: numbers and pointers, which PHP has set. The frame holds the argument as long as
+        // the call lasts.
+        Ok(Some(unsafe { Callable::new(info.assume_init(), cache.assume_init()) }))
     }
 
     fn next(&mut self) -> Option<*mut Zval> {

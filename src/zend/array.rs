@@ -7,6 +7,8 @@
 //! PHP separates the array before any write; or within [`HeldArray::peek`], which runs no PHP code.
 //! A reference in a slot is a variable: its value may be another one after PHP code ran.
 
+use std::borrow::Cow;
+
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::ffi::{self, _Bucket as Bucket, HashTable, zend_string};
 use ext_php_rs::flags::DataType;
@@ -82,6 +84,16 @@ pub enum Key<'v> {
     Name(&'v [u8]),
     /// A number. PHP makes one of a name such as "5".
     Number(i64),
+}
+
+impl<'v> Key<'v> {
+    /// The name, as it was before PHP made a number of it.
+    pub fn bytes(self) -> Cow<'v, [u8]> {
+        match self {
+            Self::Name(name) => Cow::Borrowed(name),
+            Self::Number(number) => Cow::Owned(number.to_string().into_bytes()),
+        }
+    }
 }
 
 impl<'v> Elements<'v> {

@@ -3,9 +3,9 @@
 #[cfg(php82)]
 use std::ffi::c_void;
 
-use ext_php_rs::ffi::zend_class_entry;
 #[cfg(php82)]
 use ext_php_rs::ffi::{HashTable, zend_string};
+use ext_php_rs::ffi::{zend_class_entry, zend_hash_str_find};
 use ext_php_rs::zend::ClassEntry;
 
 unsafe extern "C" {
@@ -73,5 +73,23 @@ pub fn mark_parameter_sensitive(class: &mut ClassEntry, number: u32) {
             number,
             0,
         );
+    }
+}
+
+/// Makes a method of a class, registered a moment ago, return `false` beside what it returns
+/// anyway. ext-php-rs knows no union of types.
+pub fn add_false_to_return_type(class: &mut ClassEntry, method: &str) {
+    /// `MAY_BE_FALSE` of `zend_type_info.h`.
+    const MAY_BE_FALSE: u32 = 1 << 2;
+    // SAFETY: the class's table of methods is whole, and its values are functions. Those of an
+    // internal class have a table of arguments, in whose place before the first one the returned
+    // type stands; it was made on the heap for this method alone, and nobody reads it yet.
+    unsafe {
+        let found = zend_hash_str_find(&raw const class.function_table, method.as_ptr().cast(), method.len());
+        let Some(function) = found.as_ref() else { return };
+        let arguments = (*function.value.func).internal_function.arg_info;
+        if let Some(returned) = arguments.sub(1).as_mut() {
+            returned.type_.type_mask |= MAY_BE_FALSE;
+        }
     }
 }

@@ -8,7 +8,9 @@
 pub mod arguments;
 pub mod array;
 pub mod bailout;
+pub mod callable;
 pub mod classes;
+pub mod fibers;
 pub mod interrupt;
 pub mod messages;
 pub mod objects;

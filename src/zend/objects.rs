@@ -99,6 +99,31 @@ impl HeldObject {
         }
     }
 
+    /// The value of a public property that its class declares. User code may run. `None`: there is
+    /// none, or it threw.
+    pub fn declared_property(&self, name: &str) -> Option<Held> {
+        let object = self.pointer();
+        // SAFETY: a class's table of properties lives as long as the class, and holds pointers to
+        // their descriptions.
+        let info = unsafe {
+            let table = &raw const (*(*object).ce).properties_info;
+            let found = ffi::zend_hash_str_find(table, name.as_ptr().cast(), name.len());
+            found.as_ref()?.value.ptr.cast::<ffi::zend_property_info>().as_ref()?
+        };
+        if info.flags & ffi::ZEND_ACC_PUBLIC == 0 || info.flags & ffi::ZEND_ACC_STATIC != 0 {
+            return None;
+        }
+        let mut slot = Zval::new();
+        // SAFETY: the object is held; the value is copied before the slot goes.
+        let value = bailout::catch(|| unsafe {
+            let (start, length) = (name.as_ptr().cast(), name.len());
+            let found = ffi::zend_read_property((*object).ce, object, start, length, true, &raw mut slot);
+            found.as_ref().map(|value| value.dereference().shallow_clone())
+        });
+        let (_slot, value) = (Held::new(slot), Held::new(value??));
+        (!exception_is_pending()).then_some(value)
+    }
+
     /// Calls a public method without arguments. `None`: there is no such method, or it threw.
     pub fn call(&self, name: &str) -> Option<Held> {
         let [result] = self.call_each([name])?;

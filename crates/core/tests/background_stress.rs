@@ -224,7 +224,10 @@ fn the_group_at_fault_is_given_up_and_no_other() {
     let expected: BTreeMap<i64, i64> = (0..150).map(|id| (id, id)).collect();
     assert_eq!(sums(&store, "trades"), expected);
     let letters = buffer.take_failures();
-    let keys: Vec<_> = letters.iter().map(|letter| letter.rows[0].1[0].1.clone()).collect();
+    let keys: Vec<_> = letters
+        .iter()
+        .map(|letter| letter.rows[0].columns[0].1.clone())
+        .collect();
     assert_eq!(keys, [3, 50, 99].map(Value::Int));
     assert!(buffer.flush(None, &never).is_ok(), "an error is reported once");
     let Snapshot { metrics, pending, .. } = buffer.snapshot();

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use write_buffer_core::buffer::foreground::ForegroundBuffer;
 use write_buffer_core::clock::Clock;
+use write_buffer_core::dead_letter::LetterRow;
 use write_buffer_core::error::codes;
 use write_buffer_core::error::{Error, Kind};
 use write_buffer_core::ledger::LedgerEntry;
@@ -152,7 +153,7 @@ fn actual(store: &MemoryStore) -> Expected {
 /// The numbers of the groups that were given up: the last column of each of their rows.
 fn given_up(buffer: &mut ForegroundBuffer) -> Vec<i64> {
     let letters = buffer.take_failures();
-    let number = |row: &(String, Vec<(Box<str>, Value<'static>)>)| match row.1.last() {
+    let number = |row: &LetterRow| match row.columns.last() {
         Some((_, Value::Int(number))) => *number,
         other => panic!("{other:?} is no number"),
     };

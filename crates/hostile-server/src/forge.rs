@@ -16,7 +16,7 @@ const STATEMENTS: [&[u8]; 15] = [
     b"\x03SELECT VERSION()",
     b"\x03SET NAMES",
     b"\x03SELECT @@max_allowed_packet,character_set,character_set,character_set,collation,time_zone,sql_mode,isolation,\
-      autocommit,0,lower,system_time_zone",
+      autocommit,0,lower,system_time_zone,innodb_lock_wait_timeout,CONNECTION_ID,GET_LOCK",
     b"\x03SHOW CREATE TABLE",
     b"\x03information_schema.COLUMNS",
     b"\x03information_schema.STATISTICS",

@@ -25,8 +25,6 @@ pub enum Phase {
     Triggers,
     /// Its engine.
     Engine,
-    /// The connection's number.
-    Number,
     /// A statement of the ledger.
     Ledger,
     /// The start of a transaction, by whatever statement.
@@ -44,7 +42,7 @@ pub enum Phase {
 }
 
 /// All phases by name.
-pub const NAMES: [(&str, Phase); 19] = [
+pub const NAMES: [(&str, Phase); 18] = [
     ("greeting", Phase::Greeting),
     ("login", Phase::Login),
     ("version", Phase::Version),
@@ -56,7 +54,6 @@ pub const NAMES: [(&str, Phase); 19] = [
     ("references", Phase::References),
     ("triggers", Phase::Triggers),
     ("engine", Phase::Engine),
-    ("number", Phase::Number),
     ("ledger", Phase::Ledger),
     ("begin", Phase::Begin),
     ("prepare", Phase::Prepare),
@@ -67,7 +64,7 @@ pub const NAMES: [(&str, Phase); 19] = [
 ];
 
 /// What a statement's text has, in the order in which it is looked for.
-const TEXTS: [(&str, Phase); 16] = [
+const TEXTS: [(&str, Phase); 15] = [
     ("SELECT VERSION()", Phase::Version),
     ("SET NAMES", Phase::Settings),
     ("SELECT @@max_allowed_packet", Phase::Variables),
@@ -77,7 +74,6 @@ const TEXTS: [(&str, Phase); 16] = [
     ("information_schema.KEY_COLUMN_USAGE", Phase::References),
     ("information_schema.TRIGGERS", Phase::Triggers),
     ("information_schema.TABLES", Phase::Engine),
-    ("CONNECTION_ID", Phase::Number),
     ("ledger`", Phase::Ledger),
     ("autocommit = 0", Phase::Begin),
     ("START TRANSACTION", Phase::Begin),

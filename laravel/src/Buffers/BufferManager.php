@@ -197,7 +197,7 @@ class BufferManager
             : new \WriteBuffer($dsn, ...$settings);
 
         if ((string) $connection?->getTablePrefix() !== '') {
-            $buffer = new PrefixedBuffer($buffer, $reader, ...$tables);
+            $buffer = new PrefixedBuffer($buffer, $reader, $this->catalog($config, $reader), ...$tables);
         }
 
         return $connection === null ? $buffer : $this->afterCommit($buffer, $config, $reader);

@@ -10,12 +10,17 @@ use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
 
 /**
- * Owns the form of a dead letter: a group that was not written, and why. takeFailures() returns
+ * Owns the form of a dead letter: a group that was not written, and why. A deletion in it has its
+ * key, and maybe its guard, under `delete` in the place of `row`. takeFailures() returns
  * it, retry() takes it, and the dead-letter file has one on each line. All three are the
  * extension's.
  *
  * @phpstan-type Letter array{
- *     rows: list<array{table: string, row: array<string, mixed>}>,
+ *     rows: list<array{
+ *         table: string,
+ *         row?: array<string, mixed>,
+ *         delete?: array<int|string, mixed>
+ *     }>,
  *     status: string,
  *     code: int,
  *     message: string,
@@ -42,7 +47,10 @@ final class DeadLetter
     {
         return [
             'rows' => array_map(
-                static fn (Row $row): array => ['table' => $row->table, 'row' => $row->plainValues()],
+                static fn (Row $row): array => [
+                    'table' => $row->table,
+                    ($row->isDeletion ? 'delete' : 'row') => $row->plainValues(),
+                ],
                 $group,
             ),
             'status' => $status,
@@ -80,12 +88,15 @@ final class DeadLetter
         $reader = new RowReader();
         $group = [];
         foreach ($rows as $row) {
-            if (!is_array($row) || !is_string($row['table'] ?? null) || !is_array($row['row'] ?? null)) {
+            $values = is_array($row) ? $row['row'] ?? $row['delete'] ?? null : null;
+            if (!is_array($values) || !is_string($row['table'] ?? null)) {
                 throw new TypeError('Argument #1 ($failures) must be a list of failures, as takeFailures() gives them;'
                     . " a row of element {$at} has no table, or no values");
             }
-            $values = array_map([self::class, 'decoded'], $row['row']);
-            $group = [...$group, ...$reader->read([$values], $row['table'], 'Argument #1 ($failures)', false)];
+            $values = array_map([self::class, 'decoded'], $values);
+            $group = isset($row['row'])
+                ? [...$group, ...$reader->read([$values], $row['table'], 'Argument #1 ($failures)', false)]
+                : [...$group, $reader->deletion($row['table'], $values, 'Argument #1 ($failures)')];
         }
 
         return $group;
@@ -111,7 +122,8 @@ final class DeadLetter
     public static function line(array $letter): string
     {
         foreach ($letter['rows'] as $at => $row) {
-            $letter['rows'][$at]['row'] = array_map([self::class, 'encoded'], $row['row']);
+            $what = isset($row['row']) ? 'row' : 'delete';
+            $letter['rows'][$at][$what] = array_map([self::class, 'encoded'], $row[$what]);
         }
 
         return json_encode(

@@ -47,8 +47,8 @@ trait BuffersWrites
 
     /**
      * The model as it will be after a flush: the buffered row over the database's row, by the
-     * table's rules. While a row is being written, an increment of a `sum` may be counted twice:
-     * call flush() first if that matters.
+     * table's rules; null if its row will be deleted. While a row is being written, an increment of
+     * a `sum` may be counted twice: call flush() first if that matters.
      */
     public static function findBuffered(mixed $id): ?static
     {
@@ -57,8 +57,8 @@ trait BuffersWrites
         // The buffer first: a row that is flushed in between is found twice, and never missed.
         $buffered = $manager->buffer($model->getBufferName())->find($model->getTable(), $id);
         $found = static::query()->find($id);
-        if ($buffered === null) {
-            return $found;
+        if (!is_array($buffered)) {
+            return $buffered === null ? $found : null;
         }
         if ($found === null) {
             return $model->newFromBuilder($buffered);

@@ -48,10 +48,7 @@ final class FlushFailedException extends RuntimeException
                     ? Words::redactedFailure($failure['code'], $failure['message'])
                     : Words::clean($failure['message']),
                 'rows' => array_map(
-                    fn (array $row): array => [
-                        'table' => $row['table'],
-                        'key' => $this->key($row['table'], $row['row']),
-                    ],
+                    fn (array $row): array => ['table' => $row['table'], 'key' => $this->key($row)],
                     $failure['rows'],
                 ),
             ], array_slice($failures, 0, self::GROUPS_SHOWN)),
@@ -59,12 +56,20 @@ final class FlushFailedException extends RuntimeException
     }
 
     /**
-     * @param array<string, mixed> $row
+     * @param array{
+     *     table: string,
+     *     row?: array<string, mixed>,
+     *     delete?: array<int|string, mixed>
+     * } $row
      *
-     * @return array<string, mixed>
+     * @return array<int|string, mixed> that of a deletion may be by place
      */
-    private function key(string $table, array $row): array
+    private function key(array $row): array
     {
-        return array_intersect_key($row, array_flip((array) ($this->tables[$table]['key'] ?? 'id')));
+        $rules = $this->tables[$row['table']] ?? [];
+
+        return isset($row['delete'])
+            ? array_diff_key($row['delete'], array_flip((array) ($rules['guard'] ?? [])))
+            : array_intersect_key($row['row'] ?? [], array_flip((array) ($rules['key'] ?? 'id')));
     }
 }

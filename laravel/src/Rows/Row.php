@@ -11,14 +11,17 @@ use DateTimeImmutable;
  * object changes from which it was read, the row does not.
  *
  * It has the methods by which the extension knows a model, so every buffer takes it, for any table.
+ *
+ * A deletion is a row too: its values are a key, by column or by place, and maybe a guard.
  */
 final class Row
 {
-    /** @param array<string, int|float|string|DateTimeImmutable|null> $values by column */
+    /** @param array<int|string, int|float|string|DateTimeImmutable|null> $values by column */
     public function __construct(
         public readonly string $table,
         public readonly array $values,
         public readonly ?string $keyName = null,
+        public readonly bool $isDeletion = false,
     ) {
     }
 
@@ -37,6 +40,17 @@ final class Row
     public function getAttributes(): array
     {
         return $this->values;
+    }
+
+    /** What it takes of a buffer's `maxPendingBytes`. */
+    public function bytes(): int
+    {
+        $bytes = 0;
+        foreach ($this->values as $value) {
+            $bytes += is_string($value) ? strlen($value) : 8;
+        }
+
+        return $bytes;
     }
 
     /**

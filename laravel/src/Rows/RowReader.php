@@ -5,8 +5,10 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Rows;
 
 use BackedEnum;
+use Closure;
 use DateTimeImmutable;
 use DateTimeInterface;
+use ReflectionProperty;
 use stdClass;
 use Stringable;
 use Traversable;
@@ -14,16 +16,28 @@ use TypeError;
 use UnitEnum;
 
 /**
- * Owns the conversion of the arguments of add(), put() and retry() into rows, by the extension's
- * rules. A row is an associative array, a stdClass, a model (an object with its methods) or an
- * object with toArray(). A list of rows is an array whose first key is a number, or a Traversable.
+ * Owns the conversion of the arguments of add(), put(), delete() and retry() into rows, by the
+ * extension's rules. A row is an associative array, a stdClass, a model (an object with its
+ * methods) or an object with toArray(). A list of rows is an array whose first key is a number, or
+ * a Traversable.
  *
  * Invariant: a table gets the connection's prefix here, and nowhere else.
  */
 final class RowReader
 {
-    public function __construct(private readonly string $prefix = '')
+    /**
+     * @param (Closure(string, ?string): ?Identity)|null $identities what says which row of a table
+     *        a model means: by the server's name of the table, and the key that the model names.
+     *        null: that key
+     */
+    public function __construct(private readonly string $prefix = '', private readonly ?Closure $identities = null)
     {
+    }
+
+    /** @param Closure(string, ?string): ?Identity $identities */
+    public function withIdentities(Closure $identities): self
+    {
+        return new self($this->prefix, $identities);
     }
 
     /**
@@ -59,6 +73,9 @@ final class RowReader
             return $this->readList($given, $table, $parameter);
         }
         $row = is_object($given) ? $this->readObject($given, $table, $parameter) : $given;
+        if ($row === null) {
+            return [];
+        }
         if ($row instanceof Row) {
             return [$row];
         }
@@ -66,6 +83,37 @@ final class RowReader
         return self::isList($row)
             ? $this->readList($row, $table, $parameter)
             : [$this->make($row, $this->table($table), null, $parameter)];
+    }
+
+    /**
+     * Reads the key of a deletion: as for find(), or an array that also has the guard's column.
+     *
+     * @throws TypeError a key that can be none
+     */
+    public function deletion(string $table, mixed $key, string $parameter = 'Argument #2 ($key)'): Row
+    {
+        if ($key instanceof Row && $key->isDeletion) {
+            return $key;
+        }
+        $given = match (true) {
+            $key === [] => 'an empty array',
+            is_array($key) && !array_is_list($key) && array_filter(array_keys($key), 'is_int') !== []
+                => 'an array that mixes names and numbers',
+            $key === null || is_bool($key) || is_float($key) => get_debug_type($key),
+            is_object($key) && self::isModel($key) => 'the model ' . $key::class,
+            default => null,
+        };
+        if ($given !== null) {
+            throw new TypeError("{$parameter} must be an int or a string, or an array of the key's columns, and the guard"
+                . " if the row is to stay when it is newer, {$given} given");
+        }
+        $name = $this->table($table);
+        $values = [];
+        foreach (is_array($key) ? $key : [$key] as $column => $value) {
+            $values[$column] = self::value($value, $name, (string) $column, $parameter);
+        }
+
+        return new Row($name, $values, null, true);
     }
 
     /**
@@ -82,6 +130,9 @@ final class RowReader
             }
             if (is_object($row)) {
                 $row = $this->readObject($row, $table, $parameter);
+                if ($row === null) {
+                    continue;
+                }
             }
             if ($row instanceof Row) {
                 $read[] = $row;
@@ -102,22 +153,24 @@ final class RowReader
         return $read;
     }
 
-    /** @return Row|array<mixed> */
-    private function readObject(object $object, string $table, string $parameter): Row|array
+    /** @return Row|array<mixed>|null null: a model of which nothing has changed */
+    private function readObject(object $object, string $table, string $parameter): Row|array|null
     {
         if ($object instanceof Row) {
             return $object;
         }
         if (self::isModel($object)) {
-            $table = method_exists($object, 'getTable') ? $object->getTable() : $table;
+            $table = $this->table(method_exists($object, 'getTable') ? $object->getTable() : $table);
             $key = method_exists($object, 'getKeyName') ? $object->getKeyName() : null;
+            $key = is_string($key) && $key !== '' ? $key : null;
+            if (!self::isStored($object)) {
+                return $this->make($object->getAttributes(), $table, $key, $parameter);
+            }
+            $values = self::changes($object, $this->identities === null
+                ? Identity::ofKey($key)
+                : ($this->identities)($table, $key));
 
-            return $this->make(
-                $object->getAttributes(),
-                $this->table($table),
-                is_string($key) && $key !== '' ? $key : null,
-                $parameter,
-            );
+            return $values === [] ? null : $this->make($values, $table, $key, $parameter);
         }
         if ($object instanceof UnitEnum || $object instanceof DateTimeInterface) {
             throw new TypeError("{$parameter} must be a row, " . $object::class . ' given: it is a value, not a row');
@@ -176,6 +229,36 @@ final class RowReader
     private static function hasFourDigitYear(DateTimeInterface $moment): bool
     {
         return strlen($moment->format('Y')) === 4;
+    }
+
+    /** Whether a model says what has changed in a row that is there already. */
+    private static function isStored(object $model): bool
+    {
+        if (!is_callable([$model, 'getDirty']) || !method_exists($model, 'getDirty')) {
+            return false;
+        }
+        if (property_exists($model, 'exists') && (new ReflectionProperty($model, 'exists'))->isPublic()) {
+            return $model->exists === true;
+        }
+
+        return method_exists($model, 'exists') && is_callable([$model, 'exists']) && $model->exists() === true;
+    }
+
+    /**
+     * What has changed of a model, and what says which row it is. All of it if that has changed, or
+     * is not there.
+     *
+     * @return array<mixed>
+     */
+    private static function changes(object $model, ?Identity $identity): array
+    {
+        $attributes = $model->getAttributes();
+        if ($identity === null) {
+            return $attributes;
+        }
+        $dirty = $model->getDirty();
+
+        return $dirty === [] ? [] : $identity->with($attributes, $dirty) ?? $attributes;
     }
 
     private static function isModel(object $object): bool

@@ -14,9 +14,10 @@ final class KeySearch
     /**
      * @param string                    $table the server's name
      * @param iterable<Row>             $rows  of all tables, in the order in which they were added
-     * @param array<string, mixed>|null $found what an earlier search has found
+     * @param array<string, mixed>|false|null $found what an earlier search has found
      *
-     * @return array<string, int|float|string|null>|null null: no row has this key
+     * @return array<string, int|float|string|null>|false|null null: no row has this key; false: it
+     *                                                         will be deleted
      *
      * @throws TypeError a key that is neither an int nor a string, nor an array of these; one that
      *                   lacks a column, or has one too many
@@ -26,8 +27,8 @@ final class KeySearch
         string $table,
         mixed $key,
         iterable $rows,
-        ?array $found = null,
-    ): ?array {
+        array|false|null $found = null,
+    ): array|false|null {
         self::refuseWrongKey($key);
         $known = $wanted = null;
         foreach ($rows as $row) {
@@ -36,10 +37,15 @@ final class KeySearch
             }
             $known ??= $tables->of($table, $row);
             $wanted ??= self::wanted($known, (array) $key);
-            $values = $known->bind($row);
-            if (self::hasKey($values, $wanted)) {
-                $values = (new Row($table, $values))->plainValues();
-                $found = $found === null ? $values : Merge::forReading($known, $found, $values);
+            $values = $row->isDeletion ? $known->bindDeletion($row) : $known->bind($row);
+            if (!self::hasKey($values, $wanted)) {
+                continue;
+            }
+            $values = (new Row($table, $values))->plainValues();
+            if ($row->isDeletion) {
+                $found = is_array($found) && Merge::isOutdated($known, $found, $values) ? $found : false;
+            } else {
+                $found = is_array($found) ? Merge::forReading($known, $found, $values) : $values;
             }
         }
 

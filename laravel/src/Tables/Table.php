@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Tables;
 
 use WriteBuffer\ConfigException;
+use WriteBuffer\Laravel\Rows\KeyForm;
 use WriteBuffer\Laravel\Rows\Row;
 
 /**
@@ -65,6 +66,52 @@ final class Table
         return $values;
     }
 
+    /**
+     * A deletion's values: those of the key, in its order, and that of the guard, if it has one.
+     *
+     * @return array<string, mixed> by the columns' names in the schema
+     *
+     * @throws ConfigException nothing is deleted from this table, or not by these columns
+     */
+    public function bindDeletion(Row $row): array
+    {
+        if (!$this->isUpsert()) {
+            throw new ConfigException("table {$this->name} is insert-only, so its rows are not deleted: set 'mode' =>"
+                . " 'upsert' for it in `tables`, or run the DELETE yourself");
+        }
+        $given = array_change_key_case($row->values);
+        $bound = [];
+        foreach ($this->key as $at => $column) {
+            $place = array_is_list($row->values) ? $at : strtolower($column);
+            if (!array_key_exists($place, $given)) {
+                throw $this->otherKeyIsNeeded();
+            }
+            $bound[$column] = $given[$place] ?? throw new ConfigException(
+                "table {$this->name}: key column {$column} is null; a row is deleted by its whole key"
+            );
+            unset($given[$place]);
+        }
+        $guard = $this->rules->guard;
+        if ($guard !== null && array_key_exists(strtolower($guard), $given)) {
+            $bound[$this->nameOf($guard)] = $given[strtolower($guard)] ?? throw new ConfigException(
+                "table {$this->name}: guard column {$guard} is null; a deletion has a guard's value, or no guard"
+            );
+            unset($given[strtolower($guard)]);
+        }
+        if ($given !== [] || $this->key === []) {
+            throw $this->otherKeyIsNeeded();
+        }
+
+        return $bound;
+    }
+
+    private function otherKeyIsNeeded(): ConfigException
+    {
+        return new ConfigException("table {$this->name}: a deletion needs the table's key (" . implode(', ', $this->key)
+            . ')' . ($this->rules->guard === null ? '' : ", if you like with the guard {$this->rules->guard}")
+            . ', and no other column');
+    }
+
     /** The column's name as the schema, or else the key, spells it. */
     public function nameOf(string $column): string
     {
@@ -78,6 +125,32 @@ final class Table
         }
 
         return $column;
+    }
+
+    /**
+     * A form for each row's key; null if the form of one key is not certain.
+     *
+     * @param list<array<string, mixed>> $rows
+     *
+     * @return list<string>|null
+     */
+    public function keyForms(array $rows): ?array
+    {
+        $forms = $folded = [];
+        $kinds = null;
+        foreach ($rows as $row) {
+            $known = KeyForm::of(array_map(static fn (string $column): mixed => $row[$column] ?? null, $this->key));
+            if ($known === null || ($kinds ??= $known[0]) !== $known[0]) {
+                return null;
+            }
+            // 'A' and 'a' are one key in some collations, and two in others.
+            if (($folded[strtolower($known[1])] ??= $known[1]) !== $known[1]) {
+                return null;
+            }
+            $forms[] = $known[1];
+        }
+
+        return $forms;
     }
 
     public function isInKey(string $column): bool

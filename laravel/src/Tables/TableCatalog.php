@@ -8,6 +8,7 @@ use Closure;
 use Illuminate\Database\Connection;
 use Throwable;
 use WriteBuffer\ConfigException;
+use WriteBuffer\Laravel\Rows\Identity;
 use WriteBuffer\Laravel\Rows\Row;
 
 /**
@@ -19,7 +20,7 @@ final class TableCatalog
     /** @var array<string, Table> */
     private array $known = [];
 
-    /** @var array<string, TableRules> */
+    /** @var array<string, TableRules> in the order of their first use */
     private array $rules = [];
 
     /**
@@ -79,6 +80,23 @@ final class TableCatalog
         );
     }
 
+    /**
+     * What says which row of a table a model means. `$keyName` is the key that the model names, for
+     * as long as the database has not described the table. null: rows are only inserted, or nothing
+     * says what the key is.
+     */
+    public function identity(string $name, ?string $keyName): ?Identity
+    {
+        try {
+            $table = $this->of($name, new Row($name, [], $keyName));
+        } catch (ConfigException) {
+            // Whoever takes the row says what is wrong.
+            return null;
+        }
+
+        return $table->isUpsert() && $table->key !== [] ? new Identity($table->key, $table->rules->guard) : null;
+    }
+
     public function rules(string $name): TableRules
     {
         return $this->rules[$name] ??= TableRules::of(
@@ -90,7 +108,7 @@ final class TableCatalog
 
     /**
      * The order in which tables are written: orders, trades, the other configured tables, then the
-     * rest as they came.
+     * rest in the order of their first use.
      *
      * @param list<string> $names
      *
@@ -98,8 +116,8 @@ final class TableCatalog
      */
     public function inOrder(array $names): array
     {
-        $declared = [$this->orderTable, $this->tradeTable, ...array_map('strval', array_keys($this->config))];
+        $known = [$this->orderTable, $this->tradeTable, ...array_map('strval', array_keys($this->rules))];
 
-        return array_values(array_unique([...array_intersect($declared, $names), ...$names]));
+        return array_values(array_unique([...array_intersect($known, $names), ...$names]));
     }
 }

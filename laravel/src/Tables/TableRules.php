@@ -18,7 +18,7 @@ final class TableRules
 
     private const RULES = ['replace', 'keep', 'sum', 'min', 'max'];
 
-    private const KNOWN = ['key', 'mode', 'merge', 'guard', 'allowSecondUnique', 'repeatable'];
+    private const KNOWN = ['key', 'mode', 'merge', 'guard', 'allowSecondUnique', 'repeatable', 'coalesce'];
 
     /**
      * @param list<string>|null     $key   null: the primary key
@@ -31,6 +31,8 @@ final class TableRules
         public readonly ?string $guard,
         public readonly bool $allowSecondUnique,
         public readonly bool $repeatable,
+        /** Whether rows of one key may become one. If not, each version is written. */
+        public readonly bool $coalesce,
     ) {
     }
 
@@ -57,6 +59,10 @@ final class TableRules
                 );
             }
         }
+        $coalesce = array_key_exists('coalesce', $config) ? $config['coalesce'] : true;
+        if (!is_bool($coalesce)) {
+            throw new ConfigException("table {$table}: coalesce must be true or false");
+        }
         $guard = isset($config['guard']) ? (string) $config['guard'] : null;
 
         return new self(
@@ -66,6 +72,7 @@ final class TableRules
             $guard,
             (bool) ($config['allowSecondUnique'] ?? false),
             (bool) ($config['repeatable'] ?? false),
+            $coalesce,
         );
     }
 
@@ -80,9 +87,10 @@ final class TableRules
         return 'replace';
     }
 
-    /** Whether rows may be written a second time: a sum or an insert would double. */
+    /** Whether rows may be written a second time: a sum, an insert or a version would double. */
     public function isRepeatable(): bool
     {
-        return $this->repeatable || ($this->mode === self::UPSERT && !in_array('sum', $this->merge, true));
+        return $this->repeatable
+            || ($this->mode === self::UPSERT && $this->coalesce && !in_array('sum', $this->merge, true));
     }
 }

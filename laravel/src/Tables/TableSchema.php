@@ -60,7 +60,6 @@ final class TableSchema
                 $column->name,
                 strtolower($column->type),
                 !$isNullable && $column->def === null && !$isCounted && !$isGenerated,
-                $hasDefault,
                 $isCounted || ($isNullable && !$hasDefault),
                 $column->scale === null ? null : (int) $column->scale,
                 $column->digits === null ? null : (int) $column->digits,
@@ -96,7 +95,6 @@ final class TableSchema
                 $part->name,
                 $type,
                 (int) $part->notnull === 1 && $part->dflt_value === null && !$isRowId,
-                $part->dflt_value !== null,
                 $isRowId || ((int) $part->notnull === 0 && $part->dflt_value === null),
                 // SQLite does not round a decimal to its declared digits.
                 in_array($type, ['decimal', 'numeric'], true) ? PHP_INT_MAX : null,

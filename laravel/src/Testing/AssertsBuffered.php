@@ -7,17 +7,22 @@ namespace WriteBuffer\Laravel\Testing;
 use Closure;
 use DateTimeImmutable;
 use PHPUnit\Framework\Assert as PHPUnit;
+use WriteBuffer\Laravel\Rows\KeyForm;
 use WriteBuffer\Laravel\Rows\Row;
 
 /**
  * Owns the assertions of a fake. They look in a table for any row (null), for a row with columns
- * and values (an array), for a row that a closure accepts, or for a number of rows. A failure
- * prints what was buffered.
+ * and values (an array), for a row that a closure accepts, or for a number of rows. Deletions are
+ * looked for by their key, and are no rows to the other assertions. A failure prints what was
+ * buffered.
  */
 trait AssertsBuffered
 {
     /** @return list<Row> */
     abstract public function buffered(): array;
+
+    /** @return list<list<Row>> */
+    abstract public function groups(): array;
 
     abstract public function flushes(): int;
 
@@ -51,7 +56,11 @@ trait AssertsBuffered
     /** @param string|null $table null: all tables */
     public function assertBufferedCount(int $count, ?string $table = null): void
     {
-        $found = count($table === null ? $this->buffered() : $this->matching($table, null));
+        $rows = array_filter(
+            $this->buffered(),
+            static fn (Row $row): bool => !$row->isDeletion && ($table === null || $row->table === $table),
+        );
+        $found = count($rows);
         PHPUnit::assertSame(
             $count,
             $found,
@@ -60,9 +69,54 @@ trait AssertsBuffered
         );
     }
 
+    /** No rows, and no deletions. */
     public function assertNothingBuffered(): void
     {
-        $this->assertBufferedCount(0);
+        $found = count($this->buffered());
+        PHPUnit::assertSame(0, $found, "{$found} rows were buffered instead of 0.\n" . $this->describeBuffered());
+    }
+
+    /**
+     * @param array<string, mixed>|(Closure(array<string, mixed>): bool)|int|string|null $key
+     *        as for delete(); an array, by name, may have some of its columns; null: any
+     */
+    public function assertDeleted(string $table, array|Closure|int|string|null $key = null): void
+    {
+        PHPUnit::assertNotSame(
+            [],
+            $this->deletions($table, $key),
+            "Nothing was deleted from the table [{$table}]" . self::describeKey($key) . ".\n" . $this->describeBuffered(),
+        );
+    }
+
+    /** @param array<string, mixed>|(Closure(array<string, mixed>): bool)|int|string|null $key */
+    public function assertNotDeleted(string $table, array|Closure|int|string|null $key = null): void
+    {
+        PHPUnit::assertSame(
+            [],
+            $this->deletions($table, $key),
+            "A row of the table [{$table}]" . self::describeKey($key) . " was deleted.\n" . $this->describeBuffered(),
+        );
+    }
+
+    /**
+     * One group has a row of each table: what is in a group is written together, or not at all.
+     *
+     * @param array<string, array<string, mixed>|(Closure(array<string, mixed>): bool)|null>
+     *        $expected by table
+     */
+    public function assertGrouped(array $expected): void
+    {
+        $isWhole = fn (array $rows): bool => array_filter(
+            array_keys($expected),
+            fn (string $table): bool => self::rowsOf($rows, $table, $expected[$table]) === [],
+        ) === [];
+        PHPUnit::assertNotSame(
+            [],
+            array_filter($this->groups(), $isWhole),
+            'No group has a row of each of the tables [' . implode(', ', array_keys($expected)) . "].\n"
+                . $this->describeBuffered(),
+        );
     }
 
     /** @param int|null $times null: at least once */
@@ -93,9 +147,38 @@ trait AssertsBuffered
      */
     private function matching(string $table, array|Closure|null $expected): array
     {
+        return self::rowsOf($this->buffered(), $table, $expected);
+    }
+
+    /**
+     * @param array<int|string, mixed>|Closure|int|string|null $key
+     *
+     * @return list<Row>
+     */
+    private function deletions(string $table, array|Closure|int|string|null $key): array
+    {
+        $expected = is_int($key) || is_string($key)
+            ? static fn (array $values): bool => KeyForm::isSame(reset($values), $key)
+            : $key;
+
+        return self::rowsOf($this->buffered(), $table, $expected, true);
+    }
+
+    /**
+     * @param list<Row>                             $rows
+     * @param array<int|string, mixed>|Closure|null $expected
+     *
+     * @return list<Row>
+     */
+    private static function rowsOf(
+        array $rows,
+        string $table,
+        array|Closure|null $expected,
+        bool $areDeletions = false,
+    ): array {
         return array_values(array_filter(
-            $this->buffered(),
-            static fn (Row $row): bool => $row->table === $table && match (true) {
+            $rows,
+            static fn (Row $row): bool => $row->isDeletion === $areDeletions && $row->table === $table && match (true) {
                 $expected === null => true,
                 $expected instanceof Closure => (bool) $expected($row->values),
                 default => self::has($row, $expected),
@@ -128,6 +211,12 @@ trait AssertsBuffered
         return true;
     }
 
+    /** @param array<int|string, mixed>|Closure|int|string|null $key */
+    private static function describeKey(array|Closure|int|string|null $key): string
+    {
+        return is_int($key) || is_string($key) ? ' by the key ' . self::json([$key]) : self::describe($key);
+    }
+
     /** @param array<string, mixed>|Closure|null $expected */
     private static function describe(array|Closure|null $expected): string
     {
@@ -146,7 +235,8 @@ trait AssertsBuffered
         }
         $shown = array_slice($rows, 0, 50);
         $lines = array_map(
-            static fn (Row $row): string => "  {$row->table} " . self::json($row->plainValues()),
+            static fn (Row $row): string => "  {$row->table} " . ($row->isDeletion ? 'deleted ' : '')
+                . self::json($row->plainValues()),
             $shown,
         );
         $more = count($rows) - count($shown);

@@ -10,9 +10,13 @@ use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Drivers\Metrics;
+use WriteBuffer\Laravel\Rows\Identity;
 use WriteBuffer\Laravel\Rows\KeyForm;
+use WriteBuffer\Laravel\Rows\OpenGroup;
+use WriteBuffer\Laravel\Rows\OpenGroups;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Tables\TableRules;
 use WriteBuffer\Laravel\Transactions\HeldGroup;
 use WriteBuffer\Laravel\Transactions\HeldGroupOwner;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
@@ -29,6 +33,9 @@ final class BufferFake implements Buffer, HeldGroupOwner
     /** @var list<Row> all rows that were added, in order */
     private array $rows = [];
 
+    /** @var list<list<Row>> the same rows, as they were grouped */
+    private array $groups = [];
+
     private int $flushedRows = 0;
 
     private int $flushes = 0;
@@ -36,6 +43,8 @@ final class BufferFake implements Buffer, HeldGroupOwner
     private bool $isClosed = false;
 
     private readonly RowReader $reader;
+
+    private readonly OpenGroups $openGroups;
 
     /**
      * @param array<string, array<string, mixed>> $tables     the buffer's `tables`, for find()
@@ -48,7 +57,8 @@ final class BufferFake implements Buffer, HeldGroupOwner
         private readonly ?OpenTransactions $transactions = null,
         private readonly ?Closure $connection = null,
     ) {
-        $this->reader = new RowReader();
+        $this->reader = new RowReader('', $this->identity(...));
+        $this->openGroups = new OpenGroups();
     }
 
     public function add(mixed $order, mixed $trade = null): void
@@ -62,11 +72,35 @@ final class BufferFake implements Buffer, HeldGroupOwner
         $this->take($this->reader->read($row, $table, 'Argument #2 ($row)', false));
     }
 
-    public function find(string $table, mixed $key): ?array
+    public function delete(string $table, mixed $key): void
     {
-        $columns = (array) ($this->tables[$table]['key'] ?? 'id');
+        $row = $this->reader->deletion($table, $key);
+        if ($this->isInsertOnly($table)) {
+            throw new ConfigException("table {$table} is written by mode 'insert': nothing is deleted from it");
+        }
+        $columns = $this->keyOf($table);
+        $values = array_is_list($row->values) && count($row->values) === count($columns)
+            ? array_combine($columns, $row->values)
+            : $row->values;
+        $this->take([new Row($table, $values, null, true)]);
+    }
+
+    public function group(callable $rows): mixed
+    {
+        $this->refuseWhenClosed();
+
+        return $this->openGroups->run(
+            $rows,
+            fn (OpenGroup $group) => $group->rows === [] ? null : $this->addCommitted($group->rows),
+            fn (OpenGroup $group, int $from) => $this->transactions?->takeBack($group, $from),
+        );
+    }
+
+    public function find(string $table, mixed $key): array|false|null
+    {
+        $columns = $this->keyOf($table);
         $found = null;
-        foreach (array_slice($this->rows, $this->flushedRows) as $row) {
+        foreach ([...array_slice($this->rows, $this->flushedRows), ...$this->openGroups->current()?->rows ?? []] as $row) {
             if ($row->table !== $table) {
                 continue;
             }
@@ -76,7 +110,7 @@ final class BufferFake implements Buffer, HeldGroupOwner
                     continue 2;
                 }
             }
-            $found = array_replace($found ?? [], $row->plainValues());
+            $found = $row->isDeletion ? false : array_replace($found ?: [], $row->plainValues());
         }
 
         return $found;
@@ -120,9 +154,13 @@ final class BufferFake implements Buffer, HeldGroupOwner
     public function retry(array $failures): int
     {
         foreach ($failures as $failure) {
-            foreach ($failure['rows'] as $row) {
-                $this->put($row['table'], [$row['row']]);
-            }
+            $this->group(function () use ($failure): void {
+                foreach ($failure['rows'] as $row) {
+                    isset($row['delete'])
+                        ? $this->delete($row['table'], $row['delete'])
+                        : $this->put($row['table'], [$row['row']]);
+                }
+            });
         }
 
         return count($failures);
@@ -140,12 +178,19 @@ final class BufferFake implements Buffer, HeldGroupOwner
     {
         $this->refuseWhenClosed();
         array_push($this->rows, ...$rows);
+        $this->groups[] = $rows;
     }
 
     /** @return list<Row> all rows that were added, also those that were flushed since */
     public function buffered(): array
     {
         return $this->rows;
+    }
+
+    /** @return list<list<Row>> the same rows, as they were grouped */
+    public function groups(): array
+    {
+        return $this->groups;
     }
 
     /** How often flush() was called, or close() for the first time. */
@@ -163,12 +208,40 @@ final class BufferFake implements Buffer, HeldGroupOwner
                 throw new ConfigException("table {$row->table}: a row has no columns");
             }
         }
-        $connection = $this->connection === null || $rows === [] ? null : ($this->connection)();
-        if ($connection !== null && $this->transactions?->isOpen($connection)) {
-            $this->transactions->hold($connection, new HeldGroup($this, $rows));
-        } else {
-            array_push($this->rows, ...$rows);
+        if ($rows === []) {
+            return;
         }
+        $group = $this->openGroups->current();
+        $connection = $this->connection === null ? null : ($this->connection)();
+        if ($connection !== null && $this->transactions?->isOpen($connection)) {
+            $this->transactions->hold($connection, new HeldGroup($this, $rows, $group));
+        } elseif ($group !== null) {
+            $group->add($rows);
+        } else {
+            $this->addCommitted($rows);
+        }
+    }
+
+    private function identity(string $table, ?string $keyName): ?Identity
+    {
+        $key = isset($this->tables[$table]['key']) ? $this->keyOf($table) : array_filter([$keyName]);
+
+        return $this->isInsertOnly($table) || $key === []
+            ? null
+            : new Identity($key, $this->tables[$table]['guard'] ?? null);
+    }
+
+    private function isInsertOnly(string $table): bool
+    {
+        $default = $table === $this->tradeTable && $table !== $this->orderTable ? TableRules::INSERT : TableRules::UPSERT;
+
+        return ($this->tables[$table]['mode'] ?? $default) === TableRules::INSERT;
+    }
+
+    /** @return list<string> */
+    private function keyOf(string $table): array
+    {
+        return (array) ($this->tables[$table]['key'] ?? 'id');
     }
 
     private function refuseWhenClosed(): void

@@ -28,6 +28,11 @@ final class BufferManagerFake extends BufferManager
         return array_merge(...array_map(static fn (BufferFake $fake): array => $fake->buffered(), $this->fakes()));
     }
 
+    public function groups(): array
+    {
+        return array_merge(...array_map(static fn (BufferFake $fake): array => $fake->groups(), $this->fakes()));
+    }
+
     public function flushes(): int
     {
         return array_sum(array_map(static fn (BufferFake $fake): int => $fake->flushes(), $this->fakes()));

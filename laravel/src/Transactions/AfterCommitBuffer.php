@@ -13,8 +13,12 @@ use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
+use WriteBuffer\Laravel\Rows\OpenGroup;
+use WriteBuffer\Laravel\Rows\OpenGroups;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Rows\RowRuns;
+use WriteBuffer\Laravel\Rows\TakesRows;
 use WriteBuffer\Laravel\Tables\KeySearch;
 use WriteBuffer\Laravel\Tables\TableCatalog;
 
@@ -42,16 +46,22 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
 
     private int $failedRows = 0;
 
+    private readonly OpenGroups $groups;
+
+    private readonly RowReader $reader;
+
     /** @param Closure(): Connection $connection */
     public function __construct(
         private readonly Buffer $buffer,
         private readonly OpenTransactions $transactions,
         private readonly Closure $connection,
-        private readonly RowReader $reader,
+        RowReader $reader,
         private readonly TableCatalog $tables,
         private readonly string $orderTable,
         private readonly string $tradeTable,
     ) {
+        $this->groups = new OpenGroups();
+        $this->reader = $reader->withIdentities($tables->identity(...));
     }
 
     public function __destruct()
@@ -87,15 +97,14 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
 
     public function add(mixed $order, mixed $trade = null): void
     {
-        $connection = $this->openConnection();
-        if ($connection === null) {
+        if (!$this->isCollecting()) {
             $this->addLate();
             $this->buffer->add($order, $trade);
 
             return;
         }
         $rows = $this->reader->read($order, $this->orderTable, 'Argument #1 ($order)', true);
-        $this->hold($connection, [
+        $this->collect([
             ...$rows,
             ...$this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true),
         ]);
@@ -103,18 +112,52 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
 
     public function put(string $table, mixed $row): void
     {
-        $connection = $this->openConnection();
-        if ($connection === null) {
+        if (!$this->isCollecting()) {
             $this->addLate();
             $this->buffer->put($table, $row);
 
             return;
         }
-        $this->hold($connection, $this->reader->read($row, $table, 'Argument #2 ($row)', false));
+        $this->collect($this->reader->read($row, $table, 'Argument #2 ($row)', false));
+    }
+
+    public function delete(string $table, mixed $key): void
+    {
+        if (!$this->isCollecting()) {
+            $this->addLate();
+            $this->buffer->delete($table, $key);
+
+            return;
+        }
+        $this->collect([$this->reader->deletion($table, $key)]);
+    }
+
+    /**
+     * Within a transaction the group is held as a whole. Outside of one the inner buffer collects
+     * it: what is added in a transaction that begins and is committed within joins it then.
+     */
+    public function group(callable $rows): mixed
+    {
+        if (!$this->isCollecting()) {
+            $this->addLate();
+
+            return $this->buffer->group($rows);
+        }
+
+        return $this->groups->run(
+            $rows,
+            function (OpenGroup $group): void {
+                if ($group->rows !== []) {
+                    // Its transaction was committed within it.
+                    $this->addCommitted($group->rows);
+                }
+            },
+            $this->transactions->takeBack(...),
+        );
     }
 
     /** Finds held rows too, so a transaction reads what it added. */
-    public function find(string $table, mixed $key): ?array
+    public function find(string $table, mixed $key): array|false|null
     {
         return KeySearch::find(
             $this->tables,
@@ -199,7 +242,7 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
     {
         while ($this->late !== []) {
             try {
-                $this->buffer->add($this->late[0]);
+                $this->addToInner($this->late[0]);
             } catch (FullException $e) {
                 throw $e;
             } catch (TypeError | ConfigException | ClosedException $e) {
@@ -214,6 +257,16 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
         }
     }
 
+    /** @param list<Row> $rows one group */
+    private function addToInner(array $rows): void
+    {
+        if ($this->buffer instanceof TakesRows) {
+            $this->buffer->addRows($rows);
+        } else {
+            RowRuns::addTo($this->buffer, $rows);
+        }
+    }
+
     /** @param list<Row> $rows */
     private function giveUp(array $rows, Throwable $e): void
     {
@@ -221,11 +274,24 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
         $this->failures[] = DeadLetter::of($rows, DeadLetter::REFUSED, 0, $e->getMessage());
     }
 
-    /** @param list<Row> $rows */
-    private function hold(Connection $connection, array $rows): void
+    /** Whether rows are read here: for a group, or to be held. */
+    private function isCollecting(): bool
     {
-        if ($rows !== []) {
-            $this->transactions->hold($connection, new HeldGroup($this, $rows));
+        return $this->groups->current() !== null || $this->openConnection() !== null;
+    }
+
+    /** @param list<Row> $rows */
+    private function collect(array $rows): void
+    {
+        if ($rows === []) {
+            return;
+        }
+        $group = $this->groups->current();
+        $connection = $this->openConnection();
+        if ($connection !== null) {
+            $this->transactions->hold($connection, new HeldGroup($this, $rows, $group));
+        } else {
+            $group?->add($rows);
         }
     }
 
@@ -239,6 +305,7 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
                 $waiting[] = $group->rows;
             }
         }
+        $waiting[] = $this->groups->current()?->rows ?? [];
 
         return $waiting;
     }

@@ -11,6 +11,7 @@ use Illuminate\Database\Events\TransactionBeginning;
 use Illuminate\Database\Events\TransactionCommitted;
 use Illuminate\Database\Events\TransactionRolledBack;
 use Throwable;
+use WriteBuffer\Laravel\Rows\OpenGroup;
 
 /**
  * Owns the transactions that the application has open on Laravel's connections, and the groups that
@@ -69,6 +70,19 @@ final class OpenTransactions
         $levels[count($levels) - 1]->groups[] = $group;
     }
 
+    /** Drops the parts of a group, from a number on. */
+    public function takeBack(OpenGroup $whole, int $from): void
+    {
+        foreach ($this->levels as $levels) {
+            foreach ($levels as $level) {
+                $level->groups = array_values(array_filter(
+                    $level->groups,
+                    static fn (HeldGroup $group): bool => !$group->isPartOf($whole, $from),
+                ));
+            }
+        }
+    }
+
     /** @return list<HeldGroup> the groups that wait, in the order in which they were added */
     public function held(Connection $connection): array
     {
@@ -112,7 +126,7 @@ final class OpenTransactions
         }
         unset($this->levels[$name]);
         $thrown = null;
-        foreach ($ended->groups as $group) {
+        foreach (HeldGroup::whole($ended->groups) as $group) {
             try {
                 $group->release();
             } catch (Throwable $e) {

@@ -35,6 +35,14 @@ abstract class ContractTestCase extends TestCase
 
     protected string $driver;
 
+    protected function configuration(): array
+    {
+        $configuration = parent::configuration();
+        $configuration['database']['connections']['sqlite']['foreign_key_constraints'] = true;
+
+        return $configuration;
+    }
+
     /** @return iterable<string, array{string}> */
     public static function drivers(): iterable
     {
@@ -47,18 +55,37 @@ abstract class ContractTestCase extends TestCase
     protected function of(string $driver, array $settings = []): Buffer
     {
         $this->driver = $driver;
-        $connection = $driver === 'php on sqlite' ? 'sqlite' : 'mysql';
-        if ($driver === 'memory') {
+        $this->createTables(self::TABLES);
+
+        return $this->make($settings);
+    }
+
+    /** @param array<string, string> $tables */
+    protected function createTables(array $tables): void
+    {
+        if ($this->driver === 'memory') {
             MemorySink::reset();
-        } else {
-            foreach (self::TABLES as $name => $definition) {
-                $connection === 'mysql'
-                    ? $this->createTable($name, $definition)
-                    : $this->app->make('db')->connection($connection)->unprepared("CREATE TABLE {$name} ({$definition})");
+
+            return;
+        }
+        foreach ($tables as $name => $definition) {
+            if ($this->driver === 'php on sqlite') {
+                $database = $this->app->make('db')->connection('sqlite');
+                $database->unprepared("DROP TABLE IF EXISTS {$name}");
+                $database->unprepared("CREATE TABLE {$name} ({$definition})");
+            } else {
+                $this->createTable($name, $definition);
             }
         }
+    }
+
+    /** @param array<string, mixed> $settings beside those that the contract needs */
+    protected function make(array $settings): Buffer
+    {
+        $driver = $this->driver;
+        $this->app->make(BufferManager::class)->purge('contract');
         $this->app->make('config')->set('write-buffer.buffers.contract', $settings + [
-            'connection' => $connection,
+            'connection' => $driver === 'php on sqlite' ? 'sqlite' : 'mysql',
             'driver' => str_contains($driver, 'php') ? 'php' : ($driver === 'sync' ? 'sync' : 'native'),
             'background' => $driver === 'native background',
             'dsn' => $driver === 'memory' ? 'memory:' : null,

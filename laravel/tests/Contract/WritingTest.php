@@ -160,6 +160,53 @@ final class WritingTest extends ContractTestCase
 
     /** @dataProvider drivers */
     #[DataProvider('drivers')]
+    public function testAModelWhoseRowIsThereGivesWhatHasChanged(string $driver): void
+    {
+        $buffer = $this->of($driver);
+        $order = (new class extends Model {
+            protected $table = 'orders';
+        })->newFromBuilder(['id' => 1, 'user_id' => 7, 'price' => '1', 'status' => 'new']);
+        $quote = (new class extends Model {
+            protected $table = 'quotes';
+            protected $primaryKey = 'symbol';
+            protected $keyType = 'string';
+            public $incrementing = false;
+        })->newFromBuilder(['symbol' => 'BTC', 'version' => 1, 'price' => '1']);
+        $write = function (bool $isHeld) use ($buffer, $order, $quote, $driver): void {
+            $buffer->put('orders', [$order->getAttributes(), ['id' => 1, 'user_id' => 7, 'price' => 9]]);
+            $buffer->put('quotes', $quote->getAttributes());
+            $buffer->flush();
+            $before = $buffer->getMetrics()['added_rows'];
+            $add = function () use ($buffer, $order, $quote, $before): void {
+                $buffer->add($order);
+                $buffer->put('orders', [$order, $quote]);
+                self::assertSame($before, $buffer->getMetrics()['added_rows'], 'nothing has changed');
+                $changed = (clone $order)->forceFill(['status' => 'filled']);
+                $buffer->add($changed);
+                $buffer->put('orders', [(clone $quote)->forceFill(['price' => 3])]);
+                // With another key it is another row.
+                $buffer->add((clone $order)->forceFill(['id' => 2]));
+            };
+            $isHeld
+                ? $this->app->make('db')->connection($driver === 'php on sqlite' ? 'sqlite' : 'mysql')->transaction($add)
+                : $add();
+            $buffer->flush();
+            self::assertSame($before + 3, $buffer->getMetrics()['added_rows']);
+            self::assertSame([
+                ['id' => '1', 'user_id' => '7', 'price' => '9', 'status' => 'filled'],
+                ['id' => '2', 'user_id' => '7', 'price' => '1', 'status' => 'new'],
+            ], $this->tableOf('orders', ['id', 'user_id', 'price', 'status']));
+            self::assertSame(
+                [['symbol' => 'BTC', 'version' => '1', 'price' => '3']],
+                $this->tableOf('quotes', ['symbol', 'version', 'price']),
+            );
+        };
+        $write(false);
+        $driver === 'memory' || $write(true);
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
     public function testValuesOfEveryType(string $driver): void
     {
         $buffer = $this->of($driver);

@@ -10,6 +10,7 @@ use WriteBuffer\FlushException;
 use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Events\BatchFlushed;
 use WriteBuffer\Laravel\Events\FlushFailed;
+use WriteBuffer\Laravel\Exceptions\FlushFailedException;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
 
 /** `write-buffer:failed`, and the events of a flush. */
@@ -68,6 +69,37 @@ final class FailedCommandTest extends TestCase
         } catch (FlushException) {
             self::assertCount(3, $buffer->takeFailures());
         }
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
+    public function testDeletionsAreListedAndRetried(string $driver): void
+    {
+        $this->app->make('config')->set('write-buffer.default', $driver);
+        $this->createTable('parents', 'id INT PRIMARY KEY');
+        $this->createTable('children', 'id INT PRIMARY KEY, parent_id INT NOT NULL,'
+            . ' FOREIGN KEY (parent_id) REFERENCES parents (id)');
+        $buffer = $this->buffer($driver);
+        $buffer->put('parents', [['id' => 1], ['id' => 2]]);
+        $buffer->put('children', ['id' => 10, 'parent_id' => 1]);
+        $buffer->delete('parents', 1);
+        $buffer->delete('parents', 2);
+        try {
+            $buffer->flush();
+            self::fail('a row with children was deleted');
+        } catch (FlushException $e) {
+            $told = new FlushFailedException($driver, $e, 0, []);
+            self::assertSame([['table' => 'parents', 'key' => ['id' => 1]]], $told->context()['given_up'][0]['rows']);
+        }
+        $buffer->takeFailures();
+        self::assertStringContainsString('parents 1', $this->failed()[1]);
+        self::assertStringContainsString('"delete": {', $this->failed(['number' => ['1']])[1]);
+        self::assertStringContainsString('0 groups written, 1 refused.', $this->failed(['--retry' => true])[1]);
+        $buffer->delete('children', 10);
+        $buffer->flush();
+        self::assertSame([0, "1 groups written, 0 refused.\n"], $this->failed(['--retry' => true]));
+        self::assertSame([], $this->rows('parents'));
+        self::assertSame("No groups were given up.\n", $this->failed()[1]);
     }
 
     /** @return list<int> the ids in the file */

@@ -8,6 +8,7 @@ use DateTimeImmutable;
 use PHPUnit\Framework\AssertionFailedError;
 use RuntimeException;
 use WriteBuffer\ClosedException;
+use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Facades\WriteBuffer;
 use WriteBuffer\Laravel\Tests\Support\Service;
 use WriteBuffer\Laravel\Tests\Support\Side;
@@ -101,6 +102,73 @@ final class FakeTest extends TestCase
         self::assertFails(static fn () => WriteBuffer::assertFlushed(), 'The buffer was not flushed.', $printed);
     }
 
+    public function testWhatWasDeleted(): void
+    {
+        WriteBuffer::delete('orders', 1);
+        WriteBuffer::delete('orders', ['id' => '2']);
+        WriteBuffer::delete('balances', [7, 'BTC']);
+        WriteBuffer::add(['id' => 3]);
+
+        WriteBuffer::assertDeleted('orders');
+        WriteBuffer::assertDeleted('orders', 1);
+        WriteBuffer::assertDeleted('orders', '2');
+        WriteBuffer::assertDeleted('orders', ['id' => 2]);
+        WriteBuffer::assertDeleted('balances', ['u' => 7, 'a' => 'BTC']);
+        WriteBuffer::assertDeleted('balances', static fn (array $key): bool => $key['a'] === 'BTC');
+        WriteBuffer::assertNotDeleted('orders', 3);
+        WriteBuffer::assertNotDeleted('trades');
+        WriteBuffer::assertNotBuffered('orders', ['id' => 1]);
+        WriteBuffer::assertBufferedCount(1);
+        self::assertSame(4, WriteBuffer::count(), 'deletions count as rows');
+        self::assertFalse(WriteBuffer::find('balances', [7, 'BTC']));
+        WriteBuffer::put('balances', ['u' => 7, 'a' => 'BTC', 'free' => 1]);
+        self::assertSame(['u' => 7, 'a' => 'BTC', 'free' => 1], WriteBuffer::find('balances', ['u' => 7, 'a' => 'BTC']));
+        $printed = "Buffered:\n  orders deleted {\"id\":1}\n";
+        self::assertFails(
+            static fn () => WriteBuffer::assertDeleted('orders', 3),
+            'Nothing was deleted from the table [orders] by the key [3].',
+            $printed,
+        );
+        self::assertFails(
+            static fn () => WriteBuffer::assertNotDeleted('orders', ['id' => 1]),
+            'A row of the table [orders] with {"id":1} was deleted.',
+            $printed,
+        );
+        self::assertFails(static fn () => WriteBuffer::assertNothingBuffered(), $printed);
+        $this->expectException(ConfigException::class);
+        WriteBuffer::delete('trades', 1);
+    }
+
+    public function testWhatWasGrouped(): void
+    {
+        WriteBuffer::add(['id' => 1], ['id' => 10]);
+        self::assertSame('done', WriteBuffer::group(static function (): string {
+            WriteBuffer::add(['id' => 2]);
+            WriteBuffer::group(static fn () => WriteBuffer::put('balances', ['u' => 7, 'a' => 'BTC']));
+            WriteBuffer::assertNotBuffered('orders', ['id' => 2]);
+
+            return 'done';
+        }));
+        try {
+            WriteBuffer::group(static function (): void {
+                WriteBuffer::add(['id' => 3]);
+                throw new RuntimeException('on purpose');
+            });
+            self::fail('nothing was thrown');
+        } catch (RuntimeException) {
+            WriteBuffer::assertNotBuffered('orders', ['id' => 3]);
+        }
+
+        WriteBuffer::assertGrouped(['orders' => ['id' => 1], 'trades' => null]);
+        WriteBuffer::assertGrouped(['orders' => ['id' => 2], 'balances' => static fn (array $row): bool => $row['u'] === 7]);
+        self::assertFails(
+            static fn () => WriteBuffer::assertGrouped(['orders' => ['id' => 1], 'balances' => null]),
+            'No group has a row of each of the tables [orders, balances].',
+            '  orders {"id":1}',
+        );
+        self::assertSame([2, 2], array_map('count', WriteBuffer::groups()));
+    }
+
     public function testFlushes(): void
     {
         $this->addSome();
@@ -139,10 +207,16 @@ final class FakeTest extends TestCase
         $database->transaction(static function (): void {
             WriteBuffer::add(['id' => 2]);
             WriteBuffer::assertNothingBuffered();
+            WriteBuffer::group(static function (): void {
+                WriteBuffer::add(['id' => 3]);
+                WriteBuffer::delete('orders', 4);
+            });
         });
 
         WriteBuffer::assertBuffered('orders', ['id' => 2]);
-        WriteBuffer::assertBufferedCount(1);
+        WriteBuffer::assertBufferedCount(2);
+        WriteBuffer::assertDeleted('orders', 4);
+        self::assertSame([1, 2], array_map('count', WriteBuffer::groups()));
     }
 
     public function testItIsABuffer(): void
@@ -153,6 +227,8 @@ final class FakeTest extends TestCase
         self::assertNull(WriteBuffer::find('balances', [1, 'ETH']));
         self::assertSame(1, WriteBuffer::retry([['rows' => [['table' => 'orders', 'row' => ['id' => 7]]]]]));
         WriteBuffer::assertBuffered('orders', ['id' => 7]);
+        self::assertSame(1, WriteBuffer::retry([['rows' => [['table' => 'orders', 'delete' => ['id' => 8]]]]]));
+        WriteBuffer::assertDeleted('orders', 8);
         WriteBuffer::close();
         $this->expectException(ClosedException::class);
         WriteBuffer::add(['id' => 8]);

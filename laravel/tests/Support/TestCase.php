@@ -143,7 +143,7 @@ abstract class TestCase extends LaravelTestCase
                 }
                 $buffer->takeFailures();
             }
-            foreach ($this->tables as $table) {
+            foreach (array_reverse($this->tables) as $table) {
                 $this->app->make('db')->connection('mysql')->unprepared("DROP TABLE IF EXISTS {$table}");
             }
             $this->app->make('db')->connection('mysql')->disconnect();

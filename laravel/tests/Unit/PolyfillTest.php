@@ -6,7 +6,6 @@ namespace WriteBuffer\Laravel\Tests\Unit;
 
 use PHPUnit\Framework\TestCase;
 use ReflectionClass;
-use ReflectionNamedType;
 
 /** The polyfill declares the same interface and exceptions as the extension. */
 final class PolyfillTest extends TestCase
@@ -42,9 +41,8 @@ final class PolyfillTest extends TestCase
                 foreach ($method->getParameters() as $parameter) {
                     $parameters[] = $parameter->getType() . ' $' . $parameter->getName() . ($parameter->isOptional() ? '=' : '');
                 }
-                $type = $method->getReturnType();
                 $lines[] = '  ' . $method->getName() . '(' . implode(', ', $parameters) . '): '
-                    . ($type instanceof ReflectionNamedType ? $type : '');
+                    . ($method->getReturnType() ?? '-');
             }
         }
         sort($lines);

@@ -95,6 +95,22 @@ switch ($request['end'] ?? 'return') {
         $good = ['rows' => [['table' => 't', 'row' => $row]]];
         $buffer->retry([$good, $good, ['rows' => [['table' => 't', 'row' => ['v' => $bomb] + $row]]]]);
         // No break: E_USER_ERROR ends the request.
+    case 'fatal error beside a fiber in group':
+        $row = ['v' => str_repeat('v', 100_000)] + Orders::order($request['last'] + 1, getmypid());
+        $asleep = new \Fiber(static fn () => $buffer->group(static function () use ($buffer, $row): void {
+            $buffer->add($row);
+            \Fiber::suspend();
+        }));
+        $asleep->start();
+        trigger_error('the request failed in its orders', E_USER_ERROR);
+        // No break: E_USER_ERROR ends the request.
+    case 'fatal error in group':
+        $row = ['v' => str_repeat('v', 100_000)] + Orders::order($request['last'] + 1, getmypid());
+        $buffer->group(static function () use ($buffer, $row): void {
+            $buffer->add($row);
+            trigger_error('the request failed in its orders', E_USER_ERROR);
+        });
+        // No break: E_USER_ERROR ends the request.
     case 'finish':
         // The client has its answer, but the script goes on.
         echo json_encode($answer);

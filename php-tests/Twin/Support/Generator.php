@@ -86,22 +86,26 @@ final class Generator
         return $settings;
     }
 
-    /** @return list<string|list<array{string, array<string, mixed>}>> */
+    /** @return list<string|list<array{0: string, 1: array<mixed>, 2?: string}>> */
     private function steps(): array
     {
         // How many values in a hundred are odd, and how many columns are left out.
         $odd = Dice::pick([0, 0, 3, 10, 30]);
         $left = Dice::pick([0, 10, 30]);
+        // How many rows in a hundred are deletions.
+        $deletions = Dice::pick([0, 10, 30, 50]);
         $steps = [];
         for ($groups = mt_rand(3, 16); $groups > 0; $groups--) {
             $group = [];
             for ($rows = (int) Dice::weighted(['1' => 60, '2' => 20, '3' => 12, '4' => 8]); $rows > 0; $rows--) {
                 $table = Dice::pick($this->tables);
-                $group[] = [$table->name, $table->row($odd, $left)];
+                $group[] = Dice::percent($deletions) && $table->hasKey()
+                    ? [$table->name, $table->deletion($odd), Program::DELETE]
+                    : [$table->name, $table->row($odd, $left)];
             }
             $steps[] = $group;
             if (Dice::percent(15)) {
-                $steps[] = Program::FLUSH;
+                $steps[] = Dice::percent(30) ? Program::RETRY : Program::FLUSH;
             }
             $stamped = array_filter($this->tables, static fn (RandomTable $table): bool => $table->canBeStamped());
             if ($stamped !== [] && Dice::percent(10)) {

@@ -35,14 +35,18 @@ final class Judge
     /**
      * Returns why the group was refused, or null.
      *
-     * @param list<array{string, array<string, mixed>}> $group
+     * @param list<array{0: string, 1: array<mixed>, 2?: string}> $group
      */
     public function write(array $group): ?string
     {
         $this->pdo->beginTransaction();
         try {
-            foreach ($group as [$table, $row]) {
-                $this->writeRow($table, $row);
+            foreach ($group as $entry) {
+                if (isset($entry[2])) {
+                    $this->delete($entry[0], $entry[1]);
+                } else {
+                    $this->writeRow($entry[0], $entry[1]);
+                }
             }
             $this->pdo->commit();
         } catch (Refusal $refusal) {
@@ -98,6 +102,38 @@ final class Judge
                 . implode(', ', $assignments),
             $row,
         );
+    }
+
+    /**
+     * Deletes a row by its key, if it is there, and not newer than a guard that is given.
+     *
+     * @param array<mixed> $key by column, or in the key's order
+     */
+    private function delete(string $table, array $key): void
+    {
+        $rules = $this->rules[$table] ?? [];
+        $columns = $this->tables->key($table, $rules);
+        if (($rules['mode'] ?? 'upsert') === 'insert' || $columns === []) {
+            throw new Refusal("rows are not deleted: {$table}");
+        }
+        $key = $this->tables->named($table, $rules, $key);
+        if (in_array(null, $key, true) || array_diff($columns, array_keys($key)) !== []) {
+            throw new Refusal('no key, or no guard');
+        }
+        $guard = $rules['guard'] ?? '';
+        if (array_diff(array_keys($key), $columns, [$guard]) !== []) {
+            throw new Refusal('a column that is neither of the key nor the guard');
+        }
+        $conditions = $values = [];
+        foreach ($columns as $column) {
+            $conditions[] = "{$column} = ?";
+            $values[] = $this->tables->lookedUp($table, $column, $key[$column]);
+        }
+        if (isset($key[$guard])) {
+            $this->stage($table, [$guard => $key[$guard]]);
+            $conditions[] = "({$guard} IS NULL OR (SELECT new.{$guard} FROM twin_row AS new) >= {$guard})";
+        }
+        $this->execute("DELETE FROM {$table} WHERE " . implode(' AND ', $conditions), $values);
     }
 
     /**

@@ -9,6 +9,12 @@ final class Program
 {
     public const FLUSH = 'flush';
 
+    /** All that was refused so far is put back. */
+    public const RETRY = 'retry';
+
+    /** The third element of a row that names one to delete. */
+    public const DELETE = 'delete';
+
     public const STRICT = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
 
     /**
@@ -18,10 +24,11 @@ final class Program
      *                                                      `triggers` (each begins with its time
      *                                                      and event) and the `rules` for the
      *                                                      buffer
-     * @param list<string|list<array{string, array<string, mixed>}>> $steps a group of rows with
-     *                                                                      their tables' names,
-     *                                                      `flush`, or a statement for both sides,
-     *                                                      after a flush
+     * @param list<string|list<array{0: string, 1: array<mixed>, 2?: string}>> $steps a group of
+     *                                                      rows with their tables' names, and
+     *                                                      `delete` if a row is the key of one to
+     *                                                      delete; `flush`, `retry`, or a statement
+     *                                                      for both sides, after a flush
      * @param array<string, mixed>                $settings of the buffer
      */
     public function __construct(

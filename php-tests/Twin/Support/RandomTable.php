@@ -64,6 +64,9 @@ final class RandomTable
             $this->makeWhatSeesEachRow();
         }
         $this->makeRules();
+        if (Dice::percent(12)) {
+            $this->rules['coalesce'] = false;
+        }
         if (!$isPlain) {
             $this->makeIndexAndChecks();
             $this->makeGenerated();
@@ -159,6 +162,29 @@ final class RandomTable
         return Dice::percent(20) ? array_reverse($row, true) : $row;
     }
 
+    public function hasKey(): bool
+    {
+        return $this->key !== [];
+    }
+
+    /** @return array<mixed> the key of a row to delete, by column or in the key's order */
+    public function deletion(int $odd): array
+    {
+        $key = [];
+        $guard = $this->rules['guard'] ?? null;
+        foreach ($guard !== null && Dice::percent(60) ? [...$this->key, $guard] : $this->key as $column) {
+            $type = $this->types[$column];
+            // An odd moment is refused as a guard, or deletes nothing: that is the server's.
+            $isOdd = Dice::percent($odd) && ($column !== $guard || $type->family !== 'moment');
+            $key[$column] = Dice::pick($isOdd ? $type->edges : $type->usual);
+        }
+        if (isset($key[$guard])) {
+            return Dice::percent(50) ? array_reverse($key, true) : $key;
+        }
+
+        return Dice::percent(50) ? array_values($key) : $key;
+    }
+
     private function isInsertOnly(): bool
     {
         return ($this->rules['mode'] ?? null) === 'insert';
@@ -233,7 +259,8 @@ final class RandomTable
             return;
         }
         $this->add($column, $type, $parent !== $this && Dice::percent(30) ? 'NOT NULL' : 'NULL');
-        $this->constraints[] = "FOREIGN KEY ({$column}) REFERENCES {$parent->name} ({$key})";
+        $onDelete = [' ON DELETE CASCADE', '', '', ...$this->nullable[$column] ? [' ON DELETE SET NULL'] : []];
+        $this->constraints[] = "FOREIGN KEY ({$column}) REFERENCES {$parent->name} ({$key})" . Dice::pick($onDelete);
         $this->refers = $parent->refers = true;
     }
 
@@ -348,6 +375,8 @@ final class RandomTable
             "BEFORE UPDATE IF OLD.{$column} = {$literal} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no'; END IF",
             "BEFORE UPDATE SET NEW.{$column} = OLD.{$column}",
             "AFTER UPDATE {$log}('u ', HEX(NEW.{$key}), ' ', HEX(COALESCE(OLD.{$column}, 'null'))))",
+            "BEFORE DELETE IF OLD.{$column} = {$literal} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no'; END IF",
+            "AFTER DELETE {$log}('d ', HEX(OLD.{$key}), ' ', HEX(COALESCE(OLD.{$column}, 'null'))))",
             "AFTER INSERT {$log}('i ', HEX(NEW.{$key}), ' ', HEX(COALESCE(NEW.{$column}, 'null'))))",
         ]);
         $this->hasInsertTrigger = str_starts_with($this->triggers[0], 'BEFORE INSERT');

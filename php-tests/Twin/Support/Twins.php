@@ -21,6 +21,9 @@ final class Twins
 
     private ?PDO $pdo = null;
 
+    /** @var array<string, array<string, mixed>> of the program's tables */
+    private array $rules = [];
+
     /** @param \Closure(): PDO $connect makes a connection of the account that the buffers use */
     public function __construct(
         private readonly PDO $admin,
@@ -31,6 +34,15 @@ final class Twins
         $this->tables = new Tables($admin);
     }
 
+    /** How many UPDATEs of several tables the judge's session has sent. */
+    public function judgedUpdates(): int
+    {
+        $pdo = $this->pdo ??= ($this->connect)();
+        $own = $pdo->query("SHOW SESSION STATUS LIKE 'Com_update_multi'")->fetchAll(PDO::FETCH_KEY_PAIR);
+
+        return (int) $own['Com_update_multi'];
+    }
+
     public function drop(): void
     {
         $this->tables->drop();
@@ -39,6 +51,7 @@ final class Twins
     public function run(Program $program): Outcome
     {
         $this->tables->make($program->tables);
+        $this->rules = array_map(static fn (array $table): array => $table['rules'] ?? [], $program->tables);
         $alone = $this->runAlone($program);
         try {
             $buffered = $this->runBuffered($program);
@@ -88,18 +101,26 @@ final class Twins
         $pdo = $this->pdo ??= ($this->connect)();
         $pdo->exec('USE ' . Tables::ALONE);
         $pdo->exec('SET sql_mode = ' . $pdo->quote($program->sqlMode));
-        $rules = array_map(static fn (array $table): array => $table['rules'] ?? [], $program->tables);
         $isStrict = str_contains($program->sqlMode, 'STRICT_');
         $numbersZero = !str_contains($program->sqlMode, 'NO_AUTO_VALUE_ON_ZERO');
-        $judge = new Judge($pdo, $this->tables, $rules, $this->isMySql, $isStrict, $numbersZero);
-        $refused = $why = [];
-        foreach ($program->steps as $step) {
+        $judge = new Judge($pdo, $this->tables, $this->rules, $this->isMySql, $isStrict, $numbersZero);
+        $refused = $why = $back = [];
+        $write = function (array $group, int $number) use ($judge, &$refused, &$why, &$back): void {
+            $reason = $judge->write($group);
+            if ($reason !== null) {
+                $refused[] = $described = $this->describe($group);
+                $why[$described] = $reason;
+                $back[$number] = $group;
+            }
+        };
+        foreach ($program->steps as $number => $step) {
             if (is_array($step)) {
-                $reason = $judge->write($step);
-                if ($reason !== null) {
-                    $refused[] = $group = self::describe($step);
-                    $why[$group] = $reason;
-                }
+                $write($step, $number);
+            } elseif ($step === Program::RETRY) {
+                $again = $back;
+                ksort($again);
+                $back = [];
+                array_walk($again, $write);
             } elseif ($step !== Program::FLUSH) {
                 $this->admin->exec('USE ' . Tables::ALONE);
                 $this->admin->exec($step);
@@ -113,42 +134,56 @@ final class Twins
     private function runBuffered(Program $program): array
     {
         $dsn = preg_replace('~/[^/]*$~D', '/' . Tables::BUFFERED, $this->dsn);
-        $rules = array_filter(array_map(static fn (array $table): array => $table['rules'] ?? [], $program->tables));
         $buffer = new \WriteBuffer(...$program->settings + [
             'dsn' => "{$dsn}?timezone=%2B00:00&sql_mode=" . rawurlencode($program->sqlMode),
-            'tables' => $rules,
+            'tables' => array_filter($this->rules),
             'batchSize' => 100,
             'background' => false,
             'flushIntervalMs' => 3_600_000,
             'shutdownTimeoutMs' => 1,
         ]);
-        $refused = $why = [];
+        $refused = $why = $back = [];
         $stuck = null;
+        $described = array_map(
+            fn (mixed $step): ?string => is_array($step) ? $this->describe($step) : null,
+            $program->steps,
+        );
+        $refuse = static function (string $group, string $reason, array $failure) use (&$refused, &$why, &$back): void {
+            $refused[] = $group;
+            $why[$group] = $reason;
+            $back[] = [$group, $failure];
+        };
+        $write = function (array $failure, callable $put) use ($buffer, $refuse): void {
+            try {
+                $put($buffer, $failure);
+            } catch (FlushException) {
+                // The group was taken.
+            } catch (ConfigException | \TypeError $refusal) {
+                $refuse($this->describe(self::group($failure)), $refusal->getMessage(), $failure);
+            }
+        };
         foreach ([...$program->steps, Program::FLUSH] as $step) {
             if (is_array($step)) {
-                try {
-                    self::put($buffer, $step);
-                } catch (FlushException) {
-                    // The group was taken.
-                } catch (ConfigException | \TypeError $refusal) {
-                    $refused[] = $group = self::describe($step);
-                    $why[$group] = $refusal->getMessage();
-                }
+                $write(self::failure($step), self::put(...));
                 continue;
             }
             $stuck = self::flush($buffer);
             foreach ($buffer->takeFailures() as $failure) {
-                $group = self::describe(array_map(
-                    static fn (array $row): array => [$row['table'], $row['row']],
-                    $failure['rows'],
-                ));
-                $refused[] = $group;
-                $why[$group] = $failure['message'];
+                $refuse($this->describe(self::group($failure)), $failure['message'], $failure);
             }
             if ($stuck !== null) {
                 break;
             }
-            if ($step !== Program::FLUSH) {
+            if ($step === Program::RETRY) {
+                // In the order of the program: lanes give up groups in their own.
+                $again = $back;
+                usort($again, static fn (array $one, array $other): int
+                    => array_search($one[0], $described, true) <=> array_search($other[0], $described, true));
+                $back = [];
+                foreach ($again as [, $failure]) {
+                    $write($failure, static fn (\WriteBuffer $buffer, array $failure): int => $buffer->retry([$failure]));
+                }
+            } elseif ($step !== Program::FLUSH) {
                 $this->admin->exec('USE ' . Tables::BUFFERED);
                 $this->admin->exec($step);
             }
@@ -158,21 +193,57 @@ final class Twins
         return ['refused' => $refused, 'why' => $why, 'stuck' => $stuck];
     }
 
-    /** @param list<array{string, array<string, mixed>}> $group */
-    private static function put(\WriteBuffer $buffer, array $group): void
+    /**
+     * A group in the form of a failure.
+     *
+     * @param list<array{0: string, 1: array<mixed>, 2?: string}> $group
+     *
+     * @return array{rows: list<array<string, mixed>>}
+     */
+    private static function failure(array $group): array
     {
+        return ['rows' => array_map(
+            static fn (array $row): array => ['table' => $row[0], ($row[2] ?? 'row') => $row[1]],
+            $group,
+        )];
+    }
+
+    /**
+     * The group of a failure.
+     *
+     * @param array{rows: list<array<string, mixed>>} $failure
+     *
+     * @return list<array{0: string, 1: array<mixed>, 2?: string}>
+     */
+    private static function group(array $failure): array
+    {
+        return array_map(static fn (array $row): array => isset($row['delete'])
+            ? [$row['table'], $row['delete'], Program::DELETE]
+            : [$row['table'], $row['row']], $failure['rows']);
+    }
+
+    /** @param array{rows: list<array<string, mixed>>} $failure */
+    private static function put(\WriteBuffer $buffer, array $failure): void
+    {
+        $group = self::group($failure);
         $tables = array_unique(array_column($group, 0));
         $rows = array_column($group, 1);
+        $deletes = array_filter($group, static fn (array $row): bool => isset($row[2]));
         if (count($group) === 1) {
-            $buffer->put($tables[0], $rows[0]);
-        } elseif (count($tables) === 1) {
+            if ($deletes === []) {
+                $buffer->put($tables[0], $rows[0]);
+            } else {
+                $isValue = array_keys($rows[0]) === [0] && !is_float($rows[0][0]) && $rows[0][0] !== null;
+                $buffer->delete($tables[0], $isValue ? $rows[0][0] : $rows[0]);
+            }
+        } elseif (count($tables) === 1 && $deletes === []) {
             $buffer->put($tables[0], $rows);
         } else {
-            // Only this call takes a group over any tables.
-            $buffer->retry([['rows' => array_map(
-                static fn (array $row): array => ['table' => $row[0], 'row' => $row[1]],
-                $group,
-            )]]);
+            $buffer->group(static function () use ($buffer, $group): void {
+                foreach ($group as $row) {
+                    isset($row[2]) ? $buffer->delete($row[0], $row[1]) : $buffer->put($row[0], $row[1]);
+                }
+            });
         }
     }
 
@@ -202,14 +273,18 @@ final class Twins
         restore_error_handler();
     }
 
-    /** @param list<array{string, array<string, mixed>}> $group */
-    private static function describe(array $group): string
+    /** @param list<array{0: string, 1: array<mixed>, 2?: string}> $group */
+    private function describe(array $group): string
     {
         return implode(', ', array_map(
-            static fn (array $row): string => "{$row[0]} " . json_encode(
-                array_map(static fn (mixed $value): mixed => is_float($value) ? (string) $value : $value, $row[1]),
-                JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE,
-            ),
+            function (array $row): string {
+                $values = isset($row[2]) ? $this->tables->named($row[0], $this->rules[$row[0]] ?? [], $row[1]) : $row[1];
+
+                return ($row[2] ?? '') . " {$row[0]} " . json_encode(
+                    array_map(static fn (mixed $value): mixed => is_float($value) ? (string) $value : $value, $values),
+                    JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE,
+                );
+            },
             $group,
         ));
     }

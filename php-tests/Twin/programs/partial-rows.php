@@ -133,4 +133,35 @@ return [
             [['k', ['id' => '€', 'v' => 2]]],
         ],
     ],
+    'a character that a latin1 column lacks, beside a guard' => [
+        'tables' => ['t' => [
+            'columns' => [
+                'id' => 'INT NOT NULL', 'x' => 'INT NOT NULL', 'm' => 'VARCHAR(4) CHARACTER SET latin1', 'g' => 'INT NULL',
+            ],
+            'constraints' => ['PRIMARY KEY (id)'],
+            'rules' => ['guard' => 'g'],
+        ]],
+        'steps' => [
+            [['t', ['id' => 1, 'x' => 1, 'g' => 1]]],
+            'flush',
+            [['t', ['id' => 1, 'm' => "a\x80", 'g' => 2]]],
+            [['t', ['id' => 1, 'm' => '😀', 'g' => 2]]],
+            [['t', ['id' => 1, 'm' => 'é', 'g' => 2]]],
+        ],
+    ],
+    'what is no number, beside a guard and for it' => [
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'x' => 'INT NOT NULL', 'g' => 'BIGINT NULL', 's' => 'INT NULL'],
+            'constraints' => ['PRIMARY KEY (id)'],
+            'rules' => ['guard' => 'g', 'merge' => ['s' => 'max']],
+        ]],
+        'steps' => [
+            [['t', ['id' => 1, 'x' => 1, 'g' => 1, 's' => 1]]],
+            'flush',
+            [['t', ['id' => 1, 'g' => '3x']]],
+            [['t', ['id' => 1, 'g' => '']]],
+            [['t', ['id' => 1, 'g' => 2, 's' => '7 apples']]],
+            [['t', ['id' => 1, 'g' => ' 2', 's' => ' 8']]],
+        ],
+    ],
 ];

@@ -78,6 +78,96 @@ return [
         ],
         'steps' => $twice,
     ],
+    "'coalesce' => false: AFTER INSERT and AFTER UPDATE log, in the order of all rows" => [
+        'tables' => [
+            'log' => ['columns' => ['what' => 'VARCHAR(20)']],
+            't' => $counting(
+                "AFTER INSERT INSERT INTO log VALUES (CONCAT('inserted ', NEW.v))",
+                "AFTER UPDATE INSERT INTO log VALUES (CONCAT('from ', OLD.v, ' to ', NEW.v))",
+            ) + ['rules' => ['coalesce' => false]],
+        ],
+        'steps' => [[['t', ['id' => 9, 'v' => 1]], ['t', ['id' => 1, 'v' => 1]]], ...$twice, ...$again, ...$twice],
+    ],
+    'a trigger sees a time of its own for each version of a row' => [
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'v' => 'INT NULL', 'seen' => 'INT NOT NULL DEFAULT 0'],
+            'constraints' => ['PRIMARY KEY (id)'],
+            'triggers' => [
+                'AFTER INSERT SET @last = NOW(6)',
+                'BEFORE UPDATE SET NEW.seen = OLD.seen + IF(NOW(6) = @last, 100, 1)',
+                'AFTER UPDATE SET @last = NOW(6)',
+            ],
+        ]],
+        'steps' => [
+            [['t', ['id' => 1, 'v' => 1]], ['t', ['id' => 1, 'v' => 2]], ['t', ['id' => 1, 'v' => 3]]],
+            ...$twice,
+            ...$again,
+        ],
+    ],
+    "'coalesce' => false: each version of a row has a statement, and a time, of its own" => [
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'v' => 'INT NULL', 'seen' => 'INT NOT NULL DEFAULT 0'],
+            'constraints' => ['PRIMARY KEY (id)'],
+            'triggers' => [
+                'AFTER INSERT SET @last = NOW(6)',
+                'BEFORE UPDATE SET NEW.seen = OLD.seen + IF(NOW(6) = @last, 100, 1)',
+                'AFTER UPDATE SET @last = NOW(6)',
+            ],
+            'rules' => ['coalesce' => false],
+        ]],
+        'steps' => [
+            [['t', ['id' => 1, 'v' => 1]], ['t', ['id' => 1, 'v' => 2]], ['t', ['id' => 1, 'v' => 3]]],
+            ...$twice,
+            ...$again,
+        ],
+    ],
+    "'coalesce' => false: sums, guards, rows that can only update, and several keys" => [
+        'tables' => ['t' => [
+            'columns' => [
+                'id' => 'VARCHAR(9) NOT NULL', 'n' => 'DECIMAL(6, 2) NOT NULL DEFAULT 0', 'v' => 'INT NOT NULL',
+                'must' => 'INT NOT NULL', 'changes' => 'INT NOT NULL DEFAULT 0',
+            ],
+            'constraints' => ['PRIMARY KEY (id)'],
+            'triggers' => ['BEFORE UPDATE SET NEW.changes = OLD.changes + 1'],
+            'rules' => ['coalesce' => false, 'guard' => 'v', 'merge' => ['n' => 'sum']],
+        ]],
+        'steps' => [
+            [['t', ['id' => 'b', 'n' => '0.1', 'v' => 5, 'must' => 1]], ['t', ['id' => 'a', 'n' => '0.1', 'v' => 5, 'must' => 1]]],
+            [['t', ['id' => 'b', 'n' => '0.25', 'v' => 4, 'must' => 2]], ['t', ['id' => 'B', 'n' => '7', 'v' => 6, 'must' => 3]]],
+            [['t', ['id' => 'a', 'n' => '1', 'v' => 6]], ['t', ['id' => 'a', 'n' => '1', 'v' => 7]]],
+            [['t', ['id' => "\u{e4}", 'n' => '1', 'v' => 6, 'must' => 1]], ['t', ['id' => 'a ', 'n' => '1', 'v' => 8, 'must' => 1]]],
+        ],
+    ],
+    "'coalesce' => false: an insert-only table keeps the order of its rows" => [
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'seq' => 'INT NOT NULL AUTO_INCREMENT'],
+            'constraints' => ['PRIMARY KEY (id)', 'KEY (seq)'],
+            'rules' => ['coalesce' => false, 'mode' => 'insert'],
+        ]],
+        'steps' => [[['t', ['id' => 9]], ['t', ['id' => 3]]], [['t', ['id' => 7]]], [['t', ['id' => 1]]]],
+    ],
+    "'coalesce' => false: a parent and its children" => [
+        'tables' => [
+            'log' => ['columns' => ['what' => 'VARCHAR(40)']],
+            'p' => [
+                'columns' => ['id' => 'INT NOT NULL', 'v' => 'INT NULL'],
+                'constraints' => ['PRIMARY KEY (id)'],
+                'triggers' => ["AFTER UPDATE INSERT INTO log VALUES (CONCAT('p ', OLD.v, ' to ', NEW.v))"],
+                'rules' => ['coalesce' => false],
+            ],
+            'c' => [
+                'columns' => ['id' => 'INT NOT NULL', 'p' => 'INT NOT NULL'],
+                'constraints' => ['PRIMARY KEY (id)', 'FOREIGN KEY (p) REFERENCES p (id)'],
+                'rules' => ['coalesce' => false],
+            ],
+        ],
+        'steps' => [
+            [['p', ['id' => 2, 'v' => 1]], ['c', ['id' => 1, 'p' => 2]]],
+            [['c', ['id' => 2, 'p' => 1]], ['p', ['id' => 1, 'v' => 1]]],
+            [['p', ['id' => 1, 'v' => 1]], ['c', ['id' => 2, 'p' => 1]], ['p', ['id' => 2, 'v' => 7]]],
+            [['p', ['id' => 2, 'v' => 8]], ['c', ['id' => 1, 'p' => 1]]],
+        ],
+    ],
     'a history' => [
         'server' => 'mariadb',
         'tables' => ['t' => [

@@ -91,15 +91,21 @@ impl Failures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dead_letter::Status;
+    use crate::dead_letter::{LetterRow, Status};
+    use crate::table::shape::RowKind;
     use crate::value::Value;
     use std::borrow::Cow;
     use std::time::SystemTime;
 
     fn letter(bytes: usize) -> DeadLetter {
         let text = Value::Bytes(Cow::Owned(vec![b'x'; bytes]));
+        let row = LetterRow {
+            table: "t".to_owned(),
+            columns: vec![("v".into(), text)],
+            kind: RowKind::Row,
+        };
         DeadLetter {
-            rows: vec![("t".to_owned(), vec![("v".into(), text)])].into(),
+            rows: vec![row].into(),
             status: Status::Refused,
             code: 1406,
             message: "".into(),

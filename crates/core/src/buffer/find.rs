@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::buffer::group_index::GroupIndex;
 use crate::buffer::key_index::{KeyIndex, View};
 use crate::buffer::parked_index::{ParkedIndex, ParkedView};
 use crate::buffer::parking::Parking;
@@ -17,12 +18,24 @@ use crate::error::{Error, Result};
 use crate::plan::binder::{Binder, BoundRow};
 use crate::plan::merge::{ColumnUnions, merge_for_reading};
 use crate::rows::arena::Row;
+use crate::rows::group::Group;
 use crate::table::entry::{TableEntry, TableId};
 use crate::table::model::TableModel;
 use crate::value::Value;
 
 /// A part of a key: its column, if it was named, and its value.
 pub type KeyPart<'a> = (Option<Box<str>>, Value<'a>);
+
+/// What is buffered under a key.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// Nothing.
+    Nothing,
+    /// A deletion, and no row after it.
+    Deletion,
+    /// A row.
+    Row(NamedRow),
+}
 
 /// The index of one table.
 #[derive(Debug)]
@@ -88,7 +101,7 @@ impl Finder {
         model: &Arc<TableModel>,
         key: &[KeyPart<'_>],
         look: Look<'_>,
-    ) -> Result<Option<NamedRow>> {
+    ) -> Result<Found> {
         find(&mut self.indexes, table, model, key, look)
     }
 
@@ -103,7 +116,7 @@ impl Finder {
         entry: &TableEntry,
         key: &[KeyPart<'_>],
         look: Look<'_>,
-    ) -> Result<Option<NamedRow>> {
+    ) -> Result<Found> {
         let model = TableModel::without_schema(&entry.name, &entry.rules, entry.default_mode)?;
         find(&mut self.without_schema, table, &Arc::new(model), key, look)
     }
@@ -115,7 +128,7 @@ fn find(
     model: &Arc<TableModel>,
     key: &[KeyPart<'_>],
     look: Look<'_>,
-) -> Result<Option<NamedRow>> {
+) -> Result<Found> {
     let wanted = wanted_key(model, key)?;
     let new = || TableIndex::new(table, model);
     let index = indexes.entry(table).or_insert_with(new);
@@ -137,15 +150,65 @@ fn find(
     found
 }
 
+/// The row of a key that will be there once a group is taken that is being gathered. `found` is
+/// what waits before it. If the server has not described the table yet, its key is the configured
+/// one, or `id`.
+///
+/// # Errors
+///
+/// A key of the wrong shape.
+pub fn find_in_group(
+    group: &Group,
+    index: &mut GroupIndex,
+    table: TableId,
+    entry: &TableEntry,
+    key: &[KeyPart<'_>],
+    found: Found,
+) -> Result<Found> {
+    let model = entry.model().map_or_else(
+        || TableModel::without_schema(&entry.name, &entry.rules, entry.default_mode).map(Arc::new),
+        Ok,
+    )?;
+    let places = index.of_table(group, table, &model);
+    if places.is_empty() {
+        return Ok(found);
+    }
+    let wanted = wanted_key(&model, key)?;
+    let is_deleted = found == Found::Deletion;
+    let before = match found {
+        Found::Nothing | Found::Deletion => None,
+        Found::Row(found) => {
+            let (columns, values): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+            let bound = Arc::new(model.bind(&columns.into())?);
+            Some(BoundRow { bound, values })
+        }
+    };
+    let rows = places.with_key(&wanted);
+    let rows = rows.into_iter().filter_map(|at| group.row(at));
+    Ok(match merge_rows_onto(before, rows, &model, &wanted)? {
+        Found::Nothing if is_deleted => Found::Deletion,
+        found => found,
+    })
+}
+
 /// Those rows that have the key, merged.
 fn merge_rows<'a>(
     rows: impl IntoIterator<Item = Row<'a>>,
     model: &Arc<TableModel>,
     wanted: &[&Value<'_>],
-) -> Result<Option<NamedRow>> {
+) -> Result<Found> {
+    merge_rows_onto(None, rows, model, wanted)
+}
+
+/// Those rows that have the key, merged into what was found before them.
+fn merge_rows_onto<'a>(
+    mut found: Option<BoundRow<'a>>,
+    rows: impl IntoIterator<Item = Row<'a>>,
+    model: &Arc<TableModel>,
+    wanted: &[&Value<'_>],
+) -> Result<Found> {
     let mut binder = Binder::with_model(Arc::clone(model));
     let mut unions = ColumnUnions::new(usize::MAX);
-    let mut found: Option<BoundRow<'_>> = None;
     for row in rows {
         // A row that cannot be bound will be given up, and is no row of the table.
         let Ok(bound) = binder.bind(&row) else { continue };
@@ -157,10 +220,14 @@ fn merge_rows<'a>(
             Some(earlier) => merge_for_reading(earlier, bound, &mut unions)?,
         });
     }
-    Ok(found.map(|row| {
-        let names = row.bound.columns.iter().cloned();
-        names.zip(row.values.into_iter().map(Value::into_owned)).collect()
-    }))
+    Ok(match found {
+        None => Found::Nothing,
+        Some(row) if row.bound.is_deletion => Found::Deletion,
+        Some(row) => {
+            let names = row.bound.columns.iter().cloned();
+            Found::Row(names.zip(row.values.into_iter().map(Value::into_owned)).collect())
+        }
+    })
 }
 
 /// The values of a key, in the key's order.

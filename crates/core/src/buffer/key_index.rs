@@ -422,13 +422,7 @@ fn key_of(model: &TableModel) -> Vec<(String, ColumnKind)> {
 
 /// Where the columns of a key stand in a shape. `None`: one is missing.
 fn positions_of(key: &[(String, ColumnKind)], shape: &Shape) -> Option<Vec<usize>> {
-    let position = |name: &str| {
-        shape
-            .columns
-            .iter()
-            .position(|column| column.eq_ignore_ascii_case(name))
-    };
-    key.iter().map(|(name, _)| position(name)).collect()
+    shape.key_positions(key.iter().map(|(name, _)| name.as_str()))
 }
 
 /// A hash that is equal for values that are equal to the server, if that is certain, and else for

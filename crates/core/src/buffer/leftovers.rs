@@ -23,6 +23,7 @@ use crate::rows::batch::Batch;
 use crate::sink::Place;
 use crate::table::entry::TableId;
 use crate::table::rules::KeyRule;
+use crate::table::shape::RowKind;
 use crate::value::Value;
 
 /// How long after the end's time the answer to a COMMIT is awaited.
@@ -257,6 +258,10 @@ impl Told {
 /// A row's key in words: by the table's key if that is known and given, else by the configured one,
 /// by `id`, or by the first column.
 fn key_of(row: &Row<'_>) -> Option<String> {
+    if row.shape.kind == RowKind::DeletionByPlace {
+        let values: Vec<_> = row.values().map(|value| shown(&value)).collect();
+        return Some(format!("key {}", values.join(", ")));
+    }
     let entry = &row.shape.entry;
     let known = entry.model().map(|model| model.key.clone()).unwrap_or_default();
     let configured = match &entry.rules.key {

@@ -31,6 +31,7 @@ pub mod doubt;
 pub mod failures;
 pub mod find;
 pub mod foreground;
+pub mod group_index;
 pub mod key_index;
 pub mod keys;
 pub mod leftovers;

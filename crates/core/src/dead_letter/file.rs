@@ -254,18 +254,23 @@ fn ends_line(file: &mut File, length: u64) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dead_letter::Status;
     use crate::dead_letter::test_folder as folder;
+    use crate::dead_letter::{LetterRow, Status};
     use crate::error::Kind;
+    use crate::table::shape::RowKind;
     use crate::value::Value;
     use std::fs::OpenOptions;
     use std::os::unix::fs::PermissionsExt as _;
     use std::time::SystemTime;
 
     fn letter(rows: Vec<(&str, Value<'static>)>) -> DeadLetter {
-        let row = rows.into_iter().map(|(name, value)| (Box::from(name), value)).collect();
+        let row = LetterRow {
+            table: "orders".to_owned(),
+            columns: rows.into_iter().map(|(name, value)| (Box::from(name), value)).collect(),
+            kind: RowKind::Row,
+        };
         DeadLetter {
-            rows: vec![("orders".to_owned(), row)].into(),
+            rows: vec![row].into(),
             status: Status::Refused,
             code: 1406,
             message: "Data too long for column 'v' \"now\"".into(),

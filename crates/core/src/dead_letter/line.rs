@@ -4,6 +4,10 @@
 //! `DateTimeInterface` of a table that is not known yet `{"datetime":"…"}`:
 //! `{"time":…,"status":…,"code":…,"message":…,"rows":[{"table":…,"row":{…}}]}`
 //!
+//! A deletion has its key, and maybe its guard, under `delete` in the place of `row`: an object by
+//! column, or a list in the key's order if the table is not known. Whoever knows no deletions finds
+//! no row there, and does not take the key for one.
+//!
 //! Invariant: a line is one JSON object, so a part of a line is none. Whoever reads the file knows
 //! a line that was cut off by that.
 
@@ -13,6 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::dead_letter::DeadLetter;
+use crate::table::shape::RowKind;
 use crate::value::Value;
 
 /// The key of a string that is not UTF-8.
@@ -20,6 +25,9 @@ pub const BINARY_MARK: &str = "base64";
 /// The key of a `DateTimeInterface` that is still to be cut to its column's precision: as a text,
 /// the server would round it.
 pub const DATE_TIME_MARK: &str = "datetime";
+
+/// The key of a deletion, where a row has `row`.
+pub const DELETION: &str = "delete";
 
 /// Decodes the text behind [`BINARY_MARK`].
 pub fn decode_binary(text: &[u8]) -> Option<Vec<u8>> {
@@ -33,12 +41,23 @@ pub fn json_line(letter: &DeadLetter) -> Vec<u8> {
     let rows: Vec<String> = letter
         .rows
         .iter()
-        .map(|(table, row)| {
-            let columns: Vec<String> = row
-                .iter()
-                .map(|(name, value)| format!("{}:{}", quote(name), json_value(value)))
-                .collect();
-            format!("{{\"table\":{},\"row\":{{{}}}}}", quote(table), columns.join(","))
+        .map(|row| {
+            let named = || {
+                let columns = row.columns.iter();
+                let columns: Vec<_> = columns
+                    .map(|(name, value)| format!("{}:{}", quote(name), json_value(value)))
+                    .collect();
+                format!("{{{}}}", columns.join(","))
+            };
+            let (what, columns) = match row.kind {
+                RowKind::Row => ("row", named()),
+                RowKind::Deletion => (DELETION, named()),
+                RowKind::DeletionByPlace => {
+                    let values: Vec<_> = row.columns.iter().map(|(_, value)| json_value(value)).collect();
+                    (DELETION, format!("[{}]", values.join(",")))
+                }
+            };
+            format!("{{\"table\":{},\"{what}\":{columns}}}", quote(&row.table))
         })
         .collect();
     let line = format!(
@@ -71,7 +90,37 @@ fn quote(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dead_letter::Status;
+    use crate::dead_letter::{LetterRow, Status};
+
+    fn letter(rows: Vec<LetterRow>) -> DeadLetter {
+        DeadLetter {
+            rows: rows.into(),
+            status: Status::Refused,
+            code: 1406,
+            message: "Data too long for column 'v' \"now\"".into(),
+            time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
+        }
+    }
+
+    #[test]
+    fn a_deletion_has_no_row() {
+        let columns = || vec![(Box::from("id"), Value::Int(7)), (Box::from("v"), Value::text("a"))];
+        for (kind, expected) in [
+            (RowKind::Deletion, serde_json::json!({"id": 7, "v": "a"})),
+            (RowKind::DeletionByPlace, serde_json::json!([7, "a"])),
+        ] {
+            let row = LetterRow {
+                table: "orders".to_owned(),
+                columns: columns(),
+                kind,
+            };
+            let read: serde_json::Value = serde_json::from_slice(&json_line(&letter(vec![row]))).expect("JSON");
+            assert_eq!(
+                read["rows"],
+                serde_json::json!([{"table": "orders", "delete": expected}])
+            );
+        }
+    }
 
     #[test]
     fn a_line_is_json_and_marks_what_is_binary() {
@@ -84,14 +133,11 @@ mod tests {
             ("raw", Value::Bytes(b"\xff\x00".as_slice().into())),
             ("q\"uote", Value::text("a\nb")),
         ];
-        let row = row.into_iter().map(|(name, value)| (Box::from(name), value)).collect();
-        let line = json_line(&DeadLetter {
-            rows: vec![("orders".to_owned(), row)].into(),
-            status: Status::Refused,
-            code: 1406,
-            message: "Data too long for column 'v' \"now\"".into(),
-            time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
-        });
+        let line = json_line(&letter(vec![LetterRow {
+            table: "orders".to_owned(),
+            columns: row.into_iter().map(|(name, value)| (Box::from(name), value)).collect(),
+            kind: RowKind::Row,
+        }]));
         let text = std::str::from_utf8(&line).expect("UTF-8");
         assert_eq!(text.matches('\n').count(), 1);
         let read: serde_json::Value = serde_json::from_str(text).expect("JSON");

@@ -17,10 +17,22 @@ use crate::error::message::Message;
 use crate::error::{Error, count_rows};
 use crate::rows::arena::Row;
 use crate::table::model::TableModel;
+use crate::table::shape::RowKind;
 use crate::value::Value;
 
 /// A row with its columns' names, as PHP gave it.
 pub type NamedRow = Vec<(Box<str>, Value<'static>)>;
+
+/// A row of a group that was not written.
+#[derive(Debug, Clone)]
+pub struct LetterRow {
+    /// Its table's name.
+    pub table: String,
+    /// Its columns. Those of a deletion are a key, and maybe a guard.
+    pub columns: NamedRow,
+    /// What it is for.
+    pub kind: RowKind,
+}
 
 /// What is known of a group that was not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +68,8 @@ impl Status {
 /// A group that left its buffer without being written, kept with the reason.
 #[derive(Debug, Clone)]
 pub struct DeadLetter {
-    /// Its rows, each with its table's name. Shared by all copies.
-    pub rows: Arc<[(String, NamedRow)]>,
+    /// Its rows. Shared by all copies.
+    pub rows: Arc<[LetterRow]>,
     /// What is known of it.
     pub status: Status,
     /// The server's error code, or 0.
@@ -80,7 +92,7 @@ impl DeadLetter {
         let rows = group.map(|row| {
             // As the column would have stored it: put back, it comes as a text, which the server
             // would round.
-            let bound = model_of(&row).and_then(|model| model.bind(&row.shape.columns).ok());
+            let bound = model_of(&row).and_then(|model| row.shape.bind(&model).ok());
             let kind = |at: usize| bound.as_ref()?.kinds.get(at).copied();
             let cut = |(at, value): (usize, Value<'a>)| match (kind(at), value) {
                 (Some(kind), value @ Value::DateTime(_)) => match kind.cut(value).into_owned() {
@@ -90,9 +102,19 @@ impl DeadLetter {
                 // Of a table that is not known it stays what it is: it is cut when it is written.
                 (_, value) => value.into_owned(),
             };
-            let columns = row.shape.columns.iter().cloned();
-            let named = columns.zip(row.values().enumerate().map(cut)).collect();
-            (row.shape.entry.name.to_string(), named)
+            let mut kind_of_row = row.shape.kind;
+            let names = match (&bound, kind_of_row) {
+                (Some(bound), RowKind::DeletionByPlace) => {
+                    kind_of_row = RowKind::Deletion;
+                    &bound.columns
+                }
+                _ => &row.shape.columns,
+            };
+            LetterRow {
+                table: row.shape.entry.name.to_string(),
+                columns: names.iter().cloned().zip(row.values().enumerate().map(cut)).collect(),
+                kind: kind_of_row,
+            }
         });
         Self {
             rows: rows.collect(),
@@ -116,10 +138,8 @@ impl DeadLetter {
             });
             texts.sum::<usize>() + allocated(row.len() * size_of::<(Box<str>, Value<'static>)>())
         };
-        let rows = self
-            .rows
-            .iter()
-            .map(|(table, row)| allocated(table.len()) + of_row(row));
+        let rows = self.rows.iter();
+        let rows = rows.map(|row| allocated(row.table.len()) + of_row(&row.columns));
         let in_rows = allocated(size_of_val(&*self.rows)) + rows.sum::<usize>();
         let message: usize = self.message.forms().map(|words| allocated(words.len())).sum();
         in_rows + message + size_of::<Self>()

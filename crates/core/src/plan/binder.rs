@@ -77,7 +77,7 @@ impl Binder {
         let bound = self.bound.entry(Arc::as_ptr(row.shape)).or_insert_with(|| {
             let given = only.as_ref().or_else(|| models.get(&row.shape.table)).cloned();
             let model = given.or_else(|| row.shape.entry.model())?;
-            Some(model.bind(&row.shape.columns).map(Arc::new))
+            Some(row.shape.bind(&model).map(Arc::new))
         });
         let bound = bound
             .clone()

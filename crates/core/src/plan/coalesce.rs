@@ -1,9 +1,10 @@
-//! Coalescing: rows with the same table and key become one.
+//! Coalescing: rows with the same table and key become one, and a deletion takes the place of what
+//! came before it ([`versions`](crate::plan::versions)).
 //!
 //! Aim: **writing the coalesced rows leaves the table exactly as writing the rows one after the
 //! other would**, so no result depends on where a batch ends.
-//! `a_plan_does_what_its_rows_do_one_by_one` in `crates/core/tests/coalesce_model.rs` holds this
-//! against a plain model of a server, `php-tests/Twin` against the servers themselves.
+//! `a_plan_does_what_its_rows_do_one_by_one` in `crates/core/tests/coalesce_model/main.rs` holds
+//! this against a plain model of a server, `php-tests/Twin` against the servers themselves.
 //!
 //! Some merges would need to know what the table holds. Such rows are not merged: the later one
 //! goes into the next *layer*, and layers are written one after the other. If the server's idea of
@@ -17,7 +18,8 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::plan::binder::BoundRow;
-use crate::plan::merge::{ColumnUnions, Merged, MergedRow, merge};
+use crate::plan::merge::{ColumnUnions, MergedRow};
+use crate::plan::versions::Versions;
 use crate::table::rules::Mode;
 
 /// A table's rows, ready to be written.
@@ -118,7 +120,7 @@ fn merge_by_key<'a>(
 ) -> Result<Coalesced<'a>> {
     let total = rows.len();
     let mut rows: Vec<_> = rows.into_iter().map(Some).collect();
-    let mut unions = ColumnUnions::new(max_row_bytes.unwrap_or(0));
+    let mut unions = max_row_bytes.map(ColumnUnions::new);
     let mut layers: Vec<Vec<BoundRow<'a>>> = vec![Vec::with_capacity(total)];
     let mut kept = 0;
     for same_key in order.chunk_by(|left, right| keys.get(*left) == keys.get(*right)) {
@@ -131,22 +133,11 @@ fn merge_by_key<'a>(
                 kept += 1;
             }
         };
-        let mut top: Option<MergedRow<'a>> = None;
+        let mut versions = Versions::default();
         for row in same_key.iter().filter_map(|at| rows.get_mut(*at)?.take()) {
-            let merged = match top.take() {
-                None => Merged::One(row.into()),
-                Some(earlier) if max_row_bytes.is_none() => Merged::Apart(earlier, row),
-                Some(earlier) => merge(earlier, row, &mut unions)?,
-            };
-            top = Some(match merged {
-                Merged::One(merged) => merged,
-                Merged::Apart(earlier, later) => {
-                    settle(earlier);
-                    later.into()
-                }
-            });
+            versions.add(row, unions.as_mut(), &mut settle)?;
         }
-        top.into_iter().for_each(settle);
+        versions.settle(&mut settle);
     }
     Ok(Coalesced {
         layers,

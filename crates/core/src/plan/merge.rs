@@ -68,6 +68,11 @@ impl<'a> From<BoundRow<'a>> for MergedRow<'a> {
 }
 
 impl<'a> MergedRow<'a> {
+    /// The row, with the sums of all.
+    pub(super) fn row(&self) -> &BoundRow<'a> {
+        &self.row
+    }
+
     /// The rows to write one after the other: one, unless a sum went up and down.
     pub fn into_rows(self) -> Vec<BoundRow<'a>> {
         let Self { row, sums } = self;
@@ -192,7 +197,7 @@ fn may_become_one(earlier: &BoundRow<'_>, later: &BoundRow<'_>) -> bool {
 }
 
 /// Whether the server takes the row, whatever the table holds.
-fn is_taken_for_certain(row: &BoundRow<'_>) -> bool {
+pub(super) fn is_taken_for_certain(row: &BoundRow<'_>) -> bool {
     let mut values = row.values.iter().enumerate();
     row.bound.missing_required.is_none()
         && values.all(|(at, value)| row.bound.takes(at, value) && !row.bound.is_examined(at))
@@ -227,7 +232,8 @@ fn place_of(earlier: &BoundRow<'_>, later: &BoundRow<'_>, at: usize) -> Option<u
 }
 
 /// What two rows of one key will be once both are written, for a reader who cannot wait for that.
-/// If only the server can tell, the later value stands.
+/// If only the server can tell, the later value stands. After a deletion the later one stands, and
+/// a deletion after a row that is not newer.
 ///
 /// # Errors
 ///
@@ -237,11 +243,17 @@ pub fn merge_for_reading<'a>(
     later: BoundRow<'a>,
     unions: &mut ColumnUnions,
 ) -> Result<BoundRow<'a>> {
+    if earlier.bound.is_deletion {
+        return Ok(later);
+    }
     if let (Some(earlier_at), Some(later_at)) = (earlier.bound.guard, later.bound.guard) {
         let (before, after) = (earlier.value(earlier_at), later.value(later_at));
         if earlier.bound.compare(earlier_at, before, after) == Some(Ordering::Greater) {
             return Ok(earlier);
         }
+    }
+    if later.bound.is_deletion {
+        return Ok(later);
     }
     Ok(combine(&earlier, &later, unions)?.unwrap_or(later))
 }

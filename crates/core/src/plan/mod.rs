@@ -18,7 +18,9 @@ pub mod coalesce;
 pub mod limits;
 pub mod merge;
 mod references;
+mod repeats;
 pub mod sums;
+pub mod versions;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -31,6 +33,8 @@ use crate::plan::binder::{Binder, BoundRow};
 use crate::plan::coalesce::coalesce;
 use crate::plan::limits::Limits;
 use crate::plan::references::TableRows;
+use crate::plan::repeats::{Repeat, StatementKeys};
+use crate::plan::versions::goes_alone;
 use crate::rows::batch::Batch;
 use crate::table::bound::BoundColumns;
 use crate::table::rules::Mode;
@@ -51,6 +55,11 @@ pub enum Operation {
     /// key exists. One row a statement. No row found is an error: an update that hits nothing would
     /// be a lost row.
     Update,
+    /// Delete the row with the key, if it is there. With a guard: if it is not newer.
+    Delete,
+    /// As [`Self::Update`], several rows a statement: no two of them have one key, and each is the
+    /// same beside others ([`BoundColumns::shares_update`]).
+    SharedUpdate,
 }
 
 /// Rows of one table and one column set, for one operation.
@@ -66,12 +75,19 @@ pub struct Statement<'a> {
     pub is_alone: bool,
 }
 
+/// What the rows of a table's statements have in common.
+type StatementKey = (Operation, Arc<[Box<str>]>);
+
 impl Plan<'_> {
     /// Whether writing its rows twice does no harm.
     pub fn is_repeatable(&self) -> bool {
-        self.statements
-            .iter()
-            .all(|statement| statement.bound.model.is_repeatable())
+        let has = |operation: Operation| self.statements.iter().any(|statement| statement.operation == operation);
+        // What was deleted by the first time may be what another row needs the second time: the
+        // row that it updates, or refers to.
+        let updates = has(Operation::Update) || has(Operation::SharedUpdate);
+        let may_lack = has(Operation::Delete) && (self.keeps_order || updates);
+        let mut statements = self.statements.iter();
+        !may_lack && statements.all(|statement| statement.bound.model.is_repeatable())
     }
 }
 
@@ -95,6 +111,8 @@ pub struct Plan<'a> {
     pub rows: usize,
     /// How many of them were merged into others.
     pub coalesced_rows: usize,
+    /// Some rows keep the order in which they were added: they may meet others.
+    pub keeps_order: bool,
 }
 
 /// Plans one transaction over some groups of the batches. `groups` counts over all batches. The
@@ -143,12 +161,16 @@ pub fn plan<'a>(batches: &[&'a Batch], groups: Range<usize>, limits: &Limits, mu
             {
                 let coalesced = coalesce(rows.rows, limits.max_row_bytes())?;
                 plan.coalesced_rows += coalesced.coalesced_rows;
+                plan.keeps_order |= coalesced.in_order;
                 for layer in coalesced.layers {
                     append_statements(&mut plan.statements, layer, coalesced.in_order);
                 }
             }
         }
-        None => append_statements(&mut plan.statements, as_added(tables), true),
+        None => {
+            plan.keeps_order = true;
+            append_statements(&mut plan.statements, as_added(tables), true);
+        }
     }
     Ok(plan)
 }
@@ -168,29 +190,37 @@ fn as_added(tables: Vec<TableRows<'_>>) -> Vec<BoundRow<'_>> {
 fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow<'a>>, in_order: bool) {
     let first = statements.len();
     // Further statements that others may join. Their columns are compared by hash.
-    let mut by_columns: FxHashMap<Arc<[Box<str>]>, usize> = FxHashMap::default();
+    let mut by_columns: FxHashMap<StatementKey, usize> = FxHashMap::default();
+    let mut keys = StatementKeys::default();
     for row in rows {
-        let operation = match (row.bound.model.mode, &row.bound.missing_required) {
-            (Mode::Insert, _) => Operation::Insert,
-            (Mode::Upsert, None) => Operation::Upsert,
-            (Mode::Upsert, Some(_)) => Operation::Update,
-        };
+        let repeat = keys.look(&row);
+        let is_lone_deletion = row.bound.is_deletion && goes_alone(&row);
         let mut values = row.values;
         for (value, kind) in values.iter_mut().zip(&row.bound.kinds) {
             if matches!(value, Value::DateTime(_)) {
                 *value = kind.cut(std::mem::replace(value, Value::Null));
             }
         }
+        let operation = match (row.bound.model.mode, &row.bound.missing_required) {
+            _ if row.bound.is_deletion => Operation::Delete,
+            (Mode::Insert, _) => Operation::Insert,
+            (Mode::Upsert, None) => Operation::Upsert,
+            (Mode::Upsert, Some(_)) if !in_order && row.bound.shares_update(&values) => Operation::SharedUpdate,
+            (Mode::Upsert, Some(_)) => Operation::Update,
+        };
         let from = if in_order {
             statements.len().saturating_sub(1).max(first)
         } else {
             first
         };
         let versions_may_meet = in_order && operation == Operation::Upsert && row.bound.model.keeps_history();
-        let is_alone = versions_may_meet || row.bound.must_go_alone(&values);
+        let is_alone =
+            versions_may_meet || is_lone_deletion || repeat == Repeat::Unknown || row.bound.must_go_alone(&values);
         let takes_it = |statement: &Statement<'_>| {
             !is_alone
+                && repeat == Repeat::No
                 && !statement.is_alone
+                && statement.operation == operation
                 && Arc::ptr_eq(&statement.bound.model, &row.bound.model)
                 && statement.bound.columns == row.bound.columns
         };
@@ -198,7 +228,7 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
         let near = statements.get(from..scanned).unwrap_or_default();
         let place = match near.iter().position(takes_it) {
             Some(at) => Some(from + at),
-            None => by_columns.get(&row.bound.columns).copied(),
+            None => by_columns.get(&(operation, Arc::clone(&row.bound.columns))).copied(),
         };
         match place
             .and_then(|at| statements.get_mut(at))
@@ -206,8 +236,9 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
         {
             Some(statement) => statement.rows.push(values),
             None => {
+                keys.begin_statement();
                 if !in_order && !is_alone && statements.len() >= first + SCANNED_STATEMENTS {
-                    by_columns.insert(Arc::clone(&row.bound.columns), statements.len());
+                    by_columns.insert((operation, Arc::clone(&row.bound.columns)), statements.len());
                 }
                 statements.push(Statement {
                     bound: row.bound,
@@ -225,9 +256,91 @@ mod tests {
     use super::*;
     use crate::rows::group::Group;
     use crate::table::catalog::Catalog;
+    use crate::table::column::{Column, ColumnKind, TextKind};
     use crate::table::entry::TableId;
     use crate::table::model::TableModel;
+    use crate::table::rules::TableRules;
+    use crate::table::schema::{TableSchema, UniqueIndex};
     use std::time::Instant;
+
+    #[test]
+    fn each_version_of_a_row_has_a_statement_of_its_own() {
+        let mut catalog = Catalog::new(None, &["t"], "none", Vec::new()).expect("a catalog");
+        let entry = Arc::clone(catalog.entry(TableId(0)).expect("a table"));
+        let rules = TableRules {
+            writes_each_version: true,
+            ..TableRules::default()
+        };
+        let kinds = [
+            (
+                "id",
+                ColumnKind::Text(TextKind::from_collation("utf8mb4_unicode_ci", 9)),
+            ),
+            ("v", ColumnKind::Integer),
+            ("w", ColumnKind::Integer),
+        ];
+        let schema = TableSchema {
+            columns: kinds
+                .map(|(name, kind)| Column {
+                    name: name.to_owned(),
+                    kind,
+                    ..Column::default()
+                })
+                .into(),
+            unique_indexes: vec![UniqueIndex {
+                name: "PRIMARY".to_owned(),
+                columns: vec![Some("id".to_owned())],
+                whole_columns: true,
+            }],
+            is_strict: true,
+            ..TableSchema::default()
+        };
+        let model = TableModel::from_server(&entry.name, &rules, entry.default_mode, schema).expect("a model");
+        let shapes = ["v", "w"].map(|column| {
+            let columns = ["id".as_bytes(), column.as_bytes()];
+            catalog.shape(TableId(0), columns.into_iter()).expect("a shape")
+        });
+        let mut batch = Batch::new(Instant::now());
+        let mut group = Group::default();
+        let rows = [
+            (0, "2", 1),
+            (0, "1", 1),
+            (0, "3", 1),
+            (0, "1", 2),
+            (0, "2", 2),
+            (0, "2", 2),
+            // Only a server could tell whether this is a version of another row.
+            (0, "\u{e4}", 1),
+            (0, "3", 2),
+            (1, "3", 3),
+            (0, "3", 4),
+            (0, "4", 1),
+        ];
+        for (shape, id, version) in rows {
+            let row = [Value::text(id), Value::Int(version)];
+            group.push_row(&shapes[shape], &row).expect("short");
+        }
+        batch.append(&group, Instant::now());
+        let limits = Limits {
+            max_packet_bytes: 1 << 20,
+        };
+        let model = Arc::new(model);
+        let binder = Binder::with_models(std::iter::once((TableId(0), model)).collect());
+        let plan = plan(&[&batch], 0..1, &limits, binder).expect("a plan");
+        let written: Vec<_> = plan.statements.iter().map(|statement| statement.rows.clone()).collect();
+        let row = |id: &'static str, version| vec![Value::text(id), Value::Int(version)];
+        let expected = vec![
+            vec![row("2", 1), row("1", 1), row("3", 1)],
+            vec![row("1", 2), row("2", 2)],
+            vec![row("2", 2)],
+            vec![row("\u{e4}", 1)],
+            vec![row("3", 2)],
+            vec![row("3", 3)],
+            vec![row("3", 4), row("4", 1)],
+        ];
+        assert_eq!(written, expected);
+        assert_eq!((plan.rows, plan.coalesced_rows), (rows.len(), 0));
+    }
 
     #[test]
     fn rows_of_many_column_sets_share_a_statement_each() {

@@ -5,12 +5,18 @@
 //! it: alone it would have been refused. So tables are written one after the other, referenced ones
 //! first, only if no row refers to one that was added later. Otherwise all rows keep the order in
 //! which they were added. So they do if a trigger of one table may touch another one.
+//!
+//! Nobody here knows what refers to the row that is deleted: what the table held may, and what
+//! cascades from it goes on through tables that have no row here. So if rows of a table are
+//! deleted, and another one refers to it, or to a table that has no rows here, all rows keep their
+//! order, too: children are deleted before their parents if that is how they were added.
 
 use rustc_hash::FxHashMap;
 
 use crate::plan::binder::BoundRow;
 use crate::table::column::ColumnKind;
 use crate::table::model::TableModel;
+use crate::table::name::TableName;
 use crate::table::schema::ForeignKey;
 
 /// A table's rows in a transaction.
@@ -35,6 +41,9 @@ pub fn order(tables: &[TableRows<'_>]) -> Option<Vec<usize>> {
         return None;
     }
     let references = references(tables);
+    if !deletions_are_free(tables) {
+        return None;
+    }
     if references.iter().any(|reference| !reference.is_kept(tables)) {
         return None;
     }
@@ -49,6 +58,31 @@ pub fn order(tables: &[TableRows<'_>]) -> Option<Vec<usize>> {
         order.push(left.remove(next));
     }
     Some(order)
+}
+
+/// Whether no table's deletions can meet the rows of another one.
+fn deletions_are_free(tables: &[TableRows<'_>]) -> bool {
+    let place = |table: &TableName| {
+        let is_it = |other: &TableRows<'_>| other.model().is_some_and(|model| model.name == *table);
+        tables.iter().position(is_it)
+    };
+    let has_deletions = |table: &TableRows<'_>| table.rows.iter().any(|row| row.bound.is_deletion);
+    tables
+        .iter()
+        .enumerate()
+        .filter(|(_, table)| has_deletions(table))
+        .all(|(deleting, _)| {
+            let others = tables.iter().enumerate().filter(|(other, _)| *other != deleting);
+            let mut keys = others.flat_map(|(other, table)| {
+                let keys = table.model().map_or(&[][..], TableModel::foreign_keys);
+                keys.iter().map(move |key| (other, key))
+            });
+            keys.all(|(other, key)| {
+                let to = place(&key.table);
+                // Its own foreign keys are looked at by themselves.
+                to == Some(other) || to.is_some_and(|to| to != deleting)
+            })
+        })
 }
 
 /// Whether a trigger of one table may read or write what another one gets, or two tables' triggers
@@ -95,7 +129,7 @@ impl Reference<'_> {
     fn compare(&self, children: &TableRows<'_>, parents: &TableRows<'_>) -> Option<()> {
         let first = parents.rows.first()?;
         let model = &first.bound.model;
-        if !model.may_sort() {
+        if !model.goes_by_key() {
             // A row may go into another one than that of its key: nobody here knows which are
             // there.
             return None;
@@ -114,6 +148,9 @@ impl Reference<'_> {
         let kinds: Vec<_> = kinds.collect::<Option<_>>()?;
         let mut form = Vec::new();
         for (row, place) in children.rows.iter().zip(&children.places) {
+            if row.bound.is_deletion {
+                continue;
+            }
             form.clear();
             let mut refers = true;
             for (name, kind) in columns.iter().zip(&kinds) {

@@ -48,6 +48,10 @@ pub struct Group {
     pub(super) rows: Rows,
     max_rows: usize,
     max_bytes: usize,
+    /// The bounds that it was made with.
+    bounds: (usize, usize),
+    /// The rows and bytes of the group that it will be appended to.
+    before: (usize, usize),
     /// The rows and bytes that it would have, had it taken what it refused.
     refused: (usize, usize),
 }
@@ -65,6 +69,8 @@ impl Group {
             rows: Rows::default(),
             max_rows,
             max_bytes,
+            bounds: (max_rows, max_bytes),
+            before: (0, 0),
             refused: (0, 0),
         }
     }
@@ -102,8 +108,41 @@ impl Group {
 
     #[cold]
     fn refuse(&mut self, rows: usize, bytes: usize) -> PushError {
-        self.refused = (self.len() + rows, self.size_bytes().saturating_add(bytes));
+        let (rows_before, bytes_before) = self.before;
+        let bytes = bytes.saturating_add(bytes_before);
+        self.refused = (self.len() + rows_before + rows, self.size_bytes().saturating_add(bytes));
         PushError::GroupTooLarge
+    }
+
+    /// Makes an empty group one that will be appended to `whole`: it has what that one's bounds
+    /// leave, until it is [cleared](Self::clear).
+    pub fn continue_from(&mut self, whole: &Self) {
+        self.before = (whole.len(), whole.row_bytes());
+        self.max_rows = whole.max_rows.saturating_sub(whole.len());
+        self.max_bytes = whole.max_bytes.saturating_sub(whole.row_bytes());
+    }
+
+    /// Takes the rows of another group, behind its own.
+    ///
+    /// # Errors
+    ///
+    /// They pass its bounds. It is as it was.
+    pub fn append(&mut self, other: &Self) -> Result<(), PushError> {
+        let fits = self.len() + other.len() <= self.max_rows
+            && self.size_bytes().saturating_add(other.row_bytes()) <= self.max_bytes;
+        if !fits {
+            return Err(self.refuse(other.len(), other.row_bytes()));
+        }
+        let offset = self.rows.arena.len();
+        self.rows.arena.extend_from_slice(&other.rows.arena);
+        for head in &other.rows.heads {
+            if let Some(shape) = other.rows.shapes.get(head.shape) {
+                let shape = self.rows.shape(shape);
+                let start = head.start + offset;
+                self.rows.heads.push(RowHead { shape, start });
+            }
+        }
+        Ok(())
     }
 
     /// Makes room for a long string, if it is within the bounds, and not beyond them.
@@ -196,6 +235,11 @@ impl Group {
         (0..self.len()).filter_map(|at| self.rows.row(at))
     }
 
+    /// A row, by its position.
+    pub fn row(&self, at: usize) -> Option<Row<'_>> {
+        self.rows.row(at)
+    }
+
     /// How many rows it has.
     pub fn len(&self) -> usize {
         self.rows.heads.len()
@@ -208,11 +252,18 @@ impl Group {
 
     /// The memory that it will take in a batch, in bytes.
     pub fn size_bytes(&self) -> usize {
-        self.rows.arena.len() + self.len() * size_of::<RowHead>() + GROUP_BYTES
+        self.row_bytes() + GROUP_BYTES
     }
 
-    /// Empties it and keeps its memory for the next one, if that is little.
+    fn row_bytes(&self) -> usize {
+        self.rows.arena.len() + self.len() * size_of::<RowHead>()
+    }
+
+    /// Empties it and keeps its memory for the next one, if that is little. Its bounds are those
+    /// that it was made with.
     pub fn clear(&mut self) {
+        (self.max_rows, self.max_bytes) = self.bounds;
+        self.before = (0, 0);
         self.rows.clear();
         if self.rows.reserved_bytes() > MAX_KEPT_BYTES {
             self.rows = Rows::default();
@@ -256,6 +307,41 @@ mod tests {
         let row = [Value::Int(1), Value::text("short")];
         let taken = (0..10_000).take_while(|_| group.push_row(&shape, &row).is_ok()).count();
         assert_eq!(taken, 10_000_usize.div_ceil(9 + STRING_OVERHEAD_BYTES + 5));
+    }
+
+    #[test]
+    fn a_group_that_continues_another_has_what_its_bounds_leave() {
+        let (shape, row) = (shape(), [Value::Int(1), Value::Null]);
+        let mut whole = Group::bounded(3, 10_000);
+        let mut part = Group::bounded(3, 10_000);
+        for _ in 0..2 {
+            part.clear();
+            part.continue_from(&whole);
+            assert_eq!(part.push_row(&shape, &row), Ok(()));
+            assert_eq!(whole.append(&part), Ok(()));
+        }
+        part.clear();
+        part.continue_from(&whole);
+        assert_eq!(part.push_row(&shape, &row), Ok(()));
+        let after_one = part.mark();
+        assert_eq!(part.push_row(&shape, &row), Err(PushError::GroupTooLarge));
+        assert_eq!(part.refused_size().0, 4);
+        part.rewind(after_one);
+        let long = vec![b'x'; 10_000 - whole.size_bytes()];
+        assert_eq!(part.push_bytes(&long), Err(PushError::GroupTooLarge));
+        let bytes = whole.size_bytes() + part.size_bytes() + STRING_OVERHEAD_BYTES + long.len() - GROUP_BYTES;
+        assert_eq!(part.refused_size(), (3, bytes));
+        part.clear();
+        for _ in 0..3 {
+            assert_eq!(part.push_row(&shape, &row), Ok(()), "bounds of its own again");
+        }
+        let before = whole.mark();
+        assert_eq!(whole.append(&part), Err(PushError::GroupTooLarge));
+        assert_eq!(whole.refused_size().0, 5);
+        assert_eq!(whole.len(), 2, "it is as it was");
+        whole.rewind(before);
+        let values: Vec<Vec<Value<'_>>> = whole.rows().map(|row| row.values().collect()).collect();
+        assert_eq!(values, vec![row.to_vec(); 2]);
     }
 
     #[test]

@@ -29,7 +29,9 @@ pub type StoredRow = Vec<(Box<str>, Value<'static>)>;
 
 #[derive(Debug, Default)]
 struct StoredTable {
-    rows: Vec<StoredRow>,
+    /// In the order in which they came. Of a deleted row its empty place is left.
+    rows: Vec<Option<StoredRow>>,
+    deleted: usize,
     by_key: FxHashMap<Vec<u8>, usize>,
 }
 
@@ -94,7 +96,7 @@ impl MemoryStore {
         store
             .tables
             .iter()
-            .map(|(name, table)| (name.clone(), table.rows.clone()))
+            .map(|(name, table)| (name.clone(), table.rows.iter().flatten().cloned().collect()))
             .collect()
     }
 
@@ -170,7 +172,10 @@ impl Sink for MemorySink {
         for statement in &plan.statements {
             let table = store.table(&statement.bound.model.name.to_string());
             for row in &statement.rows {
-                table.apply(&statement.bound, row);
+                match statement.operation {
+                    Operation::Delete => table.delete(&statement.bound, row),
+                    _ => table.apply(&statement.bound, row),
+                }
             }
         }
         Ok(())
@@ -267,7 +272,7 @@ impl StoredTable {
         match key
             .as_ref()
             .and_then(|key| self.by_key.get(key))
-            .and_then(|at| self.rows.get_mut(*at))
+            .and_then(|at| self.rows.get_mut(*at)?.as_mut())
         {
             Some(stored) => update(stored, bound, row),
             None => {
@@ -275,23 +280,63 @@ impl StoredTable {
                     self.by_key.insert(key, self.rows.len());
                 }
                 let columns = bound.columns.iter().cloned();
-                self.rows
-                    .push(columns.zip(row.iter().cloned().map(Value::into_owned)).collect());
+                let values = row.iter().cloned().map(Value::into_owned);
+                self.rows.push(Some(columns.zip(values).collect()));
             }
         }
     }
+
+    fn delete(&mut self, bound: &Arc<BoundColumns>, row: &[Value<'_>]) {
+        let Some(key) = key_of(bound, row) else { return };
+        let Some(at) = self.by_key.get(&key).copied() else {
+            return;
+        };
+        let Some(place) = self.rows.get_mut(at) else { return };
+        if place.as_ref().is_some_and(|stored| is_newer(stored, bound, row)) {
+            return;
+        }
+        *place = None;
+        self.by_key.remove(&key);
+        self.deleted += 1;
+        if 2 * self.deleted > self.rows.len() {
+            self.close_gaps();
+        }
+    }
+
+    /// Drops the places of deleted rows.
+    fn close_gaps(&mut self) {
+        let mut moved = Vec::with_capacity(self.rows.len());
+        let mut left = 0;
+        for row in &self.rows {
+            moved.push(left);
+            left += usize::from(row.is_some());
+        }
+        self.rows.retain(Option::is_some);
+        for at in self.by_key.values_mut() {
+            *at = moved.get(*at).copied().unwrap_or(*at);
+        }
+        self.deleted = 0;
+    }
+}
+
+fn position(stored: &StoredRow, name: &str) -> Option<usize> {
+    stored.iter().position(|(column, _)| column.eq_ignore_ascii_case(name))
+}
+
+/// Whether the stored row's guard is larger than that of the one that comes.
+fn is_newer(stored: &StoredRow, bound: &BoundColumns, row: &[Value<'_>]) -> bool {
+    let Some(guard) = bound.guard else { return false };
+    if let (Some(name), Some(incoming)) = (bound.columns.get(guard), row.get(guard))
+        && let Some((_, old)) = position(stored, name).and_then(|at| stored.get(at))
+    {
+        return !old.is_null() && bound.compare(guard, old, incoming) == Some(std::cmp::Ordering::Greater);
+    }
+    false
 }
 
 /// ON DUPLICATE KEY UPDATE, by the rules of the row's columns.
 fn update(stored: &mut StoredRow, bound: &BoundColumns, row: &[Value<'_>]) {
-    let position =
-        |stored: &StoredRow, name: &str| stored.iter().position(|(column, _)| column.eq_ignore_ascii_case(name));
-    if let Some(guard) = bound.guard
-        && let (Some(name), Some(incoming)) = (bound.columns.get(guard), row.get(guard))
-        && let Some((_, old)) = position(stored, name).and_then(|at| stored.get(at))
-        && !old.is_null()
-        && bound.compare(guard, old, incoming) == Some(std::cmp::Ordering::Greater)
-    {
+    if is_newer(stored, bound, row) {
         return;
     }
     for (at, (name, value)) in bound.columns.iter().zip(row).enumerate() {

@@ -10,10 +10,11 @@ use rustc_hash::FxBuildHasher;
 
 use crate::error::{Error, Result};
 use crate::table::column::ColumnKind;
-use crate::table::domain::Domain;
+use crate::table::domain::{Domain, Repertoire};
 use crate::table::model::TableModel;
 use crate::table::rules::{MergeRule, Mode};
-use crate::value::decimal::number;
+use crate::table::shared_update::SharedUpdate;
+use crate::value::decimal::{Decimal, number};
 use crate::value::{Value, Values};
 
 /// A row's columns, bound to their table: the key, the guard, and each column's rule and kind.
@@ -32,20 +33,26 @@ pub struct BoundColumns {
     pub rules: Vec<MergeRule>,
     /// Each column's kind.
     pub kinds: Vec<ColumnKind>,
+    /// The row names one to delete.
+    pub is_deletion: bool,
     /// The values that each column takes for certain, and whether it takes NULL.
-    domains: Vec<(Domain, bool)>,
+    pub(super) domains: Vec<(Domain, bool)>,
     /// Whether a CHECK or a generated column depends on the value, by column.
-    checked: Vec<bool>,
+    pub(super) checked: Vec<bool>,
     /// Whether a foreign key has the column.
-    references: Vec<bool>,
+    pub(super) references: Vec<bool>,
     /// Whether a row without the column may be refused for the column's default.
-    default_is_checked: Vec<bool>,
+    pub(super) default_is_checked: Vec<bool>,
     /// The row lacks a column that the server then sets at each change.
-    lacks_column_set_on_update: bool,
+    pub(super) lacks_column_set_on_update: bool,
+    /// The server takes the defaults of all columns that the row lacks.
+    pub defaults_are_taken: bool,
     /// A part of the key for whose 0 the server makes a number.
-    numbered_key: Option<usize>,
+    pub(super) numbered_key: Option<usize>,
     /// A column that an INSERT needs and the row lacks. Such a row can only update.
     pub missing_required: Option<String>,
+    /// How rows that can only update share an UPDATE, if they may.
+    pub shared_update: Option<SharedUpdate>,
     /// The checks of each row's values, by column, in the columns' order.
     pub(super) checks: Vec<(usize, Check)>,
 }
@@ -57,10 +64,14 @@ pub(super) enum Check {
     Key,
     /// Part of the key, for whose 0 the server makes a number: neither NULL nor 0.
     NumberedKey,
+    /// Part of the key of a row to delete: not NULL.
+    DeletedKey,
     /// The guard: not NULL.
     Guard,
     /// Under `sum`: a number.
     Number,
+    /// The guard of a deletion, if its column holds numbers: a number.
+    ComparedNumber,
     /// In a row that can only update: what the column takes. An insert would be refused for it; an
     /// update that adds or compares the value would not.
     Fitting,
@@ -76,6 +87,20 @@ impl TableModel {
             "; give it a value, or configure another key in `tables`"
         };
         Error::config(format!("table {}: a row has no key column {name}{what}", self.name))
+    }
+
+    /// Whether an UPDATE computes with a column's value, or compares it.
+    fn computes_with(&self, column: &str, rule: MergeRule, is_key: bool) -> bool {
+        let has_guard = self.guard().is_some();
+        let is_guard = self.guard().is_some_and(|guard| guard.eq_ignore_ascii_case(column));
+        // A key that no row has is looked for in vain. But MariaDB cannot compare a text column
+        // with characters that its character set lacks.
+        let is_text_key = is_key && matches!(self.kind(column), ColumnKind::Text(_));
+        // Nor can it choose between such a text and the one that is there, as a guard does.
+        let repertoire = self.domain(column).0.repertoire();
+        let is_chosen_text = has_guard && repertoire.is_some_and(|found| found != Repertoire::Unicode);
+        let is_computed = matches!(rule, MergeRule::Sum | MergeRule::Min | MergeRule::Max);
+        is_guard || is_computed || is_text_key || is_chosen_text
     }
 
     /// Binds a row's columns to the table.
@@ -152,22 +177,18 @@ impl TableModel {
         let is_summed = |at: &usize| rules.get(*at) == Some(&MergeRule::Sum);
         checks.extend((0..columns.len()).filter(is_summed).map(|at| (at, Check::Number)));
         if missing_required.is_some() {
-            let is_computed_with = |at: &usize| {
-                guard == Some(*at) || matches!(rules.get(*at), Some(MergeRule::Sum | MergeRule::Min | MergeRule::Max))
+            let is_fitting = |at: &usize| {
+                let rule = rules.get(*at).copied().unwrap_or(MergeRule::Replace);
+                let column = columns.get(*at);
+                column.is_some_and(|column| self.computes_with(column, rule, key.contains(at)))
             };
-            // A key that no row has is looked for in vain. But MariaDB cannot compare a text column
-            // with characters that its character set lacks.
-            let is_text_key = |at: &usize| {
-                let kind = columns.get(*at).map(|column| self.kind(column));
-                key.contains(at) && matches!(kind, Some(ColumnKind::Text(_)))
-            };
-            checks.extend(
-                (0..columns.len())
-                    .filter(|at| is_computed_with(at) || is_text_key(at))
-                    .map(|at| (at, Check::Fitting)),
-            );
+            let fitting = (0..columns.len()).filter(is_fitting);
+            checks.extend(fitting.map(|at| (at, Check::Fitting)));
             checks.extend(key.iter().map(|at| (*at, Check::LookedUp)));
         }
+        let shared_update = missing_required
+            .as_ref()
+            .and_then(|_| SharedUpdate::of(self, columns, &key, guard, &rules));
         // A column's checks stand together: a guard is outside the key, and neither has a rule.
         checks.sort_unstable_by_key(|(at, _)| *at);
         Ok(BoundColumns {
@@ -178,12 +199,15 @@ impl TableModel {
             checked: columns.iter().map(|column| self.is_checked(column)).collect(),
             references: columns.iter().map(|column| self.is_reference(column)).collect(),
             default_is_checked: columns.iter().map(|column| self.default_is_checked(column)).collect(),
+            defaults_are_taken: self.takes_defaults(|name| position(name).is_some()),
             lacks_column_set_on_update: self.columns_set_on_update().any(|name| position(name).is_none()),
             numbered_key,
             columns: Arc::clone(columns),
             key,
             guard,
             missing_required,
+            is_deletion: false,
+            shared_update,
             model: Arc::clone(self),
         })
     }
@@ -211,7 +235,8 @@ impl BoundColumns {
             }
             let passes = match check {
                 Check::Number => number(&value).is_some(),
-                Check::Key | Check::Guard => !value.is_null(),
+                Check::ComparedNumber => is_number(&value),
+                Check::Key | Check::DeletedKey | Check::Guard => !value.is_null(),
                 Check::NumberedKey => !value.is_null() && !is_zero(&value),
                 Check::Fitting => !self.domains.get(*at).is_some_and(|(domain, _)| domain.refuses(&value)),
                 Check::LookedUp => self.kinds.get(*at).is_some_and(|kind| kind.may_be_looked_up(&value)),
@@ -228,6 +253,12 @@ impl BoundColumns {
         Error::config(match check {
             Check::Key => {
                 format!("table {name}: key column {column} is null; a row without its key cannot be written")
+            }
+            Check::DeletedKey => {
+                format!("table {name}: key column {column} is null; a row is deleted by its whole key")
+            }
+            Check::ComparedNumber => {
+                format!("table {name}: guard column {column} takes a number: an int, or a string such as '12.50'")
             }
             Check::Fitting => format!(
                 "table {name}: column {column} does not take this value: it is out of range, too long or not in the column's character set"
@@ -267,9 +298,10 @@ impl BoundColumns {
         for at in &self.key {
             let (kind, value) = (self.kinds.get(*at)?, value(*at)?);
             let value = value.borrow();
-            // An insert rounds its key to the column's scale, or pads it; an update looks for it as
-            // it is.
-            if self.missing_required.is_some() && !kind.holds_as_it_is(value) {
+            // An insert rounds its key to the column's scale, or pads it; an update and a deletion
+            // look for it as it is.
+            let is_looked_for = self.is_deletion || self.missing_required.is_some();
+            if is_looked_for && !kind.holds_as_it_is(value) {
                 return None;
             }
             kind.key(value, key)?;
@@ -312,6 +344,13 @@ impl BoundColumns {
         self.lacks_column_set_on_update
     }
 
+    /// Whether a row that can only update may share an UPDATE with others, none of which has its
+    /// key. Its key has a key form.
+    pub fn shares_update(&self, values: &[Value<'_>]) -> bool {
+        let shared = self.shared_update.as_ref();
+        shared.is_some_and(|shared| shared.takes(values, &self.kinds, &self.domains))
+    }
+
     /// Whether a lenient server refuses the row alone, and takes it beside others: it has NULL for
     /// a column that takes none.
     pub fn must_go_alone(&self, values: &[Value<'_>]) -> bool {
@@ -325,6 +364,14 @@ impl BoundColumns {
     /// Compares two values of a column as the server does. `None` if only the server can tell.
     pub fn compare(&self, at: usize, left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
         self.kinds.get(at)?.compare(left, right)
+    }
+}
+
+/// Whether the server takes the value for a number: spaces around it are no part of it.
+fn is_number(value: &Value<'_>) -> bool {
+    match value {
+        Value::Bytes(bytes) => Decimal::parse(bytes.trim_ascii()).is_some(),
+        value => number(value).is_some(),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::ledger::LedgerUse;
 use crate::table::entry::{TableEntry, TableId};
 use crate::table::name::TableName;
 use crate::table::rules::{Mode, TableRules};
-use crate::table::shape::Shape;
+use crate::table::shape::{RowKind, Shape};
 
 /// A bound on memory: more tables than an application writes to through one buffer.
 pub const MAX_TABLES: usize = 1_000;
@@ -38,7 +38,7 @@ pub struct Catalog {
     /// The same, by the names as they were spelled.
     by_spelling: FxHashMap<String, TableId>,
     /// By a hash of their columns: more than one after a collision alone.
-    shapes: FxHashMap<(TableId, u64), Vec<Arc<Shape>>>,
+    shapes: FxHashMap<(TableId, RowKind, u64), Vec<Arc<Shape>>>,
     shape_count: usize,
     configured: FxHashMap<TableName, TableRules>,
     insert_by_default: Option<TableName>,
@@ -192,7 +192,64 @@ impl Catalog {
     ///
     /// No column, more than [`MAX_COLUMNS`], or a column's name that no server takes.
     pub fn shape<'c>(&mut self, table: TableId, columns: impl Iterator<Item = &'c [u8]> + Clone) -> Result<Arc<Shape>> {
-        let place = (table, hash_of(columns.clone()));
+        self.shape_of_kind(table, RowKind::Row, columns)
+    }
+
+    /// The shape of a deletion whose columns have these names.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::shape`]; a table whose rows are not deleted.
+    pub fn deletion<'c>(
+        &mut self,
+        table: TableId,
+        columns: impl Iterator<Item = &'c [u8]> + Clone,
+    ) -> Result<Arc<Shape>> {
+        self.known_entry(table)?.check_deletion()?;
+        self.shape_of_kind(table, RowKind::Deletion, columns)
+    }
+
+    /// The shape of a deletion that has so many values, in the key's order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::deletion`].
+    pub fn deletion_by_place(&mut self, table: TableId, values: usize) -> Result<Arc<Shape>> {
+        let entry = self.known_entry(table)?;
+        entry.check_deletion()?;
+        let key = entry.known_key().filter(|key| key.len() == values);
+        let (kind, names) = match key {
+            Some(key) => (RowKind::Deletion, key),
+            None => (
+                RowKind::DeletionByPlace,
+                (0..values).map(|place| place.to_string()).collect(),
+            ),
+        };
+        self.shape_of_kind(table, kind, names.iter().map(String::as_bytes))
+    }
+
+    /// The shape of another catalog's, for the table of the same name here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::table`] and [`Self::shape`].
+    pub fn adopt(&mut self, shape: &Shape) -> Result<Arc<Shape>> {
+        let table = self.table(&shape.entry.name.to_string())?;
+        self.shape_of_kind(table, shape.kind, shape.columns.iter().map(|name| name.as_bytes()))
+    }
+
+    fn known_entry(&self, table: TableId) -> Result<&Arc<TableEntry>> {
+        self.entry(table)
+            .ok_or_else(|| Error::bug("a row's table is not known"))
+    }
+
+    fn shape_of_kind<'c>(
+        &mut self,
+        table: TableId,
+        kind: RowKind,
+        columns: impl Iterator<Item = &'c [u8]> + Clone,
+    ) -> Result<Arc<Shape>> {
+        let place = (table, kind, hash_of(columns.clone()));
         let known = self.shapes.get(&place);
         if let Some(shape) = known.and_then(|shapes| {
             let same = |shape: &&Arc<Shape>| shape.columns.iter().map(|name| name.as_bytes()).eq(columns.clone());
@@ -217,11 +274,10 @@ impl Catalog {
             self.shapes.clear();
             self.shape_count = 0;
         }
-        let entry = self
-            .entry(table)
-            .ok_or_else(|| Error::bug("a row's table is not known"))?;
+        let entry = self.known_entry(table)?;
         self.check_repeatable(&entry.name, &entry.rules, entry.default_mode)?;
-        let shape = Arc::new(Shape::new(table, Arc::clone(entry), columns, self.route_by.as_deref()));
+        let shape = Shape::new(table, Arc::clone(entry), columns, self.route_by.as_deref());
+        let shape = Arc::new(shape.of_kind(kind));
         self.shapes.entry(place).or_default().push(Arc::clone(&shape));
         self.shape_count += 1;
         Ok(shape)

@@ -16,6 +16,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use crate::table::domain::Domain;
 use crate::value::Value;
@@ -49,6 +50,10 @@ pub struct Column {
     /// Left out, it becomes a value that tells in which order rows came: the next number of a
     /// counter.
     pub tells_order: bool,
+    /// ENUM, SET, MySQL's JSON: it reads a text as it comes.
+    pub takes_text: bool,
+    /// The collation of a text column.
+    pub collation: Option<Arc<str>>,
 }
 
 /// The kind of a column's values.

@@ -93,6 +93,14 @@ fn is_latin1(letter: char) -> bool {
 }
 
 impl Domain {
+    /// The characters of a text column.
+    pub fn repertoire(&self) -> Option<Repertoire> {
+        match self {
+            Self::Text { repertoire, .. } => Some(*repertoire),
+            _ => None,
+        }
+    }
+
     /// Whether the server takes the value for certain, in strict mode.
     pub fn takes(&self, value: &Value<'_>) -> bool {
         match self {
@@ -158,6 +166,11 @@ impl Domain {
                 is_strange || ((is_known || text.is_ascii()) && is_long())
             }
             (Self::Binary { max_bytes }, Value::Bytes(bytes)) => bytes.len() > *max_bytes,
+            // Spaces around a number are no part of it. What is no number is refused, however it
+            // begins.
+            (Self::Integer { .. } | Self::Decimal { .. }, Value::Bytes(bytes)) => {
+                Decimal::parse(bytes.trim_ascii()).is_none_or(|number| self.refuses_number(number))
+            }
             // A float is sent as text, so the server reads what `number` does.
             _ => number(value).is_some_and(|number| self.refuses_number(number)),
         }
@@ -334,6 +347,11 @@ mod tests {
                 repertoire,
             });
         let bytes = Domain::Binary { max_bytes: 3 };
+        let tiny = Domain::Integer {
+            min: -128,
+            max: 127,
+            rounds_up_to_zero: false,
+        };
         for (domain, value, expected) in [
             (&any, Value::bytes(b"a\x80"), true),
             (&basic, Value::bytes(b"a\x80"), true),
@@ -352,6 +370,11 @@ mod tests {
             (&any, Value::text("abc  "), false),
             (&bytes, Value::bytes(b"abc "), true),
             (&bytes, Value::bytes(b"\xff"), false),
+            (&tiny, Value::text("3x"), true),
+            (&tiny, Value::text(""), true),
+            (&tiny, Value::text(" 7 "), false),
+            (&tiny, Value::text(" 128"), true),
+            (&tiny, Value::text("1e1"), false),
             (&Domain::Unknown, Value::text("abcd"), false),
         ] {
             assert_eq!(domain.refuses(&value), expected, "{domain:?}: {value:?}");

@@ -6,11 +6,20 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use crate::error::{Error, Result};
 use crate::table::model::TableModel;
 use crate::table::name::TableName;
-use crate::table::rules::{Mode, TableRules};
+use crate::table::rules::{KeyRule, Mode, TableRules};
 
 /// A table's number in its [`crate::table::catalog::Catalog`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TableId(pub usize);
+
+/// What says which row of a table a partial one means.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The key's columns.
+    pub key: Vec<String>,
+    /// The guard column.
+    pub guard: Option<String>,
+}
 
 /// A table that rows are given for.
 #[derive(Debug)]
@@ -88,6 +97,26 @@ impl TableEntry {
     /// A number that changes whenever the model does.
     pub fn model_version(&self) -> u64 {
         self.model_version.load(Ordering::Acquire)
+    }
+
+    /// What says which row of the table a model object means. `key` is the column that it names,
+    /// for as long as the table is not known. `None`: rows are only inserted, or nothing says what
+    /// the key is.
+    pub fn identity(&self, key: Option<&str>) -> Option<Identity> {
+        if self.rules.mode.unwrap_or(self.default_mode) == Mode::Insert {
+            return None;
+        }
+        let known = self.model().filter(|model| !model.key.is_empty());
+        let key = match (known, &self.rules.key) {
+            (_, KeyRule::Server) => return None,
+            (_, KeyRule::Columns(columns)) => columns.clone(),
+            (Some(model), KeyRule::Primary) => model.key.clone(),
+            (None, KeyRule::Primary) => vec![key?.to_owned()],
+        };
+        Some(Identity {
+            key,
+            guard: self.rules.guard.clone(),
+        })
     }
 
     /// The key that a model object named.

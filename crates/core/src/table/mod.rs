@@ -14,6 +14,7 @@
 pub mod bound;
 pub mod catalog;
 pub mod column;
+pub mod deletion;
 pub mod domain;
 pub mod entry;
 pub mod model;
@@ -22,5 +23,6 @@ pub mod name_charset;
 pub mod rules;
 pub mod schema;
 pub mod shape;
+pub mod shared_update;
 pub mod trigger;
 pub mod words;

@@ -28,7 +28,7 @@ pub struct TableModel {
     /// The key's columns, in order. Empty for an insert-only table without a key, and if the key is
     /// the server's to know.
     pub key: Vec<String>,
-    rules: TableRules,
+    pub(super) rules: TableRules,
     pub(super) schema: Option<TableSchema>,
     /// The unique indexes beside the key. A row could hit another row through them.
     other_unique: Vec<UniqueIndex>,
@@ -157,16 +157,30 @@ impl TableModel {
 
     /// Whether rows of different keys may be written in another order than they were added. Not if
     /// one may refer to another, meet it in a second unique index, or be seen by a trigger, or if
-    /// the server numbers them.
+    /// the server numbers them; nor if every version is to be seen.
     pub fn may_sort(&self) -> bool {
-        let is_quiet = |schema: &TableSchema| schema.triggers.is_empty() && !self.tells_order(schema);
-        !self.may_meet() && self.schema.as_ref().is_none_or(is_quiet)
+        self.goes_by_key() && !self.rules.writes_each_version && !self.tells_order()
+    }
+
+    /// Whether a row goes into that of its key for certain, as it is.
+    pub fn goes_by_key(&self) -> bool {
+        !self.may_meet() && !self.has_triggers()
+    }
+
+    /// Whether triggers are known to see its rows.
+    pub fn has_triggers(&self) -> bool {
+        self.schema.as_ref().is_some_and(|schema| !schema.triggers.is_empty())
+    }
+
+    /// Whether every version of a row is to be written, in a statement of its own.
+    pub fn writes_each_version(&self) -> bool {
+        self.rules.writes_each_version
     }
 
     /// Whether the server sets a column outside the key that tells in which order rows came.
-    fn tells_order(&self, schema: &TableSchema) -> bool {
+    fn tells_order(&self) -> bool {
         let is_of_key = |column: &Column| self.key.iter().any(|name| name.eq_ignore_ascii_case(&column.name));
-        let mut columns = schema.columns.iter();
+        let mut columns = self.schema.iter().flat_map(|schema| &schema.columns);
         columns.any(|column| column.tells_order && !is_of_key(column))
     }
 

@@ -73,6 +73,9 @@ pub struct TableRules {
     /// Accept that rows are written twice after a COMMIT without an answer. The user says that this
     /// does no harm.
     pub repeatable: bool,
+    /// Every row is written, in order, each version of one in a statement of its own: somebody sees
+    /// each one.
+    pub writes_each_version: bool,
 }
 
 impl TableRules {
@@ -111,6 +114,9 @@ impl TableRules {
         }
         if self.key == KeyRule::Server {
             return Some("its key is the server's to know".to_owned());
+        }
+        if self.writes_each_version {
+            return Some("each of its versions is seen".to_owned());
         }
         let summed = self.merge.iter().find(|(_, rule)| *rule == MergeRule::Sum);
         summed.map(|(column, _)| format!("its column {column} is summed"))

@@ -5,6 +5,27 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::error::Result as CoreResult;
 use crate::table::bound::BoundColumns;
 use crate::table::entry::{TableEntry, TableId};
+use crate::table::model::TableModel;
+
+/// What a row is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum RowKind {
+    /// To be written.
+    #[default]
+    Row,
+    /// It names the row to delete: its columns are the key's, and maybe the guard.
+    Deletion,
+    /// As [`Self::Deletion`], with the key's values in the key's order. The columns' names are
+    /// their places: nobody knew the key.
+    DeletionByPlace,
+}
+
+impl RowKind {
+    /// Whether the row names one to delete.
+    pub fn is_deletion(self) -> bool {
+        self != Self::Row
+    }
+}
 
 /// A table and a row's columns, shared by all rows that have the same.
 #[derive(Debug)]
@@ -15,6 +36,8 @@ pub struct Shape {
     pub entry: Arc<TableEntry>,
     /// The columns' names, in the row's order.
     pub columns: Arc<[Box<str>]>,
+    /// What the rows are for.
+    pub kind: RowKind,
     /// The position of the column that groups are routed by, if the row has it.
     pub route: Option<usize>,
     /// The columns bound to a model of the table, and the version of that model.
@@ -30,8 +53,38 @@ impl Shape {
             table,
             entry,
             columns,
+            kind: RowKind::Row,
             binding: RwLock::new(None),
         }
+    }
+
+    /// The same shape, for rows of another kind.
+    #[must_use]
+    pub fn of_kind(self, kind: RowKind) -> Self {
+        let route = self.route.filter(|_| kind != RowKind::DeletionByPlace);
+        Self { kind, route, ..self }
+    }
+
+    /// The columns bound to a model of the table.
+    ///
+    /// # Errors
+    ///
+    /// Columns with which no row can be written or deleted.
+    pub fn bind(&self, model: &Arc<TableModel>) -> CoreResult<BoundColumns> {
+        match self.kind {
+            RowKind::Row => model.bind(&self.columns),
+            RowKind::Deletion => model.bind_deletion(&self.columns),
+            RowKind::DeletionByPlace => model.bind_deletion(&model.columns_in_order(self.columns.len())?),
+        }
+    }
+
+    /// Where the columns of a key stand. `None`: one is missing.
+    pub fn key_positions<'k>(&self, key: impl ExactSizeIterator<Item = &'k str>) -> Option<Vec<usize>> {
+        if self.kind == RowKind::DeletionByPlace {
+            return (key.len() == self.columns.len()).then(|| (0..key.len()).collect());
+        }
+        let position = |name: &str| self.columns.iter().position(|column| column.eq_ignore_ascii_case(name));
+        key.map(position).collect()
     }
 
     /// The columns bound to the table's model. `None` while there is no model. Bound once per
@@ -52,7 +105,7 @@ impl Shape {
         let Some(model) = self.entry.model() else {
             return Ok(None);
         };
-        let bound = model.bind(&self.columns).map(Arc::new);
+        let bound = self.bind(&model).map(Arc::new);
         *self.binding.write().unwrap_or_else(PoisonError::into_inner) = Some((version, bound.clone()));
         bound.map(Some)
     }

@@ -176,8 +176,8 @@ fn given_up(buffer: &mut ForegroundBuffer) -> Vec<(i64, u16)> {
     let letters = buffer.take_failures();
     letters
         .iter()
-        .filter(|letter| &*letter.rows[0].0 != "prices")
-        .map(|letter| (int(letter.rows[0].1.first().map(|(_, value)| value)), letter.code))
+        .filter(|letter| &*letter.rows[0].table != "prices")
+        .map(|letter| (int(letter.rows[0].columns.first().map(|(_, value)| value)), letter.code))
         .collect()
 }
 

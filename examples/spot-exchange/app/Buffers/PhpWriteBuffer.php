@@ -160,6 +160,16 @@ final class PhpWriteBuffer implements Buffer
         return [];
     }
 
+    public function delete(string $table, mixed $key): void
+    {
+        throw new LogicException('PhpWriteBuffer deletes nothing: the exchange keeps all rows.');
+    }
+
+    public function group(callable $rows): mixed
+    {
+        throw new LogicException('PhpWriteBuffer has no groups of many calls.');
+    }
+
     public function retry(array $failures): int
     {
         if ($failures !== []) {

@@ -37,6 +37,20 @@ final class MemoryBuffer implements Buffer
         $this->add($row);
     }
 
+    public function delete(string $table, mixed $key): void
+    {
+        unset($this->tables[$table][implode(' ', (array) $key)]);
+    }
+
+    public function group(callable $rows): mixed
+    {
+        $first = count($this->groups);
+        $returned = $rows();
+        $this->groups[] = array_merge(...array_splice($this->groups, $first));
+
+        return $returned;
+    }
+
     public function find(string $table, mixed $key): ?array
     {
         return null;

@@ -6,20 +6,27 @@ namespace WriteBuffer\Laravel\Drivers\Native;
 
 use WriteBuffer\Buffer;
 use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Rows\RowRuns;
+use WriteBuffer\Laravel\Rows\TakesRows;
+use WriteBuffer\Laravel\Tables\TableCatalog;
 
 /**
  * Owns the table prefix of Laravel's connection before the extension's buffer. Rows get the
  * server's names of their tables on the way in. Failures keep these names, and retry() takes them
  * so.
  */
-final class PrefixedBuffer implements Buffer
+final class PrefixedBuffer implements Buffer, TakesRows
 {
+    private readonly RowReader $reader;
+
     public function __construct(
         private readonly Buffer $buffer,
-        private readonly RowReader $reader,
+        RowReader $reader,
+        TableCatalog $tables,
         private readonly string $orderTable,
         private readonly string $tradeTable,
     ) {
+        $this->reader = $reader->withIdentities($tables->identity(...));
     }
 
     public function add(mixed $order, mixed $trade = null): void
@@ -36,7 +43,22 @@ final class PrefixedBuffer implements Buffer
         );
     }
 
-    public function find(string $table, mixed $key): ?array
+    public function delete(string $table, mixed $key): void
+    {
+        $this->buffer->delete($this->reader->table($table), $key);
+    }
+
+    public function addRows(array $rows): void
+    {
+        RowRuns::addTo($this->buffer, $rows);
+    }
+
+    public function group(callable $rows): mixed
+    {
+        return $this->buffer->group($rows);
+    }
+
+    public function find(string $table, mixed $key): array|false|null
     {
         return $this->buffer->find($this->reader->table($table), $key);
     }

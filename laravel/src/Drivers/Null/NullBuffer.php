@@ -7,6 +7,9 @@ namespace WriteBuffer\Laravel\Drivers\Null;
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\Laravel\Drivers\Metrics;
+use WriteBuffer\Laravel\Rows\OpenGroup;
+use WriteBuffer\Laravel\Rows\OpenGroups;
+use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
 
 /** The driver `null`: checks the types of rows, counts the rows, and drops them. */
@@ -18,25 +21,44 @@ final class NullBuffer implements Buffer
 
     private readonly RowReader $reader;
 
+    private readonly OpenGroups $groups;
+
     public function __construct()
     {
         $this->reader = new RowReader();
+        $this->groups = new OpenGroups();
     }
 
     public function add(mixed $order, mixed $trade = null): void
     {
         $this->refuseWhenClosed();
         $rows = $this->reader->read($order, 'orders', 'Argument #1 ($order)', true);
-        $this->addedRows += count($rows) + count($this->reader->read($trade, 'trades', 'Argument #2 ($trade)', true));
+        $this->drop([...$rows, ...$this->reader->read($trade, 'trades', 'Argument #2 ($trade)', true)]);
     }
 
     public function put(string $table, mixed $row): void
     {
         $this->refuseWhenClosed();
-        $this->addedRows += count($this->reader->read($row, $table, 'Argument #2 ($row)', false));
+        $this->drop($this->reader->read($row, $table, 'Argument #2 ($row)', false));
     }
 
-    public function find(string $table, mixed $key): ?array
+    public function delete(string $table, mixed $key): void
+    {
+        $this->refuseWhenClosed();
+        $this->drop([$this->reader->deletion($table, $key)]);
+    }
+
+    public function group(callable $rows): mixed
+    {
+        $this->refuseWhenClosed();
+
+        return $this->groups->run($rows, function (OpenGroup $group): void {
+            $this->refuseWhenClosed();
+            $this->addedRows += count($group->rows);
+        });
+    }
+
+    public function find(string $table, mixed $key): array|false|null
     {
         return null;
     }
@@ -80,6 +102,17 @@ final class NullBuffer implements Buffer
     public function close(?int $timeoutMs = null): void
     {
         $this->isClosed = true;
+    }
+
+    /** @param list<Row> $rows */
+    private function drop(array $rows): void
+    {
+        $group = $this->groups->current();
+        if ($group === null) {
+            $this->addedRows += count($rows);
+        } else {
+            $group->add($rows);
+        }
     }
 
     private function refuseWhenClosed(): void

@@ -140,10 +140,13 @@ final class Flusher
         $before = 'the connection was lost at COMMIT: these rows may be in the database or not, look there before'
             . ' retry(): ';
         $letters = [];
+        $areDeletions = array_column(array_merge(...$this->pending->first($size)), 'isDeletion');
+        // What was deleted the first time may be what another row needs the second time.
+        $mayLack = in_array(true, $areDeletions, true) && in_array(false, $areDeletions, true);
         // From the last group on, since giving one up moves those behind it.
         for ($at = $size - 1; $at >= 0; $at--) {
             foreach ($this->pending->group($at) as $row) {
-                if (!$this->tables->rules($row->table)->isRepeatable()) {
+                if ($mayLack || !$this->tables->rules($row->table)->isRepeatable()) {
                     array_unshift($letters, $this->giveUp($at, DeadLetter::UNCERTAIN, $error->error, $before, $deadline));
                     break;
                 }

@@ -9,11 +9,15 @@ use Illuminate\Database\Connection;
 use Throwable;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Rows\Row;
+use WriteBuffer\Laravel\Rows\RowRuns;
 use WriteBuffer\Laravel\Tables\Table;
 use WriteBuffer\Laravel\Tables\TableCatalog;
 
 /**
  * Owns one transaction: writes groups in it, and repeats it after a lost race or a lost connection.
+ *
+ * Groups without deletions are written together, table by table. A group with deletions is written
+ * by itself, in the order of its rows: foreign keys, and what cascades, see them in that order.
  *
  * Inside an open transaction it is a savepoint. A lost race is not repeated there, since it ended
  * the outer transaction too.
@@ -46,13 +50,11 @@ final class GroupWriter
             $connection = ($this->connection)();
             $isNested = $connection->transactionLevel() > 0;
             $isDone = false;
-            $coalesced = 0;
             try {
-                $connection->transaction(function () use ($connection, $groups, &$isDone, &$coalesced): void {
-                    $coalesced = $this->writeTables($connection, $groups);
+                $connection->transaction(function () use ($connection, $groups, &$isDone): void {
+                    $this->writeGroups($connection, $groups);
                     $isDone = true;
                 });
-                $this->counters->add('coalesced_rows', $coalesced);
 
                 return null;
             } catch (Throwable $e) {
@@ -100,39 +102,82 @@ final class GroupWriter
         return false;
     }
 
-    /**
-     * @param list<list<Row>> $groups
-     *
-     * @return int how many rows were coalesced into others
-     */
-    private function writeTables(Connection $connection, array $groups): int
+    /** @param list<list<Row>> $groups */
+    private function writeGroups(Connection $connection, array $groups): void
     {
-        $byTable = [];
+        $together = [];
         foreach ($groups as $group) {
-            foreach ($group as $row) {
-                $byTable[$row->table][] = $row;
+            if (!self::hasDeletions($group)) {
+                array_push($together, ...$group);
+                continue;
             }
+            $this->writeTables($connection, $together);
+            $together = [];
+            $this->writeInOrder($connection, $group);
         }
-        $statements = new Statements($connection);
-        $coalesced = 0;
-        foreach ($this->tables->inOrder(array_map('strval', array_keys($byTable))) as $name) {
-            $rows = $byTable[$name];
-            $table = $this->tables->of($name, $rows[0]);
-            if ($table->schema === null) {
-                // There is no such table. This lets the database say so, with its own code.
-                $quoted = str_replace(['`', '.'], ['``', '`.`'], $name);
-                $connection->select("SELECT 1 FROM `{$quoted}` WHERE 1 = 0", [], false);
-                if ($table->isUpsert() && $table->key === []) {
-                    throw new ConfigException("table {$name}: its key is not known, configure it in `tables`");
-                }
+        $this->writeTables($connection, $together);
+    }
+
+    /** @param list<Row> $group */
+    private static function hasDeletions(array $group): bool
+    {
+        foreach ($group as $row) {
+            if ($row->isDeletion) {
+                return true;
             }
-            $bound = array_map(static fn (Row $row): array => self::bind($table, $row), $rows);
-            $written = Coalescer::coalesce($table, $bound, self::isStrict($connection));
-            $statements->write($table, $written);
-            $coalesced += count($rows) - count($written);
         }
 
-        return $coalesced;
+        return false;
+    }
+
+    /**
+     * Writes each row after the one before it. Rows of one table that stand together share
+     * statements.
+     *
+     * @param list<Row> $group
+     */
+    private function writeInOrder(Connection $connection, array $group): void
+    {
+        foreach (RowRuns::of($group, static fn (Row $row): string => "{$row->isDeletion} {$row->table}") as $run) {
+            $this->writeTable($connection, $run);
+        }
+    }
+
+    /** @param list<Row> $rows no deletions */
+    private function writeTables(Connection $connection, array $rows): void
+    {
+        $byTable = [];
+        foreach ($rows as $row) {
+            $byTable[$row->table][] = $row;
+        }
+        foreach ($this->tables->inOrder(array_map('strval', array_keys($byTable))) as $name) {
+            $this->writeTable($connection, $byTable[$name]);
+        }
+    }
+
+    /** @param list<Row> $rows of one table: rows alone, or deletions alone */
+    private function writeTable(Connection $connection, array $rows): void
+    {
+        $name = $rows[0]->table;
+        $table = $this->tables->of($name, $rows[0]);
+        if ($table->schema === null) {
+            // There is no such table. This lets the database say so, with its own code.
+            $quoted = str_replace(['`', '.'], ['``', '`.`'], $name);
+            $connection->select("SELECT 1 FROM `{$quoted}` WHERE 1 = 0", [], false);
+            if ($table->isUpsert() && $table->key === []) {
+                throw new ConfigException("table {$name}: its key is not known, configure it in `tables`");
+            }
+        }
+        $bound = array_map(static fn (Row $row): array => self::bind($table, $row), $rows);
+        $statements = new Statements($connection);
+        if (!$rows[0]->isDeletion) {
+            $statements->write($table, $bound);
+
+            return;
+        }
+        foreach ($bound as $deletion) {
+            $statements->delete($table, $deletion);
+        }
     }
 
     /**
@@ -144,21 +189,9 @@ final class GroupWriter
     private static function bind(Table $table, Row $row): array
     {
         try {
-            return $table->bind($row);
+            return $row->isDeletion ? $table->bindDeletion($row) : $table->bind($row);
         } catch (ConfigException $e) {
             throw new RowRefusedException($e->getMessage(), 0, $e);
         }
-    }
-
-    /**
-     * A lenient server makes a key fit its column, so two keys that differ here may be equal there.
-     */
-    private static function isStrict(Connection $connection): bool
-    {
-        $modes = $connection->getConfig('modes');
-
-        return $connection->getDriverName() === 'sqlite' || ($modes === null
-            ? (bool) $connection->getConfig('strict')
-            : array_filter($modes, static fn (string $mode): bool => str_starts_with($mode, 'STRICT_')) !== []);
     }
 }

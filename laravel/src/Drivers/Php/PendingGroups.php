@@ -90,13 +90,6 @@ final class PendingGroups implements \Countable
     /** @param list<Row> $rows */
     public static function sizeOf(array $rows): int
     {
-        $bytes = 0;
-        foreach ($rows as $row) {
-            foreach ($row->values as $value) {
-                $bytes += is_string($value) ? strlen($value) : 8;
-            }
-        }
-
-        return $bytes;
+        return array_sum(array_map(static fn (Row $row): int => $row->bytes(), $rows));
     }
 }

@@ -15,8 +15,11 @@ use WriteBuffer\FlushException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\Laravel\Messages\Words;
+use WriteBuffer\Laravel\Rows\OpenGroup;
+use WriteBuffer\Laravel\Rows\OpenGroups;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Rows\TakesRows;
 use WriteBuffer\Laravel\Tables\KeySearch;
 use WriteBuffer\Laravel\Tables\TableCatalog;
 
@@ -32,9 +35,11 @@ use WriteBuffer\Laravel\Tables\TableCatalog;
  *
  * Bounds: maxPendingRows and maxPendingBytes.
  */
-final class PhpBuffer implements Buffer
+final class PhpBuffer implements Buffer, TakesRows
 {
     private bool $isClosed = false;
+
+    private readonly RowReader $reader;
 
     private readonly PendingGroups $pending;
 
@@ -46,6 +51,8 @@ final class PhpBuffer implements Buffer
 
     private readonly Flusher $flusher;
 
+    private readonly OpenGroups $groups;
+
     /**
      * @param Closure(): Connection               $connection called at each use: it may change
      * @param array<string, array<string, mixed>> $tables     the rules, by the names on the server
@@ -54,7 +61,7 @@ final class PhpBuffer implements Buffer
      */
     public function __construct(
         Closure $connection,
-        private readonly RowReader $reader,
+        RowReader $reader,
         private readonly string $orderTable = 'orders',
         private readonly string $tradeTable = 'trades',
         array $tables = [],
@@ -71,12 +78,14 @@ final class PhpBuffer implements Buffer
             throw new ConfigException('batchSize must be from 1 to 10000, and no time or count negative');
         }
         $this->pending = new PendingGroups();
+        $this->groups = new OpenGroups();
         $this->tables = new TableCatalog(
             $connection,
             $tables,
             $reader->table($orderTable),
             $reader->table($tradeTable),
         );
+        $this->reader = $reader->withIdentities($this->tables->identity(...));
         $this->failures = new Failures($deadLetterFile);
         $this->counters = new Counters();
         $this->flusher = new Flusher(
@@ -126,18 +135,43 @@ final class PhpBuffer implements Buffer
     {
         $this->refuseWhenClosed();
         $rows = $this->reader->read($order, $this->orderTable, 'Argument #1 ($order)', true);
-        $this->take([...$rows, ...$this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true)]);
+        $this->collect([...$rows, ...$this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true)]);
     }
 
     public function put(string $table, mixed $row): void
     {
         $this->refuseWhenClosed();
-        $this->take($this->reader->read($row, $table, 'Argument #2 ($row)', false));
+        $this->collect($this->reader->read($row, $table, 'Argument #2 ($row)', false));
     }
 
-    public function find(string $table, mixed $key): ?array
+    public function delete(string $table, mixed $key): void
     {
-        return KeySearch::find($this->tables, $this->reader->table($table), $key, $this->pending->all());
+        $this->refuseWhenClosed();
+        $this->collect([$this->reader->deletion($table, $key)]);
+    }
+
+    public function group(callable $rows): mixed
+    {
+        $this->refuseWhenClosed();
+
+        return $this->groups->run($rows, function (OpenGroup $group): void {
+            $this->refuseWhenClosed();
+            $this->take($group->rows);
+        });
+    }
+
+    /** Takes rows that were read before, as one group. */
+    public function addRows(array $rows): void
+    {
+        $this->refuseWhenClosed();
+        $this->collect($rows);
+    }
+
+    public function find(string $table, mixed $key): array|false|null
+    {
+        $rows = [...$this->pending->all(), ...$this->groups->current()?->rows ?? []];
+
+        return KeySearch::find($this->tables, $this->reader->table($table), $key, $rows);
     }
 
     public function flush(?int $timeoutMs = null): int
@@ -158,7 +192,10 @@ final class PhpBuffer implements Buffer
                 continue;
             }
             $table = $this->tables->of((string) $name, $rows[0]);
-            $forms = $table->isUpsert() ? Coalescer::keyForms($table, array_map([$table, 'bind'], $rows)) : null;
+            $bind = static fn (Row $row): array => $row->isDeletion ? $table->bindDeletion($row) : $table->bind($row);
+            $forms = $table->isUpsert() && $table->rules->coalesce
+                ? $table->keyForms(array_map($bind, $rows))
+                : null;
             if (count($forms === null ? $rows : array_unique($forms)) >= $this->batchSize) {
                 return true;
             }
@@ -214,15 +251,56 @@ final class PhpBuffer implements Buffer
         }
     }
 
+    /**
+     * Takes a group, or makes its rows a part of the group that is open.
+     *
+     * @param list<Row> $rows
+     */
+    private function collect(array $rows): void
+    {
+        $group = $this->groups->current();
+        if ($group === null) {
+            $this->take($rows);
+
+            return;
+        }
+        $rows = $this->checked($rows);
+        if (
+            count($group->rows) + count($rows) > $this->maxPendingRows
+            || $group->bytes + PendingGroups::sizeOf($rows) > $this->maxPendingBytes
+        ) {
+            throw new FullException("the group does not fit into the buffer ({$this->maxPendingRows} rows,"
+                . " {$this->maxPendingBytes} bytes): add fewer rows at once, or raise the bound");
+        }
+        $group->add($rows);
+    }
+
+    /**
+     * @param list<Row> $rows
+     *
+     * @return list<Row> the same rows; a deletion has its key by name, as far as that is known
+     */
+    private function checked(array $rows): array
+    {
+        foreach ($rows as $at => $row) {
+            $table = $this->tables->of($row->table, $row);
+            if (!$row->isDeletion) {
+                $table->bind($row);
+            } elseif ($table->key !== [] || !$table->isUpsert()) {
+                $rows[$at] = new Row($row->table, $table->bindDeletion($row), null, true);
+            }
+        }
+
+        return $rows;
+    }
+
     /** @param list<Row> $rows */
     private function take(array $rows): void
     {
         if ($rows === []) {
             return;
         }
-        foreach ($rows as $row) {
-            $this->tables->of($row->table, $row)->bind($row);
-        }
+        $rows = $this->checked($rows);
         $given = $this->makeRoom(count($rows), PendingGroups::sizeOf($rows));
         $this->pending->add($rows);
         $this->counters->add('added_rows', count($rows));

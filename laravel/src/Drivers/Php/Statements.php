@@ -9,10 +9,12 @@ use Illuminate\Database\Connection;
 use WriteBuffer\Laravel\Tables\Table;
 
 /**
- * Owns the SQL: writes the rows of one table by multi-row statements. The database takes a
- * statement's rows one after the other.
+ * Owns the SQL: writes the rows of one table by multi-row statements, in their order. The database
+ * takes a statement's rows one after the other, so rows of one key need not become one here. Rows
+ * of a table with `'coalesce' => false` have a statement each, and so have deletions.
  *
- * Invariant: a column's rule means the same in this SQL as in Merge.
+ * Invariants: a column's rule means the same in this SQL as in Merge. A guard leaves the same rows
+ * alone, before an upsert as before a deletion.
  *
  * Bounds: a statement has at most PLACEHOLDERS_MAX values, and about BYTES_MAX bytes unless one row
  * is larger.
@@ -51,7 +53,7 @@ final class Statements
             }
             $size = array_sum(array_map(static fn (mixed $value): int => is_string($value) ? strlen($value) : 8, $row));
             if (
-                $columns !== array_keys($row) || $bytes + $size > self::BYTES_MAX
+                !$table->rules->coalesce || $columns !== array_keys($row) || $bytes + $size > self::BYTES_MAX
                 || (count($run) + 1) * count($row) > self::PLACEHOLDERS_MAX
             ) {
                 $this->writeRun($table, $columns, $run);
@@ -61,6 +63,30 @@ final class Statements
             $bytes += $size;
         }
         $this->writeRun($table, $columns, $run);
+    }
+
+    /** @param array<string, mixed> $deletion the values of the key, and maybe that of the guard */
+    public function delete(Table $table, array $deletion): void
+    {
+        $wheres = $values = [];
+        foreach ($deletion as $column => $value) {
+            $known = $table->schema?->column($column);
+            $value = $this->value($table, $column, $value);
+            $isInKey = $table->isInKey($column);
+            // A text that is compared with a number is taken for one: '1x' is 1.
+            $values[] = $known?->isText() ? (string) $value : $value;
+            $type = match (true) {
+                $this->isSqlite || is_int($value) => null,
+                $isInKey => $known?->sqlTypeToLookUp(),
+                default => $known?->sqlType(),
+            };
+            [$name, $new] = [self::quote($column), $type === null ? '?' : "CAST(? AS {$type})"];
+            $wheres[] = $isInKey ? "{$name} = {$new}" : "({$name} IS NULL OR {$new} >= {$name})";
+        }
+        $this->connection->affectingStatement(
+            "DELETE FROM {$this->tableName($table->name)} WHERE " . implode(' AND ', $wheres),
+            $values,
+        );
     }
 
     /**

@@ -39,13 +39,13 @@ use crate::buffer::background::lanes::{Lane, Lanes};
 use crate::buffer::background::route::{Route, Router};
 use crate::buffer::background::shared::{Flusher, Shared, State};
 use crate::buffer::failures::Failures;
-use crate::buffer::find::{Finder, KeyPart, TableIndex};
+use crate::buffer::find::{Finder, Found, KeyPart, TableIndex};
 use crate::buffer::limits::{describe_bounds, group_too_large};
 use crate::buffer::metrics::{Metrics, count};
 use crate::buffer::queue::LaneId;
 use crate::buffer::snapshot::{LaneSnapshot, Pending, Snapshot, ThreadState};
 use crate::clock::{Clock, SystemClock};
-use crate::dead_letter::{DeadLetter, FlushError, NamedRow};
+use crate::dead_letter::{DeadLetter, FlushError};
 use crate::error::{Error, Result};
 use crate::rows::group::Group;
 use crate::settings::{Overflow, Settings};
@@ -180,6 +180,15 @@ impl BackgroundBuffer {
             .into_iter()
             .map(|lane| self.start_thread(lane))
             .fold(Ok(()), Result::and)
+    }
+
+    /// Refuses rows of a group that is being gathered, as [`Self::add`] would.
+    ///
+    /// # Errors
+    ///
+    /// A row that its table can never take.
+    pub fn check(&self, rows: &Group) -> Result<()> {
+        self.check_group(rows).map(drop)
     }
 
     /// Refuses a group that can never be written, as far as its tables are known. Returns its route
@@ -380,13 +389,13 @@ impl BackgroundBuffer {
     /// # Errors
     ///
     /// A key of the wrong shape.
-    pub fn find(&self, table: &str, key: &[KeyPart<'_>]) -> Result<Option<NamedRow>> {
+    pub fn find(&self, table: &str, key: &[KeyPart<'_>]) -> Result<Found> {
         let catalog = self.catalog();
         let Some((id, entry)) = catalog
             .known_table(table)
             .and_then(|id| Some((id, Arc::clone(catalog.entry(id)?))))
         else {
-            return Ok(None);
+            return Ok(Found::Nothing);
         };
         drop(catalog);
         let model = entry.model().map_or_else(
@@ -401,14 +410,14 @@ impl BackgroundBuffer {
             };
             let mut finder = self.finder.lock().unwrap_or_else(PoisonError::into_inner);
             let found = finder.find(id, &model, key, &mut look)?;
-            if found.is_some() || !self.shared.lock().lanes.parking().blocks(&entry) {
+            if found != Found::Nothing || !self.shared.lock().lanes.parking().blocks(&entry) {
                 return Ok(found);
             }
             finder.find_blocked(id, &entry, key, &mut look)
         });
         match found {
             // Nothing could be found by any key.
-            Err(_) if !self.shared.lock().lanes.has_rows_of(id) => Ok(None),
+            Err(_) if !self.shared.lock().lanes.has_rows_of(id) => Ok(Found::Nothing),
             found => found,
         }
     }

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::buffer::failures::Failures;
-use crate::buffer::find::{Finder, KeyPart, TableIndex};
+use crate::buffer::find::{Finder, Found, KeyPart, TableIndex};
 use crate::buffer::foreground::progress::{ForegroundProgress, only_lane};
 use crate::buffer::leftovers::{self, EndCause, EndTime};
 use crate::buffer::limits::{
@@ -39,7 +39,7 @@ use crate::buffer::queue::{Due, Queue, RowKey};
 use crate::buffer::snapshot::Pending;
 use crate::clock::Clock;
 use crate::dead_letter::file::DeadLetterFile;
-use crate::dead_letter::{DeadLetter, FlushError, NamedRow};
+use crate::dead_letter::{DeadLetter, FlushError};
 use crate::error::decision::parks;
 use crate::error::{Error, Kind, Result};
 use crate::rows::batch::Batch;
@@ -227,16 +227,16 @@ impl ForegroundBuffer {
     /// # Errors
     ///
     /// A table whose key cannot be known; a key of the wrong shape.
-    pub fn find(&mut self, table: &str, key: &[KeyPart<'_>]) -> Result<Option<NamedRow>> {
+    pub fn find(&mut self, table: &str, key: &[KeyPart<'_>]) -> Result<Found> {
         let Some(table) = self.catalog.known_table(table) else {
-            return Ok(None);
+            return Ok(Found::Nothing);
         };
         let ForegroundProgress { queue, parking, .. } = &self.progress;
         if !queue.has_rows_of(table) && !parking.has_rows_of(table) {
-            return Ok(None);
+            return Ok(Found::Nothing);
         }
         let Some(entry) = self.catalog.entry(table) else {
-            return Ok(None);
+            return Ok(Found::Nothing);
         };
         let model = match self.writer.model(entry, self.writer.look_up_limit()) {
             Err(error) if parks(&error.clone().after_taking()).is_some() => Arc::new(TableModel::without_schema(
@@ -251,7 +251,7 @@ impl ForegroundBuffer {
             (seen, queue.pending_rows() + parking.rows())
         };
         let found = self.finder.find(table, &model, key, &mut look)?;
-        if found.is_some() || !parking.blocks(entry) {
+        if found != Found::Nothing || !parking.blocks(entry) {
             return Ok(found);
         }
         self.finder.find_blocked(table, entry, key, &mut look)
@@ -319,6 +319,15 @@ impl ForegroundBuffer {
         self.progress.failures.untold_rows()
     }
 
+    /// Refuses rows of a group that is being gathered, as [`Self::add`] would.
+    ///
+    /// # Errors
+    ///
+    /// A row that its table can never take.
+    pub fn check(&mut self, rows: &Group) -> Result<()> {
+        self.check_group(rows).map(drop)
+    }
+
     /// Refuses a group that could never be written, as far as that is known before a flush. If the
     /// server cannot be reached the group is taken unchecked: a short outage is no reason to refuse
     /// an order.
@@ -365,7 +374,8 @@ impl ForegroundBuffer {
                     Ok(bound) => bound,
                     Err(error) => row.shape.entry.unless_outdated(error)?,
                 };
-                let bound = bound.filter(|bound| bound.model.mode == Mode::Upsert);
+                let bound =
+                    bound.filter(|bound| bound.model.mode == Mode::Upsert && !bound.model.writes_each_version());
                 let key = bound.and_then(|bound| bound.key_hash(&row.values(), &mut scratch));
                 Ok((row.shape.table, key))
             })

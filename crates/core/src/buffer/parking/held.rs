@@ -142,10 +142,7 @@ impl KeyReader {
             }
             (Arc::clone(&shape.entry), model)
         });
-        let bound = model
-            .as_ref()
-            .and_then(|model| model.bind(&shape.columns).ok())
-            .map(Arc::new);
+        let bound = model.as_ref().and_then(|model| shape.bind(model).ok()).map(Arc::new);
         if self.bound.len() >= SHAPES_KEPT {
             self.bound.clear();
         }

@@ -33,7 +33,7 @@ pub use code::{Class, Origin, ServerCode};
 
 // Those that the engine names.
 pub use data::ER_DUP_ENTRY;
-pub use definition::ER_NO_SUCH_TABLE;
+pub use definition::{ER_CANT_AGGREGATE_2COLLATIONS, ER_NO_SUCH_TABLE};
 pub use reconnect::{
     CR_CONN_HOST_ERROR, CR_SERVER_GONE_ERROR, CR_SERVER_LOST, CR_UNKNOWN_HOST, ER_CON_COUNT_ERROR,
     ER_OPTION_PREVENTS_STATEMENT, ER_TOO_MANY_USER_CONNECTIONS, ER_USER_LIMIT_REACHED,
@@ -154,12 +154,16 @@ pub fn is_of_columns(code: u16) -> bool {
     )
 }
 
-/// Whether a row that was refused so may be taken once rows of other tables are there: it refers to
-/// another row, or a trigger refused it.
+/// Whether a row that was refused so may be taken once rows of other tables are there, or are
+/// deleted: it refers to another row, or another one to it, or a trigger refused it.
 pub fn may_lack_another_row(code: u16) -> bool {
     matches!(
         code,
-        data::ER_NO_REFERENCED_ROW | data::ER_NO_REFERENCED_ROW_2 | data::ER_SIGNAL_EXCEPTION
+        data::ER_NO_REFERENCED_ROW
+            | data::ER_NO_REFERENCED_ROW_2
+            | data::ER_ROW_IS_REFERENCED
+            | data::ER_ROW_IS_REFERENCED_2
+            | data::ER_SIGNAL_EXCEPTION
     ) || classify(code) == Class::Unlisted
 }
 

@@ -100,6 +100,8 @@ impl ColumnRow {
             has_nonzero_default: default.is_some_and(|text| !is_zero(text)),
             tells_order: is_auto_increment || default.is_some_and(|text| self.is_computed(traits) && counts(text)),
             kind: self.kind(),
+            takes_text: matches!(self.data_type.as_str(), "enum" | "set" | "json"),
+            collation: is_plain_name(&self.collation).then(|| Arc::from(self.collation.as_str())),
             name: self.name,
         }
     }
@@ -181,6 +183,11 @@ impl ColumnRow {
             _ => Domain::Unknown,
         }
     }
+}
+
+/// Whether a name can stand in a statement as it is.
+fn is_plain_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// The characters of a collation's character set.

@@ -16,6 +16,7 @@ use std::time::Instant;
 use crate::error::codes::{self, Class};
 use crate::error::{Error, Result};
 use crate::sink::mysql::executions::StatementForm;
+use crate::sink::mysql::own_sessions::Session;
 use crate::sink::mysql::statement_cache::StatementCache;
 use crate::sink::mysql::traits::ServerTraits;
 use crate::sink::mysql::wire::conn::Conn;
@@ -42,8 +43,8 @@ pub struct Connection {
     pub traits: ServerTraits,
     /// How many waits for a lock are as long as the server's own time-out.
     pub lock_waits: u64,
-    /// Whether its successor can end its session, and so what was sent there.
-    pub can_be_ended: bool,
+    /// What the server knows the session by.
+    pub session: Session,
     /// The statements prepared for rows.
     pub(super) statements: StatementCache,
     state: TransactionState,
@@ -57,6 +58,7 @@ impl Connection {
         form: StatementForm,
         traits: ServerTraits,
         lock_waits: u64,
+        session: Session,
         statements: StatementCache,
     ) -> Self {
         Self {
@@ -64,11 +66,16 @@ impl Connection {
             form,
             traits,
             lock_waits,
-            can_be_ended: false,
+            session,
             statements,
             state: TransactionState::Autocommit,
             is_broken: false,
         }
+    }
+
+    /// Whether its successor can end its session, and so what was sent there: it holds a lock.
+    pub fn can_be_ended(&self) -> bool {
+        self.session.lock.is_some()
     }
 
     /// Whether the connection is of no use any more.

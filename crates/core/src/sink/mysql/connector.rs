@@ -11,8 +11,8 @@
 //!   nothing about its server.
 //!
 //! Round trips: the handshake (2 to 4, by the account's authentication; 1 or 2 more for TLS), then
-//! 3: the server's version, one SET, and one SELECT that reads the session back (see
-//! `variables.rs`).
+//! 3: the server's version, one SET, and one SELECT that reads the session back, and takes its lock
+//! (see `variables.rs`). One or two more on a server that has no such locks.
 //!
 //! Bounds: a host has `connect_timeout_ms`, or what is left of the caller's time if that is less,
 //! for all that it takes to begin a session. The caller's time bounds all hosts together. Only the
@@ -32,12 +32,13 @@ use crate::plan::limits::Limits;
 use crate::sink::mysql::connect_error::{Failure, all_failed, out_of_time};
 use crate::sink::mysql::connection::Connection;
 use crate::sink::mysql::executions::StatementForm;
+use crate::sink::mysql::own_sessions::OwnSessions;
 use crate::sink::mysql::socket::Sockets;
 use crate::sink::mysql::sql::Dialect;
 use crate::sink::mysql::statement_cache::StatementCache;
 use crate::sink::mysql::text_form::TextForm;
 use crate::sink::mysql::traits::ServerTraits;
-use crate::sink::mysql::variables::Variables;
+use crate::sink::mysql::variables::{Identity, Variables};
 use crate::sink::mysql::wire::authentication::Account;
 use crate::sink::mysql::wire::conn::{Conn, Timeouts};
 use crate::sink::mysql::wire::stream::Encryption;
@@ -127,8 +128,9 @@ impl Connector {
         self.first = (self.first + 1) % self.dsn.host_count();
     }
 
-    /// Opens a connection to the first host that is of use, and sets its session up.
-    pub fn connect(&mut self, deadline: Option<Instant>) -> Result<Connection> {
+    /// Opens a connection to the first host that is of use, and sets its session up. `sessions`
+    /// names the session's lock.
+    pub fn connect(&mut self, sessions: &mut OwnSessions, deadline: Option<Instant>) -> Result<Connection> {
         let count = self.dsn.host_count();
         let mut failures = Vec::new();
         let mut read_only = None;
@@ -136,7 +138,7 @@ impl Connector {
             let Some(budget) = self.budget(deadline) else {
                 break;
             };
-            match self.connect_to(index, &budget) {
+            match self.connect_to(index, sessions.next_lock(), &budget) {
                 Ok((connection, true)) => {
                     self.first = index;
                     return Ok(connection);
@@ -177,7 +179,7 @@ impl Connector {
     }
 
     /// Sets up a session with one host. Returns it, and whether it takes writes.
-    fn connect_to(&self, index: usize, budget: &Budget) -> Result<(Connection, bool), Failure> {
+    fn connect_to(&self, index: usize, lock: Option<String>, budget: &Budget) -> Result<(Connection, bool), Failure> {
         let address = || self.dsn.address(index);
         let mut conn = match (&self.dsn.unix_socket, self.dsn.hosts.get(index)) {
             (None, Some(host)) => self.begin_over_tcp(host, &address, budget)?,
@@ -188,14 +190,16 @@ impl Connector {
                 self.begin(socket, None, &address, budget)?
             }
         };
-        let (form, traits, lock_waits, is_writable) = self.begin_session(&mut conn, &address, budget)?;
+        let (form, traits, variables) = self.begin_session(&mut conn, lock.as_deref(), &address, budget)?;
         conn.set_timeouts(Timeouts {
             read: self.dsn.read_timeout,
             write: self.dsn.write_timeout,
         });
         conn.set_deadline(None);
+        let lock_waits = variables.lock_waits(self.lock_wait_s);
         let statements = StatementCache::new(self.max_statements);
-        Ok((Connection::new(conn, form, traits, lock_waits, statements), is_writable))
+        let connection = Connection::new(conn, form, traits, lock_waits, variables.session(lock), statements);
+        Ok((connection, variables.is_writable))
     }
 
     /// Tries a name's addresses in turn, until one is reached.
@@ -271,24 +275,21 @@ impl Connector {
             .map_err(|error| Failure::of_library(address(), &error, &self.dsn, &budget.said))
     }
 
-    /// Sets the session's variables in one statement, and reads them back. Returns, at the end, how
-    /// many waits for a lock are as long as the server's own, and whether the server takes writes.
+    /// Sets the session's variables in one statement, and reads them back.
     fn begin_session(
         &self,
         conn: &mut Conn,
+        lock: Option<&str>,
         address: &impl Fn() -> String,
         budget: &Budget,
-    ) -> Result<(StatementForm, ServerTraits, u64, bool), Failure> {
-        let version = self.ask(conn, "SELECT VERSION()", address, budget)?.join("");
+    ) -> Result<(StatementForm, ServerTraits, Variables), Failure> {
+        let failed = |error: mysql::Error| Failure::of_library(address(), &error, &self.dsn, &budget.said);
+        let version = ask(conn, "SELECT VERSION()").map_err(failed)?.join("");
         let is_mariadb = version.to_ascii_lowercase().contains("mariadb");
         let mut settings = variables::settings(&self.dsn, is_mariadb);
         settings.extend(self.lock_wait_s.map(variables::lock_wait));
-        conn.query_drop(&settings)
-            .map_err(|error| Failure::of_library(address(), &error, &self.dsn, &budget.said))?;
-        let mut read_back = variables::read_back(is_mariadb, self.dsn.host_count() > 1);
-        read_back.push_str(variables::OWN_LOCK_WAIT);
-        let mut columns = self.ask(conn, &read_back, address, budget)?;
-        let own_lock_wait_s = columns.pop().and_then(|seconds| seconds.parse().ok());
+        conn.query_drop(&settings).map_err(failed)?;
+        let columns = self.read_back(conn, is_mariadb, lock).map_err(failed)?;
         let Some(variables) = Variables::of_columns(columns) else {
             return Err(Failure::new(
                 address(),
@@ -316,26 +317,31 @@ impl Connector {
             batch_rows: self.batch_rows,
             dialect: Dialect::of_version(&version),
             text: TextForm::of_session(variables.client_charset(), &variables.sql_mode),
+            shares_updates: Dialect::knows_row_lists(&version),
         };
-        let own_lock_wait_s: u64 = own_lock_wait_s.unwrap_or_default();
-        let lock_waits = own_lock_wait_s.div_ceil(self.lock_wait_s.unwrap_or(u64::MAX)).max(1);
-        let traits = variables.traits(is_mariadb);
-        Ok((form, traits, lock_waits, variables.is_writable))
+        Ok((form, variables.traits(is_mariadb), variables))
     }
 
-    /// Runs a statement within the host's time. Returns its first row, as text.
-    fn ask(
-        &self,
-        conn: &mut Conn,
-        sql: &str,
-        address: &impl Fn() -> String,
-        budget: &Budget,
-    ) -> Result<Vec<String>, Failure> {
-        let failed = |error: &mysql::Error| Failure::of_library(address(), error, &self.dsn, &budget.said);
-        let row: Option<Row> = conn.query_first(sql).map_err(|error| failed(&error))?;
-        let values = row.map(Row::unwrap_raw).unwrap_or_default();
-        Ok(values.into_iter().map(text_of).collect())
+    /// Reads the session's variables, its number, and whether it has its lock. What a server does
+    /// not tell of the last two is done without.
+    fn read_back(&self, conn: &mut Conn, is_mariadb: bool, lock: Option<&str>) -> mysql::Result<Vec<String>> {
+        let sql = |identity| variables::read_back(is_mariadb, self.dsn.host_count() > 1, identity);
+        let identities = lock.map(Identity::NumberAndLock).into_iter().chain([Identity::Number]);
+        for identity in identities {
+            match ask(conn, &sql(identity)) {
+                Err(mysql::Error::MySqlError(_)) => {}
+                answered => return answered,
+            }
+        }
+        ask(conn, &sql(Identity::Nothing))
     }
+}
+
+/// Runs a statement. Returns its first row, as text.
+fn ask(conn: &mut Conn, sql: &str) -> mysql::Result<Vec<String>> {
+    let row: Option<Row> = conn.query_first(sql)?;
+    let values = row.map(Row::unwrap_raw).unwrap_or_default();
+    Ok(values.into_iter().map(text_of).collect())
 }
 
 /// A value of the text protocol.
@@ -377,9 +383,12 @@ mod tests {
     #[test]
     fn no_time_is_no_attempt() {
         let mut connector = connector("mysql://u@127.0.0.1:1,127.0.0.1:2/d");
-        let error = connector.connect(Some(Instant::now())).expect_err("no time");
+        let mut sessions = OwnSessions::default();
+        let error = connector
+            .connect(&mut sessions, Some(Instant::now()))
+            .expect_err("no time");
         assert!(error.kind() == Kind::Timeout, "{error}");
-        let error = connector.connect(None).expect_err("nobody there");
+        let error = connector.connect(&mut sessions, None).expect_err("nobody there");
         assert!(error.is_connection(), "{error}");
         assert!(error.message().contains("127.0.0.1:2/d: Connection refused"), "{error}");
     }

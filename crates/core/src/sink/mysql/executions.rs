@@ -13,9 +13,12 @@
 
 use crate::plan::limits::{Limits, PACKET_OVERHEAD_BYTES, row_bytes};
 use crate::plan::{Operation, Statement};
+use crate::sink::mysql::deletions::delete_order;
 use crate::sink::mysql::parameters::{Parameter, settle_types};
-use crate::sink::mysql::sql::{Dialect, statement, update_order};
+use crate::sink::mysql::shared_update::{self, shared_columns};
+use crate::sink::mysql::sql::{self, Dialect, quote_table, update_order};
 use crate::sink::mysql::text_form::TextForm;
+use crate::table::bound::BoundColumns;
 
 /// The most placeholders of a statement.
 const MAX_PLACEHOLDERS: usize = 65_535;
@@ -23,6 +26,8 @@ const MAX_PLACEHOLDERS: usize = 65_535;
 /// save nothing. Preparing a longer one costs more: the server describes each placeholder, and the
 /// client reads that.
 const MAX_STATEMENT_ROWS: usize = 128;
+/// The bytes by which a number is longer as a text.
+const NUMBER_DIGITS: usize = 18;
 
 /// What one server's statements look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +40,26 @@ pub struct StatementForm {
     pub dialect: Dialect,
     /// How it reads texts in a statement.
     pub text: TextForm,
+    /// Rows share UPDATEs.
+    pub shares_updates: bool,
+}
+
+/// The text of a statement for `rows` rows.
+pub fn statement(bound: &BoundColumns, operation: Operation, rows: usize, dialect: Dialect) -> String {
+    match operation {
+        Operation::SharedUpdate => shared_update::statement(bound, &quote_table(&bound.model.name), rows, dialect),
+        _ => sql::statement(bound, operation, rows, dialect),
+    }
 }
 
 /// One execution of a planned statement: some of its rows.
 pub struct Execution<'p> {
+    /// What it does with its rows. A single row has an UPDATE of its own.
+    pub operation: Operation,
     /// How many rows.
     pub rows: usize,
+    /// The place of the first one in the planned statement.
+    first: usize,
     /// The parameters, in the order of the placeholders.
     pub parameters: Vec<Parameter<'p>>,
     /// The end of the statement's text: see [`settle_types`].
@@ -50,7 +69,16 @@ pub struct Execution<'p> {
 impl Execution<'_> {
     /// The text of its statement.
     pub fn sql(&self, planned: &Statement<'_>, dialect: Dialect) -> String {
-        statement(&planned.bound, planned.operation, self.rows, dialect) + &self.types
+        statement(&planned.bound, self.operation, self.rows, dialect) + &self.types
+    }
+
+    /// The same rows, each one by an UPDATE of its own if they share one.
+    pub fn apart<'p>(&self, planned: &'p Statement<'p>, form: StatementForm) -> Vec<Execution<'p>> {
+        let rows = self.first..self.first + self.rows;
+        match self.operation {
+            Operation::SharedUpdate => rows.map(|at| execution(planned, at, 1, form)).collect(),
+            _ => vec![execution(planned, self.first, self.rows, form)],
+        }
     }
 }
 
@@ -58,45 +86,70 @@ impl Execution<'_> {
 pub fn executions<'p>(planned: &'p Statement<'p>, form: StatementForm) -> impl Iterator<Item = Execution<'p>> {
     let mut start = 0;
     row_counts(planned, &form).into_iter().map(move |rows| {
-        let mut parameters = parameters(planned, start..start + rows);
+        let first = start;
         start += rows;
-        let types = settle_types(&mut parameters, &planned.bound, planned.operation, form.dialect);
-        Execution {
-            rows,
-            parameters,
-            types,
-        }
+        execution(planned, first, rows, form)
     })
+}
+
+fn execution<'p>(planned: &'p Statement<'p>, first: usize, rows: usize, form: StatementForm) -> Execution<'p> {
+    let operation = match planned.operation {
+        Operation::SharedUpdate if rows == 1 => Operation::Update,
+        operation => operation,
+    };
+    let mut parameters = parameters(planned, operation, first..first + rows);
+    let types = settle_types(&mut parameters, &planned.bound, operation, form.dialect);
+    Execution {
+        operation,
+        rows,
+        first,
+        parameters,
+        types,
+    }
 }
 
 /// The rows of each execution: see [`chunks`].
 fn row_counts(planned: &Statement<'_>, form: &StatementForm) -> Vec<usize> {
-    if planned.operation == Operation::Update {
+    let is_shared = planned.operation == Operation::SharedUpdate;
+    if planned.operation == Operation::Update || (is_shared && !form.shares_updates) {
         return vec![1; planned.rows.len()];
     }
     let columns = planned.bound.columns.len();
-    let text = statement(&planned.bound, planned.operation, 1, form.dialect).len();
+    let text_of = |rows| statement(&planned.bound, planned.operation, rows, form.dialect).len();
+    let text = text_of(1);
+    let (row_text, number_digits) = match planned.operation {
+        Operation::SharedUpdate => (text_of(2) - text, NUMBER_DIGITS * columns),
+        // Less than the whole statement, and its types (see parameters.rs).
+        Operation::Delete => (text + columns, 0),
+        // A placeholder, its comma, and its type.
+        _ => (3 * columns + 2, 0),
+    };
     let text_room = form
         .limits
         .max_packet_bytes
         .saturating_sub(text + PACKET_OVERHEAD_BYTES);
     let max_rows = (MAX_PLACEHOLDERS / columns.max(1))
         .min(MAX_STATEMENT_ROWS)
-        // A placeholder, its comma, and its type (see parameters.rs).
-        .min(1 + text_room / (3 * columns + 2));
-    let sizes: Vec<_> = planned.rows.iter().map(|row| row_bytes(row)).collect();
+        .min(1 + text_room / row_text.max(1));
+    let sizes: Vec<_> = planned.rows.iter().map(|row| row_bytes(row) + number_digits).collect();
     chunks(&sizes, max_rows, form.batch_rows, form.limits.max_row_bytes())
 }
 
 /// The values of some rows, in the order of the placeholders.
-fn parameters<'p>(planned: &'p Statement<'p>, rows: std::ops::Range<usize>) -> Vec<Parameter<'p>> {
+fn parameters<'p>(
+    planned: &'p Statement<'p>,
+    operation: Operation,
+    rows: std::ops::Range<usize>,
+) -> Vec<Parameter<'p>> {
     let rows = planned.rows.get(rows).unwrap_or_default();
-    if planned.operation == Operation::Update {
-        let order = update_order(&planned.bound);
-        let values = rows.iter().flat_map(|row| order.iter().filter_map(|at| row.get(*at)));
-        return values.map(Parameter::from).collect();
-    }
-    rows.iter().flatten().map(Parameter::from).collect()
+    let order = match operation {
+        Operation::Update => update_order(&planned.bound),
+        Operation::SharedUpdate => shared_columns(&planned.bound).collect(),
+        Operation::Delete => delete_order(&planned.bound),
+        Operation::Upsert | Operation::Insert => return rows.iter().flatten().map(Parameter::from).collect(),
+    };
+    let values = rows.iter().flat_map(|row| order.iter().filter_map(|at| row.get(*at)));
+    values.map(Parameter::from).collect()
 }
 
 /// Splits rows, given by their sizes, into executions of few different lengths, the longest first,

@@ -17,13 +17,16 @@ mod column_row;
 mod connect_error;
 mod connection;
 mod connector;
+mod deletions;
 mod examined;
 pub mod executions;
 mod ledger_table;
 mod own_sessions;
 pub mod parameters;
+mod pending_command;
 mod pipeline;
 mod schema;
+mod shared_update;
 pub mod socket;
 pub mod sql;
 mod statement_cache;
@@ -52,7 +55,7 @@ use crate::sink::mysql::connection::{Connection, TransactionState};
 use crate::sink::mysql::connector::Connector;
 use crate::sink::mysql::ledger_table::LedgerTable;
 use crate::sink::mysql::own_sessions::OwnSessions;
-use crate::sink::mysql::pipeline::{Cause, PendingCommand, WriteError, missing_row};
+use crate::sink::mysql::pending_command::{Cause, PendingCommand, WriteError, missing_row};
 use crate::sink::mysql::socket::Sockets;
 use crate::sink::mysql::table_errors::{check_name, no_such_table, without_transactions};
 use crate::sink::mysql::wire::conn::Conn;
@@ -122,21 +125,19 @@ impl MySqlSink {
             self.disconnect();
         }
         if self.connection.is_none() {
-            let connection = self.connector.connect(deadline)?;
+            let connection = self.connector.connect(&mut self.sessions, deadline)?;
+            self.sessions.begin(connection.session.clone());
             self.connects += 1;
             self.lock_waits = connection.lock_waits;
             self.connection = Some(connection);
         }
         self.current(deadline)?;
-        if let Some(connection) = self.connection.as_mut().filter(|_| !self.sessions.has_begun())
-            && let Err(error) = self.sessions.begin(&mut connection.conn)
+        if let Some(connection) = &mut self.connection
+            && let Err(error) = self.sessions.end_lost(&mut connection.conn)
         {
             return Err(self.failed(&error, Phase::Connect, deadline));
         }
-        let can_be_ended = self.sessions.can_be_ended();
-        let connection = self.current(deadline)?;
-        connection.can_be_ended = can_be_ended;
-        Ok(connection)
+        self.current(deadline)
     }
 
     /// The connection, outside a transaction. Each statement commits by itself.
@@ -233,7 +234,7 @@ impl MySqlSink {
         let WriteError { command, cause } = failed;
         match (cause, command) {
             (Cause::LedgerMoved, _) => Error::ledger_moved(),
-            (Cause::MissingRow, PendingCommand::Rows(statement)) => {
+            (Cause::MissingRow, PendingCommand::Rows(statement) | PendingCommand::SharedUpdate(statement, _)) => {
                 missing_row(statement).at_table(&statement.bound.model.name, Some(&statement.bound.columns))
             }
             (Cause::MissingRow, _) => Error::row("no row was found"),
@@ -246,8 +247,9 @@ impl MySqlSink {
             (Cause::Client(error), command) => {
                 let failed = self.failed(&error, command.phase(), deadline).context(&command.words());
                 match command {
-                    PendingCommand::Rows(statement) => {
-                        failed.at_table(&statement.bound.model.name, Some(&statement.bound.columns))
+                    PendingCommand::Rows(statement) | PendingCommand::SharedUpdate(statement, _) => {
+                        deletions::failed(statement, failed)
+                            .at_table(&statement.bound.model.name, Some(&statement.bound.columns))
                     }
                     PendingCommand::Definition(model) => failed.at_table(&model.name, None),
                     _ => failed,
@@ -363,7 +365,7 @@ impl Sink for MySqlSink {
     ) -> Result<()> {
         let entry = entry.map(|entry| self.ledger.entry_sql(entry, self.sessions.number()));
         let connection = self.connection(deadline)?;
-        let committed = match connection.write_ahead(&plan.statements, entry.as_deref(), deadline) {
+        let committed = match connection.write(&plan.statements, entry.as_deref(), deadline) {
             Ok(()) if !may_commit() => Err(Error::taken_back()),
             Ok(()) => self.end_transaction(deadline),
             Err(failed) => Err(self.write_failed(failed, deadline)),

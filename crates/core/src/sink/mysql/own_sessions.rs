@@ -12,7 +12,8 @@
 //! A session whose COMMIT is in doubt is left alone: it may be about to carry it out. Only the
 //! [ledger](super::ledger_table) ends that one, when it holds up the question.
 //!
-//! The lock needs no right, and one round trip a connection. On a server or proxy that has no such
+//! The lock needs no right. It is taken by the statement that reads the session's
+//! [variables](super::variables), so it costs no round trip. On a server or proxy that has no such
 //! locks nothing is killed: its own time-outs end the session.
 //!
 //! Bounds: one session, one that was lost, and one that was lost amid a COMMIT.
@@ -22,11 +23,11 @@ use crate::sink::mysql::wire::conn::Conn;
 
 /// A session, as the server knows it.
 #[derive(Debug, Clone, Default)]
-struct Session {
-    /// Its number there.
-    number: u64,
+pub struct Session {
+    /// Its number there. 0: the server does not say it.
+    pub number: u64,
     /// The name of the lock that it holds as long as it lives. `None`: the server gave it none.
-    lock: Option<String>,
+    pub lock: Option<String>,
 }
 
 /// See the module.
@@ -36,7 +37,7 @@ pub struct OwnSessions {
     prefix: String,
     /// How many sessions there were.
     count: u64,
-    /// The session, once its number was read.
+    /// The session that there is now.
     current: Option<Session>,
     /// The last one that was lost.
     lost: Option<Session>,
@@ -45,38 +46,34 @@ pub struct OwnSessions {
 }
 
 impl OwnSessions {
-    /// A session begins: reads its number, takes its lock, and ends the lost one.
+    /// A session has begun.
+    pub fn begin(&mut self, session: Session) {
+        self.current = Some(session);
+    }
+
+    /// Ends the lost session, if it lives on this server.
     ///
     /// # Errors
     ///
     /// The socket's and the protocol's. What the server refuses is done without.
-    pub fn begin(&mut self, conn: &mut Conn) -> mysql::Result<()> {
-        let lock = self.next_lock();
-        self.current = Some(identify(conn, lock)?);
+    pub fn end_lost(&mut self, conn: &mut Conn) -> mysql::Result<()> {
         if let Some(lost) = &self.lost {
-            unless_refused(end(lost, conn))?;
+            match end(lost, conn) {
+                Ok(()) | Err(mysql::Error::MySqlError(_)) => {}
+                Err(error) => return Err(error),
+            }
             self.lost = None;
         }
         Ok(())
     }
 
     /// The name of the next session's lock. `None`: the system has no random numbers.
-    fn next_lock(&mut self) -> Option<String> {
+    pub fn next_lock(&mut self) -> Option<String> {
         if self.prefix.is_empty() {
             self.prefix = format!("wb_{}", random_name().ok()?);
         }
         self.count += 1;
         Some(format!("{}_{}", self.prefix, self.count))
-    }
-
-    /// Whether the session has begun.
-    pub fn has_begun(&self) -> bool {
-        self.current.is_some()
-    }
-
-    /// Whether the session can be ended by its successor: it holds a lock.
-    pub fn can_be_ended(&self) -> bool {
-        self.current.as_ref().is_some_and(|session| session.lock.is_some())
     }
 
     /// The session's number. 0: it is not known.
@@ -127,31 +124,4 @@ pub fn random_name() -> Result<String, getrandom::Error> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)?;
     Ok(format!("{:032x}", u128::from_le_bytes(bytes)))
-}
-
-/// Reads a session's number, and takes the lock.
-fn identify(conn: &mut Conn, lock: Option<String>) -> mysql::Result<Session> {
-    if let Some(lock) = lock {
-        let asked = conn.query_first(format!("SELECT CONNECTION_ID(), GET_LOCK('{lock}', 0)"));
-        let found: Option<(u64, Option<u64>)> = match asked {
-            // Some clusters and proxies have no such locks.
-            Err(mysql::Error::MySqlError(_)) => None,
-            asked => asked?,
-        };
-        if let Some((number, is_locked)) = found {
-            let lock = (is_locked == Some(1)).then_some(lock);
-            return Ok(Session { number, lock });
-        }
-    }
-    let number = conn.query_first("SELECT CONNECTION_ID()");
-    let number = unless_refused(number)?.flatten().unwrap_or_default();
-    Ok(Session { number, lock: None })
-}
-
-/// What the server said. `None`: it refused.
-fn unless_refused<T>(asked: mysql::Result<T>) -> mysql::Result<Option<T>> {
-    match asked {
-        Err(mysql::Error::MySqlError(_)) => Ok(None),
-        asked => asked.map(Some),
-    }
 }

@@ -21,10 +21,12 @@ use std::borrow::Cow;
 use mysql::Value as SqlValue;
 
 use crate::plan::Operation;
+use crate::sink::mysql::deletions::{delete_order, listed_column};
 use crate::sink::mysql::sql::{Dialect, update_order};
 use crate::table::bound::BoundColumns;
 use crate::table::column::ColumnKind;
 use crate::value::Value;
+use crate::value::decimal::Decimal;
 
 /// A parameter, in the form in which it is sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,18 +70,36 @@ pub fn settle_types(
     operation: Operation,
     dialect: Dialect,
 ) -> String {
-    if operation == Operation::Update {
-        look_up_text_by_text(parameters, bound);
-        let order = update_order(bound);
-        send_bits_as_numbers(parameters, order.iter().map(|at| bound.kinds.get(*at)));
-    } else {
-        send_bits_as_numbers(parameters, bound.kinds.iter().map(Some).cycle());
+    match operation {
+        Operation::SharedUpdate => {
+            // Each is cast to its column's type.
+            for parameter in parameters.iter_mut() {
+                if let Parameter::Int(number) = parameter {
+                    *parameter = text(&number.to_string());
+                }
+            }
+            return String::new();
+        }
+        Operation::Update => {
+            look_up_text_by_text(parameters, bound);
+            let order = update_order(bound);
+            send_bits_as_numbers(parameters, order.iter().map(|at| bound.kinds.get(*at)));
+        }
+        Operation::Delete => {
+            settle_keys(parameters, bound);
+            let order = delete_order(bound);
+            send_bits_as_numbers(parameters, order.iter().cycle().map(|at| bound.kinds.get(*at)));
+        }
+        Operation::Upsert | Operation::Insert => {
+            send_bits_as_numbers(parameters, bound.kinds.iter().map(Some).cycle());
+        }
     }
     if dialect != Dialect::RowAlias {
         return String::new();
     }
-    // An update compares or adds its parameters, and a number there is not the same as its text.
-    if operation != Operation::Update {
+    // An update and a deletion compare or add their parameters, and a number there is not the same
+    // as its text.
+    if matches!(operation, Operation::Upsert | Operation::Insert) {
         let kinds = bound.kinds.iter().cycle();
         for (parameter, kind) in parameters.iter_mut().zip(kinds) {
             if let Some(text) = text_of(parameter, *kind) {
@@ -130,6 +150,27 @@ fn look_up_text_by_text(parameters: &mut [Parameter<'_>], bound: &BoundColumns) 
             let mut digits = number.to_string().into_bytes();
             digits.resize(digits.len().max(padded_to.unwrap_or(0)), 0);
             *parameter = Parameter::Text(Cow::Owned(digits));
+        }
+    }
+}
+
+/// Sends numbers that look up the text key of a row to delete as text, and text as integers where a
+/// list of them stands.
+fn settle_keys(parameters: &mut [Parameter<'_>], bound: &BoundColumns) {
+    let order = delete_order(bound);
+    let is_list = listed_column(bound).is_some() && parameters.len() > 1;
+    for (parameter, at) in parameters.iter_mut().zip(order.iter().cycle()) {
+        let is_key = bound.guard != Some(*at);
+        match (&*parameter, bound.kinds.get(*at)) {
+            (Parameter::Int(number), Some(ColumnKind::Text(_) | ColumnKind::Binary { .. })) if is_key => {
+                *parameter = self::text(&number.to_string());
+            }
+            (Parameter::Text(text), Some(ColumnKind::Integer)) if is_list => {
+                if let Some(number) = Decimal::parse(text).and_then(|number| number.to_i64()) {
+                    *parameter = Parameter::Int(number);
+                }
+            }
+            _ => {}
         }
     }
 }
@@ -225,6 +266,35 @@ mod tests {
         let (sql, values) = settled(&kinds, Operation::Upsert, &rows);
         assert_eq!(sql, "SQL");
         assert_eq!(values, [texts.as_slice(), &[Parameter::Null]].concat());
+    }
+
+    #[test]
+    fn keys_of_rows_to_delete_are_of_their_columns_type() {
+        let [one, two] = [1, 2].map(Parameter::Int);
+        let number = || self::text("9007199254740993");
+        for (kind, given, expected) in [
+            (
+                ColumnKind::Integer,
+                vec![number(), self::text("2.0"), one.clone()],
+                vec![Parameter::Int(9_007_199_254_740_993), two, one.clone()],
+            ),
+            // Alone it is sent as it was given.
+            (ColumnKind::Integer, vec![number()], vec![number()]),
+            (
+                ColumnKind::Binary { padded_to: None },
+                vec![one.clone(), number()],
+                vec![self::text("1"), number()],
+            ),
+            (
+                ColumnKind::Decimal { scale: 2 },
+                vec![one.clone(), number()],
+                vec![one, number()],
+            ),
+        ] {
+            let mut parameters = given;
+            settle_keys(&mut parameters, &bound(&[kind]));
+            assert_eq!(parameters, expected, "{kind:?}");
+        }
     }
 
     #[test]

@@ -21,15 +21,13 @@ use std::collections::VecDeque;
 use std::io::{Error as IoError, ErrorKind};
 use std::time::Instant;
 
-use crate::error::Error;
 use crate::error::codes::{self, Class};
-use crate::error::phase::Phase;
 use crate::plan::{Operation, Statement};
 use crate::sink::mysql::connection::Connection;
-use crate::sink::mysql::executions::{Execution, executions};
-use crate::sink::mysql::ledger_table;
+use crate::sink::mysql::executions::{Execution, executions, statement};
+use crate::sink::mysql::pending_command::{Cause, PendingCommand, Result, WriteError, first_cause};
 use crate::sink::mysql::schema::{definition_of, definition_sql};
-use crate::sink::mysql::sql::{Dialect, statement};
+use crate::sink::mysql::sql::Dialect;
 use crate::sink::mysql::statement_cache::StatementKey;
 use crate::sink::mysql::text::texts;
 use crate::sink::mysql::wire::command::Command;
@@ -40,101 +38,12 @@ use crate::table::model::TableModel;
 /// some dozen bytes each, never fill a socket's buffer.
 const UNANSWERED_MAX: usize = 16;
 
-/// A command of a transaction.
-#[derive(Debug, Clone, Copy)]
-pub enum PendingCommand<'p> {
-    /// `SET autocommit`.
-    Setting,
-    /// The entry in the ledger.
-    Ledger,
-    /// Rows.
-    Rows(&'p Statement<'p>),
-    /// The definition of a table that has rows, held against the one that the plan was made for.
-    Definition(&'p TableModel),
-}
-
-/// Why a transaction was not written.
-#[derive(Debug)]
-pub struct WriteError<'p> {
-    /// What failed.
-    pub command: PendingCommand<'p>,
-    /// Why.
-    pub cause: Cause,
-}
-
-/// The cause in a [`WriteError`].
-#[derive(Debug)]
-pub enum Cause {
-    /// What the server, the socket or the protocol said.
-    Client(mysql::Error),
-    /// The ledger does not hold what the entry follows.
-    LedgerMoved,
-    /// A row can only update, and no row has its key.
-    MissingRow,
-    /// A table is not what the plan was made for.
-    SchemaChanged,
-    /// The caller's time is over.
-    OutOfTime(Error),
-}
-
 /// How rows are sent.
 enum Way {
     /// As values of a prepared statement.
     Prepared(Prepared),
     /// In the texts of these statements.
     Text(Vec<Vec<u8>>),
-}
-
-type Result<'p, T> = std::result::Result<T, WriteError<'p>>;
-
-impl WriteError<'_> {
-    /// Whether rows were refused, as they may be because the plan is outdated.
-    fn may_be_outdated(&self) -> bool {
-        let is_answer = matches!(
-            self.cause,
-            Cause::MissingRow | Cause::Client(mysql::Error::MySqlError(_))
-        );
-        is_answer && matches!(self.command, PendingCommand::Rows(_))
-    }
-}
-
-/// The cause of two failures: the first one, unless the rows were refused for an outdated plan.
-fn first_cause<'p>(first: Result<'p, ()>, second: Result<'p, ()>) -> Result<'p, ()> {
-    match (first, second) {
-        (Err(refused), Err(changed)) if refused.may_be_outdated() && matches!(changed.cause, Cause::SchemaChanged) => {
-            Err(changed)
-        }
-        (first, second) => first.and(second),
-    }
-}
-
-impl<'p> PendingCommand<'p> {
-    fn failed(self, cause: Cause) -> WriteError<'p> {
-        WriteError { command: self, cause }
-    }
-
-    /// What is under way: only rows can be at fault.
-    pub fn phase(self) -> Phase {
-        match self {
-            Self::Rows(_) => Phase::Statement,
-            Self::Setting | Self::Ledger | Self::Definition(_) => Phase::LookUp,
-        }
-    }
-
-    /// Whether it may wait for a lock.
-    fn locks(self) -> bool {
-        matches!(self, Self::Ledger | Self::Rows(_))
-    }
-
-    /// The words for it in an error's message.
-    pub fn words(&self) -> String {
-        match self {
-            Self::Setting => "SET autocommit".to_owned(),
-            Self::Ledger => format!("table {}", ledger_table::NAME),
-            Self::Rows(statement) => format!("table {}", statement.bound.model.name),
-            Self::Definition(model) => format!("table {}", model.name),
-        }
-    }
 }
 
 /// The tables that statements write to, each once, if their definition is known. From its first
@@ -157,17 +66,37 @@ fn is_defined_as(model: &TableModel, shown: &str) -> bool {
         .is_none_or(|definition| **definition == *definition_of(shown))
 }
 
-/// The error of a row that can only update, if no row has its key.
-pub fn missing_row(statement: &Statement<'_>) -> Error {
-    Error::row(format!(
-        "table {}: a row without column {} can only update, and there is no row with its key ({}); add the whole row first",
-        statement.bound.model.name,
-        statement.bound.missing_required.as_deref().unwrap_or("?"),
-        statement.bound.model.key.join(", ")
-    ))
-}
-
 impl Connection {
+    /// Executes a transaction's statements, up to COMMIT. If rows that share an UPDATE are refused,
+    /// all are written once more, and each of those by an UPDATE of its own: that one says what it
+    /// says of a row alone. When this returns all answers have come, or the connection is broken.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write_ahead`]; never what only the shared UPDATE has said.
+    pub fn write<'p>(
+        &mut self,
+        statements: &'p [Statement<'p>],
+        ledger_entry: Option<&str>,
+        deadline: Option<Instant>,
+    ) -> Result<'p, ()> {
+        match self.write_ahead(statements, ledger_entry, deadline) {
+            Err(failed) if failed.is_of_shared_update() => {
+                if !self.is_broken() {
+                    self.roll_back();
+                }
+                if self.is_broken() {
+                    return Err(failed.command.failed(Cause::Client(lost().into())));
+                }
+                self.form.shares_updates = false;
+                let written = self.write_ahead(statements, ledger_entry, deadline);
+                self.form.shares_updates = true;
+                written
+            }
+            written => written,
+        }
+    }
+
     /// Executes a transaction's statements, up to COMMIT. When this returns all answers have come,
     /// or the connection is broken.
     ///
@@ -233,15 +162,26 @@ impl Connection {
         }
         for planned in statements {
             let dialect = self.form.dialect;
-            let one_row = statement(&planned.bound, planned.operation, 1, dialect);
+            let mut one_row = (
+                planned.operation,
+                statement(&planned.bound, planned.operation, 1, dialect),
+            );
             for execution in executions(planned, self.form) {
-                let key = (format!("{one_row}{}", execution.types), execution.rows);
-                let command = PendingCommand::Rows(planned);
-                let prepared = match self.way(planned, &execution, key, deadline, sent)? {
+                if execution.operation != one_row.0 {
+                    let text = statement(&planned.bound, execution.operation, 1, dialect);
+                    one_row = (execution.operation, text);
+                }
+                let key = (format!("{}{}", one_row.1, execution.types), execution.rows);
+                let command = match execution.operation {
+                    Operation::SharedUpdate => PendingCommand::SharedUpdate(planned, execution.rows),
+                    _ => PendingCommand::Rows(planned),
+                };
+                let prepared = match self.way(command, planned, &execution, key, deadline, sent)? {
                     Way::Prepared(prepared) => prepared,
                     Way::Text(texts) => {
+                        // None of them has rows that share an UPDATE.
                         for text in &texts {
-                            self.send(command, Command::Text(text), sent, deadline)?;
+                            self.send(PendingCommand::Rows(planned), Command::Text(text), sent, deadline)?;
                         }
                         continue;
                     }
@@ -275,6 +215,7 @@ impl Connection {
     /// How an execution is sent.
     fn way<'p>(
         &mut self,
+        command: PendingCommand<'p>,
         planned: &'p Statement<'p>,
         execution: &Execution<'_>,
         key: StatementKey,
@@ -291,7 +232,7 @@ impl Connection {
         {
             return Ok(text);
         }
-        match self.prepare(planned, key, &execution.sql(planned, form.dialect), deadline, sent)? {
+        match self.prepare(command, key, &execution.sql(planned, form.dialect), deadline, sent)? {
             Err(failed) if is_without_statements(&failed.cause) => {
                 self.statements.pause(self.conn.now());
                 text().ok_or(failed)
@@ -309,13 +250,12 @@ impl Connection {
     /// connection. That is nothing that another form of this statement could mend.
     fn prepare<'p>(
         &mut self,
-        planned: &'p Statement<'p>,
+        command: PendingCommand<'p>,
         key: StatementKey,
         sql: &str,
         deadline: Option<Instant>,
         sent: &mut VecDeque<PendingCommand<'p>>,
     ) -> Result<'p, Result<'p, Prepared>> {
-        let command = PendingCommand::Rows(planned);
         for surplus in self.statements.take_surplus() {
             self.send_whole(command, Command::Close(surplus.id), sent, deadline)?;
         }
@@ -422,7 +362,12 @@ impl Connection {
                 return Err(command.failed(Cause::LedgerMoved));
             }
             (Ok(Answer::Ok { affected_rows: 0 }), PendingCommand::Rows(statement))
-                if statement.operation == Operation::Update =>
+                if matches!(statement.operation, Operation::Update | Operation::SharedUpdate) =>
+            {
+                return Err(command.failed(Cause::MissingRow));
+            }
+            (Ok(Answer::Ok { affected_rows }), PendingCommand::SharedUpdate(_, rows))
+                if usize::try_from(affected_rows) != Ok(rows) =>
             {
                 return Err(command.failed(Cause::MissingRow));
             }
@@ -430,12 +375,12 @@ impl Connection {
             (Err(error), _) => error,
         };
         self.note(&error);
-        if is_lock_wait(&error) && self.can_be_ended && sent.iter().any(|pending| pending.locks()) {
+        if is_lock_wait(&error) && self.can_be_ended() && sent.iter().any(|pending| pending.locks()) {
             // Each of them would wait as long.
             self.set_broken();
         }
-        if let (PendingCommand::Rows(planned), mysql::Error::MySqlError(refused)) = (command, &error) {
-            self.forget_refused(planned, refused);
+        if let (Some((planned, operation)), mysql::Error::MySqlError(refused)) = (command.rows(), &error) {
+            self.forget_refused(planned, operation, refused);
         }
         if matches!(command, PendingCommand::Setting) {
             // Nobody knows the session's `autocommit` now, and everything depends on it.
@@ -448,14 +393,14 @@ impl Connection {
     /// that it refuses otherwise, where the column is UNSIGNED. And a statement that MariaDB
     /// prepared over a view goes on to be refused for the view's definer, whatever the view is by
     /// now. So the next row finds the statement prepared anew.
-    fn forget_refused(&mut self, planned: &Statement<'_>, refused: &mysql::MySqlError) {
+    fn forget_refused(&mut self, planned: &Statement<'_>, operation: Operation, refused: &mysql::MySqlError) {
         let dialect = self.form.dialect;
         let is_stale = match codes::classify_with_state(refused.code, &refused.state) {
             Class::Data => dialect == Dialect::RowAlias,
             class => class == Class::Blocked,
         };
         if is_stale {
-            let one_row = statement(&planned.bound, planned.operation, 1, dialect);
+            let one_row = statement(&planned.bound, operation, 1, dialect);
             self.statements.forget(&one_row);
         }
     }

@@ -11,6 +11,7 @@
 use std::fmt::Write as _;
 
 use crate::plan::Operation;
+use crate::sink::mysql::deletions::delete;
 use crate::table::bound::BoundColumns;
 use crate::table::column::ColumnKind;
 use crate::table::name::TableName;
@@ -35,6 +36,16 @@ impl Dialect {
             Self::RowAlias
         } else {
             Self::ValuesFunction
+        }
+    }
+
+    /// Whether the server of that `VERSION()` takes rows of values in a derived table: MySQL since
+    /// 8.0.19, MariaDB since 10.3.3.
+    pub fn knows_row_lists(version: &str) -> bool {
+        let numbers = version_numbers(version.strip_prefix("5.5.5-").unwrap_or(version));
+        match Self::of_version(version) {
+            Self::RowAlias => true,
+            Self::ValuesFunction => version.to_ascii_lowercase().contains("mariadb") && numbers >= [10, 3, 3],
         }
     }
 }
@@ -75,11 +86,18 @@ pub fn quote_table(name: &TableName) -> String {
 }
 
 /// The statement for `rows` rows of these columns. Its placeholders are the rows' values in the
-/// columns' order, one row after the other. [`update_order`] orders those of an update.
+/// columns' order, one row after the other. [`update_order`] orders those of an update, which has
+/// one row.
 pub fn statement(bound: &BoundColumns, operation: Operation, rows: usize, dialect: Dialect) -> String {
     let table = quote_table(&bound.model.name);
-    if operation == Operation::Update {
-        return update(bound, &table);
+    match operation {
+        Operation::Update | Operation::SharedUpdate => return update(bound, &table),
+        Operation::Delete => {
+            let name = |at: usize| quote(bound.columns.get(at).map_or("", |name| name));
+            let column = |at: usize| format!("{table}.{}", name(at));
+            return delete(bound, rows, &table, column, |at| incoming_placeholder(bound, at));
+        }
+        Operation::Upsert | Operation::Insert => {}
     }
     let names: Vec<_> = bound.columns.iter().map(|name| quote(name)).collect();
     let row = format!("({})", vec!["?"; names.len()].join(","));
@@ -139,7 +157,8 @@ fn assigned_columns(bound: &BoundColumns) -> Vec<usize> {
     (0..bound.columns.len()).filter(assigned).chain(bound.guard).collect()
 }
 
-fn assignments(bound: &BoundColumns, table: &str, incoming: impl Fn(usize) -> String) -> Vec<String> {
+/// The assignments of a row that is there. `incoming`: the new value of a column.
+pub fn assignments(bound: &BoundColumns, table: &str, incoming: impl Fn(usize) -> String) -> Vec<String> {
     let passes = bound.guard.map(|at| {
         let guard = format!("{table}.{}", quote(bound.columns.get(at).map_or("", |name| name)));
         format!("{guard} IS NULL OR {}>={guard}", incoming(at))
@@ -184,7 +203,7 @@ pub fn update_order(bound: &BoundColumns) -> Vec<usize> {
 /// a float to the server: it adds as DOUBLE, and '9' is greater than '10'.
 /// <https://dev.mysql.com/doc/refman/8.4/en/type-conversion.html>. Dates, times and text are not
 /// cast: they compare as text.
-fn incoming_placeholder(bound: &BoundColumns, at: usize) -> String {
+pub fn incoming_placeholder(bound: &BoundColumns, at: usize) -> String {
     let is_assigned_alone =
         bound.guard.is_none() && matches!(bound.rules.get(at), None | Some(MergeRule::Replace | MergeRule::Keep));
     match bound.kinds.get(at) {
@@ -240,19 +259,21 @@ mod tests {
 
     #[test]
     fn versions_speak_their_dialect() {
-        for (version, dialect) in [
-            ("9.7.0", Dialect::RowAlias),
-            ("8.0.20", Dialect::RowAlias),
-            ("8.0.36-0ubuntu0.22.04.1", Dialect::RowAlias),
-            ("8.4.3-debian+1", Dialect::RowAlias),
-            ("8.0.19", Dialect::ValuesFunction),
-            ("5.7.44-log", Dialect::ValuesFunction),
-            ("10.11.19-MariaDB-0+deb12u1", Dialect::ValuesFunction),
-            ("5.5.5-11.4.2-MariaDB", Dialect::ValuesFunction),
-            ("8.0.11-TiDB-v7.5.0", Dialect::ValuesFunction),
-            ("", Dialect::ValuesFunction),
+        for (version, dialect, knows_row_lists) in [
+            ("9.7.0", Dialect::RowAlias, true),
+            ("8.0.20", Dialect::RowAlias, true),
+            ("8.0.36-0ubuntu0.22.04.1", Dialect::RowAlias, true),
+            ("8.4.3-debian+1", Dialect::RowAlias, true),
+            ("8.0.19", Dialect::ValuesFunction, false),
+            ("5.7.44-log", Dialect::ValuesFunction, false),
+            ("10.11.19-MariaDB-0+deb12u1", Dialect::ValuesFunction, true),
+            ("10.2.44-MariaDB", Dialect::ValuesFunction, false),
+            ("5.5.5-11.4.2-MariaDB", Dialect::ValuesFunction, true),
+            ("8.0.11-TiDB-v7.5.0", Dialect::ValuesFunction, false),
+            ("", Dialect::ValuesFunction, false),
         ] {
             assert_eq!(Dialect::of_version(version), dialect, "{version}");
+            assert_eq!(Dialect::knows_row_lists(version), knows_row_lists, "{version}");
         }
     }
 

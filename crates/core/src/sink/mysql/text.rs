@@ -14,13 +14,17 @@
 //! doubled unless the session has `NO_BACKSLASH_ESCAPES`. In a character set with a backslash amid
 //! its letters (GBK, Big5, Shift-JIS and their kin) a text with one is sent in hexadecimal.
 //!
+//! Rows that share an UPDATE have one each here: the casts that they share it by are made for bound
+//! values.
+//!
 //! Bound: `max_allowed_packet`. Rows that do not fit together are sent apart.
 
 use crate::plan::limits::PACKET_OVERHEAD_BYTES;
 use crate::plan::{Operation, Statement};
-use crate::sink::mysql::executions::{Execution, StatementForm};
+use crate::sink::mysql::deletions::delete_order;
+use crate::sink::mysql::executions::{Execution, StatementForm, statement};
 use crate::sink::mysql::parameters::Parameter;
-use crate::sink::mysql::sql::{Dialect, statement, update_order};
+use crate::sink::mysql::sql::{Dialect, update_order};
 use crate::sink::mysql::text_form::Charset;
 use crate::table::column::ColumnKind;
 
@@ -49,38 +53,39 @@ fn has_text(kind: ColumnKind, bytes: &[u8], form: StatementForm) -> bool {
 /// The statements that do what an execution does. `None`: a row's is longer than the server takes,
 /// or a value has no text.
 pub fn texts(planned: &Statement<'_>, execution: &Execution<'_>, form: StatementForm) -> Option<Vec<Vec<u8>>> {
-    let kinds = kinds(planned);
     let mut texts = Vec::new();
-    push_texts(
-        planned,
-        (execution.rows, &execution.parameters),
-        &kinds,
-        form,
-        &mut texts,
-    )?;
+    for part in execution.apart(planned, form) {
+        let kinds = kinds(planned, part.operation);
+        push_texts(
+            (planned, part.operation),
+            (part.rows, &part.parameters),
+            &kinds,
+            form,
+            &mut texts,
+        )?;
+    }
     Some(texts)
 }
 
 /// The kinds of the columns of a row's parameters.
-fn kinds(planned: &Statement<'_>) -> Vec<ColumnKind> {
+fn kinds(planned: &Statement<'_>, operation: Operation) -> Vec<ColumnKind> {
     let kinds = &planned.bound.kinds;
-    match planned.operation {
-        Operation::Update => {
-            let order = update_order(&planned.bound);
-            order.iter().filter_map(|at| kinds.get(*at).copied()).collect()
-        }
-        Operation::Insert | Operation::Upsert => kinds.clone(),
-    }
+    let order = match operation {
+        Operation::Update | Operation::SharedUpdate => update_order(&planned.bound),
+        Operation::Delete => delete_order(&planned.bound),
+        Operation::Insert | Operation::Upsert => return kinds.clone(),
+    };
+    order.iter().filter_map(|at| kinds.get(*at).copied()).collect()
 }
 
 fn push_texts(
-    planned: &Statement<'_>,
+    (planned, operation): (&Statement<'_>, Operation),
     (rows, parameters): (usize, &[Parameter<'_>]),
     kinds: &[ColumnKind],
     form: StatementForm,
     texts: &mut Vec<Vec<u8>>,
 ) -> Option<()> {
-    let sql = statement(&planned.bound, planned.operation, rows, form.dialect);
+    let sql = statement(&planned.bound, operation, rows, form.dialect);
     let text = filled(&sql, parameters, kinds, form)?;
     if text.len() + PACKET_OVERHEAD_BYTES <= form.limits.max_packet_bytes {
         texts.push(text);
@@ -91,8 +96,8 @@ fn push_texts(
         return None;
     }
     let (first, second) = parameters.split_at_checked(parameters.len() / rows * half)?;
-    push_texts(planned, (half, first), kinds, form, texts)?;
-    push_texts(planned, (rows - half, second), kinds, form, texts)
+    push_texts((planned, operation), (half, first), kinds, form, texts)?;
+    push_texts((planned, operation), (rows - half, second), kinds, form, texts)
 }
 
 /// The statement with a value in the place of each placeholder. `None`: it has another number of
@@ -172,6 +177,7 @@ mod tests {
             batch_rows: 100,
             dialect,
             text: TextForm::of_session(charset, mode),
+            shares_updates: true,
         }
     }
 

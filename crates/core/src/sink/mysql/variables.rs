@@ -5,7 +5,8 @@
 //! next statement to another connection. Rows written with another character set, time zone or
 //! `sql_mode` than was asked for would be wrong without an error. So connecting takes three round
 //! trips after the handshake: the version (which decides a variable's name), one SET, and one
-//! SELECT that compares and reads what else the engine needs.
+//! SELECT that compares and reads what else the engine needs. It also takes the session's
+//! [lock](super::own_sessions).
 //!
 //! Why READ COMMITTED? Upserts by key need no snapshot, and without gap locks two writers block
 //! each other less. A server that logs by statement refuses it, and needs
@@ -14,6 +15,7 @@
 use std::fmt::Write as _;
 
 use crate::dsn::ServerDsn;
+use crate::sink::mysql::own_sessions::Session;
 use crate::sink::mysql::sql::text_literal;
 use crate::sink::mysql::traits::ServerTraits;
 use crate::table::name_charset::NameCharset;
@@ -54,6 +56,12 @@ pub struct Variables {
     pub lower_case_table_names: String,
     /// `system_time_zone`: what `SYSTEM` stands for.
     pub system_timezone: String,
+    /// How long the server's own sessions wait for locks of rows, in seconds. 0: it does not say.
+    pub own_lock_wait_s: u64,
+    /// The session's number. 0: the server does not say it.
+    pub session_number: u64,
+    /// Whether the session has taken its lock.
+    pub is_locked: bool,
 }
 
 /// A variable that is not as it was set.
@@ -110,19 +118,39 @@ pub fn lock_wait(seconds: u64) -> String {
     format!(", SESSION innodb_lock_wait_timeout = {seconds}, SESSION lock_wait_timeout = {seconds}")
 }
 
-/// The server's own time for locks of rows, at the end of [`read_back`].
-pub const OWN_LOCK_WAIT: &str = ", @@GLOBAL.innodb_lock_wait_timeout";
+/// What a server is asked for about its session, beside the variables.
+#[derive(Debug, Clone, Copy)]
+pub enum Identity<'n> {
+    /// Its number, and the lock of this name.
+    NumberAndLock(&'n str),
+    /// Its number: some clusters and proxies have no such locks.
+    Number,
+    /// Nothing.
+    Nothing,
+}
+
+impl Identity<'_> {
+    fn columns(self) -> String {
+        match self {
+            Self::NumberAndLock(name) => format!("CONNECTION_ID(), GET_LOCK('{name}', 0)"),
+            Self::Number => "CONNECTION_ID(), NULL".to_owned(),
+            Self::Nothing => "NULL, NULL".to_owned(),
+        }
+    }
+}
 
 /// The statement that reads [`Variables`]. Asks whether the server takes writes only if the DSN
 /// names several: a single one is used whatever it says. MySQL's `super_read_only` sets `read_only`
 /// too.
-pub fn read_back(is_mariadb: bool, ask_read_only: bool) -> String {
+pub fn read_back(is_mariadb: bool, ask_read_only: bool, identity: Identity<'_>) -> String {
     format!(
         "SELECT @@max_allowed_packet, @@SESSION.character_set_client, @@SESSION.character_set_connection, \
          @@SESSION.character_set_results, @@SESSION.collation_connection, @@SESSION.time_zone, @@SESSION.sql_mode, \
-         @@SESSION.{}, @@SESSION.autocommit, {}, @@lower_case_table_names, @@system_time_zone",
+         @@SESSION.{}, @@SESSION.autocommit, {}, @@lower_case_table_names, @@system_time_zone, \
+         @@GLOBAL.innodb_lock_wait_timeout, {}",
         isolation_variable(is_mariadb),
         if ask_read_only { "@@GLOBAL.read_only" } else { "0" },
+        identity.columns(),
     )
 }
 
@@ -148,7 +176,10 @@ impl Variables {
             read_only,
             lower_case_table_names,
             system_timezone,
-        ]: [String; 12] = columns.try_into().ok()?;
+            own_lock_wait_s,
+            session_number,
+            is_locked,
+        ]: [String; 15] = columns.try_into().ok()?;
         Some(Self {
             max_packet_bytes: packet.parse().ok()?,
             charsets: [client, connection, results],
@@ -160,7 +191,24 @@ impl Variables {
             is_writable: takes_writes(&read_only),
             lower_case_table_names,
             system_timezone,
+            own_lock_wait_s: own_lock_wait_s.parse().unwrap_or_default(),
+            session_number: session_number.parse().unwrap_or_default(),
+            is_locked: is_locked == "1",
         })
+    }
+
+    /// The session, which was to take the lock of this name.
+    pub fn session(&self, lock: Option<String>) -> Session {
+        Session {
+            number: self.session_number,
+            lock: lock.filter(|_| self.is_locked),
+        }
+    }
+
+    /// How many waits of so many seconds for a lock are as long as the server's own. `None`: the
+    /// session waits as long as the server has it.
+    pub fn lock_waits(&self, lock_wait_s: Option<u64>) -> u64 {
+        self.own_lock_wait_s.div_ceil(lock_wait_s.unwrap_or(u64::MAX)).max(1)
     }
 
     /// What the schema of a table depends on.
@@ -324,7 +372,7 @@ mod tests {
         }
     }
 
-    fn columns() -> [&'static str; 12] {
+    fn columns() -> [&'static str; 15] {
         [
             "16777216",
             "utf8mb4",
@@ -338,6 +386,9 @@ mod tests {
             "0",
             "0",
             "UTC",
+            "50",
+            "7",
+            "1",
         ]
     }
 
@@ -470,9 +521,46 @@ mod tests {
             assert_eq!(variables(&[(9, read_only)]).is_writable, is_writable, "{read_only}");
         }
         assert_eq!(Variables::of_columns(vec!["1".to_owned()]), None);
-        assert!(read_back(true, true).ends_with("@@SESSION.tx_isolation, @@SESSION.autocommit, @@GLOBAL.read_only, @@lower_case_table_names, @@system_time_zone"));
-        assert!(read_back(false, false).ends_with(
-            "@@SESSION.transaction_isolation, @@SESSION.autocommit, 0, @@lower_case_table_names, @@system_time_zone"
+        assert!(read_back(true, true, Identity::Nothing).ends_with("@@SESSION.tx_isolation, @@SESSION.autocommit, @@GLOBAL.read_only, @@lower_case_table_names, @@system_time_zone, @@GLOBAL.innodb_lock_wait_timeout, NULL, NULL"));
+        assert!(read_back(false, false, Identity::Number).ends_with(
+            "@@SESSION.transaction_isolation, @@SESSION.autocommit, 0, @@lower_case_table_names, @@system_time_zone, \
+             @@GLOBAL.innodb_lock_wait_timeout, CONNECTION_ID(), NULL"
         ));
+        assert!(
+            read_back(false, false, Identity::NumberAndLock("wb_1"))
+                .ends_with(", CONNECTION_ID(), GET_LOCK('wb_1', 0)")
+        );
+    }
+
+    #[test]
+    fn short_waits_for_a_lock_add_up_to_the_server_s_own() {
+        for (own, session, expected) in [
+            ("50", Some(1), 50),
+            ("50", Some(7), 8),
+            ("50", Some(60), 1),
+            ("50", None, 1),
+            ("NULL", Some(1), 1),
+        ] {
+            let found = variables(&[(12, own)]).lock_waits(session);
+            assert_eq!(found, expected, "{own}, {session:?}");
+        }
+    }
+
+    #[test]
+    fn knows_a_session_by_a_lock_that_it_has() {
+        for (number, locked, expected) in [
+            ("7", "1", (7, Some("wb_1"))),
+            ("7", "0", (7, None)),
+            ("7", "NULL", (7, None)),
+            ("NULL", "NULL", (0, None)),
+        ] {
+            let session = variables(&[(13, number), (14, locked)]).session(Some("wb_1".to_owned()));
+            assert_eq!(
+                (session.number, session.lock.as_deref()),
+                expected,
+                "{number}, {locked}"
+            );
+        }
+        assert_eq!(variables(&[]).session(None).lock, None);
     }
 }

@@ -8,7 +8,8 @@
 #![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
 #![allow(clippy::option_option, reason = "a column is left out, NULL, or has a value")]
 
-use std::collections::BTreeMap;
+mod server;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +17,7 @@ use std::time::Instant;
 use proptest::prelude::*;
 use write_buffer_core::plan::binder::Binder;
 use write_buffer_core::plan::limits::Limits;
-use write_buffer_core::plan::{Operation, Statement, plan};
+use write_buffer_core::plan::plan;
 use write_buffer_core::rows::batch::Batch;
 use write_buffer_core::rows::group::Group;
 use write_buffer_core::sink::mysql::executions::{StatementForm, executions};
@@ -25,16 +26,13 @@ use write_buffer_core::sink::mysql::sql::Dialect;
 use write_buffer_core::sink::mysql::text_form::TextForm;
 use write_buffer_core::table::catalog::Catalog;
 use write_buffer_core::table::column::{Column, ColumnKind, TextKind};
-use write_buffer_core::table::domain::Domain;
 use write_buffer_core::table::model::TableModel;
 use write_buffer_core::table::name::TableName;
 use write_buffer_core::table::rules::{MergeRule, Mode, TableRules};
 use write_buffer_core::table::schema::{TableSchema, UniqueIndex};
 use write_buffer_core::value::Value;
-use write_buffer_core::value::decimal::Decimal;
 
-/// A table of the model server, by folded key.
-type Table = BTreeMap<String, BTreeMap<String, Option<String>>>;
+use crate::server::{Refused, Table, domain_of, execute_statement};
 
 const KEYS: [&str; 8] = ["a", "A", "b", "B", "ä", "a ", "c-1", "C-1"];
 
@@ -49,6 +47,8 @@ struct World {
 #[derive(Debug, Clone)]
 struct GivenRow {
     key: usize,
+    /// It names the row to delete, maybe with a guard.
+    deletes: Option<bool>,
     /// Each column with its value, or without: `None` is left out, `Some(None)` is NULL.
     replace: Option<Option<i64>>,
     keep: Option<i64>,
@@ -62,7 +62,7 @@ struct GivenRow {
 fn given_row() -> impl Strategy<Value = GivenRow> {
     let nullable = || prop::option::of(prop::option::weighted(0.8, -5..15_i64));
     (
-        0..KEYS.len(),
+        (0..KEYS.len(), prop::option::weighted(0.25, any::<bool>())),
         nullable(),
         prop::option::of(0..9_i64),
         prop::option::of(-2_000..2_000_i64),
@@ -71,16 +71,19 @@ fn given_row() -> impl Strategy<Value = GivenRow> {
         0..4_i64,
         prop::option::weighted(0.8, 0..9_i64),
     )
-        .prop_map(|(key, replace, keep, sum, min, max, guard, required)| GivenRow {
-            key,
-            replace,
-            keep,
-            sum,
-            min,
-            max,
-            guard,
-            required,
-        })
+        .prop_map(
+            |((key, deletes), replace, keep, sum, min, max, guard, required)| GivenRow {
+                key,
+                deletes,
+                replace,
+                keep,
+                sum,
+                min,
+                max,
+                guard,
+                required,
+            },
+        )
 }
 
 impl GivenRow {
@@ -92,6 +95,10 @@ impl GivenRow {
             Value::text(KEYS[self.key])
         };
         let mut columns = vec![("id", key)];
+        if let Some(is_guarded) = self.deletes {
+            columns.extend((world.has_guard && is_guarded).then_some(("v", Value::Int(self.guard))));
+            return columns;
+        }
         columns.extend(self.replace.map(|value| ("a", number(value))));
         columns.extend(self.keep.map(|value| ("k", Value::Int(value))));
         // In thousandths, for a column of hundredths: the server rounds each increment.
@@ -119,7 +126,8 @@ impl World {
             has_default: default.is_some(),
             has_nonzero_default: default.is_some_and(|value| value != 0),
             is_nullable: name != "id" && name != "r",
-            domain: domain_of(name),
+            domain: domain_of(if self.integer_key && name == "id" { "a" } else { name }),
+            collation: (name == "id" && !self.integer_key).then(|| Arc::from("utf8mb4_unicode_ci")),
             ..Column::default()
         };
         let key_kind = if self.integer_key {
@@ -165,154 +173,14 @@ impl World {
     }
 }
 
-/// The whole numbers that the columns hold, but for `s`, which holds hundredths.
-const SMALLEST: i64 = -3;
-const LARGEST: i64 = 12;
-/// Hundredths.
-const LARGEST_SUM: i64 = 999;
-
-fn domain_of(column: &str) -> Domain {
-    match column {
-        "id" => Domain::Unknown,
-        "s" => Domain::Decimal {
-            whole_digits: 1,
-            scale: 2,
-            is_unsigned: false,
-        },
-        _ => Domain::Integer {
-            min: i128::from(SMALLEST),
-            max: i128::from(LARGEST),
-            rounds_up_to_zero: true,
-        },
-    }
-}
-
-/// Whether the server takes the value into the column.
-fn fits(column: &str, value: Option<&str>) -> bool {
-    let Some(number) = value.and_then(|value| Decimal::parse(value.as_bytes())) else {
-        return true;
-    };
-    let within = |least: Decimal, most: Decimal| least <= number && number <= most;
-    match column {
-        "id" => true,
-        // One digit before the point.
-        "s" => within(decimal(-LARGEST_SUM), decimal(LARGEST_SUM)),
-        _ => within(Decimal::from(SMALLEST), Decimal::from(LARGEST)),
-    }
-}
-
-fn decimal(hundredths: i64) -> Decimal {
-    Decimal::parse(format!("{hundredths}e-2").as_bytes()).expect("a number")
-}
-
-/// What the column becomes when an INSERT leaves it out.
-fn default_of(column: &str) -> Option<&'static str> {
-    match column {
-        "k" => Some("77"),
-        "s" => Some("0"),
-        "hi" => Some("5"),
-        _ => None,
-    }
-}
-
-fn text(value: &Value<'_>) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::Int(number) => Some(number.to_string()),
-        Value::Bytes(bytes) => Some(String::from_utf8(bytes.to_vec()).expect("text")),
-        other => panic!("{other:?} is not used here"),
-    }
-}
-
-/// As the column stores it.
-fn stored(column: &str, value: &Value<'_>) -> Option<String> {
-    let text = text(value)?;
-    match column {
-        "s" => Some(Decimal::parse(text.as_bytes()).expect("a number").round(2).to_string()),
-        _ => Some(text),
-    }
-}
-
-/// The equality of `utf8mb4_unicode_ci` over the keys used here: no case, no accents, no spaces at
-/// the end.
-fn fold(key: &str) -> String {
-    key.trim_end().to_lowercase().replace('ä', "a")
-}
-
-#[derive(Debug, PartialEq)]
-struct Refused;
-
-/// Executes one row of a statement, as the server's manual says.
-fn execute(table: &mut Table, operation: Operation, world: World, row: &[(&str, &Value<'_>)]) -> Result<(), Refused> {
-    let key = text(row[0].1).expect("a key");
-    let folded = fold(&key);
-    let given: BTreeMap<&str, Option<String>> = row.iter().map(|(name, value)| (*name, stored(name, value))).collect();
-    // What does not fit is an error, whether or not it would be stored.
-    if !given.iter().all(|(name, value)| fits(name, value.as_deref())) {
-        return Err(Refused);
-    }
-    let Some(old) = table.get_mut(&folded) else {
-        if operation == Operation::Update {
-            return Err(Refused);
-        }
-        let mut fresh = BTreeMap::new();
-        for column in ["a", "k", "s", "lo", "hi", "v", "r"] {
-            let value = given.get(column).cloned();
-            fresh.insert(
-                column.to_owned(),
-                value.unwrap_or_else(|| default_of(column).map(str::to_owned)),
-            );
-        }
-        fresh.insert("id".to_owned(), Some(key));
-        table.insert(folded, fresh);
-        return Ok(());
-    };
-    let number = |value: &Option<String>| {
-        value
-            .as_ref()
-            .map(|text| Decimal::parse(text.as_bytes()).expect("a number"))
-    };
-    if world.has_guard && number(&old["v"]).is_some_and(|old| number(&given["v"]).expect("a guard") < old) {
-        return Ok(());
-    }
-    for (column, new) in given {
-        let before = old.get_mut(column).expect("a column");
-        *before = match column {
-            "id" | "k" => continue,
-            "s" => {
-                let sum = number(before)
-                    .unwrap_or_else(|| Decimal::from(0))
-                    .add(&number(&new).expect("a number"));
-                let sum = Some(sum.to_string());
-                if !fits("s", sum.as_deref()) {
-                    return Err(Refused);
-                }
-                sum
-            }
-            "lo" | "hi" if before.is_none() || new.is_none() => new.or_else(|| before.clone()),
-            "lo" if number(&new) > number(before) => continue,
-            "hi" if number(&new) < number(before) => continue,
-            _ => new,
-        };
-    }
-    Ok(())
-}
-
-fn execute_statement(table: &mut Table, world: World, statement: &Statement<'_>) -> Result<(), Refused> {
-    for row in &statement.rows {
-        let columns: Vec<_> = statement.bound.columns.iter().map(|name| &**name).zip(row).collect();
-        execute(table, statement.operation, world, &columns)?;
-    }
-    Ok(())
-}
-
 fn limits(max_packet_bytes: usize) -> Limits {
     Limits { max_packet_bytes }
 }
 
 /// Plans some groups and executes the plan: all of it, or nothing.
 fn transaction(table: &mut Table, world: World, batches: &[&Batch], groups: Range<usize>) -> Result<(), Refused> {
-    let planned = plan(batches, groups.clone(), &limits(1 << 20), Binder::default()).expect("a plan");
+    let max_packet_bytes = 1 << 20;
+    let planned = plan(batches, groups.clone(), &Limits { max_packet_bytes }, Binder::default()).expect("a plan");
     // The engine refuses by itself what the server would.
     if !planned.rejected.is_empty() {
         return Err(Refused);
@@ -322,7 +190,7 @@ fn transaction(table: &mut Table, world: World, batches: &[&Batch], groups: Rang
     assert_eq!(written + planned.coalesced_rows, planned.rows);
     let mut after = table.clone();
     for statement in &planned.statements {
-        execute_statement(&mut after, world, statement)?;
+        execute_statement(&mut after, world.has_guard, statement)?;
     }
     *table = after;
     Ok(())
@@ -367,9 +235,12 @@ fn batches(rows: &[GivenRow], world: World, cuts: &[bool]) -> Vec<Batch> {
     let mut group = Group::default();
     for (row, cut) in rows.iter().zip(cuts) {
         let columns = row.columns(world);
-        let shape = catalog
-            .shape(table, columns.iter().map(|(name, _)| name.as_bytes()))
-            .expect("a shape");
+        let names = columns.iter().map(|(name, _)| name.as_bytes());
+        let shape = match row.deletes {
+            None => catalog.shape(table, names),
+            Some(_) => catalog.deletion(table, names),
+        };
+        let shape = shape.expect("a shape");
         let values: Vec<_> = columns.into_iter().map(|(_, value)| value).collect();
         group.clear();
         group.push_row(&shape, &values).expect("short values");
@@ -440,7 +311,13 @@ proptest! {
     ) {
         let one = batches(&rows, world, &vec![false; rows.len()]);
         let limits = limits(max_packet_bytes);
-        let form = StatementForm { limits, batch_rows: 100, dialect: Dialect::RowAlias, text: TextForm::of_session("utf8mb4", "") };
+        let form = StatementForm {
+            limits,
+            batch_rows: 100,
+            dialect: Dialect::RowAlias,
+            text: TextForm::of_session("utf8mb4", ""),
+            shares_updates: true,
+        };
         let planned = plan(&[&one[0]], 0..usize::MAX, &limits, Binder::default()).expect("a plan");
         for planned in &planned.statements {
             let mut written = 0;

@@ -1,0 +1,12 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Laravel\Rows;
+
+/** A buffer that takes rows by the server's names of their tables, deletions among them. */
+interface TakesRows
+{
+    /** @param list<Row> $rows one group */
+    public function addRows(array $rows): void;
+}

@@ -1,0 +1,106 @@
+//! `group()`, between its begin and its end; and where the rows of each `add()` go.
+//!
+//! Invariant: a group is taken when its outermost call ends. Until then none of its rows is.
+
+use write_buffer_core::dead_letter::FlushError;
+use write_buffer_core::error::{Error, Result};
+use write_buffer_core::rows::group::Group;
+
+use crate::buffer::object::Handle;
+use crate::buffer::open_groups::Begun;
+use crate::buffer::state::State;
+use crate::buffer::wait;
+use crate::process::fork;
+
+impl State {
+    /// Adds rows to the group that the running fiber gathers. `false`: it gathers none.
+    ///
+    /// # Errors
+    ///
+    /// Rows that their table can never take, or with which the group passes the buffer's bounds; a
+    /// closed buffer. The group is as it was.
+    fn join(&mut self, rows: &Group) -> Result<bool> {
+        self.notice_fork();
+        let Some(whole) = self.groups.of_running_fiber() else {
+            return Ok(false);
+        };
+        if self.is_closed {
+            return Err(Error::closed());
+        }
+        self.buffer.check(rows)?;
+        if whole.append(rows).is_err() {
+            let (rows, bytes) = whole.refused_size();
+            return Err(self.too_large(rows, bytes));
+        }
+        Ok(true)
+    }
+}
+
+/// A call of `group()`. If it is dropped, all is gone that was added since it began.
+pub struct Gathering<'call> {
+    buffer: Handle<'call>,
+    begun: Option<Begun>,
+}
+
+impl<'call> Gathering<'call> {
+    /// Opens a group, or joins the one that is open in this fiber.
+    ///
+    /// # Errors
+    ///
+    /// A closed buffer.
+    pub fn begin(buffer: Handle<'call>) -> Result<Self> {
+        let begun = buffer.with(|state| {
+            if state.is_closed {
+                return Err(Error::closed());
+            }
+            let new = state.new_group();
+            Ok(state.groups.begin(new))
+        })?;
+        Ok(Self {
+            buffer,
+            begun: Some(begun),
+        })
+    }
+
+    /// Gives the group to the engine, unless an outer call goes on with it.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait::add`].
+    pub fn end(mut self) -> Result<(), FlushError> {
+        let Some(begun) = self.begun.take() else {
+            return Ok(());
+        };
+        let generation = fork::fork_generation();
+        let group = self.buffer.with(|state| {
+            state.notice_fork();
+            state.groups.end(begun)
+        });
+        group.map_or(Ok(()), |group| wait::add(self.buffer, group, generation))
+    }
+}
+
+impl Drop for Gathering<'_> {
+    fn drop(&mut self) {
+        if let Some(begun) = self.begun {
+            self.buffer.with(|state| {
+                state.notice_fork();
+                state.groups.take_back(begun);
+            });
+        }
+    }
+}
+
+/// Takes rows that were gathered in the process of `generation`: into the group that this fiber has
+/// open, or else as a group of their own.
+///
+/// # Errors
+///
+/// As [`State::join`] and [`wait::add`].
+pub fn add(buffer: Handle<'_>, rows: Box<Group>, generation: u64) -> Result<(), FlushError> {
+    if buffer.with(|state| state.join(&rows))? {
+        buffer.with(|state| state.keep_scratch(rows));
+        return Ok(());
+    }
+    wait::add(buffer, rows, generation)
+}

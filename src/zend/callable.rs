@@ -1,0 +1,46 @@
+//! A function, a method or a closure that was given as an argument.
+
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::os::raw::c_int;
+
+use ext_php_rs::ffi::{zend_fcall_info, zend_fcall_info_cache};
+use ext_php_rs::types::Zval;
+
+use crate::zend::bailout;
+use crate::zend::messages::exception_is_pending;
+use crate::zend::values::Held;
+
+unsafe extern "C" {
+    fn zend_call_function(info: *mut zend_fcall_info, cache: *mut zend_fcall_info_cache) -> c_int;
+}
+
+/// A callable, which the frame of a call holds.
+pub struct Callable<'call> {
+    /// It refers to the argument, and owns no reference of it.
+    info: ManuallyDrop<zend_fcall_info>,
+    cache: zend_fcall_info_cache,
+    frame: PhantomData<&'call Zval>,
+}
+
+impl Callable<'_> {
+    /// What PHP made of an argument by the specification `f`.
+    pub(super) fn new(info: zend_fcall_info, cache: zend_fcall_info_cache) -> Self {
+        Self {
+            info: ManuallyDrop::new(info),
+            cache,
+            frame: PhantomData,
+        }
+    }
+
+    /// Calls it without arguments. Returns what it returned. `None`: it threw.
+    pub fn call(mut self) -> Option<Held> {
+        let mut result = Zval::new();
+        self.info.retval = &raw mut result;
+        // SAFETY: PHP filled both for an argument, which its frame holds. The result outlives the
+        // call.
+        bailout::catch(|| unsafe { zend_call_function(&raw mut *self.info, &raw mut self.cache) });
+        let result = Held::new(result);
+        (!exception_is_pending()).then_some(result)
+    }
+}
