@@ -42,7 +42,7 @@ pub mod transport;
 const ANSWER_BYTES_MAX: usize = 32 * 1_024 * 1_024;
 /// What a value takes in memory besides its bytes, about.
 const VALUE_OVERHEAD_BYTES: usize = 64;
-/// The columns of a result, at most: the session's variables have 14 with its identity.
+/// The columns of a result, at most: the session's variables have 15 with its identity.
 const COLUMNS_MAX: u64 = 32;
 /// The rows of a result, at most: a table has 4,096 columns at most.
 const ROWS_MAX: usize = 10_000;
