@@ -51,7 +51,7 @@ final class ThreadsTest extends DatabaseTestCase
         self::assertSame($trades, $this->rows('zts_trades'));
         // No row is lost or written twice: each group added one.
         self::assertSame([['id' => '1', 'orders' => (string) count($orders)]], $this->rows('zts_totals'));
-        self::assertSame([], $this->bufferConnections(), 'connections of a process that has ended');
+        $this->awaitNoConnections();
     }
 
     /** @return list<string> the ids of all groups, as the server sorts them */
