@@ -11,7 +11,67 @@ $table = static fn (array $merge = []): array => [
 ];
 $stored = [['t', ['id' => 1, 'g' => 2, 'a' => 0, 'b' => 0, 'n' => 0]]];
 
-return [
+// A row that lacks a required column, beside one that is there: older values are not looked at.
+// Newer ones are refused if the column refuses them, also if `min` or `max` kept what is there.
+$odd = static function (string $type, mixed $stored, array $values, string $rule = 'replace', mixed $guard = 5): array {
+    $columns = ['id' => 'INT NOT NULL', 'x' => 'INT NOT NULL', 'v' => "{$type} NULL"];
+    $row = ['x' => 1, 'v' => $stored];
+    if ($guard !== null) {
+        $columns['g'] = 'INT NULL';
+        $row['g'] = $guard;
+    }
+    $whole = $steps = [];
+    foreach ($values as $value) {
+        foreach ($guard === null ? [[]] : [['g' => $guard - 1], ['g' => $guard + 1]] as $given) {
+            $id = count($whole) + 1;
+            $whole[] = ['t', ['id' => $id] + $row];
+            $steps[] = [['t', ['id' => $id, 'v' => $value] + $given]];
+        }
+    }
+
+    return [
+        'tables' => ['t' => [
+            'columns' => $columns,
+            'constraints' => ['PRIMARY KEY (id)'],
+            'rules' => array_filter([
+                'guard' => $guard === null ? null : 'g',
+                'merge' => $rule === 'replace' ? null : ['v' => $rule],
+            ]),
+        ]],
+        'steps' => [$whole, 'flush', ...$steps],
+    ];
+};
+$refused = [];
+foreach (['max', 'min', 'sum'] as $rule) {
+    foreach ([null, 5] as $guard) {
+        $beside = $guard === null ? 'alone' : 'beside a guard';
+        $refused += [
+            "{$rule} {$beside}: integers" => $odd('TINYINT UNSIGNED', 7, [-1, 256, '300', 8], $rule, $guard),
+            "{$rule} {$beside}: decimals" => $odd('DECIMAL(4,2)', '1.50', ['100', '-99.999', '2.25'], $rule, $guard),
+        ];
+        if ($rule === 'sum') {
+            continue;
+        }
+        $dates = ['2023-02-29', '2024-13-01', '2024-01-02'];
+        $refused += [
+            "{$rule} {$beside}: text" => $odd('VARCHAR(3)', 'b', ['abcde', 'zzzz', "a\x80", 'c', 'aa'], $rule, $guard),
+            "{$rule} {$beside}: latin1" => $odd('CHAR(3) CHARACTER SET latin1', 'é', ['😀', 'abcd', 'ï'], $rule, $guard),
+            "{$rule} {$beside}: utf8mb3" => $odd('CHAR(3) CHARACTER SET utf8mb3', '漢', ['😀', 'abcd', '字'], $rule, $guard),
+            "{$rule} {$beside}: bytes" => $odd('VARBINARY(3)', 'b', ['abcd', "\xff\xff\xff\xff", 'c'], $rule, $guard),
+            "{$rule} {$beside}: dates" => $odd('DATE', '2024-01-01', $dates, $rule, $guard),
+            "{$rule} {$beside}: times" => $odd('DATETIME(3)', '2024-01-01', [...$dates, '2023-02-29 10:00:00'], $rule, $guard),
+            "{$rule} {$beside}: timestamps" => $odd('TIMESTAMP', '2024-01-01', [...$dates, '9999-12-31', '1950-01-01', '2024-00-10'], $rule, $guard),
+            "{$rule} {$beside}: floats" => $odd('FLOAT', 0.5, ['1e39', '1e38', 0.25], $rule, $guard),
+            "{$rule} {$beside}: years" => $odd('YEAR', 2024, [1900, 2156, 'abc', 2030], $rule, $guard),
+        ];
+    }
+}
+
+return $refused + [
+    'replaced: characters that the column lacks' => $odd('VARCHAR(4) CHARACTER SET latin1', 'é', ['😀', "a\x80", 'abcde', 'ï']),
+    'kept: characters that the column lacks' => $odd('VARCHAR(4) CHARACTER SET latin1', 'é', ['😀', "a\x80", 'abcde'], 'keep'),
+    'replaced: members by their numbers' => $odd("ENUM('0','1','2')", '2', [0, 1, 2, 3, 4, '1']),
+    'replaced: members of a SET by their numbers' => $odd("SET('1','2','3')", '1,2', [0, 1, 2, 4, 7, 8, '3']),
     'an earlier row that is refused, and a later one that does not overwrite it' => [
         'tables' => ['t' => $table()],
         'steps' => [$stored, 'flush', [['t', ['id' => 1, 'g' => 1, 'a' => 9]]], [['t', ['id' => 1, 'g' => 3, 'b' => 7]]]],

@@ -201,11 +201,16 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
                 *value = kind.cut(std::mem::replace(value, Value::Null));
             }
         }
-        let operation = match (row.bound.model.mode, &row.bound.missing_required) {
-            _ if row.bound.is_deletion => Operation::Delete,
+        let as_they_are = row.bound.assigning_as_they_are(&values);
+        let is_as_it_is = as_they_are.is_some();
+        let bound = as_they_are.unwrap_or(row.bound);
+        let operation = match (bound.model.mode, &bound.missing_required) {
+            _ if bound.is_deletion => Operation::Delete,
             (Mode::Insert, _) => Operation::Insert,
             (Mode::Upsert, None) => Operation::Upsert,
-            (Mode::Upsert, Some(_)) if !in_order && row.bound.shares_update(&values) => Operation::SharedUpdate,
+            (Mode::Upsert, Some(_)) if !in_order && !is_as_it_is && bound.shares_update(&values) => {
+                Operation::SharedUpdate
+            }
             (Mode::Upsert, Some(_)) => Operation::Update,
         };
         let from = if in_order {
@@ -213,22 +218,25 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
         } else {
             first
         };
-        let versions_may_meet = in_order && operation == Operation::Upsert && row.bound.model.keeps_history();
-        let is_alone =
-            versions_may_meet || is_lone_deletion || repeat == Repeat::Unknown || row.bound.must_go_alone(&values);
+        let versions_may_meet = in_order && operation == Operation::Upsert && bound.model.keeps_history();
+        let is_alone = versions_may_meet
+            || is_as_it_is
+            || is_lone_deletion
+            || repeat == Repeat::Unknown
+            || bound.must_go_alone(&values);
         let takes_it = |statement: &Statement<'_>| {
             !is_alone
                 && repeat == Repeat::No
                 && !statement.is_alone
                 && statement.operation == operation
-                && Arc::ptr_eq(&statement.bound.model, &row.bound.model)
-                && statement.bound.columns == row.bound.columns
+                && Arc::ptr_eq(&statement.bound.model, &bound.model)
+                && statement.bound.columns == bound.columns
         };
         let scanned = statements.len().min(from + SCANNED_STATEMENTS);
         let near = statements.get(from..scanned).unwrap_or_default();
         let place = match near.iter().position(takes_it) {
             Some(at) => Some(from + at),
-            None => by_columns.get(&(operation, Arc::clone(&row.bound.columns))).copied(),
+            None => by_columns.get(&(operation, Arc::clone(&bound.columns))).copied(),
         };
         match place
             .and_then(|at| statements.get_mut(at))
@@ -238,10 +246,10 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
             None => {
                 keys.begin_statement();
                 if !in_order && !is_alone && statements.len() >= first + SCANNED_STATEMENTS {
-                    by_columns.insert((operation, Arc::clone(&row.bound.columns)), statements.len());
+                    by_columns.insert((operation, Arc::clone(&bound.columns)), statements.len());
                 }
                 statements.push(Statement {
-                    bound: row.bound,
+                    bound,
                     operation,
                     rows: vec![values],
                     is_alone,

@@ -10,7 +10,8 @@ use rustc_hash::FxBuildHasher;
 
 use crate::error::{Error, Result};
 use crate::table::column::ColumnKind;
-use crate::table::domain::{Domain, Repertoire};
+use crate::table::domain::Domain;
+use crate::table::guarded::{Beside, beside};
 use crate::table::model::TableModel;
 use crate::table::rules::{MergeRule, Mode};
 use crate::table::shared_update::SharedUpdate;
@@ -53,6 +54,11 @@ pub struct BoundColumns {
     pub missing_required: Option<String>,
     /// How rows that can only update share an UPDATE, if they may.
     pub shared_update: Option<SharedUpdate>,
+    /// In a row that can only update: the columns that its guard decides about, and for whose
+    /// values an UPDATE might not be refused.
+    pub(super) guarded: Vec<usize>,
+    /// The columns whose values are assigned as they are, beside a guard.
+    pub as_they_are: Vec<(usize, Beside)>,
     /// The checks of each row's values, by column, in the columns' order.
     pub(super) checks: Vec<(usize, Check)>,
 }
@@ -89,18 +95,17 @@ impl TableModel {
         Error::config(format!("table {}: a row has no key column {name}{what}", self.name))
     }
 
-    /// Whether an UPDATE computes with a column's value, or compares it.
-    fn computes_with(&self, column: &str, rule: MergeRule, is_key: bool) -> bool {
-        let has_guard = self.guard().is_some();
-        let is_guard = self.guard().is_some_and(|guard| guard.eq_ignore_ascii_case(column));
+    /// Whether a row that can only update is refused here if the column refuses its value. Its
+    /// guard may turn it away, and then the server looks at no other value: see
+    /// [`mod@super::guarded`].
+    fn is_checked_first(&self, column: &str, rule: MergeRule, is_key: bool) -> bool {
         // A key that no row has is looked for in vain. But MariaDB cannot compare a text column
         // with characters that its character set lacks.
         let is_text_key = is_key && matches!(self.kind(column), ColumnKind::Text(_));
-        // Nor can it choose between such a text and the one that is there, as a guard does.
-        let repertoire = self.domain(column).0.repertoire();
-        let is_chosen_text = has_guard && repertoire.is_some_and(|found| found != Repertoire::Unicode);
-        let is_computed = matches!(rule, MergeRule::Sum | MergeRule::Min | MergeRule::Max);
-        is_guard || is_computed || is_text_key || is_chosen_text
+        match self.guard() {
+            Some(guard) => is_text_key || guard.eq_ignore_ascii_case(column),
+            None => is_text_key || rule.computes(),
+        }
     }
 
     /// Binds a row's columns to the table.
@@ -177,15 +182,13 @@ impl TableModel {
         let is_summed = |at: &usize| rules.get(*at) == Some(&MergeRule::Sum);
         checks.extend((0..columns.len()).filter(is_summed).map(|at| (at, Check::Number)));
         if missing_required.is_some() {
-            let is_fitting = |at: &usize| {
-                let rule = rules.get(*at).copied().unwrap_or(MergeRule::Replace);
-                let column = columns.get(*at);
-                column.is_some_and(|column| self.computes_with(column, rule, key.contains(at)))
-            };
-            let fitting = (0..columns.len()).filter(is_fitting);
-            checks.extend(fitting.map(|at| (at, Check::Fitting)));
+            let columns = columns.iter().zip(&rules).enumerate();
+            let fitting =
+                columns.filter(|(at, (column, rule))| self.is_checked_first(column, **rule, key.contains(at)));
+            checks.extend(fitting.map(|(at, _)| (at, Check::Fitting)));
             checks.extend(key.iter().map(|at| (*at, Check::LookedUp)));
         }
+        let guarded = self.guarded_columns(columns, &key, guard.filter(|_| missing_required.is_some()), &rules);
         let shared_update = missing_required
             .as_ref()
             .and_then(|_| SharedUpdate::of(self, columns, &key, guard, &rules));
@@ -208,6 +211,8 @@ impl TableModel {
             missing_required,
             is_deletion: false,
             shared_update,
+            guarded,
+            as_they_are: Vec::new(),
             model: Arc::clone(self),
         })
     }
@@ -349,6 +354,32 @@ impl BoundColumns {
     pub fn shares_update(&self, values: &[Value<'_>]) -> bool {
         let shared = self.shared_update.as_ref();
         shared.is_some_and(|shared| shared.takes(values, &self.kinds, &self.domains))
+    }
+
+    /// The columns of a row that can only update, if it has values to be assigned as they are.
+    pub fn assigning_as_they_are(&self, values: &[Value<'_>]) -> Option<Arc<Self>> {
+        let beside = |at: &usize| {
+            let (domain, _) = self.domains.get(*at)?;
+            Some((*at, beside(domain, values.get(*at)?)?))
+        };
+        let as_they_are: Vec<_> = self.guarded.iter().filter_map(beside).collect();
+        if as_they_are.is_empty() {
+            return None;
+        }
+        let mut bound = self.clone();
+        for (at, _) in &as_they_are {
+            if let Some(rule) = bound.rules.get_mut(*at) {
+                *rule = MergeRule::Replace;
+            }
+        }
+        bound.as_they_are = as_they_are;
+        Some(Arc::new(bound))
+    }
+
+    /// What a column is to be beside its value.
+    pub fn beside(&self, at: usize) -> Beside {
+        let found = self.as_they_are.iter().find(|(column, _)| *column == at);
+        found.map_or(Beside::Itself, |(_, beside)| *beside)
     }
 
     /// Whether a lenient server refuses the row alone, and takes it beside others: it has NULL for

@@ -118,6 +118,8 @@ impl TableModel {
             numbered_key: None,
             missing_required: None,
             shared_update: None,
+            guarded: Vec::new(),
+            as_they_are: Vec::new(),
             columns: Arc::clone(columns),
             key,
             guard,

@@ -53,6 +53,8 @@ pub enum Domain {
     Float {
         /// Not below zero.
         is_unsigned: bool,
+        /// Of four bytes: `FLOAT`.
+        is_single: bool,
     },
     /// Text.
     Text {
@@ -75,12 +77,21 @@ pub enum Domain {
         /// The session's time zone has no summer time, so each time of day exists on each day.
         has_fixed_zone: bool,
     },
+    /// `YEAR`
+    Year,
     /// `ENUM`: its members.
     Enum(Arc<[Box<str>]>),
+    /// `SET`
+    Set,
 }
 
 /// FLOAT ends at 3.4e38.
 const SINGLE_FLOAT_MAX: f64 = 1e38;
+/// The digits before the point of the largest FLOAT, and of the largest DOUBLE.
+const SINGLE_FLOAT_DIGITS: usize = 39;
+const FLOAT_DIGITS: usize = 309;
+/// A TIMESTAMP begins with 1970 in UTC, and ends with 2038, or with 2106 since MariaDB 11.5.
+const TIMESTAMP_YEARS: std::ops::RangeInclusive<u32> = 1969..=2106;
 /// Hours in which a change to summer time may leave out some: it happens at night.
 const NIGHT_ENDS_AT: u32 = 4;
 
@@ -93,18 +104,10 @@ fn is_latin1(letter: char) -> bool {
 }
 
 impl Domain {
-    /// The characters of a text column.
-    pub fn repertoire(&self) -> Option<Repertoire> {
-        match self {
-            Self::Text { repertoire, .. } => Some(*repertoire),
-            _ => None,
-        }
-    }
-
     /// Whether the server takes the value for certain, in strict mode.
     pub fn takes(&self, value: &Value<'_>) -> bool {
         match self {
-            Self::Unknown => false,
+            Self::Unknown | Self::Year | Self::Set => false,
             Self::Any => true,
             Self::Integer { min, max, .. } => match value {
                 Value::Int(number) => (*min..=*max).contains(&i128::from(*number)),
@@ -120,7 +123,7 @@ impl Domain {
                 let is_below_zero = *is_unsigned && number.is_negative();
                 number.round(*scale).whole_digits() <= *whole_digits && !is_below_zero
             }),
-            Self::Float { is_unsigned } => match value {
+            Self::Float { is_unsigned, .. } => match value {
                 Value::Int(number) => *number >= 0 || !is_unsigned,
                 Value::Float(number) => number.abs() < SINGLE_FLOAT_MAX && (*number >= 0.0 || !is_unsigned),
                 _ => false,
@@ -147,8 +150,9 @@ impl Domain {
         }
     }
 
-    /// Whether the server refuses the value for certain, in strict mode: a number out of range,
-    /// text that is too long or has characters that the column has not.
+    /// Whether the server refuses the value for certain, in strict mode: a number or a time out of
+    /// range, a day that its month has not, text that is too long or has characters that the
+    /// column has not.
     pub fn refuses(&self, value: &Value<'_>) -> bool {
         match (self, value) {
             (Self::Text { max_bytes, repertoire }, Value::Bytes(bytes)) => {
@@ -166,6 +170,13 @@ impl Domain {
                 is_strange || ((is_known || text.is_ascii()) && is_long())
             }
             (Self::Binary { max_bytes }, Value::Bytes(bytes)) => bytes.len() > *max_bytes,
+            (Self::Date | Self::DateTime, Value::Bytes(_)) => text_of(value).is_some_and(is_impossible),
+            (Self::Timestamp { .. }, _) => text_of(value).is_some_and(|text| {
+                let year = Moment::parse(text).map(|moment| moment.year);
+                let is_out_of_range = year.is_some_and(|year| !TIMESTAMP_YEARS.contains(&year));
+                is_out_of_range || is_impossible(text) || is_incomplete(text)
+            }),
+            (Self::Year, Value::Bytes(bytes)) if !bytes.iter().any(u8::is_ascii_digit) => true,
             // Spaces around a number are no part of it. What is no number is refused, however it
             // begins.
             (Self::Integer { .. } | Self::Decimal { .. }, Value::Bytes(bytes)) => {
@@ -195,7 +206,15 @@ impl Domain {
                 let rounded = number.round(*scale);
                 (rounded.is_negative() && *is_unsigned) || rounded.whole_digits() > *whole_digits
             }
-            Self::Float { is_unsigned } => number.is_negative() && *is_unsigned,
+            Self::Float { is_unsigned, is_single } => {
+                let digits = if *is_single { SINGLE_FLOAT_DIGITS } else { FLOAT_DIGITS };
+                number.whole_digits() > digits || (number.is_negative() && *is_unsigned)
+            }
+            // Two digits are a year, too.
+            Self::Year => number
+                .round(0)
+                .to_i64()
+                .is_none_or(|year| !matches!(year, 0..=99 | 1901..=2155)),
             _ => false,
         }
     }
@@ -223,13 +242,8 @@ impl Moment {
             None => (text, None),
         };
         let [year, month, day] = fields(date, '-', [4, 2, 2])?;
-        let longest = match month {
-            4 | 6 | 9 | 11 => 30,
-            2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-            2 => 28,
-            _ => 31,
-        };
-        if !((1000..=9999).contains(&year) && (1..=12).contains(&month) && (1..=longest).contains(&day)) {
+        let days = 1..=days_of(year, month);
+        if !((1000..=9999).contains(&year) && (1..=12).contains(&month) && days.contains(&day)) {
             return None;
         }
         let Some(time) = time else {
@@ -246,6 +260,32 @@ impl Moment {
         // worst.
         (exists && (year < 9999 || fraction.is_none())).then_some(Self { year, hour })
     }
+}
+
+fn days_of(year: u32, month: u32) -> u32 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
+/// Whether a text is a date of a day that its month has not. Months and days of 0 are the
+/// `sql_mode`'s to judge.
+fn is_impossible(text: &str) -> bool {
+    let [year, month, day] = date_of(text).unwrap_or_default();
+    month > 12 || day > days_of(year, month)
+}
+
+/// Whether a text is a date without its month or its day, and not the date of zeros.
+fn is_incomplete(text: &str) -> bool {
+    date_of(text).is_some_and(|date| date.contains(&0) && date != [0; 3])
+}
+
+fn date_of(text: &str) -> Option<[u32; 3]> {
+    let date = text.split_once(' ').map_or(text, |(date, _)| date);
+    fields(date, '-', [4, 2, 2])
 }
 
 /// Numbers of fixed lengths, with separators between.
@@ -347,6 +387,11 @@ mod tests {
                 repertoire,
             });
         let bytes = Domain::Binary { max_bytes: 3 };
+        let zoned = Domain::Timestamp { has_fixed_zone: false };
+        let [single, double] = [true, false].map(|is_single| Domain::Float {
+            is_unsigned: false,
+            is_single,
+        });
         let tiny = Domain::Integer {
             min: -128,
             max: 127,
@@ -376,6 +421,25 @@ mod tests {
             (&tiny, Value::text(" 128"), true),
             (&tiny, Value::text("1e1"), false),
             (&Domain::Unknown, Value::text("abcd"), false),
+            (&Domain::Date, Value::text("2023-02-29"), true),
+            (&Domain::Date, Value::text("2024-02-29"), false),
+            (&Domain::Date, Value::text("2024-13-01"), true),
+            (&Domain::Date, Value::text("2024-00-00"), false),
+            (&Domain::Date, Value::text("abc"), false),
+            (&Domain::DateTime, Value::text("2023-02-29 10:00:00"), true),
+            (&zoned, Value::text("2023-02-29 10:00:00"), true),
+            (&zoned, Value::text("9999-12-31"), true),
+            (&zoned, Value::text("2024-00-10"), true),
+            (&zoned, Value::text("0000-00-00 00:00:00"), false),
+            (&zoned, Value::text("1969-12-31 23:00:00"), false),
+            (&zoned, Value::text("2050-01-01 00:00:00"), false),
+            (&single, Value::text("1e39"), true),
+            (&single, Value::text("1e38"), false),
+            (&double, Value::text("1e39"), false),
+            (&Domain::Year, Value::Int(1900), true),
+            (&Domain::Year, Value::Int(2155), false),
+            (&Domain::Year, Value::text("70"), false),
+            (&Domain::Year, Value::text("abc"), true),
         ] {
             assert_eq!(domain.refuses(&value), expected, "{domain:?}: {value:?}");
         }

@@ -17,6 +17,7 @@ pub mod column;
 pub mod deletion;
 pub mod domain;
 pub mod entry;
+pub mod guarded;
 pub mod model;
 pub mod name;
 pub mod name_charset;

@@ -30,6 +30,11 @@ pub enum MergeRule {
 }
 
 impl MergeRule {
+    /// Whether the server computes with what is there.
+    pub fn computes(self) -> bool {
+        matches!(self, Self::Sum | Self::Min | Self::Max)
+    }
+
     /// Reads a rule's name.
     pub fn parse(name: &str) -> Option<Self> {
         Some(match name {

@@ -396,21 +396,30 @@ mod tests {
                 &plain,
                 Value::text("1e400"),
                 ColumnKind::Float,
-                &Domain::Float { is_unsigned: false },
+                &Domain::Float {
+                    is_unsigned: false,
+                    is_single: false,
+                },
                 false,
             ),
             (
                 &plain,
                 Value::text("2.5"),
                 ColumnKind::Float,
-                &Domain::Float { is_unsigned: false },
+                &Domain::Float {
+                    is_unsigned: false,
+                    is_single: false,
+                },
                 true,
             ),
             (
                 &plain,
                 Value::text("-2.5"),
                 ColumnKind::Float,
-                &Domain::Float { is_unsigned: true },
+                &Domain::Float {
+                    is_unsigned: true,
+                    is_single: false,
+                },
                 false,
             ),
             (&plain, Value::bytes(b"\xff"), ColumnKind::Other, &text, false),

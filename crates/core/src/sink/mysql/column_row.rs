@@ -162,6 +162,7 @@ impl ColumnRow {
             },
             "float" | "double" => Domain::Float {
                 is_unsigned: self.is_unsigned(),
+                is_single: self.data_type == "float",
             },
             "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => Domain::Text {
                 max_bytes: self.length,
@@ -174,12 +175,15 @@ impl ColumnRow {
             "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => {
                 Domain::Binary { max_bytes: self.length }
             }
+            "date" | "datetime" | "timestamp" if traits.allows_invalid_dates => Domain::Unknown,
             "date" => Domain::Date,
             "datetime" => Domain::DateTime,
             "timestamp" => Domain::Timestamp {
                 has_fixed_zone: traits.has_fixed_zone,
             },
             "enum" => members(&self.full_type).map_or(Domain::Unknown, Domain::Enum),
+            "set" => Domain::Set,
+            "year" => Domain::Year,
             _ => Domain::Unknown,
         }
     }

@@ -14,6 +14,7 @@ use crate::plan::Operation;
 use crate::sink::mysql::deletions::delete;
 use crate::table::bound::BoundColumns;
 use crate::table::column::ColumnKind;
+use crate::table::guarded::Beside;
 use crate::table::name::TableName;
 use crate::table::rules::MergeRule;
 
@@ -177,10 +178,19 @@ pub fn assignments(bound: &BoundColumns, table: &str, incoming: impl Fn(usize) -
             };
             match &passes {
                 None => format!("{old}={merged}"),
-                Some(passes) => format!("{old}=IF({passes},{merged},{old})"),
+                Some(passes) => format!("{old}=IF({passes},{merged},{})", kept(bound, at, &old)),
             }
         })
         .collect()
+}
+
+/// What is there, beside a value for it.
+fn kept(bound: &BoundColumns, at: usize, old: &str) -> String {
+    match bound.beside(at) {
+        Beside::Itself => old.to_owned(),
+        Beside::Unicode => format!("CONVERT({old} USING utf8mb4)"),
+        Beside::Number => format!("CAST({old} AS UNSIGNED)"),
+    }
 }
 
 /// The order of a row's values in an update's placeholders. A value may stand several times.

@@ -15,6 +15,8 @@ pub struct ServerTraits {
     pub is_strict: bool,
     /// The session has not `NO_AUTO_VALUE_ON_ZERO`.
     pub makes_number_for_zero: bool,
+    /// The session has `ALLOW_INVALID_DATES`: each month has 31 days.
+    pub allows_invalid_dates: bool,
     /// The session's texts are Unicode.
     pub is_unicode_session: bool,
     /// The names that may stand in the session's statements.

@@ -223,6 +223,7 @@ impl Variables {
             is_mariadb,
             is_strict: self.is_strict(),
             makes_number_for_zero: !self.sql_mode.contains("NO_AUTO_VALUE_ON_ZERO"),
+            allows_invalid_dates: self.sql_mode.contains("ALLOW_INVALID_DATES"),
             is_unicode_session: client.eq_ignore_ascii_case("utf8mb4"),
             names: NameCharset::of_client(client),
             has_fixed_zone: is_fixed_zone(zone),
