@@ -62,7 +62,14 @@ pub fn parks(error: &Error) -> Option<ParkEnd> {
 
 /// Whether the error says that somebody holds a lock on the table, or on rows of it.
 pub fn is_locked(error: &Error) -> bool {
-    error.code() == codes::ER_LOCK_WAIT_TIMEOUT && parks(error).is_some()
+    let is_timeout = matches!(
+        error.kind(),
+        Kind::Server {
+            code: codes::ER_LOCK_WAIT_TIMEOUT,
+            class: Class::Retry
+        }
+    );
+    is_timeout && parks(error).is_some()
 }
 
 /// What to do after an error.
@@ -180,6 +187,9 @@ mod tests {
             (at(Error::server(1146, "").during(Phase::Connect)), None),
             (at(Error::server(1146, "").during(Phase::Commit)), None),
             (at(Error::server(1045, "")), Some(ParkEnd::Written)),
+            // A trigger's, not the server's.
+            (at(Error::server_with_state(1213, "45000", "")), Some(ParkEnd::Written)),
+            (at(Error::server_with_state(1290, "45000", "")), Some(ParkEnd::Written)),
             // The account, the server and the connection are in everybody's way.
             (at(Error::server(1045, "").during(Phase::Connect)), None),
             (Error::server(1045, ""), None),

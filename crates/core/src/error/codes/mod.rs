@@ -80,9 +80,14 @@ pub fn classify(code: u16) -> Class {
 }
 
 /// What an error asks for that has an SQLSTATE beside its code: a trigger may signal with any code.
+/// One that says that the transaction lost a race, or that the server takes no writes, means
+/// something of its own: nobody else's rows wait for it, and none is given up.
 pub fn classify_with_state(code: u16, state: &str) -> Class {
     match classify(code) {
-        Class::Unlisted if state == SIGNALLED => Class::Data,
+        class if state != SIGNALLED => class,
+        Class::Unlisted => Class::Data,
+        Class::Retry | Class::Reconnect => Class::Unlisted,
+        Class::Blocked if !is_of_table(code) => Class::Unlisted,
         class => class,
     }
 }
@@ -281,5 +286,10 @@ mod tests {
         assert_eq!(classify_with_state(30_001, "23000"), Class::Unlisted);
         // A code that is listed speaks for itself.
         assert_eq!(classify_with_state(1146, "45000"), Class::Blocked);
+        assert_eq!(classify_with_state(1213, "40001"), Class::Retry);
+        // But a trigger knows nothing of races, of the connection or of the account.
+        for code in [1205, 1213, 1290, 2013, 1045] {
+            assert_eq!(classify_with_state(code, "45000"), Class::Unlisted, "{code}");
+        }
     }
 }
