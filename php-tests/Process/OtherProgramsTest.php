@@ -10,6 +10,39 @@ use WriteBuffer\Tests\Process\Support\ProcessTestCase;
 /** Programs that the process starts, or becomes, inherit neither sockets nor blocked signals. */
 final class OtherProgramsTest extends ProcessTestCase
 {
+    /** Else `echo` would write into the session, or into the file. */
+    public function testNoSocketOrFileTakesTheNumbersOfClosedOutputs(): void
+    {
+        $folder = sys_get_temp_dir() . '/wb-outputs-' . bin2hex(random_bytes(6));
+        mkdir($folder);
+        $child = $this->runToItsEnd(<<<'PHP'
+            array_map(fclose(...), [STDIN, STDOUT, STDERR]);
+            $numbers = static fn (): array => array_map(
+                static fn (int $number): string => (string) @readlink("/proc/self/fd/{$number}"),
+                [0, 1, 2],
+            );
+            $buffer = Child::buffer(background: false, deadLetterFile: "{$argv[1]}/dead");
+            Child::add($buffer, 1);
+            $buffer->flush();
+            $seen = $numbers();
+            foreach ([0, 1, 2] as $number) {
+                $output = @fopen("php://fd/{$number}", 'w');
+                $output === false || fwrite($output, 'an output that nobody reads');
+            }
+            Child::add($buffer, 2);
+            $buffer->flush();
+            file_put_contents("{$argv[1]}/seen", json_encode($seen + ['metrics' => $buffer->getMetrics()['reconnects']]));
+            PHP, [$folder]);
+        $seen = json_decode((string) file_get_contents("{$folder}/seen"), true);
+        array_map('unlink', glob("{$folder}/*"));
+        rmdir($folder);
+        foreach ([0, 1, 2] as $number) {
+            self::assertStringStartsNotWith('socket:', $seen[$number], "the descriptor {$number}");
+        }
+        self::assertSame(0, $seen['metrics'], 'the session lives');
+        $this->assertOrders([1, 2], $child);
+    }
+
     public function testOtherProgramsStartWithACleanSlate(): void
     {
         $child = $this->runToItsEnd(<<<'PHP'

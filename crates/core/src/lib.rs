@@ -18,6 +18,7 @@
 //! | [`error`] | the one error, the servers' codes, and what to do after an error | yes |
 //! | [`value`] | one value: its encoding, exact numbers | yes |
 //! | [`clock`] | time, as an argument | no |
+//! | [`descriptor`] | descriptors of files and sockets that are none of the standard ones | no |
 //!
 //! Pure: no clock and no I/O. Time comes in as an argument. The only locks are those that guard a
 //! table's model, held to copy a pointer.
@@ -25,6 +26,7 @@
 pub mod buffer;
 pub mod clock;
 pub mod dead_letter;
+pub mod descriptor;
 pub mod dsn;
 pub mod error;
 pub mod ledger;

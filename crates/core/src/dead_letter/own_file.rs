@@ -20,6 +20,8 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat, readlinkat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
+use crate::descriptor::beyond_standard;
+
 /// Links in a row that are followed.
 const LINKS_MAX: usize = 8;
 /// Write permission for the group and for others.
@@ -101,7 +103,7 @@ pub fn open(path: &Path, create: bool) -> Result<File, Refusal> {
             | if create { OFlags::CREATE } else { OFlags::empty() };
         match openat(CWD, &path, flags, Mode::RUSR | Mode::WUSR) {
             Ok(file) => {
-                let file = File::from(file);
+                let file = File::from(beyond_standard(file)?);
                 check(&file, &path)?;
                 return Ok(file);
             }

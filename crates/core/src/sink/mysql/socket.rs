@@ -10,6 +10,8 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::descriptor::beyond_standard;
+
 /// The one that is being connected, and one to a server that takes no writes, kept for the case
 /// that there is no other.
 const SOCKETS_MAX: usize = 2;
@@ -67,7 +69,7 @@ impl Sockets {
         let Some(index) = self.0.iter().position(|slot| slot.fd.load(Ordering::SeqCst) == NONE) else {
             return Err(Error::other("a sink has more connections than it may"));
         };
-        let fd = make()?;
+        let fd = beyond_standard(make()?)?;
         let status = rustix::fs::fstat(&fd)?;
         if let Some(slot) = self.0.get(index) {
             slot.device.store(status.st_dev, Ordering::SeqCst);
