@@ -21,6 +21,7 @@ use crate::sink::mysql::sql::{quote_table, text_literal};
 use crate::sink::mysql::traits::ServerTraits;
 use crate::sink::mysql::wire::conn::Conn;
 use crate::table::name::TableName;
+use crate::table::name_charset::NameCharset;
 use crate::table::schema::{ForeignKey, TableSchema, UniqueIndex};
 use crate::table::trigger::Triggers;
 
@@ -82,6 +83,20 @@ pub fn definition_of(shown: &str) -> String {
 
 /// Reads a table. `database` is the connection's, for a name without one.
 pub fn read(conn: &mut Conn, name: &TableName, database: &str, traits: ServerTraits) -> mysql::Result<FoundTable> {
+    // MySQL reads its own views in the session's character set: in swe7 their backticks are
+    // letters.
+    let is_swe7 = traits.names == NameCharset::Swe7;
+    if is_swe7 {
+        conn.query_drop("SET character_set_client = latin1")?;
+    }
+    let found = read_as_it_is(conn, name, database, traits);
+    if is_swe7 {
+        conn.query_drop("SET character_set_client = swe7")?;
+    }
+    found
+}
+
+fn read_as_it_is(conn: &mut Conn, name: &TableName, database: &str, traits: ServerTraits) -> mysql::Result<FoundTable> {
     let mut definition = read_definition(conn, name)?;
     for _ in 1..READS_MAX {
         let found = read_once(conn, name, database, traits, definition.as_deref())?;
