@@ -234,6 +234,19 @@ final class AuthenticationTest extends DatabaseTestCase
         );
     }
 
+    public function testAnAccountThatHasUsedUpItsHour(): void
+    {
+        $this->createAccount('wb_hour', 'IDENTIFIED BY ' . $this->quoted(self::PASSWORD), 'WITH MAX_CONNECTIONS_PER_HOUR 1');
+        $tcp = self::ways('wb_hour')['tcp'];
+        $this->syncBuffer(dsn: $tcp, orderTable: 'wb_orders')->add(['id' => 1]);
+        $this->assertRefused(
+            $tcp,
+            1226,
+            "User 'wb_hour' has exceeded the 'max_connections_per_hour' resource \\(current value: 1\\); raise that limit of "
+                . 'the account \(ALTER USER … WITH …\), or wait: it counts anew each hour',
+        );
+    }
+
     public function testAServerWithTooManyConnections(): void
     {
         $this->pdo();

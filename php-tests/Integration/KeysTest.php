@@ -154,6 +154,37 @@ final class KeysTest extends DatabaseTestCase
         self::assertSame([['line' => null], ['line' => 'a'], ['line' => 'a']], $this->rows('wb_log', '*', '1'));
     }
 
+    public function testAPrimaryKeyOverAPrefixIsNoKeyOfARow(): void
+    {
+        $this->createTable('wb_log', 'id VARCHAR(20), v INT, PRIMARY KEY (id(2))');
+        $buffer = $this->buffer();
+        self::assertThrows(
+            ConfigException::class,
+            'table wb_log: its primary key has a part of a column only, so it does not tell rows apart by their values: name '
+                . 'a unique key of whole columns with \'key\' in `tables`, or use \'key\' => \'server\' or mode \'insert\'',
+            static fn () => $buffer->put('wb_log', ['id' => 'abc', 'v' => 1]),
+        );
+        $buffer = $this->buffer(tables: ['wb_log' => ['key' => 'server']]);
+        $buffer->put('wb_log', ['id' => 'abc', 'v' => 1]);
+        $buffer->put('wb_log', ['id' => 'abd', 'v' => 2]);
+        $buffer->flush();
+        self::assertSame([['id' => 'abd', 'v' => '2']], array_map(
+            static fn (array $row): array => array_map('strval', $row),
+            $this->rows('wb_log'),
+        ));
+    }
+
+    public function testAColumnWhoseNameIsANumberHasARule(): void
+    {
+        $this->createTable('wb_log', 'id INT PRIMARY KEY, `1` INT');
+        $buffer = $this->buffer(tables: ['wb_log' => ['merge' => ['1' => 'max']]]);
+        foreach ([7, 3] as $value) {
+            $buffer->put('wb_log', ['id' => 1, '1' => $value]);
+        }
+        $buffer->flush();
+        self::assertEquals([['id' => 1, '1' => 7]], $this->rows('wb_log'));
+    }
+
     public function testAnAutoIncrementFillsWhatAnInsertLeavesOut(): void
     {
         $this->createTable('wb_log', 'id INT AUTO_INCREMENT PRIMARY KEY, line VARCHAR(20)');

@@ -121,21 +121,31 @@ fn merge_rules(value: &Zval, path: &str) -> Result<Vec<(String, MergeRule)>> {
         .collect()
 }
 
-/// An array's elements by name.
+/// An array's elements by name. PHP makes a number of a name such as `'1'`; a list has the numbers
+/// from 0 on.
 fn entries<'a>(array: Elements<'a>, path: &str) -> Result<Vec<(String, &'a Zval)>> {
-    array
-        .entries()
-        .map(|(key, value)| {
-            let name = match key {
-                Key::Name(name) => std::str::from_utf8(name),
-                Key::Number(number) => {
-                    return Err(Error::config(format!(
-                        "{path} must be an associative array; it has the key {number}"
-                    )));
-                }
-            };
-            let name = name.map_err(|_| Error::config(format!("{path} has a key that is not UTF-8")))?;
-            Ok((name.to_owned(), value.dereference()))
-        })
-        .collect()
+    let mut names = Vec::new();
+    let (mut index, mut is_list) = (0, true);
+    for (key, value) in array.entries() {
+        let name = match key {
+            Key::Name(name) => {
+                is_list = false;
+                let name = std::str::from_utf8(name);
+                name.map_err(|_| Error::config(format!("{path} has a key that is not UTF-8")))?
+                    .to_owned()
+            }
+            Key::Number(number) => {
+                is_list &= number == index;
+                number.to_string()
+            }
+        };
+        names.push((name, value.dereference()));
+        index += 1;
+    }
+    if is_list && !names.is_empty() {
+        return Err(Error::config(format!(
+            "{path} must be an associative array; it has the key 0"
+        )));
+    }
+    Ok(names)
 }

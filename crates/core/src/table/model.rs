@@ -331,9 +331,14 @@ fn server_key(name: &TableName, rules: &TableRules, mode: Mode, schema: &TableSc
         .unique_indexes
         .iter()
         .find(|index| index.name == "PRIMARY" && index.whole_columns);
+    let has_primary = schema.unique_indexes.iter().any(|index| index.name == "PRIMARY");
     match primary {
         Some(index) => Ok(index.columns.iter().flatten().cloned().collect()),
         None if mode == Mode::Insert => Ok(Vec::new()),
+        None if has_primary => Err(Error::config(format!(
+            "table {name}: its primary key has a part of a column only, so it does not tell rows apart by their values: \
+             name a unique key of whole columns with 'key' in `tables`, or use 'key' => 'server' or mode 'insert'"
+        ))),
         None => Err(Error::config(format!(
             "table {name} has no primary key: name a unique key with 'key' in `tables`, or use mode 'insert'"
         ))),

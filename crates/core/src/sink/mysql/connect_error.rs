@@ -64,7 +64,7 @@ impl Failure {
                 address,
                 server.code,
                 ServerText::new(server.code, &server.state, &server.message),
-                server_advice(server.code, dsn),
+                server_advice(server, dsn),
             ),
             mysql::Error::DriverError(DriverError::ConnectTimeout) => Self::no_answer(address, within),
             mysql::Error::DriverError(DriverError::CouldNotConnect(Some((_, why, _)))) => {
@@ -156,8 +156,8 @@ fn listed(failures: &[Failure], form: fn(&Message) -> &str) -> String {
     text
 }
 
-fn server_advice(code: u16, dsn: &ServerDsn) -> String {
-    let advice = match code {
+fn server_advice(server: &mysql::MySqlError, dsn: &ServerDsn) -> String {
+    let advice = match server.code {
         codes::ER_ACCESS_DENIED_ERROR => {
             let over_tls = match &dsn.tls {
                 None if dsn.unix_socket.is_none() => "; an account that REQUIREs SSL needs tls=required",
@@ -173,6 +173,9 @@ fn server_advice(code: u16, dsn: &ServerDsn) -> String {
         codes::ER_BAD_DB_ERROR => "; create the database, or correct the DSN",
         codes::ER_DBACCESS_DENIED_ERROR => "; GRANT the account access to the database, or correct the DSN",
         codes::ER_CON_COUNT_ERROR => "; raise max_connections, or use fewer connections",
+        codes::ER_USER_LIMIT_REACHED if server.message.contains("_per_hour'") => {
+            "; raise that limit of the account (ALTER USER … WITH …), or wait: it counts anew each hour"
+        }
         codes::ER_TOO_MANY_USER_CONNECTIONS | codes::ER_USER_LIMIT_REACHED => {
             "; raise the account's limit (ALTER USER … WITH MAX_USER_CONNECTIONS), or use fewer connections"
         }
