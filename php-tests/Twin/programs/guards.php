@@ -72,6 +72,19 @@ return $refused + [
     'kept: characters that the column lacks' => $odd('VARCHAR(4) CHARACTER SET latin1', 'é', ['😀', "a\x80", 'abcde'], 'keep'),
     'replaced: members by their numbers' => $odd("ENUM('0','1','2')", '2', [0, 1, 2, 3, 4, '1']),
     'replaced: members of a SET by their numbers' => $odd("SET('1','2','3')", '1,2', [0, 1, 2, 4, 7, 8, '3']),
+    'a row that can only update, behind a whole one, with a value that is none of its column' => [
+        'tables' => ['t' => [
+            'columns' => ['id' => 'INT NOT NULL', 'x' => 'INT NOT NULL', 'g' => 'INT NULL', 'v' => 'INT NULL'],
+            'constraints' => ['PRIMARY KEY (id)'],
+            'rules' => ['guard' => 'g'],
+        ]],
+        'steps' => [
+            [['t', ['id' => 1, 'x' => 1, 'g' => 5]], ['t', ['id' => 2, 'x' => 1, 'g' => 5]]],
+            'flush',
+            [['t', ['id' => 1, 'x' => 2, 'g' => 4]], ['t', ['id' => 1, 'g' => 4, 'v' => '']]],
+            [['t', ['id' => 2, 'x' => 2, 'g' => 3]], ['t', ['id' => 2, 'g' => 4, 'x' => 2, 'v' => 7]], ['t', ['id' => 2, 'g' => 4, 'v' => 'a']]],
+        ],
+    ],
     'an earlier row that is refused, and a later one that does not overwrite it' => [
         'tables' => ['t' => $table()],
         'steps' => [$stored, 'flush', [['t', ['id' => 1, 'g' => 1, 'a' => 9]]], [['t', ['id' => 1, 'g' => 3, 'b' => 7]]]],

@@ -11,6 +11,8 @@
 //! - the earlier row can only update, and the later one can insert;
 //! - a guard stands beside a rule such as `sum`: the server may refuse the earlier row and take the
 //!   later one;
+//! - under a guard, the later row can only update and the earlier one can insert: an insert looks
+//!   at values that the update of a row that is turned away does not, so these must be certain;
 //! - `min` or `max` stands over a column with a default, which an insert by the earlier row would
 //!   have set;
 //! - a comparison is one that only the server's collation can make.
@@ -127,6 +129,11 @@ pub fn merge<'a>(earlier: MergedRow<'a>, later: BoundRow<'a>, unions: &mut Colum
             // The earlier row may be refused and the later one taken: only what the later one
             // overwrites may be dropped.
             Some(Ordering::Less) if !overwrites(&later, row) => return Ok(Merged::Apart(earlier, later)),
+            // An insert of both would look at values that the later one's update does not, if the
+            // table's guard turns it away.
+            Some(_) if becomes_insert(row, &later) && !has_certain_values(&later) => {
+                return Ok(Merged::Apart(earlier, later));
+            }
             // Equal: each is taken if and only if the other is.
             Some(Ordering::Less | Ordering::Equal) => {}
         }
@@ -194,6 +201,16 @@ fn may_become_one(earlier: &BoundRow<'_>, later: &BoundRow<'_>) -> bool {
     };
     let lacks_checked = (0..earlier.values.len()).any(lacks);
     !(lacks_checked || changes && later.bound.lacks_column_set_on_update())
+}
+
+/// Whether the later row can only update, and goes into one that can insert.
+fn becomes_insert(earlier: &BoundRow<'_>, later: &BoundRow<'_>) -> bool {
+    later.bound.missing_required.is_some() && earlier.bound.missing_required.is_none()
+}
+
+fn has_certain_values(row: &BoundRow<'_>) -> bool {
+    let mut values = row.values.iter().enumerate();
+    values.all(|(at, value)| row.bound.takes(at, value))
 }
 
 /// Whether the server takes the row, whatever the table holds.
