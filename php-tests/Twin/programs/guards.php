@@ -42,11 +42,12 @@ $odd = static function (string $type, mixed $stored, array $values, string $rule
     ];
 };
 $refused = [];
-foreach (['max', 'min', 'sum'] as $rule) {
+foreach (['max', 'min', 'sum', 'replace'] as $rule) {
     foreach ([null, 5] as $guard) {
         $beside = $guard === null ? 'alone' : 'beside a guard';
         $refused += [
-            "{$rule} {$beside}: integers" => $odd('TINYINT UNSIGNED', 7, [-1, 256, '300', 8], $rule, $guard),
+            "{$rule} {$beside}: integers" => $odd('TINYINT UNSIGNED', 7, [-1, 256, '300', '-0.4', 8], $rule, $guard),
+            "{$rule} {$beside}: decimals below zero" => $odd('DECIMAL(4,2) UNSIGNED', '1.50', ['-0.001', '-1', '2.25'], $rule, $guard),
             "{$rule} {$beside}: decimals" => $odd('DECIMAL(4,2)', '1.50', ['100', '-99.999', '2.25'], $rule, $guard),
         ];
         if ($rule === 'sum') {

@@ -376,6 +376,11 @@ impl BoundColumns {
         Some(Arc::new(bound))
     }
 
+    /// Whether the column's value is assigned as it is, beside a guard.
+    pub fn is_as_it_is(&self, at: usize) -> bool {
+        self.as_they_are.iter().any(|(column, _)| *column == at)
+    }
+
     /// What a column is to be beside its value.
     pub fn beside(&self, at: usize) -> Beside {
         let found = self.as_they_are.iter().find(|(column, _)| *column == at);

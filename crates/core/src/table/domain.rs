@@ -203,8 +203,8 @@ impl Domain {
                 scale,
                 is_unsigned,
             } => {
-                let rounded = number.round(*scale);
-                (rounded.is_negative() && *is_unsigned) || rounded.whole_digits() > *whole_digits
+                let is_below_zero = *is_unsigned && number.is_negative() && !number.is_zero();
+                is_below_zero || number.round(*scale).whole_digits() > *whole_digits
             }
             Self::Float { is_unsigned, is_single } => {
                 let digits = if *is_single { SINGLE_FLOAT_DIGITS } else { FLOAT_DIGITS };
@@ -387,6 +387,11 @@ mod tests {
                 repertoire,
             });
         let bytes = Domain::Binary { max_bytes: 3 };
+        let positive = Domain::Decimal {
+            whole_digits: 2,
+            scale: 2,
+            is_unsigned: true,
+        };
         let zoned = Domain::Timestamp { has_fixed_zone: false };
         let [single, double] = [true, false].map(|is_single| Domain::Float {
             is_unsigned: false,
@@ -433,6 +438,8 @@ mod tests {
             (&zoned, Value::text("0000-00-00 00:00:00"), false),
             (&zoned, Value::text("1969-12-31 23:00:00"), false),
             (&zoned, Value::text("2050-01-01 00:00:00"), false),
+            (&positive, Value::text("-0.001"), true),
+            (&positive, Value::text("-0.00"), false),
             (&single, Value::text("1e39"), true),
             (&single, Value::text("1e38"), false),
             (&double, Value::text("1e39"), false),

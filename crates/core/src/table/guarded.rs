@@ -39,7 +39,9 @@ impl TableModel {
         let Some(guard) = guard else { return Vec::new() };
         let is_guarded = |(name, rule): (&str, MergeRule)| match self.domain(name).0 {
             _ if rule.computes() => true,
-            Domain::Enum(_) | Domain::Set => rule == MergeRule::Replace,
+            Domain::Enum(_) | Domain::Set | Domain::Integer { .. } | Domain::Decimal { .. } => {
+                rule == MergeRule::Replace
+            }
             Domain::Text { repertoire, .. } => rule == MergeRule::Replace && repertoire != Repertoire::Unicode,
             _ => false,
         };

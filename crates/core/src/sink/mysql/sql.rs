@@ -218,6 +218,11 @@ pub fn incoming_placeholder(bound: &BoundColumns, at: usize) -> String {
         bound.guard.is_none() && matches!(bound.rules.get(at), None | Some(MergeRule::Replace | MergeRule::Keep));
     match bound.kinds.get(at) {
         _ if is_assigned_alone => "?".to_owned(),
+        // The column's own digits would round it, and a text is rounded, too: -0.4 to a 0 that an
+        // UNSIGNED column takes.
+        Some(ColumnKind::Integer | ColumnKind::Decimal { .. }) if bound.is_as_it_is(at) => {
+            "CAST(? AS DECIMAL(65,30))".to_owned()
+        }
         Some(ColumnKind::Integer) => "CAST(? AS DECIMAL(65,0))".to_owned(),
         Some(ColumnKind::Decimal { scale }) => format!("CAST(? AS DECIMAL(65,{scale}))"),
         Some(ColumnKind::Float) => "(?+0e0)".to_owned(),
