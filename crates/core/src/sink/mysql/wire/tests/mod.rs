@@ -4,6 +4,7 @@ mod bad_beginnings;
 mod commands;
 mod fuzz;
 mod handshakes;
+mod patience;
 mod peer;
 
 use std::sync::{Arc, Mutex};
