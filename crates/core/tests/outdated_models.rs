@@ -33,6 +33,10 @@ struct World {
     read_errors: Vec<Error>,
     /// Errors of the next transactions.
     commit_errors: Vec<Error>,
+    /// Transactions with a row of this value are refused.
+    refused: Option<i64>,
+    /// How many transactions were tried.
+    transactions: usize,
 }
 
 struct FakeSink(Arc<Mutex<World>>);
@@ -62,12 +66,21 @@ impl Sink for FakeSink {
 
     fn commit(
         &mut self,
-        _: &Plan<'_>,
+        plan: &Plan<'_>,
         _: Option<LedgerEntry>,
         _: Option<Instant>,
         _: &mut dyn FnMut() -> bool,
     ) -> Result<()> {
-        self.0.lock().expect("a lock").commit_errors.pop().map_or(Ok(()), Err)
+        let mut world = self.0.lock().expect("a lock");
+        world.transactions += 1;
+        for statement in &plan.statements {
+            let has = |value: i64| statement.rows.iter().any(|row| row.contains(&Value::Int(value)));
+            if world.refused.is_some_and(has) {
+                let refused = Error::server(1264, "out of range");
+                return Err(refused.at_table(&statement.bound.model.name, None));
+            }
+        }
+        world.commit_errors.pop().map_or(Ok(()), Err)
     }
 
     fn register(&mut self, _: u64, _: Option<Instant>) -> Result<()> {
@@ -180,4 +193,37 @@ fn a_table_that_is_not_what_it_was_is_forgotten_when_it_is_read() {
     assert_eq!(after(None, Some(gone)), ([Nothing, Sure, Sure], [3, 1, 1]));
     let lost = Error::connection(2003, "nobody answers");
     assert_eq!(after(None, Some(lost)), ([Outdated, Sure, Sure], [3, 1, 1]));
+}
+
+/// Whatever the batch's size: at first, when rows are refused, before one group is tried alone,
+/// which may be two in turn, and after it was given up.
+#[test]
+fn a_refused_group_is_found_with_a_bounded_number_of_reads() {
+    for groups in [2, 3, 8, 100, 128] {
+        for refused in [0, 1, groups / 2, groups - 1] {
+            let world = Arc::new(Mutex::new(World::default()));
+            let settings = Settings::default();
+            let mut catalog = settings.catalog(None).expect("a catalog");
+            let table = catalog.table("t").expect("a table");
+            let shape = catalog.shape(table, std::iter::once("v".as_bytes())).expect("a shape");
+            let mut batch = Batch::new(Instant::now());
+            for number in 0..groups {
+                let mut group = Group::default();
+                group.push_row(&shape, &[Value::Int(number)]).expect("short");
+                batch.append(&group, Instant::now());
+            }
+            world.lock().expect("a lock").refused = Some(refused);
+            let mut writer = Writer::new(Box::new(FakeSink(Arc::clone(&world))), Arc::new(SystemClock), &settings);
+            assert!(writer.write(&[&batch], 0, None, &mut Nobody).is_ok());
+            let world = world.lock().expect("a lock");
+            let steps = world.transactions;
+            let halvings = groups.ilog2() as usize;
+            assert!(steps > halvings, "{groups} groups, {refused}: it is found by halving");
+            let reads = world.reads.get("t").copied().unwrap_or(0);
+            assert!(
+                (2..=5).contains(&reads),
+                "{groups} groups, {refused} refused: {reads} reads in {steps} transactions"
+            );
+        }
+    }
 }

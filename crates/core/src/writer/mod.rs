@@ -142,6 +142,8 @@ impl Writer {
         let mut ends = vec![total];
         // A table's error is met twice before it is believed: the models are read anew in between.
         let mut is_confirmed = false;
+        // Rows were refused, and the models read anew since.
+        let mut is_looked_at = false;
         let mut obstacle: Option<Obstacle> = None;
         while start < total {
             if start < self.untraceable_end {
@@ -191,7 +193,16 @@ impl Writer {
                         obstacle = Some(self.stop(Obstacle::Table(failed.error))?);
                     }
                 }
-                Err(failed) if failed.groups.len() > 1 => ends.push(start + failed.groups.len() / 2),
+                Err(failed) if failed.groups.len() > 1 => {
+                    // Somebody may have altered the table. That is looked at when rows are refused
+                    // first, and before one is given up: not at each step between the two.
+                    let half = failed.groups.len() / 2;
+                    if !is_looked_at || half == 1 {
+                        is_looked_at = true;
+                        forget_models(batches, Some(&failed.error));
+                    }
+                    ends.push(start + half);
+                }
                 Err(failed) if self.parks && observer.may_lack_earlier_groups(&failed.error) => {
                     obstacle = Some(self.stop(Obstacle::Refused(failed.error))?);
                 }
@@ -348,8 +359,11 @@ impl Writer {
         };
         if let Err(error) = self.commit(&planned, &written, deadline, observer) {
             // A table that somebody altered can show as any of many errors, so it is read anew for
-            // the next attempt. A lost race is repeated at once, and is none of them.
-            if decide(error.phase(), &error) != Decision::Repeat {
+            // the next attempt. A lost race is repeated at once, and is none of them. Whoever
+            // halves groups that were refused together looks when it has to.
+            let is_halved = groups.len() > 1;
+            let decision = decide(error.phase(), &error);
+            if decision != Decision::Repeat && !(decision == Decision::Refuse && is_halved) {
                 forget_models(batches, Some(&error));
             }
             return Err(error);
