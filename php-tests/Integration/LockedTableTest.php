@@ -163,57 +163,6 @@ final class LockedTableTest extends DatabaseTestCase
         }
     }
 
-    /**
-     * A slow statement looks like one that waits for a lock. It's given up a few times, and then it
-     * has the time that it needs.
-     */
-    public function testATableThatIsSlowIsWrittenAllTheSame(): void
-    {
-        $this->admin()->exec('CREATE TRIGGER wb_slow BEFORE INSERT ON ' . self::HELD . ' FOR EACH ROW DO SLEEP(0.25)');
-        $buffer = $this->buffer(
-            background: true,
-            flushIntervalMs: 3_600_000,
-            lanes: 2,
-            tables: [self::HELD => ['merge' => ['v' => 'sum']]],
-        );
-        $rows = array_map(static fn (int $id): array => ['id' => $id, 'v' => 1], range(1, 6));
-        foreach ([1, 2, 3] as $round) {
-            foreach ($rows as $row) {
-                $buffer->put(self::HELD, $row);
-            }
-            $buffer->put(self::FREE, ['id' => $round, 'v' => 1]);
-            $before = $buffer->getMetrics()['reconnects'];
-            self::assertSame(7, $buffer->flush());
-            $given = $buffer->getMetrics()['reconnects'] - $before;
-            self::assertLessThan(30, $given, 'each connection that is given up gives the next one more time');
-            if ($round === 3) {
-                self::assertSame(0, $given, 'it is known by now how slow it is');
-            }
-        }
-        self::assertSame(0, $buffer->getMetrics()['failed_rows']);
-        self::assertCount(3, $this->rows(self::FREE));
-        $expected = array_map(static fn (array $row): array => ['id' => (string) $row['id'], 'v' => '3'], $rows);
-        self::assertSame([['id' => '0', 'v' => '0'], ...$expected], $this->rows(self::HELD));
-    }
-
-    /** The server counts in whole seconds. With those, and nothing less, it has the only word. */
-    public function testWholeSecondsAreLeftToTheServer(): void
-    {
-        foreach (['1000' => 0, '200' => 1] as $time => $least) {
-            $buffer = $this->buffer(dsn: $this->dsn() . "?lock_wait_timeout_ms={$time}", background: true, flushIntervalMs: 1);
-            $buffer->put(self::HELD, ['id' => 0, 'v' => 1]);
-            $buffer->flush();
-            $holder = $this->holder('UPDATE ' . self::HELD . ' SET v = v + 100 WHERE id = 0');
-            $buffer->put(self::HELD, ['id' => 0, 'v' => 1]);
-            self::await('it is parked', static fn (): bool => $buffer->getMetrics()['parked_rows'] === 1);
-            $parked = $buffer->getMetrics()['parked_tables'];
-            $message = $parked[array_key_first($parked)]['message'];
-            self::assertSame($least, preg_match('/no answer within \d+ ms/', $message), $message);
-            $holder->exec('ROLLBACK');
-            self::await('it is written', static fn (): bool => count($buffer) === 0);
-        }
-    }
-
     /** The first statement's wait is over. What was sent behind it does not wait in its turn. */
     public function testWhatWasSentBehindALockedRowDoesNotWaitToo(): void
     {

@@ -45,20 +45,6 @@ impl fmt::Display for Place {
     }
 }
 
-/// How long the answer to a statement with rows is waited for, before its table counts as locked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Patience {
-    /// As long as the server has it wait for a lock.
-    Full,
-    /// A fraction of that: a transaction holds up others by what it has locked.
-    Usual,
-    /// As [`Self::Usual`], so many times, for a transaction that has nothing but rows of one table.
-    Probe {
-        /// See above.
-        times: u32,
-    },
-}
-
 /// A place that takes whole transactions.
 ///
 /// An implementation has at most one connection, opens it when it is first needed, and drops it
@@ -83,13 +69,9 @@ pub trait Sink: Send {
     /// no other one.
     fn wait_briefly_for_locks(&mut self) {}
 
-    /// How long the transactions from now on wait for an answer, after
-    /// [`Self::wait_briefly_for_locks`].
-    fn set_patience(&mut self, _patience: Patience) {}
-
-    /// The server's own time-out for locks.
-    fn own_lock_wait(&self) -> Duration {
-        Duration::ZERO
+    /// How many waits for a lock are as long as the server's own time-out.
+    fn lock_waits(&self) -> u64 {
+        1
     }
 
     /// How long a caller waits who asks for definitions of tables and has named no time. `None`: as

@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use crate::error::{Error, Result};
 use crate::table::model::TableModel;
 use crate::table::name::TableName;
-use crate::table::pace::Pace;
 use crate::table::rules::{KeyRule, Mode, TableRules};
 
 /// A table's number in its [`crate::table::catalog::Catalog`].
@@ -43,8 +42,6 @@ pub struct TableEntry {
     pub(super) model_version: AtomicU64,
     /// The model may be one of before: it is read anew before rows are written.
     is_outdated: AtomicBool,
-    /// How fast its statements are answered.
-    pub pace: Arc<Pace>,
 }
 
 impl TableEntry {
@@ -59,7 +56,6 @@ impl TableEntry {
             model: RwLock::new(None),
             model_version: AtomicU64::new(0),
             is_outdated: AtomicBool::new(false),
-            pace: Arc::default(),
         }
     }
 

@@ -15,7 +15,6 @@ use crate::error::{Error, Result};
 use crate::table::column::{Column, ColumnKind};
 use crate::table::domain::Domain;
 use crate::table::name::TableName;
-use crate::table::pace::Pace;
 use crate::table::rules::{KeyRule, MergeRule, Mode, TableRules};
 use crate::table::schema::{ForeignKey, TableSchema, UniqueIndex};
 
@@ -33,8 +32,6 @@ pub struct TableModel {
     pub(super) schema: Option<TableSchema>,
     /// The unique indexes beside the key. A row could hit another row through them.
     other_unique: Vec<UniqueIndex>,
-    /// How fast its statements are answered.
-    pub pace: Arc<Pace>,
 }
 
 impl TableModel {
@@ -75,7 +72,6 @@ impl TableModel {
             rules: rules.clone(),
             schema: Some(schema),
             other_unique,
-            pace: Arc::default(),
         };
         model.check_rules()?;
         Ok(model)
@@ -98,7 +94,6 @@ impl TableModel {
             rules: rules.clone(),
             schema: None,
             other_unique: Vec::new(),
-            pace: Arc::default(),
         };
         model.check_rules()?;
         Ok(model)

@@ -37,7 +37,7 @@ use crate::plan::limits::Limits;
 use crate::plan::{Plan, plan};
 use crate::rows::batch::Batch;
 use crate::settings::Settings;
-use crate::sink::{Patience, Place, Sink};
+use crate::sink::{Place, Sink};
 use crate::table::entry::TableId;
 use crate::table::model::TableModel;
 use crate::writer::observer::{Commit, Event, Observer};
@@ -49,8 +49,6 @@ struct AttemptError {
     /// The groups that were tried.
     groups: Range<usize>,
     error: Error,
-    /// How long the last one took.
-    took: Duration,
 }
 
 /// How an attempt ended that did not fail.
@@ -77,8 +75,10 @@ pub struct Writer {
     asks_ledger: bool,
     /// Whether the buffer sets groups aside.
     parks: bool,
-    /// How long what is written next waits for an answer, if it is a probe.
-    probe: Option<Patience>,
+    /// How often a transaction is repeated at once after it has waited for a lock.
+    lock_retries: u32,
+    /// The same for what is written next, if that is a probe.
+    probe_lock_retries: Option<u32>,
     /// What the tables were at the last attempt.
     models: FxHashMap<TableId, Arc<TableModel>>,
 }
@@ -100,7 +100,8 @@ impl Writer {
             untraceable_end: 0,
             asks_ledger: false,
             parks: settings.keeps_rows,
-            probe: None,
+            lock_retries: 0,
+            probe_lock_retries: None,
             models: FxHashMap::default(),
         }
     }
@@ -111,9 +112,10 @@ impl Writer {
         if self.redact_values { error } else { error.revealed() }
     }
 
-    /// What is written next repeats what failed so, as a probe of the table that was locked.
-    pub fn probe_lock(&mut self, failed: &Error, patience: Patience, observer: &mut dyn Observer) {
-        self.probe = Some(patience);
+    /// What is written next repeats what failed so, as a probe of the table that was locked: it
+    /// waits for the lock once.
+    pub fn probe_lock(&mut self, failed: &Error, observer: &mut dyn Observer) {
+        self.probe_lock_retries = Some(0);
         observer.happened(&Event::Retried(failed));
     }
 
@@ -135,9 +137,8 @@ impl Writer {
     ) -> Result<(), Obstacle> {
         let total = batches.iter().map(|batch| batch.group_count()).sum();
         let mut start = done;
-        // Whoever has named a time waits for all rows alike.
-        let patience = deadline.map_or(Patience::Usual, |_| Patience::Full);
-        self.sink.set_patience(self.probe.take().unwrap_or(patience));
+        // Nobody else waits longer than twice for a table that is locked.
+        self.lock_retries = self.probe_lock_retries.take().unwrap_or(self.max_retries.min(1));
         // The ends of the ranges that were refused, the widest first.
         let mut ends = vec![total];
         // A table's error is met twice before it is believed: the models are read anew in between.
@@ -182,11 +183,9 @@ impl Writer {
                         return Err(failed.error.into());
                     }
                     if is_locked(&failed.error) {
-                        obstacle = Some(self.stop(Obstacle::Locked {
-                            error: failed.error,
-                            waited: failed.took,
-                            max: self.sink.own_lock_wait(),
-                        })?);
+                        let waits_max = self.sink.lock_waits();
+                        let error = failed.error;
+                        obstacle = Some(self.stop(Obstacle::Locked { error, waits_max })?);
                     } else if failed.error.phase() == Phase::Statement && !is_confirmed {
                         is_confirmed = true;
                     } else {
@@ -236,8 +235,8 @@ impl Writer {
     ) -> Result<Attempt, AttemptError> {
         let started = self.clock.now();
         let mut budget = RetryBudget::new(self.max_retries);
+        let mut lock_retries = self.lock_retries;
         loop {
-            let attempted = self.clock.now();
             let error = match self.attempt(batches, &mut groups, deadline, observer) {
                 Ok(Attempt::Committed(mut written)) => {
                     written.took = self.clock.now().saturating_duration_since(started);
@@ -246,22 +245,24 @@ impl Writer {
                 Ok(Attempt::NoTrace) => return Ok(Attempt::NoTrace),
                 Err(error) => self.printed(error),
             };
-            let took = self.clock.now().saturating_duration_since(attempted);
             let decision = decide(error.phase(), &error);
             if decision == Decision::CommitUnknown {
                 observer.happened(&Event::CommitUnknown);
             }
             if self.parks && is_locked(&error) && !self.ledger.is_in_doubt() {
                 // The rows of other tables do not wait for this one.
-                return Err(AttemptError { groups, error, took });
+                let Some(left) = lock_retries.checked_sub(1) else {
+                    return Err(AttemptError { groups, error });
+                };
+                lock_retries = left;
             }
             let Some((again, wait)) = budget.next(decision, self.ledger.is_in_doubt(), fastrand::f64()) else {
-                return Err(AttemptError { groups, error, took });
+                return Err(AttemptError { groups, error });
             };
             if deadline.is_some_and(|deadline| self.clock.now() + wait >= deadline) {
                 let words = |why: &str| format!("the time given is over; the last error: {why}");
                 let error = Error::timeout(error.words().map(words));
-                return Err(AttemptError { groups, error, took });
+                return Err(AttemptError { groups, error });
             }
             match again {
                 RetryAction::Transaction => observer.happened(&Event::Retried(&error)),

@@ -1,7 +1,5 @@
 //! Why a writer stops.
 
-use std::time::Duration;
-
 use crate::error::Error;
 
 /// Why a writer stops before all groups are settled.
@@ -15,10 +13,8 @@ pub enum Obstacle {
     Locked {
         /// The error.
         error: Error,
-        /// How long it was waited for.
-        waited: Duration,
-        /// The server's own time-out.
-        max: Duration,
+        /// So many waits are as long as the server's own time-out.
+        waits_max: u64,
     },
     /// The next group is refused, and may lack what earlier ones hold. The buffer sets it aside
     /// until these are settled.

@@ -27,9 +27,7 @@ impl Writer {
             // It is not what it was.
             table.set_model(None);
         }
-        let mut model = read.map_err(|error| self.printed(error).at_table(&table.name, None))?;
-        model.pace = Arc::clone(&table.pace);
-        let model = Arc::new(model);
+        let model = Arc::new(read.map_err(|error| self.printed(error).at_table(&table.name, None))?);
         table.set_model(Some(Arc::clone(&model)));
         Ok(model)
     }

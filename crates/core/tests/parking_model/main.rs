@@ -9,7 +9,6 @@
 #![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
 
 mod find;
-mod locks;
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};

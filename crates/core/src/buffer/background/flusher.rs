@@ -73,8 +73,8 @@ pub fn run(shared: &Shared, lane: LaneId, mut writer: Writer) {
             match &gives_up {
                 None => {
                     writer.read_tables(&reads, None);
-                    if let Some((failed, patience)) = &repeats {
-                        writer.probe_lock(failed, *patience, &mut observer);
+                    if let Some(failed) = &repeats {
+                        writer.probe_lock(failed, &mut observer);
                     }
                     writer.write(&batches, done, None, &mut observer)
                 }

@@ -45,7 +45,7 @@ use crate::error::{Error, Kind, Result};
 use crate::rows::batch::Batch;
 use crate::rows::group::Group;
 use crate::settings::Settings;
-use crate::sink::{Patience, Place, Sink};
+use crate::sink::{Place, Sink};
 use crate::table::catalog::Catalog;
 use crate::table::model::TableModel;
 use crate::table::rules::Mode;
@@ -510,9 +510,8 @@ impl ForegroundBuffer {
                 continue;
             }
             self.writer.read_tables(&work.reads, deadline);
-            if let Some((failed, _)) = &work.repeats {
-                // Nothing else could be written meanwhile.
-                self.writer.probe_lock(failed, Patience::Full, &mut self.progress);
+            if let Some(failed) = &work.repeats {
+                self.writer.probe_lock(failed, &mut self.progress);
             }
             let written = self.writer.write(&batches, work.done, deadline, &mut self.progress);
             if let Err(obstacle) = written {

@@ -7,7 +7,6 @@ use crate::buffer::queue::LaneId;
 use crate::error::decision::{ParkEnd, parks};
 use crate::error::{Error, Kind, codes};
 use crate::rows::batch::Batch;
-use crate::sink::Patience;
 use crate::table::entry::TableEntry;
 use crate::table::model::TableModel;
 use crate::table::shape::Shape;
@@ -45,26 +44,13 @@ pub(super) struct Cause {
     lock: Option<LockWaits>,
 }
 
-/// The time from one probe of a locked table to the next, by how many were in vain. The first one
-/// comes at once: most locks are brief, and it may be another table's lock that was waited for, by
-/// another process that holds rows of this one meanwhile.
-const LOCK_PROBE_INTERVALS: [Duration; 2] = [Duration::ZERO, Duration::from_millis(500)];
-
-/// Of so many probes of a locked table one waits as long as the server has it: no shorter wait may
-/// ever do.
-const LONG_PROBE_EVERY: u32 = 8;
-/// The first one of these.
-const FIRST_LONG_PROBE: u32 = 7;
-
 /// The waits for a lock.
 #[derive(Debug, Clone, Copy)]
 struct LockWaits {
-    /// Probes that were in vain.
-    probes: u32,
-    /// When the first wait began since somebody asked for a flush. `None`: there was none.
-    since: Option<Instant>,
-    /// The server's own time-out is over since then. A flush fails.
-    is_over: bool,
+    /// Those since somebody asked for a flush.
+    done: u64,
+    /// So many are as long as the server's own time-out. A flush fails after them.
+    max: u64,
 }
 
 impl Cause {
@@ -91,9 +77,8 @@ impl Cause {
         Arc::ptr_eq(&self.entry, &shape.entry) && self.columns == columns_of(error)
     }
 
-    /// It was met again, and is no lock.
+    /// It was met again.
     pub fn met(&mut self, error: Error, seen: Option<Arc<TableModel>>, now: Instant) {
-        self.lock = None;
         self.error = error;
         self.seen = seen;
         self.next_probe = now + PROBE_INTERVAL;
@@ -122,42 +107,14 @@ impl Cause {
         }
         self.is_stalled = false;
         if let Some(lock) = &mut self.lock {
-            lock.since = None;
-            lock.is_over = false;
+            lock.done = 0;
         }
     }
 
-    /// A lane has waited for a lock for some time, in vain. `max` is the server's own time-out.
-    pub fn waited(
-        &mut self,
-        lane: LaneId,
-        (error, seen): (Error, Option<Arc<TableModel>>),
-        (waited, max): (Duration, Duration),
-        now: Instant,
-    ) {
-        let (prober, before) = (self.prober, self.lock);
-        let mut lock = before.unwrap_or(LockWaits {
-            probes: 0,
-            since: None,
-            is_over: false,
-        });
-        let began = now.checked_sub(waited).unwrap_or(now);
-        let since = *lock.since.get_or_insert(began);
-        lock.is_over = now.saturating_duration_since(since) >= max;
-        if prober == Some(lane) {
-            lock.probes = lock.probes.saturating_add(1);
-        }
-        if before.is_some() && prober != Some(lane) {
-            // Several lanes meet it at once. A probe says when the next one is due.
-            self.error = error;
-            self.lock = Some(lock);
-            self.is_doubtful = false;
-            return;
-        }
-        self.met(error, seen, now);
-        self.lock = Some(lock);
-        let at = usize::try_from(lock.probes).unwrap_or(usize::MAX);
-        self.next_probe = now + LOCK_PROBE_INTERVALS.get(at).copied().unwrap_or(PROBE_INTERVAL);
+    /// Notes a wait for a lock that was in vain. `None`: it was no lock.
+    pub fn waited(&mut self, waits_max: Option<u64>) {
+        let done = self.lock.map_or(0, |lock| lock.done) + 1;
+        self.lock = waits_max.map(|max| LockWaits { done, max });
     }
 
     /// Whether somebody holds a lock there.
@@ -165,21 +122,9 @@ impl Cause {
         self.lock.is_some()
     }
 
-    /// How long a probe waits, by a group that has rows of this table alone, or of others, too.
-    pub fn patience(&self, is_alone: bool) -> Patience {
-        let probes = self.lock.map_or(0, |lock| lock.probes);
-        match probes {
-            // Others would wait behind what it has locked.
-            _ if !is_alone => Patience::Usual,
-            _ if probes % LONG_PROBE_EVERY == FIRST_LONG_PROBE => Patience::Full,
-            0 | 1 => Patience::Probe { times: 1 },
-            _ => Patience::Probe { times: 2 },
-        }
-    }
-
     /// Whether a flush waits for it: the server's own time-out for locks is not over.
     pub fn is_waited_for(&self) -> bool {
-        !self.is_doubtful && self.lock.is_some_and(|lock| !lock.is_over)
+        !self.is_doubtful && self.lock.is_some_and(|lock| lock.done < lock.max)
     }
 
     /// Whether rows of a shape wait for it.

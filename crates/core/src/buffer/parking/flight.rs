@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::buffer::queue::LaneId;
 use crate::error::Error;
 use crate::rows::batch::Batch;
-use crate::sink::Patience;
 use crate::table::entry::TableEntry;
 
 /// What a lane has to do with what it took.
@@ -20,8 +19,8 @@ pub struct Work {
     /// Tables to read first, if they are there: what they are is not known, so groups may wait for
     /// others that they could not meet.
     pub reads: Vec<Arc<TableEntry>>,
-    /// They are tried once more, after a wait for a lock that failed so.
-    pub repeats: Option<(Error, Patience)>,
+    /// They waited for a lock, in vain, and are tried once more.
+    pub repeats: Option<Error>,
 }
 
 /// The groups that one lane took.
@@ -33,7 +32,7 @@ pub(super) struct Flight {
     pub done: usize,
     gives_up: Option<Error>,
     pub reads: Vec<Arc<TableEntry>>,
-    pub repeats: Option<(Error, Patience)>,
+    pub repeats: Option<Error>,
     /// The groups of the COMMIT that was begun last, unless it was answered.
     pub committing: Vec<u64>,
     /// Its answer is awaited.

@@ -20,10 +20,9 @@
 //! - While nothing is parked nothing is done here.
 //!
 //! Bounds: what is parked counts against the buffer's. A table is probed by one group every
-//! [`PROBE_INTERVAL`], one that is locked twice before that; `parkTimeoutMs` after a group was
-//! parked for its table it is given up, a quarter of a second later at most. A look at all parked
-//! groups follows an event, never a timer alone: one was settled, a probe is due, a group's time is
-//! over.
+//! [`PROBE_INTERVAL`]; `parkTimeoutMs` after a group was parked for its table it is given up, a
+//! quarter of a second later at most. A look at all parked groups follows an event, never a timer
+//! alone: one was settled, a probe is due, a group's time is over.
 
 mod arrivals;
 mod cause;
@@ -458,8 +457,8 @@ impl Parking {
                 self.blame(queue, lane, (&error, None), models, now);
                 None
             }
-            Obstacle::Locked { error, waited, max } => {
-                self.blame(queue, lane, (&error, Some((waited, max))), models, now);
+            Obstacle::Locked { error, waits_max } => {
+                self.blame(queue, lane, (&error, Some(waits_max)), models, now);
                 None
             }
         };
@@ -470,13 +469,13 @@ impl Parking {
         })
     }
 
-    /// Notes the table that is in the way. If it is locked, also how long that was waited for, and
-    /// how long a flush waits.
+    /// Notes the table that is in the way, and how many waits for its lock are awaited, if it is
+    /// locked.
     fn blame(
         &mut self,
         queue: &Queue,
         lane: LaneId,
-        (error, waited): (&Error, Option<(Duration, Duration)>),
+        (error, waits_max): (&Error, Option<u64>),
         models: &Models,
         now: Instant,
     ) {
@@ -500,15 +499,13 @@ impl Parking {
             .filter(|cause| !cause.is_same(&shape, error))
             .for_each(Cause::doubt);
         match self.causes.iter_mut().find(|cause| cause.is_same(&shape, error)) {
-            Some(cause) => match waited {
-                None => cause.met(error.clone(), seen, now),
-                Some(waited) => cause.waited(lane, (error.clone(), seen), waited, now),
-            },
+            Some(cause) => {
+                cause.met(error.clone(), seen, now);
+                cause.waited(waits_max);
+            }
             None => {
-                let mut cause = Cause::new(&shape, error.clone(), seen.clone(), now);
-                if let Some(waited) = waited {
-                    cause.waited(lane, (error.clone(), seen), waited, now);
-                }
+                let mut cause = Cause::new(&shape, error.clone(), seen, now);
+                cause.waited(waits_max);
                 self.causes.push(cause);
                 if self.reader.unread().any(|(table, _)| table != shape.table) {
                     // As above: what another table is may be known by now.

@@ -11,14 +11,6 @@ use crate::buffer::parking::held::HeldKeys;
 use crate::buffer::parking::{EXPIRY_STEP, LaneProgress, PROBE_INTERVAL, Parking, Work};
 use crate::buffer::queue::LaneId;
 
-/// What a group has beside the rows that probe a table. The least is the best.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Beside {
-    Nothing,
-    OtherRows,
-    OtherCauses,
-}
-
 impl Parking {
     /// Takes groups into a lane's flight that are free to go, or one that probes a table, or those
     /// whose time is over. Or returns what is in flight there already.
@@ -86,8 +78,8 @@ impl Parking {
         // Those that were added before and stay.
         let mut ahead = HeldKeys::default();
         let mut any_stays = false;
-        // For each cause a group that could probe it, and how much else it has.
-        let mut probes: Vec<Option<(u64, Beside)>> = vec![None; self.causes.len()];
+        // For each cause a group that could probe it, and whether it is of no other cause.
+        let mut probes: Vec<Option<(u64, bool)>> = vec![None; self.causes.len()];
         let mut has_groups = vec![false; self.causes.len()];
         let (mut rows, mut bytes) = (0, 0);
         for (number, group) in &self.groups {
@@ -117,22 +109,9 @@ impl Parking {
                 false
             } else {
                 for at in &causes {
-                    let is_settled = probes[*at].is_some_and(|(_, beside)| beside == Beside::Nothing);
-                    if is_settled {
-                        continue;
-                    }
-                    let cause = self.causes.get(*at);
-                    let is_alone = group
-                        .batch
-                        .shapes()
-                        .all(|shape| cause.is_some_and(|cause| cause.is_of(shape)));
-                    let beside = match causes.len() {
-                        1 if is_alone => Beside::Nothing,
-                        1 => Beside::OtherRows,
-                        _ => Beside::OtherCauses,
-                    };
-                    if probes[*at].is_none_or(|(_, before)| beside < before) {
-                        probes[*at] = Some((*number, beside));
+                    let is_alone = causes.len() == 1;
+                    if probes[*at].is_none_or(|(_, was_alone)| is_alone && !was_alone) {
+                        probes[*at] = Some((*number, is_alone));
                     }
                 }
                 causes.is_empty()
@@ -161,7 +140,7 @@ impl Parking {
         &mut self,
         lane: LaneId,
         now: Instant,
-        probes: &[Option<(u64, Beside)>],
+        probes: &[Option<(u64, bool)>],
         has_groups: &[bool],
     ) -> Option<Flight> {
         let mut flight: Option<Flight> = None;
@@ -172,12 +151,11 @@ impl Parking {
                     cause.is_stalled = true;
                     cause.next_probe = now + PROBE_INTERVAL;
                 }
-                Some((number, beside)) if flight.is_none() => {
+                Some((number, _)) if flight.is_none() => {
                     if let Some(group) = self.groups.get(number) {
                         let mut probing = Flight::writing(lane);
                         probing.reads = self.reader.unread().map(|(_, entry)| Arc::clone(entry)).collect();
-                        let patience = cause.patience(*beside == Beside::Nothing);
-                        probing.repeats = cause.is_lock().then(|| (cause.error.clone(), patience));
+                        probing.repeats = cause.is_lock().then(|| cause.error.clone());
                         probing.add(*number, Arc::clone(&group.batch));
                         flight = Some(probing);
                         cause.prober = Some(lane);

@@ -9,13 +9,12 @@
 //!
 //! Bounds: the wait for an answer has the DSN's `read_timeout_ms`, that for a command to be sent
 //! its `write_timeout_ms`, or what is left of the caller's deadline if that is less. Each counts
-//! from the call. A statement with rows has an [`AnswerLimit`] beside that.
+//! from the call.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::error::codes::{self, Class};
 use crate::error::{Error, Result};
-use crate::sink::mysql::answer_limit::AnswerLimit;
 use crate::sink::mysql::executions::StatementForm;
 use crate::sink::mysql::own_sessions::Session;
 use crate::sink::mysql::statement_cache::StatementCache;
@@ -42,12 +41,10 @@ pub struct Connection {
     pub form: StatementForm,
     /// What reading a table's schema needs to know.
     pub traits: ServerTraits,
-    /// The server's own time-out for locks, in seconds.
-    pub own_lock_wait_s: u64,
+    /// How many waits for a lock are as long as the server's own time-out.
+    pub lock_waits: u64,
     /// What the server knows the session by.
     pub session: Session,
-    /// How long statements with rows are waited for. `None`: until the server answers.
-    pub answer_limit: Option<AnswerLimit>,
     /// The statements prepared for rows.
     pub(super) statements: StatementCache,
     state: TransactionState,
@@ -60,7 +57,7 @@ impl Connection {
         conn: Conn,
         form: StatementForm,
         traits: ServerTraits,
-        own_lock_wait_s: u64,
+        lock_waits: u64,
         session: Session,
         statements: StatementCache,
     ) -> Self {
@@ -68,9 +65,8 @@ impl Connection {
             conn,
             form,
             traits,
-            own_lock_wait_s,
+            lock_waits,
             session,
-            answer_limit: None,
             statements,
             state: TransactionState::Autocommit,
             is_broken: false,
@@ -153,16 +149,15 @@ impl Connection {
         was_autocommit
     }
 
-    /// Commits what was begun. Returns how long that took.
+    /// Commits what was begun.
     ///
     /// # Errors
     ///
     /// The server's.
-    pub fn commit(&mut self) -> mysql::Result<Duration> {
-        let started = self.conn.now();
+    pub fn commit(&mut self) -> mysql::Result<()> {
         self.query_drop("COMMIT")?;
         self.leave_transaction();
-        Ok(self.conn.now().saturating_duration_since(started))
+        Ok(())
     }
 
     /// Ends a transaction that failed. 1205 rolled back its statement only, so this is not

@@ -29,8 +29,6 @@ use rustls::pki_types::ServerName;
 use crate::dsn::{Host, ServerDsn};
 use crate::error::Result;
 use crate::plan::limits::Limits;
-use crate::sink::Patience;
-use crate::sink::mysql::answer_limit::AnswerLimit;
 use crate::sink::mysql::connect_error::{Failure, all_failed, out_of_time};
 use crate::sink::mysql::connection::Connection;
 use crate::sink::mysql::executions::StatementForm;
@@ -46,16 +44,11 @@ use crate::sink::mysql::wire::conn::{Conn, Timeouts};
 use crate::sink::mysql::wire::stream::Encryption;
 use crate::sink::mysql::wire::transport::Socket;
 use crate::sink::mysql::{tls, variables};
-use crate::table::pace::Pace;
 
 /// The most addresses of one name that are tried, as `::1` and `127.0.0.1` of `localhost`.
 const ADDRESSES_MAX: usize = 8;
-/// The shortest that MySQL takes.
+/// The shortest that MySQL takes. Rows of other tables wait so long for one that is locked.
 const BRIEF_LOCK_WAIT_S: u64 = 1;
-/// The shortest wait for an answer that counts as one for a lock, unless the DSN says how long.
-/// Rows that wait for it are late by as much.
-const BRIEF_WAIT: Duration = Duration::from_millis(200);
-
 /// Where to connect, and as whom.
 #[derive(Debug)]
 pub struct Connector {
@@ -67,8 +60,6 @@ pub struct Connector {
     first: usize,
     /// How long a session's statements wait for a lock, in seconds. `None`: the server's own time.
     lock_wait_s: Option<u64>,
-    /// Whether statements wait more briefly than the server does.
-    is_brief: bool,
     sockets: Sockets,
 }
 
@@ -101,7 +92,6 @@ impl Connector {
             max_statements,
             first: 0,
             lock_wait_s,
-            is_brief: false,
             sockets: Sockets::default(),
         }
     }
@@ -114,15 +104,6 @@ impl Connector {
     /// Sessions that begin from now on wait briefly for locks, unless the DSN says how long.
     pub fn wait_briefly_for_locks(&mut self) {
         self.lock_wait_s.get_or_insert(BRIEF_LOCK_WAIT_S);
-        self.is_brief = true;
-    }
-
-    /// How long the next transaction waits for answers. `None`: until the server gives up.
-    pub fn answer_limit(&self, patience: Patience, commits: &Pace, missed: u32) -> Option<AnswerLimit> {
-        let brief = self.dsn.lock_wait_timeout.unwrap_or(BRIEF_WAIT);
-        let max = Duration::from_secs(self.lock_wait_s?);
-        let limit = || AnswerLimit::new(patience, brief, max, commits, missed);
-        (self.is_brief && brief < max).then(limit)
     }
 
     /// How long a session's statements wait for a lock, in seconds. `None`: the server's own time.
@@ -215,9 +196,9 @@ impl Connector {
             write: self.dsn.write_timeout,
         });
         conn.set_deadline(None);
-        let own_lock_wait_s = variables.own_lock_wait_s;
+        let lock_waits = variables.lock_waits(self.lock_wait_s);
         let statements = StatementCache::new(self.max_statements);
-        let connection = Connection::new(conn, form, traits, own_lock_wait_s, variables.session(lock), statements);
+        let connection = Connection::new(conn, form, traits, lock_waits, variables.session(lock), statements);
         Ok((connection, variables.is_writable))
     }
 

@@ -12,7 +12,6 @@
 //! in a statement ([`executions`]); `maxPreparedStatements` prepared ones (`statement_cache`);
 //! every wait on the socket has a time-out (`connection`); every answer is bounded ([`wire`]).
 
-mod answer_limit;
 mod bounded_file;
 mod column_row;
 mod connect_error;
@@ -56,15 +55,14 @@ use crate::sink::mysql::connection::{Connection, TransactionState};
 use crate::sink::mysql::connector::Connector;
 use crate::sink::mysql::ledger_table::LedgerTable;
 use crate::sink::mysql::own_sessions::OwnSessions;
-use crate::sink::mysql::pending_command::{Cause, PendingCommand, WriteError, missing_row, no_answer};
+use crate::sink::mysql::pending_command::{Cause, PendingCommand, WriteError, missing_row};
 use crate::sink::mysql::socket::Sockets;
 use crate::sink::mysql::table_errors::{check_name, no_such_table, without_transactions};
 use crate::sink::mysql::wire::conn::Conn;
-use crate::sink::{Patience, Place, Sink};
+use crate::sink::{Place, Sink};
 use crate::table::entry::TableEntry;
 use crate::table::model::TableModel;
 use crate::table::name::TableName;
-use crate::table::pace::Pace;
 
 /// A sink with a server behind it.
 #[derive(Debug)]
@@ -72,14 +70,8 @@ pub struct MySqlSink {
     connector: Connector,
     connection: Option<Connection>,
     connects: u64,
-    /// The server's own time-out for locks, in seconds.
-    own_lock_wait_s: u64,
-    /// How long answers are waited for.
-    patience: Patience,
-    /// How fast COMMIT is answered.
-    commits: Pace,
-    /// How many transactions in a row were given up for an answer that did not come.
-    missed: u32,
+    /// How many waits for a lock are as long as the server's own time-out.
+    lock_waits: u64,
     sessions: OwnSessions,
     ledger: LedgerTable,
 }
@@ -92,10 +84,7 @@ impl MySqlSink {
             connector: Connector::new(dsn, settings.batch_size, settings.max_prepared_statements),
             connection: None,
             connects: 0,
-            own_lock_wait_s: 0,
-            patience: Patience::Usual,
-            commits: Pace::default(),
-            missed: 0,
+            lock_waits: 1,
             sessions: OwnSessions::default(),
             ledger: LedgerTable::new(ledger, lane),
         }
@@ -139,7 +128,7 @@ impl MySqlSink {
             let connection = self.connector.connect(&mut self.sessions, deadline)?;
             self.sessions.begin(connection.session.clone());
             self.connects += 1;
-            self.own_lock_wait_s = connection.own_lock_wait_s;
+            self.lock_waits = connection.lock_waits;
             self.connection = Some(connection);
         }
         self.current(deadline)?;
@@ -254,10 +243,6 @@ impl MySqlSink {
             }
             (Cause::SchemaChanged, _) => Error::bug("a table was altered, and it is not known which"),
             (Cause::OutOfTime(error), _) => error,
-            (Cause::NoAnswer(waited), command) => {
-                self.missed = self.missed.saturating_add(1);
-                no_answer(command, waited)
-            }
             (Cause::Client(error), PendingCommand::Ledger) => self.ledger_failed(&error, deadline),
             (Cause::Client(error), command) => {
                 let failed = self.failed(&error, command.phase(), deadline).context(&command.words());
@@ -277,13 +262,8 @@ impl MySqlSink {
     /// [unknown](Decision::CommitUnknown), and ends the connection: nobody knows its session's
     /// state.
     fn end_transaction(&mut self, deadline: Option<Instant>) -> Result<()> {
-        let error = match self.current(deadline)?.commit() {
-            Ok(took) => {
-                self.commits.answered(took);
-                self.missed = 0;
-                return Ok(());
-            }
-            Err(error) => error,
+        let Err(error) = self.current(deadline)?.commit() else {
+            return Ok(());
         };
         let failed = self.failed(&error, Phase::Commit, deadline);
         if decide(Phase::Commit, &failed) != Decision::CommitUnknown {
@@ -338,12 +318,8 @@ impl Sink for MySqlSink {
         self.connector.wait_briefly_for_locks();
     }
 
-    fn set_patience(&mut self, patience: Patience) {
-        self.patience = patience;
-    }
-
-    fn own_lock_wait(&self) -> Duration {
-        Duration::from_secs(self.own_lock_wait_s)
+    fn lock_waits(&self) -> u64 {
+        self.lock_waits
     }
 
     fn look_up_time(&self) -> Option<Duration> {
@@ -388,9 +364,7 @@ impl Sink for MySqlSink {
         may_commit: &mut dyn FnMut() -> bool,
     ) -> Result<()> {
         let entry = entry.map(|entry| self.ledger.entry_sql(entry, self.sessions.number()));
-        let limit = self.connector.answer_limit(self.patience, &self.commits, self.missed);
         let connection = self.connection(deadline)?;
-        connection.answer_limit = limit;
         let committed = match connection.write(&plan.statements, entry.as_deref(), deadline) {
             Ok(()) if !may_commit() => Err(Error::taken_back()),
             Ok(()) => self.end_transaction(deadline),

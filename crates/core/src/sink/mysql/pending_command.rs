@@ -1,7 +1,5 @@
 //! The commands of a transaction whose answers are awaited, and what went wrong with one.
 
-use std::time::Duration;
-
 use crate::error::Error;
 use crate::error::codes::{self, Class};
 use crate::error::phase::Phase;
@@ -46,8 +44,6 @@ pub enum Cause {
     SchemaChanged,
     /// The caller's time is over.
     OutOfTime(Error),
-    /// No answer came in this time, which is less than the server waits for a lock.
-    NoAnswer(Duration),
 }
 
 /// What a command came to.
@@ -126,20 +122,6 @@ impl<'p> PendingCommand<'p> {
             Self::Rows(statement) | Self::SharedUpdate(statement, _) => format!("table {}", statement.bound.model.name),
             Self::Definition(model) => format!("table {}", model.name),
         }
-    }
-}
-
-/// The error of a statement whose answer did not come in this time: that of a wait for a lock.
-pub fn no_answer(command: PendingCommand<'_>, waited: Duration) -> Error {
-    let why = format!(
-        "{}: no answer within {} ms, so somebody may hold a lock on it (lock_wait_timeout_ms)",
-        command.words(),
-        waited.as_millis()
-    );
-    let failed = Error::server(codes::ER_LOCK_WAIT_TIMEOUT, why);
-    match command.rows() {
-        Some((statement, _)) => failed.at_table(&statement.bound.model.name, Some(&statement.bound.columns)),
-        None => failed,
     }
 }
 

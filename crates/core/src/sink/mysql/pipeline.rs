@@ -10,10 +10,6 @@
 //! the server is still at an earlier statement: then it waits for that one's answer, under that
 //! one's time-out.
 //!
-//! No transaction waits long for a lock, and holds what it has locked meanwhile: if no answer to a
-//! statement with rows comes in its time, it counts as one that waited for a lock in vain
-//! ([`answer_limit`](crate::sink::mysql::answer_limit)).
-//!
 //! What was sent behind a statement that waited for a lock in vain would wait in its turn, each as
 //! long. So the connection is then closed without a word, and the next one ends its session by
 //! KILL ([`own_sessions`](crate::sink::mysql::own_sessions)). COMMIT was not sent there, so nothing
@@ -23,11 +19,10 @@
 
 use std::collections::VecDeque;
 use std::io::{Error as IoError, ErrorKind};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::error::codes::{self, Class};
 use crate::plan::{Operation, Statement};
-use crate::sink::mysql::connect_error::is_timeout;
 use crate::sink::mysql::connection::Connection;
 use crate::sink::mysql::executions::{Execution, executions, statement};
 use crate::sink::mysql::pending_command::{Cause, PendingCommand, Result, WriteError, first_cause};
@@ -36,7 +31,7 @@ use crate::sink::mysql::sql::Dialect;
 use crate::sink::mysql::statement_cache::StatementKey;
 use crate::sink::mysql::text::texts;
 use crate::sink::mysql::wire::command::Command;
-use crate::sink::mysql::wire::conn::{Answer, Conn, Prepared, Sent};
+use crate::sink::mysql::wire::conn::{Answer, Prepared, Sent};
 use crate::table::model::TableModel;
 
 /// Enough to keep the server at work while the next one is encoded. Few enough that their answers,
@@ -278,8 +273,10 @@ impl Connection {
             self.set_broken();
             return earlier.and(Err(command.failed(Cause::OutOfTime(error))));
         }
-        let prepared = self.receive(command, Conn::receive_prepared);
-        let prepared = prepared.map_err(|cause| command.failed(cause));
+        let prepared = self.conn.receive_prepared().map_err(|error| {
+            self.note(&error);
+            command.failed(Cause::Client(error))
+        });
         if let Ok(prepared) = prepared {
             self.statements.insert(key, prepared);
         }
@@ -311,15 +308,10 @@ impl Connection {
         }
         self.set_deadline(deadline)
             .map_err(|error| pending.failed(Cause::OutOfTime(error)))?;
-        self.conn
-            .set_patience(sent.front().and_then(|first| self.limit_of(*first)));
         let mut done = self.conn.send(command);
         loop {
             match done {
-                Ok(Sent::Whole) => {
-                    self.conn.set_patience(None);
-                    return Ok(());
-                }
+                Ok(Sent::Whole) => return Ok(()),
                 // The server is at what was sent before, and may wait for a lock there. That wait
                 // has a time-out of its own.
                 Ok(Sent::Blocked) => {
@@ -328,8 +320,6 @@ impl Connection {
                         self.set_broken();
                         return Err(error);
                     }
-                    self.conn
-                        .set_patience(sent.front().and_then(|first| self.limit_of(*first)));
                     done = self.conn.go_on_sending();
                 }
                 Err(error) => {
@@ -338,40 +328,6 @@ impl Connection {
                 }
             }
         }
-    }
-
-    /// How long the answer to a command is waited for, if that is less than the server lets it
-    /// wait for a lock. Only rows are: what is locked is their table, and nothing of it is
-    /// committed. And only if the session's end can be had, for it may hold locks.
-    fn limit_of(&self, command: PendingCommand<'_>) -> Option<Duration> {
-        let limit = self.answer_limit.filter(|_| self.can_be_ended())?;
-        let (statement, _) = command.rows()?;
-        limit.of(&statement.bound.model.pace)
-    }
-
-    /// Takes an answer to a command, in its time.
-    fn receive<T>(
-        &mut self,
-        command: PendingCommand<'_>,
-        receive: impl FnOnce(&mut Conn) -> mysql::Result<T>,
-    ) -> std::result::Result<T, Cause> {
-        let limit = self.limit_of(command);
-        let started = self.conn.now();
-        self.conn.set_patience(limit);
-        let received = receive(&mut self.conn);
-        self.conn.set_patience(None);
-        received.map_err(|error| {
-            self.note(&error);
-            let took = self.conn.now().saturating_duration_since(started);
-            let missed = limit.filter(|limit| is_timeout(&error) && took >= *limit);
-            let (Some((statement, _)), Some(missed)) = (command.rows(), missed) else {
-                return Cause::Client(error);
-            };
-            if let Some(limit) = self.answer_limit {
-                limit.gave_up(&statement.bound.model.pace, statement.rows.len(), missed);
-            }
-            Cause::NoAnswer(missed)
-        })
     }
 
     /// Takes the answer to what was sent first.
@@ -389,19 +345,7 @@ impl Connection {
             self.set_broken();
             return Err(command.failed(Cause::OutOfTime(error)));
         }
-        let started = self.conn.now();
-        let received = match self.receive(command, Conn::receive) {
-            Ok(answer) => {
-                if let (Some((statement, _)), Some(limit)) = (command.rows(), self.answer_limit) {
-                    let took = self.conn.now().saturating_duration_since(started);
-                    limit.answered(&statement.bound.model.pace, statement.rows.len(), took);
-                }
-                Ok(answer)
-            }
-            Err(Cause::Client(error)) => Err(error),
-            Err(cause) => return Err(command.failed(cause)),
-        };
-        let error = match (received, command) {
+        let error = match (self.conn.receive(), command) {
             (Ok(Answer::Rows(rows)), PendingCommand::Definition(model)) => {
                 let shown = rows.into_iter().next().and_then(|mut row| row.take_opt(1)?.ok());
                 let shown: Vec<u8> = shown.unwrap_or_default();
@@ -430,9 +374,7 @@ impl Connection {
             (Ok(Answer::Ok { .. }), _) => return Ok(()),
             (Err(error), _) => error,
         };
-        if matches!(error, mysql::Error::IoError(_)) {
-            self.note(&error);
-        }
+        self.note(&error);
         if is_lock_wait(&error) && self.can_be_ended() && sent.iter().any(|pending| pending.locks()) {
             // Each of them would wait as long.
             self.set_broken();

@@ -205,6 +205,12 @@ impl Variables {
         }
     }
 
+    /// How many waits of so many seconds for a lock are as long as the server's own. `None`: the
+    /// session waits as long as the server has it.
+    pub fn lock_waits(&self, lock_wait_s: Option<u64>) -> u64 {
+        self.own_lock_wait_s.div_ceil(lock_wait_s.unwrap_or(u64::MAX)).max(1)
+    }
+
     /// What the schema of a table depends on.
     pub fn traits(&self, is_mariadb: bool) -> ServerTraits {
         let [client, ..] = &self.charsets;
@@ -528,9 +534,16 @@ mod tests {
     }
 
     #[test]
-    fn knows_the_server_s_own_wait_for_a_lock() {
-        for (own, expected) in [("50", 50), ("1", 1), ("NULL", 0)] {
-            assert_eq!(variables(&[(12, own)]).own_lock_wait_s, expected, "{own}");
+    fn short_waits_for_a_lock_add_up_to_the_server_s_own() {
+        for (own, session, expected) in [
+            ("50", Some(1), 50),
+            ("50", Some(7), 8),
+            ("50", Some(60), 1),
+            ("50", None, 1),
+            ("NULL", Some(1), 1),
+        ] {
+            let found = variables(&[(12, own)]).lock_waits(session);
+            assert_eq!(found, expected, "{own}, {session:?}");
         }
     }
 

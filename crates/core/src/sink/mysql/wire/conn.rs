@@ -78,8 +78,6 @@ pub struct Conn {
     /// How many answers come before that to the command that is being sent, if it has one.
     due_before: usize,
     timeouts: Timeouts,
-    /// The longest wait for the answer that is due first, if that is less.
-    patience: Option<Duration>,
     deadline: Option<Instant>,
     is_given_up: bool,
 }
@@ -107,7 +105,6 @@ impl Conn {
                 read: Duration::MAX,
                 write: Duration::MAX,
             },
-            patience: None,
             deadline: Some(deadline),
             is_given_up: false,
         })
@@ -126,12 +123,6 @@ impl Conn {
     /// When all waits end from now on, the time-outs aside.
     pub fn set_deadline(&mut self, deadline: Option<Instant>) {
         self.deadline = deadline;
-    }
-
-    /// The longest wait for the answer that is due first, if its time-out is longer. Also while the
-    /// server does not take what is sent behind it.
-    pub fn set_patience(&mut self, patience: Option<Duration>) {
-        self.patience = patience;
     }
 
     /// Whether some of a command was sent, and not all of it.
@@ -183,8 +174,7 @@ impl Conn {
 
     /// Sends the rest of a command that was blocked.
     pub fn go_on_sending(&mut self) -> io::Result<Sent> {
-        let patience = self.patience.filter(|_| self.due_before > 0);
-        let limit = self.limit(patience.map_or(self.timeouts.write, |patience| patience.min(self.timeouts.write)));
+        let limit = self.limit(self.timeouts.write);
         match self.packets.send(limit) {
             Ok(()) => Ok(Sent::Whole),
             Err(error) if error.kind() == ErrorKind::TimedOut && self.due_before > 0 => Ok(Sent::Blocked),
@@ -286,8 +276,7 @@ impl Conn {
         }
         let sequence = self.due.pop_front();
         self.due_before = self.due_before.saturating_sub(1);
-        let timeout = self.timeouts.read;
-        let limit = self.limit(self.patience.map_or(timeout, |patience| patience.min(timeout)));
+        let limit = self.limit(self.timeouts.read);
         Ok(Reader {
             sequence: sequence.ok_or_else(|| protocol_error("no answer is due"))?,
             packets: &mut self.packets,

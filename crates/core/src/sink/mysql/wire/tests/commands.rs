@@ -314,34 +314,3 @@ fn a_server_that_does_not_read_answers_first() {
         "behind a part of another one"
     );
 }
-
-#[test]
-fn patience_ends_the_waits_of_what_it_is_set_for() {
-    let patience = Duration::from_millis(200);
-    let (mut conn, seen) = session(vec![Turn::of(packet(1, &ok(1))), Turn::default()]);
-    conn.set_patience(Some(patience));
-    assert_eq!(conn.send(Command::Query("one")).expect("sent"), Sent::Whole);
-    assert!(matches!(conn.receive(), Ok(Answer::Ok { affected_rows: 1 })));
-    assert_eq!(conn.send(Command::Query("two")).expect("sent"), Sent::Whole);
-    let error = conn.receive().expect_err("silence");
-    assert!(error.to_string().contains("timed out"), "{error}");
-    assert_eq!(look(&seen, |seen| seen.elapsed), patience);
-    // A server that does not read, and owes an answer, is left after that time, too.
-    let (mut conn, seen) = session(vec![Turn::default(), Turn::default()]);
-    conn.set_patience(Some(patience));
-    assert_eq!(conn.send(Command::Query("one")).expect("sent"), Sent::Whole);
-    look(&seen, |seen| seen.send_limit = Some(6));
-    assert_eq!(conn.send(Command::Query("two")).expect("some of it"), Sent::Blocked);
-    assert_eq!(look(&seen, |seen| seen.elapsed), patience);
-    // What owes no answer has the time-out of its own, and so has what no patience is set for.
-    let (mut conn, seen) = session(vec![Turn::default(), Turn::default()]);
-    conn.set_patience(Some(patience));
-    look(&seen, |seen| seen.send_limit = Some(0));
-    conn.send(Command::Query("one")).expect_err("no room");
-    assert_eq!(look(&seen, |seen| seen.elapsed), TIMEOUTS.write);
-    let (mut conn, seen) = session(vec![Turn::default()]);
-    conn.set_patience(Some(patience));
-    conn.set_patience(None);
-    conn.query_drop("COMMIT").expect_err("silence");
-    assert_eq!(look(&seen, |seen| seen.elapsed), TIMEOUTS.read);
-}

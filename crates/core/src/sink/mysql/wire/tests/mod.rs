@@ -4,7 +4,6 @@ mod bad_beginnings;
 mod commands;
 mod fuzz;
 mod handshakes;
-mod patience;
 mod peer;
 
 use std::sync::{Arc, Mutex};
