@@ -137,7 +137,7 @@ final class FpmTest extends FpmTestCase
         $fpm = $this->startFpm();
         $tables = ['wb_fpm_zone_trades' => ['mode' => 'upsert']];
         $zoned = $this->settings(
-            dsn: $this->patientDsn('timezone=' . rawurlencode('+02:00')),
+            dsn: $this->dsnWith('timezone=' . rawurlencode('+02:00')),
             persistent: 'zoned',
             orderTable: 'wb_fpm_zones',
             tradeTable: 'wb_fpm_zone_trades',

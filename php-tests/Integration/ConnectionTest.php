@@ -20,7 +20,7 @@ final class ConnectionTest extends DatabaseTestCase
 
     public function testConnectsWithTheFirstRow(): void
     {
-        $buffer = $this->buffer(dsn: $this->patientDsn(), orderTable: 'wb_orders');
+        $buffer = $this->buffer(orderTable: 'wb_orders');
         $buffer->flush();
         $buffer->add(null);
         self::assertNull($buffer->find('wb_orders', 1));

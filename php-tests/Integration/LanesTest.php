@@ -111,7 +111,7 @@ final class LanesTest extends DatabaseTestCase
     public function testAColumnsValuesKeepToTheirLanes(): void
     {
         $this->admin()->exec('CREATE TRIGGER lane_session BEFORE INSERT ON lane_trades FOR EACH ROW SET NEW.session = CONNECTION_ID()');
-        $buffer = $this->lanes(['routeBy' => 'SYMBOL', 'dsn' => $this->patientDsn()]);
+        $buffer = $this->lanes(['routeBy' => 'SYMBOL']);
         $buffer->add(['id' => 1, 'symbol' => 'BTC', 'version' => 0], ['id' => 0, 'order_id' => 0]);
         $buffer->flush();
         for ($id = 1; $id <= 200; $id++) {

@@ -33,7 +33,7 @@ final class TransactionTest extends DatabaseTestCase
 
     public function testOrdersAndTheirTradesShareATransaction(): void
     {
-        $buffer = $this->buffer(dsn: $this->patientDsn(), orderTable: 'wb_orders', tradeTable: 'wb_trades', batchSize: 7);
+        $buffer = $this->buffer(orderTable: 'wb_orders', tradeTable: 'wb_trades', batchSize: 7);
         $sizes = [];
         for ($order = 1; $order <= 50; $order++) {
             $trades = [];

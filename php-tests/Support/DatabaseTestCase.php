@@ -91,15 +91,6 @@ abstract class DatabaseTestCase extends TestCase
         return $this->dsn() . '?' . $options;
     }
 
-    /**
-     * The DSN of a test that counts sessions or reconnects. However busy the machine is, a slow
-     * statement of it does not pass for one that waits for a lock.
-     */
-    protected function patientDsn(string $options = ''): string
-    {
-        return $this->dsnWith(rtrim("connect_timeout_ms=60000&lock_wait_timeout_ms=3600000&{$options}", '&'));
-    }
-
     /** The tests' own connection, as the same account. */
     protected function pdo(): PDO
     {

@@ -82,7 +82,7 @@ abstract class FpmTestCase extends DatabaseTestCase
     protected function settings(mixed ...$settings): array
     {
         return $settings + [
-            'dsn' => $this->patientDsn(),
+            'dsn' => $this->dsn(),
             'background' => true,
             'persistent' => 'orders',
             'batchSize' => 50,
