@@ -85,6 +85,29 @@ final class PartialRowsTest extends DatabaseTestCase
         self::assertSame((string) (self::ROWS - 1), $this->value('SELECT COUNT(*) FROM wb_shared WHERE v = 1'));
     }
 
+    /** An UPDATE would compare the digits of its number. */
+    public function testAMemberThatIsComparedHasItsName(): void
+    {
+        $this->createTable('wb_members', "id INT PRIMARY KEY, r INT NOT NULL, e ENUM('c', 'b', 'a'), s SET('w', 'x', 'z')");
+        foreach (['min' => ['c', 'z'], 'max' => ['a', 'w']] as $rule => [$e, $s]) {
+            $buffer = $this->buffer(tables: ['wb_members' => ['merge' => ['e' => $rule, 's' => $rule]]]);
+            $buffer->put('wb_members', ['id' => 1, 'r' => 1, 'e' => 2, 's' => 2]);
+            $buffer->flush();
+            foreach ([['e' => 1], ['s' => 1]] as $numbered) {
+                $name = array_key_first($numbered);
+                self::assertThrowsMatching(
+                    \WriteBuffer\ConfigException::class,
+                    "/table wb_members: column {$name} is compared by min or max, .* give the member by its name, not by its number/",
+                    static fn () => $buffer->put('wb_members', ['id' => 1] + $numbered),
+                );
+            }
+            $buffer->put('wb_members', ['id' => 1, 'e' => $e, 's' => $s]);
+            $buffer->flush();
+            self::assertSame([['id' => '1', 'r' => '1', 'e' => 'b', 's' => 'x']], $this->rows('wb_members'), $rule);
+            $this->pdo()->exec('DELETE FROM wb_members');
+        }
+    }
+
     public function testARowThatACheckRefusesIsFoundAmongThoseThatShareAnUpdate(): void
     {
         $this->createTable('wb_checked', 'id INT PRIMARY KEY, name VARCHAR(10) NOT NULL, v INT NULL, CHECK (v <> 13)');

@@ -81,11 +81,29 @@ pub(super) enum Check {
     /// In a row that can only update: what the column takes. An insert would be refused for it; an
     /// update that adds or compares the value would not.
     Fitting,
+    /// An ENUM or a SET under `min` or `max`, in a row that can only update: a member by its name.
+    /// An UPDATE would compare the digits of its number.
+    Member,
     /// Part of the key of a row that can only update: what finds the row that an insert would meet.
     LookedUp,
 }
 
 impl TableModel {
+    /// The checks of a row that can only update, beside those of any row.
+    fn checks_of_update(&self, columns: &[Box<str>], rules: &[MergeRule], key: &[usize]) -> Vec<(usize, Check)> {
+        let mut checks: Vec<_> = key.iter().map(|at| (*at, Check::LookedUp)).collect();
+        for (at, (column, rule)) in columns.iter().zip(rules).enumerate() {
+            if self.is_checked_first(column, *rule, key.contains(&at)) {
+                checks.push((at, Check::Fitting));
+            }
+            let has_members = matches!(self.domain(column).0, Domain::Enum(_) | Domain::Set);
+            if has_members && matches!(rule, MergeRule::Min | MergeRule::Max) {
+                checks.push((at, Check::Member));
+            }
+        }
+        checks
+    }
+
     fn lacks_key_column(&self, name: &str) -> Error {
         let what = if self.column(name).is_some_and(|column| column.is_auto_increment) {
             ", which the server numbers: use 'mode' => 'insert' in `tables` for new rows, or give it a value"
@@ -182,11 +200,7 @@ impl TableModel {
         let is_summed = |at: &usize| rules.get(*at) == Some(&MergeRule::Sum);
         checks.extend((0..columns.len()).filter(is_summed).map(|at| (at, Check::Number)));
         if missing_required.is_some() {
-            let columns = columns.iter().zip(&rules).enumerate();
-            let fitting =
-                columns.filter(|(at, (column, rule))| self.is_checked_first(column, **rule, key.contains(at)));
-            checks.extend(fitting.map(|(at, _)| (at, Check::Fitting)));
-            checks.extend(key.iter().map(|at| (*at, Check::LookedUp)));
+            checks.extend(self.checks_of_update(columns, &rules, &key));
         }
         let guarded = self.guarded_columns(columns, &key, guard.filter(|_| missing_required.is_some()), &rules);
         let shared_update = missing_required
@@ -244,6 +258,7 @@ impl BoundColumns {
                 Check::Key | Check::DeletedKey | Check::Guard => !value.is_null(),
                 Check::NumberedKey => !value.is_null() && !is_zero(&value),
                 Check::Fitting => !self.domains.get(*at).is_some_and(|(domain, _)| domain.refuses(&value)),
+                Check::Member => !matches!(value, Value::Int(_)),
                 Check::LookedUp => self.kinds.get(*at).is_some_and(|kind| kind.may_be_looked_up(&value)),
             };
             if !passes {
@@ -267,6 +282,10 @@ impl BoundColumns {
             }
             Check::Fitting => format!(
                 "table {name}: column {column} does not take this value: it is out of range, too long or not in the column's character set"
+            ),
+            Check::Member => format!(
+                "table {name}: column {column} is compared by min or max, and the row lacks a required column: give the \
+                 member by its name, not by its number"
             ),
             Check::LookedUp => format!(
                 "table {name}: key column {column} holds numbers, and the row lacks a required column: such a row finds its row \
@@ -360,7 +379,7 @@ impl BoundColumns {
     pub fn assigning_as_they_are(&self, values: &[Value<'_>]) -> Option<Arc<Self>> {
         let beside = |at: &usize| {
             let (domain, _) = self.domains.get(*at)?;
-            Some((*at, beside(domain, values.get(*at)?)?))
+            Some((*at, beside(domain, *self.rules.get(*at)?, values.get(*at)?)?))
         };
         let as_they_are: Vec<_> = self.guarded.iter().filter_map(beside).collect();
         if as_they_are.is_empty() {

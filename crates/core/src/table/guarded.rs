@@ -55,9 +55,9 @@ impl TableModel {
 }
 
 /// What a column is to be beside a value. `None`: the value is what it is without that.
-pub(super) fn beside(domain: &Domain, value: &Value<'_>) -> Option<Beside> {
+pub(super) fn beside(domain: &Domain, rule: MergeRule, value: &Value<'_>) -> Option<Beside> {
     match (domain, value) {
-        (Domain::Enum(_) | Domain::Set, Value::Int(_)) => Some(Beside::Number),
+        (Domain::Enum(_) | Domain::Set, Value::Int(_)) if rule == MergeRule::Replace => Some(Beside::Number),
         (Domain::Text { .. }, _) if domain.refuses(value) => Some(Beside::Unicode),
         _ => domain.refuses(value).then_some(Beside::Itself),
     }
