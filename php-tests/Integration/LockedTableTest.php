@@ -121,6 +121,23 @@ final class LockedTableTest extends DatabaseTestCase
         }
     }
 
+    /** Its time is counted by the clock: there are pauses between the waits for a lock. */
+    public function testAFlushWaitsNoLongerThanTheServersTime(): void
+    {
+        $secondsMax = 8;
+        $this->setGlobal('innodb_lock_wait_timeout', $secondsMax);
+        $buffer = $this->buffer(background: false);
+        $buffer->put(self::HELD, ['id' => 0, 'v' => 1]);
+        [$lock, $release] = array_values(iterator_to_array(self::locks()))[0];
+        $holder = $this->holder($lock);
+        $failed = self::thrownBy(static fn () => $buffer->flush());
+        self::assertInstanceOf(FlushException::class, $failed);
+        // Each wait is a second.
+        self::assertLessThan($secondsMax - 1, $buffer->getMetrics()['retries_lock_wait_timeout']);
+        $holder->exec($release);
+        self::assertSame(1, $buffer->flush());
+    }
+
     /** @return iterable<string, array{bool}> */
     public static function modes(): iterable
     {

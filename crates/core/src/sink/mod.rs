@@ -69,9 +69,9 @@ pub trait Sink: Send {
     /// no other one.
     fn wait_briefly_for_locks(&mut self) {}
 
-    /// How many waits for a lock are as long as the server's own time-out.
-    fn lock_waits(&self) -> u64 {
-        1
+    /// The server's own time-out for locks.
+    fn own_lock_wait(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// How long a caller waits who asks for definitions of tables and has named no time. `None`: as

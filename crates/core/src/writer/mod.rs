@@ -162,6 +162,7 @@ impl Writer {
                 // before: one without rows goes over it.
                 Some(_) => start,
             };
+            let began = self.clock.now();
             match self.write_range(batches, start..end, deadline, observer) {
                 Ok(Attempt::Committed(commit)) if commit.groups.is_empty() => {
                     if let Some(obstacle) = obstacle.take() {
@@ -183,9 +184,12 @@ impl Writer {
                         return Err(failed.error.into());
                     }
                     if is_locked(&failed.error) {
-                        let waits_max = self.sink.lock_waits();
-                        let error = failed.error;
-                        obstacle = Some(self.stop(Obstacle::Locked { error, waits_max })?);
+                        let waited = self.clock.now().saturating_duration_since(began);
+                        obstacle = Some(self.stop(Obstacle::Locked {
+                            error: failed.error,
+                            waited,
+                            max: self.sink.own_lock_wait(),
+                        })?);
                     } else if failed.error.phase() == Phase::Statement && !is_confirmed {
                         is_confirmed = true;
                     } else {

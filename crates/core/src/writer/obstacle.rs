@@ -1,5 +1,7 @@
 //! Why a writer stops.
 
+use std::time::Duration;
+
 use crate::error::Error;
 
 /// Why a writer stops before all groups are settled.
@@ -13,8 +15,10 @@ pub enum Obstacle {
     Locked {
         /// The error.
         error: Error,
-        /// So many waits are as long as the server's own time-out.
-        waits_max: u64,
+        /// How long that was waited for.
+        waited: Duration,
+        /// The server's own time-out. A flush waits as long.
+        max: Duration,
     },
     /// The next group is refused, and may lack what earlier ones hold. The buffer sets it aside
     /// until these are settled.

@@ -47,10 +47,10 @@ pub(super) struct Cause {
 /// The waits for a lock.
 #[derive(Debug, Clone, Copy)]
 struct LockWaits {
-    /// Those since somebody asked for a flush.
-    done: u64,
-    /// So many are as long as the server's own time-out. A flush fails after them.
-    max: u64,
+    /// When the first one began since somebody asked for a flush. `None`: there was none.
+    since: Option<Instant>,
+    /// The server's own time-out is over since then. A flush fails.
+    is_over: bool,
 }
 
 impl Cause {
@@ -107,14 +107,22 @@ impl Cause {
         }
         self.is_stalled = false;
         if let Some(lock) = &mut self.lock {
-            lock.done = 0;
+            lock.since = None;
+            lock.is_over = false;
         }
     }
 
-    /// Notes a wait for a lock that was in vain. `None`: it was no lock.
-    pub fn waited(&mut self, waits_max: Option<u64>) {
-        let done = self.lock.map_or(0, |lock| lock.done) + 1;
-        self.lock = waits_max.map(|max| LockWaits { done, max });
+    /// Notes how long a lock was waited for in vain, and the server's own time-out. `None`: it was
+    /// no lock.
+    pub fn waited(&mut self, waited: Option<(Duration, Duration)>, now: Instant) {
+        let before = self.lock.and_then(|lock| lock.since);
+        self.lock = waited.map(|(waited, max)| {
+            let since = before.unwrap_or_else(|| now.checked_sub(waited).unwrap_or(now));
+            LockWaits {
+                since: Some(since),
+                is_over: now.saturating_duration_since(since) >= max,
+            }
+        });
     }
 
     /// Whether somebody holds a lock there.
@@ -124,7 +132,7 @@ impl Cause {
 
     /// Whether a flush waits for it: the server's own time-out for locks is not over.
     pub fn is_waited_for(&self) -> bool {
-        !self.is_doubtful && self.lock.is_some_and(|lock| lock.done < lock.max)
+        !self.is_doubtful && self.lock.is_some_and(|lock| !lock.is_over)
     }
 
     /// Whether rows of a shape wait for it.

@@ -457,8 +457,8 @@ impl Parking {
                 self.blame(queue, lane, (&error, None), models, now);
                 None
             }
-            Obstacle::Locked { error, waits_max } => {
-                self.blame(queue, lane, (&error, Some(waits_max)), models, now);
+            Obstacle::Locked { error, waited, max } => {
+                self.blame(queue, lane, (&error, Some((waited, max))), models, now);
                 None
             }
         };
@@ -469,13 +469,13 @@ impl Parking {
         })
     }
 
-    /// Notes the table that is in the way, and how many waits for its lock are awaited, if it is
-    /// locked.
+    /// Notes the table that is in the way. If it is locked, also how long that was waited for, and
+    /// how long a flush waits.
     fn blame(
         &mut self,
         queue: &Queue,
         lane: LaneId,
-        (error, waits_max): (&Error, Option<u64>),
+        (error, waited): (&Error, Option<(Duration, Duration)>),
         models: &Models,
         now: Instant,
     ) {
@@ -501,11 +501,11 @@ impl Parking {
         match self.causes.iter_mut().find(|cause| cause.is_same(&shape, error)) {
             Some(cause) => {
                 cause.met(error.clone(), seen, now);
-                cause.waited(waits_max);
+                cause.waited(waited, now);
             }
             None => {
                 let mut cause = Cause::new(&shape, error.clone(), seen, now);
-                cause.waited(waits_max);
+                cause.waited(waited, now);
                 self.causes.push(cause);
                 if self.reader.unread().any(|(table, _)| table != shape.table) {
                     // As above: what another table is may be known by now.

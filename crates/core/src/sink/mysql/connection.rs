@@ -11,7 +11,7 @@
 //! its `write_timeout_ms`, or what is left of the caller's deadline if that is less. Each counts
 //! from the call.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::codes::{self, Class};
 use crate::error::{Error, Result};
@@ -41,8 +41,8 @@ pub struct Connection {
     pub form: StatementForm,
     /// What reading a table's schema needs to know.
     pub traits: ServerTraits,
-    /// How many waits for a lock are as long as the server's own time-out.
-    pub lock_waits: u64,
+    /// The server's own time-out for locks.
+    pub own_lock_wait: Duration,
     /// What the server knows the session by.
     pub session: Session,
     /// The statements prepared for rows.
@@ -57,7 +57,7 @@ impl Connection {
         conn: Conn,
         form: StatementForm,
         traits: ServerTraits,
-        lock_waits: u64,
+        own_lock_wait: Duration,
         session: Session,
         statements: StatementCache,
     ) -> Self {
@@ -65,7 +65,7 @@ impl Connection {
             conn,
             form,
             traits,
-            lock_waits,
+            own_lock_wait,
             session,
             statements,
             state: TransactionState::Autocommit,

@@ -196,9 +196,9 @@ impl Connector {
             write: self.dsn.write_timeout,
         });
         conn.set_deadline(None);
-        let lock_waits = variables.lock_waits(self.lock_wait_s);
+        let own_lock_wait = variables.own_lock_wait();
         let statements = StatementCache::new(self.max_statements);
-        let connection = Connection::new(conn, form, traits, lock_waits, variables.session(lock), statements);
+        let connection = Connection::new(conn, form, traits, own_lock_wait, variables.session(lock), statements);
         Ok((connection, variables.is_writable))
     }
 

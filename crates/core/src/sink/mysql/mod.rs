@@ -71,7 +71,7 @@ pub struct MySqlSink {
     connection: Option<Connection>,
     connects: u64,
     /// How many waits for a lock are as long as the server's own time-out.
-    lock_waits: u64,
+    own_lock_wait: Duration,
     sessions: OwnSessions,
     ledger: LedgerTable,
 }
@@ -84,7 +84,7 @@ impl MySqlSink {
             connector: Connector::new(dsn, settings.batch_size, settings.max_prepared_statements),
             connection: None,
             connects: 0,
-            lock_waits: 1,
+            own_lock_wait: Duration::ZERO,
             sessions: OwnSessions::default(),
             ledger: LedgerTable::new(ledger, lane),
         }
@@ -128,7 +128,7 @@ impl MySqlSink {
             let connection = self.connector.connect(&mut self.sessions, deadline)?;
             self.sessions.begin(connection.session.clone());
             self.connects += 1;
-            self.lock_waits = connection.lock_waits;
+            self.own_lock_wait = connection.own_lock_wait;
             self.connection = Some(connection);
         }
         self.current(deadline)?;
@@ -318,8 +318,8 @@ impl Sink for MySqlSink {
         self.connector.wait_briefly_for_locks();
     }
 
-    fn lock_waits(&self) -> u64 {
-        self.lock_waits
+    fn own_lock_wait(&self) -> Duration {
+        self.own_lock_wait
     }
 
     fn look_up_time(&self) -> Option<Duration> {

@@ -13,6 +13,7 @@
 //! `isolation_level=repeatable%20read` in the DSN.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use crate::dsn::ServerDsn;
 use crate::sink::mysql::own_sessions::Session;
@@ -205,10 +206,9 @@ impl Variables {
         }
     }
 
-    /// How many waits of so many seconds for a lock are as long as the server's own. `None`: the
-    /// session waits as long as the server has it.
-    pub fn lock_waits(&self, lock_wait_s: Option<u64>) -> u64 {
-        self.own_lock_wait_s.div_ceil(lock_wait_s.unwrap_or(u64::MAX)).max(1)
+    /// The server's own time-out for locks.
+    pub fn own_lock_wait(&self) -> Duration {
+        Duration::from_secs(self.own_lock_wait_s)
     }
 
     /// What the schema of a table depends on.
@@ -534,16 +534,10 @@ mod tests {
     }
 
     #[test]
-    fn short_waits_for_a_lock_add_up_to_the_server_s_own() {
-        for (own, session, expected) in [
-            ("50", Some(1), 50),
-            ("50", Some(7), 8),
-            ("50", Some(60), 1),
-            ("50", None, 1),
-            ("NULL", Some(1), 1),
-        ] {
-            let found = variables(&[(12, own)]).lock_waits(session);
-            assert_eq!(found, expected, "{own}, {session:?}");
+    fn knows_the_server_s_own_time_out_for_locks() {
+        for (own, expected) in [("50", 50), ("1", 1), ("NULL", 0)] {
+            let found = variables(&[(12, own)]).own_lock_wait();
+            assert_eq!(found, Duration::from_secs(expected), "{own}");
         }
     }
 
