@@ -9,6 +9,7 @@
 #![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
 
 mod find;
+mod histories;
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +31,7 @@ use write_buffer_core::table::shape::Shape;
 use write_buffer_core::value::Value;
 use write_buffer_core::writer::obstacle::Obstacle;
 
-use steps::{LANES, ModelRow, NAMES, Step, TABLES, model, step, two_tables_in_the_way_of_one_group};
+use steps::{LANES, ModelRow, NAMES, Step, TABLES, model, step};
 
 const TIMEOUT: Duration = Duration::from_secs(7);
 
@@ -438,9 +439,4 @@ proptest! {
     ) {
         run(steps, times_out, ends)?;
     }
-}
-
-#[test]
-fn a_group_behind_two_tables_that_are_gone_rests() {
-    run(two_tables_in_the_way_of_one_group(), true, false).expect("all rest");
 }

@@ -120,28 +120,9 @@ fn rows(text: &str) -> Vec<ModelRow> {
 }
 
 /// A group of these rows.
-fn add(text: &str) -> Step {
+pub fn add(text: &str) -> Step {
     Step::Add {
         rows: rows(text),
         parent: None,
     }
-}
-
-/// Whatever is probed by the first group fails at another table.
-pub fn two_tables_in_the_way_of_one_group() -> Vec<Step> {
-    vec![
-        add("a0? b0"),
-        add("a0?"),
-        add("b1 c1+"),
-        add("c0+"),
-        Step::DropTable(0),
-        Step::DropColumn(2),
-        add("a0? a0?"),
-        Step::Work(0, 1),
-        Step::CreateTable(1),
-        Step::CreateTable(1),
-        Step::DropColumn(0),
-        Step::DropTable(1),
-        Step::DropColumn(0),
-    ]
 }

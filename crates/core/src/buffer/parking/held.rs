@@ -88,6 +88,8 @@ pub(super) struct KeyReader {
     bound: FxHashMap<usize, BoundShape>,
     /// Tables without a model that were met since somebody asked.
     newly_unread: Vec<Arc<TableEntry>>,
+    /// Somebody wants to know what the tables without a model are by now.
+    wants_unread: bool,
     scratch: Vec<u8>,
 }
 
@@ -111,6 +113,23 @@ impl KeyReader {
     pub fn unread(&self) -> impl Iterator<Item = (TableId, &Arc<TableEntry>)> {
         let unread = self.models.iter().filter(|(_, (_, model))| model.is_none());
         unread.map(|(table, (entry, _))| (*table, entry))
+    }
+
+    /// Somebody wants to know what the tables without a model are by now.
+    pub fn want_unread(&mut self) {
+        let any_unread = self.unread().next().is_some();
+        self.wants_unread = any_unread;
+    }
+
+    /// Whether nobody looks at them, although somebody wants to know.
+    pub fn wants_unread(&self) -> bool {
+        self.wants_unread
+    }
+
+    /// The tables without a model, for somebody who looks at them.
+    pub fn take_unread(&mut self) -> Vec<Arc<TableEntry>> {
+        self.wants_unread = false;
+        self.unread().map(|(_, entry)| Arc::clone(entry)).collect()
     }
 
     /// From now on the table's keys are read by this model.
@@ -157,6 +176,7 @@ impl KeyReader {
 
     pub fn clear(&mut self) {
         self.newly_unread.clear();
+        self.wants_unread = false;
         self.models.clear();
         self.bound.clear();
     }

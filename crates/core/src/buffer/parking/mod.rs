@@ -263,6 +263,7 @@ impl Parking {
 
     /// Somebody flushes: all tables are probed at once.
     pub fn request_probes(&mut self) {
+        self.reader.want_unread();
         self.causes.iter_mut().for_each(Cause::want);
     }
 
@@ -500,8 +501,13 @@ impl Parking {
             .for_each(Cause::doubt);
         match self.causes.iter_mut().find(|cause| cause.is_same(&shape, error)) {
             Some(cause) => {
+                let was_probe = cause.prober == Some(lane);
                 cause.met(error.clone(), seen, now);
                 cause.waited(waited, now);
+                if self.reader.wants_unread() && !was_probe {
+                    // Only a probe reads them, and groups may wait behind others because of them.
+                    cause.is_wanted = true;
+                }
             }
             None => {
                 let mut cause = Cause::new(&shape, error.clone(), seen, now);

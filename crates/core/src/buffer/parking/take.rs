@@ -154,7 +154,7 @@ impl Parking {
                 Some((number, _)) if flight.is_none() => {
                     if let Some(group) = self.groups.get(number) {
                         let mut probing = Flight::writing(lane);
-                        probing.reads = self.reader.unread().map(|(_, entry)| Arc::clone(entry)).collect();
+                        probing.reads = self.reader.take_unread();
                         probing.repeats = cause.is_lock().then(|| cause.error.clone());
                         probing.add(*number, Arc::clone(&group.batch));
                         flight = Some(probing);
