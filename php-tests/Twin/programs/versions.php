@@ -11,6 +11,16 @@ $counting = static fn (string ...$triggers): array => [
     'constraints' => ['PRIMARY KEY (id)'],
     'triggers' => $triggers,
 ];
+// Each version of a row that has the time of the one before it counts a hundred times.
+$timed = [
+    'columns' => ['id' => 'INT NOT NULL', 'v' => 'INT NULL', 'seen' => 'INT NOT NULL DEFAULT 0'],
+    'constraints' => ['PRIMARY KEY (id)'],
+    'triggers' => [
+        'AFTER INSERT SET @last = NOW(6)',
+        'BEFORE UPDATE SET NEW.seen = OLD.seen + IF(NOW(6) = @last, 100, 1)',
+        'AFTER UPDATE SET @last = NOW(6)',
+    ],
+];
 $twice = [[['t', ['id' => 1, 'v' => 1]]], [['t', ['id' => 1, 'v' => 2]]]];
 $again = [[['t', ['id' => 1, 'v' => 1]]], [['t', ['id' => 1, 'v' => 1]]]];
 $backAndForth = [
@@ -89,15 +99,7 @@ return [
         'steps' => [[['t', ['id' => 9, 'v' => 1]], ['t', ['id' => 1, 'v' => 1]]], ...$twice, ...$again, ...$twice],
     ],
     'a trigger sees a time of its own for each version of a row' => [
-        'tables' => ['t' => [
-            'columns' => ['id' => 'INT NOT NULL', 'v' => 'INT NULL', 'seen' => 'INT NOT NULL DEFAULT 0'],
-            'constraints' => ['PRIMARY KEY (id)'],
-            'triggers' => [
-                'AFTER INSERT SET @last = NOW(6)',
-                'BEFORE UPDATE SET NEW.seen = OLD.seen + IF(NOW(6) = @last, 100, 1)',
-                'AFTER UPDATE SET @last = NOW(6)',
-            ],
-        ]],
+        'tables' => ['t' => $timed],
         'steps' => [
             [['t', ['id' => 1, 'v' => 1]], ['t', ['id' => 1, 'v' => 2]], ['t', ['id' => 1, 'v' => 3]]],
             ...$twice,
@@ -105,16 +107,7 @@ return [
         ],
     ],
     "'coalesce' => false: each version of a row has a statement, and a time, of its own" => [
-        'tables' => ['t' => [
-            'columns' => ['id' => 'INT NOT NULL', 'v' => 'INT NULL', 'seen' => 'INT NOT NULL DEFAULT 0'],
-            'constraints' => ['PRIMARY KEY (id)'],
-            'triggers' => [
-                'AFTER INSERT SET @last = NOW(6)',
-                'BEFORE UPDATE SET NEW.seen = OLD.seen + IF(NOW(6) = @last, 100, 1)',
-                'AFTER UPDATE SET @last = NOW(6)',
-            ],
-            'rules' => ['coalesce' => false],
-        ]],
+        'tables' => ['t' => $timed + ['rules' => ['coalesce' => false]]],
         'steps' => [
             [['t', ['id' => 1, 'v' => 1]], ['t', ['id' => 1, 'v' => 2]], ['t', ['id' => 1, 'v' => 3]]],
             ...$twice,
