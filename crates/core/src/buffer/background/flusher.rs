@@ -21,7 +21,7 @@ use crate::buffer::background::lanes::LaneSet;
 use crate::buffer::background::shared::{Shared, State};
 use crate::buffer::limits::{FIRST_RETRY_BACKOFF, LONGEST_RETRY_BACKOFF, RETIRE_TIMEOUT};
 use crate::buffer::metrics::count;
-use crate::buffer::parking::{Models, Work};
+use crate::buffer::parking::Models;
 use crate::buffer::queue::{Due, LaneId};
 use crate::buffer::snapshot::ThreadState;
 use crate::dead_letter::DeadLetter;
@@ -51,35 +51,25 @@ pub fn run(shared: &Shared, lane: LaneId, mut writer: Writer) {
             wake_waiting(&mut state);
             work
         };
-        let Some(Work {
-            batches,
-            done,
-            gives_up,
-            reads,
-            repeats,
-        }) = work
-        else {
+        let Some(work) = work else {
             // All that was due is parked.
             shared.done.notify_all();
             continue;
         };
-        let batches: Vec<&Batch> = batches.iter().map(|batch| &**batch).collect();
+        let batches: Vec<&Batch> = work.batches.iter().map(|batch| &**batch).collect();
         let attempted = catch_unwind(AssertUnwindSafe(|| {
             let mut observer = LaneObserver {
                 shared,
                 lane,
                 taken_back,
             };
-            match &gives_up {
+            match &work.gives_up {
                 None => {
-                    writer.read_tables(&reads, None);
-                    if let Some(failed) = &repeats {
-                        writer.probe_lock(failed, &mut observer);
-                    }
-                    writer.write(&batches, done, None, &mut observer)
+                    work.prepare(&mut writer, None, &mut observer);
+                    writer.write(&batches, work.done, None, &mut observer)
                 }
                 Some(why) => {
-                    let given_up = writer.give_up_all(&batches, done, why, None, &mut observer);
+                    let given_up = writer.give_up_all(&batches, work.done, why, None, &mut observer);
                     given_up.map_err(Obstacle::Failed)
                 }
             }
@@ -94,7 +84,7 @@ pub fn run(shared: &Shared, lane: LaneId, mut writer: Writer) {
             // since.
             _ if state.taken_back != taken_back => succeeded(&mut state, lane),
             Ok(Ok(())) => succeeded(&mut state, lane),
-            Ok(Err(obstacle)) if gives_up.is_none() => met(&mut state, lane, obstacle, writer.models()),
+            Ok(Err(obstacle)) if work.gives_up.is_none() => met(&mut state, lane, obstacle, writer.models()),
             Ok(Err(obstacle)) => {
                 note(&mut state, lane, obstacle.error());
                 state.lanes.postpone(lane, Instant::now());

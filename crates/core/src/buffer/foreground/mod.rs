@@ -509,10 +509,7 @@ impl ForegroundBuffer {
                 }
                 continue;
             }
-            self.writer.read_tables(&work.reads, deadline);
-            if let Some(failed) = &work.repeats {
-                self.writer.probe_lock(failed, &mut self.progress);
-            }
+            work.prepare(&mut self.writer, deadline, &mut self.progress);
             let written = self.writer.write(&batches, work.done, deadline, &mut self.progress);
             if let Err(obstacle) = written {
                 self.park(obstacle)?;

@@ -1,11 +1,14 @@
 //! Parked groups that one lane has taken.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::buffer::queue::LaneId;
 use crate::error::Error;
 use crate::rows::batch::Batch;
 use crate::table::entry::TableEntry;
+use crate::writer::Writer;
+use crate::writer::observer::Observer;
 
 /// What a lane has to do with what it took.
 #[derive(Debug, Clone)]
@@ -21,6 +24,16 @@ pub struct Work {
     pub reads: Vec<Arc<TableEntry>>,
     /// They waited for a lock, in vain, and are tried once more.
     pub repeats: Option<Error>,
+}
+
+impl Work {
+    /// Has the writer do what comes before the groups are written.
+    pub fn prepare(&self, writer: &mut Writer, deadline: Option<Instant>, observer: &mut dyn Observer) {
+        writer.read_tables(&self.reads, deadline);
+        if let Some(failed) = &self.repeats {
+            writer.probe_lock(failed, observer);
+        }
+    }
 }
 
 /// The groups that one lane took.
