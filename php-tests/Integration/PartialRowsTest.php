@@ -85,7 +85,7 @@ final class PartialRowsTest extends DatabaseTestCase
         self::assertSame((string) (self::ROWS - 1), $this->value('SELECT COUNT(*) FROM wb_shared WHERE v = 1'));
     }
 
-    /** An UPDATE would compare the digits of its number. */
+    /** An UPDATE would compare the digits of its number, or a text that is no member. */
     public function testAMemberThatIsComparedHasItsName(): void
     {
         $this->createTable('wb_members', "id INT PRIMARY KEY, r INT NOT NULL, e ENUM('c', 'b', 'a'), s SET('w', 'x', 'z')");
@@ -93,12 +93,12 @@ final class PartialRowsTest extends DatabaseTestCase
             $buffer = $this->buffer(tables: ['wb_members' => ['merge' => ['e' => $rule, 's' => $rule]]]);
             $buffer->put('wb_members', ['id' => 1, 'r' => 1, 'e' => 2, 's' => 2]);
             $buffer->flush();
-            foreach ([['e' => 1], ['s' => 1]] as $numbered) {
-                $name = array_key_first($numbered);
+            foreach ([['e' => 1], ['s' => 1], ['e' => 'd'], ['s' => 'x,w'], ['e' => 'B']] as $strange) {
+                $name = array_key_first($strange);
                 self::assertThrowsMatching(
                     \WriteBuffer\ConfigException::class,
-                    "/table wb_members: column {$name} is compared by min or max, .* give the member by its name, not by its number/",
-                    static fn () => $buffer->put('wb_members', ['id' => 1] + $numbered),
+                    "/table wb_members: column {$name} is compared here, and this is no member's name as the column has it/",
+                    static fn () => $buffer->put('wb_members', ['id' => 1] + $strange),
                 );
             }
             $buffer->put('wb_members', ['id' => 1, 'e' => $e, 's' => $s]);

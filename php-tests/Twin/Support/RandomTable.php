@@ -367,16 +367,19 @@ final class RandomTable
         $literal = is_string($usual) ? "'{$usual}'" : $usual;
         $this->columns['counted'] = 'INT NOT NULL DEFAULT 0';
         $log = "INSERT INTO log_{$this->name} VALUES (CONCAT";
-        // It leaves a row as it is. For an UPDATE that is prepared MySQL sets the row's ON UPDATE
-        // column nevertheless, and for the same one as text it does not.
-        $undoes = $this->isMySql && $this->stamp !== null ? [] : ["BEFORE UPDATE SET NEW.{$column} = OLD.{$column}"];
-        $this->triggers[] = Dice::pick([
+        $updates = [
             'BEFORE UPDATE SET NEW.counted = OLD.counted + 1',
-            'BEFORE INSERT SET NEW.counted = NEW.counted + 1',
             "BEFORE UPDATE SET NEW.counted = OLD.counted + IF(NEW.{$column} <=> OLD.{$column}, 0, 1)",
+            "BEFORE UPDATE SET NEW.{$column} = OLD.{$column}",
+        ];
+        // They change a row whose values stay. Whether MySQL then sets the row's ON UPDATE column
+        // depends on the UPDATE's form: prepared or text, with a cast or without.
+        $updates = $this->isMySql && $this->stamp !== null ? [] : $updates;
+        $this->triggers[] = Dice::pick([
+            'BEFORE INSERT SET NEW.counted = NEW.counted + 1',
             "BEFORE INSERT IF NEW.{$column} = {$literal} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no'; END IF",
             "BEFORE UPDATE IF OLD.{$column} = {$literal} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no'; END IF",
-            ...$undoes,
+            ...$updates,
             "AFTER UPDATE {$log}('u ', HEX(NEW.{$key}), ' ', HEX(COALESCE(OLD.{$column}, 'null'))))",
             "BEFORE DELETE IF OLD.{$column} = {$literal} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no'; END IF",
             "AFTER DELETE {$log}('d ', HEX(OLD.{$key}), ' ', HEX(COALESCE(OLD.{$column}, 'null'))))",

@@ -81,8 +81,8 @@ pub(super) enum Check {
     /// In a row that can only update: what the column takes. An insert would be refused for it; an
     /// update that adds or compares the value would not.
     Fitting,
-    /// An ENUM or a SET under `min` or `max`, in a row that can only update: a member by its name.
-    /// An UPDATE would compare the digits of its number.
+    /// An ENUM or a SET that is compared, in a row that can only update or in a deletion:
+    /// [members by their names](Domain::is_by_name).
     Member,
     /// Part of the key of a row that can only update: what finds the row that an insert would meet.
     LookedUp,
@@ -96,12 +96,17 @@ impl TableModel {
             if self.is_checked_first(column, *rule, key.contains(&at)) {
                 checks.push((at, Check::Fitting));
             }
-            let has_members = matches!(self.domain(column).0, Domain::Enum(_) | Domain::Set);
-            if has_members && matches!(rule, MergeRule::Min | MergeRule::Max) {
+            let is_guard = self.guard().is_some_and(|guard| guard.eq_ignore_ascii_case(column));
+            if self.has_members(column) && (is_guard || matches!(rule, MergeRule::Min | MergeRule::Max)) {
                 checks.push((at, Check::Member));
             }
         }
         checks
+    }
+
+    /// Whether the column is an ENUM or a SET.
+    pub(super) fn has_members(&self, column: &str) -> bool {
+        matches!(self.domain(column).0, Domain::Enum(_) | Domain::Set(_))
     }
 
     fn lacks_key_column(&self, name: &str) -> Error {
@@ -258,7 +263,13 @@ impl BoundColumns {
                 Check::Key | Check::DeletedKey | Check::Guard => !value.is_null(),
                 Check::NumberedKey => !value.is_null() && !is_zero(&value),
                 Check::Fitting => !self.domains.get(*at).is_some_and(|(domain, _)| domain.refuses(&value)),
-                Check::Member => !matches!(value, Value::Int(_)),
+                Check::Member => {
+                    value.is_null()
+                        || self
+                            .domains
+                            .get(*at)
+                            .is_some_and(|(domain, _)| domain.is_by_name(&value))
+                }
                 Check::LookedUp => self.kinds.get(*at).is_some_and(|kind| kind.may_be_looked_up(&value)),
             };
             if !passes {
@@ -284,8 +295,8 @@ impl BoundColumns {
                 "table {name}: column {column} does not take this value: it is out of range, too long or not in the column's character set"
             ),
             Check::Member => format!(
-                "table {name}: column {column} is compared by min or max, and the row lacks a required column: give the \
-                 member by its name, not by its number"
+                "table {name}: column {column} is compared here, and this is no member's name as the column has it (several \
+                 members in its own order)"
             ),
             Check::LookedUp => format!(
                 "table {name}: key column {column} holds numbers, and the row lacks a required column: such a row finds its row \

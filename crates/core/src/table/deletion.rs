@@ -100,6 +100,9 @@ impl TableModel {
             };
             let numbers = guard.iter().filter(|at| is_number(at));
             checks.extend(numbers.map(|at| (*at, Check::ComparedNumber)));
+            let has_members = |at: &usize| columns.get(*at).is_some_and(|column| self.has_members(column));
+            let members = guard.iter().filter(|at| has_members(at));
+            checks.extend(members.map(|at| (*at, Check::Member)));
             checks.extend(guard.iter().map(|at| (*at, Check::Fitting)));
         }
         checks.sort_unstable_by_key(|(at, _)| *at);

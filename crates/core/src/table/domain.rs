@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::value::Value;
 use crate::value::decimal::{Decimal, exact, number};
+use crate::value::float_text::float_text;
 
 /// The characters that a text column takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,8 +82,8 @@ pub enum Domain {
     Year,
     /// `ENUM`: its members.
     Enum(Arc<[Box<str>]>),
-    /// `SET`
-    Set,
+    /// `SET`: its members.
+    Set(Arc<[Box<str>]>),
 }
 
 /// FLOAT ends at 3.4e38.
@@ -107,7 +108,7 @@ impl Domain {
     /// Whether the server takes the value for certain, in strict mode.
     pub fn takes(&self, value: &Value<'_>) -> bool {
         match self {
-            Self::Unknown | Self::Year | Self::Set => false,
+            Self::Unknown | Self::Year | Self::Set(_) => false,
             Self::Any => true,
             Self::Integer { min, max, .. } => match value {
                 Value::Int(number) => (*min..=*max).contains(&i128::from(*number)),
@@ -150,6 +151,20 @@ impl Domain {
         }
     }
 
+    /// Whether a value of an ENUM or a SET is text as the column holds it: a member's name, or names
+    /// in the column's order. The server compares another text as it is, member or not.
+    pub fn is_by_name(&self, value: &Value<'_>) -> bool {
+        let Some(text) = text_of(value) else { return false };
+        match self {
+            Self::Enum(members) => members.iter().any(|member| **member == *text),
+            Self::Set(members) => {
+                let mut members = members.iter();
+                text.is_empty() || text.split(',').all(|name| members.any(|member| **member == *name))
+            }
+            _ => true,
+        }
+    }
+
     /// Whether the server refuses the value for certain, in strict mode: a number or a time out of
     /// range, a day that its month has not, text that is too long or has characters that the
     /// column has not.
@@ -170,6 +185,13 @@ impl Domain {
                 is_strange || ((is_known || text.is_ascii()) && is_long())
             }
             (Self::Binary { max_bytes }, Value::Bytes(bytes)) => bytes.len() > *max_bytes,
+            // Its digits.
+            (Self::Text { max_bytes, .. } | Self::Binary { max_bytes }, Value::Int(number)) => {
+                number.to_string().len() > *max_bytes
+            }
+            (Self::Text { max_bytes, .. } | Self::Binary { max_bytes }, Value::Float(number)) => {
+                float_text(*number).len() > *max_bytes
+            }
             (Self::Date | Self::DateTime, Value::Bytes(_)) => text_of(value).is_some_and(is_impossible),
             (Self::Timestamp { .. }, _) => text_of(value).is_some_and(|text| {
                 let year = Moment::parse(text).map(|moment| moment.year);
@@ -379,6 +401,26 @@ mod tests {
     }
 
     #[test]
+    fn members_are_compared_by_their_names() {
+        let members: Arc<[Box<str>]> = ["x".into(), "y".into(), "z".into()].into();
+        let (one, several) = (Domain::Enum(Arc::clone(&members)), Domain::Set(members));
+        for (value, of_one, of_several) in [
+            (Value::text("x"), true, true),
+            (Value::text("X"), false, false),
+            (Value::text("z,x"), false, false),
+            (Value::text("x,z"), false, true),
+            (Value::text("x,x"), false, false),
+            (Value::text(""), false, true),
+            (Value::text("1"), false, false),
+            (Value::Int(1), false, false),
+            (Value::Float(1.0), false, false),
+        ] {
+            assert_eq!(one.is_by_name(&value), of_one, "{value:?}");
+            assert_eq!(several.is_by_name(&value), of_several, "{value:?}");
+        }
+    }
+
+    #[test]
     fn refuses_what_the_server_refuses_for_certain() {
         use Repertoire as R;
         let [ascii, latin1, basic, any] =
@@ -418,6 +460,11 @@ mod tests {
             (&ascii, Value::text("ääää"), false),
             (&ascii, Value::text("abcd"), true),
             (&any, Value::text("abc  "), false),
+            (&any, Value::Int(1000), true),
+            (&any, Value::Int(-99), false),
+            (&ascii, Value::Float(0.25), true),
+            (&bytes, Value::Int(-100), true),
+            (&bytes, Value::Float(2.5), false),
             (&bytes, Value::bytes(b"abc "), true),
             (&bytes, Value::bytes(b"\xff"), false),
             (&tiny, Value::text("3x"), true),

@@ -39,7 +39,7 @@ impl TableModel {
         let Some(guard) = guard else { return Vec::new() };
         let is_guarded = |(name, rule): (&str, MergeRule)| match self.domain(name).0 {
             _ if rule.computes() => true,
-            Domain::Enum(_) | Domain::Set | Domain::Integer { .. } | Domain::Decimal { .. } => {
+            Domain::Enum(_) | Domain::Set(_) | Domain::Integer { .. } | Domain::Decimal { .. } => {
                 rule == MergeRule::Replace
             }
             Domain::Text { repertoire, .. } => rule == MergeRule::Replace && repertoire != Repertoire::Unicode,
@@ -57,7 +57,7 @@ impl TableModel {
 /// What a column is to be beside a value. `None`: the value is what it is without that.
 pub(super) fn beside(domain: &Domain, rule: MergeRule, value: &Value<'_>) -> Option<Beside> {
     match (domain, value) {
-        (Domain::Enum(_) | Domain::Set, Value::Int(_)) if rule == MergeRule::Replace => Some(Beside::Number),
+        (Domain::Enum(_) | Domain::Set(_), Value::Int(_)) if rule == MergeRule::Replace => Some(Beside::Number),
         (Domain::Text { .. }, _) if domain.refuses(value) => Some(Beside::Unicode),
         _ => domain.refuses(value).then_some(Beside::Itself),
     }

@@ -9,6 +9,7 @@
 //! side of the point.
 
 pub mod decimal;
+pub mod float_text;
 
 use std::borrow::Cow;
 

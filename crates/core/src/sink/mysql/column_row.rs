@@ -181,8 +181,8 @@ impl ColumnRow {
             "timestamp" => Domain::Timestamp {
                 has_fixed_zone: traits.has_fixed_zone,
             },
-            "enum" => members(&self.full_type).map_or(Domain::Unknown, Domain::Enum),
-            "set" => Domain::Set,
+            "enum" => Domain::Enum(members(&self.full_type, "enum")),
+            "set" => Domain::Set(members(&self.full_type, "set")),
             "year" => Domain::Year,
             _ => Domain::Unknown,
         }
@@ -204,14 +204,16 @@ fn repertoire(collation: &str) -> Repertoire {
     }
 }
 
-/// The members of `enum('a','b''c')`. `None` for members that another character set hides.
-fn members(full_type: &str) -> Option<Arc<[Box<str>]>> {
-    if full_type.contains(char::REPLACEMENT_CHARACTER) {
-        return None;
+/// The members of `enum('a','b''c')`, or of a `set`. None if another character set hides them.
+fn members(full_type: &str, keyword: &str) -> Arc<[Box<str>]> {
+    let list = full_type.strip_prefix(keyword).and_then(|list| list.strip_prefix("('"));
+    match list.and_then(|list| list.strip_suffix("')")) {
+        Some(list) if !list.contains(char::REPLACEMENT_CHARACTER) => {
+            let members = list.split("','").map(|member| Box::from(member.replace("''", "'")));
+            members.collect()
+        }
+        _ => Arc::default(),
     }
-    let list = full_type.strip_prefix("enum('")?.strip_suffix("')")?;
-    let members = list.split("','").map(|member| Box::from(member.replace("''", "'")));
-    Some(members.collect())
 }
 
 fn take<T: FromValue>(row: &mut Row, at: usize) -> Option<T> {
@@ -321,16 +323,16 @@ mod tests {
 
     #[test]
     fn members_are_read_as_they_are_written() {
-        for (full_type, expected) in [
-            ("enum('a')", Some(vec!["a"])),
-            ("enum('a','b''c','')", Some(vec!["a", "b'c", ""])),
-            ("set('a')", None),
-            ("enum(", None),
+        for (full_type, keyword, expected) in [
+            ("enum('a')", "enum", vec!["a"]),
+            ("enum('a','b''c','')", "enum", vec!["a", "b'c", ""]),
+            ("set('a','b')", "set", vec!["a", "b"]),
+            ("set('a')", "enum", vec![]),
+            ("enum('\u{fffd}')", "enum", vec![]),
+            ("enum(", "enum", vec![]),
         ] {
-            let found = members(full_type);
-            let found = found
-                .as_ref()
-                .map(|found| found.iter().map(|member| &**member).collect::<Vec<_>>());
+            let found = members(full_type, keyword);
+            let found: Vec<_> = found.iter().map(|member| &**member).collect();
             assert_eq!(found, expected, "{full_type}");
         }
     }

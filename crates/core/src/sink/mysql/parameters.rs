@@ -1,7 +1,8 @@
 //! Parameters of prepared statements, by the types that servers make of them.
 //!
 //! A server compares a text with a number as numbers: `WHERE k = 1` finds the rows '1', '01' and
-//! '1x'. So a number that looks up a text key is sent as text.
+//! '1x', and 5 is a newer version than 'b'. So a number that is compared with a text is sent as
+//! text.
 //!
 //! Since 8.0.22 MySQL keeps the types of a statement's first execution, or of the last one for
 //! which it prepared the statement anew. It casts later values to them: after the number 1 the text
@@ -17,6 +18,7 @@
 //! compared or added is cast to its column's kind (see `sql.rs`); dates, times and text are not.
 
 use std::borrow::Cow;
+use std::mem;
 
 use mysql::Value as SqlValue;
 
@@ -27,6 +29,7 @@ use crate::table::bound::BoundColumns;
 use crate::table::column::ColumnKind;
 use crate::value::Value;
 use crate::value::decimal::Decimal;
+use crate::value::float_text::float_text;
 
 /// A parameter, in the form in which it is sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,13 +84,14 @@ pub fn settle_types(
             return String::new();
         }
         Operation::Update => {
-            look_up_text_by_text(parameters, bound);
             let order = update_order(bound);
+            compare_as_text(parameters, bound, &order);
             send_bits_as_numbers(parameters, order.iter().map(|at| bound.kinds.get(*at)));
         }
         Operation::Delete => {
-            settle_keys(parameters, bound);
             let order = delete_order(bound);
+            compare_as_text(parameters, bound, &order);
+            list_integers(parameters, bound);
             send_bits_as_numbers(parameters, order.iter().cycle().map(|at| bound.kinds.get(*at)));
         }
         Operation::Upsert | Operation::Insert => {
@@ -136,60 +140,43 @@ fn number_of_bits(bytes: &[u8]) -> Option<i64> {
     i64::try_from(u64::from_be_bytes(number)).ok()
 }
 
-/// Sends numbers that look up a text key as text, with the NUL bytes that BINARY(n) adds. An
-/// update's last parameters are its key.
-fn look_up_text_by_text(parameters: &mut [Parameter<'_>], bound: &BoundColumns) {
-    let keys = parameters.len().saturating_sub(bound.key.len());
-    for (parameter, at) in parameters.iter_mut().skip(keys).zip(&bound.key) {
+/// Sends what is compared with text, or may be, as the text that its column makes of it: a number
+/// as its digits, and all that is no key with the NUL bytes that BINARY(n) adds. A key in text is
+/// looked for as it is.
+fn compare_as_text(parameters: &mut [Parameter<'_>], bound: &BoundColumns, order: &[usize]) {
+    for (parameter, at) in parameters.iter_mut().zip(order.iter().cycle()) {
         let padded_to = match bound.kinds.get(*at) {
-            Some(ColumnKind::Text(_)) => None,
-            Some(ColumnKind::Binary { padded_to }) => *padded_to,
+            Some(ColumnKind::Text(_)) => 0,
+            Some(ColumnKind::Binary { padded_to }) => padded_to.unwrap_or(0),
             _ => continue,
         };
-        if let Parameter::Int(number) = parameter {
-            let mut digits = number.to_string().into_bytes();
-            digits.resize(digits.len().max(padded_to.unwrap_or(0)), 0);
-            *parameter = Parameter::Text(Cow::Owned(digits));
-        }
+        let bytes = match &mut *parameter {
+            Parameter::Int(number) => number.to_string().into_bytes(),
+            Parameter::Text(text) if text.len() < padded_to && !bound.key.contains(at) => mem::take(text).into_owned(),
+            Parameter::Text(_) | Parameter::Null => continue,
+        };
+        *parameter = Parameter::Text(Cow::Owned(padded(bytes, padded_to)));
     }
 }
 
-/// Sends numbers that look up the text key of a row to delete as text, and text as integers where a
-/// list of them stands.
-fn settle_keys(parameters: &mut [Parameter<'_>], bound: &BoundColumns) {
-    let order = delete_order(bound);
-    let is_list = listed_column(bound).is_some() && parameters.len() > 1;
-    for (parameter, at) in parameters.iter_mut().zip(order.iter().cycle()) {
-        let is_key = bound.guard != Some(*at);
-        match (&*parameter, bound.kinds.get(*at)) {
-            (Parameter::Int(number), Some(ColumnKind::Text(_) | ColumnKind::Binary { .. })) if is_key => {
-                *parameter = self::text(&number.to_string());
-            }
-            (Parameter::Text(text), Some(ColumnKind::Integer)) if is_list => {
-                if let Some(number) = Decimal::parse(text).and_then(|number| number.to_i64()) {
-                    *parameter = Parameter::Int(number);
-                }
-            }
-            _ => {}
-        }
-    }
+fn padded(mut bytes: Vec<u8>, length: usize) -> Vec<u8> {
+    bytes.resize(bytes.len().max(length), 0);
+    bytes
 }
 
-/// A float as PHP shows it: its shortest digits, with an exponent if it is very large or small.
-fn float_text(number: f64) -> String {
-    /// `php_gcvt` with 17 digits.
-    const WHOLE_DIGITS_MAX: i32 = 17;
-    const ZEROS_MAX: i32 = 4;
-    let shortest = format!("{number:e}");
-    let Some((mantissa, exponent)) = shortest.split_once('e') else {
-        return shortest;
-    };
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-ZEROS_MAX..WHOLE_DIGITS_MAX).contains(&exponent) {
-        return number.to_string();
+/// Sends text as integers where a list of them stands.
+fn list_integers(parameters: &mut [Parameter<'_>], bound: &BoundColumns) {
+    let is_list = listed_column(bound).is_some_and(|at| bound.kinds.get(at) == Some(&ColumnKind::Integer));
+    if !is_list || parameters.len() < 2 {
+        return;
     }
-    let fraction = if mantissa.contains('.') { "" } else { ".0" };
-    format!("{mantissa}{fraction}E{exponent:+}")
+    for parameter in parameters {
+        if let Parameter::Text(text) = &*parameter
+            && let Some(number) = Decimal::parse(text).and_then(|number| number.to_i64())
+        {
+            *parameter = Parameter::Int(number);
+        }
+    }
 }
 
 const TEXT: char = 't';
@@ -291,8 +278,7 @@ mod tests {
                 vec![one, number()],
             ),
         ] {
-            let mut parameters = given;
-            settle_keys(&mut parameters, &bound(&[kind]));
+            let (_, parameters) = settled(&[kind], Operation::Delete, &given);
             assert_eq!(parameters, expected, "{kind:?}");
         }
     }
@@ -311,7 +297,7 @@ mod tests {
                 &[Parameter::Int(7), Parameter::Int(number)],
             );
             let expected = Parameter::Text(Cow::Borrowed(expected));
-            assert_eq!(after, [Parameter::Int(7), expected], "{kind:?}: {number}");
+            assert_eq!(after.last(), Some(&expected), "{kind:?}: {number}");
         }
     }
 
@@ -326,23 +312,6 @@ mod tests {
             (b"\x01\0\0\0\0\0\0\0\0", None),
         ] {
             assert_eq!(number_of_bits(bytes), expected, "{bytes:?}");
-        }
-    }
-
-    #[test]
-    fn floats_are_shown_as_php_shows_them() {
-        for (number, expected) in [
-            (1.0, "1"),
-            (-0.5, "-0.5"),
-            (0.1, "0.1"),
-            (0.0001, "0.0001"),
-            (0.00001, "1.0E-5"),
-            (1e15, "1000000000000000"),
-            (1.5e25, "1.5E+25"),
-            (1e25, "1.0E+25"),
-            (123_456_789_012.345, "123456789012.345"),
-        ] {
-            assert_eq!(Parameter::from(&Value::Float(number)), text(expected), "{number}");
         }
     }
 
