@@ -151,8 +151,8 @@ impl Domain {
         }
     }
 
-    /// Whether a value of an ENUM or a SET is text as the column holds it: a member's name, or names
-    /// in the column's order. The server compares another text as it is, member or not.
+    /// Whether a value of an ENUM or a SET is text as the column holds it: a member's name, or
+    /// names in the column's order. The server compares another text as it is, member or not.
     pub fn is_by_name(&self, value: &Value<'_>) -> bool {
         let Some(text) = text_of(value) else { return false };
         match self {

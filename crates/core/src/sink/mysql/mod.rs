@@ -64,6 +64,9 @@ use crate::table::entry::TableEntry;
 use crate::table::model::TableModel;
 use crate::table::name::TableName;
 
+/// The time to end a session when the caller's is over. Callers return half a second later at most.
+const LAST_KILL_TIME: Duration = Duration::from_millis(200);
+
 /// A sink with a server behind it.
 #[derive(Debug)]
 pub struct MySqlSink {
@@ -278,6 +281,16 @@ impl MySqlSink {
         ))
     }
 
+    /// Ends the session that was given up while it waited for a lock, now: it holds the rows that
+    /// it has written, and may go on to wait. Where that fails, the next connection does it, and
+    /// its user hears why there is none.
+    fn end_what_waits(&mut self, deadline: Option<Instant>) {
+        let grace = Instant::now() + LAST_KILL_TIME;
+        if self.connection.is_none() && self.connection(deadline.map(|deadline| deadline.max(grace))).is_err() {
+            self.disconnect();
+        }
+    }
+
     /// Ends a transaction that failed, on the server or with its connection.
     fn roll_back(&mut self) {
         if let Some(connection) = &mut self.connection {
@@ -370,8 +383,11 @@ impl Sink for MySqlSink {
             Ok(()) => self.end_transaction(deadline),
             Err(failed) => Err(self.write_failed(failed, deadline)),
         };
-        if committed.is_err() {
+        if let Err(failed) = &committed {
             self.roll_back();
+            if failed.code() == codes::ER_LOCK_WAIT_TIMEOUT {
+                self.end_what_waits(deadline);
+            }
         }
         committed
     }

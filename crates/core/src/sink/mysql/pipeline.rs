@@ -11,9 +11,10 @@
 //! one's time-out.
 //!
 //! What was sent behind a statement that waited for a lock in vain would wait in its turn, each as
-//! long. So the connection is then closed without a word, and the next one ends its session by
-//! KILL ([`own_sessions`](crate::sink::mysql::own_sessions)). COMMIT was not sent there, so nothing
-//! of it is committed. Where the next one could not end it, the answers are awaited.
+//! long. So the connection is then closed without a word, and another one is opened at once, which
+//! ends its session by KILL ([`own_sessions`](crate::sink::mysql::own_sessions)). COMMIT was not
+//! sent there, so nothing of it is committed. Where the next one could not end it, the answers are
+//! awaited.
 //!
 //! Bounds: 16 statements without an answer ([`UNANSWERED_MAX`]).
 
