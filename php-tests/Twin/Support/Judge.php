@@ -194,6 +194,7 @@ final class Judge
         }
         $changing = array_filter($row, static fn (string $column): bool => !self::isKept($rules, $column), ARRAY_FILTER_USE_KEY);
         $changing = (int) $isNewer === 1 ? $changing : $found;
+        $this->refuseNulls($table, $changing, $rules);
         $this->stage($table, $changing);
         $new = static fn (string $column): string => "new.{$column}";
         $assignments = $this->assignments($table, $changing, ['guard' => null] + $rules, $new);
@@ -201,6 +202,27 @@ final class Judge
             $assignments = ["{$key[0]} = {$table}.{$key[0]}"];
         }
         $this->pdo->exec("UPDATE {$joined} SET {$table}." . implode(", {$table}.", $assignments));
+    }
+
+    /**
+     * Refuses NULL for a column that takes none, unless a trigger may mend it. MariaDB's UPDATE of a
+     * table alone does so too, and that of joined tables stores 0 if there is any BEFORE trigger.
+     *
+     * @param array<string, mixed> $row
+     * @param array<string, mixed> $rules
+     */
+    private function refuseNulls(string $table, array $row, array $rules): void
+    {
+        foreach (array_keys($row, null, true) as $column) {
+            if (isset($rules['merge'][$column]) || $this->tables->isNullable($table, $column)) {
+                continue;
+            }
+            $mending = $this->pdo->query("SHOW TRIGGERS WHERE `Table` = '{$table}' AND Timing = 'BEFORE'
+                AND Event = 'UPDATE' AND Statement LIKE '%NEW.{$column} =%'");
+            if ($mending->fetchAll() === []) {
+                throw new Refusal("Column '{$column}' cannot be null");
+            }
+        }
     }
 
     /**

@@ -216,6 +216,11 @@ final class Tables
         return str_contains($this->columns[$table][$column]['extra'], 'auto_increment');
     }
 
+    public function isNullable(string $table, string $column): bool
+    {
+        return $this->columns[$table][$column]['nullable'] !== 'NO';
+    }
+
     /**
      * One of these columns, if possible one that is never NULL.
      *

@@ -54,7 +54,7 @@ final class Twins
         $this->rules = array_map(static fn (array $table): array => $table['rules'] ?? [], $program->tables);
         $alone = $this->runAlone($program);
         try {
-            $buffered = $this->runBuffered($program);
+            $buffered = $this->runBuffered($program, $alone['retried']);
         } catch (ConfigException $restriction) {
             return self::refusal($restriction->getMessage());
         }
@@ -95,7 +95,10 @@ final class Twins
         return new Outcome($isRestriction ? Outcome::RESTRICTED : 'stuck', "the buffer cannot write: {$message}");
     }
 
-    /** @return array{refused: list<string>, why: array<string, string>} */
+    /**
+     * @return array{refused: list<string>, why: array<string, string>, retried: list<list<int>>} `retried`:
+     *         for each retry the numbers of the steps that were put back
+     */
     private function runAlone(Program $program): array
     {
         $pdo = $this->pdo ??= ($this->connect)();
@@ -104,7 +107,7 @@ final class Twins
         $isStrict = str_contains($program->sqlMode, 'STRICT_');
         $numbersZero = !str_contains($program->sqlMode, 'NO_AUTO_VALUE_ON_ZERO');
         $judge = new Judge($pdo, $this->tables, $this->rules, $this->isMySql, $isStrict, $numbersZero);
-        $refused = $why = $back = [];
+        $refused = $why = $back = $retried = [];
         $write = function (array $group, int $number) use ($judge, &$refused, &$why, &$back): void {
             $reason = $judge->write($group);
             if ($reason !== null) {
@@ -119,6 +122,7 @@ final class Twins
             } elseif ($step === Program::RETRY) {
                 $again = $back;
                 ksort($again);
+                $retried[] = array_keys($again);
                 $back = [];
                 array_walk($again, $write);
             } elseif ($step !== Program::FLUSH) {
@@ -127,11 +131,15 @@ final class Twins
             }
         }
 
-        return ['refused' => $refused, 'why' => $why];
+        return ['refused' => $refused, 'why' => $why, 'retried' => $retried];
     }
 
-    /** @return array{refused: list<string>, why: array<string, string>, stuck: ?string} */
-    private function runBuffered(Program $program): array
+    /**
+     * @param list<list<int>> $retried as of runAlone()
+     *
+     * @return array{refused: list<string>, why: array<string, string>, stuck: ?string}
+     */
+    private function runBuffered(Program $program, array $retried): array
     {
         $dsn = preg_replace('~/[^/]*$~D', '/' . Tables::BUFFERED, $this->dsn);
         $buffer = new \WriteBuffer(...$program->settings + [
@@ -175,10 +183,7 @@ final class Twins
                 break;
             }
             if ($step === Program::RETRY) {
-                // In the order of the program: lanes give up groups in their own.
-                $again = $back;
-                usort($again, static fn (array $one, array $other): int
-                    => array_search($one[0], $described, true) <=> array_search($other[0], $described, true));
+                $again = self::inOrder($back, $described, array_shift($retried) ?? []);
                 $back = [];
                 foreach ($again as [, $failure]) {
                     $write($failure, static fn (\WriteBuffer $buffer, array $failure): int => $buffer->retry([$failure]));
@@ -191,6 +196,30 @@ final class Twins
         self::end($buffer);
 
         return ['refused' => $refused, 'why' => $why, 'stuck' => $stuck];
+    }
+
+    /**
+     * Groups in the order of the program: lanes give them up in their own. A failure does not say
+     * which of two equal groups it was: it is taken for the one that was refused alone.
+     *
+     * @param list<array{string, array<string, mixed>}> $failures  each with its description
+     * @param list<?string>                             $described the program's steps
+     * @param list<int>                                 $alone     those that were refused alone
+     *
+     * @return list<array{string, array<string, mixed>}>
+     */
+    private static function inOrder(array $failures, array $described, array $alone): array
+    {
+        $placed = [];
+        foreach ($failures as $failure) {
+            $numbers = array_keys($described, $failure[0], true);
+            $number = array_values(array_intersect($alone, $numbers))[0] ?? $numbers[0] ?? count($described);
+            $alone = array_diff($alone, [$number]);
+            $placed[] = [$number, $failure];
+        }
+        usort($placed, static fn (array $one, array $other): int => $one[0] <=> $other[0]);
+
+        return array_column($placed, 1);
     }
 
     /**
