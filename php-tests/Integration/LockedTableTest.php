@@ -99,6 +99,109 @@ final class LockedTableTest extends DatabaseTestCase
         self::assertSame(0, $buffer->getMetrics()['failed_rows']);
     }
 
+    /** @return iterable<string, array{string, string, string}> lock, right, words */
+    public static function seen(): iterable
+    {
+        foreach (self::locks() as $name => [$lock]) {
+            $isTable = $name === 'a table';
+            yield "{$name}, by an account without rights" => [$lock, '', $isTable ? 'has locked the table' : 'seems to have locked a row'];
+            yield "{$name}, by an account that may look" => [$lock, 'PROCESS', $isTable ? 'has locked the table' : 'has locked a row'];
+        }
+    }
+
+    /**
+     * A lock is seen before the server's own second is over. A machine that is too slow for that
+     * falls back to it, so there are several tries.
+     *
+     * @dataProvider seen
+     */
+    #[DataProvider('seen')]
+    public function testALockIsSeenFromASecondConnection(string $lock, string $right, string $said): void
+    {
+        $account = "'wb_looks'@'127.0.0.1'";
+        $this->dropLater("DROP USER IF EXISTS {$account}");
+        $this->admin()->exec("CREATE USER {$account} IDENTIFIED BY 'wb-7Wq'");
+        $this->admin()->exec('GRANT ALL ON ' . self::setting('DB_DATABASE') . ".* TO {$account}");
+        if ($right !== '') {
+            $this->admin()->exec("GRANT {$right} ON *.* TO {$account}");
+        }
+        $dsn = sprintf('mysql://wb_looks:wb-7Wq@127.0.0.1:%s/%s', self::setting('DB_PORT'), self::setting('DB_DATABASE'));
+        $buffer = $this->buffer(dsn: $dsn, background: true, flushIntervalMs: 1);
+        $rows = 0;
+        self::await('a lock that is seen', function () use ($buffer, $lock, $said, &$rows): bool {
+            $holder = $this->holder($lock);
+            $buffer->put(self::HELD, ['id' => 0, 'v' => ++$rows]);
+            self::await('it is parked', static fn (): bool => $buffer->getMetrics()['parked_tables'] !== []);
+            $parked = $buffer->getMetrics()['parked_tables'];
+            $found = $parked[array_key_first($parked)];
+            self::assertSame(1205, $found['code']);
+            // The session is ended: it holds nothing, and waits for nothing.
+            self::await('no session that waits', fn (): bool => $this->waitingSessions() === 0);
+            unset($holder);
+            self::assertSame(1, $buffer->flush());
+            self::assertSame((string) $rows, $this->value('SELECT v FROM ' . self::HELD));
+
+            return str_contains($found['message'], "somebody {$said}");
+        });
+        self::assertSame(0, $buffer->getMetrics()['failed_rows']);
+    }
+
+    /** It has no answer for long either, and is not given up. */
+    public function testASlowStatementIsNotTakenForALock(): void
+    {
+        $this->makeSlow();
+        $buffer = $this->buffer(background: true, flushIntervalMs: 1);
+        foreach ([1, 2] as $value) {
+            $buffer->put(self::HELD, ['id' => 0, 'v' => $value]);
+            self::assertSame(1, $buffer->flush());
+            self::assertSame((string) $value, $this->value('SELECT v FROM ' . self::HELD));
+        }
+        self::assertSame(0, $buffer->getMetrics()['retries_lock_wait_timeout']);
+        self::assertSame([], $buffer->getMetrics()['parked_tables']);
+    }
+
+    /** Somebody else waits for a row all the time. It may be given up, and is written then. */
+    public function testASlowStatementBesideWaitsOfOthersIsWritten(): void
+    {
+        $this->makeSlow();
+        $this->createTable('wb_others', 'id INT PRIMARY KEY, v INT NOT NULL');
+        $this->pdo()->exec('INSERT INTO wb_others VALUES (1, 1)');
+        $holder = $this->holder('UPDATE wb_others SET v = 2');
+        $waiter = new PhpProcess(<<<'PHP'
+            $pdo = new PDO($argv[1], $argv[2], $argv[3], [PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION]);
+            $pdo->exec('SET innodb_lock_wait_timeout = 600');
+            echo "waits\n";
+            $pdo->exec('UPDATE wb_others SET v = 3');
+            echo "ended\n";
+            PHP, [], [
+            sprintf('mysql:host=127.0.0.1;port=%s;dbname=%s', self::setting('DB_PORT'), self::setting('DB_DATABASE')),
+            self::setting('DB_USERNAME'),
+            self::setting('DB_PASSWORD'),
+        ]);
+        $waiter->waitFor("waits\n");
+        self::await('it waits', fn (): bool => $this->globalStatus('Innodb_row_lock_current_waits') > 0);
+        $buffer = $this->buffer(background: true, flushIntervalMs: 1);
+        $buffer->put(self::HELD, ['id' => 0, 'v' => 1]);
+        self::await('it is written', fn (): bool => $this->value('SELECT v FROM ' . self::HELD) === '1');
+        $buffer->flush();
+        self::assertSame(0, $buffer->getMetrics()['failed_rows']);
+        $holder->exec('ROLLBACK');
+        self::assertSame("waits\nended\n", $waiter->finish());
+    }
+
+    /** Whoever says how long to wait for a lock gets that wait, and no second connection. */
+    public function testATimeOfTheDsnIsWaitedFor(): void
+    {
+        $buffer = $this->buffer(dsn: $this->defaultDsn() . '&lock_wait_timeout_ms=1000', background: true, flushIntervalMs: 1);
+        $holder = $this->holder('LOCK TABLES ' . self::HELD . ' WRITE');
+        $buffer->put(self::HELD, ['id' => 0, 'v' => 1]);
+        self::await('it is parked', static fn (): bool => $buffer->getMetrics()['parked_tables'] !== []);
+        $parked = $buffer->getMetrics()['parked_tables'];
+        self::assertStringContainsString('Lock wait timeout exceeded', $parked[array_key_first($parked)]['message']);
+        $holder->exec('UNLOCK TABLES');
+        self::assertSame(1, $buffer->flush());
+    }
+
     /** As long as the server's own time-out: then it says so, and all else is written. */
     public function testAFlushInTheForegroundFailsWhenTheServersTimeIsOver(): void
     {
@@ -224,6 +327,22 @@ final class LockedTableTest extends DatabaseTestCase
     private function rowLockWaits(): int
     {
         return $this->globalStatus('Innodb_row_lock_waits');
+    }
+
+    /** An update takes longer than a statement is waited for without a look. */
+    private function makeSlow(): void
+    {
+        // Amid another account's trigger the session would not show in the list of this one's.
+        [$user, $host] = explode('@', (string) $this->value('SELECT CURRENT_USER()'));
+        $this->admin()->exec("CREATE DEFINER = '{$user}'@'{$host}' TRIGGER wb_slow BEFORE UPDATE ON " . self::HELD
+            . ' FOR EACH ROW SET NEW.v = NEW.v + SLEEP(0.6)');
+    }
+
+    /** The sessions of the buffer's account that wait for a table. */
+    private function waitingSessions(): int
+    {
+        return (int) $this->admin()->query("SELECT COUNT(*) FROM information_schema.PROCESSLIST
+            WHERE USER = 'wb_looks' AND (STATE LIKE 'Waiting for%' OR COMMAND = 'Execute')")->fetchColumn();
     }
 
     private function globalStatus(string $name): int

@@ -40,6 +40,8 @@ pub struct TablePlace {
     pub table: String,
     /// The columns, if the statement had any.
     pub columns: Option<Arc<[Box<str>]>>,
+    /// The server has said that somebody has locked all of it.
+    pub is_locked: bool,
 }
 
 /// What went wrong, as far as code acts on it.
@@ -217,8 +219,18 @@ impl Error {
             Box::new(TablePlace {
                 table: table.to_string(),
                 columns: columns.cloned(),
+                is_locked: false,
             })
         });
+        self
+    }
+
+    /// The same, of a table that somebody has locked as a whole.
+    #[must_use]
+    pub fn while_locked(mut self) -> Self {
+        if let Some(place) = &mut self.place {
+            place.is_locked = true;
+        }
         self
     }
 

@@ -69,6 +69,10 @@ pub trait Sink: Send {
     /// no other one.
     fn wait_briefly_for_locks(&mut self) {}
 
+    /// The buffer ends: statements wait for locks as long as the server has them, which is safer
+    /// where only the end's time counts.
+    fn wait_patiently_for_locks(&mut self) {}
+
     /// The server's own time-out for locks.
     fn own_lock_wait(&self) -> Duration {
         Duration::ZERO

@@ -112,6 +112,11 @@ impl Writer {
         if self.redact_values { error } else { error.revealed() }
     }
 
+    /// The buffer ends: locks are waited for as long as the server has it.
+    pub fn wait_patiently_for_locks(&mut self) {
+        self.sink.wait_patiently_for_locks();
+    }
+
     /// What is written next repeats what failed so, as a probe of the table that was locked: it
     /// waits for the lock once.
     pub fn probe_lock(&mut self, failed: &Error, observer: &mut dyn Observer) {
@@ -254,8 +259,10 @@ impl Writer {
                 observer.happened(&Event::CommitUnknown);
             }
             if self.parks && is_locked(&error) && !self.ledger.is_in_doubt() {
-                // The rows of other tables do not wait for this one.
-                let Some(left) = lock_retries.checked_sub(1) else {
+                // The rows of other tables do not wait for this one. A lock of a whole table is no
+                // race that was lost.
+                let is_whole = error.place().is_some_and(|place| place.is_locked);
+                let Some(left) = lock_retries.checked_sub(1).filter(|_| !is_whole) else {
                     return Err(AttemptError { groups, error });
                 };
                 lock_retries = left;

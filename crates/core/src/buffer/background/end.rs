@@ -30,6 +30,7 @@ impl BackgroundBuffer {
         if state.lanes.pending_rows() == 0 {
             return Ok(());
         }
+        state.draining = true;
         state.lanes.request_flush();
         state.wake_all();
         let flushed_before = state.total_flushed();

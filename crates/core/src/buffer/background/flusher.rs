@@ -47,6 +47,9 @@ pub fn run(shared: &Shared, lane: LaneId, mut writer: Writer) {
                 taken_back = state.taken_back;
                 writer.forget_doubts();
             }
+            if state.draining {
+                writer.wait_patiently_for_locks();
+            }
             let work = state.lanes.take_up(lane, Instant::now());
             wake_waiting(&mut state);
             work

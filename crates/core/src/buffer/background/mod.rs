@@ -104,6 +104,7 @@ impl BackgroundBuffer {
             failures: Failures::new(settings.dead_letter_file.is_some()),
             last_error: None,
             time_blocked: Duration::ZERO,
+            draining: false,
             stopping: false,
             abandoned: false,
             taken_back: 0,

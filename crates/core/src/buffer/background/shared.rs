@@ -57,6 +57,8 @@ pub struct State {
     pub failures: Failures,
     pub last_error: Option<String>,
     pub time_blocked: Duration,
+    /// The buffer ends, and its rows are waited for.
+    pub draining: bool,
     /// No row will come any more: end when the queue is empty.
     pub stopping: bool,
     /// The time to end is over: end after the attempt that is under way.

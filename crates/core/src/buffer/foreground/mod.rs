@@ -174,6 +174,7 @@ impl ForegroundBuffer {
         if self.pending_rows() == 0 {
             return Ok(());
         }
+        self.writer.wait_patiently_for_locks();
         let flushed = self.flush_until(Some(time.limit), Trigger::Caller);
         match flushed {
             Err(failed) if self.pending_rows() > 0 => Err(EndCause {

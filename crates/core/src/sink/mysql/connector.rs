@@ -102,8 +102,11 @@ impl Connector {
     }
 
     /// Sessions that begin from now on wait briefly for locks, unless the DSN says how long.
-    pub fn wait_briefly_for_locks(&mut self) {
+    /// Returns how long, if it does not.
+    pub fn wait_briefly_for_locks(&mut self) -> Option<Duration> {
+        let is_default = self.lock_wait_s.is_none();
         self.lock_wait_s.get_or_insert(BRIEF_LOCK_WAIT_S);
+        is_default.then_some(Duration::from_secs(BRIEF_LOCK_WAIT_S))
     }
 
     /// How long a session's statements wait for a lock, in seconds. `None`: the server's own time.
@@ -159,6 +162,14 @@ impl Connector {
             return Err(out_of_time(&failures, &self.dsn));
         }
         Err(all_failed(&failures, &self.dsn))
+    }
+
+    /// Opens another connection to the host of the last one, for a question. `None`: not in time,
+    /// or not at all.
+    pub fn connect_beside(&self, lock: Option<String>, deadline: Instant) -> Option<Connection> {
+        let budget = self.budget(Some(deadline))?;
+        let connected = self.connect_to(self.first, lock, &budget).ok()?;
+        Some(connected.0)
     }
 
     /// The time that a host has. `None`: the caller's is over.

@@ -20,7 +20,9 @@ mod connector;
 mod deletions;
 mod examined;
 pub mod executions;
+mod failures;
 mod ledger_table;
+mod lock_watch;
 mod own_sessions;
 pub mod parameters;
 mod pending_command;
@@ -42,7 +44,7 @@ mod wire;
 use std::time::{Duration, Instant};
 
 use crate::dsn::ServerDsn;
-use crate::error::codes::{self, Class};
+use crate::error::codes;
 use crate::error::decision::{Decision, decide};
 use crate::error::phase::Phase;
 use crate::error::{Error, Result};
@@ -50,12 +52,12 @@ use crate::ledger::LedgerEntry;
 use crate::plan::Plan;
 use crate::plan::limits::Limits;
 use crate::settings::Settings;
-use crate::sink::mysql::connect_error::{describe, is_timeout};
 use crate::sink::mysql::connection::{Connection, TransactionState};
 use crate::sink::mysql::connector::Connector;
 use crate::sink::mysql::ledger_table::LedgerTable;
+use crate::sink::mysql::lock_watch::{LockWatch, Lookout};
 use crate::sink::mysql::own_sessions::OwnSessions;
-use crate::sink::mysql::pending_command::{Cause, PendingCommand, WriteError, missing_row};
+use crate::sink::mysql::pipeline::Waits;
 use crate::sink::mysql::socket::Sockets;
 use crate::sink::mysql::table_errors::{check_name, no_such_table, without_transactions};
 use crate::sink::mysql::wire::conn::Conn;
@@ -76,6 +78,7 @@ pub struct MySqlSink {
     /// How many waits for a lock are as long as the server's own time-out.
     own_lock_wait: Duration,
     sessions: OwnSessions,
+    locks: LockWatch,
     ledger: LedgerTable,
 }
 
@@ -89,6 +92,7 @@ impl MySqlSink {
             connects: 0,
             own_lock_wait: Duration::ZERO,
             sessions: OwnSessions::default(),
+            locks: LockWatch::default(),
             ledger: LedgerTable::new(ledger, lane),
         }
     }
@@ -129,10 +133,7 @@ impl MySqlSink {
         }
         if self.connection.is_none() {
             let connection = self.connector.connect(&mut self.sessions, deadline)?;
-            self.sessions.begin(connection.session.clone());
-            self.connects += 1;
-            self.own_lock_wait = connection.own_lock_wait;
-            self.connection = Some(connection);
+            self.begin(connection);
         }
         self.current(deadline)?;
         if let Some(connection) = &mut self.connection
@@ -141,6 +142,14 @@ impl MySqlSink {
             return Err(self.failed(&error, Phase::Connect, deadline));
         }
         self.current(deadline)
+    }
+
+    /// Goes on with a connection.
+    fn begin(&mut self, connection: Connection) {
+        self.sessions.begin(connection.session.clone());
+        self.connects += 1;
+        self.own_lock_wait = connection.own_lock_wait;
+        self.connection = Some(connection);
     }
 
     /// The connection, outside a transaction. Each statement commits by itself.
@@ -178,89 +187,6 @@ impl MySqlSink {
             .map_err(|error| self.ledger_failed(&error, deadline))
     }
 
-    /// As [`Self::failed`], for a statement of the ledger.
-    fn ledger_failed(&mut self, error: &mysql::Error, deadline: Option<Instant>) -> Error {
-        let failed = self.failed(error, Phase::LookUp, deadline);
-        if codes::classify(failed.code()) == Class::Blocked {
-            // Somebody may have dropped the table: the next transaction looks, and makes it anew.
-            self.ledger.forget_registration();
-        }
-        failed.context(&format!("table {}", self.ledger.name()))
-    }
-
-    /// Turns an error of the connection into ours. Ends a connection that is of no use any
-    /// more.
-    fn failed(&mut self, error: &mysql::Error, phase: Phase, deadline: Option<Instant>) -> Error {
-        self.translate(error, phase, deadline).during(phase)
-    }
-
-    fn translate(&mut self, error: &mysql::Error, phase: Phase, deadline: Option<Instant>) -> Error {
-        if let Some(connection) = &mut self.connection {
-            connection.note(error);
-            if connection.is_broken() {
-                self.lose(phase == Phase::Commit);
-            }
-        }
-        if let mysql::Error::MySqlError(server) = error {
-            let failed = Error::server_with_state(server.code, &server.state, &server.message);
-            if failed.is_connection() && !codes::is_of_connection(server.code) {
-                self.connector.advance_host();
-            }
-            return failed;
-        }
-        let is_over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        // Behind COMMIT only the connection's end counts.
-        if is_over && !matches!(phase, Phase::Commit) {
-            // Slower than the caller waits: that says nothing about the server.
-            return Error::timeout(format!(
-                "the server did not answer in time ({})",
-                self.connector.address()
-            ));
-        }
-        let why = match error {
-            other if is_timeout(other) && is_over => "no answer in the time given".to_owned(),
-            other if is_timeout(other) => {
-                format!(
-                    "no answer within {} ms (read_timeout_ms)",
-                    self.connector.dsn().read_timeout.as_millis()
-                )
-            }
-            other => describe(other),
-        };
-        let message = format!("lost the connection to {}: {why}", self.connector.address());
-        self.connector.advance_host();
-        Error::connection(codes::CR_SERVER_LOST, message)
-    }
-
-    /// Turns the error of a transaction's statement into ours.
-    fn write_failed(&mut self, failed: WriteError<'_>, deadline: Option<Instant>) -> Error {
-        let WriteError { command, cause } = failed;
-        match (cause, command) {
-            (Cause::LedgerMoved, _) => Error::ledger_moved(),
-            (Cause::MissingRow, PendingCommand::Rows(statement) | PendingCommand::SharedUpdate(statement, _)) => {
-                missing_row(statement).at_table(&statement.bound.model.name, Some(&statement.bound.columns))
-            }
-            (Cause::MissingRow, _) => Error::row("no row was found"),
-            (Cause::SchemaChanged, PendingCommand::Definition(model)) => {
-                Error::schema_changed(&model.name).at_table(&model.name, None)
-            }
-            (Cause::SchemaChanged, _) => Error::bug("a table was altered, and it is not known which"),
-            (Cause::OutOfTime(error), _) => error,
-            (Cause::Client(error), PendingCommand::Ledger) => self.ledger_failed(&error, deadline),
-            (Cause::Client(error), command) => {
-                let failed = self.failed(&error, command.phase(), deadline).context(&command.words());
-                match command {
-                    PendingCommand::Rows(statement) | PendingCommand::SharedUpdate(statement, _) => {
-                        deletions::failed(statement, failed)
-                            .at_table(&statement.bound.model.name, Some(&statement.bound.columns))
-                    }
-                    PendingCommand::Definition(model) => failed.at_table(&model.name, None),
-                    _ => failed,
-                }
-            }
-        }
-    }
-
     /// Commits. An answer that leaves open whether that happened is
     /// [unknown](Decision::CommitUnknown), and ends the connection: nobody knows its session's
     /// state.
@@ -285,8 +211,15 @@ impl MySqlSink {
     /// it has written, and may go on to wait. Where that fails, the next connection does it, and
     /// its user hears why there is none.
     fn end_what_waits(&mut self, deadline: Option<Instant>) {
+        let successor = self.locks.take_successor();
+        if self.connection.is_some() {
+            return;
+        }
+        if let Some(successor) = successor {
+            self.begin(successor);
+        }
         let grace = Instant::now() + LAST_KILL_TIME;
-        if self.connection.is_none() && self.connection(deadline.map(|deadline| deadline.max(grace))).is_err() {
+        if self.connection(deadline.map(|deadline| deadline.max(grace))).is_err() {
             self.disconnect();
         }
     }
@@ -328,7 +261,13 @@ impl Sink for MySqlSink {
     }
 
     fn wait_briefly_for_locks(&mut self) {
-        self.connector.wait_briefly_for_locks();
+        if let Some(wait) = self.connector.wait_briefly_for_locks() {
+            self.locks.start(wait);
+        }
+    }
+
+    fn wait_patiently_for_locks(&mut self) {
+        self.locks.stop();
     }
 
     fn own_lock_wait(&self) -> Duration {
@@ -377,18 +316,37 @@ impl Sink for MySqlSink {
         may_commit: &mut dyn FnMut() -> bool,
     ) -> Result<()> {
         let entry = entry.map(|entry| self.ledger.entry_sql(entry, self.sessions.number()));
-        let connection = self.connection(deadline)?;
-        let committed = match connection.write(&plan.statements, entry.as_deref(), deadline) {
+        self.connection(deadline)?;
+        let Some(connection) = &mut self.connection else {
+            return Err(Error::connection(0, "there is no connection"));
+        };
+        let mut waits = Waits {
+            deadline,
+            lookout: Lookout {
+                watch: &mut self.locks,
+                connector: &self.connector,
+                sessions: &mut self.sessions,
+            },
+        };
+        let committed = match connection.write(&plan.statements, entry.as_deref(), &mut waits) {
             Ok(()) if !may_commit() => Err(Error::taken_back()),
             Ok(()) => self.end_transaction(deadline),
             Err(failed) => Err(self.write_failed(failed, deadline)),
         };
-        if let Err(failed) = &committed {
-            self.roll_back();
-            if failed.code() == codes::ER_LOCK_WAIT_TIMEOUT {
-                self.end_what_waits(deadline);
+        match &committed {
+            Ok(()) => {
+                let tables = plan.statements.iter().map(|statement| &statement.bound.model.name);
+                self.locks.note_written(tables);
+            }
+            Err(failed) => {
+                self.roll_back();
+                if failed.code() == codes::ER_LOCK_WAIT_TIMEOUT {
+                    self.end_what_waits(deadline);
+                }
             }
         }
+        // Of a look whose statement was answered meanwhile.
+        drop(self.locks.take_successor());
         committed
     }
 

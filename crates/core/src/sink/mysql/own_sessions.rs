@@ -30,6 +30,24 @@ pub struct Session {
     pub lock: Option<String>,
 }
 
+impl Session {
+    /// What the session does now, as the server's list of sessions says it, or an empty text.
+    /// `None`: it is none of this server's, or not known.
+    ///
+    /// # Errors
+    ///
+    /// The server's, the socket's and the protocol's.
+    pub fn state(&self, conn: &mut Conn) -> mysql::Result<Option<String>> {
+        let (number, Some(lock)) = (self.number, &self.lock) else {
+            return Ok(None);
+        };
+        let asked = format!(
+            "SELECT IFNULL(STATE, '') FROM information_schema.PROCESSLIST WHERE ID = {number} AND IS_USED_LOCK('{lock}') = {number}"
+        );
+        conn.query_first(asked)
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct OwnSessions {

@@ -5,6 +5,7 @@ use crate::error::codes::{self, Class};
 use crate::error::phase::Phase;
 use crate::plan::{Operation, Statement};
 use crate::sink::mysql::ledger_table;
+use crate::sink::mysql::lock_watch::Evidence;
 use crate::table::model::TableModel;
 
 /// A command of a transaction.
@@ -44,6 +45,8 @@ pub enum Cause {
     SchemaChanged,
     /// The caller's time is over.
     OutOfTime(Error),
+    /// It waited for a lock that somebody else holds.
+    Locked(Evidence),
 }
 
 /// What a command came to.

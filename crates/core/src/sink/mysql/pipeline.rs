@@ -16,6 +16,9 @@
 //! sent there, so nothing of it is committed. Where the next one could not end it, the answers are
 //! awaited.
 //!
+//! A statement that waits for a lock is given up in the same way, before its own
+//! time is over: see [`lock_watch`](crate::sink::mysql::lock_watch).
+//!
 //! Bounds: 16 statements without an answer ([`UNANSWERED_MAX`]).
 
 use std::collections::VecDeque;
@@ -26,6 +29,7 @@ use crate::error::codes::{self, Class};
 use crate::plan::{Operation, Statement};
 use crate::sink::mysql::connection::Connection;
 use crate::sink::mysql::executions::{Execution, executions, statement};
+use crate::sink::mysql::lock_watch::Lookout;
 use crate::sink::mysql::pending_command::{Cause, PendingCommand, Result, WriteError, first_cause};
 use crate::sink::mysql::schema::{definition_of, definition_sql};
 use crate::sink::mysql::sql::Dialect;
@@ -38,6 +42,15 @@ use crate::table::model::TableModel;
 /// Enough to keep the server at work while the next one is encoded. Few enough that their answers,
 /// some dozen bytes each, never fill a socket's buffer.
 const UNANSWERED_MAX: usize = 16;
+
+/// How long a transaction's statements are waited for.
+#[derive(Debug)]
+pub struct Waits<'s> {
+    /// When the caller's time is over.
+    pub deadline: Option<Instant>,
+    /// Who sees whether one waits for a lock.
+    pub lookout: Lookout<'s>,
+}
 
 /// How rows are sent.
 enum Way {
@@ -79,9 +92,9 @@ impl Connection {
         &mut self,
         statements: &'p [Statement<'p>],
         ledger_entry: Option<&str>,
-        deadline: Option<Instant>,
+        waits: &mut Waits<'_>,
     ) -> Result<'p, ()> {
-        match self.write_ahead(statements, ledger_entry, deadline) {
+        match self.write_ahead(statements, ledger_entry, waits) {
             Err(failed) if failed.is_of_shared_update() => {
                 if !self.is_broken() {
                     self.roll_back();
@@ -90,7 +103,7 @@ impl Connection {
                     return Err(failed.command.failed(Cause::Client(lost().into())));
                 }
                 self.form.shares_updates = false;
-                let written = self.write_ahead(statements, ledger_entry, deadline);
+                let written = self.write_ahead(statements, ledger_entry, waits);
                 self.form.shares_updates = true;
                 written
             }
@@ -108,17 +121,17 @@ impl Connection {
         &mut self,
         statements: &'p [Statement<'p>],
         ledger_entry: Option<&str>,
-        deadline: Option<Instant>,
+        waits: &mut Waits<'_>,
     ) -> Result<'p, ()> {
         let mut sent = VecDeque::with_capacity(UNANSWERED_MAX);
-        let mut written = self.send_all(statements, ledger_entry, deadline, &mut sent);
+        let mut written = self.send_all(statements, ledger_entry, waits, &mut sent);
         let is_verified = written.is_ok();
         while !sent.is_empty() && !self.is_broken() {
-            let answered = self.take_answer(&mut sent, deadline);
+            let answered = self.take_answer(&mut sent, waits);
             written = first_cause(written, answered);
         }
         match written {
-            Err(refused) if !is_verified && refused.may_be_outdated() => self.verify(statements, refused, deadline),
+            Err(refused) if !is_verified && refused.may_be_outdated() => self.verify(statements, refused, waits),
             written => written,
         }
     }
@@ -129,7 +142,7 @@ impl Connection {
         &mut self,
         statements: &'p [Statement<'p>],
         refused: WriteError<'p>,
-        deadline: Option<Instant>,
+        waits: &mut Waits<'_>,
     ) -> Result<'p, ()> {
         let mut sent = VecDeque::new();
         let mut written = Err(refused);
@@ -137,8 +150,8 @@ impl Connection {
             if self.is_broken() {
                 break;
             }
-            let asked = self.ask_definition(model, deadline, &mut sent);
-            let answered = asked.and_then(|()| self.take_answer(&mut sent, deadline));
+            let asked = self.ask_definition(model, waits, &mut sent);
+            let answered = asked.and_then(|()| self.take_answer(&mut sent, waits));
             written = first_cause(written, answered);
         }
         written
@@ -148,18 +161,18 @@ impl Connection {
         &mut self,
         statements: &'p [Statement<'p>],
         ledger_entry: Option<&str>,
-        deadline: Option<Instant>,
+        waits: &mut Waits<'_>,
         sent: &mut VecDeque<PendingCommand<'p>>,
     ) -> Result<'p, ()> {
         if self.begin_by_statement() {
             let setting = Command::Query("SET SESSION autocommit = 0");
-            self.send(PendingCommand::Setting, setting, sent, deadline)?;
+            self.send(PendingCommand::Setting, setting, sent, waits)?;
             // Refused, it would let each statement sent behind it commit by itself. Once a
             // connection, as a rule.
-            self.take_answer(sent, deadline)?;
+            self.take_answer(sent, waits)?;
         }
         if let Some(entry) = ledger_entry {
-            self.send(PendingCommand::Ledger, Command::Query(entry), sent, deadline)?;
+            self.send(PendingCommand::Ledger, Command::Query(entry), sent, waits)?;
         }
         for planned in statements {
             let dialect = self.form.dialect;
@@ -177,12 +190,12 @@ impl Connection {
                     Operation::SharedUpdate => PendingCommand::SharedUpdate(planned, execution.rows),
                     _ => PendingCommand::Rows(planned),
                 };
-                let prepared = match self.way(command, planned, &execution, key, deadline, sent)? {
+                let prepared = match self.way(command, planned, &execution, key, waits, sent)? {
                     Way::Prepared(prepared) => prepared,
                     Way::Text(texts) => {
                         // None of them has rows that share an UPDATE.
                         for text in &texts {
-                            self.send(PendingCommand::Rows(planned), Command::Text(text), sent, deadline)?;
+                            self.send(PendingCommand::Rows(planned), Command::Text(text), sent, waits)?;
                         }
                         continue;
                     }
@@ -193,11 +206,11 @@ impl Connection {
                     return Err(command.failed(Cause::Client(IoError::new(ErrorKind::InvalidData, why).into())));
                 }
                 let execute = Command::Execute(prepared.id, &execution.parameters);
-                self.send(command, execute, sent, deadline)?;
+                self.send(command, execute, sent, waits)?;
             }
         }
         for model in verified_tables(statements) {
-            self.ask_definition(model, deadline, sent)?;
+            self.ask_definition(model, waits, sent)?;
         }
         Ok(())
     }
@@ -206,11 +219,11 @@ impl Connection {
     fn ask_definition<'p>(
         &mut self,
         model: &'p TableModel,
-        deadline: Option<Instant>,
+        waits: &mut Waits<'_>,
         sent: &mut VecDeque<PendingCommand<'p>>,
     ) -> Result<'p, ()> {
         let show = definition_sql(&model.name);
-        self.send(PendingCommand::Definition(model), Command::Query(&show), sent, deadline)
+        self.send(PendingCommand::Definition(model), Command::Query(&show), sent, waits)
     }
 
     /// How an execution is sent.
@@ -220,7 +233,7 @@ impl Connection {
         planned: &'p Statement<'p>,
         execution: &Execution<'_>,
         key: StatementKey,
-        deadline: Option<Instant>,
+        waits: &mut Waits<'_>,
         sent: &mut VecDeque<PendingCommand<'p>>,
     ) -> Result<'p, Way> {
         if let Some(prepared) = self.statements.find(&key) {
@@ -233,7 +246,7 @@ impl Connection {
         {
             return Ok(text);
         }
-        match self.prepare(command, key, &execution.sql(planned, form.dialect), deadline, sent)? {
+        match self.prepare(command, key, &execution.sql(planned, form.dialect), waits, sent)? {
             Err(failed) if is_without_statements(&failed.cause) => {
                 self.statements.pause(self.conn.now());
                 text().ok_or(failed)
@@ -254,25 +267,28 @@ impl Connection {
         command: PendingCommand<'p>,
         key: StatementKey,
         sql: &str,
-        deadline: Option<Instant>,
+        waits: &mut Waits<'_>,
         sent: &mut VecDeque<PendingCommand<'p>>,
     ) -> Result<'p, Result<'p, Prepared>> {
         for surplus in self.statements.take_surplus() {
-            self.send_whole(command, Command::Close(surplus.id), sent, deadline)?;
+            self.send_whole(command, Command::Close(surplus.id), sent, waits)?;
         }
-        self.send_whole(command, Command::Prepare(sql), sent, deadline)?;
+        self.send_whole(command, Command::Prepare(sql), sent, waits)?;
         let mut earlier = Ok(());
         while !sent.is_empty() && !self.is_broken() {
-            let answered = self.take_answer(sent, deadline);
+            let answered = self.take_answer(sent, waits);
             earlier = earlier.and(answered);
         }
         if self.is_broken() {
             return earlier.and(Err(command.failed(Cause::Client(lost().into()))));
         }
-        if let Err(error) = self.set_deadline(deadline) {
+        if let Err(error) = self.set_deadline(waits.deadline) {
             // Its answer may still come, and would be taken for another's.
             self.set_broken();
             return earlier.and(Err(command.failed(Cause::OutOfTime(error))));
+        }
+        if let Err(failed) = self.await_answer(command, waits) {
+            return earlier.and(Err(failed));
         }
         let prepared = self.conn.receive_prepared().map_err(|error| {
             self.note(&error);
@@ -290,9 +306,9 @@ impl Connection {
         pending: PendingCommand<'p>,
         command: Command<'_>,
         sent: &mut VecDeque<PendingCommand<'p>>,
-        deadline: Option<Instant>,
+        waits: &mut Waits<'_>,
     ) -> Result<'p, ()> {
-        self.send_whole(pending, command, sent, deadline)?;
+        self.send_whole(pending, command, sent, waits)?;
         sent.push_back(pending);
         Ok(())
     }
@@ -302,12 +318,12 @@ impl Connection {
         pending: PendingCommand<'p>,
         command: Command<'_>,
         sent: &mut VecDeque<PendingCommand<'p>>,
-        deadline: Option<Instant>,
+        waits: &mut Waits<'_>,
     ) -> Result<'p, ()> {
         while sent.len() >= UNANSWERED_MAX {
-            self.take_answer(sent, deadline)?;
+            self.take_answer(sent, waits)?;
         }
-        self.set_deadline(deadline)
+        self.set_deadline(waits.deadline)
             .map_err(|error| pending.failed(Cause::OutOfTime(error)))?;
         let mut done = self.conn.send(command);
         loop {
@@ -316,7 +332,7 @@ impl Connection {
                 // The server is at what was sent before, and may wait for a lock there. That wait
                 // has a time-out of its own.
                 Ok(Sent::Blocked) => {
-                    if let Err(error) = self.take_answer(sent, deadline) {
+                    if let Err(error) = self.take_answer(sent, waits) {
                         // The server would take what follows for the rest of this command.
                         self.set_broken();
                         return Err(error);
@@ -332,20 +348,17 @@ impl Connection {
     }
 
     /// Takes the answer to what was sent first.
-    fn take_answer<'p>(
-        &mut self,
-        sent: &mut VecDeque<PendingCommand<'p>>,
-        deadline: Option<Instant>,
-    ) -> Result<'p, ()> {
+    fn take_answer<'p>(&mut self, sent: &mut VecDeque<PendingCommand<'p>>, waits: &mut Waits<'_>) -> Result<'p, ()> {
         let Some(command) = sent.pop_front() else {
             return Ok(());
         };
-        if let Err(error) = self.set_deadline(deadline) {
+        if let Err(error) = self.set_deadline(waits.deadline) {
             // The answer may still come, and would be taken for another's: the connection is of no
             // use.
             self.set_broken();
             return Err(command.failed(Cause::OutOfTime(error)));
         }
+        self.await_answer(command, waits)?;
         let error = match (self.conn.receive(), command) {
             (Ok(Answer::Rows(rows)), PendingCommand::Definition(model)) => {
                 let shown = rows.into_iter().next().and_then(|mut row| row.take_opt(1)?.ok());
@@ -388,6 +401,37 @@ impl Connection {
             self.set_broken();
         }
         Err(command.failed(Cause::Client(error)))
+    }
+
+    /// Waits until the answer to rows begins, or a look says that they wait for a lock.
+    fn await_answer<'p>(&mut self, command: PendingCommand<'p>, waits: &mut Waits<'_>) -> Result<'p, ()> {
+        let Some((planned, _)) = command.rows() else {
+            return Ok(());
+        };
+        let table = &planned.bound.model.name;
+        let now = self.conn.now();
+        let Some(patience) = waits.lookout.patience(&self.session, table, now) else {
+            return Ok(());
+        };
+        let is_answered = |connection: &mut Self, until| {
+            let answered = connection.conn.is_answered(until);
+            answered.map_err(|error| {
+                connection.set_broken();
+                command.failed(Cause::Client(error.into()))
+            })
+        };
+        if is_answered(self, now + patience)? {
+            return Ok(());
+        }
+        let Some(evidence) = waits.lookout.look(&self.session, table, waits.deadline) else {
+            return Ok(());
+        };
+        // The lock was given back, or another statement waited.
+        if is_answered(self, self.conn.now())? {
+            return Ok(());
+        }
+        self.set_broken();
+        Err(command.failed(Cause::Locked(evidence)))
     }
 
     /// Once a text was no number, MySQL takes the parameter for a text: then it takes '-0.4' for 0

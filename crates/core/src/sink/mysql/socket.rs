@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::descriptor::beyond_standard;
 
-/// The one that is being connected, and one to a server that takes no writes, kept for the case
-/// that there is no other.
-const SOCKETS_MAX: usize = 2;
+/// The one in use, the one that is being connected, and one to a server that takes no writes, kept
+/// for the case that there is no other.
+const SOCKETS_MAX: usize = 3;
 /// The descriptor of no file.
 const NONE: i32 = -1;
 
@@ -156,7 +156,9 @@ mod tests {
             descriptors(&sockets),
             [first.as_fd().as_raw_fd(), second.as_fd().as_raw_fd()]
         );
-        open(&sockets).expect_err("a third one");
+        let last = open(&sockets).expect("a third one");
+        open(&sockets).expect_err("a fourth one");
+        drop(last);
         drop(first);
         assert_eq!(descriptors(&sockets), [second.as_fd().as_raw_fd()]);
         let third = open(&sockets).expect("in the first one's place");

@@ -79,6 +79,8 @@ pub struct Conn {
     due_before: usize,
     timeouts: Timeouts,
     deadline: Option<Instant>,
+    /// When the wait for the answer that is due first ends, if it has begun.
+    answer_limit: Option<Instant>,
     is_given_up: bool,
 }
 
@@ -106,6 +108,7 @@ impl Conn {
                 write: Duration::MAX,
             },
             deadline: Some(deadline),
+            answer_limit: None,
             is_given_up: false,
         })
     }
@@ -202,6 +205,22 @@ impl Conn {
         Ok(self.give_up_after(answer)??)
     }
 
+    /// Waits for the answer that is due first to begin, until then. Returns whether it has, or its
+    /// time is over: then [`Self::receive`] does not wait.
+    ///
+    /// # Errors
+    ///
+    /// The socket's, which ends the session.
+    pub fn is_answered(&mut self, until: Instant) -> io::Result<bool> {
+        let limit = self.limit(self.timeouts.read);
+        let limit = *self.answer_limit.get_or_insert(limit);
+        if self.is_given_up || until >= limit {
+            return Ok(true);
+        }
+        let came = self.packets.wait(until);
+        self.give_up_after(came)
+    }
+
     fn receive_answer(&mut self) -> io::Result<Result<Answer, MySqlError>> {
         let mut reader = self.reader()?;
         let packet = reader.next()?;
@@ -276,7 +295,10 @@ impl Conn {
         }
         let sequence = self.due.pop_front();
         self.due_before = self.due_before.saturating_sub(1);
-        let limit = self.limit(self.timeouts.read);
+        let limit = self
+            .answer_limit
+            .take()
+            .unwrap_or_else(|| self.limit(self.timeouts.read));
         Ok(Reader {
             sequence: sequence.ok_or_else(|| protocol_error("no answer is due"))?,
             packets: &mut self.packets,

@@ -103,12 +103,17 @@ impl Packets {
 
     /// Looks, without waiting, whether bytes came that nobody has asked for.
     pub fn look(&mut self) -> Result<bool> {
+        let now = self.now();
+        self.wait(now)
+    }
+
+    /// Waits until then for bytes that nobody has read. Returns whether there are any.
+    pub fn wait(&mut self, until: Instant) -> Result<bool> {
         if self.has_unread() {
             return Ok(true);
         }
-        let now = self.now();
         self.make_room();
-        match self.stream.receive_what_is_there(&mut self.input, now) {
+        match self.stream.receive_what_is_there(&mut self.input, until) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::TimedOut => Ok(false),
             Err(error) => Err(error),
