@@ -99,6 +99,7 @@ final class ConcurrencyTest extends DatabaseTestCase
         $holder->beginTransaction();
         $holder->exec("UPDATE wb_trades SET v = 'held' WHERE id = 2");
         $buffer = $this->buffer(
+            dsn: $this->patientDsn(),
             orderTable: 'wb_orders',
             tradeTable: 'wb_trades',
             tables: ['wb_trades' => ['mode' => 'upsert']],
@@ -125,7 +126,7 @@ final class ConcurrencyTest extends DatabaseTestCase
         $holder = $this->connect();
         $holder->beginTransaction();
         $holder->exec("UPDATE wb_orders SET v = 'held' WHERE id = 1");
-        $buffer = $this->buffer(orderTable: 'wb_orders', tradeTable: 'wb_trades');
+        $buffer = $this->buffer(dsn: $this->patientDsn(), orderTable: 'wb_orders', tradeTable: 'wb_trades');
         // So it is connected, and knows the tables. It waits only for the lock.
         $buffer->add(['id' => 2, 'v' => 'ours'], ['id' => 8, 'v' => 'ours']);
         $buffer->flush();
@@ -214,5 +215,11 @@ final class ConcurrencyTest extends DatabaseTestCase
         }
         self::assertSame('900.0000', $this->value('SELECT available FROM wb_balances WHERE id = 7'));
         self::assertSame('0.0000', $this->value('SELECT SUM(available) FROM wb_balances WHERE id < 7'));
+    }
+
+    /** Statements wait for a lock as long as the server has them: nobody looks. */
+    private function patientDsn(): string
+    {
+        return $this->defaultDsn() . '&lock_wait_timeout_ms=1000';
     }
 }
