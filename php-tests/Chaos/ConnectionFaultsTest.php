@@ -85,8 +85,8 @@ final class ConnectionFaultsTest extends ChaosTestCase
 
             return;
         }
-        // The server's answer may have overtaken the end: then nothing was in doubt. And the end may
-        // have overtaken the COMMIT, which then was not carried out.
+        // The server's answer may have overtaken the end: then nothing was in doubt. And the end
+        // may have overtaken the COMMIT, which then was not carried out.
         self::assertSame($struck, $this->total('unknown_commits') + $this->total('retries_reconnect'), $this->describeAll());
         self::assertGreaterThan(0, $this->total('ledger_confirmed'), $this->describeAll());
     }

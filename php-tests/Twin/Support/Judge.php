@@ -205,8 +205,8 @@ final class Judge
     }
 
     /**
-     * Refuses NULL for a column that takes none, unless a trigger may mend it. MariaDB's UPDATE of a
-     * table alone does so too, and that of joined tables stores 0 if there is any BEFORE trigger.
+     * Refuses NULL for a column that takes none, unless a trigger may mend it. MariaDB's UPDATE of
+     * a table alone does so too, and that of joined tables stores 0 if there is any BEFORE trigger.
      *
      * @param array<string, mixed> $row
      * @param array<string, mixed> $rules

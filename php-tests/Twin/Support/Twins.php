@@ -96,8 +96,9 @@ final class Twins
     }
 
     /**
-     * @return array{refused: list<string>, why: array<string, string>, retried: list<list<int>>} `retried`:
-     *         for each retry the numbers of the steps that were put back
+     * Also returns for each retry the numbers of the steps that were put back.
+     *
+     * @return array{refused: list<string>, why: array<string, string>, retried: list<list<int>>}
      */
     private function runAlone(Program $program): array
     {

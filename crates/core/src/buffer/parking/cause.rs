@@ -116,6 +116,10 @@ impl Cause {
     /// no lock.
     pub fn waited(&mut self, waited: Option<(Duration, Duration)>, now: Instant) {
         let before = self.lock.and_then(|lock| lock.since);
+        if let Some((waited, _)) = waited {
+            // A short wait is worth another one soon: it holds up a lane for a fifth of the time.
+            self.next_probe = now + PROBE_INTERVAL.min(waited * 4);
+        }
         self.lock = waited.map(|(waited, max)| {
             let since = before.unwrap_or_else(|| now.checked_sub(waited).unwrap_or(now));
             LockWaits {

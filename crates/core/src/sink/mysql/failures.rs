@@ -83,7 +83,6 @@ impl MySqlSink {
                 let words = match seen {
                     Evidence::Table => "somebody has locked the table",
                     Evidence::Row => "somebody has locked a row",
-                    Evidence::Likely => "somebody seems to have locked a row",
                 };
                 let failed = Error::server(codes::ER_LOCK_WAIT_TIMEOUT, words)
                     .during(Phase::Statement)

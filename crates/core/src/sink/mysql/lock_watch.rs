@@ -11,23 +11,24 @@
 //!   a trigger a session is its definer's, and does not show.
 //!   <https://dev.mysql.com/doc/refman/8.4/en/general-thread-states.html>,
 //!   <https://mariadb.com/kb/en/general-thread-states/>.
-//! - `INNODB_TRX` shows a wait for a row, to an account with the right PROCESS.
+//! - `INNODB_TRX` shows a wait for a row, to an account with the right PROCESS. Without it a row is
+//!   waited for as long as the server has it: that *somebody* waits, which anybody may see
+//!   (`Innodb_row_lock_current_waits`), would have a table that is slow taken for one that is
+//!   locked, each time.
 //!   <https://dev.mysql.com/doc/refman/8.4/en/information-schema-innodb-trx-table.html>,
 //!   <https://mariadb.com/kb/en/information-schema-innodb_trx-table/>.
-//! - `Innodb_row_lock_current_waits` counts them on the whole server, for anybody: if there is
-//!   none, the statement waits for none. If there is one, it is [likely](Evidence::Likely).
 //!
 //! Invariants:
-//! - A statement is given up only if the server has it wait for a lock, or has somebody wait for
-//!   one. What cannot be asked is taken for slow: there is no second connection, its answer takes
-//!   too long, a proxy sends it to another server.
-//! - A table is waited for all the longer, the longer it has been locked: a tenth of that time, or
-//!   an eighth if that is only likely, up to the session's own time-out. So neither locks that come
-//!   one after the other, nor a slow statement beside other sessions' waits, keep its rows out for
-//!   ever.
+//! - A statement is given up only if the server says that this session waits for a lock. What
+//!   cannot be asked is taken for slow: there is no second connection, its answer takes too long, a
+//!   proxy sends it to another server.
+//! - A table is waited for all the longer, the longer it has been locked: a tenth of that time, up
+//!   to the session's own time-out. So locks that come one after the other do not keep its rows out
+//!   for ever.
 //!
-//! Bounds: the first look after 150 ms ([`FIRST_LOOK`]), half a second for it ([`LOOK_TIME`]), and
-//! none for a second after one that found nothing ([`LOOK_PAUSE`]); 64 tables ([`TABLES_MAX`]).
+//! Bounds: the first look after 150 ms ([`FIRST_LOOK`]), half a second for it ([`LOOK_TIME`]); then
+//! none for a second ([`LOOK_PAUSE`]) if it found nothing, or twice as long as last time, up to a
+//! minute ([`LOOK_PAUSE_MAX`]), if the server could not be asked; 64 tables ([`TABLES_MAX`]).
 
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,11 @@ const LOOK_TIME: Duration = Duration::from_millis(500);
 /// After a look that found nothing there is none for so long: a connection a statement would cost
 /// more than it saves where all are slow.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause, where looks are of no use: the server is too far away, or has no connection
+/// left.
+const LOOK_PAUSE_MAX: Duration = Duration::from_mins(1);
+/// Locks of a table that come within that time are one.
+const SAME_LOCK: Duration = Duration::from_secs(10);
 /// More tables than are locked at a time.
 const TABLES_MAX: usize = 64;
 /// What a server says of a session that waits for a table.
@@ -59,8 +65,6 @@ pub enum Evidence {
     Table,
     /// The session waits for a row.
     Row,
-    /// Some session of the server waits for a row, and this one has no answer.
-    Likely,
 }
 
 /// A table that is locked.
@@ -68,8 +72,8 @@ pub enum Evidence {
 struct LockedTable {
     name: TableName,
     since: Instant,
-    /// How it was seen last.
-    seen: Evidence,
+    /// When it was seen last.
+    seen: Instant,
 }
 
 /// What a sink remembers of looks.
@@ -80,6 +84,8 @@ pub struct LockWatch {
     locked: Vec<LockedTable>,
     /// No look before that.
     next_look: Option<Instant>,
+    /// The pause after the last look, if the server could not be asked.
+    pause: Duration,
     /// The connection from which a statement was seen to wait.
     successor: Option<Connection>,
 }
@@ -101,29 +107,40 @@ impl LockWatch {
         let longest = self.longest?;
         let is_paused = self.next_look.is_some_and(|next| now < next);
         let found = self.locked.iter().find(|locked| locked.name == *table);
-        let grown = found.map_or(Duration::ZERO, |locked| {
-            let share = if locked.seen == Evidence::Likely { 8 } else { 10 };
-            now.saturating_duration_since(locked.since) / share
-        });
-        let patience = FIRST_LOOK.max(grown);
+        let locked_for = found.map_or(Duration::ZERO, |locked| now.saturating_duration_since(locked.since));
+        let patience = FIRST_LOOK.max(locked_for / 10);
         (!is_paused && patience < longest).then_some(patience)
     }
 
-    fn note_locked(&mut self, table: &TableName, seen: Evidence, now: Instant) {
+    fn note_locked(&mut self, table: &TableName, now: Instant) {
+        self.pause = Duration::ZERO;
+        self.locked
+            .retain(|locked| now.saturating_duration_since(locked.seen) < SAME_LOCK);
         if let Some(locked) = self.locked.iter_mut().find(|locked| locked.name == *table) {
-            locked.seen = seen;
+            locked.seen = now;
         } else if self.locked.len() < TABLES_MAX {
-            let (name, since) = (table.clone(), now);
-            self.locked.push(LockedTable { name, since, seen });
+            self.locked.push(LockedTable {
+                name: table.clone(),
+                since: now,
+                seen: now,
+            });
         }
     }
 
-    /// Rows of these tables were written: nobody has locked them.
-    pub fn note_written<'t>(&mut self, tables: impl Iterator<Item = &'t TableName>) {
-        if !self.locked.is_empty() {
-            let written: Vec<_> = tables.collect();
-            self.locked.retain(|locked| !written.contains(&&locked.name));
-        }
+    fn note_unlocked(&mut self, now: Instant) {
+        self.pause = Duration::ZERO;
+        self.next_look = Some(now + LOOK_PAUSE);
+    }
+
+    fn note_unasked(&mut self, now: Instant) {
+        self.pause = (self.pause * 2).clamp(LOOK_PAUSE, LOOK_PAUSE_MAX);
+        self.next_look = Some(now + self.pause);
+    }
+
+    /// The statement was answered after it was seen to wait.
+    pub fn forget_successor(&mut self, now: Instant) {
+        self.successor = None;
+        self.note_unlocked(now);
     }
 
     /// The connection to go on with.
@@ -155,18 +172,27 @@ impl Lookout<'_> {
         let own = Instant::now() + LOOK_TIME;
         let deadline = deadline.map_or(own, |deadline| deadline.min(own));
         let connected = self.connector.connect_beside(self.sessions.next_lock(), deadline);
-        let seen = connected.and_then(|mut other| {
+        let asked = connected.and_then(|mut other| {
             other.set_deadline(Some(deadline)).ok()?;
-            let evidence = evidence(session, &mut other.conn).ok().flatten()?;
-            self.watch.successor = Some(other);
-            Some(evidence)
+            let evidence = evidence(session, &mut other.conn).ok()?;
+            Some((other, evidence))
         });
         let now = Instant::now();
-        match seen {
-            Some(evidence) => self.watch.note_locked(table, evidence, now),
-            None => self.watch.next_look = Some(now + LOOK_PAUSE),
+        match asked {
+            Some((other, Some(evidence))) => {
+                self.watch.note_locked(table, now);
+                self.watch.successor = Some(other);
+                Some(evidence)
+            }
+            Some((_, None)) => {
+                self.watch.note_unlocked(now);
+                None
+            }
+            None => {
+                self.watch.note_unasked(now);
+                None
+            }
         }
-        seen
     }
 }
 
@@ -185,11 +211,7 @@ fn evidence(session: &Session, conn: &mut Conn) -> mysql::Result<Option<Evidence
     match conn.query_first::<String>(of_rows) {
         Ok(state) => Ok(state.filter(|state| state == ROW_LOCK_STATE).map(|_| Evidence::Row)),
         // Without the right PROCESS.
-        Err(mysql::Error::MySqlError(_)) => {
-            let count: Option<(String, String)> =
-                conn.query_first("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")?;
-            Ok(count.filter(|(_, count)| count != "0").map(|_| Evidence::Likely))
-        }
+        Err(mysql::Error::MySqlError(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -209,24 +231,44 @@ mod tests {
         assert_eq!(millis(&watch, start), None, "as long as the server has it");
         watch.start(Duration::from_secs(1));
         assert_eq!(millis(&watch, start), Some(150));
-        watch.note_locked(&table, Evidence::Likely, start);
-        watch.note_locked(&table, Evidence::Row, at(1_000));
-        assert_eq!(millis(&watch, at(1_500)), Some(150));
+        watch.note_locked(&table, start);
+        watch.note_locked(&table, at(1_000));
+        assert_eq!(millis(&watch, at(1_400)), Some(150));
         assert_eq!(millis(&watch, at(5_000)), Some(500));
         assert_eq!(millis(&watch, at(10_000)), None);
-        watch.note_locked(&table, Evidence::Likely, at(2_000));
-        assert_eq!(millis(&watch, at(4_000)), Some(500));
-        assert_eq!(millis(&watch, at(8_000)), None);
-        watch.note_locked(&table, Evidence::Table, at(4_000));
-        watch.note_written([&other].into_iter());
-        assert_eq!(millis(&watch, at(5_000)), Some(500));
-        watch.note_written([&other, &table].into_iter());
-        assert_eq!(millis(&watch, at(10_000)), Some(150));
-        watch.next_look = Some(at(11_000));
-        assert_eq!(millis(&watch, at(10_999)), None, "the last look found nothing");
-        assert_eq!(millis(&watch, at(11_000)), Some(150));
+        assert_eq!(watch.patience(&other, at(10_000)), Some(FIRST_LOOK));
+        // Another lock of the same table is another time.
+        watch.note_locked(&table, at(10_000));
+        assert_eq!(millis(&watch, at(10_000)), None);
+        watch.note_locked(&table, at(20_000));
+        assert_eq!(millis(&watch, at(20_000)), Some(150));
+    }
+
+    #[test]
+    fn looks_that_are_of_no_use_become_rare() {
+        let table = TableName::parse("t").expect("a name");
+        let mut now = Instant::now();
+        let mut watch = LockWatch::default();
+        watch.start(Duration::from_secs(1));
+        for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
+            watch.note_unasked(now);
+            let pause = Duration::from_secs(expected);
+            assert_eq!(watch.patience(&table, now + pause.saturating_sub(FIRST_LOOK)), None);
+            assert_eq!(watch.patience(&table, now + pause), Some(FIRST_LOOK));
+            now += pause;
+        }
+        watch.note_unlocked(now);
+        assert_eq!(watch.patience(&table, now), None);
+        now += LOOK_PAUSE;
+        assert_eq!(watch.patience(&table, now), Some(FIRST_LOOK));
+        watch.note_unasked(now);
+        assert_eq!(
+            watch.patience(&table, now + LOOK_PAUSE),
+            Some(FIRST_LOOK),
+            "from the beginning"
+        );
         watch.stop();
-        assert_eq!(millis(&watch, at(11_000)), None, "the buffer ends");
+        assert_eq!(watch.patience(&table, now + LOOK_PAUSE), None, "the buffer ends");
     }
 
     #[test]
@@ -235,7 +277,7 @@ mod tests {
         let now = Instant::now();
         for number in 0..=TABLES_MAX {
             let name = TableName::parse(&format!("t{number}")).expect("a name");
-            watch.note_locked(&name, Evidence::Table, now);
+            watch.note_locked(&name, now);
         }
         assert_eq!(watch.locked.len(), TABLES_MAX);
     }

@@ -132,7 +132,10 @@ impl MySqlSink {
             self.disconnect();
         }
         if self.connection.is_none() {
-            let connection = self.connector.connect(&mut self.sessions, deadline)?;
+            let connection = match self.locks.take_successor() {
+                Some(successor) => successor,
+                None => self.connector.connect(&mut self.sessions, deadline)?,
+            };
             self.begin(connection);
         }
         self.current(deadline)?;
@@ -211,15 +214,8 @@ impl MySqlSink {
     /// it has written, and may go on to wait. Where that fails, the next connection does it, and
     /// its user hears why there is none.
     fn end_what_waits(&mut self, deadline: Option<Instant>) {
-        let successor = self.locks.take_successor();
-        if self.connection.is_some() {
-            return;
-        }
-        if let Some(successor) = successor {
-            self.begin(successor);
-        }
         let grace = Instant::now() + LAST_KILL_TIME;
-        if self.connection(deadline.map(|deadline| deadline.max(grace))).is_err() {
+        if self.connection.is_none() && self.connection(deadline.map(|deadline| deadline.max(grace))).is_err() {
             self.disconnect();
         }
     }
@@ -333,20 +329,12 @@ impl Sink for MySqlSink {
             Ok(()) => self.end_transaction(deadline),
             Err(failed) => Err(self.write_failed(failed, deadline)),
         };
-        match &committed {
-            Ok(()) => {
-                let tables = plan.statements.iter().map(|statement| &statement.bound.model.name);
-                self.locks.note_written(tables);
-            }
-            Err(failed) => {
-                self.roll_back();
-                if failed.code() == codes::ER_LOCK_WAIT_TIMEOUT {
-                    self.end_what_waits(deadline);
-                }
+        if let Err(failed) = &committed {
+            self.roll_back();
+            if failed.code() == codes::ER_LOCK_WAIT_TIMEOUT {
+                self.end_what_waits(deadline);
             }
         }
-        // Of a look whose statement was answered meanwhile.
-        drop(self.locks.take_successor());
         committed
     }
 

@@ -428,6 +428,7 @@ impl Connection {
         };
         // The lock was given back, or another statement waited.
         if is_answered(self, self.conn.now())? {
+            waits.lookout.watch.forget_successor(self.conn.now());
             return Ok(());
         }
         self.set_broken();
