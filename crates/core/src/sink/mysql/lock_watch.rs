@@ -11,7 +11,8 @@
 //!   a trigger a session is its definer's, and does not show.
 //!   <https://dev.mysql.com/doc/refman/8.4/en/general-thread-states.html>,
 //!   <https://mariadb.com/kb/en/general-thread-states/>.
-//! - `INNODB_TRX` shows a wait for a row, to an account with the right PROCESS. Without it a row is
+//! - `INNODB_TRX` shows a wait for a row, to an account with the right PROCESS. It is a copy, which
+//!   may be too old; then the report of InnoDB says the same. Without the right a row is
 //!   waited for as long as the server has it: that *somebody* waits, which anybody may see
 //!   (`Innodb_row_lock_current_waits`), would have a table that is slow taken for one that is
 //!   locked, each time.
@@ -22,13 +23,13 @@
 //! - A statement is given up only if the server says that this session waits for a lock. What
 //!   cannot be asked is taken for slow: there is no second connection, its answer takes too long, a
 //!   proxy sends it to another server.
-//! - A table is waited for all the longer, the longer it has been locked: a tenth of that time, up
-//!   to the session's own time-out. So locks that come one after the other do not keep its rows out
-//!   for ever.
+//! - A table is waited for all the longer, the longer no row of it was written for a lock: a tenth
+//!   of that time, up to the session's own time-out. So locks that come one after the other do not
+//!   keep its rows out for ever.
 //!
-//! Bounds: the first look after 150 ms ([`FIRST_LOOK`]), half a second for it ([`LOOK_TIME`]); then
-//! none for a second ([`LOOK_PAUSE`]) if it found nothing, or twice as long as last time, up to a
-//! minute ([`LOOK_PAUSE_MAX`]), if the server could not be asked; 64 tables ([`TABLES_MAX`]).
+//! Bounds: the first look after 150 ms ([`FIRST_LOOK`]), half a second for it ([`LOOK_TIME`]);
+//! after looks in vain none for up to 5 s, or up to a minute if the server could not be asked
+//! ([`VAIN_PAUSE`], [`FAILED_PAUSE`]); 64 tables ([`TABLES_MAX`]).
 
 use std::time::{Duration, Instant};
 
@@ -43,12 +44,11 @@ use crate::table::name::TableName;
 const FIRST_LOOK: Duration = Duration::from_millis(150);
 /// The time to connect and to ask. The answer may come meanwhile, and is not taken then.
 const LOOK_TIME: Duration = Duration::from_millis(500);
-/// After a look that found nothing there is none for so long: a connection a statement would cost
-/// more than it saves where all are slow.
-const LOOK_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause, where looks are of no use: the server is too far away, or has no connection
-/// left.
-const LOOK_PAUSE_MAX: Duration = Duration::from_mins(1);
+/// After a look that found no lock there is none for so long, and each time for twice as long, up
+/// to the second time: a connection a statement would cost more than it saves where all are slow.
+const VAIN_PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+/// The same if the server could not be asked: it is too far away, or has no connection left.
+const FAILED_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 /// Locks of a table that come within that time are one.
 const SAME_LOCK: Duration = Duration::from_secs(10);
 /// More tables than are locked at a time.
@@ -57,6 +57,8 @@ const TABLES_MAX: usize = 64;
 const TABLE_LOCK_STATE: &str = "Waiting for table metadata lock";
 /// What a server says of a transaction that waits for a row.
 const ROW_LOCK_STATE: &str = "LOCK WAIT";
+/// The lines of a transaction in a report before its statement, which may say anything.
+const TRANSACTION_HEAD_LINES: usize = 4;
 
 /// How a lock was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +86,7 @@ pub struct LockWatch {
     locked: Vec<LockedTable>,
     /// No look before that.
     next_look: Option<Instant>,
-    /// The pause after the last look, if the server could not be asked.
+    /// The pause after the last look, if it found no lock.
     pause: Duration,
     /// The connection from which a statement was seen to wait.
     successor: Option<Connection>,
@@ -127,20 +129,24 @@ impl LockWatch {
         }
     }
 
-    fn note_unlocked(&mut self, now: Instant) {
-        self.pause = Duration::ZERO;
-        self.next_look = Some(now + LOOK_PAUSE);
+    /// Rows of these tables were committed: nobody has locked them.
+    pub fn note_written<'t>(&mut self, tables: impl Iterator<Item = &'t TableName>) {
+        if !self.locked.is_empty() {
+            let written: Vec<_> = tables.collect();
+            self.locked.retain(|locked| !written.contains(&&locked.name));
+        }
     }
 
-    fn note_unasked(&mut self, now: Instant) {
-        self.pause = (self.pause * 2).clamp(LOOK_PAUSE, LOOK_PAUSE_MAX);
+    /// A look found no lock.
+    fn pause(&mut self, (shortest, longest): (Duration, Duration), now: Instant) {
+        self.pause = (self.pause * 2).clamp(shortest, longest);
         self.next_look = Some(now + self.pause);
     }
 
     /// The statement was answered after it was seen to wait.
     pub fn forget_successor(&mut self, now: Instant) {
         self.successor = None;
-        self.note_unlocked(now);
+        self.pause(VAIN_PAUSE, now);
     }
 
     /// The connection to go on with.
@@ -185,11 +191,11 @@ impl Lookout<'_> {
                 Some(evidence)
             }
             Some((_, None)) => {
-                self.watch.note_unlocked(now);
+                self.watch.pause(VAIN_PAUSE, now);
                 None
             }
             None => {
-                self.watch.note_unasked(now);
+                self.watch.pause(FAILED_PAUSE, now);
                 None
             }
         }
@@ -208,12 +214,40 @@ fn evidence(session: &Session, conn: &mut Conn) -> mysql::Result<Option<Evidence
         "SELECT trx_state FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = {}",
         session.number
     );
-    match conn.query_first::<String>(of_rows) {
-        Ok(state) => Ok(state.filter(|state| state == ROW_LOCK_STATE).map(|_| Evidence::Row)),
-        // Without the right PROCESS.
-        Err(mysql::Error::MySqlError(_)) => Ok(None),
-        Err(error) => Err(error),
+    if !does_anybody_wait(conn)? {
+        return Ok(None);
     }
+    let is_waiting = match conn.query_first::<String>(of_rows) {
+        Ok(Some(state)) => state == ROW_LOCK_STATE,
+        // The copy is older than the transaction, and stays so as long as somebody reads it.
+        Ok(None) => {
+            let report: Option<(String, String, String)> = conn.query_first("SHOW ENGINE INNODB STATUS")?;
+            report.is_some_and(|(_, _, report)| reports_wait(&report, session.number))
+        }
+        // Without the right PROCESS.
+        Err(mysql::Error::MySqlError(_)) => false,
+        Err(error) => return Err(error),
+    };
+    Ok(is_waiting.then_some(Evidence::Row))
+}
+
+/// Whether a report of InnoDB has a session wait for a row. Of each transaction it says the state,
+/// whether it waits, and then the session, before the statement, which may say anything.
+fn reports_wait(report: &str, session: u64) -> bool {
+    let names = ["MariaDB", "MySQL"].map(|server| format!("{server} thread id {session},"));
+    let mut transactions = report.split("\n---TRANSACTION ").skip(1);
+    transactions.any(|transaction| {
+        let mut head = transaction.lines().take(TRANSACTION_HEAD_LINES);
+        head.any(|line| line.starts_with(ROW_LOCK_STATE))
+            && head.any(|line| names.iter().any(|name| line.starts_with(name)))
+    })
+}
+
+/// Whether some session of the server waits for a row.
+fn does_anybody_wait(conn: &mut Conn) -> mysql::Result<bool> {
+    let count: Option<(String, String)> =
+        conn.query_first("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")?;
+    Ok(count.is_some_and(|(_, count)| count != "0"))
 }
 
 #[cfg(test)]
@@ -242,6 +276,11 @@ mod tests {
         assert_eq!(millis(&watch, at(10_000)), None);
         watch.note_locked(&table, at(20_000));
         assert_eq!(millis(&watch, at(20_000)), Some(150));
+        assert_eq!(millis(&watch, at(25_000)), Some(500));
+        watch.note_written([&other].into_iter());
+        assert_eq!(millis(&watch, at(25_000)), Some(500));
+        watch.note_written([&other, &table].into_iter());
+        assert_eq!(millis(&watch, at(25_000)), Some(150));
     }
 
     #[test]
@@ -251,24 +290,37 @@ mod tests {
         let mut watch = LockWatch::default();
         watch.start(Duration::from_secs(1));
         for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
-            watch.note_unasked(now);
+            watch.pause(FAILED_PAUSE, now);
             let pause = Duration::from_secs(expected);
             assert_eq!(watch.patience(&table, now + pause.saturating_sub(FIRST_LOOK)), None);
             assert_eq!(watch.patience(&table, now + pause), Some(FIRST_LOOK));
             now += pause;
         }
-        watch.note_unlocked(now);
-        assert_eq!(watch.patience(&table, now), None);
-        now += LOOK_PAUSE;
-        assert_eq!(watch.patience(&table, now), Some(FIRST_LOOK));
-        watch.note_unasked(now);
-        assert_eq!(
-            watch.patience(&table, now + LOOK_PAUSE),
-            Some(FIRST_LOOK),
-            "from the beginning"
-        );
+        watch.pause(VAIN_PAUSE, now);
+        assert_eq!(watch.pause, VAIN_PAUSE.1);
+        watch.note_locked(&table, now);
+        for expected in [200, 400, 800, 1_600, 3_200, 5_000, 5_000] {
+            watch.pause(VAIN_PAUSE, now);
+            assert_eq!(watch.pause, Duration::from_millis(expected), "from the beginning");
+        }
         watch.stop();
-        assert_eq!(watch.patience(&table, now + LOOK_PAUSE), None, "the buffer ends");
+        assert_eq!(watch.patience(&table, now + VAIN_PAUSE.1), None, "the buffer ends");
+    }
+
+    #[test]
+    fn a_report_says_who_waits() {
+        let report = "TRANSACTIONS\n------------\nLIST OF TRANSACTIONS FOR EACH SESSION:\n\
+            ---TRANSACTION 22, ACTIVE 0 sec inserting\nmysql tables in use 1, locked 1\n\
+            LOCK WAIT 2 lock struct(s), heap size 1128, 1 row lock(s)\n\
+            MariaDB thread id 6, OS thread handle 1, query id 15 127.0.0.1 wb Update\n\
+            INSERT INTO t VALUES ('\nMySQL thread id 9,')\n\
+            ---TRANSACTION 23, ACTIVE 0 sec\nLOCK WAIT 2 lock struct(s)\n\
+            MySQL thread id 66, OS thread handle 2, query id 16 localhost root starting\n\
+            ---TRANSACTION 21, ACTIVE 0 sec\n2 lock struct(s), heap size 1128, 2 row lock(s)\n\
+            MySQL thread id 5, OS thread handle 2, query id 16 localhost root starting\nLOCK WAIT\n";
+        let waiting: Vec<u64> = (0..100).filter(|session| reports_wait(report, *session)).collect();
+        assert_eq!(waiting, [6, 66]);
+        assert!(!reports_wait("", 6));
     }
 
     #[test]

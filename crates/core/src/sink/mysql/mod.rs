@@ -329,10 +329,16 @@ impl Sink for MySqlSink {
             Ok(()) => self.end_transaction(deadline),
             Err(failed) => Err(self.write_failed(failed, deadline)),
         };
-        if let Err(failed) = &committed {
-            self.roll_back();
-            if failed.code() == codes::ER_LOCK_WAIT_TIMEOUT {
-                self.end_what_waits(deadline);
+        match &committed {
+            Ok(()) => {
+                let tables = plan.statements.iter().map(|statement| &statement.bound.model.name);
+                self.locks.note_written(tables);
+            }
+            Err(failed) => {
+                self.roll_back();
+                if failed.code() == codes::ER_LOCK_WAIT_TIMEOUT {
+                    self.end_what_waits(deadline);
+                }
             }
         }
         committed
