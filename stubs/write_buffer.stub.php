@@ -37,6 +37,12 @@ namespace WriteBuffer {
      * taken whole or not at all, and committed in one transaction. One that passes maxPendingRows
      * or maxPendingBytes is refused as soon as it does: a generator is then read no further.
      *
+     * **A ticket** is a group's number. The first one is 1, and they only grow. add(), put() and
+     * delete() return it; of a group() lastTicket() does. Within group() they return 0, since it
+     * has none before it is taken. A call without a row, such as an empty list or a model in which
+     * nothing is dirty, takes no group and returns lastTicket(). All objects of a persistent buffer
+     * share one sequence. A forked child begins anew, and knows none of its parent's tickets.
+     *
      * **Where a flush happens.** In the background, the default, a native thread writes. add() and
      * put() wait only for room under maxPendingRows and maxPendingBytes. The next flush() or
      * close() throws what the thread met. In the foreground, and in {@see \SyncWriteBuffer}, the
@@ -62,6 +68,8 @@ namespace WriteBuffer {
          * @param mixed $order null, one row, or a list of rows, for the order table
          * @param mixed $trade null, one row, or a list of rows, for the trade table
          *
+         * @return int the group's ticket
+         *
          * @throws \TypeError       a value or a row has a wrong type; nothing was taken
          * @throws ConfigException  its table cannot take a row: no key, no guard, a bad column
          *                          name, a rule that the table cannot keep; nothing was taken
@@ -72,7 +80,7 @@ namespace WriteBuffer {
          * @throws ConnectionException the group was taken. Foreground: the flush that it made due
          *                          found no server. Background: no thread can be started
          */
-        public function add(mixed $order, mixed $trade = null): void;
+        public function add(mixed $order, mixed $trade = null): int;
 
         /**
          * Takes a group of rows for any table.
@@ -81,6 +89,8 @@ namespace WriteBuffer {
          *                      same server
          * @param mixed  $row   one row, or a list of rows
          *
+         * @return int the group's ticket
+         *
          * @throws \TypeError       as add()
          * @throws ConfigException  as add(); or $table is not a table's name
          * @throws FullException    as add()
@@ -88,7 +98,7 @@ namespace WriteBuffer {
          * @throws FlushException   as add()
          * @throws ConnectionException as add()
          */
-        public function put(string $table, mixed $row): void;
+        public function put(string $table, mixed $row): int;
 
         /**
          * Takes the deletion of a row, as a group. It counts as a row.
@@ -108,6 +118,8 @@ namespace WriteBuffer {
          *                      by name, in any order, with the guard if you like; or the key's
          *                      values in the key's order
          *
+         * @return int the group's ticket
+         *
          * @throws \TypeError       $key is no key; nothing was taken
          * @throws ConfigException  the table is insert-only, or its key is the server's to know;
          *                          the key has other columns than the table's; nothing was taken.
@@ -118,7 +130,7 @@ namespace WriteBuffer {
          * @throws FlushException   as add()
          * @throws ConnectionException as add()
          */
-        public function delete(string $table, mixed $key): void;
+        public function delete(string $table, mixed $key): int;
 
         /**
          * Makes one group of all that is added while the callable runs, however deep: its rows are
@@ -127,8 +139,9 @@ namespace WriteBuffer {
          *
          * Inside:
          * - add() and put() refuse what they always refuse, and such a call adds nothing. They
-         *   neither flush nor wait. The rows are not yet taken: neither count() nor getMetrics()
-         *   counts them. maxPendingRows and maxPendingBytes bound all of them together;
+         *   neither flush nor wait, and return 0: lastTicket() has the group's ticket afterwards.
+         *   The rows are not yet taken: neither count() nor getMetrics() counts them.
+         *   maxPendingRows and maxPendingBytes bound all of them together;
          * - an inner group() joins the outer one. If it throws, its own rows are dropped;
          * - find() sees the rows;
          * - flush(), and a flush by another call, does not write them. close() refuses them: the
@@ -203,6 +216,45 @@ namespace WriteBuffer {
          * @throws \ValueError         $timeoutMs is negative
          */
         public function flush(?int $timeoutMs = null): int;
+
+        /**
+         * Returns the ticket of the last group that was taken through this object, also if add()
+         * threw afterwards; 0 before the first one.
+         */
+        public function lastTicket(): int;
+
+        /**
+         * Returns the last ticket before the first group that is still buffered. All groups up to
+         * it are settled: committed, or given up. Groups beyond it may be settled, too: with lanes,
+         * and while a table takes no rows, groups are not settled in their order.
+         */
+        public function committedThrough(): int;
+
+        /**
+         * Waits until a group is committed, and for nothing that came later. It makes the group due
+         * at once, with what was added before it. Returns at once if the group is committed
+         * already, also after close().
+         *
+         * What it throws says something of this group only. If the group was given up, its caller
+         * was told: flush() does not throw it again.
+         *
+         * @param int      $ticket    what add(), put(), delete() or lastTicket() has returned
+         * @param int|null $timeoutMs as in flush()
+         *
+         * @throws FlushException      the group was given up, however long ago. getFailures() has
+         *                             it while takeFailures() would return it, and is empty later.
+         *                             It stays given up after retry(), which gives a new ticket.
+         *                             After 10,000 more such groups nobody knows what became of an
+         *                             old ticket: the message says so. Or a table takes no rows
+         *                             now: the group was tried once more, and stays buffered
+         * @throws ConnectionException no server, or the connection was lost: the group stays
+         *                             buffered
+         * @throws TimeoutException    the time is over: the group stays buffered
+         * @throws \ValueError         this buffer has given no such ticket. 0 is none, unless
+         *                             nothing was taken through this object yet: then there is
+         *                             nothing to wait for. Or $timeoutMs is negative
+         */
+        public function waitFor(int $ticket, ?int $timeoutMs = null): void;
 
         /**
          * Returns whether the buffered rows of any one table have reached batchSize. In the
@@ -316,7 +368,7 @@ namespace WriteBuffer {
          * }> $failures
          *
          * @return int how many were put back: all, or as many as fit under maxPendingRows and
-         *             maxPendingBytes, from the first on
+         *             maxPendingBytes, from the first on. lastTicket() has the ticket of the last
          *
          * @throws \TypeError       an element is not a failure; none was put back
          * @throws ConfigException  one may be in the database already; none was put back. Or as
@@ -395,7 +447,7 @@ namespace WriteBuffer {
         }
     }
 
-    /** The time given to flush() or close() is over. The rows stay buffered. */
+    /** The time given to flush(), close() or waitFor() is over. The rows stay buffered. */
     final class TimeoutException extends \RuntimeException implements Exception
     {
     }
@@ -573,15 +625,15 @@ namespace {
         ) {
         }
 
-        public function add(mixed $order, mixed $trade = null): void
+        public function add(mixed $order, mixed $trade = null): int
         {
         }
 
-        public function put(string $table, mixed $row): void
+        public function put(string $table, mixed $row): int
         {
         }
 
-        public function delete(string $table, mixed $key): void
+        public function delete(string $table, mixed $key): int
         {
         }
 
@@ -594,6 +646,18 @@ namespace {
         }
 
         public function flush(?int $timeoutMs = null): int
+        {
+        }
+
+        public function lastTicket(): int
+        {
+        }
+
+        public function committedThrough(): int
+        {
+        }
+
+        public function waitFor(int $ticket, ?int $timeoutMs = null): void
         {
         }
 
@@ -633,7 +697,8 @@ namespace {
 
     /**
      * The same interface, without a buffer: each add(), put() and group() is committed before it
-     * returns, so an error appears at the very line. For tests and scripts.
+     * returns, so an error appears at the very line. So is its ticket, and waitFor() returns at
+     * once. For tests and scripts.
      *
      * One call may add as much as php.ini's write_buffer.max_pending_rows and
      * write_buffer.max_pending_bytes say.
@@ -663,15 +728,15 @@ namespace {
         ) {
         }
 
-        public function add(mixed $order, mixed $trade = null): void
+        public function add(mixed $order, mixed $trade = null): int
         {
         }
 
-        public function put(string $table, mixed $row): void
+        public function put(string $table, mixed $row): int
         {
         }
 
-        public function delete(string $table, mixed $key): void
+        public function delete(string $table, mixed $key): int
         {
         }
 
@@ -684,6 +749,18 @@ namespace {
         }
 
         public function flush(?int $timeoutMs = null): int
+        {
+        }
+
+        public function lastTicket(): int
+        {
+        }
+
+        public function committedThrough(): int
+        {
+        }
+
+        public function waitFor(int $ticket, ?int $timeoutMs = null): void
         {
         }
 

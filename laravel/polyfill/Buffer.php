@@ -11,17 +11,23 @@ namespace WriteBuffer;
  */
 interface Buffer extends \Countable
 {
-    public function add(mixed $order, mixed $trade = null): void;
+    public function add(mixed $order, mixed $trade = null): int;
 
-    public function put(string $table, mixed $row): void;
+    public function put(string $table, mixed $row): int;
 
-    public function delete(string $table, mixed $key): void;
+    public function delete(string $table, mixed $key): int;
 
     public function group(callable $rows): mixed;
 
     public function find(string $table, mixed $key): array|false|null;
 
     public function flush(?int $timeoutMs = null): int;
+
+    public function lastTicket(): int;
+
+    public function committedThrough(): int;
+
+    public function waitFor(int $ticket, ?int $timeoutMs = null): void;
 
     public function isFull(): bool;
 

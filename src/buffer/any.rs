@@ -116,6 +116,22 @@ impl AnyBuffer {
         }
     }
 
+    /// The ticket of the last group that was taken.
+    pub fn taken(&self) -> u64 {
+        match self {
+            Self::Foreground(buffer) => buffer.taken(),
+            Self::Background(buffer) => buffer.taken(),
+        }
+    }
+
+    /// All groups up to this ticket are settled.
+    pub fn settled_through(&self) -> u64 {
+        match self {
+            Self::Foreground(buffer) => buffer.settled_through(),
+            Self::Background(buffer) => buffer.settled_through(),
+        }
+    }
+
     /// The counters and the state.
     pub fn snapshot(&self) -> Snapshot {
         match self {

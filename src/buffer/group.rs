@@ -76,7 +76,7 @@ impl<'call> Gathering<'call> {
             state.notice_fork();
             state.groups.end(begun)
         });
-        group.map_or(Ok(()), |group| wait::add(self.buffer, group, generation))
+        group.map_or(Ok(()), |group| wait::add(self.buffer, group, generation).map(drop))
     }
 }
 
@@ -92,15 +92,16 @@ impl Drop for Gathering<'_> {
 }
 
 /// Takes rows that were gathered in the process of `generation`: into the group that this fiber has
-/// open, or else as a group of their own.
+/// open, or else as a group of their own. Returns its ticket: 0 within `group()`, whose ticket
+/// nobody knows before it is taken.
 ///
 /// # Errors
 ///
 /// As [`State::join`] and [`wait::add`].
-pub fn add(buffer: Handle<'_>, rows: Box<Group>, generation: u64) -> Result<(), FlushError> {
+pub fn add(buffer: Handle<'_>, rows: Box<Group>, generation: u64) -> Result<u64, FlushError> {
     if buffer.with(|state| state.join(&rows))? {
         buffer.with(|state| state.keep_scratch(rows));
-        return Ok(());
+        return Ok(0);
     }
     wait::add(buffer, rows, generation)
 }

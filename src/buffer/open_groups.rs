@@ -41,6 +41,11 @@ pub struct Begun {
 }
 
 impl OpenGroups {
+    /// Whether any group is open, in whichever fiber.
+    pub fn are_any(&self) -> bool {
+        !self.open.is_empty()
+    }
+
     /// The rows that the running fiber has gathered.
     pub fn of_running_fiber(&mut self) -> Option<&mut Group> {
         self.running().map(|group| &mut *group.rows)

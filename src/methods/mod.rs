@@ -15,3 +15,4 @@ pub mod group;
 pub mod inspect;
 pub mod memory_sink;
 pub mod retry;
+pub mod tickets;

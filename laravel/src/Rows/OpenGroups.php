@@ -36,6 +36,12 @@ final class OpenGroups
         return $fiber === null ? $this->outsideOfFibers : $this->ofFibers[$fiber] ?? null;
     }
 
+    /** Whether any group is open, in whichever fiber. */
+    public function areAny(): bool
+    {
+        return $this->outsideOfFibers !== null || count($this->ofFibers) > 0;
+    }
+
     /**
      * Runs a callable, and has its rows taken as one group.
      *

@@ -13,6 +13,7 @@ use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
+use WriteBuffer\Laravel\Drivers\Tickets;
 use WriteBuffer\Laravel\Rows\OpenGroup;
 use WriteBuffer\Laravel\Rows\OpenGroups;
 use WriteBuffer\Laravel\Rows\Row;
@@ -95,41 +96,41 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
         return self::countRows($this->waitingGroups()) - self::countRows($this->late);
     }
 
-    public function add(mixed $order, mixed $trade = null): void
+    public function add(mixed $order, mixed $trade = null): int
     {
         if (!$this->isCollecting()) {
             $this->addLate();
-            $this->buffer->add($order, $trade);
 
-            return;
+            return $this->buffer->add($order, $trade);
         }
         $rows = $this->reader->read($order, $this->orderTable, 'Argument #1 ($order)', true);
-        $this->collect([
+
+        return $this->collect([
             ...$rows,
             ...$this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true),
         ]);
     }
 
-    public function put(string $table, mixed $row): void
+    public function put(string $table, mixed $row): int
     {
         if (!$this->isCollecting()) {
             $this->addLate();
-            $this->buffer->put($table, $row);
 
-            return;
+            return $this->buffer->put($table, $row);
         }
-        $this->collect($this->reader->read($row, $table, 'Argument #2 ($row)', false));
+
+        return $this->collect($this->reader->read($row, $table, 'Argument #2 ($row)', false));
     }
 
-    public function delete(string $table, mixed $key): void
+    public function delete(string $table, mixed $key): int
     {
         if (!$this->isCollecting()) {
             $this->addLate();
-            $this->buffer->delete($table, $key);
 
-            return;
+            return $this->buffer->delete($table, $key);
         }
-        $this->collect([$this->reader->deletion($table, $key)]);
+
+        return $this->collect([$this->reader->deletion($table, $key)]);
     }
 
     /**
@@ -177,6 +178,27 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
         $this->addLate();
 
         return $this->buffer->flush($timeoutMs);
+    }
+
+    /** The last ticket of the inner buffer. Held rows have none yet. */
+    public function lastTicket(): int
+    {
+        return $this->buffer->lastTicket();
+    }
+
+    public function committedThrough(): int
+    {
+        return $this->buffer->committedThrough();
+    }
+
+    public function waitFor(int $ticket, ?int $timeoutMs = null): void
+    {
+        $this->addLate();
+        if ($ticket === 0) {
+            $isGathering = $this->groups->areAny() || self::countRows($this->waitingGroups()) > 0;
+            Tickets::check($ticket, $timeoutMs, $this->buffer->lastTicket(), $isGathering);
+        }
+        $this->buffer->waitFor($ticket, $timeoutMs);
     }
 
     public function isFull(): bool
@@ -280,11 +302,15 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
         return $this->groups->current() !== null || $this->openConnection() !== null;
     }
 
-    /** @param list<Row> $rows */
-    private function collect(array $rows): void
+    /**
+     * @param list<Row> $rows
+     *
+     * @return int 0: they have no ticket before the inner buffer takes them
+     */
+    private function collect(array $rows): int
     {
         if ($rows === []) {
-            return;
+            return 0;
         }
         $group = $this->groups->current();
         $connection = $this->openConnection();
@@ -293,6 +319,8 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
         } else {
             $group?->add($rows);
         }
+
+        return 0;
     }
 
     /** @return list<list<Row>> the groups that the inner buffer does not have yet, in order */

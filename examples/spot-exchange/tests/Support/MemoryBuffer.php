@@ -22,7 +22,7 @@ final class MemoryBuffer implements Buffer
      * @param list<Row>      $order
      * @param list<Row>|null $trade
      */
-    public function add(mixed $order, mixed $trade = null): void
+    public function add(mixed $order, mixed $trade = null): int
     {
         $group = [];
         foreach ([...$order, ...$trade ?? []] as $row) {
@@ -30,16 +30,20 @@ final class MemoryBuffer implements Buffer
             $group[] = $row->getTable();
         }
         $this->groups[] = $group;
+
+        return count($this->groups);
     }
 
-    public function put(string $table, mixed $row): void
+    public function put(string $table, mixed $row): int
     {
-        $this->add($row);
+        return $this->add($row);
     }
 
-    public function delete(string $table, mixed $key): void
+    public function delete(string $table, mixed $key): int
     {
         unset($this->tables[$table][implode(' ', (array) $key)]);
+
+        return count($this->groups);
     }
 
     public function group(callable $rows): mixed
@@ -59,6 +63,20 @@ final class MemoryBuffer implements Buffer
     public function flush(?int $timeoutMs = null): int
     {
         return 0;
+    }
+
+    public function lastTicket(): int
+    {
+        return count($this->groups);
+    }
+
+    public function committedThrough(): int
+    {
+        return count($this->groups);
+    }
+
+    public function waitFor(int $ticket, ?int $timeoutMs = null): void
+    {
     }
 
     public function isFull(): bool

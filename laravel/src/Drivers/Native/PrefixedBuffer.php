@@ -29,23 +29,24 @@ final class PrefixedBuffer implements Buffer, TakesRows
         $this->reader = $reader->withIdentities($tables->identity(...));
     }
 
-    public function add(mixed $order, mixed $trade = null): void
+    public function add(mixed $order, mixed $trade = null): int
     {
         $orders = $this->reader->read($order, $this->orderTable, 'Argument #1 ($order)', true);
-        $this->buffer->add($orders, $this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true));
+
+        return $this->buffer->add($orders, $this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true));
     }
 
-    public function put(string $table, mixed $row): void
+    public function put(string $table, mixed $row): int
     {
-        $this->buffer->put(
+        return $this->buffer->put(
             $this->reader->table($table),
             $this->reader->read($row, $table, 'Argument #2 ($row)', false),
         );
     }
 
-    public function delete(string $table, mixed $key): void
+    public function delete(string $table, mixed $key): int
     {
-        $this->buffer->delete($this->reader->table($table), $key);
+        return $this->buffer->delete($this->reader->table($table), $key);
     }
 
     public function addRows(array $rows): void
@@ -66,6 +67,21 @@ final class PrefixedBuffer implements Buffer, TakesRows
     public function flush(?int $timeoutMs = null): int
     {
         return $this->buffer->flush($timeoutMs);
+    }
+
+    public function lastTicket(): int
+    {
+        return $this->buffer->lastTicket();
+    }
+
+    public function committedThrough(): int
+    {
+        return $this->buffer->committedThrough();
+    }
+
+    public function waitFor(int $ticket, ?int $timeoutMs = null): void
+    {
+        $this->buffer->waitFor($ticket, $timeoutMs);
     }
 
     public function isFull(): bool

@@ -7,6 +7,7 @@ namespace WriteBuffer\Laravel\Drivers\Null;
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\Laravel\Drivers\Metrics;
+use WriteBuffer\Laravel\Drivers\Tickets;
 use WriteBuffer\Laravel\Rows\OpenGroup;
 use WriteBuffer\Laravel\Rows\OpenGroups;
 use WriteBuffer\Laravel\Rows\Row;
@@ -16,6 +17,8 @@ use WriteBuffer\Laravel\Rows\RowReader;
 final class NullBuffer implements Buffer
 {
     private int $addedRows = 0;
+
+    private int $lastTicket = 0;
 
     private bool $isClosed = false;
 
@@ -29,23 +32,23 @@ final class NullBuffer implements Buffer
         $this->groups = new OpenGroups();
     }
 
-    public function add(mixed $order, mixed $trade = null): void
+    public function add(mixed $order, mixed $trade = null): int
     {
         $this->refuseWhenClosed();
         $rows = $this->reader->read($order, 'orders', 'Argument #1 ($order)', true);
-        $this->drop([...$rows, ...$this->reader->read($trade, 'trades', 'Argument #2 ($trade)', true)]);
+        return $this->drop([...$rows, ...$this->reader->read($trade, 'trades', 'Argument #2 ($trade)', true)]);
     }
 
-    public function put(string $table, mixed $row): void
+    public function put(string $table, mixed $row): int
     {
         $this->refuseWhenClosed();
-        $this->drop($this->reader->read($row, $table, 'Argument #2 ($row)', false));
+        return $this->drop($this->reader->read($row, $table, 'Argument #2 ($row)', false));
     }
 
-    public function delete(string $table, mixed $key): void
+    public function delete(string $table, mixed $key): int
     {
         $this->refuseWhenClosed();
-        $this->drop([$this->reader->deletion($table, $key)]);
+        return $this->drop([$this->reader->deletion($table, $key)]);
     }
 
     public function group(callable $rows): mixed
@@ -54,7 +57,7 @@ final class NullBuffer implements Buffer
 
         return $this->groups->run($rows, function (OpenGroup $group): void {
             $this->refuseWhenClosed();
-            $this->addedRows += count($group->rows);
+            $this->countGroup($group->rows);
         });
     }
 
@@ -68,6 +71,21 @@ final class NullBuffer implements Buffer
         $this->refuseWhenClosed();
 
         return 0;
+    }
+
+    public function lastTicket(): int
+    {
+        return $this->lastTicket;
+    }
+
+    public function committedThrough(): int
+    {
+        return $this->lastTicket;
+    }
+
+    public function waitFor(int $ticket, ?int $timeoutMs = null): void
+    {
+        Tickets::check($ticket, $timeoutMs, $this->lastTicket, $this->groups->areAny());
     }
 
     public function isFull(): bool
@@ -96,6 +114,8 @@ final class NullBuffer implements Buffer
             $this->refuseWhenClosed();
         }
 
+        $this->lastTicket += count($failures);
+
         return count($failures);
     }
 
@@ -104,15 +124,28 @@ final class NullBuffer implements Buffer
         $this->isClosed = true;
     }
 
-    /** @param list<Row> $rows */
-    private function drop(array $rows): void
+    /**
+     * @param list<Row> $rows
+     *
+     * @return int their ticket
+     */
+    private function drop(array $rows): int
     {
         $group = $this->groups->current();
         if ($group === null) {
-            $this->addedRows += count($rows);
-        } else {
-            $group->add($rows);
+            return $this->countGroup($rows);
         }
+        $group->add($rows);
+
+        return 0;
+    }
+
+    /** @param list<Row> $rows */
+    private function countGroup(array $rows): int
+    {
+        $this->addedRows += count($rows);
+
+        return $rows === [] ? $this->lastTicket : ++$this->lastTicket;
     }
 
     private function refuseWhenClosed(): void

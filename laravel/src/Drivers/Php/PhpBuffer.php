@@ -14,6 +14,7 @@ use WriteBuffer\ConnectionException;
 use WriteBuffer\FlushException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
+use WriteBuffer\Laravel\Drivers\Tickets;
 use WriteBuffer\Laravel\Messages\Words;
 use WriteBuffer\Laravel\Rows\OpenGroup;
 use WriteBuffer\Laravel\Rows\OpenGroups;
@@ -34,10 +35,17 @@ use WriteBuffer\Laravel\Tables\TableCatalog;
  * twice are given up, with a message for a person.
  *
  * Bounds: maxPendingRows and maxPendingBytes.
+ *
+ * @phpstan-import-type Letter from DeadLetter
  */
 final class PhpBuffer implements Buffer, TakesRows
 {
     private bool $isClosed = false;
+
+    private int $lastTicket = 0;
+
+    /** @var list<Letter> what waits for other groups have given up: the next flush throws it */
+    private array $untold = [];
 
     private readonly RowReader $reader;
 
@@ -131,23 +139,26 @@ final class PhpBuffer implements Buffer, TakesRows
         }
     }
 
-    public function add(mixed $order, mixed $trade = null): void
+    public function add(mixed $order, mixed $trade = null): int
     {
         $this->refuseWhenClosed();
         $rows = $this->reader->read($order, $this->orderTable, 'Argument #1 ($order)', true);
-        $this->collect([...$rows, ...$this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true)]);
+
+        return $this->collect([...$rows, ...$this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true)]);
     }
 
-    public function put(string $table, mixed $row): void
+    public function put(string $table, mixed $row): int
     {
         $this->refuseWhenClosed();
-        $this->collect($this->reader->read($row, $table, 'Argument #2 ($row)', false));
+
+        return $this->collect($this->reader->read($row, $table, 'Argument #2 ($row)', false));
     }
 
-    public function delete(string $table, mixed $key): void
+    public function delete(string $table, mixed $key): int
     {
         $this->refuseWhenClosed();
-        $this->collect([$this->reader->deletion($table, $key)]);
+
+        return $this->collect([$this->reader->deletion($table, $key)]);
     }
 
     public function group(callable $rows): mixed
@@ -179,6 +190,49 @@ final class PhpBuffer implements Buffer, TakesRows
         $this->refuseWhenClosed();
 
         return $this->writeAndTell($timeoutMs);
+    }
+
+    public function lastTicket(): int
+    {
+        return $this->lastTicket;
+    }
+
+    public function committedThrough(): int
+    {
+        return count($this->pending) === 0 ? $this->lastTicket : $this->pending->ticket(0) - 1;
+    }
+
+    public function waitFor(int $ticket, ?int $timeoutMs = null): void
+    {
+        if (!Tickets::check($ticket, $timeoutMs, $this->lastTicket, $this->groups->areAny())) {
+            return;
+        }
+        $at = $this->pending->place($ticket);
+        $thrown = null;
+        if ($at !== null) {
+            try {
+                $this->write($timeoutMs, $at + 1);
+            } catch (FlushException $e) {
+                $thrown = $e;
+                if ($this->pending->place($ticket) !== null) {
+                    throw $e;
+                }
+            }
+        }
+        $own = $this->failures->ofTicket($ticket);
+        $untold = [...$this->untold, ...$thrown?->getFailures() ?? []];
+        $others = array_filter($untold, static fn (array $letter): bool => $letter !== $own);
+        $this->untold = array_slice($others, 0, Failures::LETTERS_MAX);
+        if ($own !== null) {
+            if (count($others) < count($untold)) {
+                $this->failures->toldOf(count($own['rows']));
+            }
+            throw $this->flusher->refusal([$own]);
+        }
+        $reason = $this->failures->reason($ticket);
+        if ($reason !== null) {
+            throw new FlushException($reason);
+        }
     }
 
     public function isFull(): bool
@@ -220,6 +274,8 @@ final class PhpBuffer implements Buffer, TakesRows
 
     public function takeFailures(): array
     {
+        $this->untold = [];
+
         return $this->failures->take();
     }
 
@@ -255,14 +311,16 @@ final class PhpBuffer implements Buffer, TakesRows
      * Takes a group, or makes its rows a part of the group that is open.
      *
      * @param list<Row> $rows
+     *
+     * @return int their ticket; 0: the open group has none yet
      */
-    private function collect(array $rows): void
+    private function collect(array $rows): int
     {
         $group = $this->groups->current();
         if ($group === null) {
             $this->take($rows);
 
-            return;
+            return $this->lastTicket;
         }
         $rows = $this->checked($rows);
         if (
@@ -273,6 +331,8 @@ final class PhpBuffer implements Buffer, TakesRows
                 . " {$this->maxPendingBytes} bytes): add fewer rows at once, or raise the bound");
         }
         $group->add($rows);
+
+        return 0;
     }
 
     /**
@@ -302,7 +362,7 @@ final class PhpBuffer implements Buffer, TakesRows
         }
         $rows = $this->checked($rows);
         $given = $this->makeRoom(count($rows), PendingGroups::sizeOf($rows));
-        $this->pending->add($rows);
+        $this->pending->add($rows, ++$this->lastTicket);
         $this->counters->add('added_rows', count($rows));
         if ($given !== null) {
             $this->failures->told();
@@ -348,14 +408,25 @@ final class PhpBuffer implements Buffer, TakesRows
     private function writeAndTell(?int $timeoutMs): int
     {
         try {
-            return $this->write($timeoutMs);
+            $rows = $this->write($timeoutMs);
         } catch (FlushException $e) {
             $this->failures->told();
-            throw $e;
+            if ($this->untold === [] || $e->getFailures() === []) {
+                throw $e;
+            }
+            $this->untold = [...$this->untold, ...$e->getFailures()];
         }
+        if ($this->untold !== []) {
+            [$letters, $this->untold] = [$this->untold, []];
+            $this->failures->told();
+            throw $this->flusher->refusal($letters);
+        }
+
+        return $rows ?? 0;
     }
 
-    private function write(?int $timeoutMs): int
+    /** @param int|null $groups so many, from the first on; null: all */
+    private function write(?int $timeoutMs, ?int $groups = null): int
     {
         if (count($this->pending) === 0) {
             return 0;
@@ -365,7 +436,7 @@ final class PhpBuffer implements Buffer, TakesRows
                 . " rollback would take the rows with it ({$this->pending->rows()} rows still buffered)");
         }
 
-        return $this->flusher->flush($timeoutMs);
+        return $this->flusher->flush($timeoutMs, $groups);
     }
 
     private function mayWrite(): bool
