@@ -331,14 +331,37 @@ namespace WriteBuffer {
         public function count(): int;
 
         /**
-         * Returns the groups that can never be written (dead letters), and forgets them.
+         * Returns the groups that can never be written (dead letters), which takeFailures() will
+         * return. They stay, and count as told to nobody.
          *
-         * Each has its rows, its status, the server's error code (0 for our own), the reason, and
-         * when it was given up (Unix time, in seconds). A deletion has its key under `delete`. The
-         * status is `refused`, or `uncertain` if the rows may be in the database: nobody can say
-         * what became of their COMMIT.
+         * Each has an id that no other one has, in any process; its rows, its status, the server's
+         * error code (0 for our own), the reason, and when it was given up (Unix time, in seconds).
+         * A deletion has its key under `delete`. The status is `refused`, or `uncertain` if the
+         * rows may be in the database: nobody can say what became of their COMMIT. Its line in the
+         * dead-letter file has the same id.
+         *
+         * At most 1,000 groups and 64 MiB are kept. With a deadLetterFile the oldest make room;
+         * without one nothing more is given up then.
          *
          * @return list<array{
+         *     id: string,
+         *     rows: list<
+         *         array{table: string, row: array<string, int|float|string|null>}
+         *         | array{table: string, delete: array<int|string, int|float|string|null>}
+         *     >,
+         *     status: string,
+         *     code: int,
+         *     message: string,
+         *     time: float
+         * }>
+         */
+        public function failures(): array;
+
+        /**
+         * Returns the failures, as failures() does, and forgets them.
+         *
+         * @return list<array{
+         *     id: string,
          *     rows: list<
          *         array{table: string, row: array<string, int|float|string|null>}
          *         | array{table: string, delete: array<int|string, int|float|string|null>}
@@ -359,7 +382,13 @@ namespace WriteBuffer {
          * refused: look whether its rows are in the database, and set its status to `unwritten` if
          * they are not.
          *
+         * One that this object has put back already is refused by its id, as is one that is in the
+         * list twice. Of those that it has put back it remembers the last 10,000. Another object,
+         * or another process, does not know of it. A group that is given up once more is a new
+         * failure with a new id.
+         *
          * @param array<array{
+         *     id?: string,
          *     status?: string,
          *     rows: list<
          *         array{table: string, row: array<string, mixed>}
@@ -371,9 +400,9 @@ namespace WriteBuffer {
          *             maxPendingBytes, from the first on. lastTicket() has the ticket of the last
          *
          * @throws \TypeError       an element is not a failure; none was put back
-         * @throws ConfigException  one may be in the database already; none was put back. Or as
-         *                          add(): those before it were put back. The message says which one
-         *                          it is
+         * @throws ConfigException  one may be in the database already, or was put back already;
+         *                          none was put back. Or as add(): those before it were put
+         *                          back. The message says which one it is
          * @throws FullException    not even the first one fits
          * @throws ClosedException  after close(); none was put back
          * @throws FlushException   as add()
@@ -432,6 +461,7 @@ namespace WriteBuffer {
          * returns them. Empty if the rows stay buffered.
          *
          * @return list<array{
+         *     id: string,
          *     rows: list<
          *         array{table: string, row: array<string, int|float|string|null>}
          *         | array{table: string, delete: array<int|string, int|float|string|null>}
@@ -573,9 +603,9 @@ namespace {
          *        `background`, a server, and the same DSN and settings everywhere
          * @param string|null $deadLetterFile a file that gets a JSON line for each group that is
          *        given up, before it leaves the memory, and for each that is left when the buffer
-         *        ends:
-         *        `{"time":…,"status":…,"code":…,"message":…,"rows":[{"table":…,"row":{…}}]}`.
-         *        A string that is not UTF-8 is `{"base64":"…"}`. The file is made with mode 0600.
+         *        ends. A line has what failures() returns:
+         *        `{"id":…,"time":…,"status":…,"rows":[{"table":…,"row":{…}}],…}`. A string that is
+         *        not UTF-8 is `{"base64":"…"}`. The file is made with mode 0600.
          *        While it cannot be written to, nothing is given up
          * @param string|null $ledger when a transaction is entered in the ledger, a table which
          *        tells after a lost connection whether its COMMIT was carried out. `auto`: if it
@@ -670,6 +700,10 @@ namespace {
         }
 
         public function count(): int
+        {
+        }
+
+        public function failures(): array
         {
         }
 
@@ -773,6 +807,10 @@ namespace {
         }
 
         public function count(): int
+        {
+        }
+
+        public function failures(): array
         {
         }
 

@@ -35,6 +35,8 @@ interface Buffer extends \Countable
 
     public function count(): int;
 
+    public function failures(): array;
+
     public function takeFailures(): array;
 
     public function retry(array $failures): int;

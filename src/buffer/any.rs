@@ -153,6 +153,14 @@ impl AnyBuffer {
         }
     }
 
+    /// The failures. They stay.
+    pub fn failures(&self) -> Vec<DeadLetter> {
+        match self {
+            Self::Foreground(buffer) => buffer.failures(),
+            Self::Background(buffer) => buffer.failures(),
+        }
+    }
+
     /// The failures. Each is returned once.
     pub fn take_failures(&mut self) -> Vec<DeadLetter> {
         match self {

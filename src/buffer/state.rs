@@ -21,6 +21,7 @@ use write_buffer_core::table::entry::TableId;
 use crate::buffer::any::AnyBuffer;
 use crate::buffer::ending::{self, Living};
 use crate::buffer::open_groups::OpenGroups;
+use crate::buffer::put_back::PutBack;
 use crate::convert::fast_path::LastShapes;
 use crate::process::fork;
 use crate::settings::configuration::{BufferClass, Configuration};
@@ -48,6 +49,8 @@ pub struct State {
     scratch: Option<Box<Group>>,
     /// What calls of `group()` have gathered.
     pub groups: OpenGroups,
+    /// The failures that were put back. A forked child remembers them too: they are its parent's.
+    pub put_back: PutBack,
     /// The ticket of the last group that was taken through this object; 0 before the first one.
     pub last_ticket: u64,
     /// What the last rows looked like.
@@ -83,6 +86,7 @@ impl State {
             scratch: None,
             groups: OpenGroups::default(),
             last_shapes: LastShapes::default(),
+            put_back: PutBack::default(),
             last_ticket: 0,
             is_closed: false,
             fork_generation: fork::fork_generation(),

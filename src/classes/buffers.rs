@@ -94,7 +94,7 @@ const fn method(
     }
 }
 
-const BUFFER_METHODS: [BufferMethod; 15] = [
+const BUFFER_METHODS: [BufferMethod; 16] = [
     method(
         "add",
         add::add,
@@ -148,6 +148,7 @@ const BUFFER_METHODS: [BufferMethod; 15] = [
     method("isFull", inspect::is_full, &[], DataType::Bool),
     method("getMetrics", inspect::get_metrics, &[], DataType::Array),
     method("count", inspect::count, &[], DataType::Long),
+    method("failures", inspect::failures, &[], DataType::Array),
     method("takeFailures", inspect::take_failures, &[], DataType::Array),
     method(
         "retry",

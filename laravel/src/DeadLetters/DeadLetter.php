@@ -16,6 +16,7 @@ use WriteBuffer\Laravel\Rows\RowReader;
  * extension's.
  *
  * @phpstan-type Letter array{
+ *     id: string,
  *     rows: list<array{
  *         table: string,
  *         row?: array<string, mixed>,
@@ -46,6 +47,7 @@ final class DeadLetter
     public static function of(array $group, string $status, int $code, string $message): array
     {
         return [
+            'id' => bin2hex(random_bytes(16)),
             'rows' => array_map(
                 static fn (Row $row): array => [
                     'table' => $row->table,
@@ -127,7 +129,7 @@ final class DeadLetter
         }
 
         return json_encode(
-            [
+            array_filter(['id' => $letter['id'] ?? null]) + [
                 'time' => $letter['time'],
                 'status' => $letter['status'],
                 'code' => $letter['code'],

@@ -25,6 +25,7 @@ use WriteBuffer\Laravel\Testing\BufferManagerFake;
  * @method static bool isFull()
  * @method static array getMetrics()
  * @method static int count()
+ * @method static array failures()
  * @method static array takeFailures()
  * @method static int retry(array $failures)
  * @method static void close(?int $timeoutMs = null)

@@ -9,6 +9,7 @@ use Illuminate\Database\Connection;
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
+use WriteBuffer\Laravel\DeadLetters\PutBack;
 use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Drivers\Tickets;
 use WriteBuffer\Laravel\Rows\Identity;
@@ -50,6 +51,8 @@ final class BufferFake implements Buffer, HeldGroupOwner
 
     private readonly OpenGroups $openGroups;
 
+    private readonly PutBack $putBack;
+
     /**
      * @param array<string, array<string, mixed>> $tables     the buffer's `tables`, for find()
      * @param (Closure(): Connection)|null        $connection the rows follow its transactions
@@ -63,6 +66,7 @@ final class BufferFake implements Buffer, HeldGroupOwner
     ) {
         $this->reader = new RowReader('', $this->identity(...));
         $this->openGroups = new OpenGroups();
+        $this->putBack = new PutBack();
     }
 
     public function add(mixed $order, mixed $trade = null): int
@@ -173,6 +177,11 @@ final class BufferFake implements Buffer, HeldGroupOwner
         return count($this->rows) - $this->flushedRows;
     }
 
+    public function failures(): array
+    {
+        return [];
+    }
+
     public function takeFailures(): array
     {
         return [];
@@ -180,7 +189,9 @@ final class BufferFake implements Buffer, HeldGroupOwner
 
     public function retry(array $failures): int
     {
+        $this->putBack->check(array_values($failures));
         foreach ($failures as $failure) {
+            $this->putBack->enter($failure);
             $this->group(function () use ($failure): void {
                 foreach ($failure['rows'] as $row) {
                     isset($row['delete'])

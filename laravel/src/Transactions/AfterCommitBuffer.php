@@ -222,6 +222,11 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
         return count($this->buffer) + self::countRows($this->waitingGroups());
     }
 
+    public function failures(): array
+    {
+        return [...$this->failures, ...$this->buffer->failures()];
+    }
+
     public function takeFailures(): array
     {
         [$failures, $this->failures] = [$this->failures, []];

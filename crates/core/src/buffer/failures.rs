@@ -137,6 +137,11 @@ impl Failures {
         self.untold_rows = 0;
     }
 
+    /// All groups that are kept. They stay.
+    pub fn all(&self) -> Vec<DeadLetter> {
+        letters(self.kept.iter().cloned())
+    }
+
     /// All groups that are kept. They are kept no longer.
     pub fn take(&mut self) -> Vec<DeadLetter> {
         self.unreported.clear();
@@ -174,6 +179,7 @@ mod tests {
             kind: RowKind::Row,
         };
         DeadLetter {
+            id: "a1".into(),
             rows: vec![row].into(),
             status: Status::Refused,
             code: 1406,

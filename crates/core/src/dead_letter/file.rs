@@ -270,6 +270,7 @@ mod tests {
             kind: RowKind::Row,
         };
         DeadLetter {
+            id: "a1".into(),
             rows: vec![row].into(),
             status: Status::Refused,
             code: 1406,

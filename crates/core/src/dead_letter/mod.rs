@@ -10,7 +10,9 @@ pub mod line;
 mod own_file;
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use crate::error::message::Message;
@@ -68,6 +70,8 @@ impl Status {
 /// A group that left its buffer without being written, kept with the reason.
 #[derive(Debug, Clone)]
 pub struct DeadLetter {
+    /// Its name: no other one has it, in any process.
+    pub id: Box<str>,
     /// Its rows. Shared by all copies.
     pub rows: Arc<[LetterRow]>,
     /// What is known of it.
@@ -117,6 +121,7 @@ impl DeadLetter {
             }
         });
         Self {
+            id: new_id(),
             rows: rows.collect(),
             status,
             code: error.code(),
@@ -142,13 +147,31 @@ impl DeadLetter {
         let rows = rows.map(|row| allocated(row.table.len()) + of_row(&row.columns));
         let in_rows = allocated(size_of_val(&*self.rows)) + rows.sum::<usize>();
         let message: usize = self.message.forms().map(|words| allocated(words.len())).sum();
-        in_rows + message + size_of::<Self>()
+        in_rows + message + allocated(self.id.len()) + size_of::<Self>()
     }
 
     /// The error for which the group was given up.
     pub fn error(&self) -> Error {
         error_of(self.code, self.message.clone())
     }
+}
+
+/// 128 of the system's random bits, in hexadecimal. A forked child draws others than its parent.
+fn new_id() -> Box<str> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let mut bytes = [0_u8; 16];
+    if getrandom::fill(&mut bytes).is_err() {
+        // The system has none: no two processes have one number at one time.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let own = now.unwrap_or_default().as_nanos() ^ (u128::from(count) << 96);
+        bytes = (own ^ (u128::from(std::process::id()) << 64)).to_be_bytes();
+    }
+    let mut id = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        let _ = write!(id, "{byte:02x}");
+    }
+    id.into_boxed_str()
 }
 
 /// The bytes that an allocation of `bytes` takes, with what the allocator adds.

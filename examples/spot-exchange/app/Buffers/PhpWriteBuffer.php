@@ -181,6 +181,12 @@ final class PhpWriteBuffer implements Buffer
     }
 
     /** There are none: if a flush fails, all its rows stay in the buffer. */
+    public function failures(): array
+    {
+        return [];
+    }
+
+    /** There are none, as above. */
     public function takeFailures(): array
     {
         return [];

@@ -94,6 +94,11 @@ final class MemoryBuffer implements Buffer
         return 0;
     }
 
+    public function failures(): array
+    {
+        return [];
+    }
+
     public function takeFailures(): array
     {
         return [];

@@ -99,6 +99,11 @@ final class PrefixedBuffer implements Buffer, TakesRows
         return count($this->buffer);
     }
 
+    public function failures(): array
+    {
+        return $this->buffer->failures();
+    }
+
     public function takeFailures(): array
     {
         return $this->buffer->takeFailures();

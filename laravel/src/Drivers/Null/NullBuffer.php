@@ -6,6 +6,7 @@ namespace WriteBuffer\Laravel\Drivers\Null;
 
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
+use WriteBuffer\Laravel\DeadLetters\PutBack;
 use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Drivers\Tickets;
 use WriteBuffer\Laravel\Rows\OpenGroup;
@@ -26,10 +27,13 @@ final class NullBuffer implements Buffer
 
     private readonly OpenGroups $groups;
 
+    private readonly PutBack $putBack;
+
     public function __construct()
     {
         $this->reader = new RowReader();
         $this->groups = new OpenGroups();
+        $this->putBack = new PutBack();
     }
 
     public function add(mixed $order, mixed $trade = null): int
@@ -103,6 +107,11 @@ final class NullBuffer implements Buffer
         return 0;
     }
 
+    public function failures(): array
+    {
+        return [];
+    }
+
     public function takeFailures(): array
     {
         return [];
@@ -114,6 +123,8 @@ final class NullBuffer implements Buffer
             $this->refuseWhenClosed();
         }
 
+        $this->putBack->check(array_values($failures));
+        array_map($this->putBack->enter(...), $failures);
         $this->lastTicket += count($failures);
 
         return count($failures);

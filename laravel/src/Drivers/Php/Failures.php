@@ -131,6 +131,12 @@ final class Failures
         return $this->file !== null;
     }
 
+    /** @return list<Letter> those that wait to be taken */
+    public function all(): array
+    {
+        return array_column($this->letters, 1);
+    }
+
     /** @return list<Letter> */
     public function take(): array
     {

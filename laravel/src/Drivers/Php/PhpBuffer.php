@@ -14,6 +14,7 @@ use WriteBuffer\ConnectionException;
 use WriteBuffer\FlushException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
+use WriteBuffer\Laravel\DeadLetters\PutBack;
 use WriteBuffer\Laravel\Drivers\Tickets;
 use WriteBuffer\Laravel\Messages\Words;
 use WriteBuffer\Laravel\Rows\OpenGroup;
@@ -61,6 +62,8 @@ final class PhpBuffer implements Buffer, TakesRows
 
     private readonly OpenGroups $groups;
 
+    private readonly PutBack $putBack;
+
     /**
      * @param Closure(): Connection               $connection called at each use: it may change
      * @param array<string, array<string, mixed>> $tables     the rules, by the names on the server
@@ -87,6 +90,7 @@ final class PhpBuffer implements Buffer, TakesRows
         }
         $this->pending = new PendingGroups();
         $this->groups = new OpenGroups();
+        $this->putBack = new PutBack();
         $this->tables = new TableCatalog(
             $connection,
             $tables,
@@ -272,6 +276,11 @@ final class PhpBuffer implements Buffer, TakesRows
         return $this->pending->rows();
     }
 
+    public function failures(): array
+    {
+        return $this->failures->all();
+    }
+
     public function takeFailures(): array
     {
         $this->untold = [];
@@ -285,14 +294,20 @@ final class PhpBuffer implements Buffer, TakesRows
             $this->refuseWhenClosed();
         }
         $failures = array_values($failures);
+        $this->putBack->check($failures);
         $groups = array_map([DeadLetter::class, 'group'], $failures, array_keys($failures));
         foreach ($groups as $at => $rows) {
+            $before = $this->lastTicket;
             try {
                 $this->take($rows);
             } catch (FullException $e) {
                 return $at > 0 ? $at : throw $e;
             } catch (ConfigException $e) {
                 throw new ConfigException("Argument #1 (\$failures): element {$at}: {$e->getMessage()}", 0, $e);
+            } finally {
+                if ($this->lastTicket > $before) {
+                    $this->putBack->enter($failures[$at]);
+                }
             }
         }
 

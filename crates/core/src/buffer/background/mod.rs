@@ -470,6 +470,11 @@ impl BackgroundBuffer {
         }
     }
 
+    /// The failures. They stay.
+    pub fn failures(&self) -> Vec<DeadLetter> {
+        self.shared.lock().failures.all()
+    }
+
     /// The failures. They are kept no longer.
     pub fn take_failures(&self) -> Vec<DeadLetter> {
         self.shared.lock().failures.take()

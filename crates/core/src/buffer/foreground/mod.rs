@@ -254,6 +254,11 @@ impl ForegroundBuffer {
         self.writer.reconnects()
     }
 
+    /// The failures. They stay.
+    pub fn failures(&self) -> Vec<DeadLetter> {
+        self.progress.failures.all()
+    }
+
     /// The failures. They are kept no longer.
     pub fn take_failures(&mut self) -> Vec<DeadLetter> {
         self.progress.failures.take()
