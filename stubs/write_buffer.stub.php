@@ -88,6 +88,8 @@ namespace WriteBuffer {
          * @param string $table the table's name. `database.table` names another database on the
          *                      same server
          * @param mixed  $row   one row, or a list of rows
+         * @param string|null $tag what you call the group: it comes back in its failure, and in its
+         *                      line of the dead-letter file. Nothing else is done with it
          *
          * @return int the group's ticket
          *
@@ -97,8 +99,9 @@ namespace WriteBuffer {
          * @throws ClosedException  as add()
          * @throws FlushException   as add()
          * @throws ConnectionException as add()
+         * @throws \ValueError      $tag is not UTF-8, or longer than 1000 bytes; nothing was taken
          */
-        public function put(string $table, mixed $row): int;
+        public function put(string $table, mixed $row, ?string $tag = null): int;
 
         /**
          * Takes the deletion of a row, as a group. It counts as a row.
@@ -117,6 +120,7 @@ namespace WriteBuffer {
          * @param mixed  $key   the key's value, an int or a string. Or an array: the key's columns
          *                      by name, in any order, with the guard if you like; or the key's
          *                      values in the key's order
+         * @param string|null $tag as in put()
          *
          * @return int the group's ticket
          *
@@ -129,8 +133,9 @@ namespace WriteBuffer {
          * @throws ClosedException  as add()
          * @throws FlushException   as add()
          * @throws ConnectionException as add()
+         * @throws \ValueError      as put()
          */
-        public function delete(string $table, mixed $key): int;
+        public function delete(string $table, mixed $key, ?string $tag = null): int;
 
         /**
          * Makes one group of all that is added while the callable runs, however deep: its rows are
@@ -159,6 +164,8 @@ namespace WriteBuffer {
          * @template T
          *
          * @param callable(): T $rows adds the rows
+         * @param string|null   $tag  as in put(). Without it the group has the first tag that a
+         *                            call inside gives. Later ones are ignored
          *
          * @return T what the callable returns
          *
@@ -168,8 +175,9 @@ namespace WriteBuffer {
          * @throws ClosedException  as add()
          * @throws FlushException   as add()
          * @throws ConnectionException as add()
+         * @throws \ValueError      as put()
          */
-        public function group(callable $rows): mixed;
+        public function group(callable $rows, ?string $tag = null): mixed;
 
         /**
          * Returns the row that is still buffered under a key: all buffered rows of that key, merged
@@ -334,8 +342,9 @@ namespace WriteBuffer {
          * Returns the groups that can never be written (dead letters), which takeFailures() will
          * return. They stay, and count as told to nobody.
          *
-         * Each has an id that no other one has, in any process; its rows, its status, the server's
-         * error code (0 for our own), the reason, and when it was given up (Unix time, in seconds).
+         * Each has an id that no other one has, in any process; the tag that it was added with; its
+         * rows, its status, the server's error code (0 for our own), the reason, and when it was
+         * given up (Unix time, in seconds).
          * A deletion has its key under `delete`. The status is `refused`, or `uncertain` if the
          * rows may be in the database: nobody can say what became of their COMMIT. Its line in the
          * dead-letter file has the same id.
@@ -345,6 +354,7 @@ namespace WriteBuffer {
          *
          * @return list<array{
          *     id: string,
+         *     tag: ?string,
          *     rows: list<
          *         array{table: string, row: array<string, int|float|string|null>}
          *         | array{table: string, delete: array<int|string, int|float|string|null>}
@@ -362,6 +372,7 @@ namespace WriteBuffer {
          *
          * @return list<array{
          *     id: string,
+         *     tag: ?string,
          *     rows: list<
          *         array{table: string, row: array<string, int|float|string|null>}
          *         | array{table: string, delete: array<int|string, int|float|string|null>}
@@ -389,6 +400,7 @@ namespace WriteBuffer {
          *
          * @param array<array{
          *     id?: string,
+         *     tag?: ?string,
          *     status?: string,
          *     rows: list<
          *         array{table: string, row: array<string, mixed>}
@@ -462,6 +474,7 @@ namespace WriteBuffer {
          *
          * @return list<array{
          *     id: string,
+         *     tag: ?string,
          *     rows: list<
          *         array{table: string, row: array<string, int|float|string|null>}
          *         | array{table: string, delete: array<int|string, int|float|string|null>}
@@ -604,7 +617,7 @@ namespace {
          * @param string|null $deadLetterFile a file that gets a JSON line for each group that is
          *        given up, before it leaves the memory, and for each that is left when the buffer
          *        ends. A line has what failures() returns:
-         *        `{"id":…,"time":…,"status":…,"rows":[{"table":…,"row":{…}}],…}`. A string that is
+         *        `{"id":…,"tag":…,"status":…,"rows":[{"table":…,"row":{…}}],…}`. A string that is
          *        not UTF-8 is `{"base64":"…"}`. The file is made with mode 0600.
          *        While it cannot be written to, nothing is given up
          * @param string|null $ledger when a transaction is entered in the ledger, a table which
@@ -659,15 +672,15 @@ namespace {
         {
         }
 
-        public function put(string $table, mixed $row): int
+        public function put(string $table, mixed $row, ?string $tag = null): int
         {
         }
 
-        public function delete(string $table, mixed $key): int
+        public function delete(string $table, mixed $key, ?string $tag = null): int
         {
         }
 
-        public function group(callable $rows): mixed
+        public function group(callable $rows, ?string $tag = null): mixed
         {
         }
 
@@ -766,15 +779,15 @@ namespace {
         {
         }
 
-        public function put(string $table, mixed $row): int
+        public function put(string $table, mixed $row, ?string $tag = null): int
         {
         }
 
-        public function delete(string $table, mixed $key): int
+        public function delete(string $table, mixed $key, ?string $tag = null): int
         {
         }
 
-        public function group(callable $rows): mixed
+        public function group(callable $rows, ?string $tag = null): mixed
         {
         }
 

@@ -13,11 +13,11 @@ interface Buffer extends \Countable
 {
     public function add(mixed $order, mixed $trade = null): int;
 
-    public function put(string $table, mixed $row): int;
+    public function put(string $table, mixed $row, ?string $tag = null): int;
 
-    public function delete(string $table, mixed $key): int;
+    public function delete(string $table, mixed $key, ?string $tag = null): int;
 
-    public function group(callable $rows): mixed;
+    public function group(callable $rows, ?string $tag = null): mixed;
 
     public function find(string $table, mixed $key): array|false|null;
 

@@ -49,7 +49,7 @@ final class FailuresTest extends MemoryTestCase
         self::assertSame($failures, $buffer->takeFailures());
         self::assertSame([[], []], [$buffer->failures(), $buffer->takeFailures()]);
         self::assertSame(
-            ['id', 'rows', 'status', 'code', 'message', 'time'],
+            ['id', 'tag', 'rows', 'status', 'code', 'message', 'time'],
             array_keys($failures[0]),
         );
         [$first, $second] = array_column($failures, 'id');

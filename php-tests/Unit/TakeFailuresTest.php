@@ -39,6 +39,7 @@ final class TakeFailuresTest extends MemoryTestCase
         unset($failures[0]['time'], $failures[0]['id']);
         self::assertSame(
             [
+                'tag' => null,
                 'rows' => [
                     ['table' => 'orders', 'row' => ['id' => 1, 'v' => 'a']],
                     ['table' => 'trades', 'row' => ['id' => 10]],

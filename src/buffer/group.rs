@@ -2,6 +2,8 @@
 //!
 //! Invariant: a group is taken when its outermost call ends. Until then none of its rows is.
 
+use std::sync::Arc;
+
 use write_buffer_core::dead_letter::FlushError;
 use write_buffer_core::error::{Error, Result};
 use write_buffer_core::rows::group::Group;
@@ -43,18 +45,19 @@ pub struct Gathering<'call> {
 }
 
 impl<'call> Gathering<'call> {
-    /// Opens a group, or joins the one that is open in this fiber.
+    /// Opens a group, or joins the one that is open in this fiber. A group has the first tag that
+    /// it is given.
     ///
     /// # Errors
     ///
     /// A closed buffer.
-    pub fn begin(buffer: Handle<'call>) -> Result<Self> {
+    pub fn begin(buffer: Handle<'call>, tag: Option<Arc<str>>) -> Result<Self> {
         let begun = buffer.with(|state| {
             if state.is_closed {
                 return Err(Error::closed());
             }
             let new = state.new_group();
-            Ok(state.groups.begin(new))
+            Ok(state.groups.begin(new, tag))
         })?;
         Ok(Self {
             buffer,

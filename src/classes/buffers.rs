@@ -104,19 +104,27 @@ const BUFFER_METHODS: [BufferMethod; 16] = [
     method(
         "put",
         add::put,
-        &[required("table", DataType::String), required("row", DataType::Mixed)],
+        &[
+            required("table", DataType::String),
+            required("row", DataType::Mixed),
+            optional("tag", DataType::String),
+        ],
         DataType::Long,
     ),
     method(
         "delete",
         delete::delete,
-        &[required("table", DataType::String), required("key", DataType::Mixed)],
+        &[
+            required("table", DataType::String),
+            required("key", DataType::Mixed),
+            optional("tag", DataType::String),
+        ],
         DataType::Long,
     ),
     method(
         "group",
         group::group,
-        &[required("rows", DataType::Callable)],
+        &[required("rows", DataType::Callable), optional("tag", DataType::String)],
         DataType::Mixed,
     ),
     BufferMethod {

@@ -16,7 +16,7 @@ use crate::convert::ConversionError;
 use crate::convert::deletions::copy_key;
 use crate::exceptions::{throw_conversion_error, throw_flush_error};
 use crate::export;
-use crate::methods::arguments::{copy_rows, table};
+use crate::methods::arguments::{copy_rows, table, tag_of};
 use crate::methods::entry::{kept_rows, with_buffer};
 use crate::process::fork;
 use crate::zend::arguments::Arguments;
@@ -172,6 +172,9 @@ fn gather(buffer: Handle<'_>, at: usize, failure: &Zval) -> Result<Box<Group>, C
     let rows = failure.elements().get("rows").and_then(HeldArray::of);
     let rows = rows.ok_or_else(wrong)?;
     let mut group = buffer.with(|state| state.new_group());
+    if let Some(tag) = failure.elements().get("tag").and_then(Zval::zend_str) {
+        group.set_tag(Some(tag_of(tag.as_bytes()).ok_or_else(wrong)?));
+    }
     for entry in rows.elements().values() {
         let entry = HeldArray::of(entry).ok_or_else(wrong)?;
         let elements = entry.elements();

@@ -18,6 +18,7 @@ use WriteBuffer\Laravel\Rows\OpenGroup;
 use WriteBuffer\Laravel\Rows\OpenGroups;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Rows\Tag;
 use WriteBuffer\Laravel\Tables\TableRules;
 use WriteBuffer\Laravel\Transactions\HeldGroup;
 use WriteBuffer\Laravel\Transactions\HeldGroupOwner;
@@ -76,13 +77,16 @@ final class BufferFake implements Buffer, HeldGroupOwner
         return $this->take([...$rows, ...$this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true)]);
     }
 
-    public function put(string $table, mixed $row): int
+    public function put(string $table, mixed $row, ?string $tag = null): int
     {
+        Tag::check($tag);
+
         return $this->take($this->reader->read($row, $table, 'Argument #2 ($row)', false));
     }
 
-    public function delete(string $table, mixed $key): int
+    public function delete(string $table, mixed $key, ?string $tag = null): int
     {
+        Tag::check($tag);
         $row = $this->reader->deletion($table, $key);
         if ($this->isInsertOnly($table)) {
             throw new ConfigException("table {$table} is written by mode 'insert': nothing is deleted from it");
@@ -95,7 +99,7 @@ final class BufferFake implements Buffer, HeldGroupOwner
         return $this->take([new Row($table, $values, null, true)]);
     }
 
-    public function group(callable $rows): mixed
+    public function group(callable $rows, ?string $tag = null): mixed
     {
         $this->refuseWhenClosed();
 
@@ -103,6 +107,7 @@ final class BufferFake implements Buffer, HeldGroupOwner
             $rows,
             fn (OpenGroup $group) => $group->rows === [] ? null : $this->addCommitted($group->rows),
             fn (OpenGroup $group, int $from) => $this->transactions?->takeBack($group, $from),
+            $tag,
         );
     }
 
@@ -212,7 +217,7 @@ final class BufferFake implements Buffer, HeldGroupOwner
         }
     }
 
-    public function addCommitted(array $rows): void
+    public function addCommitted(array $rows, ?string $tag = null): void
     {
         $this->refuseWhenClosed();
         array_push($this->rows, ...$rows);

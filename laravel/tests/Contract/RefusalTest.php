@@ -48,7 +48,7 @@ final class RefusalTest extends ContractTestCase
         self::assertSame([], $buffer->failures());
         self::assertSame([], $buffer->takeFailures(), 'they are handed over once');
         self::assertCount(1, $failures);
-        self::assertSame(['id', 'rows', 'status', 'code', 'message', 'time'], array_keys($failures[0]));
+        self::assertSame(['id', 'tag', 'rows', 'status', 'code', 'message', 'time'], array_keys($failures[0]));
         self::assertSame($thrown->getCode(), $failures[0]['code']);
         self::assertGreaterThanOrEqual($began, $failures[0]['time']);
         self::assertLessThanOrEqual(microtime(true), $failures[0]['time']);

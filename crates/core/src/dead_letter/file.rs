@@ -271,6 +271,7 @@ mod tests {
         };
         DeadLetter {
             id: "a1".into(),
+            tag: Some("order 7".into()),
             rows: vec![row].into(),
             status: Status::Refused,
             code: 1406,

@@ -72,6 +72,8 @@ impl Status {
 pub struct DeadLetter {
     /// Its name: no other one has it, in any process.
     pub id: Box<str>,
+    /// What its caller called it.
+    pub tag: Option<Arc<str>>,
     /// Its rows. Shared by all copies.
     pub rows: Arc<[LetterRow]>,
     /// What is known of it.
@@ -89,6 +91,7 @@ impl DeadLetter {
     /// then.
     pub fn new<'a>(
         group: impl Iterator<Item = Row<'a>>,
+        tag: Option<&Arc<str>>,
         status: Status,
         error: &Error,
         model_of: impl Fn(&Row<'a>) -> Option<Arc<TableModel>>,
@@ -122,6 +125,7 @@ impl DeadLetter {
         });
         Self {
             id: new_id(),
+            tag: tag.cloned(),
             rows: rows.collect(),
             status,
             code: error.code(),
@@ -147,7 +151,8 @@ impl DeadLetter {
         let rows = rows.map(|row| allocated(row.table.len()) + of_row(&row.columns));
         let in_rows = allocated(size_of_val(&*self.rows)) + rows.sum::<usize>();
         let message: usize = self.message.forms().map(|words| allocated(words.len())).sum();
-        in_rows + message + allocated(self.id.len()) + size_of::<Self>()
+        let tag = self.tag.as_ref().map_or(0, |tag| allocated(tag.len()));
+        in_rows + message + allocated(self.id.len()) + tag + size_of::<Self>()
     }
 
     /// The error for which the group was given up.

@@ -99,7 +99,7 @@ final class PhpWriteBuffer implements Buffer
     }
 
     /** @param list<Row> $row */
-    public function put(string $table, mixed $row): int
+    public function put(string $table, mixed $row, ?string $tag = null): int
     {
         return $this->add($row);
     }
@@ -192,12 +192,12 @@ final class PhpWriteBuffer implements Buffer
         return [];
     }
 
-    public function delete(string $table, mixed $key): int
+    public function delete(string $table, mixed $key, ?string $tag = null): int
     {
         throw new LogicException('PhpWriteBuffer deletes nothing: the exchange keeps all rows.');
     }
 
-    public function group(callable $rows): mixed
+    public function group(callable $rows, ?string $tag = null): mixed
     {
         throw new LogicException('PhpWriteBuffer has no groups of many calls.');
     }

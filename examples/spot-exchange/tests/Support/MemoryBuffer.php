@@ -34,19 +34,19 @@ final class MemoryBuffer implements Buffer
         return count($this->groups);
     }
 
-    public function put(string $table, mixed $row): int
+    public function put(string $table, mixed $row, ?string $tag = null): int
     {
         return $this->add($row);
     }
 
-    public function delete(string $table, mixed $key): int
+    public function delete(string $table, mixed $key, ?string $tag = null): int
     {
         unset($this->tables[$table][implode(' ', (array) $key)]);
 
         return count($this->groups);
     }
 
-    public function group(callable $rows): mixed
+    public function group(callable $rows, ?string $tag = null): mixed
     {
         $first = count($this->groups);
         $returned = $rows();

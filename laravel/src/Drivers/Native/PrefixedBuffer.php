@@ -36,27 +36,28 @@ final class PrefixedBuffer implements Buffer, TakesRows
         return $this->buffer->add($orders, $this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true));
     }
 
-    public function put(string $table, mixed $row): int
+    public function put(string $table, mixed $row, ?string $tag = null): int
     {
         return $this->buffer->put(
             $this->reader->table($table),
             $this->reader->read($row, $table, 'Argument #2 ($row)', false),
+            $tag,
         );
     }
 
-    public function delete(string $table, mixed $key): int
+    public function delete(string $table, mixed $key, ?string $tag = null): int
     {
-        return $this->buffer->delete($this->reader->table($table), $key);
+        return $this->buffer->delete($this->reader->table($table), $key, $tag);
     }
 
-    public function addRows(array $rows): void
+    public function addRows(array $rows, ?string $tag = null): void
     {
-        RowRuns::addTo($this->buffer, $rows);
+        RowRuns::addTo($this->buffer, $rows, $tag);
     }
 
-    public function group(callable $rows): mixed
+    public function group(callable $rows, ?string $tag = null): mixed
     {
-        return $this->buffer->group($rows);
+        return $this->buffer->group($rows, $tag);
     }
 
     public function find(string $table, mixed $key): array|false|null

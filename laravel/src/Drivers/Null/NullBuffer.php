@@ -13,6 +13,7 @@ use WriteBuffer\Laravel\Rows\OpenGroup;
 use WriteBuffer\Laravel\Rows\OpenGroups;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Rows\Tag;
 
 /** The driver `null`: checks the types of rows, counts the rows, and drops them. */
 final class NullBuffer implements Buffer
@@ -43,26 +44,30 @@ final class NullBuffer implements Buffer
         return $this->drop([...$rows, ...$this->reader->read($trade, 'trades', 'Argument #2 ($trade)', true)]);
     }
 
-    public function put(string $table, mixed $row): int
+    public function put(string $table, mixed $row, ?string $tag = null): int
     {
         $this->refuseWhenClosed();
+        Tag::check($tag);
+
         return $this->drop($this->reader->read($row, $table, 'Argument #2 ($row)', false));
     }
 
-    public function delete(string $table, mixed $key): int
+    public function delete(string $table, mixed $key, ?string $tag = null): int
     {
         $this->refuseWhenClosed();
+        Tag::check($tag);
+
         return $this->drop([$this->reader->deletion($table, $key)]);
     }
 
-    public function group(callable $rows): mixed
+    public function group(callable $rows, ?string $tag = null): mixed
     {
         $this->refuseWhenClosed();
 
         return $this->groups->run($rows, function (OpenGroup $group): void {
             $this->refuseWhenClosed();
             $this->countGroup($group->rows);
-        });
+        }, null, $tag);
     }
 
     public function find(string $table, mixed $key): array|false|null

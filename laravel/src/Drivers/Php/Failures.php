@@ -55,6 +55,7 @@ final class Failures
     public function keep(
         int $ticket,
         array $group,
+        ?string $tag,
         string $status,
         int $code,
         string $message,
@@ -64,7 +65,7 @@ final class Failures
             return self::LETTERS_MAX
                 . ' groups that were given up wait for takeFailures(), and there is no deadLetterFile';
         }
-        $letter = DeadLetter::of($group, $status, $code, $message);
+        $letter = DeadLetter::of($group, $status, $code, $message, $tag);
         try {
             $this->file?->append($letter, $deadline);
         } catch (RuntimeException $e) {
@@ -119,9 +120,10 @@ final class Failures
      *
      * @return bool false: there is no file, or it cannot be written to
      */
-    public function keepLeft(array $group, string $why): bool
+    public function keepLeft(array $group, ?string $tag, string $why): bool
     {
-        $letter = DeadLetter::of($group, DeadLetter::UNWRITTEN, 0, "not written before the buffer ended: {$why}");
+        $message = "not written before the buffer ended: {$why}";
+        $letter = DeadLetter::of($group, DeadLetter::UNWRITTEN, 0, $message, $tag);
         try {
             $this->file?->append($letter);
         } catch (RuntimeException) {

@@ -117,8 +117,9 @@ final class Flusher
         int|float|null $deadline,
     ): array {
         $group = $this->pending->group($at);
-        $ticket = $this->pending->ticket($at);
-        $letter = $this->failures->keep($ticket, $group, $status, $error->code, $before . $error->message, $deadline);
+        [$ticket, $tag] = [$this->pending->ticket($at), $this->pending->tag($at)];
+        $message = $before . $error->message;
+        $letter = $this->failures->keep($ticket, $group, $tag, $status, $error->code, $message, $deadline);
         if (is_string($letter)) {
             $kept = self::rows($this->pending->rows());
             throw new FlushException("{$before}{$this->words($error)}; {$letter} ({$kept} still buffered)", $error->code);

@@ -14,7 +14,7 @@ use WriteBuffer\Laravel\Rows\Row;
  */
 final class PendingGroups implements \Countable
 {
-    /** @var list<array{rows: list<Row>, bytes: int, addedAt: int, ticket: int}> */
+    /** @var list<array{rows: list<Row>, bytes: int, addedAt: int, ticket: int, tag: ?string}> */
     private array $groups = [];
 
     private int $rows = 0;
@@ -22,10 +22,16 @@ final class PendingGroups implements \Countable
     private int $bytes = 0;
 
     /** @param list<Row> $rows */
-    public function add(array $rows, int $ticket): void
+    public function add(array $rows, int $ticket, ?string $tag): void
     {
         $bytes = self::sizeOf($rows);
-        $this->groups[] = ['rows' => $rows, 'bytes' => $bytes, 'addedAt' => hrtime(true), 'ticket' => $ticket];
+        $this->groups[] = [
+            'rows' => $rows,
+            'bytes' => $bytes,
+            'addedAt' => hrtime(true),
+            'ticket' => $ticket,
+            'tag' => $tag,
+        ];
         $this->rows += count($rows);
         $this->bytes += $bytes;
     }
@@ -71,6 +77,11 @@ final class PendingGroups implements \Countable
     public function ticket(int $at): int
     {
         return $this->groups[$at]['ticket'];
+    }
+
+    public function tag(int $at): ?string
+    {
+        return $this->groups[$at]['tag'];
     }
 
     /** The group of a ticket, by its place. null: it is settled. */

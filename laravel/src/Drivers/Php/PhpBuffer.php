@@ -21,6 +21,7 @@ use WriteBuffer\Laravel\Rows\OpenGroup;
 use WriteBuffer\Laravel\Rows\OpenGroups;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Rows\Tag;
 use WriteBuffer\Laravel\Rows\TakesRows;
 use WriteBuffer\Laravel\Tables\KeySearch;
 use WriteBuffer\Laravel\Tables\TableCatalog;
@@ -128,7 +129,7 @@ final class PhpBuffer implements Buffer, TakesRows
             $reason = $e->getMessage();
         }
         $reason = Words::clean($reason);
-        while (count($this->pending) > 0 && $this->failures->keepLeft($this->pending->group(0), $reason)) {
+        while (count($this->pending) > 0 && $this->failures->keepLeft($this->pending->group(0), $this->pending->tag(0), $reason)) {
             $this->pending->remove(0, 1);
         }
         $pending = $this->pending->rows();
@@ -151,35 +152,39 @@ final class PhpBuffer implements Buffer, TakesRows
         return $this->collect([...$rows, ...$this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true)]);
     }
 
-    public function put(string $table, mixed $row): int
+    public function put(string $table, mixed $row, ?string $tag = null): int
     {
         $this->refuseWhenClosed();
 
-        return $this->collect($this->reader->read($row, $table, 'Argument #2 ($row)', false));
+        Tag::check($tag);
+
+        return $this->collect($this->reader->read($row, $table, 'Argument #2 ($row)', false), $tag);
     }
 
-    public function delete(string $table, mixed $key): int
+    public function delete(string $table, mixed $key, ?string $tag = null): int
     {
         $this->refuseWhenClosed();
 
-        return $this->collect([$this->reader->deletion($table, $key)]);
+        Tag::check($tag);
+
+        return $this->collect([$this->reader->deletion($table, $key)], $tag);
     }
 
-    public function group(callable $rows): mixed
+    public function group(callable $rows, ?string $tag = null): mixed
     {
         $this->refuseWhenClosed();
 
         return $this->groups->run($rows, function (OpenGroup $group): void {
             $this->refuseWhenClosed();
-            $this->take($group->rows);
-        });
+            $this->take($group->rows, $group->tag);
+        }, null, $tag);
     }
 
     /** Takes rows that were read before, as one group. */
-    public function addRows(array $rows): void
+    public function addRows(array $rows, ?string $tag = null): void
     {
         $this->refuseWhenClosed();
-        $this->collect($rows);
+        $this->collect($rows, $tag);
     }
 
     public function find(string $table, mixed $key): array|false|null
@@ -299,7 +304,7 @@ final class PhpBuffer implements Buffer, TakesRows
         foreach ($groups as $at => $rows) {
             $before = $this->lastTicket;
             try {
-                $this->take($rows);
+                $this->take($rows, DeadLetter::tag($failures[$at]));
             } catch (FullException $e) {
                 return $at > 0 ? $at : throw $e;
             } catch (ConfigException $e) {
@@ -329,11 +334,11 @@ final class PhpBuffer implements Buffer, TakesRows
      *
      * @return int their ticket; 0: the open group has none yet
      */
-    private function collect(array $rows): int
+    private function collect(array $rows, ?string $tag = null): int
     {
         $group = $this->groups->current();
         if ($group === null) {
-            $this->take($rows);
+            $this->take($rows, $tag);
 
             return $this->lastTicket;
         }
@@ -345,7 +350,7 @@ final class PhpBuffer implements Buffer, TakesRows
             throw new FullException("the group does not fit into the buffer ({$this->maxPendingRows} rows,"
                 . " {$this->maxPendingBytes} bytes): add fewer rows at once, or raise the bound");
         }
-        $group->add($rows);
+        $group->add($rows, $tag);
 
         return 0;
     }
@@ -370,14 +375,14 @@ final class PhpBuffer implements Buffer, TakesRows
     }
 
     /** @param list<Row> $rows */
-    private function take(array $rows): void
+    private function take(array $rows, ?string $tag = null): void
     {
         if ($rows === []) {
             return;
         }
         $rows = $this->checked($rows);
         $given = $this->makeRoom(count($rows), PendingGroups::sizeOf($rows));
-        $this->pending->add($rows, ++$this->lastTicket);
+        $this->pending->add($rows, ++$this->lastTicket, $tag);
         $this->counters->add('added_rows', count($rows));
         if ($given !== null) {
             $this->failures->told();
