@@ -501,6 +501,51 @@ namespace WriteBuffer {
     }
 
     /**
+     * What `deadLetterFile` names: a line for each group that was given up, or left when its buffer
+     * ended.
+     */
+    final class DeadLetterFile
+    {
+        /**
+         * Puts the groups of a dead-letter file back, waits until they are committed, and takes
+         * them out of the file.
+         *
+         * It takes the file away first, to `$path.retry`, so new lines go into a new one. What is
+         * refused once more comes back as a new line with a new id, and is in
+         * {@see Buffer::takeFailures()}, too. Lines that are torn, or that retry() refuses, come
+         * back as they are, those that may be in the database among them: look, and set their
+         * status to `unwritten` or take them out. If it throws, the lines that were not put back
+         * come back as well; those whose group is still buffered come back as `uncertain`.
+         *
+         * **Nothing is written twice.** Up to 100 lines at a time are noted in `$path.retry` as
+         * begun before they are put back, and as done when they are settled. If the process is
+         * killed amid this, the next call gives the lines that were begun back as `uncertain`, and
+         * goes on with the others. Within the call a lost answer to COMMIT is what it is to the
+         * buffer: the ledger knows, unless `ledger` is off for these tables. Two processes do not
+         * retry one file at once: the second one throws.
+         *
+         * The file is read into memory whole. No path but `$path` must lead to it.
+         *
+         * @param Buffer $buffer writes the groups: a {@see \WriteBuffer} or a
+         *                       {@see \SyncWriteBuffer}. Its `deadLetterFile` may be the same file
+         * @param string $path   the file. If it is not there, there is nothing to do
+         *
+         * @return int how many groups were committed
+         *
+         * @throws \TypeError          $buffer is another Buffer
+         * @throws ConfigException     the file cannot be read or written to, is another user's, or
+         *                             another process retries it
+         * @throws ClosedException     the buffer is closed; the file is as it was
+         * @throws FullException       a group does not fit; see above
+         * @throws FlushException      a table takes no rows now; see above
+         * @throws ConnectionException no server, or the connection was lost; see above
+         */
+        public static function retry(Buffer $buffer, string $path): int
+        {
+        }
+    }
+
+    /**
      * The tables behind the DSN `memory:` (or `memory:NAME`, a separate set), for tests without a
      * server. They live until the request ends. Batches are applied by the rules that a server
      * would apply.

@@ -124,6 +124,14 @@ impl AnyBuffer {
         }
     }
 
+    /// Whether the group of a ticket is settled.
+    pub fn is_settled(&self, ticket: u64) -> bool {
+        match self {
+            Self::Foreground(buffer) => buffer.is_settled(ticket),
+            Self::Background(buffer) => buffer.is_settled(ticket),
+        }
+    }
+
     /// All groups up to this ticket are settled.
     pub fn settled_through(&self) -> u64 {
         match self {

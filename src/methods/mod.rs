@@ -7,6 +7,7 @@
 pub mod add;
 pub mod arguments;
 pub mod construct;
+pub mod dead_letter_file;
 pub mod delete;
 pub mod entry;
 pub mod find;

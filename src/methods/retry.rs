@@ -75,7 +75,7 @@ struct Failure {
 
 /// Whether a group was taken all the same, as an error's class says. A synchronous buffer keeps
 /// none, but may have committed it.
-fn is_taken(buffer: Handle<'_>, error: &Error) -> bool {
+pub fn is_taken(buffer: Handle<'_>, error: &Error) -> bool {
     if buffer.with(|state| state.is_sync()) {
         return matches!(
             error.kind(),
@@ -142,12 +142,16 @@ fn gather_all(buffer: Handle<'_>, failures: Option<&Zval>) -> Result<(Vec<Failur
 }
 
 /// The id of a failure.
-fn id_of(failure: Elements<'_>) -> Option<Box<[u8]>> {
+pub fn id_of(failure: Elements<'_>) -> Option<Box<[u8]>> {
     Some(failure.get("id")?.zend_str()?.as_bytes().into())
 }
 
 /// The group of one failure.
-fn gather(buffer: Handle<'_>, at: usize, failure: &Zval) -> Result<Box<Group>, ConversionError> {
+///
+/// # Errors
+///
+/// It is none, or may be in the database already, or cannot be taken.
+pub fn gather(buffer: Handle<'_>, at: usize, failure: &Zval) -> Result<Box<Group>, ConversionError> {
     let wrong = || {
         ConversionError::wrong_type(
             1,

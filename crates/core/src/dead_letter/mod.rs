@@ -8,6 +8,7 @@
 pub mod file;
 pub mod line;
 mod own_file;
+pub mod retry;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

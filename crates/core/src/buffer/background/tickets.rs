@@ -20,6 +20,11 @@ impl BackgroundBuffer {
         self.shared.lock().lanes.taken()
     }
 
+    /// Whether a group that was taken is settled.
+    pub fn is_settled(&self, group: u64) -> bool {
+        !self.shared.lock().lanes.has(group)
+    }
+
     /// All groups up to this number are settled: committed, or given up.
     pub fn settled_through(&self) -> u64 {
         self.shared.lock().lanes.settled_through()

@@ -15,6 +15,11 @@ impl ForegroundBuffer {
         self.taken
     }
 
+    /// Whether a group that was taken is settled.
+    pub fn is_settled(&self, group: u64) -> bool {
+        !self.progress.has(group)
+    }
+
     /// All groups up to this number are settled: committed, or given up.
     pub fn settled_through(&self) -> u64 {
         self.progress.settled_through(self.taken)
