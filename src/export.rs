@@ -89,6 +89,8 @@ pub fn failures(letters: &[DeadLetter]) -> Zval {
         }
         let time = letter.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let letter = ArrayBuilder::new()
+            .with("id", string(letter.id.as_bytes()))
+            .with("tag", letter.tag.as_deref().map_or_else(Zval::null, string))
             .with("rows", rows.build())
             .with("status", string(letter.status.name()))
             .with("code", int(letter.code))

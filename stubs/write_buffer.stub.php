@@ -37,6 +37,12 @@ namespace WriteBuffer {
      * taken whole or not at all, and committed in one transaction. One that passes maxPendingRows
      * or maxPendingBytes is refused as soon as it does: a generator is then read no further.
      *
+     * **A ticket** is a group's number. The first one is 1, and they only grow. add(), put() and
+     * delete() return it; of a group() lastTicket() does. Within group() they return 0, since it
+     * has none before it is taken. A call without a row, such as an empty list or a model in which
+     * nothing is dirty, takes no group and returns lastTicket(). All objects of a persistent buffer
+     * share one sequence. A forked child begins anew, and knows none of its parent's tickets.
+     *
      * **Where a flush happens.** In the background, the default, a native thread writes. add() and
      * put() wait only for room under maxPendingRows and maxPendingBytes. The next flush() or
      * close() throws what the thread met. In the foreground, and in {@see \SyncWriteBuffer}, the
@@ -62,6 +68,8 @@ namespace WriteBuffer {
          * @param mixed $order null, one row, or a list of rows, for the order table
          * @param mixed $trade null, one row, or a list of rows, for the trade table
          *
+         * @return int the group's ticket
+         *
          * @throws \TypeError       a value or a row has a wrong type; nothing was taken
          * @throws ConfigException  its table cannot take a row: no key, no guard, a bad column
          *                          name, a rule that the table cannot keep; nothing was taken
@@ -72,7 +80,7 @@ namespace WriteBuffer {
          * @throws ConnectionException the group was taken. Foreground: the flush that it made due
          *                          found no server. Background: no thread can be started
          */
-        public function add(mixed $order, mixed $trade = null): void;
+        public function add(mixed $order, mixed $trade = null): int;
 
         /**
          * Takes a group of rows for any table.
@@ -80,6 +88,10 @@ namespace WriteBuffer {
          * @param string $table the table's name. `database.table` names another database on the
          *                      same server
          * @param mixed  $row   one row, or a list of rows
+         * @param string|null $tag what you call the group: it comes back in its failure, and in its
+         *                      line of the dead-letter file. Nothing else is done with it
+         *
+         * @return int the group's ticket
          *
          * @throws \TypeError       as add()
          * @throws ConfigException  as add(); or $table is not a table's name
@@ -87,8 +99,9 @@ namespace WriteBuffer {
          * @throws ClosedException  as add()
          * @throws FlushException   as add()
          * @throws ConnectionException as add()
+         * @throws \ValueError      $tag is not UTF-8, or longer than 1000 bytes; nothing was taken
          */
-        public function put(string $table, mixed $row): void;
+        public function put(string $table, mixed $row, ?string $tag = null): int;
 
         /**
          * Takes the deletion of a row, as a group. It counts as a row.
@@ -107,6 +120,9 @@ namespace WriteBuffer {
          * @param mixed  $key   the key's value, an int or a string. Or an array: the key's columns
          *                      by name, in any order, with the guard if you like; or the key's
          *                      values in the key's order
+         * @param string|null $tag as in put()
+         *
+         * @return int the group's ticket
          *
          * @throws \TypeError       $key is no key; nothing was taken
          * @throws ConfigException  the table is insert-only, or its key is the server's to know;
@@ -117,8 +133,9 @@ namespace WriteBuffer {
          * @throws ClosedException  as add()
          * @throws FlushException   as add()
          * @throws ConnectionException as add()
+         * @throws \ValueError      as put()
          */
-        public function delete(string $table, mixed $key): void;
+        public function delete(string $table, mixed $key, ?string $tag = null): int;
 
         /**
          * Makes one group of all that is added while the callable runs, however deep: its rows are
@@ -127,8 +144,9 @@ namespace WriteBuffer {
          *
          * Inside:
          * - add() and put() refuse what they always refuse, and such a call adds nothing. They
-         *   neither flush nor wait. The rows are not yet taken: neither count() nor getMetrics()
-         *   counts them. maxPendingRows and maxPendingBytes bound all of them together;
+         *   neither flush nor wait, and return 0: lastTicket() has the group's ticket afterwards.
+         *   The rows are not yet taken: neither count() nor getMetrics() counts them.
+         *   maxPendingRows and maxPendingBytes bound all of them together;
          * - an inner group() joins the outer one. If it throws, its own rows are dropped;
          * - find() sees the rows;
          * - flush(), and a flush by another call, does not write them. close() refuses them: the
@@ -146,6 +164,8 @@ namespace WriteBuffer {
          * @template T
          *
          * @param callable(): T $rows adds the rows
+         * @param string|null   $tag  as in put(). Without it the group has the first tag that a
+         *                            call inside gives. Later ones are ignored
          *
          * @return T what the callable returns
          *
@@ -155,8 +175,9 @@ namespace WriteBuffer {
          * @throws ClosedException  as add()
          * @throws FlushException   as add()
          * @throws ConnectionException as add()
+         * @throws \ValueError      as put()
          */
-        public function group(callable $rows): mixed;
+        public function group(callable $rows, ?string $tag = null): mixed;
 
         /**
          * Returns the row that is still buffered under a key: all buffered rows of that key, merged
@@ -203,6 +224,45 @@ namespace WriteBuffer {
          * @throws \ValueError         $timeoutMs is negative
          */
         public function flush(?int $timeoutMs = null): int;
+
+        /**
+         * Returns the ticket of the last group that was taken through this object, also if add()
+         * threw afterwards; 0 before the first one.
+         */
+        public function lastTicket(): int;
+
+        /**
+         * Returns the last ticket before the first group that is still buffered. All groups up to
+         * it are settled: committed, or given up. Groups beyond it may be settled, too: with lanes,
+         * and while a table takes no rows, groups are not settled in their order.
+         */
+        public function committedThrough(): int;
+
+        /**
+         * Waits until a group is committed, and for nothing that came later. It makes the group due
+         * at once, with what was added before it. Returns at once if the group is committed
+         * already, also after close().
+         *
+         * What it throws says something of this group only. If the group was given up, its caller
+         * was told: flush() does not throw it again.
+         *
+         * @param int      $ticket    what add(), put(), delete() or lastTicket() has returned
+         * @param int|null $timeoutMs as in flush()
+         *
+         * @throws FlushException      the group was given up, however long ago. getFailures() has
+         *                             it while takeFailures() would return it, and is empty later.
+         *                             It stays given up after retry(), which gives a new ticket.
+         *                             After 10,000 more such groups nobody knows what became of an
+         *                             old ticket: the message says so. Or a table takes no rows
+         *                             now: the group was tried once more, and stays buffered
+         * @throws ConnectionException no server, or the connection was lost: the group stays
+         *                             buffered
+         * @throws TimeoutException    the time is over: the group stays buffered
+         * @throws \ValueError         this buffer has given no such ticket. 0 is none, unless
+         *                             nothing was taken through this object yet: then there is
+         *                             nothing to wait for. Or $timeoutMs is negative
+         */
+        public function waitFor(int $ticket, ?int $timeoutMs = null): void;
 
         /**
          * Returns whether the buffered rows of any one table have reached batchSize. In the
@@ -279,14 +339,40 @@ namespace WriteBuffer {
         public function count(): int;
 
         /**
-         * Returns the groups that can never be written (dead letters), and forgets them.
+         * Returns the groups that can never be written (dead letters), which takeFailures() will
+         * return. They stay, and count as told to nobody.
          *
-         * Each has its rows, its status, the server's error code (0 for our own), the reason, and
-         * when it was given up (Unix time, in seconds). A deletion has its key under `delete`. The
-         * status is `refused`, or `uncertain` if the rows may be in the database: nobody can say
-         * what became of their COMMIT.
+         * Each has an id that no other one has, in any process; the tag that it was added with; its
+         * rows, its status, the server's error code (0 for our own), the reason, and when it was
+         * given up (Unix time, in seconds).
+         * A deletion has its key under `delete`. The status is `refused`, or `uncertain` if the
+         * rows may be in the database: nobody can say what became of their COMMIT. Its line in the
+         * dead-letter file has the same id.
+         *
+         * At most 1,000 groups and 64 MiB are kept. With a deadLetterFile the oldest make room;
+         * without one nothing more is given up then.
          *
          * @return list<array{
+         *     id: string,
+         *     tag: ?string,
+         *     rows: list<
+         *         array{table: string, row: array<string, int|float|string|null>}
+         *         | array{table: string, delete: array<int|string, int|float|string|null>}
+         *     >,
+         *     status: string,
+         *     code: int,
+         *     message: string,
+         *     time: float
+         * }>
+         */
+        public function failures(): array;
+
+        /**
+         * Returns the failures, as failures() does, and forgets them.
+         *
+         * @return list<array{
+         *     id: string,
+         *     tag: ?string,
          *     rows: list<
          *         array{table: string, row: array<string, int|float|string|null>}
          *         | array{table: string, delete: array<int|string, int|float|string|null>}
@@ -307,7 +393,14 @@ namespace WriteBuffer {
          * refused: look whether its rows are in the database, and set its status to `unwritten` if
          * they are not.
          *
+         * One that this object has put back already is refused by its id, as is one that is in the
+         * list twice. Of those that it has put back it remembers the last 10,000. Another object,
+         * or another process, does not know of it. A group that is given up once more is a new
+         * failure with a new id.
+         *
          * @param array<array{
+         *     id?: string,
+         *     tag?: ?string,
          *     status?: string,
          *     rows: list<
          *         array{table: string, row: array<string, mixed>}
@@ -316,12 +409,12 @@ namespace WriteBuffer {
          * }> $failures
          *
          * @return int how many were put back: all, or as many as fit under maxPendingRows and
-         *             maxPendingBytes, from the first on
+         *             maxPendingBytes, from the first on. lastTicket() has the ticket of the last
          *
          * @throws \TypeError       an element is not a failure; none was put back
-         * @throws ConfigException  one may be in the database already; none was put back. Or as
-         *                          add(): those before it were put back. The message says which one
-         *                          it is
+         * @throws ConfigException  one may be in the database already, or was put back already;
+         *                          none was put back. Or as add(): those before it were put
+         *                          back. The message says which one it is
          * @throws FullException    not even the first one fits
          * @throws ClosedException  after close(); none was put back
          * @throws FlushException   as add()
@@ -380,6 +473,8 @@ namespace WriteBuffer {
          * returns them. Empty if the rows stay buffered.
          *
          * @return list<array{
+         *     id: string,
+         *     tag: ?string,
          *     rows: list<
          *         array{table: string, row: array<string, int|float|string|null>}
          *         | array{table: string, delete: array<int|string, int|float|string|null>}
@@ -395,7 +490,7 @@ namespace WriteBuffer {
         }
     }
 
-    /** The time given to flush() or close() is over. The rows stay buffered. */
+    /** The time given to flush(), close() or waitFor() is over. The rows stay buffered. */
     final class TimeoutException extends \RuntimeException implements Exception
     {
     }
@@ -403,6 +498,51 @@ namespace WriteBuffer {
     /** The buffer was closed. Nothing was taken. */
     final class ClosedException extends \RuntimeException implements Exception
     {
+    }
+
+    /**
+     * What `deadLetterFile` names: a line for each group that was given up, or left when its buffer
+     * ended.
+     */
+    final class DeadLetterFile
+    {
+        /**
+         * Puts the groups of a dead-letter file back, waits until they are committed, and takes
+         * them out of the file.
+         *
+         * It takes the file away first, to `$path.retry`, so new lines go into a new one. What is
+         * refused once more comes back as a new line with a new id, and is in
+         * {@see Buffer::takeFailures()}, too. Lines that are torn, or that retry() refuses, come
+         * back as they are, those that may be in the database among them: look, and set their
+         * status to `unwritten` or take them out. If it throws, the lines that were not put back
+         * come back as well; those whose group is still buffered come back as `uncertain`.
+         *
+         * **Nothing is written twice.** Up to 100 lines at a time are noted in `$path.retry` as
+         * begun before they are put back, and as done when they are settled. If the process is
+         * killed amid this, the next call gives the lines that were begun back as `uncertain`, and
+         * goes on with the others. Within the call a lost answer to COMMIT is what it is to the
+         * buffer: the ledger knows, unless `ledger` is off for these tables. Two processes do not
+         * retry one file at once: the second one throws.
+         *
+         * The file is read into memory whole. No path but `$path` must lead to it.
+         *
+         * @param Buffer $buffer writes the groups: a {@see \WriteBuffer} or a
+         *                       {@see \SyncWriteBuffer}. Its `deadLetterFile` may be the same file
+         * @param string $path   the file. If it is not there, there is nothing to do
+         *
+         * @return int how many groups were committed
+         *
+         * @throws \TypeError          $buffer is another Buffer
+         * @throws ConfigException     the file cannot be read or written to, is another user's, or
+         *                             another process retries it
+         * @throws ClosedException     the buffer is closed; the file is as it was
+         * @throws FullException       a group does not fit; see above
+         * @throws FlushException      a table takes no rows now; see above
+         * @throws ConnectionException no server, or the connection was lost; see above
+         */
+        public static function retry(Buffer $buffer, string $path): int
+        {
+        }
     }
 
     /**
@@ -521,9 +661,9 @@ namespace {
          *        `background`, a server, and the same DSN and settings everywhere
          * @param string|null $deadLetterFile a file that gets a JSON line for each group that is
          *        given up, before it leaves the memory, and for each that is left when the buffer
-         *        ends:
-         *        `{"time":…,"status":…,"code":…,"message":…,"rows":[{"table":…,"row":{…}}]}`.
-         *        A string that is not UTF-8 is `{"base64":"…"}`. The file is made with mode 0600.
+         *        ends. A line has what failures() returns:
+         *        `{"id":…,"tag":…,"status":…,"rows":[{"table":…,"row":{…}}],…}`. A string that is
+         *        not UTF-8 is `{"base64":"…"}`. The file is made with mode 0600.
          *        While it cannot be written to, nothing is given up
          * @param string|null $ledger when a transaction is entered in the ledger, a table which
          *        tells after a lost connection whether its COMMIT was carried out. `auto`: if it
@@ -573,19 +713,19 @@ namespace {
         ) {
         }
 
-        public function add(mixed $order, mixed $trade = null): void
+        public function add(mixed $order, mixed $trade = null): int
         {
         }
 
-        public function put(string $table, mixed $row): void
+        public function put(string $table, mixed $row, ?string $tag = null): int
         {
         }
 
-        public function delete(string $table, mixed $key): void
+        public function delete(string $table, mixed $key, ?string $tag = null): int
         {
         }
 
-        public function group(callable $rows): mixed
+        public function group(callable $rows, ?string $tag = null): mixed
         {
         }
 
@@ -594,6 +734,18 @@ namespace {
         }
 
         public function flush(?int $timeoutMs = null): int
+        {
+        }
+
+        public function lastTicket(): int
+        {
+        }
+
+        public function committedThrough(): int
+        {
+        }
+
+        public function waitFor(int $ticket, ?int $timeoutMs = null): void
         {
         }
 
@@ -606,6 +758,10 @@ namespace {
         }
 
         public function count(): int
+        {
+        }
+
+        public function failures(): array
         {
         }
 
@@ -633,7 +789,8 @@ namespace {
 
     /**
      * The same interface, without a buffer: each add(), put() and group() is committed before it
-     * returns, so an error appears at the very line. For tests and scripts.
+     * returns, so an error appears at the very line. So is its ticket, and waitFor() returns at
+     * once. For tests and scripts.
      *
      * One call may add as much as php.ini's write_buffer.max_pending_rows and
      * write_buffer.max_pending_bytes say.
@@ -663,19 +820,19 @@ namespace {
         ) {
         }
 
-        public function add(mixed $order, mixed $trade = null): void
+        public function add(mixed $order, mixed $trade = null): int
         {
         }
 
-        public function put(string $table, mixed $row): void
+        public function put(string $table, mixed $row, ?string $tag = null): int
         {
         }
 
-        public function delete(string $table, mixed $key): void
+        public function delete(string $table, mixed $key, ?string $tag = null): int
         {
         }
 
-        public function group(callable $rows): mixed
+        public function group(callable $rows, ?string $tag = null): mixed
         {
         }
 
@@ -684,6 +841,18 @@ namespace {
         }
 
         public function flush(?int $timeoutMs = null): int
+        {
+        }
+
+        public function lastTicket(): int
+        {
+        }
+
+        public function committedThrough(): int
+        {
+        }
+
+        public function waitFor(int $ticket, ?int $timeoutMs = null): void
         {
         }
 
@@ -696,6 +865,10 @@ namespace {
         }
 
         public function count(): int
+        {
+        }
+
+        public function failures(): array
         {
         }
 

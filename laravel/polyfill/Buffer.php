@@ -11,23 +11,31 @@ namespace WriteBuffer;
  */
 interface Buffer extends \Countable
 {
-    public function add(mixed $order, mixed $trade = null): void;
+    public function add(mixed $order, mixed $trade = null): int;
 
-    public function put(string $table, mixed $row): void;
+    public function put(string $table, mixed $row, ?string $tag = null): int;
 
-    public function delete(string $table, mixed $key): void;
+    public function delete(string $table, mixed $key, ?string $tag = null): int;
 
-    public function group(callable $rows): mixed;
+    public function group(callable $rows, ?string $tag = null): mixed;
 
     public function find(string $table, mixed $key): array|false|null;
 
     public function flush(?int $timeoutMs = null): int;
+
+    public function lastTicket(): int;
+
+    public function committedThrough(): int;
+
+    public function waitFor(int $ticket, ?int $timeoutMs = null): void;
 
     public function isFull(): bool;
 
     public function getMetrics(): array;
 
     public function count(): int;
+
+    public function failures(): array;
 
     public function takeFailures(): array;
 

@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace WriteBuffer;
 
 /**
- * The time given to flush() or close() is over. The rows stay buffered. If the extension is loaded,
- * its own class is used.
+ * The time given to flush(), close() or waitFor() is over. The rows stay buffered. If the extension
+ * is loaded, its own class is used.
  */
 final class TimeoutException extends \RuntimeException implements Exception
 {

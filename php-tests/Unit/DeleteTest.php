@@ -196,7 +196,7 @@ final class DeleteTest extends MemoryTestCase
     public function testTheMethodIsTheInterfaces(): void
     {
         $method = new \ReflectionMethod(Buffer::class, 'delete');
-        self::assertSame('void', (string) $method->getReturnType());
+        self::assertSame('int', (string) $method->getReturnType());
         self::assertSame('array|false|null', (string) (new \ReflectionMethod(Buffer::class, 'find'))->getReturnType());
     }
 }

@@ -29,7 +29,7 @@ final class GroupErrorTest extends MemoryTestCase
             }
             self::assertThrows(
                 ArgumentCountError::class,
-                "{$class}::group() expects exactly 1 argument, 0 given",
+                "{$class}::group() expects at least 1 argument, 0 given",
                 static fn () => $buffer->group(),
             );
             self::assertThrowsMatching(

@@ -114,8 +114,8 @@ final class PutErrorTest extends MemoryTestCase
         $buffer = $this->buffer();
         foreach (
             [
-                [ArgumentCountError::class, 'WriteBuffer::put() expects exactly 2 arguments, 1 given', ['t']],
-                [ArgumentCountError::class, 'WriteBuffer::put() expects exactly 2 arguments, 3 given', ['t', [], 1]],
+                [ArgumentCountError::class, 'WriteBuffer::put() expects at least 2 arguments, 1 given', ['t']],
+                [ArgumentCountError::class, 'WriteBuffer::put() expects at most 3 arguments, 4 given', ['t', [], null, 1]],
                 [TypeError::class, 'WriteBuffer::put(): Argument #1 ($table) must be of type string, array given', [[], []]],
                 [TypeError::class, 'WriteBuffer::put(): Argument #1 ($table) must be of type string, int given', [5, []]],
             ] as [$class, $message, $arguments]

@@ -36,9 +36,10 @@ final class TakeFailuresTest extends MemoryTestCase
         $failures = $buffer->takeFailures();
         self::assertCount(1, $failures);
         ['time' => $time] = $failures[0];
-        unset($failures[0]['time']);
+        unset($failures[0]['time'], $failures[0]['id']);
         self::assertSame(
             [
+                'tag' => null,
                 'rows' => [
                     ['table' => 'orders', 'row' => ['id' => 1, 'v' => 'a']],
                     ['table' => 'trades', 'row' => ['id' => 10]],

@@ -116,6 +116,30 @@ impl AnyBuffer {
         }
     }
 
+    /// The ticket of the last group that was taken.
+    pub fn taken(&self) -> u64 {
+        match self {
+            Self::Foreground(buffer) => buffer.taken(),
+            Self::Background(buffer) => buffer.taken(),
+        }
+    }
+
+    /// Whether the group of a ticket is settled.
+    pub fn is_settled(&self, ticket: u64) -> bool {
+        match self {
+            Self::Foreground(buffer) => buffer.is_settled(ticket),
+            Self::Background(buffer) => buffer.is_settled(ticket),
+        }
+    }
+
+    /// All groups up to this ticket are settled.
+    pub fn settled_through(&self) -> u64 {
+        match self {
+            Self::Foreground(buffer) => buffer.settled_through(),
+            Self::Background(buffer) => buffer.settled_through(),
+        }
+    }
+
     /// The counters and the state.
     pub fn snapshot(&self) -> Snapshot {
         match self {
@@ -134,6 +158,14 @@ impl AnyBuffer {
                 }],
             },
             Self::Background(buffer) => buffer.snapshot(),
+        }
+    }
+
+    /// The failures. They stay.
+    pub fn failures(&self) -> Vec<DeadLetter> {
+        match self {
+            Self::Foreground(buffer) => buffer.failures(),
+            Self::Background(buffer) => buffer.failures(),
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Invariant: a group is taken when its outermost call ends. Until then none of its rows is.
 
+use std::sync::Arc;
+
 use write_buffer_core::dead_letter::FlushError;
 use write_buffer_core::error::{Error, Result};
 use write_buffer_core::rows::group::Group;
@@ -43,18 +45,19 @@ pub struct Gathering<'call> {
 }
 
 impl<'call> Gathering<'call> {
-    /// Opens a group, or joins the one that is open in this fiber.
+    /// Opens a group, or joins the one that is open in this fiber. A group has the first tag that
+    /// it is given.
     ///
     /// # Errors
     ///
     /// A closed buffer.
-    pub fn begin(buffer: Handle<'call>) -> Result<Self> {
+    pub fn begin(buffer: Handle<'call>, tag: Option<Arc<str>>) -> Result<Self> {
         let begun = buffer.with(|state| {
             if state.is_closed {
                 return Err(Error::closed());
             }
             let new = state.new_group();
-            Ok(state.groups.begin(new))
+            Ok(state.groups.begin(new, tag))
         })?;
         Ok(Self {
             buffer,
@@ -76,7 +79,7 @@ impl<'call> Gathering<'call> {
             state.notice_fork();
             state.groups.end(begun)
         });
-        group.map_or(Ok(()), |group| wait::add(self.buffer, group, generation))
+        group.map_or(Ok(()), |group| wait::add(self.buffer, group, generation).map(drop))
     }
 }
 
@@ -92,15 +95,16 @@ impl Drop for Gathering<'_> {
 }
 
 /// Takes rows that were gathered in the process of `generation`: into the group that this fiber has
-/// open, or else as a group of their own.
+/// open, or else as a group of their own. Returns its ticket: 0 within `group()`, whose ticket
+/// nobody knows before it is taken.
 ///
 /// # Errors
 ///
 /// As [`State::join`] and [`wait::add`].
-pub fn add(buffer: Handle<'_>, rows: Box<Group>, generation: u64) -> Result<(), FlushError> {
+pub fn add(buffer: Handle<'_>, rows: Box<Group>, generation: u64) -> Result<u64, FlushError> {
     if buffer.with(|state| state.join(&rows))? {
         buffer.with(|state| state.keep_scratch(rows));
-        return Ok(());
+        return Ok(0);
     }
     wait::add(buffer, rows, generation)
 }

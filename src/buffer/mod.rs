@@ -11,6 +11,7 @@ pub mod group;
 pub mod object;
 pub mod open_groups;
 pub mod persistent;
+pub mod put_back;
 pub mod state;
 pub mod tables;
 pub mod wait;

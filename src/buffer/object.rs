@@ -19,6 +19,7 @@ use ext_php_rs::ffi::{
     ext_php_rs_zend_object_alloc, object_properties_init, std_object_handlers, zend_object, zend_object_handlers,
     zend_object_std_dtor, zend_object_std_init,
 };
+use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ClassEntry, ExecuteData};
 
 use crate::buffer::state::State;
@@ -128,6 +129,23 @@ impl<'call> Handle<'call> {
         let object = ptr::from_ref(call.This.object()?).cast_mut();
         // SAFETY: the methods are those of our final classes, so `$this` was made by `create`.
         let state = unsafe { &mut (*container(object)).state };
+        Some(Self {
+            state: NonNull::from(state.as_deref_mut()?),
+            call: PhantomData,
+        })
+    }
+
+    /// The buffer in an argument. `None`: it is none of ours, or its constructor has not run.
+    pub fn of_argument(argument: &'call Zval) -> Option<Self> {
+        let object = ptr::from_ref(argument.dereference().object()?).cast_mut();
+        // SAFETY: an object that has our handlers was made by `create`. The caller's frame holds it
+        // as long as the argument.
+        let state = unsafe {
+            if !ptr::eq((*object).handlers, handlers()) {
+                return None;
+            }
+            &mut (*container(object)).state
+        };
         Some(Self {
             state: NonNull::from(state.as_deref_mut()?),
             call: PhantomData,

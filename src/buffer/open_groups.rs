@@ -11,6 +11,8 @@
 //! Bounds: each open group has the buffer's `maxPendingRows` and `maxPendingBytes`, beside what
 //! waits; as many are open as there are fibers within `group()`.
 
+use std::sync::Arc;
+
 use write_buffer_core::buffer::group_index::GroupIndex;
 use write_buffer_core::rows::group::{Group, Mark};
 
@@ -41,6 +43,11 @@ pub struct Begun {
 }
 
 impl OpenGroups {
+    /// Whether any group is open, in whichever fiber.
+    pub fn are_any(&self) -> bool {
+        !self.open.is_empty()
+    }
+
     /// The rows that the running fiber has gathered.
     pub fn of_running_fiber(&mut self) -> Option<&mut Group> {
         self.running().map(|group| &mut *group.rows)
@@ -65,14 +72,17 @@ impl OpenGroups {
     }
 
     /// Begins a call: it opens a group, or joins the one that its fiber has open.
-    pub fn begin(&mut self, new: Box<Group>) -> Begun {
+    pub fn begin(&mut self, mut new: Box<Group>, tag: Option<Arc<str>>) -> Begun {
         let fiber = Fiber::running();
-        if let Some(outer) = self.open.iter().find(|group| group.fiber == fiber) {
+        if let Some(outer) = self.open.iter_mut().find(|group| group.fiber == fiber) {
+            let part = Some(outer.rows.mark());
+            outer.rows.set_tag(tag);
             return Begun {
                 number: outer.number,
-                part: Some(outer.rows.mark()),
+                part,
             };
         }
+        new.set_tag(tag);
         self.last += 1;
         self.open.push(OpenGroup {
             number: self.last,

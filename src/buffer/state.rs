@@ -21,6 +21,7 @@ use write_buffer_core::table::entry::TableId;
 use crate::buffer::any::AnyBuffer;
 use crate::buffer::ending::{self, Living};
 use crate::buffer::open_groups::OpenGroups;
+use crate::buffer::put_back::PutBack;
 use crate::convert::fast_path::LastShapes;
 use crate::process::fork;
 use crate::settings::configuration::{BufferClass, Configuration};
@@ -48,6 +49,10 @@ pub struct State {
     scratch: Option<Box<Group>>,
     /// What calls of `group()` have gathered.
     pub groups: OpenGroups,
+    /// The failures that were put back. A forked child remembers them too: they are its parent's.
+    pub put_back: PutBack,
+    /// The ticket of the last group that was taken through this object; 0 before the first one.
+    pub last_ticket: u64,
     /// What the last rows looked like.
     pub last_shapes: LastShapes,
     /// `close()` succeeded.
@@ -81,6 +86,8 @@ impl State {
             scratch: None,
             groups: OpenGroups::default(),
             last_shapes: LastShapes::default(),
+            put_back: PutBack::default(),
+            last_ticket: 0,
             is_closed: false,
             fork_generation: fork::fork_generation(),
             reported_lost: 0,
@@ -104,6 +111,7 @@ impl State {
             return;
         }
         self.fork_generation = generation;
+        self.last_ticket = 0;
         self.reported_lost = 0;
         self.reported_refused = 0;
         // The settings made a buffer once, so they make another.
@@ -118,12 +126,13 @@ impl State {
     }
 
     /// Takes a group that was gathered in the process of `generation`, which may be this one's
-    /// parent. A synchronous buffer keeps nothing of a group that failed.
+    /// parent. Returns its ticket, or the last one if there was no row to take. A synchronous
+    /// buffer keeps nothing of a group that failed.
     ///
     /// # Errors
     ///
     /// As the buffers' own; a closed buffer.
-    pub fn add(&mut self, group: &mut Group, generation: &mut u64) -> Result<Step<()>, FlushError> {
+    pub fn add(&mut self, group: &mut Group, generation: &mut u64) -> Result<Step<u64>, FlushError> {
         if *generation != fork::fork_generation() {
             *generation = fork::fork_generation();
             *group = self.adopt(std::mem::take(group))?;
@@ -135,14 +144,19 @@ impl State {
         let is_sync = self.is_sync();
         match &mut self.buffer {
             AnyBuffer::Foreground(buffer) => {
+                let before = buffer.taken();
                 let added = buffer.add(group);
                 self.living.note_foreground_rows(buffer.pending_rows());
                 if is_sync && added.is_err() {
                     buffer.discard();
                     buffer.take_failures();
-                    return added.map_err(FlushError::of_one_group).map(Step::Done);
+                    return added.map_err(FlushError::of_one_group).map(|_| Step::Done(0));
                 }
-                added.map(Step::Done)
+                if buffer.taken() > before {
+                    // Also if the flush failed that it made due.
+                    self.last_ticket = buffer.taken();
+                }
+                added.map(|_| Step::Done(self.last_ticket))
             }
             AnyBuffer::Background(buffer) => Ok(Step::Wait(Arc::clone(buffer))),
         }
@@ -165,6 +179,27 @@ impl State {
             }
             AnyBuffer::Background(buffer) => Ok(Step::Wait(Arc::clone(buffer))),
         }
+    }
+
+    /// Commits a group, by its ticket, which this buffer has given. Also after `close()`.
+    ///
+    /// # Errors
+    ///
+    /// As the buffers' own.
+    pub fn wait_for(&mut self, ticket: u64, timeout: Option<Duration>) -> Result<Step<()>, FlushError> {
+        match &mut self.buffer {
+            AnyBuffer::Foreground(buffer) => {
+                let written = buffer.wait_for(ticket, timeout);
+                self.living.note_foreground_rows(buffer.pending_rows());
+                written.map(Step::Done)
+            }
+            AnyBuffer::Background(buffer) => Ok(Step::Wait(Arc::clone(buffer))),
+        }
+    }
+
+    /// Whether rows of an open `group()` have no ticket yet.
+    pub fn is_gathering(&self) -> bool {
+        self.groups.are_any()
     }
 
     /// A group that was gathered for the parent's buffer, for this forked child's own.

@@ -15,14 +15,15 @@ use crate::process::fork;
 use crate::zend::{interrupt, messages};
 
 /// Takes a group that was gathered in the process of `generation`, and gives its memory back.
+/// Returns its ticket, or the last one if there was no row to take.
 ///
 /// # Errors
 ///
 /// As [`State::add`]; an interrupt that threw.
-pub fn add(buffer: Handle<'_>, mut group: Box<Group>, mut generation: u64) -> Result<(), FlushError> {
+pub fn add(buffer: Handle<'_>, mut group: Box<Group>, mut generation: u64) -> Result<u64, FlushError> {
     let added = loop {
         let background = match buffer.with(|state| state.add(&mut group, &mut generation)) {
-            Ok(Step::Done(())) => break Ok(()),
+            Ok(Step::Done(ticket)) => break Ok(ticket),
             Ok(Step::Wait(background)) => background,
             Err(failed) => break Err(failed),
         };
@@ -33,8 +34,19 @@ pub fn add(buffer: Handle<'_>, mut group: Box<Group>, mut generation: u64) -> Re
                 .map_err(Into::into)
         });
         match waited {
-            Ok(()) => break Ok(()),
-            Err(WaitError::Flush(failed)) => break Err(failed),
+            Ok(ticket) => {
+                break Ok(buffer.with(|state| {
+                    state.last_ticket = ticket.unwrap_or(state.last_ticket);
+                    state.last_ticket
+                }));
+            }
+            Err(WaitError::Flush(failed)) => {
+                if failed.error.is_connection() {
+                    // It was taken, and no thread can be started.
+                    buffer.with(|state| state.last_ticket = background.taken());
+                }
+                break Err(failed);
+            }
             // The child's own buffer takes the group.
             Err(WaitError::Fork) => std::mem::forget(background),
         }
@@ -62,6 +74,32 @@ pub fn flush(buffer: Handle<'_>, timeout: Option<Duration>) -> Result<usize, Flu
             std::mem::forget(background);
             buffer.with(State::notice_fork);
             Ok(0)
+        }
+    }
+}
+
+/// Waits until a group is committed. Returns whether this buffer has given the ticket.
+///
+/// # Errors
+///
+/// As [`State::wait_for`]; an interrupt that threw.
+pub fn wait_for(buffer: Handle<'_>, ticket: u64, timeout: Option<Duration>) -> Result<bool, FlushError> {
+    if ticket > buffer.with(|state| state.buffer.taken()) {
+        return Ok(false);
+    }
+    let background = match buffer.with(|state| state.wait_for(ticket, timeout))? {
+        Step::Done(()) => return Ok(true),
+        Step::Wait(background) => background,
+    };
+    let limit = Limit::new(timeout);
+    match repeat_after_interrupts(|| background.wait_for(ticket, limit.left(), &interrupt::interrupt_is_pending)) {
+        Ok(()) => Ok(true),
+        Err(WaitError::Flush(failed)) => Err(failed),
+        Err(WaitError::Fork) => {
+            // The ticket is the parent's.
+            std::mem::forget(background);
+            buffer.with(State::notice_fork);
+            Ok(false)
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::buffer::object;
 use crate::classes::interfaces::Interface;
 use crate::classes::parameters::{Parameter, optional, required, with_parameters};
 use crate::classes::registration::{Handler, register};
-use crate::methods::{add, construct, delete, find, flush, group, inspect, retry};
+use crate::methods::{add, construct, delete, find, flush, group, inspect, retry, tickets};
 use crate::settings;
 use crate::settings::configuration::BufferClass;
 use crate::settings::setting::Setting;
@@ -94,29 +94,37 @@ const fn method(
     }
 }
 
-const BUFFER_METHODS: [BufferMethod; 12] = [
+const BUFFER_METHODS: [BufferMethod; 16] = [
     method(
         "add",
         add::add,
         &[required("order", DataType::Mixed), optional("trade", DataType::Mixed)],
-        DataType::Void,
+        DataType::Long,
     ),
     method(
         "put",
         add::put,
-        &[required("table", DataType::String), required("row", DataType::Mixed)],
-        DataType::Void,
+        &[
+            required("table", DataType::String),
+            required("row", DataType::Mixed),
+            optional("tag", DataType::String),
+        ],
+        DataType::Long,
     ),
     method(
         "delete",
         delete::delete,
-        &[required("table", DataType::String), required("key", DataType::Mixed)],
-        DataType::Void,
+        &[
+            required("table", DataType::String),
+            required("key", DataType::Mixed),
+            optional("tag", DataType::String),
+        ],
+        DataType::Long,
     ),
     method(
         "group",
         group::group,
-        &[required("rows", DataType::Callable)],
+        &[required("rows", DataType::Callable), optional("tag", DataType::String)],
         DataType::Mixed,
     ),
     BufferMethod {
@@ -134,9 +142,21 @@ const BUFFER_METHODS: [BufferMethod; 12] = [
         &[optional("timeoutMs", DataType::Long)],
         DataType::Long,
     ),
+    method("lastTicket", tickets::last_ticket, &[], DataType::Long),
+    method("committedThrough", tickets::committed_through, &[], DataType::Long),
+    method(
+        "waitFor",
+        tickets::wait_for,
+        &[
+            required("ticket", DataType::Long),
+            optional("timeoutMs", DataType::Long),
+        ],
+        DataType::Void,
+    ),
     method("isFull", inspect::is_full, &[], DataType::Bool),
     method("getMetrics", inspect::get_metrics, &[], DataType::Array),
     method("count", inspect::count, &[], DataType::Long),
+    method("failures", inspect::failures, &[], DataType::Array),
     method("takeFailures", inspect::take_failures, &[], DataType::Array),
     method(
         "retry",

@@ -2,6 +2,7 @@
 //! module start, and read by nobody.
 
 mod buffers;
+mod dead_letter_file;
 mod exceptions;
 mod interfaces;
 mod memory_sink;
@@ -22,6 +23,7 @@ pub fn register() -> Result<()> {
     Interface::Buffer.set(buffers::register_interface()?);
     Interface::Exception.set(registration::register(exceptions::interface())?);
     exceptions::register_classes()?;
+    registration::register(dead_letter_file::class())?;
     registration::register(memory_sink::class())?;
     buffers::register_classes()
 }

@@ -15,7 +15,7 @@ use crate::zend::messages::PendingException;
 /// `Buffer::flush()`
 pub extern "C" fn flush(call: &mut ExecuteData, result: &mut Zval) {
     with_buffer(call, |call, buffer| {
-        let flushed = wait::flush(buffer, timeout(call)?);
+        let flushed = wait::flush(buffer, timeout(&mut Arguments::of(call, 0, 1)?, 1)?);
         let rows = flushed.map_err(|failed| throw_flush_error(&failed, kept_rows(buffer)))?;
         *result = export::int(rows);
         Ok(())
@@ -25,15 +25,20 @@ pub extern "C" fn flush(call: &mut ExecuteData, result: &mut Zval) {
 /// `Buffer::close()`
 pub extern "C" fn close(call: &mut ExecuteData, _result: &mut Zval) {
     with_buffer(call, |call, buffer| {
-        wait::close(buffer, timeout(call)?).map_err(|failed| throw_flush_error(&failed, kept_rows(buffer)))
+        let timeout = timeout(&mut Arguments::of(call, 0, 1)?, 1)?;
+        wait::close(buffer, timeout).map_err(|failed| throw_flush_error(&failed, kept_rows(buffer)))
     });
 }
 
-/// The one argument, a time in milliseconds or null.
-fn timeout(call: &ExecuteData) -> Result<Option<Duration>, PendingException> {
-    let timeout_ms = Arguments::of(call, 0, 1)?.int_or_null()?;
+/// The next argument of the call, its `number`th: a time in milliseconds or null.
+///
+/// # Errors
+///
+/// It is neither, or negative.
+pub fn timeout(arguments: &mut Arguments<'_>, number: u32) -> Result<Option<Duration>, PendingException> {
+    let timeout_ms = arguments.int_or_null()?;
     timeout_ms
         .map(|timeout_ms| u64::try_from(timeout_ms).map(Duration::from_millis))
         .transpose()
-        .map_err(|_| refuse(ce::value_error(), 1, "must be 0 or more"))
+        .map_err(|_| refuse(ce::value_error(), number, "must be 0 or more"))
 }

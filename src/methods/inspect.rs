@@ -1,5 +1,5 @@
-//! What a buffer says of itself: `isFull()`, `getMetrics()`, `count()`, `takeFailures()` and
-//! `__debugInfo()`.
+//! What a buffer says of itself: `isFull()`, `getMetrics()`, `count()`, `failures()`,
+//! `takeFailures()` and `__debugInfo()`.
 
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ExecuteData;
@@ -32,6 +32,15 @@ pub extern "C" fn count(call: &mut ExecuteData, result: &mut Zval) {
     with_buffer(call, |call, buffer| {
         Arguments::none(call)?;
         *result = export::int(buffer.with(|state| state.buffer.pending_rows()));
+        Ok(())
+    });
+}
+
+/// `Buffer::failures()`
+pub extern "C" fn failures(call: &mut ExecuteData, result: &mut Zval) {
+    with_buffer(call, |call, buffer| {
+        Arguments::none(call)?;
+        *result = export::failures(&buffer.with(|state| state.buffer.failures()));
         Ok(())
     });
 }

@@ -7,6 +7,7 @@
 pub mod add;
 pub mod arguments;
 pub mod construct;
+pub mod dead_letter_file;
 pub mod delete;
 pub mod entry;
 pub mod find;
@@ -15,3 +16,4 @@ pub mod group;
 pub mod inspect;
 pub mod memory_sink;
 pub mod retry;
+pub mod tickets;

@@ -1,6 +1,8 @@
 //! `Buffer::retry()`: failures, as `takeFailures()` returned them or as the dead-letter file holds
 //! them, put back as groups.
 
+use std::collections::HashSet;
+
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ExecuteData, Function};
 use write_buffer_core::dead_letter::Status;
@@ -14,7 +16,7 @@ use crate::convert::ConversionError;
 use crate::convert::deletions::copy_key;
 use crate::exceptions::{throw_conversion_error, throw_flush_error};
 use crate::export;
-use crate::methods::arguments::{copy_rows, table};
+use crate::methods::arguments::{copy_rows, table, tag_of};
 use crate::methods::entry::{kept_rows, with_buffer};
 use crate::process::fork;
 use crate::zend::arguments::Arguments;
@@ -35,16 +37,28 @@ pub extern "C" fn retry(call: &mut ExecuteData, result: &mut Zval) {
 }
 
 /// Takes the groups in order, as far as they fit. Returns how many. `total`: of so many failures.
-fn add_all(buffer: Handle<'_>, groups: Vec<Group>, total: usize, generation: u64) -> Result<usize, PendingException> {
+fn add_all(buffer: Handle<'_>, groups: Vec<Failure>, total: usize, generation: u64) -> Result<usize, PendingException> {
     let count = groups.len();
-    for (taken, group) in groups.into_iter().enumerate() {
-        let Err(mut failed) = wait::add(buffer, Box::new(group), generation) else {
+    for (taken, Failure { id, group }) in groups.into_iter().enumerate() {
+        // PHP code may run while the last one is waited for, and put back this one.
+        let is_new = id
+            .as_ref()
+            .is_none_or(|id| buffer.with(|state| state.put_back.enter(id)));
+        let added = if is_new {
+            wait::add(buffer, Box::new(group), generation)
+        } else {
+            Err(was_put_back(taken).into())
+        };
+        let Err(mut failed) = added else {
             continue;
         };
+        if let Some(id) = id.filter(|_| is_new && !is_taken(buffer, &failed.error)) {
+            buffer.with(|state| state.put_back.take_back(&id));
+        }
         if failed.error.kind() == Kind::Full && taken > 0 {
             return Ok(taken);
         }
-        if total > 1 && failed.error.kind() != Kind::Interrupted {
+        if total > 1 && is_new && failed.error.kind() != Kind::Interrupted {
             failed.error = failed.error.context(&format!("failure {} of {total}", taken + 1));
         }
         return Err(throw_flush_error(&failed, kept_rows(buffer)));
@@ -52,17 +66,63 @@ fn add_all(buffer: Handle<'_>, groups: Vec<Group>, total: usize, generation: u64
     Ok(count)
 }
 
+/// A failure that is to be put back.
+struct Failure {
+    /// Lines of the dead-letter file had none before.
+    id: Option<Box<[u8]>>,
+    group: Group,
+}
+
+/// Whether a group was taken all the same, as an error's class says. A synchronous buffer keeps
+/// none, but may have committed it.
+pub fn is_taken(buffer: Handle<'_>, error: &Error) -> bool {
+    if buffer.with(|state| state.is_sync()) {
+        return matches!(
+            error.kind(),
+            Kind::Connection {
+                commit_unknown: true,
+                ..
+            }
+        );
+    }
+    let refuses = [
+        Kind::Config,
+        Kind::Argument,
+        Kind::Full,
+        Kind::Closed,
+        Kind::Interrupted,
+    ];
+    !refuses.contains(&error.kind())
+}
+
+/// The failure at a position must not be put back once more.
+fn was_put_back(at: usize) -> Error {
+    Error::config(format!(
+        "failure {} was put back already, by this buffer: its rows would be written twice. Leave it out; if they are to be \
+         written twice, take its 'id' away",
+        at + 1
+    ))
+}
+
 /// The groups of the failures, as many as the buffer's bounds allow at once, and how many failures
 /// there are. User code may run.
-fn gather_all(buffer: Handle<'_>, failures: Option<&Zval>) -> Result<(Vec<Group>, usize), ConversionError> {
+fn gather_all(buffer: Handle<'_>, failures: Option<&Zval>) -> Result<(Vec<Failure>, usize), ConversionError> {
     let Some(failures) = failures.and_then(HeldArray::of) else {
         return Ok((Vec::new(), 0));
     };
     let total = failures.elements().count();
     let most = buffer.with(|state| state.configuration.engine.max_pending_bytes);
-    let mut groups = Vec::new();
+    let mut groups: Vec<Failure> = Vec::new();
+    let mut ids: HashSet<Box<[u8]>> = HashSet::new();
     let mut bytes = 0_usize;
     for (at, failure) in failures.elements().values().enumerate() {
+        let id = HeldArray::peek(failure, id_of).flatten();
+        if id
+            .as_ref()
+            .is_some_and(|id| buffer.with(|state| state.put_back.has(id)) || !ids.insert(id.clone()))
+        {
+            return Err(was_put_back(at).context("none was put back").into());
+        }
         match gather(buffer, at, failure) {
             Err(ConversionError::Config(error)) if error.kind() == Kind::Full && at > 0 => break,
             Err(error) => return Err(error),
@@ -71,7 +131,7 @@ fn gather_all(buffer: Handle<'_>, failures: Option<&Zval>) -> Result<(Vec<Group>
                 if bytes > most && at > 0 {
                     break;
                 }
-                groups.push(*group);
+                groups.push(Failure { id, group: *group });
             }
         }
     }
@@ -81,8 +141,17 @@ fn gather_all(buffer: Handle<'_>, failures: Option<&Zval>) -> Result<(Vec<Group>
     Ok((groups, total))
 }
 
+/// The id of a failure.
+pub fn id_of(failure: Elements<'_>) -> Option<Box<[u8]>> {
+    Some(failure.get("id")?.zend_str()?.as_bytes().into())
+}
+
 /// The group of one failure.
-fn gather(buffer: Handle<'_>, at: usize, failure: &Zval) -> Result<Box<Group>, ConversionError> {
+///
+/// # Errors
+///
+/// It is none, or may be in the database already, or cannot be taken.
+pub fn gather(buffer: Handle<'_>, at: usize, failure: &Zval) -> Result<Box<Group>, ConversionError> {
     let wrong = || {
         ConversionError::wrong_type(
             1,
@@ -107,6 +176,9 @@ fn gather(buffer: Handle<'_>, at: usize, failure: &Zval) -> Result<Box<Group>, C
     let rows = failure.elements().get("rows").and_then(HeldArray::of);
     let rows = rows.ok_or_else(wrong)?;
     let mut group = buffer.with(|state| state.new_group());
+    if let Some(tag) = failure.elements().get("tag").and_then(Zval::zend_str) {
+        group.set_tag(Some(tag_of(tag.as_bytes()).ok_or_else(wrong)?));
+    }
     for entry in rows.elements().values() {
         let entry = HeldArray::of(entry).ok_or_else(wrong)?;
         let elements = entry.elements();

@@ -34,8 +34,13 @@ struct ModelRow {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Add { rows: Vec<ModelRow>, route: u64 },
+    Add {
+        rows: Vec<ModelRow>,
+        route: u64,
+    },
     Flush,
+    /// Somebody waits for a group: one of those taken, by its place among them.
+    WaitFor(u64),
     Pass(u64),
     Begin(usize),
     Settle(usize, usize),
@@ -55,6 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (prop::collection::vec(row(), 1..4), any::<u64>()).prop_map(|(rows, route)| Step::Add { rows, route }),
         1 => Just(Step::Flush),
+        1 => any::<u64>().prop_map(Step::WaitFor),
         2 => (1..150_u64).prop_map(Step::Pass),
         6 => (0..LANES).prop_map(Step::Begin),
         6 => (0..LANES, 1..6_usize).prop_map(|(lane, groups)| Step::Settle(lane, groups)),
@@ -72,6 +78,8 @@ struct World {
     /// The groups in flight, by lane: each group's rows.
     in_flight: [Vec<Vec<(usize, i64, i64)>>; LANES],
     pending: BTreeSet<i64>,
+    /// The first row of each group, in the order in which they were added.
+    groups: Vec<i64>,
 }
 
 fn numbers(row: &Row<'_>) -> (usize, i64, i64) {
@@ -110,6 +118,7 @@ impl World {
     fn add(&mut self, lanes: &mut Lanes<()>, shapes: &[Arc<Shape>], rows: &[ModelRow], route: u64, now: Instant) {
         let mut group = Group::default();
         let mut keys = Vec::new();
+        self.groups.push(self.next + 1);
         for row in rows {
             self.next += 1;
             let values = [Value::Int(row.key), Value::Int(self.next)];
@@ -121,6 +130,13 @@ impl World {
             keys.push((TableId(row.table), if row.is_known { hash } else { KeyHash::Unknown }));
         }
         lanes.add(&group, Some(&Route { hash: route, keys }), now);
+    }
+
+    /// The numbers of the groups that are not settled: their rows are all there still.
+    fn unsettled(&self) -> BTreeSet<u64> {
+        let numbered = (1..).zip(&self.groups);
+        let waits = numbered.filter(|(_, first)| self.pending.contains(first));
+        waits.map(|(number, _)| number).collect()
     }
 
     /// Settles groups of a lane: each row must be the oldest one of its key.
@@ -146,6 +162,26 @@ impl World {
             .ids()
             .map(LaneId::index)
             .collect())
+    }
+
+    /// Somebody waits for a group: the lanes settle it without anybody's further word. What came
+    /// later may stay.
+    fn wait_for(&mut self, lanes: &mut Lanes<()>, group: u64, now: Instant) -> Result<(), TestCaseError> {
+        lanes.request_group(group);
+        for round in 0.. {
+            if !lanes.has(group) {
+                break;
+            }
+            prop_assert!(round < 1_000, "group {group} waits for ever");
+            for lane in 0..LANES {
+                if lanes.has(group) && lanes.due(id(lanes, lane), now) == Due::Now {
+                    self.begin(lanes, lane, now);
+                    let groups = self.in_flight[lane].len();
+                    self.settle(lanes, lane, groups)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn begin(&mut self, lanes: &mut Lanes<()>, lane: usize, now: Instant) {
@@ -192,6 +228,11 @@ proptest! {
             match step {
                 Step::Add { rows, route } => world.add(&mut lanes, &shapes, &rows, route, now),
                 Step::Flush => { lanes.request_flush(); }
+                Step::WaitFor(at) => {
+                    if let Some(group) = at.checked_rem(world.groups.len() as u64).map(|at| at + 1) {
+                        world.wait_for(&mut lanes, group, now)?;
+                    }
+                }
                 Step::Pass(milliseconds) => now += Duration::from_millis(milliseconds),
                 Step::Begin(lane) if lanes.due(id(&lanes, lane), now) == Due::Now => {
                     world.begin(&mut lanes, lane, now);
@@ -240,6 +281,13 @@ proptest! {
             }
             prop_assert_eq!(lanes.pending_rows(), world.pending.len());
             prop_assert_eq!(lanes.is_settled(u64::MAX), world.pending.is_empty());
+            // Lanes settle groups in any order. What is settled without a gap has one end.
+            let (unsettled, taken) = (world.unsettled(), world.groups.len() as u64);
+            prop_assert_eq!(lanes.taken(), taken);
+            prop_assert_eq!(lanes.settled_through(), unsettled.first().map_or(taken, |first| first - 1));
+            for number in 0..=taken + 1 {
+                prop_assert_eq!(lanes.has(number), unsettled.contains(&number), "group {}", number);
+            }
         }
 
         // Whatever waits for whatever: all of it gets written.

@@ -16,6 +16,8 @@ use WriteBuffer\Laravel\Rows\RowReader;
  * extension's.
  *
  * @phpstan-type Letter array{
+ *     id: string,
+ *     tag: ?string,
  *     rows: list<array{
  *         table: string,
  *         row?: array<string, mixed>,
@@ -43,9 +45,11 @@ final class DeadLetter
      *
      * @return Letter
      */
-    public static function of(array $group, string $status, int $code, string $message): array
+    public static function of(array $group, string $status, int $code, string $message, ?string $tag = null): array
     {
         return [
+            'id' => bin2hex(random_bytes(16)),
+            'tag' => $tag,
             'rows' => array_map(
                 static fn (Row $row): array => [
                     'table' => $row->table,
@@ -127,7 +131,8 @@ final class DeadLetter
         }
 
         return json_encode(
-            [
+            array_filter(['id' => $letter['id'] ?? null]) + [
+                'tag' => $letter['tag'] ?? null,
                 'time' => $letter['time'],
                 'status' => $letter['status'],
                 'code' => $letter['code'],
@@ -136,6 +141,14 @@ final class DeadLetter
             ],
             JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE | JSON_THROW_ON_ERROR,
         ) . "\n";
+    }
+
+    /** The tag of an element of retry()'s argument. */
+    public static function tag(mixed $letter): ?string
+    {
+        $tag = is_array($letter) ? $letter['tag'] ?? null : null;
+
+        return is_string($tag) ? $tag : null;
     }
 
     /** @param list<Letter> $letters */

@@ -19,10 +19,14 @@ final class OpenGroup
     /** What the rows take, as their buffer counts it. */
     public int $bytes = 0;
 
+    /** The first tag that the group was given. */
+    public ?string $tag = null;
+
     /** @param list<Row> $rows */
-    public function add(array $rows): void
+    public function add(array $rows, ?string $tag = null): void
     {
         $this->parts++;
+        $this->tag ??= $tag;
         foreach ($rows as $row) {
             $this->rows[] = $row;
             $this->bytes += $row->bytes();

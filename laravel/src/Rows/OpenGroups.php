@@ -36,6 +36,12 @@ final class OpenGroups
         return $fiber === null ? $this->outsideOfFibers : $this->ofFibers[$fiber] ?? null;
     }
 
+    /** Whether any group is open, in whichever fiber. */
+    public function areAny(): bool
+    {
+        return $this->outsideOfFibers !== null || count($this->ofFibers) > 0;
+    }
+
     /**
      * Runs a callable, and has its rows taken as one group.
      *
@@ -43,14 +49,18 @@ final class OpenGroups
      * @param (Closure(OpenGroup, int): void)|null $takeBack is told that the parts from a number on
      *                                                       are gone
      *
+     * @param string|null                          $tag      the group's, if it has none yet
+     *
      * @return mixed what the callable returns
      */
-    public function run(callable $rows, Closure $take, ?Closure $takeBack = null): mixed
+    public function run(callable $rows, Closure $take, ?Closure $takeBack = null, ?string $tag = null): mixed
     {
+        Tag::check($tag, 2);
         $fiber = Fiber::getCurrent();
         $outer = $this->current();
         $group = $outer ?? new OpenGroup();
-        [$before, $part] = [count($group->rows), $group->parts];
+        [$before, $part, $tagBefore] = [count($group->rows), $group->parts, $group->tag];
+        $group->tag ??= $tag;
         $this->set($fiber, $group);
         $isDone = false;
         try {
@@ -59,6 +69,7 @@ final class OpenGroups
         } finally {
             if (!$isDone) {
                 $group->truncate($before);
+                $group->tag = $tagBefore;
             }
             if ($outer === null) {
                 $group->isOpen = false;

@@ -37,10 +37,10 @@ final class RowRuns
      *
      * @param list<Row> $rows
      */
-    public static function addTo(Buffer $buffer, array $rows): void
+    public static function addTo(Buffer $buffer, array $rows, ?string $tag = null): void
     {
         $runs = self::of($rows, static fn (Row $row): string => (string) $row->isDeletion);
-        if (count($runs) < 2 && !($rows[0]->isDeletion ?? false)) {
+        if ($tag === null && count($runs) < 2 && !($rows[0]->isDeletion ?? false)) {
             $buffer->add($rows);
 
             return;
@@ -55,6 +55,6 @@ final class RowRuns
                     $buffer->delete($row->table, $row->values);
                 }
             }
-        });
+        }, $tag);
     }
 }

@@ -8,5 +8,5 @@ namespace WriteBuffer\Laravel\Rows;
 interface TakesRows
 {
     /** @param list<Row> $rows one group */
-    public function addRows(array $rows): void;
+    public function addRows(array $rows, ?string $tag = null): void;
 }

@@ -9,13 +9,16 @@ use Illuminate\Database\Connection;
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
+use WriteBuffer\Laravel\DeadLetters\PutBack;
 use WriteBuffer\Laravel\Drivers\Metrics;
+use WriteBuffer\Laravel\Drivers\Tickets;
 use WriteBuffer\Laravel\Rows\Identity;
 use WriteBuffer\Laravel\Rows\KeyForm;
 use WriteBuffer\Laravel\Rows\OpenGroup;
 use WriteBuffer\Laravel\Rows\OpenGroups;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Rows\Tag;
 use WriteBuffer\Laravel\Tables\TableRules;
 use WriteBuffer\Laravel\Transactions\HeldGroup;
 use WriteBuffer\Laravel\Transactions\HeldGroupOwner;
@@ -38,6 +41,9 @@ final class BufferFake implements Buffer, HeldGroupOwner
 
     private int $flushedRows = 0;
 
+    /** As many groups count as committed, from the first on. */
+    private int $flushedGroups = 0;
+
     private int $flushes = 0;
 
     private bool $isClosed = false;
@@ -45,6 +51,8 @@ final class BufferFake implements Buffer, HeldGroupOwner
     private readonly RowReader $reader;
 
     private readonly OpenGroups $openGroups;
+
+    private readonly PutBack $putBack;
 
     /**
      * @param array<string, array<string, mixed>> $tables     the buffer's `tables`, for find()
@@ -59,21 +67,26 @@ final class BufferFake implements Buffer, HeldGroupOwner
     ) {
         $this->reader = new RowReader('', $this->identity(...));
         $this->openGroups = new OpenGroups();
+        $this->putBack = new PutBack();
     }
 
-    public function add(mixed $order, mixed $trade = null): void
+    public function add(mixed $order, mixed $trade = null): int
     {
         $rows = $this->reader->read($order, $this->orderTable, 'Argument #1 ($order)', true);
-        $this->take([...$rows, ...$this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true)]);
+
+        return $this->take([...$rows, ...$this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true)]);
     }
 
-    public function put(string $table, mixed $row): void
+    public function put(string $table, mixed $row, ?string $tag = null): int
     {
-        $this->take($this->reader->read($row, $table, 'Argument #2 ($row)', false));
+        Tag::check($tag);
+
+        return $this->take($this->reader->read($row, $table, 'Argument #2 ($row)', false));
     }
 
-    public function delete(string $table, mixed $key): void
+    public function delete(string $table, mixed $key, ?string $tag = null): int
     {
+        Tag::check($tag);
         $row = $this->reader->deletion($table, $key);
         if ($this->isInsertOnly($table)) {
             throw new ConfigException("table {$table} is written by mode 'insert': nothing is deleted from it");
@@ -82,10 +95,11 @@ final class BufferFake implements Buffer, HeldGroupOwner
         $values = array_is_list($row->values) && count($row->values) === count($columns)
             ? array_combine($columns, $row->values)
             : $row->values;
-        $this->take([new Row($table, $values, null, true)]);
+
+        return $this->take([new Row($table, $values, null, true)]);
     }
 
-    public function group(callable $rows): mixed
+    public function group(callable $rows, ?string $tag = null): mixed
     {
         $this->refuseWhenClosed();
 
@@ -93,6 +107,7 @@ final class BufferFake implements Buffer, HeldGroupOwner
             $rows,
             fn (OpenGroup $group) => $group->rows === [] ? null : $this->addCommitted($group->rows),
             fn (OpenGroup $group, int $from) => $this->transactions?->takeBack($group, $from),
+            $tag,
         );
     }
 
@@ -121,9 +136,30 @@ final class BufferFake implements Buffer, HeldGroupOwner
         $this->refuseWhenClosed();
         $rows = count($this);
         $this->flushedRows += $rows;
+        $this->flushedGroups = count($this->groups);
         $this->flushes++;
 
         return $rows;
+    }
+
+    public function lastTicket(): int
+    {
+        return count($this->groups);
+    }
+
+    public function committedThrough(): int
+    {
+        return $this->flushedGroups;
+    }
+
+    /** The group counts as committed, and all before it. It is no flush for assertFlushed(). */
+    public function waitFor(int $ticket, ?int $timeoutMs = null): void
+    {
+        $isGathering = $this->openGroups->areAny() || $this->isHolding();
+        Tickets::check($ticket, $timeoutMs, $this->lastTicket(), $isGathering);
+        for (; $this->flushedGroups < $ticket; $this->flushedGroups++) {
+            $this->flushedRows += count($this->groups[$this->flushedGroups]);
+        }
     }
 
     public function isFull(): bool
@@ -146,6 +182,11 @@ final class BufferFake implements Buffer, HeldGroupOwner
         return count($this->rows) - $this->flushedRows;
     }
 
+    public function failures(): array
+    {
+        return [];
+    }
+
     public function takeFailures(): array
     {
         return [];
@@ -153,7 +194,9 @@ final class BufferFake implements Buffer, HeldGroupOwner
 
     public function retry(array $failures): int
     {
+        $this->putBack->check(array_values($failures));
         foreach ($failures as $failure) {
+            $this->putBack->enter($failure);
             $this->group(function () use ($failure): void {
                 foreach ($failure['rows'] as $row) {
                     isset($row['delete'])
@@ -174,7 +217,7 @@ final class BufferFake implements Buffer, HeldGroupOwner
         }
     }
 
-    public function addCommitted(array $rows): void
+    public function addCommitted(array $rows, ?string $tag = null): void
     {
         $this->refuseWhenClosed();
         array_push($this->rows, ...$rows);
@@ -199,8 +242,12 @@ final class BufferFake implements Buffer, HeldGroupOwner
         return $this->flushes;
     }
 
-    /** @param list<Row> $rows */
-    private function take(array $rows): void
+    /**
+     * @param list<Row> $rows
+     *
+     * @return int their ticket; 0 before they have one
+     */
+    private function take(array $rows): int
     {
         $this->refuseWhenClosed();
         foreach ($rows as $row) {
@@ -208,10 +255,10 @@ final class BufferFake implements Buffer, HeldGroupOwner
                 throw new ConfigException("table {$row->table}: a row has no columns");
             }
         }
-        if ($rows === []) {
-            return;
-        }
         $group = $this->openGroups->current();
+        if ($rows === []) {
+            return $group === null ? $this->lastTicket() : 0;
+        }
         $connection = $this->connection === null ? null : ($this->connection)();
         if ($connection !== null && $this->transactions?->isOpen($connection)) {
             $this->transactions->hold($connection, new HeldGroup($this, $rows, $group));
@@ -219,7 +266,11 @@ final class BufferFake implements Buffer, HeldGroupOwner
             $group->add($rows);
         } else {
             $this->addCommitted($rows);
+
+            return $this->lastTicket();
         }
+
+        return 0;
     }
 
     private function identity(string $table, ?string $keyName): ?Identity
@@ -242,6 +293,13 @@ final class BufferFake implements Buffer, HeldGroupOwner
     private function keyOf(string $table): array
     {
         return (array) ($this->tables[$table]['key'] ?? 'id');
+    }
+
+    private function isHolding(): bool
+    {
+        $connection = $this->connection === null ? null : ($this->connection)();
+
+        return $connection !== null && ($this->transactions?->held($connection) ?? []) !== [];
     }
 
     private function refuseWhenClosed(): void

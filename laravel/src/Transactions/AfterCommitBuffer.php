@@ -13,11 +13,13 @@ use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
+use WriteBuffer\Laravel\Drivers\Tickets;
 use WriteBuffer\Laravel\Rows\OpenGroup;
 use WriteBuffer\Laravel\Rows\OpenGroups;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
 use WriteBuffer\Laravel\Rows\RowRuns;
+use WriteBuffer\Laravel\Rows\Tag;
 use WriteBuffer\Laravel\Rows\TakesRows;
 use WriteBuffer\Laravel\Tables\KeySearch;
 use WriteBuffer\Laravel\Tables\TableCatalog;
@@ -38,7 +40,7 @@ use WriteBuffer\Laravel\Tables\TableCatalog;
  */
 final class AfterCommitBuffer implements Buffer, HeldGroupOwner
 {
-    /** @var list<list<Row>> */
+    /** @var list<array{list<Row>, ?string}> each with its tag */
     private array $late = [];
 
     /** @var list<Letter> */
@@ -69,7 +71,7 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
         try {
             $this->addLate();
         } catch (Throwable $e) {
-            $rows = self::countRows($this->late);
+            $rows = self::countRows(array_column($this->late, 0));
             trigger_error(
                 "WriteBuffer: {$rows} rows of committed transactions are lost: {$e->getMessage()}",
                 E_USER_WARNING,
@@ -92,56 +94,60 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
     /** How many rows wait for the end of a transaction. */
     public function heldRows(): int
     {
-        return self::countRows($this->waitingGroups()) - self::countRows($this->late);
+        return self::countRows($this->waitingGroups()) - self::countRows(array_column($this->late, 0));
     }
 
-    public function add(mixed $order, mixed $trade = null): void
+    public function add(mixed $order, mixed $trade = null): int
     {
         if (!$this->isCollecting()) {
             $this->addLate();
-            $this->buffer->add($order, $trade);
 
-            return;
+            return $this->buffer->add($order, $trade);
         }
         $rows = $this->reader->read($order, $this->orderTable, 'Argument #1 ($order)', true);
-        $this->collect([
+
+        return $this->collect([
             ...$rows,
             ...$this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true),
         ]);
     }
 
-    public function put(string $table, mixed $row): void
+    public function put(string $table, mixed $row, ?string $tag = null): int
     {
         if (!$this->isCollecting()) {
             $this->addLate();
-            $this->buffer->put($table, $row);
 
-            return;
+            return $this->buffer->put($table, $row, $tag);
         }
-        $this->collect($this->reader->read($row, $table, 'Argument #2 ($row)', false));
+
+        Tag::check($tag);
+
+        return $this->collect($this->reader->read($row, $table, 'Argument #2 ($row)', false), $tag);
     }
 
-    public function delete(string $table, mixed $key): void
+    public function delete(string $table, mixed $key, ?string $tag = null): int
     {
         if (!$this->isCollecting()) {
             $this->addLate();
-            $this->buffer->delete($table, $key);
 
-            return;
+            return $this->buffer->delete($table, $key, $tag);
         }
-        $this->collect([$this->reader->deletion($table, $key)]);
+
+        Tag::check($tag);
+
+        return $this->collect([$this->reader->deletion($table, $key)], $tag);
     }
 
     /**
      * Within a transaction the group is held as a whole. Outside of one the inner buffer collects
      * it: what is added in a transaction that begins and is committed within joins it then.
      */
-    public function group(callable $rows): mixed
+    public function group(callable $rows, ?string $tag = null): mixed
     {
         if (!$this->isCollecting()) {
             $this->addLate();
 
-            return $this->buffer->group($rows);
+            return $this->buffer->group($rows, $tag);
         }
 
         return $this->groups->run(
@@ -149,10 +155,11 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
             function (OpenGroup $group): void {
                 if ($group->rows !== []) {
                     // Its transaction was committed within it.
-                    $this->addCommitted($group->rows);
+                    $this->addCommitted($group->rows, $group->tag);
                 }
             },
             $this->transactions->takeBack(...),
+            $tag,
         );
     }
 
@@ -179,6 +186,27 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
         return $this->buffer->flush($timeoutMs);
     }
 
+    /** The last ticket of the inner buffer. Held rows have none yet. */
+    public function lastTicket(): int
+    {
+        return $this->buffer->lastTicket();
+    }
+
+    public function committedThrough(): int
+    {
+        return $this->buffer->committedThrough();
+    }
+
+    public function waitFor(int $ticket, ?int $timeoutMs = null): void
+    {
+        $this->addLate();
+        if ($ticket === 0) {
+            $isGathering = $this->groups->areAny() || self::countRows($this->waitingGroups()) > 0;
+            Tickets::check($ticket, $timeoutMs, $this->buffer->lastTicket(), $isGathering);
+        }
+        $this->buffer->waitFor($ticket, $timeoutMs);
+    }
+
     public function isFull(): bool
     {
         return $this->buffer->isFull();
@@ -200,6 +228,11 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
         return count($this->buffer) + self::countRows($this->waitingGroups());
     }
 
+    public function failures(): array
+    {
+        return [...$this->failures, ...$this->buffer->failures()];
+    }
+
     public function takeFailures(): array
     {
         [$failures, $this->failures] = [$this->failures, []];
@@ -219,9 +252,9 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
     }
 
     /** Adds a group whose transaction was committed. */
-    public function addCommitted(array $rows): void
+    public function addCommitted(array $rows, ?string $tag = null): void
     {
-        $this->late[] = $rows;
+        $this->late[] = [$rows, $tag];
         $this->addLate();
     }
 
@@ -242,11 +275,11 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
     {
         while ($this->late !== []) {
             try {
-                $this->addToInner($this->late[0]);
+                $this->addToInner(...$this->late[0]);
             } catch (FullException $e) {
                 throw $e;
             } catch (TypeError | ConfigException | ClosedException $e) {
-                $this->giveUp(array_shift($this->late), $e);
+                $this->giveUp($e, ...array_shift($this->late));
                 throw $e;
             } catch (Throwable $e) {
                 // Any other exception says that the group was taken.
@@ -258,20 +291,20 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
     }
 
     /** @param list<Row> $rows one group */
-    private function addToInner(array $rows): void
+    private function addToInner(array $rows, ?string $tag): void
     {
         if ($this->buffer instanceof TakesRows) {
-            $this->buffer->addRows($rows);
+            $this->buffer->addRows($rows, $tag);
         } else {
-            RowRuns::addTo($this->buffer, $rows);
+            RowRuns::addTo($this->buffer, $rows, $tag);
         }
     }
 
     /** @param list<Row> $rows */
-    private function giveUp(array $rows, Throwable $e): void
+    private function giveUp(Throwable $e, array $rows, ?string $tag): void
     {
         $this->failedRows += count($rows);
-        $this->failures[] = DeadLetter::of($rows, DeadLetter::REFUSED, 0, $e->getMessage());
+        $this->failures[] = DeadLetter::of($rows, DeadLetter::REFUSED, 0, $e->getMessage(), $tag);
     }
 
     /** Whether rows are read here: for a group, or to be held. */
@@ -280,25 +313,31 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
         return $this->groups->current() !== null || $this->openConnection() !== null;
     }
 
-    /** @param list<Row> $rows */
-    private function collect(array $rows): void
+    /**
+     * @param list<Row> $rows
+     *
+     * @return int 0: they have no ticket before the inner buffer takes them
+     */
+    private function collect(array $rows, ?string $tag = null): int
     {
         if ($rows === []) {
-            return;
+            return 0;
         }
         $group = $this->groups->current();
         $connection = $this->openConnection();
         if ($connection !== null) {
-            $this->transactions->hold($connection, new HeldGroup($this, $rows, $group));
+            $this->transactions->hold($connection, new HeldGroup($this, $rows, $group, $tag));
         } else {
-            $group?->add($rows);
+            $group?->add($rows, $tag);
         }
+
+        return 0;
     }
 
     /** @return list<list<Row>> the groups that the inner buffer does not have yet, in order */
     private function waitingGroups(): array
     {
-        $waiting = $this->late;
+        $waiting = array_column($this->late, 0);
         $connection = $this->openConnection();
         foreach ($connection === null ? [] : $this->transactions->held($connection) as $group) {
             if ($group->buffer === $this) {

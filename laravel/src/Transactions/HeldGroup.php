@@ -21,6 +21,7 @@ final class HeldGroup
         public readonly HeldGroupOwner $buffer,
         public readonly array $rows,
         private readonly ?OpenGroup $whole = null,
+        private readonly ?string $tag = null,
     ) {
         $this->part = $whole === null ? 0 : $whole->parts++;
     }
@@ -49,7 +50,8 @@ final class HeldGroup
                 continue;
             }
             $first = $whole["of {$id}"];
-            $whole["of {$id}"] = new self($first->buffer, [...$first->rows, ...$group->rows], $first->whole);
+            $rows = [...$first->rows, ...$group->rows];
+            $whole["of {$id}"] = new self($first->buffer, $rows, $first->whole, $first->tag ?? $group->tag);
         }
 
         return array_values($whole);
@@ -59,9 +61,9 @@ final class HeldGroup
     {
         if ($this->whole?->isOpen) {
             // The transaction ended before the group did.
-            $this->whole->add($this->rows);
+            $this->whole->add($this->rows, $this->tag);
         } else {
-            $this->buffer->addCommitted($this->rows);
+            $this->buffer->addCommitted($this->rows, $this->whole?->tag ?? $this->tag);
         }
     }
 }

@@ -10,5 +10,5 @@ use WriteBuffer\Laravel\Rows\Row;
 interface HeldGroupOwner
 {
     /** @param list<Row> $rows a held group, whose transaction was committed */
-    public function addCommitted(array $rows): void;
+    public function addCommitted(array $rows, ?string $tag = null): void;
 }

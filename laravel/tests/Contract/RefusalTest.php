@@ -41,11 +41,14 @@ final class RefusalTest extends ContractTestCase
         if ($this->isSync()) {
             return;
         }
+        $looked = $buffer->failures();
         $failures = $buffer->takeFailures();
         self::assertSame($thrown->getFailures(), $failures);
+        self::assertSame($looked, $failures);
+        self::assertSame([], $buffer->failures());
         self::assertSame([], $buffer->takeFailures(), 'they are handed over once');
         self::assertCount(1, $failures);
-        self::assertSame(['rows', 'status', 'code', 'message', 'time'], array_keys($failures[0]));
+        self::assertSame(['id', 'tag', 'rows', 'status', 'code', 'message', 'time'], array_keys($failures[0]));
         self::assertSame($thrown->getCode(), $failures[0]['code']);
         self::assertGreaterThanOrEqual($began, $failures[0]['time']);
         self::assertLessThanOrEqual(microtime(true), $failures[0]['time']);
@@ -58,6 +61,7 @@ final class RefusalTest extends ContractTestCase
 
         $failures[0]['rows'][1]['row']['id'] = 33;
         self::assertSame(1, $buffer->retry($failures));
+        self::assertThrown(ConfigException::class, static fn () => $buffer->retry($failures), 'was put back already');
         self::assertCount(3, $buffer);
         self::assertSame(3, $buffer->flush());
         self::assertCounted($buffer);

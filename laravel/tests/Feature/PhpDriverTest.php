@@ -263,7 +263,9 @@ final class PhpDriverTest extends TestCase
                 self::assertSame(1, $buffer->retry([$fixed]));
                 self::assertSame(1, $buffer->flush());
                 self::assertSame([['id' => 1, 'v' => 1, 'raw' => "\xff\x00"]], $this->rows('orders'));
-                unset($line['time'], $line['message']);
+                self::assertMatchesRegularExpression('/^[0-9a-f]{32}$/D', $line['id']);
+                self::assertSame('id', array_key_first($line));
+                unset($line['id'], $line['time'], $line['message']);
                 $lines[$driver] = $line;
             } finally {
                 @unlink($file);

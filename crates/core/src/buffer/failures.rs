@@ -4,26 +4,45 @@
 //! bound, groups that are in the dead-letter file make room. Without such a file nothing more is
 //! given up until somebody takes the failures, and the rows stay buffered. As many wait to be
 //! reported, the first ones. They share their rows with those that are kept.
+//!
+//! The numbers of groups that were given up are remembered beyond that: a group that is settled,
+//! and not among them, is committed. The last [`NUMBERS_MAX`] are; of groups before these nobody
+//! can say it any more.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
-use crate::dead_letter::DeadLetter;
+use crate::dead_letter::{DeadLetter, FlushError};
+use crate::error::Error;
 
 /// The most groups that are kept.
 pub const FAILURES_MAX: usize = 1_000;
 /// The most bytes of groups that are kept, unless one group alone has more.
 pub const FAILURE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The most numbers of groups that are remembered.
+pub const NUMBERS_MAX: usize = 10_000;
+
+/// A group that was given up, with its number.
+#[derive(Debug, Clone)]
+struct Failure {
+    number: u64,
+    letter: DeadLetter,
+}
 
 /// The groups that were given up: see the module.
 #[derive(Debug, Default)]
 pub struct Failures {
-    kept: VecDeque<DeadLetter>,
+    kept: VecDeque<Failure>,
     kept_bytes: usize,
     /// Groups that no flush has reported yet.
-    unreported: Vec<DeadLetter>,
+    unreported: Vec<Failure>,
     unreported_bytes: usize,
     /// Rows of groups that no caller was told of.
     untold_rows: usize,
+    /// The numbers of the groups that were given up last.
+    numbers: BTreeSet<u64>,
+    /// Of groups up to this number nobody knows whether they were given up, unless they are among
+    /// those.
+    forgotten: u64,
     has_dead_letter_file: bool,
 }
 
@@ -45,31 +64,82 @@ impl Failures {
         self.kept.len() >= FAILURES_MAX || self.kept_bytes >= FAILURE_BYTES_MAX
     }
 
-    /// Keeps a group that was given up. At the bound the oldest groups make room: they are in the
-    /// dead-letter file.
-    pub fn keep(&mut self, letter: DeadLetter) {
+    /// Keeps a group that was given up, with its number. At the bound the oldest groups make room:
+    /// they are in the dead-letter file.
+    pub fn keep(&mut self, number: u64, letter: DeadLetter) {
+        self.not_committed(number);
         while self.is_at_bound() {
             let Some(oldest) = self.kept.pop_front() else { break };
-            self.kept_bytes -= oldest.size_bytes();
+            self.kept_bytes -= oldest.letter.size_bytes();
         }
         self.untold_rows += letter.rows.len();
+        let failure = Failure { number, letter };
         if self.unreported.len() < FAILURES_MAX && self.unreported_bytes < FAILURE_BYTES_MAX {
-            self.unreported_bytes += letter.size_bytes();
-            self.unreported.push(letter.clone());
+            self.unreported_bytes += failure.letter.size_bytes();
+            self.unreported.push(failure.clone());
         }
-        self.kept_bytes += letter.size_bytes();
-        self.kept.push_back(letter);
+        self.kept_bytes += failure.letter.size_bytes();
+        self.kept.push_back(failure);
+    }
+
+    /// A group was settled, and not committed.
+    pub fn not_committed(&mut self, number: u64) {
+        self.numbers.insert(number);
+        if self.numbers.len() > NUMBERS_MAX
+            && let Some(first) = self.numbers.pop_first()
+        {
+            self.forgotten = self.forgotten.max(first);
+        }
+    }
+
+    /// Tells whoever waited for a group what became of it: it is settled. If it was given up, it
+    /// counts as reported from now on.
+    ///
+    /// # Errors
+    ///
+    /// It was given up, or nobody knows.
+    pub fn tell_of(&mut self, number: u64) -> Result<(), FlushError> {
+        if !self.numbers.contains(&number) {
+            return if number > self.forgotten {
+                Ok(())
+            } else {
+                Err(Error::row(format!(
+                    "nobody knows any more whether ticket {number} was committed or given up: more than {NUMBERS_MAX} \
+                     groups were given up since"
+                ))
+                .into())
+            };
+        }
+        let Some(at) = self.kept.iter().position(|failure| failure.number == number) else {
+            return Err(Error::row(format!(
+                "ticket {number} was given up, and its failure is not held any more: takeFailures() has returned it, or \
+                 it is in the deadLetterFile"
+            ))
+            .into());
+        };
+        let letter = self.kept[at].letter.clone();
+        if let Some(at) = self.unreported.iter().position(|failure| failure.number == number) {
+            self.unreported.remove(at);
+            self.unreported_bytes -= letter.size_bytes();
+            self.untold_rows = self.untold_rows.saturating_sub(letter.rows.len());
+        }
+        FlushError::given_up(vec![letter], None).map_or(Ok(()), Err)
     }
 
     /// Groups that no flush has reported yet. They count as reported from now on.
     pub fn take_unreported(&mut self) -> Vec<DeadLetter> {
         self.unreported_bytes = 0;
-        std::mem::take(&mut self.unreported)
+        letters(std::mem::take(&mut self.unreported))
     }
 
     /// The caller was told of all groups that were given up so far.
     pub fn told(&mut self) {
         self.untold_rows = 0;
+    }
+
+    /// All groups that are kept. They stay.
+    pub fn all(&self) -> Vec<DeadLetter> {
+        letters(self.kept.iter().cloned())
     }
 
     /// All groups that are kept. They are kept no longer.
@@ -78,7 +148,7 @@ impl Failures {
         self.unreported_bytes = 0;
         self.untold_rows = 0;
         self.kept_bytes = 0;
-        self.kept.drain(..).collect()
+        letters(self.kept.drain(..))
     }
 
     /// The number of rows that were given up without anybody being told: they are in no file, and
@@ -86,6 +156,10 @@ impl Failures {
     pub fn untold_rows(&self) -> usize {
         if self.has_dead_letter_file { 0 } else { self.untold_rows }
     }
+}
+
+fn letters(failures: impl IntoIterator<Item = Failure>) -> Vec<DeadLetter> {
+    failures.into_iter().map(|failure| failure.letter).collect()
 }
 
 #[cfg(test)]
@@ -105,6 +179,8 @@ mod tests {
             kind: RowKind::Row,
         };
         DeadLetter {
+            id: "a1".into(),
+            tag: Some("order 7".into()),
             rows: vec![row].into(),
             status: Status::Refused,
             code: 1406,
@@ -119,7 +195,7 @@ mod tests {
             let mut failures = Failures::new(false);
             for group in 0..groups {
                 assert!(failures.has_room(), "{group} of {groups}");
-                failures.keep(letter(bytes));
+                failures.keep(group as u64, letter(bytes));
             }
             assert!(!failures.has_room());
             assert_eq!(failures.untold_rows(), groups);
@@ -135,12 +211,12 @@ mod tests {
     #[test]
     fn what_waits_to_be_reported_is_bounded_in_bytes_and_shares_its_rows() {
         let mut failures = Failures::new(true);
-        for _ in 0..100 {
-            failures.keep(letter(FAILURE_BYTES_MAX / 4));
+        for number in 0..100 {
+            failures.keep(number, letter(FAILURE_BYTES_MAX / 4));
         }
         let unreported = failures.take_unreported();
         assert_eq!(unreported.len(), 4);
-        failures.keep(letter(1));
+        failures.keep(100, letter(1));
         let (reported, kept) = (failures.take_unreported(), failures.take());
         assert_eq!((reported.len(), kept.len()), (1, 4));
         assert!(std::sync::Arc::ptr_eq(&reported[0].rows, &kept[3].rows));
@@ -149,13 +225,58 @@ mod tests {
     #[test]
     fn with_a_file_the_oldest_make_room() {
         let mut failures = Failures::new(true);
-        for _ in 0..2 * FAILURES_MAX {
+        for number in 0..2 * FAILURES_MAX {
             assert!(failures.has_room());
-            failures.keep(letter(1));
+            failures.keep(number as u64, letter(1));
         }
         assert_eq!(failures.untold_rows(), 0, "the file tells");
         assert_eq!(failures.take_unreported().len(), FAILURES_MAX);
         assert!(failures.take_unreported().is_empty());
         assert_eq!(failures.take().len(), FAILURES_MAX);
+    }
+
+    fn told(failures: &mut Failures, number: u64) -> Option<(usize, String)> {
+        let failed = failures.tell_of(number).err()?;
+        Some((failed.failures.len(), failed.error.to_string()))
+    }
+
+    #[test]
+    fn a_group_that_was_given_up_is_told_of_for_as_long_as_it_is_remembered() {
+        let mut failures = Failures::new(false);
+        failures.keep(3, letter(1));
+        failures.keep(5, letter(1));
+        failures.not_committed(7);
+        for committed in [1, 2, 4, 6, 8] {
+            assert_eq!(told(&mut failures, committed), None);
+        }
+        assert_eq!(failures.untold_rows(), 2);
+        for _ in 0..2 {
+            let (letters, why) = told(&mut failures, 3).expect("it was given up");
+            assert_eq!(letters, 1);
+            assert!(why.starts_with("gave up 1 row"), "{why}");
+        }
+        assert_eq!(failures.untold_rows(), 1, "its caller was told");
+        assert_eq!(
+            failures.take_unreported().len(),
+            1,
+            "the other one is still to be reported"
+        );
+        assert_eq!(failures.take().len(), 2);
+        for taken in [3, 5, 7] {
+            let (letters, why) = told(&mut failures, taken).expect("it was given up");
+            assert_eq!(letters, 0);
+            assert!(why.contains("was given up, and its failure is not held"), "{why}");
+        }
+        // Whatever is forgotten: nothing that was given up is ever said to be committed.
+        for number in (10..).step_by(2).take(NUMBERS_MAX) {
+            failures.not_committed(number);
+        }
+        for number in 1..=7 {
+            let (_, why) = told(&mut failures, number).expect("nobody knows");
+            assert!(why.starts_with("nobody knows"), "{why}");
+        }
+        assert_eq!(told(&mut failures, 8), None);
+        assert!(told(&mut failures, 10).is_some());
+        assert_eq!(told(&mut failures, 11), None);
     }
 }

@@ -193,7 +193,8 @@ fn letter(group: &LeftGroup, cause: &Error) -> DeadLetter {
             cause.clone().context("not written before the buffer ended"),
         )
     };
-    DeadLetter::new(group.rows(), status, &error, |row| row.shape.entry.model())
+    let tag = group.batch.tag(group.position);
+    DeadLetter::new(group.rows(), tag, status, &error, |row| row.shape.entry.model())
 }
 
 #[derive(Default)]

@@ -24,7 +24,7 @@
 //! - A batch has 100 rows of one table.
 //! - A transaction has 10,000 rows and 16 MiB. One group alone may have more ([`limits`]).
 //! - 64 lanes.
-//! - 1,000 failures and 64 MiB are kept.
+//! - 1,000 failures and 64 MiB are kept, and the numbers of 10,000 groups that were given up.
 
 pub mod background;
 pub mod doubt;

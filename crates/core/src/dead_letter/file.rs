@@ -129,6 +129,15 @@ impl DeadLetterFile {
         }
     }
 
+    /// Appends whole lines.
+    ///
+    /// # Errors
+    ///
+    /// None of them is there.
+    pub(super) fn append_text(&self, lines: &[u8]) -> std::result::Result<(), Refusal> {
+        self.append_line(lines, None)
+    }
+
     fn append_line(&self, line: &[u8], deadline: Option<Instant>) -> std::result::Result<(), Refusal> {
         let limit = Instant::now() + LOCK_TIMEOUT;
         let limit = deadline.map_or(limit, |deadline| deadline.min(limit));
@@ -186,7 +195,7 @@ impl Appended {
 }
 
 /// Takes the file's lock, which a process loses when it ends.
-fn lock(file: &File, limit: Instant) -> io::Result<()> {
+pub(super) fn lock(file: &File, limit: Instant) -> io::Result<()> {
     let mut wait = LOCK_POLL.0;
     loop {
         match file.try_lock() {
@@ -228,7 +237,7 @@ fn append_in_chunks(
 }
 
 /// Appends lines. They are there whole or not at all.
-fn append_to(file: &mut File, lines: &[u8], sync: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
+pub(super) fn append_to(file: &mut File, lines: &[u8], sync: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
     if lines.is_empty() {
         return Ok(());
     }
@@ -270,6 +279,8 @@ mod tests {
             kind: RowKind::Row,
         };
         DeadLetter {
+            id: "a1".into(),
+            tag: Some("order 7".into()),
             rows: vec![row].into(),
             status: Status::Refused,
             code: 1406,

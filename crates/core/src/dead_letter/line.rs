@@ -2,7 +2,7 @@
 //!
 //! A line has what `takeFailures()` returns. A string that is not UTF-8 is `{"base64":"…"}`, a
 //! `DateTimeInterface` of a table that is not known yet `{"datetime":"…"}`:
-//! `{"time":…,"status":…,"code":…,"message":…,"rows":[{"table":…,"row":{…}}]}`
+//! `{"id":…,"tag":…,"time":…,"status":…,"code":…,"message":…,"rows":[{"table":…,"row":{…}}]}`
 //!
 //! A deletion has its key, and maybe its guard, under `delete` in the place of `row`: an object by
 //! column, or a list in the key's order if the table is not known. Whoever knows no deletions finds
@@ -61,7 +61,9 @@ pub fn json_line(letter: &DeadLetter) -> Vec<u8> {
         })
         .collect();
     let line = format!(
-        "{{\"time\":{time:.6},\"status\":{},\"code\":{},\"message\":{},\"rows\":[{}]}}\n",
+        "{{\"id\":{},\"tag\":{},\"time\":{time:.6},\"status\":{},\"code\":{},\"message\":{},\"rows\":[{}]}}\n",
+        quote(&letter.id),
+        letter.tag.as_deref().map_or_else(|| "null".to_owned(), quote),
         quote(letter.status.name()),
         letter.code,
         quote(letter.message.full()),
@@ -94,6 +96,8 @@ mod tests {
 
     fn letter(rows: Vec<LetterRow>) -> DeadLetter {
         DeadLetter {
+            id: "a1".into(),
+            tag: Some("order 7".into()),
             rows: rows.into(),
             status: Status::Refused,
             code: 1406,
@@ -144,6 +148,8 @@ mod tests {
         assert_eq!(
             read,
             serde_json::json!({
+                "id": "a1",
+                "tag": "order 7",
                 "time": 1.5,
                 "status": "refused",
                 "code": 1406,

@@ -8,9 +8,12 @@
 pub mod file;
 pub mod line;
 mod own_file;
+pub mod retry;
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use crate::error::message::Message;
@@ -68,6 +71,10 @@ impl Status {
 /// A group that left its buffer without being written, kept with the reason.
 #[derive(Debug, Clone)]
 pub struct DeadLetter {
+    /// Its name: no other one has it, in any process.
+    pub id: Box<str>,
+    /// What its caller called it.
+    pub tag: Option<Arc<str>>,
     /// Its rows. Shared by all copies.
     pub rows: Arc<[LetterRow]>,
     /// What is known of it.
@@ -85,6 +92,7 @@ impl DeadLetter {
     /// then.
     pub fn new<'a>(
         group: impl Iterator<Item = Row<'a>>,
+        tag: Option<&Arc<str>>,
         status: Status,
         error: &Error,
         model_of: impl Fn(&Row<'a>) -> Option<Arc<TableModel>>,
@@ -117,6 +125,8 @@ impl DeadLetter {
             }
         });
         Self {
+            id: new_id(),
+            tag: tag.cloned(),
             rows: rows.collect(),
             status,
             code: error.code(),
@@ -142,13 +152,32 @@ impl DeadLetter {
         let rows = rows.map(|row| allocated(row.table.len()) + of_row(&row.columns));
         let in_rows = allocated(size_of_val(&*self.rows)) + rows.sum::<usize>();
         let message: usize = self.message.forms().map(|words| allocated(words.len())).sum();
-        in_rows + message + size_of::<Self>()
+        let tag = self.tag.as_ref().map_or(0, |tag| allocated(tag.len()));
+        in_rows + message + allocated(self.id.len()) + tag + size_of::<Self>()
     }
 
     /// The error for which the group was given up.
     pub fn error(&self) -> Error {
         error_of(self.code, self.message.clone())
     }
+}
+
+/// 128 of the system's random bits, in hexadecimal. A forked child draws others than its parent.
+fn new_id() -> Box<str> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let mut bytes = [0_u8; 16];
+    if getrandom::fill(&mut bytes).is_err() {
+        // The system has none: no two processes have one number at one time.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let own = now.unwrap_or_default().as_nanos() ^ (u128::from(count) << 96);
+        bytes = (own ^ (u128::from(std::process::id()) << 64)).to_be_bytes();
+    }
+    let mut id = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        let _ = write!(id, "{byte:02x}");
+    }
+    id.into_boxed_str()
 }
 
 /// The bytes that an allocation of `bytes` takes, with what the allocator adds.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::rows::arena::{GROUP_BYTES, Row, RowHead, Rows};
-use crate::rows::group::Group;
+use crate::rows::group::{Group, tag_bytes};
 use crate::table::entry::{TableEntry, TableId};
 use crate::table::shape::Shape;
 
@@ -26,6 +26,9 @@ pub struct Batch {
     rows: Rows,
     /// Where each group ends, as a row number.
     group_ends: Vec<usize>,
+    /// The tags of groups that have one, by the groups' positions.
+    tags: Vec<(usize, Arc<str>)>,
+    tag_bytes: usize,
     /// Rows by table.
     table_rows: Vec<usize>,
     /// When the first group was taken.
@@ -51,6 +54,8 @@ impl Batch {
                 ..Rows::default()
             },
             group_ends: Vec::with_capacity(rows.div_ceil(2)),
+            tags: Vec::new(),
+            tag_bytes: 0,
             table_rows: Vec::new(),
             oldest: now,
             first_group: 0,
@@ -76,12 +81,30 @@ impl Batch {
             });
             self.count(shape.table);
         }
+        if let Some(tag) = group.tag() {
+            self.set_tag(tag);
+        }
         self.group_ends.push(self.rows.heads.len());
     }
 
-    /// Takes a copy of another batch's group.
-    pub fn append_rows<'r>(&mut self, rows: impl Iterator<Item = Row<'r>>) {
-        for row in rows {
+    /// Gives the group that comes next its tag.
+    fn set_tag(&mut self, tag: &Arc<str>) {
+        self.tags.push((self.group_ends.len(), Arc::clone(tag)));
+        self.tag_bytes += tag_bytes(tag);
+    }
+
+    /// The tag of a group, by its position.
+    pub fn tag(&self, position: usize) -> Option<&Arc<str>> {
+        let at = self.tags.binary_search_by_key(&position, |(position, _)| *position);
+        Some(&self.tags.get(at.ok()?)?.1)
+    }
+
+    /// Takes a copy of another batch's group, by its position.
+    pub fn append_from(&mut self, other: &Self, position: usize) {
+        if let Some(tag) = other.tag(position) {
+            self.set_tag(tag);
+        }
+        for row in other.group(position) {
             let shape = self.rows.shape(row.shape);
             let start = self.rows.arena.len();
             self.rows.arena.extend_from_slice(row.encoded());
@@ -174,6 +197,7 @@ impl Batch {
         self.rows.arena.len()
             + self.rows() * size_of::<RowHead>()
             + self.group_ends.len() * GROUP_BYTES
+            + self.tag_bytes
             + OVERHEAD_BYTES
     }
 
@@ -188,6 +212,7 @@ impl Batch {
         shrink(&mut self.rows.heads);
         shrink(&mut self.rows.shapes);
         shrink(&mut self.group_ends);
+        shrink(&mut self.tags);
     }
 
     /// The memory that its rows' values take, in bytes.

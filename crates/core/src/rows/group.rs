@@ -40,6 +40,7 @@ impl From<ValueTooLong> for PushError {
 pub struct Mark {
     rows: usize,
     bytes: usize,
+    has_tag: bool,
 }
 
 /// The rows of one `add()`, collected before any of them is taken.
@@ -54,6 +55,8 @@ pub struct Group {
     before: (usize, usize),
     /// The rows and bytes that it would have, had it taken what it refused.
     refused: (usize, usize),
+    /// What its caller calls it.
+    tag: Option<Arc<str>>,
 }
 
 impl Default for Group {
@@ -72,7 +75,20 @@ impl Group {
             bounds: (max_rows, max_bytes),
             before: (0, 0),
             refused: (0, 0),
+            tag: None,
         }
+    }
+
+    /// Gives it a tag, unless it has one.
+    pub fn set_tag(&mut self, tag: Option<Arc<str>>) {
+        if self.tag.is_none() {
+            self.tag = tag;
+        }
+    }
+
+    /// What its caller calls it.
+    pub fn tag(&self) -> Option<&Arc<str>> {
+        self.tag.as_ref()
     }
 
     /// The rows and the bytes that the group has with what it refused last.
@@ -122,7 +138,7 @@ impl Group {
         self.max_bytes = whole.max_bytes.saturating_sub(whole.row_bytes());
     }
 
-    /// Takes the rows of another group, behind its own.
+    /// Takes the rows of another group, behind its own, and its tag, if it has none itself.
     ///
     /// # Errors
     ///
@@ -142,6 +158,7 @@ impl Group {
                 self.rows.heads.push(RowHead { shape, start });
             }
         }
+        self.set_tag(other.tag.clone());
         Ok(())
     }
 
@@ -166,6 +183,7 @@ impl Group {
         Mark {
             rows: self.rows.heads.len(),
             bytes: self.rows.arena.len(),
+            has_tag: self.tag.is_some(),
         }
     }
 
@@ -173,6 +191,9 @@ impl Group {
     pub fn rewind(&mut self, mark: Mark) {
         self.rows.heads.truncate(mark.rows);
         self.rows.arena.truncate(mark.bytes);
+        if !mark.has_tag {
+            self.tag = None;
+        }
     }
 
     /// Adds NULL to the row that was begun last.
@@ -252,7 +273,7 @@ impl Group {
 
     /// The memory that it will take in a batch, in bytes.
     pub fn size_bytes(&self) -> usize {
-        self.row_bytes() + GROUP_BYTES
+        self.row_bytes() + GROUP_BYTES + self.tag.as_deref().map_or(0, tag_bytes)
     }
 
     fn row_bytes(&self) -> usize {
@@ -264,11 +285,17 @@ impl Group {
     pub fn clear(&mut self) {
         (self.max_rows, self.max_bytes) = self.bounds;
         self.before = (0, 0);
+        self.tag = None;
         self.rows.clear();
         if self.rows.reserved_bytes() > MAX_KEPT_BYTES {
             self.rows = Rows::default();
         }
     }
+}
+
+/// The memory that a tag takes in a batch.
+pub(super) fn tag_bytes(tag: &str) -> usize {
+    tag.len() + size_of::<(usize, Arc<str>)>() + 2 * size_of::<usize>()
 }
 
 #[cfg(test)]
@@ -356,5 +383,26 @@ mod tests {
             assert!(group.is_empty());
             assert_eq!(group.rows.reserved_bytes() > 0, is_kept);
         }
+    }
+
+    #[test]
+    fn the_first_tag_stays_and_goes_with_its_rows() {
+        let tag = |group: &Group| group.tag().map(ToString::to_string);
+        let mut whole = Group::default();
+        let before = whole.mark();
+        let mut part = Group::default();
+        part.set_tag(Some("first".into()));
+        assert_eq!(whole.append(&part), Ok(()));
+        assert_eq!(tag(&whole).as_deref(), Some("first"));
+        assert!(whole.size_bytes() > Group::default().size_bytes() + "first".len());
+        let with_tag = whole.mark();
+        part.clear();
+        assert_eq!(tag(&part), None);
+        part.set_tag(Some("second".into()));
+        assert_eq!(whole.append(&part), Ok(()));
+        whole.rewind(with_tag);
+        assert_eq!(tag(&whole).as_deref(), Some("first"));
+        whole.rewind(before);
+        assert_eq!(tag(&whole), None);
     }
 }

@@ -35,14 +35,19 @@ impl Writer {
         deadline: Option<Instant>,
         observer: &mut dyn Observer,
     ) -> Result<()> {
-        let mut groups = batches.iter().flat_map(|batch| batch.groups());
-        let rows = groups.nth(group).ok_or_else(|| {
+        let mut groups = batches
+            .iter()
+            .flat_map(|batch| (0..batch.group_count()).map(move |position| (batch, position)));
+        let (batch, position) = groups.nth(group).ok_or_else(|| {
             Error::bug("write_buffer lost count of its groups: please report this; the rows stay buffered")
         })?;
         if !observer.may_give_up() {
             return Err(Error::taken_back());
         }
-        let letter = DeadLetter::new(rows, status, error, |row| self.models.get(&row.shape.table).cloned());
+        let (rows, tag) = (batch.group(position), batch.tag(position));
+        let letter = DeadLetter::new(rows, tag, status, error, |row| {
+            self.models.get(&row.shape.table).cloned()
+        });
         match &self.dead_letter_file {
             Some(file) => file.append(&letter, deadline)?,
             None if observer.has_room_for_failure() => {}

@@ -63,6 +63,25 @@ fn a_table_that_is_back_behind_a_group_of_two() -> Vec<Step> {
     ]
 }
 
+/// Somebody waits for a parked group, while a later one is parked behind what is not due.
+fn a_wait_for_a_group_before_one_that_waits_for_its_lane() -> Vec<Step> {
+    vec![
+        add("a1 c3"),
+        add("b2? b0?"),
+        add("b0? b0?"),
+        add("a2?"),
+        Step::DropColumn(2),
+        Step::DropTable(1),
+        add("c1+"),
+        Step::WaitFor(1),
+    ]
+}
+
+#[test]
+fn a_wait_for_a_group_ends_whatever_comes_later() {
+    run(a_wait_for_a_group_before_one_that_waits_for_its_lane(), false, false).expect("it ends");
+}
+
 #[test]
 fn a_group_behind_two_tables_that_are_gone_rests() {
     run(two_tables_in_the_way_of_one_group(), true, false).expect("all rest");

@@ -11,6 +11,7 @@
 mod find;
 mod histories;
 mod steps;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -157,6 +158,7 @@ impl World {
     }
 
     fn give_up(&mut self, lane: usize, number: u64) -> Result<(), TestCaseError> {
+        prop_assert_eq!(self.lanes.next_to_settle(self.lane(lane)), Some(number));
         prop_assert!(self.pending.remove(&number), "group {number} is given up twice");
         let rows = self.groups[&number].rows.len();
         self.given_up_rows += rows;
@@ -300,6 +302,19 @@ impl World {
         prop_assert_eq!(self.lanes.pending_rows(), pending);
         prop_assert_eq!(self.added_rows, self.committed_rows + self.given_up_rows + pending);
         prop_assert!(self.lanes.parking().rows() <= pending);
+        // All up to here are settled, whatever was settled beyond.
+        let first_pending = self.pending.first().copied();
+        let taken = self.groups.len() as u64;
+        prop_assert_eq!(self.lanes.taken(), taken);
+        prop_assert_eq!(self.lanes.settled_through(), first_pending.unwrap_or(taken + 1) - 1);
+        for number in 0..=taken + 1 {
+            prop_assert_eq!(
+                self.lanes.has(number),
+                self.pending.contains(&number),
+                "group {}",
+                number
+            );
+        }
         for table in 0..TABLES {
             let found: Vec<u64> = self
                 .lanes
@@ -319,31 +334,6 @@ impl World {
             prop_assert_eq!(found, expected, "table {}", table);
             self.find(table)?;
         }
-        Ok(())
-    }
-
-    /// After a flush, with nothing left to do: what waits depends on a table that is gone.
-    fn check_flushed(&self, target: u64) -> Result<(), TestCaseError> {
-        prop_assert!(self.lanes.is_tried(target), "something is untried");
-        let mut blocked: Vec<u64> = Vec::new();
-        for number in &self.pending {
-            let group = &self.groups[number];
-            let meets_blocked = || {
-                let others = blocked.iter().flat_map(|number| &self.groups[number].rows);
-                group
-                    .rows
-                    .iter()
-                    .any(|row| others.clone().any(|other| other.meets(row)))
-            };
-            // A refused group waits for all that was added before it.
-            let was_refused =
-                || group.parent.is_some_and(|parent| !self.committed.contains(&parent)) && !blocked.is_empty();
-            let waits = group.rows.iter().any(|row| self.is_blocked(row)) || meets_blocked() || was_refused();
-            prop_assert!(waits, "group {number} waits for nothing");
-            blocked.push(*number);
-        }
-        let error = self.lanes.parking().error(target, self.now);
-        prop_assert_eq!(error.is_some(), self.pending.range(..=target).next().is_some());
         Ok(())
     }
 }
@@ -383,6 +373,11 @@ fn run(steps: Vec<Step>, times_out: bool, ends: bool) -> Result<(), TestCaseErro
                 let id = world.lane(lane);
                 if world.lanes.due(id, world.now) == Due::Now && world.lanes.take_up(id, world.now).is_some() {
                     world.lanes.failed(id, world.now + Duration::from_millis(50));
+                }
+            }
+            Step::WaitFor(at) => {
+                if let Some(at) = at.checked_rem(world.groups.len() as u64) {
+                    world.wait_for(at + 1)?;
                 }
             }
             Step::Flush => {

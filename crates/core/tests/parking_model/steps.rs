@@ -55,6 +55,8 @@ pub enum Step {
     /// A lane takes something up, and loses its connection.
     Fail(usize),
     Flush,
+    /// Somebody waits for a group: one of those taken, by its place among them.
+    WaitFor(u64),
     Pass(u64),
     /// All lanes do all that is due.
     Rest,
@@ -82,6 +84,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         6 => (0..LANES, 1..4_usize).prop_map(|(lane, attempts)| Step::Work(lane, attempts)),
         1 => (0..LANES).prop_map(Step::Fail),
         1 => Just(Step::Flush),
+        1 => any::<u64>().prop_map(Step::WaitFor),
         2 => (1..3_000_u64).prop_map(Step::Pass),
         1 => Just(Step::Rest),
     ]

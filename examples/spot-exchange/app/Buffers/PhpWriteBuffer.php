@@ -52,6 +52,10 @@ final class PhpWriteBuffer implements Buffer
 
     private int $retries = 0;
 
+    private int $lastTicket = 0;
+
+    private int $committedThrough = 0;
+
     public function __construct(
         private readonly Connection $connection,
         private readonly int $batchSize = 100,
@@ -80,7 +84,7 @@ final class PhpWriteBuffer implements Buffer
      * @param list<Row>      $order
      * @param list<Row>|null $trade
      */
-    public function add(mixed $order, mixed $trade = null): void
+    public function add(mixed $order, mixed $trade = null): int
     {
         foreach ($order as $row) {
             $this->take($row);
@@ -88,13 +92,16 @@ final class PhpWriteBuffer implements Buffer
         foreach ($trade ?? [] as $row) {
             $this->take($row);
         }
+        $this->lastTicket++;
         $this->flushWhenDue();
+
+        return $this->lastTicket;
     }
 
     /** @param list<Row> $row */
-    public function put(string $table, mixed $row): void
+    public function put(string $table, mixed $row, ?string $tag = null): int
     {
-        $this->add($row);
+        return $this->add($row);
     }
 
     public function find(string $table, mixed $key): ?array
@@ -120,11 +127,30 @@ final class PhpWriteBuffer implements Buffer
             $this->rows[$table] = [];
         }
         $this->oldestAtNs = null;
+        $this->committedThrough = $this->lastTicket;
         $this->flushCount++;
         $this->totalFlushed += $count;
         $this->totalFlushTimeMs += (hrtime(true) - $start) / 1e6;
 
         return $count;
+    }
+
+    public function lastTicket(): int
+    {
+        return $this->lastTicket;
+    }
+
+    public function committedThrough(): int
+    {
+        return $this->committedThrough;
+    }
+
+    /** It has one batch, so it waits for all. */
+    public function waitFor(int $ticket, ?int $timeoutMs = null): void
+    {
+        if ($ticket > $this->committedThrough) {
+            $this->flush($timeoutMs);
+        }
     }
 
     public function isFull(): bool
@@ -155,17 +181,23 @@ final class PhpWriteBuffer implements Buffer
     }
 
     /** There are none: if a flush fails, all its rows stay in the buffer. */
+    public function failures(): array
+    {
+        return [];
+    }
+
+    /** There are none, as above. */
     public function takeFailures(): array
     {
         return [];
     }
 
-    public function delete(string $table, mixed $key): void
+    public function delete(string $table, mixed $key, ?string $tag = null): int
     {
         throw new LogicException('PhpWriteBuffer deletes nothing: the exchange keeps all rows.');
     }
 
-    public function group(callable $rows): mixed
+    public function group(callable $rows, ?string $tag = null): mixed
     {
         throw new LogicException('PhpWriteBuffer has no groups of many calls.');
     }

@@ -22,7 +22,7 @@ final class MemoryBuffer implements Buffer
      * @param list<Row>      $order
      * @param list<Row>|null $trade
      */
-    public function add(mixed $order, mixed $trade = null): void
+    public function add(mixed $order, mixed $trade = null): int
     {
         $group = [];
         foreach ([...$order, ...$trade ?? []] as $row) {
@@ -30,19 +30,23 @@ final class MemoryBuffer implements Buffer
             $group[] = $row->getTable();
         }
         $this->groups[] = $group;
+
+        return count($this->groups);
     }
 
-    public function put(string $table, mixed $row): void
+    public function put(string $table, mixed $row, ?string $tag = null): int
     {
-        $this->add($row);
+        return $this->add($row);
     }
 
-    public function delete(string $table, mixed $key): void
+    public function delete(string $table, mixed $key, ?string $tag = null): int
     {
         unset($this->tables[$table][implode(' ', (array) $key)]);
+
+        return count($this->groups);
     }
 
-    public function group(callable $rows): mixed
+    public function group(callable $rows, ?string $tag = null): mixed
     {
         $first = count($this->groups);
         $returned = $rows();
@@ -61,6 +65,20 @@ final class MemoryBuffer implements Buffer
         return 0;
     }
 
+    public function lastTicket(): int
+    {
+        return count($this->groups);
+    }
+
+    public function committedThrough(): int
+    {
+        return count($this->groups);
+    }
+
+    public function waitFor(int $ticket, ?int $timeoutMs = null): void
+    {
+    }
+
     public function isFull(): bool
     {
         return false;
@@ -74,6 +92,11 @@ final class MemoryBuffer implements Buffer
     public function count(): int
     {
         return 0;
+    }
+
+    public function failures(): array
+    {
+        return [];
     }
 
     public function takeFailures(): array

@@ -29,33 +29,35 @@ final class PrefixedBuffer implements Buffer, TakesRows
         $this->reader = $reader->withIdentities($tables->identity(...));
     }
 
-    public function add(mixed $order, mixed $trade = null): void
+    public function add(mixed $order, mixed $trade = null): int
     {
         $orders = $this->reader->read($order, $this->orderTable, 'Argument #1 ($order)', true);
-        $this->buffer->add($orders, $this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true));
+
+        return $this->buffer->add($orders, $this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true));
     }
 
-    public function put(string $table, mixed $row): void
+    public function put(string $table, mixed $row, ?string $tag = null): int
     {
-        $this->buffer->put(
+        return $this->buffer->put(
             $this->reader->table($table),
             $this->reader->read($row, $table, 'Argument #2 ($row)', false),
+            $tag,
         );
     }
 
-    public function delete(string $table, mixed $key): void
+    public function delete(string $table, mixed $key, ?string $tag = null): int
     {
-        $this->buffer->delete($this->reader->table($table), $key);
+        return $this->buffer->delete($this->reader->table($table), $key, $tag);
     }
 
-    public function addRows(array $rows): void
+    public function addRows(array $rows, ?string $tag = null): void
     {
-        RowRuns::addTo($this->buffer, $rows);
+        RowRuns::addTo($this->buffer, $rows, $tag);
     }
 
-    public function group(callable $rows): mixed
+    public function group(callable $rows, ?string $tag = null): mixed
     {
-        return $this->buffer->group($rows);
+        return $this->buffer->group($rows, $tag);
     }
 
     public function find(string $table, mixed $key): array|false|null
@@ -66,6 +68,21 @@ final class PrefixedBuffer implements Buffer, TakesRows
     public function flush(?int $timeoutMs = null): int
     {
         return $this->buffer->flush($timeoutMs);
+    }
+
+    public function lastTicket(): int
+    {
+        return $this->buffer->lastTicket();
+    }
+
+    public function committedThrough(): int
+    {
+        return $this->buffer->committedThrough();
+    }
+
+    public function waitFor(int $ticket, ?int $timeoutMs = null): void
+    {
+        $this->buffer->waitFor($ticket, $timeoutMs);
     }
 
     public function isFull(): bool
@@ -81,6 +98,11 @@ final class PrefixedBuffer implements Buffer, TakesRows
     public function count(): int
     {
         return count($this->buffer);
+    }
+
+    public function failures(): array
+    {
+        return $this->buffer->failures();
     }
 
     public function takeFailures(): array

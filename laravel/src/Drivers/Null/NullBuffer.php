@@ -6,16 +6,21 @@ namespace WriteBuffer\Laravel\Drivers\Null;
 
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
+use WriteBuffer\Laravel\DeadLetters\PutBack;
 use WriteBuffer\Laravel\Drivers\Metrics;
+use WriteBuffer\Laravel\Drivers\Tickets;
 use WriteBuffer\Laravel\Rows\OpenGroup;
 use WriteBuffer\Laravel\Rows\OpenGroups;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Rows\Tag;
 
 /** The driver `null`: checks the types of rows, counts the rows, and drops them. */
 final class NullBuffer implements Buffer
 {
     private int $addedRows = 0;
+
+    private int $lastTicket = 0;
 
     private bool $isClosed = false;
 
@@ -23,39 +28,46 @@ final class NullBuffer implements Buffer
 
     private readonly OpenGroups $groups;
 
+    private readonly PutBack $putBack;
+
     public function __construct()
     {
         $this->reader = new RowReader();
         $this->groups = new OpenGroups();
+        $this->putBack = new PutBack();
     }
 
-    public function add(mixed $order, mixed $trade = null): void
+    public function add(mixed $order, mixed $trade = null): int
     {
         $this->refuseWhenClosed();
         $rows = $this->reader->read($order, 'orders', 'Argument #1 ($order)', true);
-        $this->drop([...$rows, ...$this->reader->read($trade, 'trades', 'Argument #2 ($trade)', true)]);
+        return $this->drop([...$rows, ...$this->reader->read($trade, 'trades', 'Argument #2 ($trade)', true)]);
     }
 
-    public function put(string $table, mixed $row): void
+    public function put(string $table, mixed $row, ?string $tag = null): int
     {
         $this->refuseWhenClosed();
-        $this->drop($this->reader->read($row, $table, 'Argument #2 ($row)', false));
+        Tag::check($tag);
+
+        return $this->drop($this->reader->read($row, $table, 'Argument #2 ($row)', false));
     }
 
-    public function delete(string $table, mixed $key): void
+    public function delete(string $table, mixed $key, ?string $tag = null): int
     {
         $this->refuseWhenClosed();
-        $this->drop([$this->reader->deletion($table, $key)]);
+        Tag::check($tag);
+
+        return $this->drop([$this->reader->deletion($table, $key)]);
     }
 
-    public function group(callable $rows): mixed
+    public function group(callable $rows, ?string $tag = null): mixed
     {
         $this->refuseWhenClosed();
 
         return $this->groups->run($rows, function (OpenGroup $group): void {
             $this->refuseWhenClosed();
-            $this->addedRows += count($group->rows);
-        });
+            $this->countGroup($group->rows);
+        }, null, $tag);
     }
 
     public function find(string $table, mixed $key): array|false|null
@@ -68,6 +80,21 @@ final class NullBuffer implements Buffer
         $this->refuseWhenClosed();
 
         return 0;
+    }
+
+    public function lastTicket(): int
+    {
+        return $this->lastTicket;
+    }
+
+    public function committedThrough(): int
+    {
+        return $this->lastTicket;
+    }
+
+    public function waitFor(int $ticket, ?int $timeoutMs = null): void
+    {
+        Tickets::check($ticket, $timeoutMs, $this->lastTicket, $this->groups->areAny());
     }
 
     public function isFull(): bool
@@ -85,6 +112,11 @@ final class NullBuffer implements Buffer
         return 0;
     }
 
+    public function failures(): array
+    {
+        return [];
+    }
+
     public function takeFailures(): array
     {
         return [];
@@ -96,6 +128,10 @@ final class NullBuffer implements Buffer
             $this->refuseWhenClosed();
         }
 
+        $this->putBack->check(array_values($failures));
+        array_map($this->putBack->enter(...), $failures);
+        $this->lastTicket += count($failures);
+
         return count($failures);
     }
 
@@ -104,15 +140,28 @@ final class NullBuffer implements Buffer
         $this->isClosed = true;
     }
 
-    /** @param list<Row> $rows */
-    private function drop(array $rows): void
+    /**
+     * @param list<Row> $rows
+     *
+     * @return int their ticket
+     */
+    private function drop(array $rows): int
     {
         $group = $this->groups->current();
         if ($group === null) {
-            $this->addedRows += count($rows);
-        } else {
-            $group->add($rows);
+            return $this->countGroup($rows);
         }
+        $group->add($rows);
+
+        return 0;
+    }
+
+    /** @param list<Row> $rows */
+    private function countGroup(array $rows): int
+    {
+        $this->addedRows += count($rows);
+
+        return $rows === [] ? $this->lastTicket : ++$this->lastTicket;
     }
 
     private function refuseWhenClosed(): void

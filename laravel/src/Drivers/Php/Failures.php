@@ -16,16 +16,25 @@ use WriteBuffer\Laravel\Rows\Row;
  * Invariant: a group is given up only if it is kept. While the file cannot be written to, or if
  * there is no file and memory has no room, nothing is given up.
  *
- * Bound: LETTERS_MAX in memory. If there is a file, the oldest leave first.
+ * Bound: LETTERS_MAX in memory. If there is a file, the oldest leave first. The tickets of
+ * TICKETS_MAX groups are remembered longer.
  *
  * @phpstan-import-type Letter from DeadLetter
  */
 final class Failures
 {
-    private const LETTERS_MAX = 1_000;
+    public const LETTERS_MAX = 1_000;
 
-    /** @var list<Letter> */
+    private const TICKETS_MAX = 10_000;
+
+    /** @var list<array{int, Letter}> each with its ticket */
     private array $letters = [];
+
+    /** @var array<int, true> the tickets of the groups that were given up last */
+    private array $tickets = [];
+
+    /** Up to this ticket nobody knows, unless it is among those. */
+    private int $forgotten = 0;
 
     private int $untoldRows = 0;
 
@@ -37,13 +46,16 @@ final class Failures
     }
 
     /**
+     * @param int            $ticket   the group's
      * @param list<Row>      $group
      * @param int|float|null $deadline when the caller's time is over, in hrtime()'s nanoseconds
      *
      * @return Letter|string the letter, or why it could not be kept
      */
     public function keep(
+        int $ticket,
         array $group,
+        ?string $tag,
         string $status,
         int $code,
         string $message,
@@ -53,7 +65,7 @@ final class Failures
             return self::LETTERS_MAX
                 . ' groups that were given up wait for takeFailures(), and there is no deadLetterFile';
         }
-        $letter = DeadLetter::of($group, $status, $code, $message);
+        $letter = DeadLetter::of($group, $status, $code, $message, $tag);
         try {
             $this->file?->append($letter, $deadline);
         } catch (RuntimeException $e) {
@@ -64,8 +76,41 @@ final class Failures
         }
 
         $this->untoldRows += count($letter['rows']);
+        $this->letters[] = [$ticket, $letter];
+        $this->tickets[$ticket] = true;
+        if (count($this->tickets) > self::TICKETS_MAX) {
+            $this->forgotten = max($this->forgotten, (int) array_key_first($this->tickets));
+            unset($this->tickets[array_key_first($this->tickets)]);
+        }
 
-        return $this->letters[] = $letter;
+        return $letter;
+    }
+
+    /** The letter of a group that was given up. null: it is not held any more, or there is none. */
+    public function ofTicket(int $ticket): ?array
+    {
+        foreach ($this->letters as [$of, $letter]) {
+            if ($of === $ticket) {
+                return $letter;
+            }
+        }
+
+        return null;
+    }
+
+    /**
+     * Why a settled group is not committed, if its letter is not held any more. null: it is
+     * committed.
+     */
+    public function reason(int $ticket): ?string
+    {
+        return match (true) {
+            isset($this->tickets[$ticket]) => "ticket {$ticket} was given up, and its failure is not held any more:"
+                . ' takeFailures() has returned it, or it is in the deadLetterFile',
+            $ticket <= $this->forgotten => "nobody knows any more whether ticket {$ticket} was committed or given up: more"
+                . ' than ' . self::TICKETS_MAX . ' groups were given up since',
+            default => null,
+        };
     }
 
     /**
@@ -75,9 +120,10 @@ final class Failures
      *
      * @return bool false: there is no file, or it cannot be written to
      */
-    public function keepLeft(array $group, string $why): bool
+    public function keepLeft(array $group, ?string $tag, string $why): bool
     {
-        $letter = DeadLetter::of($group, DeadLetter::UNWRITTEN, 0, "not written before the buffer ended: {$why}");
+        $message = "not written before the buffer ended: {$why}";
+        $letter = DeadLetter::of($group, DeadLetter::UNWRITTEN, 0, $message, $tag);
         try {
             $this->file?->append($letter);
         } catch (RuntimeException) {
@@ -87,19 +133,31 @@ final class Failures
         return $this->file !== null;
     }
 
+    /** @return list<Letter> those that wait to be taken */
+    public function all(): array
+    {
+        return array_column($this->letters, 1);
+    }
+
     /** @return list<Letter> */
     public function take(): array
     {
         $this->untoldRows = 0;
         [$letters, $this->letters] = [$this->letters, []];
 
-        return $letters;
+        return array_column($letters, 1);
     }
 
     /** Rows that nobody was told of: they are in no file, and no flush has reported them. */
     public function untoldRows(): int
     {
         return $this->file === null ? $this->untoldRows : 0;
+    }
+
+    /** A wait has reported so many. */
+    public function toldOf(int $rows): void
+    {
+        $this->untoldRows = max(0, $this->untoldRows - $rows);
     }
 
     /** A flush has reported them. */

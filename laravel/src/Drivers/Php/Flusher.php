@@ -9,6 +9,7 @@ use Throwable;
 use WriteBuffer\ConnectionException;
 use WriteBuffer\FlushException;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
+use WriteBuffer\Laravel\Messages\Words;
 use WriteBuffer\Laravel\Tables\TableCatalog;
 use WriteBuffer\TimeoutException;
 
@@ -31,6 +32,8 @@ final class Flusher
     }
 
     /**
+     * @param int|null $groups so many groups, from the first on; null: all
+     *
      * @return int how many rows were committed
      *
      * @throws FlushException      groups were given up, and all others committed; or rows stay
@@ -38,14 +41,14 @@ final class Flusher
      * @throws ConnectionException the rows stay pending
      * @throws TimeoutException    the rows stay pending
      */
-    public function flush(?int $timeoutMs): int
+    public function flush(?int $timeoutMs, ?int $groups = null): int
     {
         $deadline = $timeoutMs === null ? null : hrtime(true) + $timeoutMs * 1_000_000;
         $flushed = 0;
         $letters = [];
         $first = null;
         // The first half goes first, so what is settled is always at the front.
-        $sizes = [count($this->pending)];
+        $sizes = [$groups ?? count($this->pending)];
         while (($size = array_pop($sizes)) !== null) {
             if ($deadline !== null && hrtime(true) >= $deadline) {
                 throw new TimeoutException(
@@ -76,12 +79,7 @@ final class Flusher
         }
         if ($letters !== []) {
             $this->counters->add('failed_flushes');
-            throw self::withFailures(
-                'gave up ' . self::rows(DeadLetter::countRows($letters))
-                    . " that can never be written, see takeFailures(); the first error: {$first}",
-                $letters[0]['code'],
-                $letters,
-            );
+            throw self::gaveUp($letters, (string) $first);
         }
 
         return $flushed;
@@ -119,7 +117,9 @@ final class Flusher
         int|float|null $deadline,
     ): array {
         $group = $this->pending->group($at);
-        $letter = $this->failures->keep($group, $status, $error->code, $before . $error->message, $deadline);
+        [$ticket, $tag] = [$this->pending->ticket($at), $this->pending->tag($at)];
+        $message = $before . $error->message;
+        $letter = $this->failures->keep($ticket, $group, $tag, $status, $error->code, $message, $deadline);
         if (is_string($letter)) {
             $kept = self::rows($this->pending->rows());
             throw new FlushException("{$before}{$this->words($error)}; {$letter} ({$kept} still buffered)", $error->code);
@@ -175,6 +175,29 @@ final class Flusher
         (new ReflectionProperty($e, 'failures'))->setValue($e, $letters);
 
         return $e;
+    }
+
+    /**
+     * What a flush throws that has given up these groups.
+     *
+     * @param non-empty-list<Letter> $letters
+     */
+    public function refusal(array $letters): FlushException
+    {
+        ['code' => $code, 'message' => $message] = $letters[0];
+
+        return self::gaveUp($letters, $this->redactValues ? Words::redactedFailure($code, $message) : $message);
+    }
+
+    /** @param non-empty-list<Letter> $letters */
+    private static function gaveUp(array $letters, string $first): FlushException
+    {
+        return self::withFailures(
+            'gave up ' . self::rows(DeadLetter::countRows($letters))
+                . " that can never be written, see takeFailures(); the first error: {$first}",
+            $letters[0]['code'],
+            $letters,
+        );
     }
 
     private static function rows(int $count): string

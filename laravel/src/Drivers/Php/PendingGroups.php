@@ -14,7 +14,7 @@ use WriteBuffer\Laravel\Rows\Row;
  */
 final class PendingGroups implements \Countable
 {
-    /** @var list<array{rows: list<Row>, bytes: int, addedAt: int}> */
+    /** @var list<array{rows: list<Row>, bytes: int, addedAt: int, ticket: int, tag: ?string}> */
     private array $groups = [];
 
     private int $rows = 0;
@@ -22,10 +22,16 @@ final class PendingGroups implements \Countable
     private int $bytes = 0;
 
     /** @param list<Row> $rows */
-    public function add(array $rows): void
+    public function add(array $rows, int $ticket, ?string $tag): void
     {
         $bytes = self::sizeOf($rows);
-        $this->groups[] = ['rows' => $rows, 'bytes' => $bytes, 'addedAt' => hrtime(true)];
+        $this->groups[] = [
+            'rows' => $rows,
+            'bytes' => $bytes,
+            'addedAt' => hrtime(true),
+            'ticket' => $ticket,
+            'tag' => $tag,
+        ];
         $this->rows += count($rows);
         $this->bytes += $bytes;
     }
@@ -66,6 +72,24 @@ final class PendingGroups implements \Countable
     public function group(int $at): array
     {
         return $this->groups[$at]['rows'];
+    }
+
+    public function ticket(int $at): int
+    {
+        return $this->groups[$at]['ticket'];
+    }
+
+    public function tag(int $at): ?string
+    {
+        return $this->groups[$at]['tag'];
+    }
+
+    /** The group of a ticket, by its place. null: it is settled. */
+    public function place(int $ticket): ?int
+    {
+        $at = array_search($ticket, array_column($this->groups, 'ticket'), true);
+
+        return $at === false ? null : $at;
     }
 
     /** @return list<list<Row>> */

@@ -14,11 +14,14 @@ use WriteBuffer\ConnectionException;
 use WriteBuffer\FlushException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
+use WriteBuffer\Laravel\DeadLetters\PutBack;
+use WriteBuffer\Laravel\Drivers\Tickets;
 use WriteBuffer\Laravel\Messages\Words;
 use WriteBuffer\Laravel\Rows\OpenGroup;
 use WriteBuffer\Laravel\Rows\OpenGroups;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Rows\Tag;
 use WriteBuffer\Laravel\Rows\TakesRows;
 use WriteBuffer\Laravel\Tables\KeySearch;
 use WriteBuffer\Laravel\Tables\TableCatalog;
@@ -34,10 +37,17 @@ use WriteBuffer\Laravel\Tables\TableCatalog;
  * twice are given up, with a message for a person.
  *
  * Bounds: maxPendingRows and maxPendingBytes.
+ *
+ * @phpstan-import-type Letter from DeadLetter
  */
 final class PhpBuffer implements Buffer, TakesRows
 {
     private bool $isClosed = false;
+
+    private int $lastTicket = 0;
+
+    /** @var list<Letter> what waits for other groups have given up: the next flush throws it */
+    private array $untold = [];
 
     private readonly RowReader $reader;
 
@@ -52,6 +62,8 @@ final class PhpBuffer implements Buffer, TakesRows
     private readonly Flusher $flusher;
 
     private readonly OpenGroups $groups;
+
+    private readonly PutBack $putBack;
 
     /**
      * @param Closure(): Connection               $connection called at each use: it may change
@@ -79,6 +91,7 @@ final class PhpBuffer implements Buffer, TakesRows
         }
         $this->pending = new PendingGroups();
         $this->groups = new OpenGroups();
+        $this->putBack = new PutBack();
         $this->tables = new TableCatalog(
             $connection,
             $tables,
@@ -116,7 +129,7 @@ final class PhpBuffer implements Buffer, TakesRows
             $reason = $e->getMessage();
         }
         $reason = Words::clean($reason);
-        while (count($this->pending) > 0 && $this->failures->keepLeft($this->pending->group(0), $reason)) {
+        while (count($this->pending) > 0 && $this->failures->keepLeft($this->pending->group(0), $this->pending->tag(0), $reason)) {
             $this->pending->remove(0, 1);
         }
         $pending = $this->pending->rows();
@@ -131,40 +144,47 @@ final class PhpBuffer implements Buffer, TakesRows
         }
     }
 
-    public function add(mixed $order, mixed $trade = null): void
+    public function add(mixed $order, mixed $trade = null): int
     {
         $this->refuseWhenClosed();
         $rows = $this->reader->read($order, $this->orderTable, 'Argument #1 ($order)', true);
-        $this->collect([...$rows, ...$this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true)]);
+
+        return $this->collect([...$rows, ...$this->reader->read($trade, $this->tradeTable, 'Argument #2 ($trade)', true)]);
     }
 
-    public function put(string $table, mixed $row): void
+    public function put(string $table, mixed $row, ?string $tag = null): int
     {
         $this->refuseWhenClosed();
-        $this->collect($this->reader->read($row, $table, 'Argument #2 ($row)', false));
+
+        Tag::check($tag);
+
+        return $this->collect($this->reader->read($row, $table, 'Argument #2 ($row)', false), $tag);
     }
 
-    public function delete(string $table, mixed $key): void
+    public function delete(string $table, mixed $key, ?string $tag = null): int
     {
         $this->refuseWhenClosed();
-        $this->collect([$this->reader->deletion($table, $key)]);
+
+        Tag::check($tag);
+
+        return $this->collect([$this->reader->deletion($table, $key)], $tag);
     }
 
-    public function group(callable $rows): mixed
+    public function group(callable $rows, ?string $tag = null): mixed
     {
         $this->refuseWhenClosed();
 
         return $this->groups->run($rows, function (OpenGroup $group): void {
             $this->refuseWhenClosed();
-            $this->take($group->rows);
-        });
+            $this->take($group->rows, $group->tag);
+        }, null, $tag);
     }
 
     /** Takes rows that were read before, as one group. */
-    public function addRows(array $rows): void
+    public function addRows(array $rows, ?string $tag = null): void
     {
         $this->refuseWhenClosed();
-        $this->collect($rows);
+        $this->collect($rows, $tag);
     }
 
     public function find(string $table, mixed $key): array|false|null
@@ -179,6 +199,49 @@ final class PhpBuffer implements Buffer, TakesRows
         $this->refuseWhenClosed();
 
         return $this->writeAndTell($timeoutMs);
+    }
+
+    public function lastTicket(): int
+    {
+        return $this->lastTicket;
+    }
+
+    public function committedThrough(): int
+    {
+        return count($this->pending) === 0 ? $this->lastTicket : $this->pending->ticket(0) - 1;
+    }
+
+    public function waitFor(int $ticket, ?int $timeoutMs = null): void
+    {
+        if (!Tickets::check($ticket, $timeoutMs, $this->lastTicket, $this->groups->areAny())) {
+            return;
+        }
+        $at = $this->pending->place($ticket);
+        $thrown = null;
+        if ($at !== null) {
+            try {
+                $this->write($timeoutMs, $at + 1);
+            } catch (FlushException $e) {
+                $thrown = $e;
+                if ($this->pending->place($ticket) !== null) {
+                    throw $e;
+                }
+            }
+        }
+        $own = $this->failures->ofTicket($ticket);
+        $untold = [...$this->untold, ...$thrown?->getFailures() ?? []];
+        $others = array_filter($untold, static fn (array $letter): bool => $letter !== $own);
+        $this->untold = array_slice($others, 0, Failures::LETTERS_MAX);
+        if ($own !== null) {
+            if (count($others) < count($untold)) {
+                $this->failures->toldOf(count($own['rows']));
+            }
+            throw $this->flusher->refusal([$own]);
+        }
+        $reason = $this->failures->reason($ticket);
+        if ($reason !== null) {
+            throw new FlushException($reason);
+        }
     }
 
     public function isFull(): bool
@@ -218,8 +281,15 @@ final class PhpBuffer implements Buffer, TakesRows
         return $this->pending->rows();
     }
 
+    public function failures(): array
+    {
+        return $this->failures->all();
+    }
+
     public function takeFailures(): array
     {
+        $this->untold = [];
+
         return $this->failures->take();
     }
 
@@ -229,14 +299,20 @@ final class PhpBuffer implements Buffer, TakesRows
             $this->refuseWhenClosed();
         }
         $failures = array_values($failures);
+        $this->putBack->check($failures);
         $groups = array_map([DeadLetter::class, 'group'], $failures, array_keys($failures));
         foreach ($groups as $at => $rows) {
+            $before = $this->lastTicket;
             try {
-                $this->take($rows);
+                $this->take($rows, DeadLetter::tag($failures[$at]));
             } catch (FullException $e) {
                 return $at > 0 ? $at : throw $e;
             } catch (ConfigException $e) {
                 throw new ConfigException("Argument #1 (\$failures): element {$at}: {$e->getMessage()}", 0, $e);
+            } finally {
+                if ($this->lastTicket > $before) {
+                    $this->putBack->enter($failures[$at]);
+                }
             }
         }
 
@@ -255,14 +331,16 @@ final class PhpBuffer implements Buffer, TakesRows
      * Takes a group, or makes its rows a part of the group that is open.
      *
      * @param list<Row> $rows
+     *
+     * @return int their ticket; 0: the open group has none yet
      */
-    private function collect(array $rows): void
+    private function collect(array $rows, ?string $tag = null): int
     {
         $group = $this->groups->current();
         if ($group === null) {
-            $this->take($rows);
+            $this->take($rows, $tag);
 
-            return;
+            return $this->lastTicket;
         }
         $rows = $this->checked($rows);
         if (
@@ -272,7 +350,9 @@ final class PhpBuffer implements Buffer, TakesRows
             throw new FullException("the group does not fit into the buffer ({$this->maxPendingRows} rows,"
                 . " {$this->maxPendingBytes} bytes): add fewer rows at once, or raise the bound");
         }
-        $group->add($rows);
+        $group->add($rows, $tag);
+
+        return 0;
     }
 
     /**
@@ -295,14 +375,14 @@ final class PhpBuffer implements Buffer, TakesRows
     }
 
     /** @param list<Row> $rows */
-    private function take(array $rows): void
+    private function take(array $rows, ?string $tag = null): void
     {
         if ($rows === []) {
             return;
         }
         $rows = $this->checked($rows);
         $given = $this->makeRoom(count($rows), PendingGroups::sizeOf($rows));
-        $this->pending->add($rows);
+        $this->pending->add($rows, ++$this->lastTicket, $tag);
         $this->counters->add('added_rows', count($rows));
         if ($given !== null) {
             $this->failures->told();
@@ -348,14 +428,25 @@ final class PhpBuffer implements Buffer, TakesRows
     private function writeAndTell(?int $timeoutMs): int
     {
         try {
-            return $this->write($timeoutMs);
+            $rows = $this->write($timeoutMs);
         } catch (FlushException $e) {
             $this->failures->told();
-            throw $e;
+            if ($this->untold === [] || $e->getFailures() === []) {
+                throw $e;
+            }
+            $this->untold = [...$this->untold, ...$e->getFailures()];
         }
+        if ($this->untold !== []) {
+            [$letters, $this->untold] = [$this->untold, []];
+            $this->failures->told();
+            throw $this->flusher->refusal($letters);
+        }
+
+        return $rows ?? 0;
     }
 
-    private function write(?int $timeoutMs): int
+    /** @param int|null $groups so many, from the first on; null: all */
+    private function write(?int $timeoutMs, ?int $groups = null): int
     {
         if (count($this->pending) === 0) {
             return 0;
@@ -365,7 +456,7 @@ final class PhpBuffer implements Buffer, TakesRows
                 . " rollback would take the rows with it ({$this->pending->rows()} rows still buffered)");
         }
 
-        return $this->flusher->flush($timeoutMs);
+        return $this->flusher->flush($timeoutMs, $groups);
     }
 
     private function mayWrite(): bool

@@ -119,6 +119,9 @@ impl BackgroundBuffer {
         let parked = count(state.lanes.parking().rows());
         state.lanes.lane_mut(LaneId::new(0)).flusher.metrics.failed_rows += parked;
         let left = state.lanes.take_left();
+        for group in &left {
+            state.failures.not_committed(group.number);
+        }
         drop(state);
         // A flusher may wait for another lane, and a caller for room.
         self.shared.done.notify_all();

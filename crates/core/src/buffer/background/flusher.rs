@@ -250,11 +250,12 @@ impl Observer for LaneObserver<'_> {
     fn given_up(&mut self, letter: DeadLetter) {
         let rows = letter.rows.len();
         let Some(mut state) = self.lock() else { return };
+        let number = state.lanes.next_to_settle(self.lane).unwrap_or_default();
         state.last_error = Some(letter.message.to_string());
         let flusher = &mut state.lanes.lane_mut(self.lane).flusher;
         flusher.metrics.failed_rows += count(rows);
         flusher.is_giving_up = false;
-        state.failures.keep(letter);
+        state.failures.keep(number, letter);
         let lanes = state.lanes.give_up(self.lane, rows);
         self.tell(state, lanes);
     }

@@ -27,6 +27,8 @@
 //! memory of keys drops settled ones while it has more than 4,096, and more than twice as many as
 //! rows are pending. It grows and drops a part at a time: no `add()` waits for all of it.
 
+mod settled;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -187,8 +189,9 @@ impl<F> Lanes<F> {
         group.len() <= self.max_pending_rows && group.size_bytes() <= self.max_pending_bytes
     }
 
-    /// Takes a group. Without a route it goes to the first lane; a single lane needs none. Returns
-    /// its lane, and the lanes whose flushers have something new to do.
+    /// Takes a group. Its number is [`Self::taken`] then. Without a route it goes to the first
+    /// lane; a single lane needs none. Returns its lane, and the lanes whose flushers have
+    /// something new to do.
     pub fn add(&mut self, group: &Group, route: Option<&Route>, now: Instant) -> (LaneId, LaneSet) {
         self.taken += 1;
         let mut wake = LaneSet::default();
@@ -311,8 +314,7 @@ impl<F> Lanes<F> {
     /// Whether groups that were added before a lane's next one are not settled, and may hold what
     /// it lacks: it was refused with this error. Makes them due at once.
     pub fn may_lack_earlier_groups(&mut self, lane: LaneId, error: &Error) -> bool {
-        let next = self.parking.next_in_flight(lane);
-        let Some(next) = next.or_else(|| self.lane(lane).queue.first_unsettled()) else {
+        let Some(next) = self.next_to_settle(lane) else {
             return false;
         };
         let mut may_lack = self.parking.may_hold_what_lacks(next, error);

@@ -31,6 +31,7 @@ mod flusher;
 pub mod lanes;
 pub mod route;
 mod shared;
+mod tickets;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -132,23 +133,25 @@ impl BackgroundBuffer {
         blocks.then(|| self.clock.now() + self.settings.overflow_timeout)
     }
 
-    /// Takes a group. If it does not fit, waits for room until `limit`.
+    /// Takes a group. If it does not fit, waits for room until `limit`. Returns its number. `None`:
+    /// there was no row to take.
     ///
     /// # Errors
     ///
     /// The group was not taken if it can never be written, as far as that is known; if it does not
     /// fit; or if the wait was [interrupted](crate::error::Kind::Interrupted). If the thread cannot
     /// be started, the group was taken.
-    pub fn add(&self, group: &Group, limit: Option<Instant>, interrupted: &dyn Fn() -> bool) -> Result<()> {
+    pub fn add(&self, group: &Group, limit: Option<Instant>, interrupted: &dyn Fn() -> bool) -> Result<Option<u64>> {
         let route = self.check_group(group)?;
         if group.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let mut state = self.shared.lock();
         if !state.lanes.fits(group) {
             state = self.wait_for_room(state, group, limit, interrupted)?;
         }
         let (lane, wake) = state.lanes.add(group, route.as_ref(), self.clock.now());
+        let number = state.lanes.taken();
         let stopping = state.stopping;
         let flusher = &mut state.lanes.lane_mut(lane).flusher;
         flusher.metrics.added_rows += count(group.len());
@@ -159,11 +162,11 @@ impl BackgroundBuffer {
         let sleepers = state.sleepers(wake);
         drop(state);
         sleepers.wake();
-        if !is_first {
-            return Ok(());
+        if is_first {
+            self.start_thread(lane)
+                .map_err(|error| error.context("the group was taken, and waits"))?;
         }
-        self.start_thread(lane)
-            .map_err(|error| error.context("the group was taken, and waits"))
+        Ok(Some(number))
     }
 
     /// Starts the threads of lanes that have rows and none: one could not be started before.
@@ -466,6 +469,11 @@ impl BackgroundBuffer {
             reconnects: lanes.iter().map(|lane| lane.reconnects).sum(),
             lanes,
         }
+    }
+
+    /// The failures. They stay.
+    pub fn failures(&self) -> Vec<DeadLetter> {
+        self.shared.lock().failures.all()
     }
 
     /// The failures. They are kept no longer.

@@ -20,7 +20,9 @@
 //! Bounds: `max_pending_rows` and `max_pending_bytes` over all batches; those of the [queue](Queue)
 //! and the [failures](Failures).
 
+mod end;
 mod progress;
+mod tickets;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,17 +30,14 @@ use std::time::{Duration, Instant};
 use crate::buffer::failures::Failures;
 use crate::buffer::find::{Finder, Found, KeyPart, TableIndex};
 use crate::buffer::foreground::progress::{ForegroundProgress, only_lane};
-use crate::buffer::leftovers::{self, EndCause, EndTime};
 use crate::buffer::limits::{
-    FIRST_RETRY_BACKOFF, LONGEST_FOREGROUND_BACKOFF, LONGEST_RETRY_BACKOFF, RETIRE_TIMEOUT, describe_bounds,
-    group_too_large,
+    FIRST_RETRY_BACKOFF, LONGEST_FOREGROUND_BACKOFF, LONGEST_RETRY_BACKOFF, describe_bounds, group_too_large,
 };
 use crate::buffer::metrics::{Metrics, count};
 use crate::buffer::parking::{ParkedTable, Parking};
 use crate::buffer::queue::{Due, Queue, RowKey};
 use crate::buffer::snapshot::Pending;
 use crate::clock::Clock;
-use crate::dead_letter::file::DeadLetterFile;
 use crate::dead_letter::{DeadLetter, FlushError};
 use crate::error::decision::parks;
 use crate::error::{Error, Kind, Result};
@@ -120,27 +119,29 @@ impl ForegroundBuffer {
         &mut self.catalog
     }
 
-    /// Takes a group. Flushes if that makes the buffer full or overdue.
+    /// Takes a group. Flushes if that makes the buffer full or overdue. Returns its number. `None`:
+    /// there was no row to take.
     ///
     /// # Errors
     ///
     /// [Config](Kind::Config) and [full](Kind::Full): the group was not taken. Any other error: the
     /// group was taken, and the flush failed.
-    pub fn add(&mut self, group: &Group) -> Result<(), FlushError> {
+    pub fn add(&mut self, group: &Group) -> Result<Option<u64>, FlushError> {
         if group.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let keys = self.check_group(group)?;
         self.make_room(group)?;
         let now = self.clock.now();
         self.taken += 1;
+        let number = self.taken;
         self.progress.queue.add_keyed(group, self.taken, &keys, now);
         self.progress.metrics.added_rows += count(group.len());
         let probe_is_due = || self.progress.parking.due(only_lane(), now, None) == Due::Now;
         if (self.is_full() || self.is_overdue(now) || probe_is_due()) && !self.backs_off(now) {
             self.flush_and_tell(None, Trigger::Add)?;
         }
-        Ok(())
+        Ok(Some(number))
     }
 
     /// Commits all rows that were added before, within `timeout`. Returns the number of rows that
@@ -163,63 +164,6 @@ impl ForegroundBuffer {
             self.progress.failures.told();
         }
         flushed
-    }
-
-    /// The flush at destruction.
-    ///
-    /// # Errors
-    ///
-    /// Why rows are left.
-    pub fn drain(&mut self, time: EndTime) -> Result<(), EndCause> {
-        if self.pending_rows() == 0 {
-            return Ok(());
-        }
-        self.writer.wait_patiently_for_locks();
-        let flushed = self.flush_until(Some(time.limit), Trigger::Caller);
-        match flushed {
-            Err(failed) if self.pending_rows() > 0 => Err(EndCause {
-                error: failed.error,
-                place: self.writer.place(),
-                names_keys: !self.settings.redact_values,
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    /// What to say if the rows that are left will be lost. They stay.
-    pub fn lost_warning(&self, cause: &EndCause) -> String {
-        leftovers::warning(self.progress.groups().into_iter(), cause)
-    }
-
-    /// The end of the rows that are left: they go into the dead-letter file, and leave the buffer.
-    /// Returns what nobody was told of.
-    pub fn keep_left(&mut self, cause: &EndCause, time: EndTime) -> Option<String> {
-        let rows = self.progress.pending_rows();
-        let left = self.progress.take_left();
-        self.writer.forget_doubts();
-        self.has_left = true;
-        self.progress.metrics.failed_rows += count(rows);
-        let file = self.settings.dead_letter_file.clone().map(DeadLetterFile::new);
-        leftovers::keep(&left, file.as_ref(), cause, time)
-    }
-
-    /// The end, after [`Self::drain`]: removes this writer's row from the ledger, if all rows are
-    /// written.
-    pub fn end(&mut self) {
-        // A server that did not take them gets no more time.
-        if self.pending_rows() == 0 && !self.has_left {
-            self.writer.retire(Instant::now() + RETIRE_TIMEOUT);
-        }
-    }
-
-    /// Drops all buffered rows, for a caller that reports each one's error itself.
-    pub fn discard(&mut self) {
-        let metrics = &mut self.progress.metrics;
-        let pending = count(self.progress.queue.pending_rows() + self.progress.parking.rows());
-        metrics.added_rows = metrics.added_rows.saturating_sub(pending);
-        self.progress.queue.clear();
-        self.progress.parking.clear();
-        self.writer.forget_doubts();
     }
 
     /// The row still buffered under a key. `key` names its columns, or has the values in the key's
@@ -308,6 +252,11 @@ impl ForegroundBuffer {
     /// Connections opened after the first.
     pub fn reconnects(&self) -> u64 {
         self.writer.reconnects()
+    }
+
+    /// The failures. They stay.
+    pub fn failures(&self) -> Vec<DeadLetter> {
+        self.progress.failures.all()
     }
 
     /// The failures. They are kept no longer.
@@ -495,7 +444,16 @@ impl ForegroundBuffer {
 
     fn write_all(&mut self, deadline: Option<Instant>) -> Result<()> {
         self.progress.queue.want(self.taken);
-        while self.progress.has_work(self.clock.now()) {
+        self.write_while(deadline, ForegroundProgress::has_work)
+    }
+
+    /// Writes what is due, for as long as there is a reason to.
+    fn write_while(
+        &mut self,
+        deadline: Option<Instant>,
+        goes_on: impl Fn(&ForegroundProgress, Instant) -> bool,
+    ) -> Result<()> {
+        while goes_on(&self.progress, self.clock.now()) {
             let Some(work) = self.progress.take_up(self.clock.now()) else {
                 continue;
             };

@@ -96,6 +96,28 @@ impl ForegroundProgress {
         left
     }
 
+    /// Whether a group is not settled.
+    pub fn has(&self, group: u64) -> bool {
+        self.queue.has(group) || self.parking.has(group)
+    }
+
+    /// All groups up to this number are settled. `taken` is the number of the last one.
+    pub fn settled_through(&self, taken: u64) -> u64 {
+        let first = self
+            .queue
+            .first_unsettled()
+            .into_iter()
+            .chain(self.parking.first())
+            .min();
+        first.map_or(taken, |first| first - 1)
+    }
+
+    /// The number of the group that is settled next.
+    fn next_to_settle(&self) -> Option<u64> {
+        let next = self.parking.next_in_flight(only_lane());
+        next.or_else(|| self.queue.first_unsettled())
+    }
+
     pub fn pending_rows(&self) -> usize {
         self.queue.pending_rows() + self.parking.rows()
     }
@@ -139,15 +161,14 @@ impl Observer for ForegroundProgress {
     }
 
     fn given_up(&mut self, letter: DeadLetter) {
+        let number = self.next_to_settle().unwrap_or_default();
         self.settle(1, letter.rows.len(), false);
         self.metrics.failed_rows += count(letter.rows.len());
-        self.failures.keep(letter);
+        self.failures.keep(number, letter);
     }
 
     fn may_lack_earlier_groups(&mut self, error: &Error) -> bool {
-        let next = self.parking.next_in_flight(only_lane());
-        let next = next.or_else(|| self.queue.first_unsettled());
-        next.is_some_and(|next| {
+        self.next_to_settle().is_some_and(|next| {
             let earlier_waits = self.queue.first_unsettled().is_some_and(|first| first < next);
             earlier_waits || self.parking.may_hold_what_lacks(next, error)
         })

@@ -1,4 +1,4 @@
-//! What is parked when its buffer ends: each group with the reason of its own table.
+//! Why a group is parked: when somebody waits for it, and when its buffer ends.
 
 use std::sync::Arc;
 
@@ -25,6 +25,24 @@ impl Parking {
         let left = left.collect();
         self.clear();
         left
+    }
+
+    /// Why a group waits that is parked: its own reason, or that of the group that it waits behind.
+    /// `None`: it is not parked.
+    pub fn why_waits(&self, number: u64) -> Option<Error> {
+        if !self.has(number) {
+            return None;
+        }
+        let mut behind = Behind::default();
+        let causes: Vec<Arc<Error>> = self.causes.iter().map(|cause| Arc::new(cause.error.clone())).collect();
+        let mut reason = None;
+        for group in self.groups.range(..=number).map(|(_, group)| group) {
+            reason = behind.reason(&group.keys, self.own_reason(group, &causes));
+        }
+        Some(match reason {
+            Some(error) => Error::clone(&error).context(&format!("ticket {number} waits")),
+            None => Error::config(format!("ticket {number} waits for rows that were added before it")).after_taking(),
+        })
     }
 
     /// Why a group is parked for its own sake. `None`: it is behind another one.

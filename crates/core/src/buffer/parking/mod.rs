@@ -32,6 +32,7 @@ mod left;
 mod look_up;
 mod report;
 mod take;
+mod tried;
 mod under_way;
 
 use std::collections::BTreeMap;
@@ -267,44 +268,10 @@ impl Parking {
         self.causes.iter_mut().for_each(Cause::want);
     }
 
-    /// When a table is probed that is locked, and that a flush waits for.
-    pub fn awaits_lock(&self) -> Option<Instant> {
-        let awaited = self.causes.iter().filter(|cause| cause.is_waited_for());
-        awaited.map(|cause| cause.next_probe).min()
-    }
-
-    /// Whether a group up to a number waits for a lock that a flush waits for.
-    fn awaits_lock_up_to(&self, number: u64) -> bool {
-        let is_awaited = |batch: &Batch| {
-            let mut causes = self.causes.iter();
-            causes.any(|cause| cause.is_waited_for() && cause.is_of_any(batch))
-        };
-        self.awaits_lock().is_some() && self.groups.range(..=number).any(|(_, group)| is_awaited(&group.batch))
-    }
-
     /// Whether a table is in the way of which nobody was told yet. All are told by now.
     pub fn tell(&mut self) -> bool {
         let untold = self.causes.iter_mut().filter(|cause| !cause.is_told);
         untold.map(|cause| cause.is_told = true).count() > 0
-    }
-
-    /// Whether all parked groups up to a number were tried since, or wait behind others that were.
-    /// A table that is locked is tried until the server's own time-out for locks is over.
-    pub fn is_tried(&self, number: u64) -> bool {
-        let Some((first, _)) = self.groups.first_key_value() else {
-            return true;
-        };
-        *first > number
-            || !(self.is_changed
-                || self.waits_for_lanes
-                || self.flights.iter().any(|flight| flight.has_group_up_to(number))
-                || self.causes.iter().any(|cause| cause.is_wanted && !cause.is_stalled)
-                || self.awaits_lock_up_to(number))
-    }
-
-    /// Whether a group up to a number is parked.
-    pub fn holds_up_to(&self, number: u64) -> bool {
-        self.groups.first_key_value().is_some_and(|(first, _)| *first <= number)
     }
 
     /// Whether a refused group may lack what an earlier one holds that is parked, or on its way

@@ -18,6 +18,12 @@ impl Parking {
         self.flights.iter().any(|flight| flight.lane == lane)
     }
 
+    /// Whether a lane has a parked group up to a number in flight.
+    pub fn has_in_flight(&self, lane: LaneId, number: u64) -> bool {
+        let mut flights = self.flights.iter().filter(|flight| flight.lane == lane);
+        flights.any(|flight| flight.has_group_up_to(number))
+    }
+
     /// The number of the next group in a lane's flight.
     pub fn next_in_flight(&self, lane: LaneId) -> Option<u64> {
         self.flights.iter().find(|flight| flight.lane == lane)?.numbers().next()

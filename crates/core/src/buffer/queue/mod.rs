@@ -300,6 +300,11 @@ impl Queue {
         self.unsettled.front().copied()
     }
 
+    /// Whether a group waits here, or is in flight.
+    pub fn has(&self, group: u64) -> bool {
+        self.unsettled.binary_search(&group).is_ok()
+    }
+
     /// Whether all groups up to a number are settled.
     pub fn is_settled(&self, group: u64) -> bool {
         self.first_unsettled().is_none_or(|first| first > group)

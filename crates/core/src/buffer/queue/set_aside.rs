@@ -44,7 +44,7 @@ impl Queue {
                 if goes {
                     let mut alone = Batch::new(batch.oldest);
                     alone.first_group = number;
-                    alone.append_rows(batch.group(position));
+                    alone.append_from(&batch, position);
                     alone.give_back_memory();
                     self.pending_rows -= alone.rows();
                     aside.groups.push((number, alone));
@@ -54,7 +54,7 @@ impl Queue {
                         kept.first_group = number;
                         kept.is_rest = true;
                     }
-                    kept.append_rows(batch.group(position));
+                    kept.append_from(&batch, position);
                     kept_numbers.push(number);
                 }
             }

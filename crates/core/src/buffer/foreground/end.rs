@@ -1,0 +1,72 @@
+//! The end of a [foreground buffer](crate::buffer::foreground): what is left is kept elsewhere.
+
+use std::time::Instant;
+
+use crate::buffer::foreground::{ForegroundBuffer, Trigger};
+use crate::buffer::leftovers::{self, EndCause, EndTime};
+use crate::buffer::limits::RETIRE_TIMEOUT;
+use crate::buffer::metrics::count;
+use crate::dead_letter::file::DeadLetterFile;
+
+impl ForegroundBuffer {
+    /// The flush at destruction.
+    ///
+    /// # Errors
+    ///
+    /// Why rows are left.
+    pub fn drain(&mut self, time: EndTime) -> Result<(), EndCause> {
+        if self.pending_rows() == 0 {
+            return Ok(());
+        }
+        self.writer.wait_patiently_for_locks();
+        let flushed = self.flush_until(Some(time.limit), Trigger::Caller);
+        match flushed {
+            Err(failed) if self.pending_rows() > 0 => Err(EndCause {
+                error: failed.error,
+                place: self.writer.place(),
+                names_keys: !self.settings.redact_values,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// What to say if the rows that are left will be lost. They stay.
+    pub fn lost_warning(&self, cause: &EndCause) -> String {
+        leftovers::warning(self.progress.groups().into_iter(), cause)
+    }
+
+    /// The end of the rows that are left: they go into the dead-letter file, and leave the buffer.
+    /// Returns what nobody was told of.
+    pub fn keep_left(&mut self, cause: &EndCause, time: EndTime) -> Option<String> {
+        let rows = self.progress.pending_rows();
+        let left = self.progress.take_left();
+        for group in &left {
+            self.progress.failures.not_committed(group.number);
+        }
+        self.writer.forget_doubts();
+        self.has_left = true;
+        self.progress.metrics.failed_rows += count(rows);
+        let file = self.settings.dead_letter_file.clone().map(DeadLetterFile::new);
+        leftovers::keep(&left, file.as_ref(), cause, time)
+    }
+
+    /// The end, after [`Self::drain`]: removes this writer's row from the ledger, if all rows are
+    /// written.
+    pub fn end(&mut self) {
+        // A server that did not take them gets no more time.
+        if self.pending_rows() == 0 && !self.has_left {
+            self.writer.retire(Instant::now() + RETIRE_TIMEOUT);
+        }
+    }
+
+    /// Drops all buffered rows, for a caller that reports each one's error itself.
+    pub fn discard(&mut self) {
+        let metrics = &mut self.progress.metrics;
+        let pending = count(self.progress.queue.pending_rows() + self.progress.parking.rows());
+        metrics.added_rows = metrics.added_rows.saturating_sub(pending);
+        for group in self.progress.take_left() {
+            self.progress.failures.not_committed(group.number);
+        }
+        self.writer.forget_doubts();
+    }
+}

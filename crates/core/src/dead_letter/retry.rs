@@ -1,0 +1,442 @@
+//! A dead-letter file whose groups are put back: who does it takes the file away first, and notes
+//! in it how far it has come.
+//!
+//! `PATH` becomes `PATH.retry`, so new lines go into a new file. Behind its lines come notes: so
+//! many are begun, so many are done. Each is on the disk before what it says is true for others:
+//! *begun* before the first of these groups is put back, *done* after the last one is settled.
+//!
+//! Invariants:
+//! - A line is in `PATH` or in `PATH.retry` until its group is settled.
+//! - One process at a time works on `PATH.retry`: it holds its lock, and took that lock before it
+//!   renamed the file.
+//! - What was begun and is not done may be in the database. A process that was killed amid it, or
+//!   lost its server, leaves that. It comes back into `PATH` as uncertain, and nobody puts it back
+//!   without a person's word.
+//!
+//! Bound: the file is read whole.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::dead_letter::Status;
+use crate::dead_letter::file::{DeadLetterFile, LOCK_TIMEOUT, append_to};
+use crate::dead_letter::own_file::{self, Refusal};
+use crate::error::{Error, Result};
+
+/// How a note begins. No group's line does.
+const NOTE: &str = "{\"retry_";
+/// Links in a row that are followed.
+const LINKS_MAX: usize = 8;
+/// How often the file is opened anew that was renamed between opening and locking it.
+const OPENS_MAX: usize = 10;
+
+/// The file: see the module.
+#[derive(Debug)]
+pub struct RetryFile {
+    file: File,
+    path: PathBuf,
+    source: DeadLetterFile,
+    lines: Vec<Vec<u8>>,
+    done: usize,
+    begun: usize,
+}
+
+impl RetryFile {
+    /// Takes the lines of a dead-letter file, or those that somebody has left who took them before.
+    /// `None`: there are none.
+    ///
+    /// # Errors
+    ///
+    /// Another process works on them; a file that is not this user's, or cannot be read.
+    pub fn open(path: &Path) -> Result<Option<Self>> {
+        let source = resolved(path);
+        let mut name = source.clone().into_os_string();
+        name.push(".retry");
+        let path = PathBuf::from(name);
+        let opened = open_locked(&source, &path);
+        let opened = opened.and_then(|file| file.map(|file| Self::read(file, source.clone(), path)).transpose());
+        opened.map_err(|why| Error::config(format!("dead-letter file {}: {why}", source.display())))
+    }
+
+    fn read(mut file: File, source: PathBuf, path: PathBuf) -> std::result::Result<Self, Refusal> {
+        let mut text = Vec::new();
+        file.seek(SeekFrom::Start(0))?;
+        file.read_to_end(&mut text)?;
+        let (notes, lines): (Vec<_>, Vec<_>) = text
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .partition(|line| line.starts_with(NOTE.as_bytes()));
+        let last = |kind: &str| {
+            let numbers = notes.iter().filter_map(|note| number_of(note, kind));
+            numbers.max().unwrap_or(0).min(lines.len())
+        };
+        let done = last("done");
+        Ok(Self {
+            done,
+            begun: last("begun").max(done),
+            lines: lines.into_iter().map(<[u8]>::to_vec).collect(),
+            source: DeadLetterFile::new(source),
+            file,
+            path,
+        })
+    }
+
+    /// The dead-letter file that they are from.
+    pub fn source(&self) -> &Path {
+        self.source.path()
+    }
+
+    /// Gives back into the dead-letter file what may be in the database: somebody has begun it, and
+    /// did not come to its end.
+    ///
+    /// # Errors
+    ///
+    /// The files cannot be written to.
+    pub fn give_back_uncertain(&mut self) -> Result<usize> {
+        let doubtful = self.lines.get(self.done..self.begun).unwrap_or_default();
+        let doubtful: Vec<Vec<u8>> = doubtful.iter().map(|line| uncertain(line)).collect();
+        self.give_back(&doubtful)?;
+        self.done_up_to(self.begun)?;
+        Ok(doubtful.len())
+    }
+
+    /// The next lines, at most so many. They are to be begun.
+    pub fn next(&self, most: usize) -> &[Vec<u8>] {
+        let end = self.lines.len().min(self.done.saturating_add(most));
+        self.lines.get(self.done..end).unwrap_or_default()
+    }
+
+    /// Notes that the next `lines` lines are put back from now on.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written to. None may be put back.
+    pub fn begin(&mut self, lines: usize) -> Result<()> {
+        self.begun = self.done + lines;
+        self.note("begun", self.begun)
+    }
+
+    /// Notes that the next `lines` lines are done: settled, or given back.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written to.
+    pub fn done(&mut self, lines: usize) -> Result<()> {
+        self.done_up_to(self.done + lines)
+    }
+
+    fn done_up_to(&mut self, lines: usize) -> Result<()> {
+        if lines == self.done {
+            return Ok(());
+        }
+        self.done = lines;
+        self.note("done", lines)
+    }
+
+    fn note(&mut self, kind: &str, lines: usize) -> Result<()> {
+        let note = format!("{NOTE}{kind}\":{lines}}}\n");
+        append_to(&mut self.file, note.as_bytes(), File::sync_data)
+            .map_err(|why| Error::config(format!("{} cannot be written to: {why}", self.path.display())))
+    }
+
+    /// Gives lines back into the dead-letter file.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written to.
+    pub fn give_back(&self, lines: &[Vec<u8>]) -> Result<()> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let mut text = lines.join(&b'\n');
+        text.push(b'\n');
+        self.source
+            .append_text(&text)
+            .map_err(|why| Error::config(format!("dead-letter file {}: {why}", self.source().display())))
+    }
+
+    /// All are done: the file goes.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be removed. Or some are not done: it stays.
+    pub fn finish(self) -> Result<()> {
+        let left = self.lines.len() - self.done;
+        if left > 0 {
+            let path = self.path.display();
+            return Err(Error::bug(format!(
+                "{path} has {left} lines that are not done, and stays"
+            )));
+        }
+        fs::remove_file(&self.path)
+            .map_err(|why| Error::config(format!("{} is done, and cannot be removed: {why}", self.path.display())))
+    }
+}
+
+/// Opens `path`, or makes it of `source`, and holds its lock.
+fn open_locked(source: &Path, path: &Path) -> std::result::Result<Option<File>, Refusal> {
+    for _ in 0..OPENS_MAX {
+        match own_file::open(path, false) {
+            Ok(file) => {
+                match file.try_lock() {
+                    Ok(()) => {}
+                    Err(TryLockError::WouldBlock) => {
+                        let why = "another process puts its groups back (lsof names it)";
+                        return Err(io::Error::other(format!("{}: {why}", path.display())).into());
+                    }
+                    Err(TryLockError::Error(error)) => return Err(error.into()),
+                }
+                if is_at(&file, path)? {
+                    return Ok(Some(file));
+                }
+                continue;
+            }
+            Err(refusal) if refusal.is_missing() => {}
+            Err(refusal) => return Err(refusal),
+        }
+        let file = match own_file::open(source, false) {
+            Ok(file) => file,
+            Err(refusal) if refusal.is_missing() => return Ok(None),
+            Err(refusal) => return Err(refusal),
+        };
+        super::file::lock(&file, Instant::now() + LOCK_TIMEOUT)?;
+        // Whoever renames it holds its lock, and it is there still: nobody else does.
+        if !is_at(&file, source)? || path.exists() {
+            continue;
+        }
+        if file.metadata()?.len() == 0 {
+            return Ok(None);
+        }
+        fs::rename(source, path)?;
+        if let Some(folder) = path.parent() {
+            File::open(folder)?.sync_all()?;
+        }
+        return Ok(Some(file));
+    }
+    Err(io::Error::other("it is renamed again and again").into())
+}
+
+/// Whether a file is the one at a path.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let own = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok((own.dev(), own.ino()) == (there.dev(), there.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A path without links, also of a file that is not there.
+pub fn resolved(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        let Ok(target) = fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("/")).join(target);
+    }
+    let folder = path.parent().map(|folder| {
+        if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        }
+    });
+    match (folder.and_then(|folder| folder.canonicalize().ok()), path.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => path,
+    }
+}
+
+fn number_of(note: &[u8], kind: &str) -> Option<usize> {
+    let note: serde_json::Value = serde_json::from_slice(note).ok()?;
+    usize::try_from(note.get(format!("retry_{kind}"))?.as_u64()?).ok()
+}
+
+/// A line with the status of a group that may be in the database. What is no group's line stays.
+pub fn uncertain(line: &[u8]) -> Vec<u8> {
+    let status = format!("\"{}\"", Status::Uncertain.name());
+    let Some(text) = std::str::from_utf8(line).ok().filter(|text| text.starts_with('{')) else {
+        return line.to_vec();
+    };
+    match status_of(text) {
+        Some(span) => {
+            let (before, behind) = (text.get(..span.start), text.get(span.end..));
+            [before.unwrap_or_default(), &status, behind.unwrap_or_default()].concat()
+        }
+        // Lines had none before.
+        None => format!("{{\"status\":{status},{}", text.get(1..).unwrap_or_default()),
+    }
+    .into_bytes()
+}
+
+/// Where the status of a line stands, with its quotes: not one of a row's own columns.
+fn status_of(line: &str) -> Option<std::ops::Range<usize>> {
+    let bytes = line.as_bytes();
+    let (mut at, mut depth, mut is_status) = (0, 0, false);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            b'"' => {
+                let end = end_of_string(bytes, at)?;
+                if is_status {
+                    return Some(at..end);
+                }
+                let is_key = bytes.get(end..)?.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':');
+                is_status = depth == 1 && is_key && line.get(at..end)? == "\"status\"";
+                at = end;
+                continue;
+            }
+            b':' => {}
+            byte if byte.is_ascii_whitespace() => {}
+            // Another value.
+            _ => is_status = false,
+        }
+        at += 1;
+    }
+    None
+}
+
+fn end_of_string(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = start + 1;
+    loop {
+        match bytes.get(at)? {
+            b'\\' => at += 2,
+            b'"' => return Some(at + 1),
+            _ => at += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dead_letter::test_folder as folder;
+
+    fn line(number: usize) -> String {
+        format!("{{\"id\":\"{number}\",\"status\":\"refused\",\"rows\":[]}}")
+    }
+
+    fn lines(range: std::ops::Range<usize>) -> String {
+        range.map(|number| line(number) + "\n").collect()
+    }
+
+    fn numbers(lines: &[Vec<u8>]) -> Vec<String> {
+        let of = |line: &Vec<u8>| serde_json::from_slice::<serde_json::Value>(line).ok();
+        let values = lines.iter().filter_map(of);
+        values
+            .map(|value| {
+                let word = |name: &str| value[name].as_str().unwrap_or("none").to_owned();
+                word("id") + " " + &word("status")
+            })
+            .collect()
+    }
+
+    fn in_file(path: &Path) -> Vec<String> {
+        let text = fs::read(path).unwrap_or_default();
+        let lines: Vec<Vec<u8>> = text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+        numbers(&lines)
+    }
+
+    fn open(path: &Path) -> RetryFile {
+        RetryFile::open(path).expect("it opens").expect("it has lines")
+    }
+
+    #[test]
+    fn what_was_begun_and_not_done_comes_back_as_uncertain() {
+        let folder = folder("retry-killed");
+        let path = folder.join("f.jsonl");
+        assert!(RetryFile::open(&path).expect("none is there").is_none());
+        fs::write(&path, lines(0..7)).expect("a file");
+        let mut file = open(&path);
+        assert!(!path.exists());
+        assert_eq!(numbers(file.next(2)), ["0 refused", "1 refused"]);
+        file.begin(2).expect("noted");
+        file.done(2).expect("noted");
+        file.begin(3).expect("noted");
+        // A buffer goes on writing to a file of its own.
+        fs::write(&path, line(9) + "\n").expect("a line");
+        assert!(
+            RetryFile::open(&path)
+                .expect_err("two at once")
+                .to_string()
+                .contains("another process")
+        );
+        // It is killed.
+        drop(file);
+        let mut file = open(&path);
+        assert_eq!(file.give_back_uncertain().expect("given back"), 3);
+        assert_eq!(
+            in_file(&path),
+            ["9 refused", "2 uncertain", "3 uncertain", "4 uncertain"]
+        );
+        assert_eq!(numbers(file.next(10)), ["5 refused", "6 refused"]);
+        assert!(file.finish().is_err(), "two are left");
+        let mut file = open(&path);
+        assert_eq!(file.give_back_uncertain().expect("nothing"), 0, "once");
+        assert_eq!(file.next(usize::MAX).len(), 2);
+        file.begin(2).expect("noted");
+        file.done(2).expect("noted");
+        assert!(file.next(10).is_empty());
+        file.finish().expect("removed");
+        assert!(!folder.join("f.jsonl.retry").exists());
+        assert_eq!(in_file(&path).len(), 4);
+        fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
+    fn a_torn_note_was_not_made() {
+        let folder = folder("retry-torn");
+        let path = folder.join("f.jsonl");
+        fs::write(
+            folder.join("f.jsonl.retry"),
+            lines(0..3) + "{\"retry_begun\":1}\n{\"retry_do",
+        )
+        .expect("a file");
+        let mut file = open(&path);
+        assert_eq!(file.give_back_uncertain().expect("given back"), 1);
+        drop(file);
+        assert_eq!(numbers(open(&path).next(9)), ["1 refused", "2 refused"]);
+        fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
+    fn the_status_is_the_lines_own() {
+        for (line, expected) in [
+            (
+                r#"{"id":"a","status":"refused","rows":[]}"#,
+                r#"{"id":"a","status":"uncertain","rows":[]}"#,
+            ),
+            (
+                r#"{"rows":[{"row":{"status":"x"}}], "tag":"\"status\":", "status" : "refused"}"#,
+                r#"{"rows":[{"row":{"status":"x"}}], "tag":"\"status\":", "status" : "uncertain"}"#,
+            ),
+            (
+                r#"{"rows":[{"row":{"status":"x"}}]}"#,
+                r#"{"status":"uncertain","rows":[{"row":{"status":"x"}}]}"#,
+            ),
+            (
+                r#"{"tag":"status","rows":[]}"#,
+                r#"{"status":"uncertain","tag":"status","rows":[]}"#,
+            ),
+            ("torn", "torn"),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&uncertain(line.as_bytes())), expected);
+        }
+    }
+
+    #[test]
+    fn links_lead_to_the_file() {
+        let folder = folder("retry-links");
+        fs::create_dir(folder.join("real")).expect("a folder");
+        std::os::unix::fs::symlink(folder.join("real"), folder.join("dir")).expect("a link");
+        std::os::unix::fs::symlink("dir/f", folder.join("link")).expect("a link");
+        let real = folder.canonicalize().expect("a folder").join("real/f");
+        for path in ["real/f", "dir/f", "link"] {
+            assert_eq!(resolved(&folder.join(path)), real, "{path}");
+        }
+        fs::remove_dir_all(folder).expect("removed");
+    }
+}

@@ -1,0 +1,254 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WriteBuffer\Tests\Unit;
+
+use PHPUnit\Framework\Attributes\DataProvider;
+use TypeError;
+use WriteBuffer\Buffer;
+use WriteBuffer\ClosedException;
+use WriteBuffer\ConfigException;
+use WriteBuffer\ConnectionException;
+use WriteBuffer\DeadLetterFile;
+use WriteBuffer\MemorySink;
+use WriteBuffer\Tests\Support\MemoryTestCase;
+
+/** A dead-letter file whose groups are put back: none is lost, and none written twice. */
+final class DeadLetterFileTest extends MemoryTestCase
+{
+    private string $folder;
+
+    private string $file;
+
+    protected function setUp(): void
+    {
+        parent::setUp();
+        $this->folder = sys_get_temp_dir() . '/write-buffer-retry-' . bin2hex(random_bytes(8));
+        mkdir($this->folder, 0700);
+        $this->file = "{$this->folder}/dead.jsonl";
+    }
+
+    protected function tearDown(): void
+    {
+        parent::tearDown();
+        array_map('unlink', glob("{$this->folder}/*") ?: []);
+        rmdir($this->folder);
+    }
+
+    /** @return iterable<string, array{\Closure(self, mixed...): Buffer}> */
+    public static function buffers(): iterable
+    {
+        yield 'background' => [static fn (self $test, mixed ...$more) => $test->buffer(...$more, background: true)];
+        yield 'foreground' => [static fn (self $test, mixed ...$more) => $test->buffer(...$more, background: false)];
+        yield 'sync' => [static fn (self $test, mixed ...$more) => $test->syncBuffer(...$more)];
+    }
+
+    /** @param array<string, mixed> $more */
+    private static function line(int $id, array $more = []): string
+    {
+        return json_encode($more + [
+            'id' => "f{$id}",
+            'tag' => "tag {$id}",
+            'time' => 1.5,
+            'status' => 'refused',
+            'code' => 1062,
+            'message' => 'why',
+            'rows' => [['table' => 'trades', 'row' => ['id' => $id, 'status' => 'refused']]],
+        ], JSON_THROW_ON_ERROR) . "\n";
+    }
+
+    private static function lines(int $first, int $last): string
+    {
+        return implode('', array_map(self::line(...), range($first, $last)));
+    }
+
+    /** @return list<array<string, mixed>|null> */
+    private static function linesOf(string $file): array
+    {
+        return is_file($file)
+            ? array_map(static fn (string $line): ?array => json_decode($line, true), file($file))
+            : [];
+    }
+
+    /** @return list<int> the ids of the rows that are written */
+    private static function written(): array
+    {
+        $ids = array_column(self::rowsOf('trades'), 'id');
+        sort($ids);
+
+        return $ids;
+    }
+
+    /** @dataProvider buffers */
+    #[DataProvider('buffers')]
+    public function testAllThatCanBeWrittenLeavesTheFile(\Closure $make): void
+    {
+        $buffer = $make($this);
+        self::assertSame(0, DeadLetterFile::retry($buffer, $this->file), 'no file, no groups');
+        file_put_contents($this->file, self::lines(1, 250));
+        chmod($this->file, 0600);
+        self::assertSame(250, DeadLetterFile::retry($buffer, $this->file));
+        self::assertSame(range(1, 250), self::written());
+        self::assertSame([], glob("{$this->folder}/*"));
+        self::assertSame('refused', self::rowsOf('trades')[0]['status']);
+        self::assertSame(0, DeadLetterFile::retry($buffer, $this->file));
+        self::assertCount(0, $buffer);
+    }
+
+    /** @dataProvider buffers */
+    #[DataProvider('buffers')]
+    public function testWhatIsRefusedAgainAndWhatIsNoGroupComesBack(\Closure $make): void
+    {
+        $buffer = $make($this);
+        $buffer->put('trades', ['id' => 7]);
+        $buffer->flush();
+        $uncertain = self::line(8, ['status' => 'uncertain']);
+        $noGroup = '{"rows":[]}' . "\n";
+        $torn = '{"id":"f9","rows":[{"ta' . "\n";
+        file_put_contents($this->file, self::lines(1, 4) . $uncertain . self::line(7) . $noGroup . $torn . self::line(10));
+        chmod($this->file, 0600);
+        self::assertSame(5, DeadLetterFile::retry($buffer, $this->file));
+        self::assertSame([1, 2, 3, 4, 7, 10], self::written());
+        self::assertFileDoesNotExist("{$this->file}.retry");
+        $text = (string) file_get_contents($this->file);
+        self::assertSame(0600, fileperms($this->file) & 0777);
+        self::assertStringContainsString($uncertain, $text);
+        self::assertStringContainsString($noGroup, $text);
+        self::assertStringContainsString($torn, $text);
+        $again = array_values(array_filter(
+            self::linesOf($this->file),
+            static fn (?array $line): bool => ($line['rows'][0]['row']['id'] ?? null) === 7,
+        ));
+        self::assertCount(1, $again);
+        self::assertNotSame('f7', $again[0]['id']);
+        self::assertSame(['tag 7', 'refused', 1062], [$again[0]['tag'], $again[0]['status'], $again[0]['code']]);
+        self::assertCount(4, self::linesOf($this->file));
+        $failures = $buffer->takeFailures();
+        self::assertSame($buffer instanceof \SyncWriteBuffer ? [] : [$again[0]['id']], array_column($failures, 'id'));
+
+        // Once more, when the cause is gone. What may be in the database waits for a person.
+        MemorySink::reset();
+        self::assertSame(1, DeadLetterFile::retry($buffer, $this->file));
+        self::assertSame([7], self::written());
+        self::assertCount(3, self::linesOf($this->file));
+    }
+
+    /** The buffer's own deadLetterFile is the same one: a refused group is there once. */
+    public function testTheBuffersOwnFileMayBeTheSame(): void
+    {
+        $buffer = $this->buffer(background: false, deadLetterFile: $this->file);
+        $buffer->put('trades', ['id' => 1]);
+        $buffer->flush();
+        $buffer->put('trades', ['id' => 1], 'again');
+        self::thrownBy(static fn () => $buffer->flush());
+        $before = self::linesOf($this->file);
+        self::assertCount(1, $before);
+        $link = "{$this->folder}/link";
+        symlink($this->file, $link);
+        self::assertSame(0, DeadLetterFile::retry($buffer, $link));
+        $after = self::linesOf($this->file);
+        self::assertCount(1, $after);
+        self::assertNotSame($before[0]['id'], $after[0]['id']);
+        self::assertSame('again', $after[0]['tag']);
+        $buffer->takeFailures();
+    }
+
+    /** As a killed process leaves it: its rows may be written, and are not written again. */
+    public function testWhatAKilledProcessHasBegunIsUncertain(): void
+    {
+        $buffer = $this->buffer(background: false);
+        file_put_contents("{$this->file}.retry", self::lines(1, 9) . "{\"retry_begun\":3}\n{\"retry_done\":3}\n{\"retry_begun\":6}\n");
+        file_put_contents($this->file, self::line(20));
+        array_map(static fn (string $file): bool => chmod($file, 0600), ["{$this->file}.retry", $this->file]);
+        $buffer->put('trades', [['id' => 1], ['id' => 2], ['id' => 3], ['id' => 5]]);
+        $buffer->flush();
+        self::assertSame(3, DeadLetterFile::retry($buffer, $this->file));
+        self::assertSame([1, 2, 3, 5, 7, 8, 9], self::written());
+        self::assertFileDoesNotExist("{$this->file}.retry");
+        self::assertSame(
+            [['f20', 'refused'], ['f4', 'uncertain'], ['f5', 'uncertain'], ['f6', 'uncertain']],
+            array_map(static fn (?array $line): array => [$line['id'], $line['status']], self::linesOf($this->file)),
+        );
+        self::assertSame('refused', self::linesOf($this->file)[1]['rows'][0]['row']['status'], 'a row is as it was');
+        self::assertSame(1, DeadLetterFile::retry($buffer, $this->file));
+        self::assertCount(3, self::linesOf($this->file));
+    }
+
+    /** @dataProvider buffers */
+    #[DataProvider('buffers')]
+    public function testALostServerLosesNoLine(\Closure $make): void
+    {
+        $buffer = $make($this, maxRetries: 0);
+        file_put_contents($this->file, self::lines(1, 150));
+        chmod($this->file, 0600);
+        MemorySink::failNext(2006, 1_000);
+        $thrown = self::thrownBy(fn () => DeadLetterFile::retry($buffer, $this->file));
+        self::assertInstanceOf(ConnectionException::class, $thrown);
+        self::assertFileDoesNotExist("{$this->file}.retry");
+        $lines = self::linesOf($this->file);
+        self::assertSame(
+            range(1, 150),
+            array_map(static fn (?array $line): int => $line['rows'][0]['row']['id'], $lines),
+        );
+        $statuses = array_count_values(array_column($lines, 'status'));
+        $isSync = $buffer instanceof \SyncWriteBuffer;
+        // What is still buffered may be written by the buffer.
+        self::assertSame($isSync ? 0 : 100, $statuses['uncertain'] ?? 0);
+        self::assertCount($isSync ? 0 : 100, $buffer);
+        MemorySink::reset();
+        $buffer->flush();
+        self::assertSame($isSync ? 150 : 50, DeadLetterFile::retry($buffer, $this->file));
+        self::assertSame(range(1, 150), self::written());
+    }
+
+    /** What retry() has put back before is not put back by the file's line, and says so. */
+    public function testAFailureThatWasPutBackBeforeIsUncertain(): void
+    {
+        $buffer = $this->buffer(background: false, deadLetterFile: $this->file);
+        $buffer->put('trades', ['id' => 1]);
+        $buffer->flush();
+        $buffer->put('trades', ['id' => 1]);
+        self::thrownBy(static fn () => $buffer->flush());
+        MemorySink::reset();
+        self::assertSame(1, $buffer->retry($buffer->takeFailures()));
+        $buffer->flush();
+        self::assertSame(0, DeadLetterFile::retry($buffer, $this->file));
+        self::assertSame([1], self::written());
+        self::assertSame(['uncertain'], array_column(self::linesOf($this->file), 'status'));
+    }
+
+    public function testRefusesWhatItCannotWorkWith(): void
+    {
+        $buffer = $this->buffer(background: false);
+        file_put_contents($this->file, self::line(1));
+        chmod($this->file, 0600);
+        $other = new class implements \IteratorAggregate {
+            public function getIterator(): \Iterator
+            {
+                return new \EmptyIterator();
+            }
+        };
+        foreach ([$other, null, 'x', 1] as $wrong) {
+            $thrown = self::thrownBy(fn () => DeadLetterFile::retry($wrong, $this->file));
+            self::assertInstanceOf(TypeError::class, $thrown);
+        }
+        chmod($this->file, 0666);
+        self::assertInstanceOf(ConfigException::class, self::thrownBy(fn () => DeadLetterFile::retry($buffer, $this->file)));
+        self::assertInstanceOf(ConfigException::class, self::thrownBy(fn () => DeadLetterFile::retry($buffer, $this->folder)));
+        self::assertSame(0, DeadLetterFile::retry($buffer, "{$this->folder}/none/dead.jsonl"));
+        chmod($this->file, 0600);
+        $handle = fopen($this->file, 'r');
+        rename($this->file, "{$this->file}.retry");
+        flock($handle, LOCK_EX);
+        $thrown = self::thrownBy(fn () => DeadLetterFile::retry($buffer, $this->file));
+        self::assertInstanceOf(ConfigException::class, $thrown);
+        self::assertStringContainsString('another process puts its groups back', $thrown->getMessage());
+        flock($handle, LOCK_UN);
+        $buffer->close();
+        self::assertInstanceOf(ClosedException::class, self::thrownBy(fn () => DeadLetterFile::retry($buffer, $this->file)));
+        self::assertSame(self::line(1), file_get_contents("{$this->file}.retry"));
+        self::assertSame([], self::written());
+        self::assertSame(1, DeadLetterFile::retry($this->buffer(), $this->file));
+    }
+}
