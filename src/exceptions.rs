@@ -25,8 +25,14 @@ pub struct ExceptionClasses {
     pub connection: Class,
     /// `WriteBuffer\FullException`.
     pub full: Class,
+    /// `WriteBuffer\TooLargeException`.
+    pub too_large: Class,
     /// `WriteBuffer\FlushException`.
     pub flush: Class,
+    /// `WriteBuffer\RefusedException`.
+    pub refused: Class,
+    /// `WriteBuffer\BlockedException`.
+    pub blocked: Class,
     /// `WriteBuffer\TimeoutException`.
     pub timeout: Class,
     /// `WriteBuffer\ClosedException`.
@@ -66,19 +72,21 @@ pub fn throw_flush_error(failed: &FlushError, kept: usize) -> PendingException {
         Kind::Config => (classes.config.0, false),
         Kind::Argument => (ce::type_error(), false),
         Kind::Full => (classes.full.0, false),
+        Kind::TooLarge => (classes.too_large.0, false),
         Kind::Closed => (classes.closed.0, false),
         Kind::Timeout => (classes.timeout.0, true),
         _ if error.is_connection() => (classes.connection.0, true),
-        _ => (classes.flush.0, true),
+        _ if failed.failures.is_empty() => (classes.blocked.0, true),
+        _ => (classes.refused.0, true),
     };
     let mut message = error.to_string();
     if taken && kept > 0 {
         message = format!("{message} ({} still buffered)", count_rows(kept));
     }
     let thrown = throw(class, &message, i64::from(error.code()));
-    if let Some(exception) = thrown.filter(|_| ptr::eq(class, classes.flush.0)) {
+    if let Some(exception) = thrown.filter(|_| ptr::eq(class, classes.refused.0)) {
         let mut failures = export::failures(&failed.failures);
-        objects::set_property(class, exception, FAILURES, &mut failures);
+        objects::set_property(classes.flush.0, exception, FAILURES, &mut failures);
     }
     PendingException
 }
@@ -90,6 +98,37 @@ pub fn throw_conversion_error(error: ConversionError) -> PendingException {
         ConversionError::Type { argument, message } => refuse(ce::type_error(), argument, &message),
         ConversionError::Config(error) => throw_error(error),
     }
+}
+
+/// `FlushException::__construct()`: what `Exception`'s takes, and the failures.
+pub extern "C" fn construct_flush_exception(call: &mut ExecuteData, _result: &mut Zval) {
+    bailout::run(|| {
+        // Whatever is pending, PHP throws.
+        let _: Result<(), PendingException> = set_up_flush_exception(call);
+    });
+}
+
+fn set_up_flush_exception(call: &ExecuteData) -> Result<(), PendingException> {
+    let mut arguments = Arguments::of(call, 0, 4)?;
+    let message = arguments.text()?.map(export::string);
+    let code = arguments.int()?.map(export::int);
+    let previous = arguments.object_or_null(ce::throwable())?.map(Zval::shallow_clone);
+    let failures = arguments.array()?.map(Zval::shallow_clone);
+    let object = call.This.object().ok_or(PendingException)?;
+    let object = ptr::from_ref(object).cast_mut();
+    let flush = ExceptionClasses::get().flush.0;
+    let properties = [
+        (ce::exception(), "message", message),
+        (ce::exception(), "code", code),
+        (ce::exception(), "previous", previous),
+        (flush, FAILURES, failures),
+    ];
+    for (class, name, value) in properties {
+        if let Some(mut value) = value {
+            objects::set_property(class, object, name, &mut value);
+        }
+    }
+    Ok(())
 }
 
 /// `FlushException::getFailures()`

@@ -42,11 +42,21 @@ namespace WriteBuffer {
      * close() throws what the thread met. In the foreground, and in {@see \SyncWriteBuffer}, the
      * calling thread writes.
      *
-     * **What an exception says about your rows.** `TypeError`, {@see ConfigException},
-     * {@see FullException} and {@see ClosedException}: the group was not taken, the buffer is as it
-     * was. {@see FlushException}, {@see ConnectionException} and {@see TimeoutException}: every row
-     * that was taken is still buffered, or is a failure in {@see Buffer::takeFailures()}. Do not
-     * add it again. {@see \SyncWriteBuffer} keeps nothing.
+     * **What an exception says about your rows.**
+     * - {@see NotTaken}, and PHP's own `TypeError` and `ValueError`: the group was not taken, the
+     *   buffer is as it was. These are {@see ConfigException}, {@see FullException},
+     *   {@see TooLargeException} and {@see ClosedException}.
+     * - All others: every row that was taken is still buffered, or is a failure in
+     *   {@see Buffer::takeFailures()}. Do not add it again. {@see RefusedException}: rows were
+     *   given up and are failures. {@see BlockedException}, {@see ConnectionException} and
+     *   {@see TimeoutException}: the rows are still buffered.
+     * - {@see Retryable}: another try may help, without a change of your code. If it is also
+     *   NotTaken, make the same call again. Otherwise the rows are buffered: call flush().
+     *
+     * {@see \SyncWriteBuffer} keeps nothing, whatever it throws.
+     *
+     * An `\ArgumentCountError` or a `TypeError` of PHP's own, for too few, too many or wrong
+     * arguments, can come from each method. Nothing was done then.
      *
      * What your own code throws while a row is read (an accessor, `toArray()`, `__toString()`, a
      * generator) passes through, and the group is not taken.
@@ -65,12 +75,18 @@ namespace WriteBuffer {
          * @throws \TypeError       a value or a row has a wrong type; nothing was taken
          * @throws ConfigException  its table cannot take a row: no key, no guard, a bad column
          *                          name, a rule that the table cannot keep; nothing was taken
-         * @throws FullException    maxPendingRows or maxPendingBytes is reached; nothing was taken
+         * @throws FullException    maxPendingRows or maxPendingBytes is reached; nothing was taken,
+         *                          and there may be room later
+         * @throws TooLargeException the group alone passes maxPendingRows or maxPendingBytes;
+         *                          nothing was taken
          * @throws ClosedException  after close(); nothing was taken
-         * @throws FlushException   foreground: the group was taken, and the server refused the
-         *                          flush that it made due
+         * @throws RefusedException foreground: the group was taken, and rows of the flush that it
+         *                          made due were given up. They are failures now
+         * @throws BlockedException foreground: the group was taken, and the flush that it made due
+         *                          left rows that the server does not take now. They stay buffered
          * @throws ConnectionException the group was taken. Foreground: the flush that it made due
-         *                          found no server. Background: no thread can be started
+         *                          found no server. Background: no thread can be started. The
+         *                          rows stay buffered
          */
         public function add(mixed $order, mixed $trade = null): void;
 
@@ -84,8 +100,10 @@ namespace WriteBuffer {
          * @throws \TypeError       as add()
          * @throws ConfigException  as add(); or $table is not a table's name
          * @throws FullException    as add()
+         * @throws TooLargeException as add()
          * @throws ClosedException  as add()
-         * @throws FlushException   as add()
+         * @throws RefusedException as add()
+         * @throws BlockedException as add()
          * @throws ConnectionException as add()
          */
         public function put(string $table, mixed $row): void;
@@ -114,8 +132,10 @@ namespace WriteBuffer {
          *                          A key that is not known yet is checked when it is written: the
          *                          deletion is a failure then
          * @throws FullException    as add()
+         * @throws TooLargeException as add()
          * @throws ClosedException  as add()
-         * @throws FlushException   as add()
+         * @throws RefusedException as add()
+         * @throws BlockedException as add()
          * @throws ConnectionException as add()
          */
         public function delete(string $table, mixed $key): void;
@@ -152,8 +172,10 @@ namespace WriteBuffer {
          * @throws \Throwable       what the callable throws; nothing was taken
          * @throws ConfigException  as add(), for all of the rows
          * @throws FullException    as add(), for all of the rows
+         * @throws TooLargeException as add(), for all of the rows
          * @throws ClosedException  as add()
-         * @throws FlushException   as add()
+         * @throws RefusedException as add()
+         * @throws BlockedException as add()
          * @throws ConnectionException as add()
          */
         public function group(callable $rows): mixed;
@@ -175,9 +197,9 @@ namespace WriteBuffer {
          *                          or it has other columns than the table's key
          * @throws ConfigException  $table is not a table's name
          * @throws ConnectionException foreground: the table's key is not known yet, and there is no
-         *                          server
-         * @throws FlushException   foreground: the table's key is not known yet, and the server
-         *                          answers with an error
+         *                          server. The rows stay buffered
+         * @throws BlockedException foreground: the table's key is not known yet, and the server
+         *                          answers with an error. The rows stay buffered
          */
         public function find(string $table, mixed $key): array|false|null;
 
@@ -193,14 +215,18 @@ namespace WriteBuffer {
          * @return int the rows committed by this call, those counted that went into others. In the
          *             background: committed while it waited
          *
-         * @throws FlushException      the server refused rows. They were given up, and all others
-         *                             are committed: see takeFailures(). Or a table takes no rows
-         *                             now: its rows wait, as getMetrics()['parked_tables'] says,
-         *                             and all others are committed
+         * After close() it goes on working, and returns 0 where nothing is left.
+         *
+         * @throws RefusedException    the server refused rows. They were given up and are failures,
+         *                             see takeFailures(). All others are committed, or wait for a
+         *                             table, which the message says then
+         * @throws BlockedException    a table takes no rows now: its rows stay buffered, as
+         *                             getMetrics()['parked_tables'] says, and all others are
+         *                             committed. Or the server does not take the rows at all, or
+         *                             failures have no more room: the rows stay buffered
          * @throws ConnectionException no server, or the connection was lost: the rows stay buffered
          * @throws TimeoutException    the time is over: the rows stay buffered
-         * @throws ClosedException     after close()
-         * @throws \ValueError         $timeoutMs is negative
+         * @throws \ValueError         $timeoutMs is negative: nothing was done
          */
         public function flush(?int $timeoutMs = null): int;
 
@@ -322,10 +348,13 @@ namespace WriteBuffer {
          * @throws ConfigException  one may be in the database already; none was put back. Or as
          *                          add(): those before it were put back. The message says which one
          *                          it is
-         * @throws FullException    not even the first one fits
+         * @throws FullException    not even the first one fits now; none was put back
+         * @throws TooLargeException the first one passes maxPendingRows or maxPendingBytes alone;
+         *                          none was put back
          * @throws ClosedException  after close(); none was put back
-         * @throws FlushException   as add()
-         * @throws ConnectionException as add()
+         * @throws RefusedException as add(), for the last one that was put back
+         * @throws BlockedException as add(), for the last one that was put back
+         * @throws ConnectionException as add(), for the last one that was put back
          */
         public function retry(array $failures): int;
 
@@ -335,16 +364,34 @@ namespace WriteBuffer {
          *
          * @param int|null $timeoutMs as in flush()
          *
-         * @throws FlushException      as flush()
+         * @throws RefusedException    as flush(). The buffer is open: close() it once more
+         * @throws BlockedException    as flush()
          * @throws ConnectionException as flush()
          * @throws TimeoutException    as flush()
-         * @throws \ValueError         $timeoutMs is negative
+         * @throws \ValueError         $timeoutMs is negative: nothing was done
          */
         public function close(?int $timeoutMs = null): void;
     }
 
-    /** All exceptions of this extension implement it. PHP's own TypeError and ValueError do not. */
+    /**
+     * All exceptions of this extension implement it. PHP's own TypeError and ValueError do not.
+     *
+     * Each can be made by `new`, as any exception of PHP: for tests of the code that catches it.
+     */
     interface Exception extends \Throwable
+    {
+    }
+
+    /** The group was not taken: the buffer is as it was. */
+    interface NotTaken extends Exception
+    {
+    }
+
+    /**
+     * Another try may help, without a change of your code. With {@see NotTaken}: make the same call
+     * again. Without: the rows are buffered, so call flush(), and do not add them again.
+     */
+    interface Retryable extends Exception
     {
     }
 
@@ -352,7 +399,7 @@ namespace WriteBuffer {
      * A setting, a table or a row that cannot work, whatever the state of the server. Nothing was
      * taken.
      */
-    final class ConfigException extends \InvalidArgumentException implements Exception
+    final class ConfigException extends \InvalidArgumentException implements NotTaken
     {
     }
 
@@ -360,24 +407,60 @@ namespace WriteBuffer {
      * The server cannot be reached, refused the login, or the connection was lost. The rows stay
      * buffered. The code is the server's error code, or the client's (2002 and above), or 0.
      */
-    final class ConnectionException extends \RuntimeException implements Exception
+    final class ConnectionException extends \RuntimeException implements Retryable
     {
     }
 
     /**
      * maxPendingRows or maxPendingBytes is reached, and the rows before could not be written. The
-     * group was not taken.
+     * group was not taken. There may be room later.
      */
-    final class FullException extends \RuntimeException implements Exception
+    final class FullException extends \OverflowException implements NotTaken, Retryable
     {
     }
 
-    /** The server, or a check before it, refused rows. The code is the server's, or 0. */
-    final class FlushException extends \RuntimeException implements Exception
+    /**
+     * The group alone passes maxPendingRows or maxPendingBytes. It was not taken, and never will
+     * be: add fewer rows at once, or raise the bound.
+     */
+    final class TooLargeException extends \LengthException implements NotTaken
+    {
+    }
+
+    /**
+     * The server, or a check before it, does not take rows. The code is the server's, or 0. What is
+     * thrown is a {@see RefusedException} or a {@see BlockedException}: catch this class for both.
+     */
+    class FlushException extends \RuntimeException implements Exception
     {
         /**
+         * For tests: what `\Exception` takes, and what getFailures() returns.
+         *
+         * @param list<array{
+         *     rows: list<
+         *         array{table: string, row: array<string, int|float|string|null>}
+         *         | array{table: string, delete: array<int|string, int|float|string|null>}
+         *     >,
+         *     status: string,
+         *     code: int,
+         *     message: string,
+         *     time: float
+         * }> $failures
+         *
+         * @throws \TypeError an argument has a wrong type
+         */
+        public function __construct(
+            string $message = '',
+            int $code = 0,
+            ?\Throwable $previous = null,
+            array $failures = [],
+        ) {
+        }
+
+        /**
          * Returns the groups that this flush gave up, as {@see Buffer::takeFailures()}, which still
-         * returns them. Empty if the rows stay buffered.
+         * returns them. Empty in a {@see BlockedException}. After many failures it has the first
+         * 1,000 of them, or 64 MiB.
          *
          * @return list<array{
          *     rows: list<
@@ -395,13 +478,23 @@ namespace WriteBuffer {
         }
     }
 
+    /** Rows were given up: they are failures in {@see Buffer::takeFailures()}. */
+    final class RefusedException extends FlushException
+    {
+    }
+
+    /** Rows cannot be written now. No row was given up: they stay buffered. */
+    final class BlockedException extends FlushException implements Retryable
+    {
+    }
+
     /** The time given to flush() or close() is over. The rows stay buffered. */
-    final class TimeoutException extends \RuntimeException implements Exception
+    final class TimeoutException extends \RuntimeException implements Retryable
     {
     }
 
     /** The buffer was closed. Nothing was taken. */
-    final class ClosedException extends \RuntimeException implements Exception
+    final class ClosedException extends \LogicException implements NotTaken
     {
     }
 

@@ -6,7 +6,7 @@ namespace WriteBuffer\Tests\Integration;
 
 use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\ConfigException;
-use WriteBuffer\FlushException;
+use WriteBuffer\RefusedException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 
 /** Which rows are one: keys as the server compares them. */
@@ -316,7 +316,7 @@ final class KeysTest extends DatabaseTestCase
 
         $buffer->put('wb_partial', ['id' => 2, 'v' => 1]);
         self::assertThrows(
-            FlushException::class,
+            RefusedException::class,
             'gave up 1 row that can never be written, see takeFailures(); the first error: table wb_partial: a row without '
                 . 'column name can only update, and there is no row with its key (id); add the whole row first',
             static fn () => $buffer->flush(),
@@ -336,7 +336,7 @@ final class KeysTest extends DatabaseTestCase
         $buffer->put('wb_partial', ['id' => 1, 'name' => 'whole']);
         // Row by row the first one finds nothing to update, and the second one is written.
         self::assertThrowsMatching(
-            FlushException::class,
+            RefusedException::class,
             '/a row without column name can only update, and there is no row with its key/',
             static fn () => $buffer->flush(),
         );

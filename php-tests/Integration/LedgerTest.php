@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace WriteBuffer\Tests\Integration;
 
 use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\BlockedException;
 use WriteBuffer\ConfigException;
-use WriteBuffer\FlushException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\Tests\Support\PhpProcess;
 
@@ -204,7 +204,7 @@ final class LedgerTest extends DatabaseTestCase
         $this->pdo()->exec('DROP TABLE ' . self::LEDGER);
         $buffer->add(null, ['order_id' => 2]);
         self::assertThrowsMatching(
-            FlushException::class,
+            BlockedException::class,
             "/^table write_buffer_ledger: .* doesn't exist \\(1 row still buffered\\)$/D",
             static fn () => $buffer->flush(),
             1146,
@@ -235,7 +235,7 @@ final class LedgerTest extends DatabaseTestCase
 
         $background = $this->buffer(...$settings + ['background' => true]);
         $background->add(null, ['order_id' => 2]);
-        $thrown = self::assertThrowsMatching(FlushException::class, $expected, static fn () => $background->flush());
+        $thrown = self::assertThrowsMatching(BlockedException::class, $expected, static fn () => $background->flush());
         self::assertStringNotContainsString('pw-of-wb-small', $thrown->getMessage());
         self::assertCount(1, $background, 'taken, and still there');
 
@@ -276,7 +276,7 @@ final class LedgerTest extends DatabaseTestCase
             $this->pdo()->exec("DROP TABLE {$table}");
             $buffer->add(null, ['order_id' => 3]);
             self::assertThrowsMatching(
-                FlushException::class,
+                BlockedException::class,
                 "/^table .* doesn't exist \\(1 row still buffered\\)$/D",
                 static fn () => $buffer->flush(),
                 1146,

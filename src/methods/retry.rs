@@ -41,7 +41,7 @@ fn add_all(buffer: Handle<'_>, groups: Vec<Group>, total: usize, generation: u64
         let Err(mut failed) = wait::add(buffer, Box::new(group), generation) else {
             continue;
         };
-        if failed.error.kind() == Kind::Full && taken > 0 {
+        if matches!(failed.error.kind(), Kind::Full | Kind::TooLarge) && taken > 0 {
             return Ok(taken);
         }
         if total > 1 && failed.error.kind() != Kind::Interrupted {
@@ -64,7 +64,7 @@ fn gather_all(buffer: Handle<'_>, failures: Option<&Zval>) -> Result<(Vec<Group>
     let mut bytes = 0_usize;
     for (at, failure) in failures.elements().values().enumerate() {
         match gather(buffer, at, failure) {
-            Err(ConversionError::Config(error)) if error.kind() == Kind::Full && at > 0 => break,
+            Err(ConversionError::Config(error)) if error.kind() == Kind::TooLarge && at > 0 => break,
             Err(error) => return Err(error),
             Ok(group) => {
                 bytes = bytes.saturating_add(group.size_bytes());

@@ -165,6 +165,24 @@ impl<'call> Arguments<'call> {
         Ok(unsafe { array.as_ref() })
     }
 
+    /// The next argument, an object of a class, or null.
+    ///
+    /// # Errors
+    ///
+    /// It is another type.
+    pub fn object_or_null(&mut self, class: &'static ClassEntry) -> Result<Option<&'call Zval>, PendingException> {
+        let Some(argument) = self.next() else { return Ok(None) };
+        let mut object: *mut zval = ptr::null_mut();
+        let class = ptr::from_ref(class).cast_mut();
+        // SAFETY: `O!` takes a pointer to a value, which is an object of the class then, or null.
+        let parsed = bailout::catch(|| unsafe {
+            zend_parse_parameter(0, self.read, argument, c"O!".as_ptr(), &raw mut object, class)
+        });
+        succeeded(parsed)?;
+        // SAFETY: the frame holds the object as long as the call lasts.
+        Ok(unsafe { object.as_ref() })
+    }
+
     /// The next argument, a callable.
     ///
     /// # Errors

@@ -9,8 +9,6 @@ use Illuminate\Database\Connection;
 use Throwable;
 use TypeError;
 use WriteBuffer\Buffer;
-use WriteBuffer\ClosedException;
-use WriteBuffer\ConfigException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\Laravel\Rows\OpenGroup;
@@ -21,6 +19,7 @@ use WriteBuffer\Laravel\Rows\RowRuns;
 use WriteBuffer\Laravel\Rows\TakesRows;
 use WriteBuffer\Laravel\Tables\KeySearch;
 use WriteBuffer\Laravel\Tables\TableCatalog;
+use WriteBuffer\NotTaken;
 
 /**
  * Owns how the rows of a buffer follow Laravel's transactions on one connection. A group that is
@@ -245,7 +244,7 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
                 $this->addToInner($this->late[0]);
             } catch (FullException $e) {
                 throw $e;
-            } catch (TypeError | ConfigException | ClosedException $e) {
+            } catch (TypeError | NotTaken $e) {
                 $this->giveUp(array_shift($this->late), $e);
                 throw $e;
             } catch (Throwable $e) {

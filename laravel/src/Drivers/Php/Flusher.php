@@ -4,12 +4,12 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Laravel\Drivers\Php;
 
-use ReflectionProperty;
 use Throwable;
+use WriteBuffer\BlockedException;
 use WriteBuffer\ConnectionException;
-use WriteBuffer\FlushException;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\Laravel\Tables\TableCatalog;
+use WriteBuffer\RefusedException;
 use WriteBuffer\TimeoutException;
 
 /**
@@ -33,16 +33,27 @@ final class Flusher
     /**
      * @return int how many rows were committed
      *
-     * @throws FlushException      groups were given up, and all others committed; or rows stay
-     *                             pending
+     * @throws RefusedException    groups were given up. All others are committed, or stay pending
+     *                             as the message says
+     * @throws BlockedException    no group was given up; the rows stay pending
      * @throws ConnectionException the rows stay pending
      * @throws TimeoutException    the rows stay pending
      */
     public function flush(?int $timeoutMs): int
     {
+        $letters = [];
+        try {
+            return $this->write($timeoutMs, $letters);
+        } catch (BlockedException $e) {
+            throw $letters === [] ? $e : new RefusedException($e->getMessage(), $e->getCode(), null, $letters);
+        }
+    }
+
+    /** @param list<Letter> $letters gets the groups that are given up */
+    private function write(?int $timeoutMs, array &$letters): int
+    {
         $deadline = $timeoutMs === null ? null : hrtime(true) + $timeoutMs * 1_000_000;
         $flushed = 0;
-        $letters = [];
         $first = null;
         // The first half goes first, so what is settled is always at the front.
         $sizes = [count($this->pending)];
@@ -76,10 +87,11 @@ final class Flusher
         }
         if ($letters !== []) {
             $this->counters->add('failed_flushes');
-            throw self::withFailures(
+            throw new RefusedException(
                 'gave up ' . self::rows(DeadLetter::countRows($letters))
                     . " that can never be written, see takeFailures(); the first error: {$first}",
                 $letters[0]['code'],
+                null,
                 $letters,
             );
         }
@@ -109,7 +121,7 @@ final class Flusher
     /**
      * @return Letter
      *
-     * @throws FlushException the group cannot be kept as a failure, and stays pending
+     * @throws BlockedException the group cannot be kept as a failure, and stays pending
      */
     private function giveUp(
         int $at,
@@ -122,7 +134,10 @@ final class Flusher
         $letter = $this->failures->keep($group, $status, $error->code, $before . $error->message, $deadline);
         if (is_string($letter)) {
             $kept = self::rows($this->pending->rows());
-            throw new FlushException("{$before}{$this->words($error)}; {$letter} ({$kept} still buffered)", $error->code);
+            throw new BlockedException(
+                "{$before}{$this->words($error)}; {$letter} ({$kept} still buffered)",
+                $error->code,
+            );
         }
         $this->counters->add('failed_rows', $this->pending->remove($at, 1));
 
@@ -161,20 +176,11 @@ final class Flusher
     {
         $message = "{$this->words($error)} (" . self::rows($this->pending->rows()) . ' still buffered)';
 
-        return $error->class === DatabaseError::CONNECTION && $letters === []
-            ? new ConnectionException($message, $error->code)
-            : self::withFailures($message, $error->code, $letters);
-    }
-
-    /** @param list<Letter> $letters */
-    private static function withFailures(string $message, int $code, array $letters): FlushException
-    {
-        $e = new FlushException($message, $code);
-        // The class is final, and has no constructor for this: the extension sets the property from
-        // outside too.
-        (new ReflectionProperty($e, 'failures'))->setValue($e, $letters);
-
-        return $e;
+        return match (true) {
+            $letters !== [] => new RefusedException($message, $error->code, null, $letters),
+            $error->class === DatabaseError::CONNECTION => new ConnectionException($message, $error->code),
+            default => new BlockedException($message, $error->code),
+        };
     }
 
     private static function rows(int $count): string

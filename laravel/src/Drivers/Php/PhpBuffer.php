@@ -7,6 +7,7 @@ namespace WriteBuffer\Laravel\Drivers\Php;
 use Closure;
 use Illuminate\Database\Connection;
 use Throwable;
+use WriteBuffer\BlockedException;
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
@@ -22,6 +23,8 @@ use WriteBuffer\Laravel\Rows\RowReader;
 use WriteBuffer\Laravel\Rows\TakesRows;
 use WriteBuffer\Laravel\Tables\KeySearch;
 use WriteBuffer\Laravel\Tables\TableCatalog;
+use WriteBuffer\RefusedException;
+use WriteBuffer\TooLargeException;
 
 /**
  * The driver `php`: the extension's foreground buffer in PHP, over Laravel's own connection, for
@@ -107,7 +110,7 @@ final class PhpBuffer implements Buffer, TakesRows
                     $this->write(null);
                 } catch (FlushException $e) {
                     $reason = $e->getMessage();
-                    if ($e->getFailures() === []) {
+                    if (!$e instanceof RefusedException) {
                         throw $e;
                     }
                 }
@@ -176,8 +179,6 @@ final class PhpBuffer implements Buffer, TakesRows
 
     public function flush(?int $timeoutMs = null): int
     {
-        $this->refuseWhenClosed();
-
         return $this->writeAndTell($timeoutMs);
     }
 
@@ -233,7 +234,7 @@ final class PhpBuffer implements Buffer, TakesRows
         foreach ($groups as $at => $rows) {
             try {
                 $this->take($rows);
-            } catch (FullException $e) {
+            } catch (FullException | TooLargeException $e) {
                 return $at > 0 ? $at : throw $e;
             } catch (ConfigException $e) {
                 throw new ConfigException("Argument #1 (\$failures): element {$at}: {$e->getMessage()}", 0, $e);
@@ -269,10 +270,15 @@ final class PhpBuffer implements Buffer, TakesRows
             count($group->rows) + count($rows) > $this->maxPendingRows
             || $group->bytes + PendingGroups::sizeOf($rows) > $this->maxPendingBytes
         ) {
-            throw new FullException("the group does not fit into the buffer ({$this->maxPendingRows} rows,"
-                . " {$this->maxPendingBytes} bytes): add fewer rows at once, or raise the bound");
+            throw $this->tooLarge();
         }
         $group->add($rows);
+    }
+
+    private function tooLarge(): TooLargeException
+    {
+        return new TooLargeException("the group does not fit into the buffer ({$this->maxPendingRows} rows,"
+            . " {$this->maxPendingBytes} bytes): add fewer rows at once, or raise the bound");
     }
 
     /**
@@ -314,22 +320,23 @@ final class PhpBuffer implements Buffer, TakesRows
         }
     }
 
-    /** @return FlushException|null groups were given up: to be thrown when the new one is taken */
-    private function makeRoom(int $rows, int $bytes): ?FlushException
+    /** @return RefusedException|null of groups given up: thrown when the new one is taken */
+    private function makeRoom(int $rows, int $bytes): ?RefusedException
     {
         $hasRoom = fn (): bool => $this->pending->rows() + $rows <= $this->maxPendingRows
             && $this->pending->bytes() + $bytes <= $this->maxPendingBytes;
         if ($hasRoom()) {
             return null;
         }
+        if ($rows > $this->maxPendingRows || $bytes > $this->maxPendingBytes) {
+            throw $this->tooLarge();
+        }
         $given = $reason = null;
-        if ($rows <= $this->maxPendingRows && $bytes <= $this->maxPendingBytes) {
-            try {
-                $this->write(null);
-            } catch (FlushException | ConnectionException $e) {
-                $given = $e instanceof FlushException && $e->getFailures() !== [] ? $e : null;
-                $reason = $e;
-            }
+        try {
+            $this->write(null);
+        } catch (FlushException | ConnectionException $e) {
+            $given = $e instanceof RefusedException ? $e : null;
+            $reason = $e;
         }
         if (!$hasRoom()) {
             throw new FullException(
@@ -361,7 +368,7 @@ final class PhpBuffer implements Buffer, TakesRows
             return 0;
         }
         if (!$this->mayWrite()) {
-            throw new FlushException('the driver php writes over a connection that has an open transaction, whose'
+            throw new BlockedException('the driver php writes over a connection that has an open transaction, whose'
                 . " rollback would take the rows with it ({$this->pending->rows()} rows still buffered)");
         }
 
