@@ -109,6 +109,57 @@ namespace WriteBuffer {
         public function put(string $table, mixed $row): void;
 
         /**
+         * Takes many rows for a table, one after the other, each as a group of its own: an import.
+         *
+         * $rows is read lazily. A row is taken before the next one is asked for, and none is held,
+         * so a generator of any length runs in flat memory. Keys are ignored.
+         *
+         * **It waits for room**, whatever `overflow` says, as long as the database takes rows: it
+         * gives up if there was no room for overflowTimeoutMs.
+         *
+         * **One bad row costs one row.** A row that put() refuses by a TypeError, a ConfigException
+         * or a TooLargeException is skipped, and all others are taken. At the end an
+         * {@see IncompleteException} says which ones, and why. A row that the server refuses is a
+         * failure, as always. In the foreground its RefusedException comes at the end, in
+         * {@see \SyncWriteBuffer} the row is skipped.
+         *
+         * **What is taken stays taken**, whatever is thrown. If your own code throws, in $rows, in
+         * a row or in $progress, the call ends and the exception passes on. All rows that $rows
+         * gave before are taken, or were skipped: then the IncompleteException is the last one of
+         * getPrevious().
+         *
+         * Within group() the rows join the group. It is bounded as always, and if it is dropped, so
+         * are they.
+         *
+         * @param string        $table    the table's name, as in put()
+         * @param iterable<mixed> $rows   rows, in each form that put() takes for one
+         * @param (callable(int): mixed)|null $progress is called after each 1,000 rows and at the
+         *                                end, with the number of rows taken so far. It may throw,
+         *                                which ends the call
+         *
+         * @return int the rows that were taken: all of them. A model without a change is none
+         *
+         * @throws IncompleteException rows were skipped; or some were taken before an error, which
+         *                          is its getPrevious()
+         * @throws \TypeError       $rows is not iterable, or $progress not callable; nothing was
+         *                          taken
+         * @throws ConfigException  $table is not a table's name; nothing was taken
+         * @throws ClosedException  after close(); nothing was taken
+         * @throws FullException    there was no room for the first row; nothing was taken
+         * @throws TooLargeException within group(): it has no room for the first row
+         * @throws RefusedException foreground: all rows were taken, and flushes that they made due
+         *                          gave rows up. These are failures now
+         * @throws BlockedException {@see \SyncWriteBuffer}: the first row cannot be written now;
+         *                          nothing was taken
+         * @throws ConnectionException {@see \SyncWriteBuffer}: there is no server; nothing was
+         *                          taken
+         * @throws TimeoutException {@see \SyncWriteBuffer}: the server did not answer; nothing was
+         *                          taken
+         * @throws \Throwable       what your own code throws
+         */
+        public function putAll(string $table, iterable $rows, ?callable $progress = null): int;
+
+        /**
          * Takes the deletion of a row, as a group. It counts as a row.
          *
          * It is in order with everything else of its key. What was added before it is dropped, or
@@ -493,6 +544,50 @@ namespace WriteBuffer {
     {
     }
 
+    /**
+     * putAll() did not take all rows. What it took stays taken: do not add it again. If an error
+     * ended it, that is getPrevious(), and the code is the error's.
+     */
+    final class IncompleteException extends \RuntimeException implements Exception
+    {
+        /**
+         * For tests: what `\Exception` takes, and what the methods return.
+         *
+         * @param array<int, string> $reasons
+         *
+         * @throws \TypeError an argument has a wrong type
+         */
+        public function __construct(
+            string $message = '',
+            int $code = 0,
+            ?\Throwable $previous = null,
+            int $takenRows = 0,
+            int $skippedRows = 0,
+            array $reasons = [],
+        ) {
+        }
+
+        /** Returns how many rows were taken. */
+        public function getTakenRows(): int
+        {
+        }
+
+        /** Returns how many rows were not taken, each for a reason of its own. */
+        public function getSkippedRows(): int
+        {
+        }
+
+        /**
+         * Returns why rows were skipped: the first 100 reasons, each under the number of its row,
+         * from 1.
+         *
+         * @return array<int, string>
+         */
+        public function getReasons(): array
+        {
+        }
+    }
+
     /** The buffer was closed. Nothing was taken. */
     final class ClosedException extends \LogicException implements NotTaken
     {
@@ -674,6 +769,10 @@ namespace {
         {
         }
 
+        public function putAll(string $table, iterable $rows, ?callable $progress = null): int
+        {
+        }
+
         public function delete(string $table, mixed $key): void
         {
         }
@@ -761,6 +860,10 @@ namespace {
         }
 
         public function put(string $table, mixed $row): void
+        {
+        }
+
+        public function putAll(string $table, iterable $rows, ?callable $progress = null): int
         {
         }
 

@@ -15,6 +15,8 @@ interface Buffer extends \Countable
 
     public function put(string $table, mixed $row): void;
 
+    public function putAll(string $table, iterable $rows, ?callable $progress = null): int;
+
     public function delete(string $table, mixed $key): void;
 
     public function group(callable $rows): mixed;

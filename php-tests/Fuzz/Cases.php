@@ -12,7 +12,7 @@ final class Cases
         World::replace(World::$junk, []);
         World::$buffer ??= new \WriteBuffer('memory:', background: false);
         $buffer = World::$buffer;
-        switch (World::pick(10)) {
+        switch (World::pick(13)) {
             case 0:
             case 1:
                 World::replace(World::$given, Given::anyRow());
@@ -60,6 +60,17 @@ final class Cases
                     }
                 }, background: false, batchSize: 10.5, tables: World::$given);
                 World::replace(World::$buffer, $made);
+                break;
+            case 10:
+            case 11:
+            case 12:
+                World::replace(World::$given, Given::anyImport());
+                World::replace(World::$progress, World::pick(2) === 0 ? null : Given::callable(static function (): mixed {
+                    World::mutate();
+
+                    return Given::value();
+                }));
+                $buffer->putAll('t', World::$given, World::$progress);
                 break;
             case 8:
             case 9:

@@ -8,6 +8,9 @@ final class World
     /** @var mixed what is given to the buffer, also by reference */
     public static $given;
 
+    /** @var mixed a callable that is given to the buffer */
+    public static $progress;
+
     /** @var array<int, mixed> parts of it, by reference */
     public static $parts = [];
 
@@ -91,6 +94,7 @@ final class World
         switch (self::pick(15)) {
             case 0:
                 self::replace(self::$given, null);
+                self::replace(self::$progress, null);
                 break;
             case 1:
                 foreach (array_keys(self::$parts) as $at) {
@@ -160,7 +164,7 @@ final class World
     {
         $buffer = self::$buffer;
         try {
-            match (self::pick(7)) {
+            match (self::pick(self::$depth > 1 ? 7 : 9)) {
                 0 => $buffer?->put('t', ['id' => 900, 'a' => self::text()]),
                 1 => $buffer?->add(Given::row(), Given::rows()),
                 2 => $buffer?->find('t', 900),
@@ -172,6 +176,8 @@ final class World
                     self::mutate();
                 }),
                 6 => $buffer?->group(static fn () => $buffer->find('t', 901)),
+                7 => $buffer?->putAll('t', Given::generator(Given::rows()), static fn () => self::mutate()),
+                8 => $buffer?->close(),
             };
         } catch (\TypeError | \DomainException | \WriteBuffer\Exception) {
             // Whatever is refused is not taken.

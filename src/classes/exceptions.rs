@@ -10,8 +10,11 @@ use ext_php_rs::zend::{ClassEntry, ce};
 
 use crate::classes::interfaces::Interface;
 use crate::classes::parameters::{Parameter, with_parameters};
-use crate::classes::registration::register;
-use crate::exceptions::{ExceptionClasses, FAILURES, construct_flush_exception, get_failures};
+use crate::classes::registration::{Handler, register};
+use crate::exceptions::{
+    ExceptionClasses, FAILURES, REASONS, SKIPPED_ROWS, TAKEN_ROWS, construct_flush_exception,
+    construct_incomplete_exception, get_failures, get_reasons, get_skipped_rows, get_taken_rows,
+};
 use crate::zend::classes::{self, Class};
 
 /// `WriteBuffer\FlushException`, for the classes below it.
@@ -55,6 +58,7 @@ pub fn register_classes() -> Result<()> {
         full: class("WriteBuffer\\FullException", overflow, &[NotTaken, Retryable])?,
         too_large: class("WriteBuffer\\TooLargeException", length, &[NotTaken])?,
         closed: class("WriteBuffer\\ClosedException", logic, &[NotTaken])?,
+        incomplete: Class(register(incomplete_exception(runtime))?),
         flush,
         refused: class("WriteBuffer\\RefusedException", of_flush, &[])?,
         blocked: class("WriteBuffer\\BlockedException", of_flush, &[Retryable])?,
@@ -119,6 +123,32 @@ fn private_property(name: &str) -> ClassProperty {
         readonly: false,
         default_stub: None,
     }
+}
+
+fn incomplete_exception(parent: ClassEntryInfo) -> ClassBuilder {
+    let parameters = parameters([
+        defaulting("takenRows", DataType::Long, "0"),
+        defaulting("skippedRows", DataType::Long, "0"),
+        defaulting("reasons", DataType::Array, "[]"),
+    ]);
+    let constructor = FunctionBuilder::new("__construct", construct_incomplete_exception);
+    let getter =
+        |name: &str, handler: Handler, returns| FunctionBuilder::new(name, handler).returns(returns, false, false);
+    exception("WriteBuffer\\IncompleteException", parent, &[Interface::Exception])
+        .flags(ClassFlags::Final)
+        .method(with_parameters(constructor, &parameters), MethodFlags::Public)
+        .method(
+            getter("getTakenRows", get_taken_rows, DataType::Long),
+            MethodFlags::Public,
+        )
+        .method(
+            getter("getSkippedRows", get_skipped_rows, DataType::Long),
+            MethodFlags::Public,
+        )
+        .method(getter("getReasons", get_reasons, DataType::Array), MethodFlags::Public)
+        .property(private_property(TAKEN_ROWS))
+        .property(private_property(SKIPPED_ROWS))
+        .property(private_property(REASONS))
 }
 
 fn flush_exception(parent: ClassEntryInfo) -> ClassBuilder {

@@ -51,6 +51,19 @@ impl<T: Tables> Converter<'_, T> {
         Ok(())
     }
 
+    /// Converts a value that is one row, of many that come one by one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::convert`].
+    pub fn convert_row(&mut self, value: &Zval) -> Result<()> {
+        self.element(value)?;
+        if exception_is_pending() {
+            return Err(PendingException.into());
+        }
+        Ok(())
+    }
+
     fn value_of_argument(&mut self, value: &Zval, allow_null: bool) -> Result<()> {
         if let Some(array) = HeldArray::of(value) {
             self.row_or_list(array.elements())

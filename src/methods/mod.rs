@@ -14,4 +14,5 @@ pub mod flush;
 pub mod group;
 pub mod inspect;
 pub mod memory_sink;
+pub mod put_all;
 pub mod retry;

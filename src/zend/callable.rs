@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::os::raw::c_int;
+use std::ptr;
 
 use ext_php_rs::ffi::{zend_fcall_info, zend_fcall_info_cache};
 use ext_php_rs::types::Zval;
@@ -31,6 +32,22 @@ impl Callable<'_> {
             cache,
             frame: PhantomData,
         }
+    }
+
+    /// Calls it with one argument, as often as it is called. Returns what it returned. `None`: it
+    /// threw.
+    ///
+    /// PHP looks the function up each time: one that `__call()` stands for lives for one call.
+    pub fn call_with(&mut self, mut argument: Zval) -> Option<Held> {
+        let mut result = Zval::new();
+        self.info.retval = &raw mut result;
+        self.info.params = &raw mut argument;
+        self.info.param_count = 1;
+        // SAFETY: PHP filled it for an argument, which its frame holds. What it points to outlives
+        // the call.
+        bailout::catch(|| unsafe { zend_call_function(&raw mut *self.info, ptr::null_mut()) });
+        let result = Held::new(result);
+        (!exception_is_pending()).then_some(result)
     }
 
     /// Calls it without arguments. Returns what it returned. `None`: it threw.

@@ -12,7 +12,7 @@ use ext_php_rs::zend::ClassEntry;
 
 use crate::zend::array::{ArrayBuilder, HeldArray};
 use crate::zend::bailout;
-use crate::zend::messages::exception_is_pending;
+use crate::zend::messages::{PendingException, exception_is_pending};
 use crate::zend::values::{Held, to_string};
 
 unsafe extern "C" {
@@ -215,7 +215,7 @@ impl HeldObject {
     }
 }
 
-/// What an object yields, a few values at a time.
+/// What an object yields, a few values at a time, or one: an iteration keeps to one of the two.
 pub struct Iteration {
     iterator: NonNull<ffi::zend_object_iterator>,
     is_begun: bool,
@@ -265,6 +265,44 @@ impl Iteration {
             return None;
         }
         HeldArray::of_result(list).ok()
+    }
+}
+
+impl Iteration {
+    /// The next value. `None`: the end. PHP code behind a value runs when the one after it is asked
+    /// for, not before.
+    ///
+    /// # Errors
+    ///
+    /// PHP code threw.
+    pub fn next_value(&mut self) -> Result<Option<Held>, PendingException> {
+        let iterator = self.iterator.as_ptr();
+        let begins = !std::mem::replace(&mut self.is_begun, true);
+        // SAFETY: the iterator is alive, and has all functions but those that are checked here.
+        // What it yields is copied before it moves on.
+        let value = bailout::catch(|| unsafe {
+            let functions = (*iterator).funcs.as_ref()?;
+            let (Some(valid), Some(current), Some(next)) =
+                (functions.valid, functions.get_current_data, functions.move_forward)
+            else {
+                return None;
+            };
+            if !begins {
+                next(iterator);
+            } else if let Some(rewind) = functions.rewind {
+                rewind(iterator);
+            }
+            if exception_is_pending() || valid(iterator) != ffi::ZEND_RESULT_CODE_SUCCESS || exception_is_pending() {
+                return None;
+            }
+            let value = current(iterator).as_ref().filter(|_| !exception_is_pending())?;
+            Some(value.dereference().shallow_clone())
+        });
+        let value = value.flatten().map(Held::new);
+        if exception_is_pending() {
+            return Err(PendingException);
+        }
+        Ok(value)
     }
 }
 

@@ -15,6 +15,7 @@ use WriteBuffer\Laravel\Testing\BufferManagerFake;
  * @method static void purge(?string $name = null)
  * @method static void add(mixed $order, mixed $trade = null)
  * @method static void put(string $table, mixed $row)
+ * @method static int putAll(string $table, iterable $rows, ?callable $progress = null)
  * @method static void delete(string $table, mixed $key)
  * @method static mixed group(callable $rows)
  * @method static array|false|null find(string $table, mixed $key)

@@ -11,6 +11,7 @@ use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Rows\Identity;
+use WriteBuffer\Laravel\Rows\Import;
 use WriteBuffer\Laravel\Rows\KeyForm;
 use WriteBuffer\Laravel\Rows\OpenGroup;
 use WriteBuffer\Laravel\Rows\OpenGroups;
@@ -70,6 +71,19 @@ final class BufferFake implements Buffer, HeldGroupOwner
     public function put(string $table, mixed $row): void
     {
         $this->take($this->reader->read($row, $table, 'Argument #2 ($row)', false));
+    }
+
+    public function putAll(string $table, iterable $rows, ?callable $progress = null): int
+    {
+        $this->refuseWhenClosed();
+        $import = new Import(
+            $this,
+            fn (array $row): array => $this->reader->read($row, $table, Import::PARAMETER, false),
+            $this->take(...),
+            static fn (): bool => false,
+        );
+
+        return $import->run($rows, $progress);
     }
 
     public function delete(string $table, mixed $key): void

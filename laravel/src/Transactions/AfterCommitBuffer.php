@@ -6,11 +6,13 @@ namespace WriteBuffer\Laravel\Transactions;
 
 use Closure;
 use Illuminate\Database\Connection;
+use SyncWriteBuffer;
 use Throwable;
 use TypeError;
 use WriteBuffer\Buffer;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
+use WriteBuffer\Laravel\Rows\Import;
 use WriteBuffer\Laravel\Rows\OpenGroup;
 use WriteBuffer\Laravel\Rows\OpenGroups;
 use WriteBuffer\Laravel\Rows\Row;
@@ -46,6 +48,9 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
     private int $failedRows = 0;
 
     private readonly OpenGroups $groups;
+
+    /** Calls of the inner buffer's group() that have begun, in whatever fiber. */
+    private int $openGroups = 0;
 
     private readonly RowReader $reader;
 
@@ -120,6 +125,26 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
         $this->collect($this->reader->read($row, $table, 'Argument #2 ($row)', false));
     }
 
+    public function putAll(string $table, iterable $rows, ?callable $progress = null): int
+    {
+        $import = new Import(
+            $this,
+            fn (array $row): array => $this->reader->read($row, $table, Import::PARAMETER, false),
+            function (array $rows): void {
+                if ($this->isCollecting()) {
+                    $this->collect($rows);
+                } elseif ($rows !== []) {
+                    $this->addLate();
+                    $this->addToInner($rows);
+                }
+            },
+            fn (): bool => $this->openGroups > 0 || $this->groups->current() !== null,
+            $this->buffer instanceof TakesRows ? $this->buffer->keepsRows() : !$this->buffer instanceof SyncWriteBuffer,
+        );
+
+        return $import->run($rows, $progress);
+    }
+
     public function delete(string $table, mixed $key): void
     {
         if (!$this->isCollecting()) {
@@ -140,7 +165,12 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
         if (!$this->isCollecting()) {
             $this->addLate();
 
-            return $this->buffer->group($rows);
+            $this->openGroups++;
+            try {
+                return $this->buffer->group($rows);
+            } finally {
+                $this->openGroups--;
+            }
         }
 
         return $this->groups->run(

@@ -37,6 +37,17 @@ final class MemoryBuffer implements Buffer
         $this->add($row);
     }
 
+    public function putAll(string $table, iterable $rows, ?callable $progress = null): int
+    {
+        $count = 0;
+        foreach ($rows as $row) {
+            $this->put($table, [$row]);
+            $count++;
+        }
+
+        return $count;
+    }
+
     public function delete(string $table, mixed $key): void
     {
         unset($this->tables[$table][implode(' ', (array) $key)]);

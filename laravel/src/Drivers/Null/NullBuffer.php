@@ -7,6 +7,7 @@ namespace WriteBuffer\Laravel\Drivers\Null;
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\Laravel\Drivers\Metrics;
+use WriteBuffer\Laravel\Rows\Import;
 use WriteBuffer\Laravel\Rows\OpenGroup;
 use WriteBuffer\Laravel\Rows\OpenGroups;
 use WriteBuffer\Laravel\Rows\Row;
@@ -40,6 +41,22 @@ final class NullBuffer implements Buffer
     {
         $this->refuseWhenClosed();
         $this->drop($this->reader->read($row, $table, 'Argument #2 ($row)', false));
+    }
+
+    public function putAll(string $table, iterable $rows, ?callable $progress = null): int
+    {
+        $this->refuseWhenClosed();
+        $import = new Import(
+            $this,
+            fn (array $row): array => $this->reader->read($row, $table, Import::PARAMETER, false),
+            function (array $rows): void {
+                $this->refuseWhenClosed();
+                $this->drop($rows);
+            },
+            static fn (): bool => false,
+        );
+
+        return $import->run($rows, $progress);
     }
 
     public function delete(string $table, mixed $key): void

@@ -16,6 +16,7 @@ use WriteBuffer\FlushException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\Laravel\Messages\Words;
+use WriteBuffer\Laravel\Rows\Import;
 use WriteBuffer\Laravel\Rows\OpenGroup;
 use WriteBuffer\Laravel\Rows\OpenGroups;
 use WriteBuffer\Laravel\Rows\Row;
@@ -147,6 +148,19 @@ final class PhpBuffer implements Buffer, TakesRows
         $this->collect($this->reader->read($row, $table, 'Argument #2 ($row)', false));
     }
 
+    public function putAll(string $table, iterable $rows, ?callable $progress = null): int
+    {
+        $this->refuseWhenClosed();
+        $import = new Import(
+            $this,
+            fn (array $row): array => $this->reader->read($row, $table, Import::PARAMETER, false),
+            $this->addRows(...),
+            fn (): bool => $this->groups->current() !== null,
+        );
+
+        return $import->run($rows, $progress);
+    }
+
     public function delete(string $table, mixed $key): void
     {
         $this->refuseWhenClosed();
@@ -168,6 +182,11 @@ final class PhpBuffer implements Buffer, TakesRows
     {
         $this->refuseWhenClosed();
         $this->collect($rows);
+    }
+
+    public function keepsRows(): bool
+    {
+        return true;
     }
 
     public function find(string $table, mixed $key): array|false|null
