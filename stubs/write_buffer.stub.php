@@ -24,6 +24,9 @@ namespace WriteBuffer {
      *   returns, with the columns of the key and the guard; if nothing is dirty, there is none,
      * - an object with `toArray()`.
      *
+     * A row that lacks the AUTO_INCREMENT column of its table's key, and nothing else of it, is a
+     * new row: it is inserted, exactly once, and never merged.
+     *
      * **A list of rows** is an array whose first key is a number, or a `Traversable`, of rows. An
      * empty list is no row.
      *
@@ -715,7 +718,8 @@ namespace {
          *        While it cannot be written to, nothing is given up
          * @param string|null $ledger when a transaction is entered in the ledger, a table which
          *        tells after a lost connection whether its COMMIT was carried out. `auto`: if it
-         *        has rows that must not be written twice, such as insert-only or summed ones.
+         *        has rows that must not be written twice, such as insert-only or summed ones, and
+         *        those that the server numbers.
          *        `always`. `never`: such tables are refused, unless they are `repeatable`. Default
          *        `auto`
          * @param string|null $ledgerTable the ledger's table: `table` or `database.table`. It is

@@ -334,6 +334,40 @@ final class LedgerTest extends DatabaseTestCase
         self::assertSame(['1', '2', '2'], array_column($this->rows('wb_least_ledger', '*', 'last_transaction'), 'last_transaction'));
     }
 
+    /** Written twice it would be two rows. */
+    public function testARowThatTheServerNumbersNeedsIt(): void
+    {
+        $upsert = ['wb_trades' => ['mode' => 'upsert']];
+        foreach ([false, true] as $background) {
+            $buffer = $this->ledgerBuffer(tables: $upsert, background: $background);
+            $buffer->put('wb_trades', ['id' => 7, 'order_id' => 1]);
+            $buffer->flush();
+            self::assertFalse($this->hasLedger(), 'a row with its key needs none');
+            $buffer->put('wb_trades', ['order_id' => 2]);
+            $buffer->flush();
+            self::assertSame(['1'], array_column($this->rows(self::LEDGER), 'last_transaction'));
+            unset($buffer);
+            $this->pdo()->exec('DROP TABLE ' . self::LEDGER);
+
+            $accepted = ['wb_trades' => ['mode' => 'upsert', 'repeatable' => true]];
+            foreach (['auto', 'never'] as $ledger) {
+                $buffer = $this->ledgerBuffer(tables: $accepted, background: $background, ledger: $ledger);
+                $buffer->put('wb_trades', ['order_id' => 3]);
+                $buffer->flush();
+                self::assertFalse($this->hasLedger(), $ledger);
+            }
+            $never = $this->ledgerBuffer(tables: $upsert, background: $background, ledger: 'never');
+            $never->put('wb_trades', ['id' => 8, 'order_id' => 4]);
+            $never->flush();
+            self::assertThrowsMatching(
+                ConfigException::class,
+                "/^table wb_trades: a row without its AUTO_INCREMENT key is an insert, and ledger is 'never'/",
+                static fn () => $never->put('wb_trades', ['order_id' => 5]),
+            );
+        }
+        self::assertSame('0', $this->value('SELECT COUNT(*) FROM wb_trades WHERE order_id = 5'));
+    }
+
     public function testTablesThatNeedItAreRefusedWithoutIt(): void
     {
         $buffer = $this->ledgerBuffer(ledger: 'never');

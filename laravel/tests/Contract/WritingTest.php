@@ -10,6 +10,7 @@ use Illuminate\Database\Eloquent\Model;
 use Illuminate\Support\Collection;
 use Illuminate\Support\Stringable;
 use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Tests\Support\Side;
 
 /** The contract: what is in the tables afterwards. */
@@ -34,6 +35,42 @@ final class WritingTest extends ContractTestCase
         self::assertSame([['id' => '1', 'price' => '1.25']], $this->tableOf('orders', ['id', 'price']));
         self::assertSame(['10', '11'], array_column($this->tableOf('trades', ['id']), 'id'));
         self::assertSame(0, $buffer->flush());
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
+    public function testARowWithoutItsNumberedKeyIsInserted(string $driver): void
+    {
+        $buffer = $this->of($driver);
+        if ($driver === 'memory') {
+            // No server says what it numbers.
+            self::assertThrown(ConfigException::class, static fn () => $buffer->put('orders', ['status' => 'a']));
+
+            return;
+        }
+        $number = $driver === 'php on sqlite' ? 'INTEGER PRIMARY KEY' : 'INTEGER PRIMARY KEY AUTO_INCREMENT';
+        $this->createTables(['tickets' => "id {$number}, word VARCHAR(10) NOT NULL, times INTEGER DEFAULT 0"]);
+        foreach (
+            [
+                ['word' => 'c', 'times' => 1],
+                ['word' => 'a', 'times' => 1],
+                ['id' => 7, 'word' => 'x', 'times' => 1],
+                ['word' => 'b', 'times' => 1],
+                ['id' => 7, 'word' => 'y', 'times' => 5],
+                ['id' => 1, 'word' => 'd'],
+                ['word' => 'c'],
+            ] as $row
+        ) {
+            $buffer->put('tickets', $row);
+        }
+        $buffer->flush();
+        self::assertSame([
+            ['id' => '1', 'word' => 'd', 'times' => '1'],
+            ['id' => '2', 'word' => 'a', 'times' => '1'],
+            ['id' => '7', 'word' => 'y', 'times' => '5'],
+            ['id' => '8', 'word' => 'b', 'times' => '1'],
+            ['id' => '9', 'word' => 'c', 'times' => '0'],
+        ], $this->tableOf('tickets', ['id', 'word', 'times']));
     }
 
     /** @dataProvider drivers */

@@ -8,6 +8,7 @@ use Throwable;
 use WriteBuffer\BlockedException;
 use WriteBuffer\ConnectionException;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
+use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Tables\TableCatalog;
 use WriteBuffer\RefusedException;
 use WriteBuffer\TimeoutException;
@@ -161,7 +162,7 @@ final class Flusher
         // From the last group on, since giving one up moves those behind it.
         for ($at = $size - 1; $at >= 0; $at--) {
             foreach ($this->pending->group($at) as $row) {
-                if ($mayLack || !$this->tables->rules($row->table)->isRepeatable()) {
+                if ($mayLack || !$this->isRepeatable($row)) {
                     array_unshift($letters, $this->giveUp($at, DeadLetter::UNCERTAIN, $error->error, $before, $deadline));
                     break;
                 }
@@ -169,6 +170,14 @@ final class Flusher
         }
 
         return $letters;
+    }
+
+    private function isRepeatable(Row $row): bool
+    {
+        $rules = $this->tables->rules($row->table);
+        $isInsert = !$row->isDeletion && $this->tables->of($row->table, $row)->numbers($row->values);
+
+        return $rules->isRepeatable() && (!$isInsert || $rules->repeatable);
     }
 
     /** @param list<Letter> $letters */
