@@ -603,6 +603,11 @@ namespace WriteBuffer {
      */
     final class MemorySink
     {
+        /** There are no objects of it. */
+        private function __construct()
+        {
+        }
+
         /**
          * Returns all tables by name, each with its rows in the order in which they were inserted.
          *

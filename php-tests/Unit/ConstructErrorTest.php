@@ -386,6 +386,16 @@ final class ConstructErrorTest extends MemoryTestCase
         }
     }
 
+    public function testBuffersAreNotCompared(): void
+    {
+        foreach ([[$this->buffer(), $this->buffer()], [$this->syncBuffer(), $this->syncBuffer()]] as [$one, $other]) {
+            self::assertFalse($one == $other);
+            self::assertFalse($one < $other);
+            self::assertFalse($one >= $other);
+            self::assertTrue($one == $one);
+        }
+    }
+
     public function testABufferIsNotCopied(): void
     {
         foreach ([$this->buffer(), $this->syncBuffer()] as $buffer) {

@@ -156,6 +156,7 @@ final class ConstructTest extends MemoryTestCase
                 'maxRetries' => 2,
                 'orderTable' => 'a',
                 'tradeTable' => 'b',
+                'tables' => ['a' => ['key' => ['k']]],
                 'ledger' => 'always',
                 'ledgerTable' => 'l.l',
                 'redactValues' => true,
@@ -164,6 +165,31 @@ final class ConstructTest extends MemoryTestCase
             ],
             $info,
         );
+    }
+
+    public function testShowsTheRulesOfTables(): void
+    {
+        $tables = [
+            'a' => [
+                'key' => ['k', 'l'],
+                'mode' => 'upsert',
+                'merge' => ['n' => 'sum', 'o' => 'keep', 'p' => 'min', 'q' => 'max', 'r' => 'replace'],
+                'guard' => 'v',
+                'allowSecondUnique' => true,
+                'repeatable' => true,
+                'coalesce' => false,
+            ],
+            'b' => ['key' => 'server'],
+            'c' => ['mode' => 'insert'],
+            'd' => [],
+        ];
+        foreach ([$this->buffer(tables: $tables), $this->syncBuffer(tables: $tables)] as $buffer) {
+            self::assertSame($tables, $buffer->__debugInfo()['tables']);
+        }
+        // What says what is the case anyway is not shown.
+        $usual = ['a' => ['key' => 'k', 'allowSecondUnique' => false, 'repeatable' => false, 'coalesce' => true]];
+        self::assertSame(['a' => ['key' => ['k']]], $this->buffer(tables: $usual)->__debugInfo()['tables']);
+        self::assertArrayNotHasKey('tables', $this->buffer()->__debugInfo());
     }
 
     public function testReadsRulesThroughReferences(): void

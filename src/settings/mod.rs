@@ -105,7 +105,7 @@ pub const SETTINGS: &[Setting] = &[
         doc: "bound of buffered bytes",
         ini: Some(Ini::new(c"write_buffer.max_pending_bytes", c"67108864")),
         scope: Scope::Bounding,
-        field: Field::Number(1_024, i64::MAX, Number::Count(|to| &mut to.engine.max_pending_bytes)),
+        field: Field::Number(1_024, i64::MAX, Number::Bytes(|to| &mut to.engine.max_pending_bytes)),
     },
     Setting {
         name: "overflow",
