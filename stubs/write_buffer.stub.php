@@ -31,7 +31,8 @@ namespace WriteBuffer {
      * empty list is no row.
      *
      * **A value** is null, bool (stored as 1 or 0), int, finite float, string (any bytes), a backed
-     * enum (its value), a `DateTimeInterface` or a `Stringable`. A `DateTimeInterface` is stored as
+     * enum (its value), a `DateTimeInterface`, a `Stringable` such as `BcMath\Number`, or a `GMP`
+     * number. For a JSON column give what json_encode() returns. A `DateTimeInterface` is stored as
      * its wall-clock time in its own zone, cut, not rounded, to the column's precision. Anything
      * else is a `TypeError` that names the table and the column. Give prices as strings: a string
      * reaches a DECIMAL column digit by digit, a float does not.
@@ -176,9 +177,9 @@ namespace WriteBuffer {
          * alone: delete the children first.
          *
          * @param string $table the table's name, as in put()
-         * @param mixed  $key   the key's value, an int or a string. Or an array: the key's columns
-         *                      by name, in any order, with the guard if you like; or the key's
-         *                      values in the key's order
+         * @param mixed  $key   the key's value, as in find(). Or an array: the key's columns by
+         *                      name, in any order, with the guard if you like; or the key's values
+         *                      in the key's order
          *
          * @throws \TypeError       $key is no key; nothing was taken
          * @throws ConfigException  the table is insert-only, or its key is the server's to know;
@@ -241,14 +242,15 @@ namespace WriteBuffer {
          * key is the configured one, else `id`.
          *
          * @param string $table the table's name, as in put()
-         * @param mixed  $key   the key's value, an int or a string. For a composite key an array of
-         *                      these, by column name or in the key's order
+         * @param mixed  $key   the key's value, which is what a row has as a value. For a composite
+         *                      key an array of these, by column name or in the key's order. Alone
+         *                      it is neither a bool nor a float: give these in an array, too
          *
          * @return array<string, int|float|string|null>|false|null null: none has this key. false:
          *         its deletion is buffered, and no row after it
          *
-         * @throws \TypeError       the key is neither an int, nor a string, nor an array of these;
-         *                          or it has other columns than the table's key
+         * @throws \TypeError       the key is no value, null, or an array with one of these; or it
+         *                          has other columns than the table's key
          * @throws ConfigException  $table is not a table's name
          * @throws ConnectionException foreground: the table's key is not known yet, and there is no
          *                          server. The rows stay buffered

@@ -35,7 +35,7 @@ final class Cases
                 $buffer->retry(World::$given);
                 break;
             case 6:
-                $id = 5;
+                $id = World::pick(2) === 0 ? 5 : Given::value();
                 World::$parts[] = &$id;
                 World::replace(World::$given, ['id' => &$id]);
                 // The name is an object, which PHP converts.
@@ -46,7 +46,7 @@ final class Cases
 
                         return 't';
                     }
-                }, World::$given);
+                }, World::pick(3) === 0 ? Given::value() : World::$given);
                 break;
             case 7:
                 World::replace(World::$given, Given::rules());

@@ -165,7 +165,7 @@ final class AddErrorTest extends MemoryTestCase
      */
     public static function wrongValues(): iterable
     {
-        yield 'an array' => [static fn () => [], 'array is no value'];
+        yield 'an array' => [static fn () => [], 'array is no value, json_encode() it for a JSON column'];
         yield 'a resource' => [static fn () => fopen('php://memory', 'r'), 'resource is no value'];
         yield 'a stdClass' => [static fn () => new \stdClass(), 'an object of stdClass is no value'];
         yield 'a closure' => [static fn () => static fn () => 1, 'an object of Closure is no value'];

@@ -61,7 +61,7 @@ final class PutAllErrorTest extends MemoryTestCase
         $reasons = $thrown->getReasons();
         self::assertSame([3, 7], [$thrown->getTakenRows(), $thrown->getSkippedRows()]);
         self::assertSame([2, 3, 4, 5, 6, 7, 9], array_keys($reasons));
-        self::assertSame("table t, column v: array is no value; {$give}", $reasons[2]);
+        self::assertSame("table t, column v: array is no value, json_encode() it for a JSON column; {$give}", $reasons[2]);
         self::assertSame('an element is string, which is neither an array nor an object', $reasons[3]);
         self::assertSame("table t, column v: INF is no finite number; {$give}", $reasons[5]);
         self::assertStringStartsWith('table t: ', $reasons[7]);

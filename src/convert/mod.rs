@@ -9,7 +9,7 @@
 pub mod deletions;
 pub mod fast_path;
 pub mod rows;
-mod values;
+pub mod values;
 
 use std::sync::Arc;
 

@@ -320,6 +320,9 @@ impl<T: Tables> Converter<'_, T> {
     fn value(&mut self, shape: &Shape, place: usize, value: &Zval) -> Result<()> {
         let scalar = Scalar::of(value).map_err(|error| match error {
             ValueError::Pending(pending) => pending.into(),
+            ValueError::Wrong(what) if value.is_array() => {
+                self.wrong_value(shape, place, &format!("{what}, json_encode() it for a JSON column"))
+            }
             ValueError::Wrong(what) => self.wrong_value(shape, place, &what),
         })?;
         let pushed = self.group.push(&scalar.value());

@@ -88,10 +88,43 @@ impl<'v> Scalar<'v> {
                 class()
             )));
         }
-        if object.has_method("__tostring") {
+        // GMP has no method for what PHP's cast does.
+        if object.has_method("__tostring") || object.class_name() == "GMP" {
             return Ok(Self::Owned(object.to_text().ok_or(PendingException)?));
         }
         Err(ValueError::Wrong(format!("an object of {} is no value", class())))
+    }
+
+    /// What a part of a key becomes, which must be a value and not null.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::of`].
+    pub fn of_key(value: &'v Zval) -> Result<Self, ValueError> {
+        if value.is_null() {
+            return Err(ValueError::Wrong("null is no key".to_owned()));
+        }
+        Self::of(value)
+    }
+
+    /// What a key of one column becomes. Null, a bool and a float are more likely what another call
+    /// returned: as values of a key they stand in an array.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::of`].
+    pub fn of_lone_key(value: &'v Zval) -> Result<Self, ValueError> {
+        let is_model = |object: &HeldObject| object.has_method("getattributes");
+        if let Some(object) = HeldObject::of(value).filter(is_model) {
+            let class = object.class_name();
+            return Err(ValueError::Wrong(format!(
+                "the model {class}: give its key, as getKey() returns it"
+            )));
+        }
+        if value.is_bool() || value.is_double() {
+            return Err(ValueError::Wrong(type_name(value).to_owned()));
+        }
+        Self::of_key(value)
     }
 
     /// The engine's value.

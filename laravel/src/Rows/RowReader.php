@@ -8,6 +8,7 @@ use BackedEnum;
 use Closure;
 use DateTimeImmutable;
 use DateTimeInterface;
+use GMP;
 use ReflectionProperty;
 use stdClass;
 use Stringable;
@@ -25,6 +26,8 @@ use UnitEnum;
  */
 final class RowReader
 {
+    private const KEY = 'Argument #2 ($key)';
+
     /**
      * @param (Closure(string, ?string): ?Identity)|null $identities what says which row of a table
      *        a model means: by the server's name of the table, and the key that the model names.
@@ -90,7 +93,7 @@ final class RowReader
      *
      * @throws TypeError a key that can be none
      */
-    public function deletion(string $table, mixed $key, string $parameter = 'Argument #2 ($key)'): Row
+    public function deletion(string $table, mixed $key, string $parameter = self::KEY): Row
     {
         if ($key instanceof Row && $key->isDeletion) {
             return $key;
@@ -217,10 +220,11 @@ final class RowReader
             $value instanceof BackedEnum => $value->value,
             $value instanceof DateTimeInterface && self::hasFourDigitYear($value)
                 => DateTimeImmutable::createFromInterface($value),
-            $value instanceof Stringable => (string) $value,
+            $value instanceof Stringable, $value instanceof GMP => (string) $value,
             default => throw new TypeError(
                 "{$parameter} has a wrong value: table {$table}, column {$column}: "
-                . (is_float($value) ? "{$value} is no finite number" : get_debug_type($value) . ' is no value')
+                . (is_float($value) ? "{$value} is no finite number" : get_debug_type($value) . ' is no value'
+                    . (is_array($value) && $parameter !== self::KEY ? ', json_encode() it for a JSON column' : ''))
                 . '; give null, bool, int, a finite float, string, a backed enum, DateTimeInterface or Stringable'
             ),
         };

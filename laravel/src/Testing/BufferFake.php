@@ -113,14 +113,15 @@ final class BufferFake implements Buffer, HeldGroupOwner
     public function find(string $table, mixed $key): array|false|null
     {
         $columns = $this->keyOf($table);
+        $key = KeyForm::plain($key);
         $found = null;
         foreach ([...array_slice($this->rows, $this->flushedRows), ...$this->openGroups->current()?->rows ?? []] as $row) {
             if ($row->table !== $table) {
                 continue;
             }
             foreach ($columns as $at => $column) {
-                $wanted = is_array($key) ? $key[$column] ?? $key[$at] ?? null : $key;
-                if (!KeyForm::isSame($row->values[$column] ?? null, $wanted)) {
+                $wanted = $key[$column] ?? $key[$at] ?? null;
+                if (!KeyForm::isSame($row->plainValues()[$column] ?? null, $wanted)) {
                     continue 2;
                 }
             }

@@ -39,6 +39,28 @@ final class WritingTest extends ContractTestCase
 
     /** @dataProvider drivers */
     #[DataProvider('drivers')]
+    public function testAKeyIsAnyValue(string $driver): void
+    {
+        $buffer = $this->of($driver);
+        $buffer->put('quotes', ['symbol' => new Stringable('BTC'), 'version' => 1]);
+        $buffer->put('balances', ['user_id' => true, 'asset' => Side::Buy]);
+        if ($this->isSync()) {
+            self::assertNull($buffer->find('quotes', new Stringable('BTC')));
+
+            return;
+        }
+        self::assertSame(['symbol' => 'BTC', 'version' => 1], $buffer->find('quotes', new Stringable('BTC')));
+        self::assertNotNull($buffer->find('balances', [true, Side::Buy]));
+        self::assertNotNull($buffer->find('balances', ['asset' => Side::Buy, 'user_id' => 1]));
+        $buffer->delete('quotes', new Stringable('BTC'));
+        self::assertFalse($buffer->find('quotes', new Stringable('BTC')));
+        foreach ([null, true, 1.5, new \stdClass(), [null], [NAN]] as $key) {
+            self::assertThrown(\TypeError::class, static fn () => $buffer->find('quotes', $key));
+        }
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
     public function testARowWithoutItsNumberedKeyIsInserted(string $driver): void
     {
         $buffer = $this->of($driver);
