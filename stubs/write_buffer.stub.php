@@ -33,9 +33,9 @@ namespace WriteBuffer {
      * **A value** is null, bool (stored as 1 or 0), int, finite float, string (any bytes), a backed
      * enum (its value), a `DateTimeInterface`, a `Stringable` such as `BcMath\Number`, or a `GMP`
      * number. For a JSON column give what json_encode() returns. A `DateTimeInterface` is stored as
-     * its wall-clock time in its own zone, cut, not rounded, to the column's precision. Anything
-     * else is a `TypeError` that names the table and the column. Give prices as strings: a string
-     * reaches a DECIMAL column digit by digit, a float does not.
+     * its wall-clock time in its own zone, or in that of timeZone, cut, not rounded, to the
+     * column's precision. Anything else is a `TypeError` that names the table and the column. Give
+     * prices as strings: a string reaches a DECIMAL column digit by digit, a float does not.
      *
      * **A group** is what one add() or put() takes, or all that is added within group(). It is
      * taken whole or not at all, and committed in one transaction. One that passes maxPendingRows
@@ -742,6 +742,11 @@ namespace {
          * @param int|null $maxPreparedStatements how many statements each connection has prepared
          *        on the server; 0: rows are sent as text. So they are when the server has none
          *        left: it has `max_prepared_stmt_count`, 16382, for all its clients. Default 32
+         * @param string|null $timeZone the zone to which DateTimeInterface objects are converted
+         *        before they are written: a name that PHP knows, such as `UTC` or `Europe/Berlin`,
+         *        or an offset such as `+02:00`. Without it each is written as its wall-clock time
+         *        in its own zone. It is no setting of the server's session: that is the DSN's
+         *        `timezone`
          *
          * @throws \TypeError                   an argument has a wrong type
          * @throws \WriteBuffer\ConfigException a setting cannot work
@@ -769,6 +774,7 @@ namespace {
             ?bool $redactValues = null,
             ?int $parkTimeoutMs = null,
             ?int $maxPreparedStatements = null,
+            ?string $timeZone = null,
         ) {
         }
 
@@ -863,6 +869,7 @@ namespace {
             ?string $ledgerTable = null,
             ?bool $redactValues = null,
             ?int $maxPreparedStatements = null,
+            ?string $timeZone = null,
         ) {
         }
 

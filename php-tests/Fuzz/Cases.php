@@ -10,7 +10,7 @@ final class Cases
     {
         World::replace(World::$parts, []);
         World::replace(World::$junk, []);
-        World::$buffer ??= new \WriteBuffer('memory:', background: false);
+        World::$buffer ??= World::newBuffer();
         $buffer = World::$buffer;
         switch (World::pick(13)) {
             case 0:

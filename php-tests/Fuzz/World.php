@@ -22,6 +22,12 @@ final class World
 
     public static int $depth = 0;
 
+    /** A buffer, with a time zone now and then. */
+    public static function newBuffer(): \WriteBuffer
+    {
+        return new \WriteBuffer('memory:', background: false, timeZone: self::pick(2) === 0 ? null : 'Asia/Tokyo');
+    }
+
     /** The next number below a limit. */
     public static function pick(int $limit): int
     {
@@ -148,7 +154,7 @@ final class World
                 trigger_error('raised by a callback');
                 break;
             case 13:
-                self::replace(self::$buffer, new \WriteBuffer('memory:', background: false));
+                self::replace(self::$buffer, self::newBuffer());
                 break;
             default:
                 foreach (self::$parts as &$part) {

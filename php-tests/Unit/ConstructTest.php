@@ -119,7 +119,7 @@ final class ConstructTest extends MemoryTestCase
 
     public function testTheOrderOfArgumentsIsThatOfTheStub(): void
     {
-        $arguments = ['memory:', 10, 20, 2, false, 'a', 'b', [], 30, 4_096, null, null, 60, 1, null, null, null, 'always', 'l.l', true, 70, 80];
+        $arguments = ['memory:', 10, 20, 2, false, 'a', 'b', [], 30, 4_096, null, null, 60, 1, null, null, null, 'always', 'l.l', true, 70, 80, 'UTC'];
         $buffer = new \WriteBuffer(...$arguments);
         $info = $buffer->__debugInfo();
         unset($info['metrics']);
@@ -133,6 +133,7 @@ final class ConstructTest extends MemoryTestCase
                 'ledgerTable' => 'l.l',
                 'redactValues' => true,
                 'maxPreparedStatements' => 80,
+                'timeZone' => 'UTC',
                 'batchSize' => 10,
                 'flushIntervalMs' => 20,
                 'maxPendingRows' => 30,

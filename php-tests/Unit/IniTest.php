@@ -38,6 +38,7 @@ final class IniTest extends TestCase
         'write_buffer.redact_values' => '0',
         'write_buffer.park_timeout_ms' => '60000',
         'write_buffer.max_prepared_statements' => '32',
+        'write_buffer.time_zone' => '',
     ];
 
     /** @var array<string, string> */
@@ -174,6 +175,11 @@ final class IniTest extends TestCase
             'write_buffer.max_pending_bytes',
             '0k',
             'write_buffer.max_pending_bytes in php.ini must be from 1024 to ' . PHP_INT_MAX . ', not 0',
+        ];
+        yield 'time_zone' => [
+            'write_buffer.time_zone',
+            'Mars',
+            "timeZone must be a time zone of PHP's, such as 'UTC', 'Europe/Berlin' or '+02:00', not \"Mars\"",
         ];
         yield 'lanes' => ['write_buffer.lanes', '65', 'write_buffer.lanes in php.ini must be from 1 to 64, not 65'];
         yield 'overflow' => ['write_buffer.overflow', 'drop', 'overflow must be \'block\' or \'throw\', not "drop"'];

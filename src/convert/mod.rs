@@ -8,6 +8,7 @@
 
 pub mod deletions;
 pub mod fast_path;
+pub mod moments;
 pub mod rows;
 pub mod values;
 

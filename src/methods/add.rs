@@ -9,7 +9,7 @@ use crate::buffer::object::Handle;
 use crate::buffer::state::State;
 use crate::convert::ConversionError;
 use crate::exceptions::{throw_conversion_error, throw_flush_error};
-use crate::methods::arguments::{copy_rows, table};
+use crate::methods::arguments::{copy_rows, table, time_zone};
 use crate::methods::entry::{kept_rows, with_buffer};
 use crate::process::fork;
 use crate::zend::arguments::Arguments;
@@ -24,7 +24,7 @@ pub extern "C" fn add(call: &mut ExecuteData, _result: &mut Zval) {
         take_group(buffer, |group| {
             for (argument, value, table) in [(1, order, order_table), (2, trade, trade_table)] {
                 if let Some(value) = value {
-                    copy_rows(buffer, group, value, table, argument, true)?;
+                    copy_rows(buffer, group, value, table, argument, true, time_zone(buffer))?;
                 }
             }
             Ok(())
@@ -40,7 +40,9 @@ pub extern "C" fn put(call: &mut ExecuteData, _result: &mut Zval) {
         let row = arguments.value();
         take_group(buffer, |group| {
             let table = table(buffer, name)?;
-            row.map_or(Ok(()), |row| copy_rows(buffer, group, row, table, 2, false))
+            row.map_or(Ok(()), |row| {
+                copy_rows(buffer, group, row, table, 2, false, time_zone(buffer))
+            })
         })
     });
 }

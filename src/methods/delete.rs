@@ -5,7 +5,7 @@ use ext_php_rs::zend::ExecuteData;
 
 use crate::convert::deletions::copy_key;
 use crate::methods::add::take_group;
-use crate::methods::arguments::table;
+use crate::methods::arguments::{table, time_zone};
 use crate::methods::entry::with_buffer;
 use crate::zend::arguments::Arguments;
 
@@ -17,7 +17,7 @@ pub extern "C" fn delete(call: &mut ExecuteData, _result: &mut Zval) {
         let key = arguments.value();
         take_group(buffer, |group| {
             let table = table(buffer, name)?;
-            key.map_or(Ok(()), |key| copy_key(&buffer, group, table, key, 2))
+            key.map_or(Ok(()), |key| copy_key(&buffer, group, table, key, 2, time_zone(buffer)))
         })
     });
 }

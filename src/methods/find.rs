@@ -6,10 +6,11 @@ use write_buffer_core::buffer::find::Found;
 use write_buffer_core::value::Value;
 
 use crate::buffer::state::State;
+use crate::convert::moments::TimeZone;
 use crate::convert::values::{Scalar, ValueError};
 use crate::exceptions::throw_error;
 use crate::export;
-use crate::methods::arguments::table_name;
+use crate::methods::arguments::{table_name, time_zone};
 use crate::methods::entry::with_buffer;
 use crate::zend::arguments::{Arguments, refuse};
 use crate::zend::array::{Elements, HeldArray, Key};
@@ -22,7 +23,9 @@ pub extern "C" fn find(call: &mut ExecuteData, result: &mut Zval) {
     with_buffer(call, |call, buffer| {
         let mut arguments = Arguments::of(call, 2, 2)?;
         let name = arguments.text()?.unwrap_or_default();
-        let key = arguments.value().map_or(Ok(Vec::new()), key_of);
+        let mut zone = time_zone(buffer);
+        let key = arguments.value();
+        let key = key.map_or(Ok(Vec::new()), |key| key_of(key, &mut zone));
         let key = key.map_err(|error| match error {
             ValueError::Pending(pending) => pending,
             ValueError::Wrong(_) => refuse(ce::type_error(), 2, EXPECTED),
@@ -45,17 +48,17 @@ pub extern "C" fn find(call: &mut ExecuteData, result: &mut Zval) {
 type KeyPart = (Option<Box<str>>, Value<'static>);
 
 /// The parts of a key, each with its column's name if it has one. User code may run.
-fn key_of(key: &Zval) -> Result<Vec<KeyPart>, ValueError> {
+fn key_of(key: &Zval, zone: &mut TimeZone) -> Result<Vec<KeyPart>, ValueError> {
     match HeldArray::of(key) {
-        Some(array) => parts_of(array.elements()),
+        Some(array) => parts_of(array.elements(), zone),
         None => Ok(vec![(
             None,
-            Scalar::of_lone_key(key.dereference())?.value().into_owned(),
+            Scalar::of_lone_key(key.dereference(), zone)?.value().into_owned(),
         )]),
     }
 }
 
-fn parts_of(elements: Elements<'_>) -> Result<Vec<KeyPart>, ValueError> {
+fn parts_of(elements: Elements<'_>, zone: &mut TimeZone) -> Result<Vec<KeyPart>, ValueError> {
     elements
         .entries()
         .map(|(name, value)| {
@@ -69,7 +72,7 @@ fn parts_of(elements: Elements<'_>) -> Result<Vec<KeyPart>, ValueError> {
                 }
                 Key::Number(_) => None,
             };
-            Ok((name, Scalar::of_key(value.dereference())?.value().into_owned()))
+            Ok((name, Scalar::of_key(value.dereference(), zone)?.value().into_owned()))
         })
         .collect()
 }

@@ -16,10 +16,11 @@ use crate::buffer::group;
 use crate::buffer::object::Handle;
 use crate::buffer::state::State;
 use crate::convert::ConversionError;
+use crate::convert::moments::TimeZone;
 use crate::convert::rows::Converter;
 use crate::exceptions::{Incomplete, throw_error, throw_flush_error};
 use crate::export;
-use crate::methods::arguments::table;
+use crate::methods::arguments::{table, time_zone};
 use crate::methods::entry::{kept_rows, with_buffer};
 use crate::process::fork;
 use crate::zend::arguments::Arguments;
@@ -50,6 +51,7 @@ pub extern "C" fn put_all(call: &mut ExecuteData, result: &mut Zval) {
             buffer,
             table,
             progress,
+            zone: time_zone(buffer),
             tally: Tally::default(),
         };
         let ended = rows.map_or(Ok(()), |rows| import.run(rows));
@@ -63,6 +65,7 @@ struct Import<'call> {
     buffer: Handle<'call>,
     table: TableId,
     progress: Option<Callable<'call>>,
+    zone: TimeZone,
     tally: Tally,
 }
 
@@ -147,8 +150,11 @@ impl Import<'_> {
             group: &mut group,
             argument: 2,
             table: self.table,
+            zone: std::mem::take(&mut self.zone),
         };
-        match converter.convert_row(row) {
+        let outcome = converter.convert_row(row);
+        self.zone = converter.zone;
+        match outcome {
             Ok(()) => {}
             Err(ConversionError::Pending(_)) => return Err(End::Thrown),
             Err(ConversionError::Type { message, .. }) => {

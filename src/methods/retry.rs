@@ -2,7 +2,7 @@
 //! them, put back as groups.
 
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::{ExecuteData, Function};
+use ext_php_rs::zend::ExecuteData;
 use write_buffer_core::dead_letter::Status;
 use write_buffer_core::dead_letter::line::{BINARY_MARK, DATE_TIME_MARK, DELETION, decode_binary};
 use write_buffer_core::error::{Error, Kind};
@@ -12,6 +12,7 @@ use crate::buffer::object::Handle;
 use crate::buffer::wait;
 use crate::convert::ConversionError;
 use crate::convert::deletions::copy_key;
+use crate::convert::moments::TimeZone;
 use crate::exceptions::{throw_conversion_error, throw_flush_error};
 use crate::export;
 use crate::methods::arguments::{copy_rows, table};
@@ -19,7 +20,7 @@ use crate::methods::entry::{kept_rows, with_buffer};
 use crate::process::fork;
 use crate::zend::arguments::Arguments;
 use crate::zend::array::{ArrayBuilder, Elements, HeldArray, Key};
-use crate::zend::bailout;
+use crate::zend::callable::call_function;
 use crate::zend::messages::{PendingException, exception_is_pending};
 use crate::zend::values::Held;
 
@@ -117,12 +118,13 @@ fn gather(buffer: Handle<'_>, at: usize, failure: &Zval) -> Result<Box<Group>, C
                 Some(key) => decoded(key.elements()).ok_or_else(wrong)?,
                 None => Held::of(key),
             };
-            copy_key(&buffer, &mut group, table, &key, 1)?;
+            copy_key(&buffer, &mut group, table, &key, 1, TimeZone::default())?;
             continue;
         }
         let row = elements.get("row").and_then(HeldArray::of).ok_or_else(wrong)?;
         let row = decoded(row.elements()).ok_or_else(wrong)?;
-        copy_rows(buffer, &mut group, &row, table, 1, false)?;
+        // Its moments are wall-clock times already.
+        copy_rows(buffer, &mut group, &row, table, 1, false, TimeZone::default())?;
     }
     if group.is_empty() {
         return Err(wrong());
@@ -165,7 +167,6 @@ fn marked_text<'e>(marked: Elements<'e>, mark: &str) -> Option<&'e [u8]> {
 
 /// The object that a text was made of.
 fn date_time_of(text: &str) -> Option<Zval> {
-    let maker = Function::try_from_function("date_create_immutable")?;
-    let made = bailout::catch(|| maker.try_call(vec![&text])).and_then(Result::ok)?;
-    made.is_object().then_some(made)
+    let made = call_function("date_create_immutable", [export::string(text)])?;
+    made.is_object().then(|| made.shallow_clone())
 }

@@ -212,6 +212,13 @@ pub const SETTINGS: &[Setting] = &[
             Number::Count(|to| &mut to.engine.max_prepared_statements),
         ),
     },
+    Setting {
+        name: "timeZone",
+        doc: "the zone to which DateTimeInterface objects are converted before they are written",
+        ini: Some(Ini::new(c"write_buffer.time_zone", c"")),
+        scope: Scope::Every,
+        field: Field::TimeZone(|to| &mut to.time_zone),
+    },
 ];
 
 /// The settings that a class's constructor has, in the order of its parameters.

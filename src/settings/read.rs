@@ -9,6 +9,7 @@ use ext_php_rs::zend::ExecuteData;
 use write_buffer_core::dsn::{Dsn, Tls};
 use write_buffer_core::error::{Error, Result};
 
+use crate::convert::moments::is_time_zone;
 use crate::settings;
 use crate::settings::configuration::{BufferClass, Configuration};
 use crate::settings::setting::{Field, InForeground, Number, Scope, Setting, Word, list_of};
@@ -82,9 +83,12 @@ impl<'call> Argument<'call> {
             Field::Switch(_) => arguments.bool_or_null()?.map(Self::Switch),
             Field::Number(..) => arguments.int_or_null()?.map(Self::Number),
             Field::Rules(_) => arguments.array()?.map(Self::Rules),
-            Field::Dsn(_) | Field::Text(_) | Field::OptionalText(_) | Field::Word(..) | Field::File(..) => {
-                arguments.text_or_null()?.map(Self::Text)
-            }
+            Field::Dsn(_)
+            | Field::Text(_)
+            | Field::OptionalText(_)
+            | Field::TimeZone(_)
+            | Field::Word(..)
+            | Field::File(..) => arguments.text_or_null()?.map(Self::Text),
         })
     }
 }
@@ -125,6 +129,7 @@ impl Setting {
             Field::Switch(of) => *of(to) = self.switch(argument),
             Field::Number(min, max, kind) => kind.set(to, self.number(argument, kind, *min, *max)?),
             Field::Text(of) => *of(to) = self.text(argument)?,
+            Field::TimeZone(of) => *of(to) = self.time_zone(self.text(argument)?)?,
             Field::OptionalText(of) => *of(to) = Some(self.text(argument)?).filter(|text| !text.is_empty()),
             Field::Word(words, _) => (self.word(words, &self.text(argument)?)?.choose)(to),
             Field::File(of, check) => {
@@ -157,6 +162,19 @@ impl Setting {
             Some(Argument::Switch(on)) => on,
             _ => !OFF.contains(&self.ini_value().to_ascii_lowercase().as_str()),
         }
+    }
+
+    fn time_zone(&self, name: String) -> Result<Option<String>> {
+        if name.is_empty() {
+            return Ok(None);
+        }
+        if is_time_zone(&name) {
+            return Ok(Some(name));
+        }
+        Err(Error::config(format!(
+            "{} must be a time zone of PHP's, such as 'UTC', 'Europe/Berlin' or '+02:00', not {name:?}",
+            self.name
+        )))
     }
 
     fn word(&self, words: &'static [Word], given: &str) -> Result<&'static Word> {
@@ -194,6 +212,7 @@ impl Setting {
             | Field::OptionalText(_)
             | Field::File(..)
             | Field::Rules(_) => Ok(()),
+            Field::TimeZone(_) => self.time_zone(value.to_owned()).map(drop),
         }
     }
 

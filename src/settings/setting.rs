@@ -100,6 +100,8 @@ pub enum Field {
     Number(i64, i64, Number),
     /// A text.
     Text(Access<String>),
+    /// A time zone's name, or nothing if it is empty.
+    TimeZone(Access<Option<String>>),
     /// A text, or nothing if it is empty.
     OptionalText(Access<Option<String>>),
     /// One of some words, and how the chosen one is told.
@@ -117,7 +119,12 @@ impl Field {
             Self::Switch(_) => DataType::Bool,
             Self::Number(..) => DataType::Long,
             Self::Rules(_) => DataType::Array,
-            Self::Dsn(_) | Self::Text(_) | Self::OptionalText(_) | Self::Word(..) | Self::File(..) => DataType::String,
+            Self::Dsn(_)
+            | Self::Text(_)
+            | Self::OptionalText(_)
+            | Self::TimeZone(_)
+            | Self::Word(..)
+            | Self::File(..) => DataType::String,
         }
     }
 }

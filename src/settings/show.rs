@@ -43,7 +43,7 @@ impl Setting {
             Field::Switch(of) => Some(export::boolean(*of(from))),
             Field::Number(_, _, number) => Some(export::int(number.get(from))),
             Field::Text(of) => Some(export::string(of(from))),
-            Field::OptionalText(of) => of(from).as_ref().map(export::string),
+            Field::OptionalText(of) | Field::TimeZone(of) => of(from).as_ref().map(export::string),
             Field::Word(_, chosen) => Some(export::string(chosen(from))),
             Field::File(of, _) => of(from)
                 .as_ref()
@@ -61,7 +61,9 @@ impl Setting {
             Field::Word(words, _) => list_of(words),
             Field::Switch(_) => "true or false".to_owned(),
             Field::Rules(_) => "an array".to_owned(),
-            Field::Dsn(_) | Field::Text(_) | Field::OptionalText(_) | Field::File(..) => "a string".to_owned(),
+            Field::Dsn(_) | Field::Text(_) | Field::OptionalText(_) | Field::TimeZone(_) | Field::File(..) => {
+                "a string".to_owned()
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::mem::ManuallyDrop;
 use std::os::raw::c_int;
 use std::ptr;
 
-use ext_php_rs::ffi::{zend_fcall_info, zend_fcall_info_cache};
+use ext_php_rs::ffi::{self, zend_fcall_info, zend_fcall_info_cache};
 use ext_php_rs::types::Zval;
 
 use crate::zend::bailout;
@@ -14,6 +14,31 @@ use crate::zend::values::Held;
 
 unsafe extern "C" {
     fn zend_call_function(info: *mut zend_fcall_info, cache: *mut zend_fcall_info_cache) -> c_int;
+}
+
+/// Calls a function of PHP's own by its name in lower case. Returns what it returned. `None`: there
+/// is none, or it threw.
+pub fn call_function<const N: usize>(name: &str, mut arguments: [Zval; N]) -> Option<Held> {
+    // SAFETY: the name is read with its length. PHP's own functions live as long as the process.
+    let function = unsafe { ffi::zend_fetch_function_str(name.as_ptr().cast(), name.len()) };
+    if function.is_null() {
+        return None;
+    }
+    let mut result = Zval::new();
+    // SAFETY: the function is no method; the arguments and the result outlive the call.
+    bailout::catch(|| unsafe {
+        ffi::zend_call_known_function(
+            function,
+            ptr::null_mut(),
+            ptr::null_mut(),
+            &raw mut result,
+            u32::try_from(N).unwrap_or(0),
+            arguments.as_mut_ptr(),
+            ptr::null_mut(),
+        );
+    });
+    let result = Held::new(result);
+    (!exception_is_pending()).then_some(result)
 }
 
 /// A callable, which the frame of a call holds.

@@ -154,13 +154,34 @@ impl HeldObject {
     /// Calls a public method with one string argument. `None`: there is no such method, or it
     /// threw.
     pub fn call_with(&self, name: &str, argument: &str) -> Option<Held> {
-        let method = self.method(name)?;
         let mut text = Zval::new();
         text.set_zend_string(ZendStr::new(argument, false));
+        self.call_with_value(name, text)
+    }
+
+    /// Calls a public method with one argument. `None`: there is no such method, or it threw.
+    pub fn call_with_value(&self, name: &str, mut argument: Zval) -> Option<Held> {
+        let method = self.method(name)?;
         let mut result = Zval::new();
-        bailout::catch(|| self.call_function(method, &mut result, std::slice::from_mut(&mut text)));
+        bailout::catch(|| self.call_function(method, &mut result, std::slice::from_mut(&mut argument)));
         let result = Held::new(result);
         (!exception_is_pending()).then_some(result)
+    }
+
+    /// A clone of it. User code may run. `None`: it has none, or it threw.
+    pub fn copy(&self) -> Option<Self> {
+        let object = self.pointer();
+        // SAFETY: the object is held; its class's handler makes an object with a reference of its
+        // own, which the value takes over.
+        let copy = bailout::catch(|| unsafe {
+            let clone = (*(*object).handlers).clone_obj?;
+            let mut value = Zval::new();
+            value.value.obj = clone(object);
+            value.u1.type_info = ffi::IS_OBJECT_EX;
+            Some(value)
+        });
+        let copy = Held::new(copy??);
+        (!exception_is_pending()).then(|| Self(copy))
     }
 
     /// PHP calls nothing while an exception is pending.

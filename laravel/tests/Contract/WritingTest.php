@@ -6,6 +6,7 @@ namespace WriteBuffer\Laravel\Tests\Contract;
 
 use ArrayIterator;
 use DateTimeImmutable;
+use DateTimeZone;
 use Illuminate\Database\Eloquent\Model;
 use Illuminate\Support\Collection;
 use Illuminate\Support\Stringable;
@@ -35,6 +36,32 @@ final class WritingTest extends ContractTestCase
         self::assertSame([['id' => '1', 'price' => '1.25']], $this->tableOf('orders', ['id', 'price']));
         self::assertSame(['10', '11'], array_column($this->tableOf('trades', ['id']), 'id'));
         self::assertSame(0, $buffer->flush());
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
+    public function testMomentsAreConvertedToTheTimeZone(string $driver): void
+    {
+        $settings = ['time_zone' => 'Asia/Tokyo', 'tables' => ['ticks' => ['key' => 'at']]];
+        $buffer = $this->of($driver, $settings);
+        $this->createTables(['ticks' => 'at DATETIME NOT NULL PRIMARY KEY, v INTEGER']);
+        $moment = new DateTimeImmutable('2024-07-01 12:00:00', new DateTimeZone('Europe/Berlin'));
+        $buffer->put('moments', ['id' => 1, 'happened_at' => $moment]);
+        $buffer->put('moments', ['id' => 2, 'happened_at' => \DateTime::createFromImmutable($moment)]);
+        $buffer->put('ticks', ['at' => $moment, 'v' => 1]);
+        if (!$this->isSync()) {
+            $tokyo = $moment->setTimezone(new DateTimeZone('Asia/Tokyo'));
+            self::assertNotNull($buffer->find('ticks', $tokyo));
+            self::assertNotNull($buffer->find('ticks', ['at' => $moment]));
+        }
+        $buffer->delete('ticks', $moment);
+        $buffer->flush();
+        $times = array_column($this->tableOf('moments', ['happened_at']), 'happened_at');
+        self::assertSame(['2024-07-01 19:00:00', '2024-07-01 19:00:00'], array_map(
+            static fn (string $time): string => substr($time, 0, 19),
+            $times,
+        ));
+        self::assertSame([], $this->tableOf('ticks', ['at']));
     }
 
     /** @dataProvider drivers */

@@ -77,6 +77,7 @@ final class PhpBuffer implements Buffer, TakesRows
         ?string $deadLetterFile = null,
         private readonly ?Closure $mayWrite = null,
         bool $redactValues = false,
+        ?string $timeZone = null,
     ) {
         if ($batchSize < 1 || $batchSize > 10_000 || $flushIntervalMs < 0 || $maxRetries < 0) {
             throw new ConfigException('batchSize must be from 1 to 10000, and no time or count negative');
@@ -89,7 +90,7 @@ final class PhpBuffer implements Buffer, TakesRows
             $reader->table($orderTable),
             $reader->table($tradeTable),
         );
-        $this->reader = $reader->withIdentities($this->tables->identity(...));
+        $this->reader = $reader->withIdentities($this->tables->identity(...))->withTimeZone($timeZone);
         $this->failures = new Failures($deadLetterFile);
         $this->counters = new Counters();
         $this->flusher = new Flusher(
@@ -193,7 +194,7 @@ final class PhpBuffer implements Buffer, TakesRows
     {
         $rows = [...$this->pending->all(), ...$this->groups->current()?->rows ?? []];
 
-        return KeySearch::find($this->tables, $this->reader->table($table), $key, $rows);
+        return KeySearch::find($this->tables, $this->reader->table($table), $this->reader->key($key), $rows);
     }
 
     public function flush(?int $timeoutMs = null): int
