@@ -24,14 +24,18 @@ namespace WriteBuffer {
      *   returns, with the columns of the key and the guard; if nothing is dirty, there is none,
      * - an object with `toArray()`.
      *
+     * A row that lacks the AUTO_INCREMENT column of its table's key, and nothing else of it, is a
+     * new row: it is inserted, exactly once, and never merged.
+     *
      * **A list of rows** is an array whose first key is a number, or a `Traversable`, of rows. An
      * empty list is no row.
      *
      * **A value** is null, bool (stored as 1 or 0), int, finite float, string (any bytes), a backed
-     * enum (its value), a `DateTimeInterface` or a `Stringable`. A `DateTimeInterface` is stored as
-     * its wall-clock time in its own zone, cut, not rounded, to the column's precision. Anything
-     * else is a `TypeError` that names the table and the column. Give prices as strings: a string
-     * reaches a DECIMAL column digit by digit, a float does not.
+     * enum (its value), a `DateTimeInterface`, a `Stringable` such as `BcMath\Number`, or a `GMP`
+     * number. For a JSON column give what json_encode() returns. A `DateTimeInterface` is stored as
+     * its wall-clock time in its own zone, or in that of timeZone, cut, not rounded, to the
+     * column's precision. Anything else is a `TypeError` that names the table and the column. Give
+     * prices as strings: a string reaches a DECIMAL column digit by digit, a float does not.
      *
      * **A group** is what one add() or put() takes, or all that is added within group(). It is
      * taken whole or not at all, and committed in one transaction. One that passes maxPendingRows
@@ -48,11 +52,21 @@ namespace WriteBuffer {
      * close() throws what the thread met. In the foreground, and in {@see \SyncWriteBuffer}, the
      * calling thread writes.
      *
-     * **What an exception says about your rows.** `TypeError`, {@see ConfigException},
-     * {@see FullException} and {@see ClosedException}: the group was not taken, the buffer is as it
-     * was. {@see FlushException}, {@see ConnectionException} and {@see TimeoutException}: every row
-     * that was taken is still buffered, or is a failure in {@see Buffer::takeFailures()}. Do not
-     * add it again. {@see \SyncWriteBuffer} keeps nothing.
+     * **What an exception says about your rows.**
+     * - {@see NotTaken}, and PHP's own `TypeError` and `ValueError`: the group was not taken, the
+     *   buffer is as it was. These are {@see ConfigException}, {@see FullException},
+     *   {@see TooLargeException} and {@see ClosedException}.
+     * - All others: every row that was taken is still buffered, or is a failure in
+     *   {@see Buffer::takeFailures()}. Do not add it again. {@see RefusedException}: rows were
+     *   given up and are failures. {@see BlockedException}, {@see ConnectionException} and
+     *   {@see TimeoutException}: the rows are still buffered.
+     * - {@see Retryable}: another try may help, without a change of your code. If it is also
+     *   NotTaken, make the same call again. Otherwise the rows are buffered: call flush().
+     *
+     * {@see \SyncWriteBuffer} keeps nothing, whatever it throws.
+     *
+     * An `\ArgumentCountError` or a `TypeError` of PHP's own, for too few, too many or wrong
+     * arguments, can come from each method. Nothing was done then.
      *
      * What your own code throws while a row is read (an accessor, `toArray()`, `__toString()`, a
      * generator) passes through, and the group is not taken.
@@ -73,12 +87,18 @@ namespace WriteBuffer {
          * @throws \TypeError       a value or a row has a wrong type; nothing was taken
          * @throws ConfigException  its table cannot take a row: no key, no guard, a bad column
          *                          name, a rule that the table cannot keep; nothing was taken
-         * @throws FullException    maxPendingRows or maxPendingBytes is reached; nothing was taken
+         * @throws FullException    maxPendingRows or maxPendingBytes is reached; nothing was taken,
+         *                          and there may be room later
+         * @throws TooLargeException the group alone passes maxPendingRows or maxPendingBytes;
+         *                          nothing was taken
          * @throws ClosedException  after close(); nothing was taken
-         * @throws FlushException   foreground: the group was taken, and the server refused the
-         *                          flush that it made due
+         * @throws RefusedException foreground: the group was taken, and rows of the flush that it
+         *                          made due were given up. They are failures now
+         * @throws BlockedException foreground: the group was taken, and the flush that it made due
+         *                          left rows that the server does not take now. They stay buffered
          * @throws ConnectionException the group was taken. Foreground: the flush that it made due
-         *                          found no server. Background: no thread can be started
+         *                          found no server. Background: no thread can be started. The
+         *                          rows stay buffered
          */
         public function add(mixed $order, mixed $trade = null): int;
 
@@ -96,12 +116,65 @@ namespace WriteBuffer {
          * @throws \TypeError       as add()
          * @throws ConfigException  as add(); or $table is not a table's name
          * @throws FullException    as add()
+         * @throws TooLargeException as add()
          * @throws ClosedException  as add()
-         * @throws FlushException   as add()
+         * @throws RefusedException as add()
+         * @throws BlockedException as add()
          * @throws ConnectionException as add()
          * @throws \ValueError      $tag is not UTF-8, or longer than 1000 bytes; nothing was taken
          */
         public function put(string $table, mixed $row, ?string $tag = null): int;
+
+        /**
+         * Takes many rows for a table, one after the other, each as a group of its own: an import.
+         *
+         * $rows is read lazily. A row is taken before the next one is asked for, and none is held,
+         * so a generator of any length runs in flat memory. Keys are ignored.
+         *
+         * **It waits for room**, whatever `overflow` says, as long as the database takes rows: it
+         * gives up if there was no room for overflowTimeoutMs.
+         *
+         * **One bad row costs one row.** A row that put() refuses by a TypeError, a ConfigException
+         * or a TooLargeException is skipped, and all others are taken. At the end an
+         * {@see IncompleteException} says which ones, and why. A row that the server refuses is a
+         * failure, as always. In the foreground its RefusedException comes at the end, in
+         * {@see \SyncWriteBuffer} the row is skipped.
+         *
+         * **What is taken stays taken**, whatever is thrown. If your own code throws, in $rows, in
+         * a row or in $progress, the call ends and the exception passes on. All rows that $rows
+         * gave before are taken, or were skipped: then the IncompleteException is the last one of
+         * getPrevious().
+         *
+         * Within group() the rows join the group. It is bounded as always, and if it is dropped, so
+         * are they.
+         *
+         * @param string        $table    the table's name, as in put()
+         * @param iterable<mixed> $rows   rows, in each form that put() takes for one
+         * @param (callable(int): mixed)|null $progress is called after each 1,000 rows and at the
+         *                                end, with the number of rows taken so far. It may throw,
+         *                                which ends the call
+         *
+         * @return int the rows that were taken: all of them. A model without a change is none
+         *
+         * @throws IncompleteException rows were skipped; or some were taken before an error, which
+         *                          is its getPrevious()
+         * @throws \TypeError       $rows is not iterable, or $progress not callable; nothing was
+         *                          taken
+         * @throws ConfigException  $table is not a table's name; nothing was taken
+         * @throws ClosedException  after close(); nothing was taken
+         * @throws FullException    there was no room for the first row; nothing was taken
+         * @throws TooLargeException within group(): it has no room for the first row
+         * @throws RefusedException foreground: all rows were taken, and flushes that they made due
+         *                          gave rows up. These are failures now
+         * @throws BlockedException {@see \SyncWriteBuffer}: the first row cannot be written now;
+         *                          nothing was taken
+         * @throws ConnectionException {@see \SyncWriteBuffer}: there is no server; nothing was
+         *                          taken
+         * @throws TimeoutException {@see \SyncWriteBuffer}: the server did not answer; nothing was
+         *                          taken
+         * @throws \Throwable       what your own code throws
+         */
+        public function putAll(string $table, iterable $rows, ?callable $progress = null): int;
 
         /**
          * Takes the deletion of a row, as a group. It counts as a row.
@@ -117,9 +190,9 @@ namespace WriteBuffer {
          * alone: delete the children first.
          *
          * @param string $table the table's name, as in put()
-         * @param mixed  $key   the key's value, an int or a string. Or an array: the key's columns
-         *                      by name, in any order, with the guard if you like; or the key's
-         *                      values in the key's order
+         * @param mixed  $key   the key's value, as in find(). Or an array: the key's columns by
+         *                      name, in any order, with the guard if you like; or the key's values
+         *                      in the key's order
          * @param string|null $tag as in put()
          *
          * @return int the group's ticket
@@ -130,8 +203,10 @@ namespace WriteBuffer {
          *                          A key that is not known yet is checked when it is written: the
          *                          deletion is a failure then
          * @throws FullException    as add()
+         * @throws TooLargeException as add()
          * @throws ClosedException  as add()
-         * @throws FlushException   as add()
+         * @throws RefusedException as add()
+         * @throws BlockedException as add()
          * @throws ConnectionException as add()
          * @throws \ValueError      as put()
          */
@@ -172,8 +247,10 @@ namespace WriteBuffer {
          * @throws \Throwable       what the callable throws; nothing was taken
          * @throws ConfigException  as add(), for all of the rows
          * @throws FullException    as add(), for all of the rows
+         * @throws TooLargeException as add(), for all of the rows
          * @throws ClosedException  as add()
-         * @throws FlushException   as add()
+         * @throws RefusedException as add()
+         * @throws BlockedException as add()
          * @throws ConnectionException as add()
          * @throws \ValueError      as put()
          */
@@ -186,19 +263,20 @@ namespace WriteBuffer {
          * key is the configured one, else `id`.
          *
          * @param string $table the table's name, as in put()
-         * @param mixed  $key   the key's value, an int or a string. For a composite key an array of
-         *                      these, by column name or in the key's order
+         * @param mixed  $key   the key's value, which is what a row has as a value. For a composite
+         *                      key an array of these, by column name or in the key's order. Alone
+         *                      it is neither a bool nor a float: give these in an array, too
          *
          * @return array<string, int|float|string|null>|false|null null: none has this key. false:
          *         its deletion is buffered, and no row after it
          *
-         * @throws \TypeError       the key is neither an int, nor a string, nor an array of these;
-         *                          or it has other columns than the table's key
+         * @throws \TypeError       the key is no value, null, or an array with one of these; or it
+         *                          has other columns than the table's key
          * @throws ConfigException  $table is not a table's name
          * @throws ConnectionException foreground: the table's key is not known yet, and there is no
-         *                          server
-         * @throws FlushException   foreground: the table's key is not known yet, and the server
-         *                          answers with an error
+         *                          server. The rows stay buffered
+         * @throws BlockedException foreground: the table's key is not known yet, and the server
+         *                          answers with an error. The rows stay buffered
          */
         public function find(string $table, mixed $key): array|false|null;
 
@@ -214,14 +292,18 @@ namespace WriteBuffer {
          * @return int the rows committed by this call, those counted that went into others. In the
          *             background: committed while it waited
          *
-         * @throws FlushException      the server refused rows. They were given up, and all others
-         *                             are committed: see takeFailures(). Or a table takes no rows
-         *                             now: its rows wait, as getMetrics()['parked_tables'] says,
-         *                             and all others are committed
+         * After close() it goes on working, and returns 0 where nothing is left.
+         *
+         * @throws RefusedException    the server refused rows. They were given up and are failures,
+         *                             see takeFailures(). All others are committed, or wait for a
+         *                             table, which the message says then
+         * @throws BlockedException    a table takes no rows now: its rows stay buffered, as
+         *                             getMetrics()['parked_tables'] says, and all others are
+         *                             committed. Or the server does not take the rows at all, or
+         *                             failures have no more room: the rows stay buffered
          * @throws ConnectionException no server, or the connection was lost: the rows stay buffered
          * @throws TimeoutException    the time is over: the rows stay buffered
-         * @throws ClosedException     after close()
-         * @throws \ValueError         $timeoutMs is negative
+         * @throws \ValueError         $timeoutMs is negative: nothing was done
          */
         public function flush(?int $timeoutMs = null): int;
 
@@ -415,10 +497,13 @@ namespace WriteBuffer {
          * @throws ConfigException  one may be in the database already, or was put back already;
          *                          none was put back. Or as add(): those before it were put
          *                          back. The message says which one it is
-         * @throws FullException    not even the first one fits
+         * @throws FullException    not even the first one fits now; none was put back
+         * @throws TooLargeException the first one passes maxPendingRows or maxPendingBytes alone;
+         *                          none was put back
          * @throws ClosedException  after close(); none was put back
-         * @throws FlushException   as add()
-         * @throws ConnectionException as add()
+         * @throws RefusedException as add(), for the last one that was put back
+         * @throws BlockedException as add(), for the last one that was put back
+         * @throws ConnectionException as add(), for the last one that was put back
          */
         public function retry(array $failures): int;
 
@@ -428,16 +513,34 @@ namespace WriteBuffer {
          *
          * @param int|null $timeoutMs as in flush()
          *
-         * @throws FlushException      as flush()
+         * @throws RefusedException    as flush(). The buffer is open: close() it once more
+         * @throws BlockedException    as flush()
          * @throws ConnectionException as flush()
          * @throws TimeoutException    as flush()
-         * @throws \ValueError         $timeoutMs is negative
+         * @throws \ValueError         $timeoutMs is negative: nothing was done
          */
         public function close(?int $timeoutMs = null): void;
     }
 
-    /** All exceptions of this extension implement it. PHP's own TypeError and ValueError do not. */
+    /**
+     * All exceptions of this extension implement it. PHP's own TypeError and ValueError do not.
+     *
+     * Each can be made by `new`, as any exception of PHP: for tests of the code that catches it.
+     */
     interface Exception extends \Throwable
+    {
+    }
+
+    /** The group was not taken: the buffer is as it was. */
+    interface NotTaken extends Exception
+    {
+    }
+
+    /**
+     * Another try may help, without a change of your code. With {@see NotTaken}: make the same call
+     * again. Without: the rows are buffered, so call flush(), and do not add them again.
+     */
+    interface Retryable extends Exception
     {
     }
 
@@ -445,7 +548,7 @@ namespace WriteBuffer {
      * A setting, a table or a row that cannot work, whatever the state of the server. Nothing was
      * taken.
      */
-    final class ConfigException extends \InvalidArgumentException implements Exception
+    final class ConfigException extends \InvalidArgumentException implements NotTaken
     {
     }
 
@@ -453,24 +556,60 @@ namespace WriteBuffer {
      * The server cannot be reached, refused the login, or the connection was lost. The rows stay
      * buffered. The code is the server's error code, or the client's (2002 and above), or 0.
      */
-    final class ConnectionException extends \RuntimeException implements Exception
+    final class ConnectionException extends \RuntimeException implements Retryable
     {
     }
 
     /**
      * maxPendingRows or maxPendingBytes is reached, and the rows before could not be written. The
-     * group was not taken.
+     * group was not taken. There may be room later.
      */
-    final class FullException extends \RuntimeException implements Exception
+    final class FullException extends \OverflowException implements NotTaken, Retryable
     {
     }
 
-    /** The server, or a check before it, refused rows. The code is the server's, or 0. */
-    final class FlushException extends \RuntimeException implements Exception
+    /**
+     * The group alone passes maxPendingRows or maxPendingBytes. It was not taken, and never will
+     * be: add fewer rows at once, or raise the bound.
+     */
+    final class TooLargeException extends \LengthException implements NotTaken
+    {
+    }
+
+    /**
+     * The server, or a check before it, does not take rows. The code is the server's, or 0. What is
+     * thrown is a {@see RefusedException} or a {@see BlockedException}: catch this class for both.
+     */
+    class FlushException extends \RuntimeException implements Exception
     {
         /**
+         * For tests: what `\Exception` takes, and what getFailures() returns.
+         *
+         * @param list<array{
+         *     rows: list<
+         *         array{table: string, row: array<string, int|float|string|null>}
+         *         | array{table: string, delete: array<int|string, int|float|string|null>}
+         *     >,
+         *     status: string,
+         *     code: int,
+         *     message: string,
+         *     time: float
+         * }> $failures
+         *
+         * @throws \TypeError an argument has a wrong type
+         */
+        public function __construct(
+            string $message = '',
+            int $code = 0,
+            ?\Throwable $previous = null,
+            array $failures = [],
+        ) {
+        }
+
+        /**
          * Returns the groups that this flush gave up, as {@see Buffer::takeFailures()}, which still
-         * returns them. Empty if the rows stay buffered.
+         * returns them. Empty in a {@see BlockedException}. After many failures it has the first
+         * 1,000 of them, or 64 MiB.
          *
          * @return list<array{
          *     id: string,
@@ -490,13 +629,67 @@ namespace WriteBuffer {
         }
     }
 
-    /** The time given to flush(), close() or waitFor() is over. The rows stay buffered. */
-    final class TimeoutException extends \RuntimeException implements Exception
+    /** Rows were given up: they are failures in {@see Buffer::takeFailures()}. */
+    final class RefusedException extends FlushException
     {
     }
 
+    /** Rows cannot be written now. No row was given up: they stay buffered. */
+    final class BlockedException extends FlushException implements Retryable
+    {
+    }
+
+    /** The time given to flush(), close() or waitFor() is over. The rows stay buffered. */
+    final class TimeoutException extends \RuntimeException implements Retryable
+    {
+    }
+
+    /**
+     * putAll() did not take all rows. What it took stays taken: do not add it again. If an error
+     * ended it, that is getPrevious(), and the code is the error's.
+     */
+    final class IncompleteException extends \RuntimeException implements Exception
+    {
+        /**
+         * For tests: what `\Exception` takes, and what the methods return.
+         *
+         * @param array<int, string> $reasons
+         *
+         * @throws \TypeError an argument has a wrong type
+         */
+        public function __construct(
+            string $message = '',
+            int $code = 0,
+            ?\Throwable $previous = null,
+            int $takenRows = 0,
+            int $skippedRows = 0,
+            array $reasons = [],
+        ) {
+        }
+
+        /** Returns how many rows were taken. */
+        public function getTakenRows(): int
+        {
+        }
+
+        /** Returns how many rows were not taken, each for a reason of its own. */
+        public function getSkippedRows(): int
+        {
+        }
+
+        /**
+         * Returns why rows were skipped: the first 100 reasons, each under the number of its row,
+         * from 1.
+         *
+         * @return array<int, string>
+         */
+        public function getReasons(): array
+        {
+        }
+    }
+
     /** The buffer was closed. Nothing was taken. */
-    final class ClosedException extends \RuntimeException implements Exception
+    final class ClosedException extends \LogicException implements NotTaken
     {
     }
 
@@ -552,6 +745,11 @@ namespace WriteBuffer {
      */
     final class MemorySink
     {
+        /** There are no objects of it. */
+        private function __construct()
+        {
+        }
+
         /**
          * Returns all tables by name, each with its rows in the order in which they were inserted.
          *
@@ -667,7 +865,8 @@ namespace {
          *        While it cannot be written to, nothing is given up
          * @param string|null $ledger when a transaction is entered in the ledger, a table which
          *        tells after a lost connection whether its COMMIT was carried out. `auto`: if it
-         *        has rows that must not be written twice, such as insert-only or summed ones.
+         *        has rows that must not be written twice, such as insert-only or summed ones, and
+         *        those that the server numbers.
          *        `always`. `never`: such tables are refused, unless they are `repeatable`. Default
          *        `auto`
          * @param string|null $ledgerTable the ledger's table: `table` or `database.table`. It is
@@ -683,6 +882,11 @@ namespace {
          * @param int|null $maxPreparedStatements how many statements each connection has prepared
          *        on the server; 0: rows are sent as text. So they are when the server has none
          *        left: it has `max_prepared_stmt_count`, 16382, for all its clients. Default 32
+         * @param string|null $timeZone the zone to which DateTimeInterface objects are converted
+         *        before they are written: a name that PHP knows, such as `UTC` or `Europe/Berlin`,
+         *        or an offset such as `+02:00`. Without it each is written as its wall-clock time
+         *        in its own zone. It is no setting of the server's session: that is the DSN's
+         *        `timezone`
          *
          * @throws \TypeError                   an argument has a wrong type
          * @throws \WriteBuffer\ConfigException a setting cannot work
@@ -710,6 +914,7 @@ namespace {
             ?bool $redactValues = null,
             ?int $parkTimeoutMs = null,
             ?int $maxPreparedStatements = null,
+            ?string $timeZone = null,
         ) {
         }
 
@@ -718,6 +923,10 @@ namespace {
         }
 
         public function put(string $table, mixed $row, ?string $tag = null): int
+        {
+        }
+
+        public function putAll(string $table, iterable $rows, ?callable $progress = null): int
         {
         }
 
@@ -817,6 +1026,7 @@ namespace {
             ?string $ledgerTable = null,
             ?bool $redactValues = null,
             ?int $maxPreparedStatements = null,
+            ?string $timeZone = null,
         ) {
         }
 
@@ -825,6 +1035,10 @@ namespace {
         }
 
         public function put(string $table, mixed $row, ?string $tag = null): int
+        {
+        }
+
+        public function putAll(string $table, iterable $rows, ?callable $progress = null): int
         {
         }
 

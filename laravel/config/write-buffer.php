@@ -152,6 +152,10 @@ return [
             // How many statements a connection has prepared on the server, which
             // has 16,382 for all its clients. 0: rows are sent as text.
             'max_prepared_statements' => null,
+
+            // The zone to which DateTimeInterface objects are converted before
+            // they are written. Without it each keeps its own wall-clock time.
+            'time_zone' => null,
         ],
 
     ],

@@ -15,6 +15,8 @@ interface Buffer extends \Countable
 
     public function put(string $table, mixed $row, ?string $tag = null): int;
 
+    public function putAll(string $table, iterable $rows, ?callable $progress = null): int;
+
     public function delete(string $table, mixed $key, ?string $tag = null): int;
 
     public function group(callable $rows, ?string $tag = null): mixed;

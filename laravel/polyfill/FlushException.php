@@ -5,13 +5,28 @@ declare(strict_types=1);
 namespace WriteBuffer;
 
 /**
- * The server, or a check before it, refused rows. The code is the server's error code, or 0. If the
- * extension is loaded, its own class is used.
+ * The server, or a check before it, does not take rows. The code is the server's error code, or 0.
+ * What is thrown is a RefusedException or a BlockedException. If the extension is loaded, its own
+ * class is used.
  */
-final class FlushException extends \RuntimeException implements Exception
+class FlushException extends \RuntimeException implements Exception
 {
-    /** @var array<mixed>|null set from outside, as the extension sets its own */
-    private ?array $failures = null;
+    /**
+     * @param list<array{
+     *     rows: list<array{table: string, row: array<string, mixed>}>,
+     *     code: int,
+     *     message: string,
+     *     time: float
+     * }> $failures what getFailures() returns
+     */
+    public function __construct(
+        string $message = '',
+        int $code = 0,
+        ?\Throwable $previous = null,
+        private readonly array $failures = [],
+    ) {
+        parent::__construct($message, $code, $previous);
+    }
 
     /**
      * @return list<array{
@@ -23,6 +38,6 @@ final class FlushException extends \RuntimeException implements Exception
      */
     public function getFailures(): array
     {
-        return $this->failures ?? [];
+        return $this->failures;
     }
 }

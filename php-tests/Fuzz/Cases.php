@@ -10,9 +10,9 @@ final class Cases
     {
         World::replace(World::$parts, []);
         World::replace(World::$junk, []);
-        World::$buffer ??= new \WriteBuffer('memory:', background: false);
+        World::$buffer ??= World::newBuffer();
         $buffer = World::$buffer;
-        switch (World::pick(10)) {
+        switch (World::pick(13)) {
             case 0:
             case 1:
                 World::replace(World::$given, Given::anyRow());
@@ -35,7 +35,7 @@ final class Cases
                 $buffer->retry(World::$given);
                 break;
             case 6:
-                $id = 5;
+                $id = World::pick(2) === 0 ? 5 : Given::value();
                 World::$parts[] = &$id;
                 World::replace(World::$given, ['id' => &$id]);
                 // The name is an object, which PHP converts.
@@ -46,7 +46,7 @@ final class Cases
 
                         return 't';
                     }
-                }, World::$given);
+                }, World::pick(3) === 0 ? Given::value() : World::$given);
                 break;
             case 7:
                 World::replace(World::$given, Given::rules());
@@ -60,6 +60,17 @@ final class Cases
                     }
                 }, background: false, batchSize: 10.5, tables: World::$given);
                 World::replace(World::$buffer, $made);
+                break;
+            case 10:
+            case 11:
+            case 12:
+                World::replace(World::$given, Given::anyImport());
+                World::replace(World::$progress, World::pick(2) === 0 ? null : Given::callable(static function (): mixed {
+                    World::mutate();
+
+                    return Given::value();
+                }));
+                $buffer->putAll('t', World::$given, World::$progress);
                 break;
             case 8:
             case 9:

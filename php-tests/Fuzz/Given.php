@@ -121,6 +121,41 @@ final class Given
         };
     }
 
+    /** @return iterable<mixed> rows one by one, some of which may be no rows */
+    public static function anyImport(): iterable
+    {
+        $rows = self::rows();
+        if (World::pick(3) === 0) {
+            $rows[] = self::value();
+            $rows[] = ['id' => [], 'a' => World::text()];
+            $rows[] = self::row();
+        }
+
+        return match (World::pick(6)) {
+            0 => $rows,
+            1 => self::generator($rows),
+            2 => self::generatorByReference($rows),
+            3 => new Rows($rows),
+            4 => new Aggregate($rows),
+            5 => (static fn (): \Generator => yield from self::generator($rows))(),
+        };
+    }
+
+    /**
+     * @param array<mixed> $rows
+     *
+     * @return \Generator<int, mixed>
+     */
+    private static function &generatorByReference(array $rows): \Generator
+    {
+        foreach ($rows as $key => &$row) {
+            World::$parts[] = &$row;
+            World::mutate();
+            yield $key => $row;
+            World::mutate();
+        }
+    }
+
     /** @return list<mixed> failures, each part of which may be a reference */
     public static function failures(): array
     {

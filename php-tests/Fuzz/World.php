@@ -8,6 +8,9 @@ final class World
     /** @var mixed what is given to the buffer, also by reference */
     public static $given;
 
+    /** @var mixed a callable that is given to the buffer */
+    public static $progress;
+
     /** @var array<int, mixed> parts of it, by reference */
     public static $parts = [];
 
@@ -18,6 +21,12 @@ final class World
     public static $junk = [];
 
     public static int $depth = 0;
+
+    /** A buffer, with a time zone now and then. */
+    public static function newBuffer(): \WriteBuffer
+    {
+        return new \WriteBuffer('memory:', background: false, timeZone: self::pick(2) === 0 ? null : 'Asia/Tokyo');
+    }
 
     /** The next number below a limit. */
     public static function pick(int $limit): int
@@ -91,6 +100,7 @@ final class World
         switch (self::pick(15)) {
             case 0:
                 self::replace(self::$given, null);
+                self::replace(self::$progress, null);
                 break;
             case 1:
                 foreach (array_keys(self::$parts) as $at) {
@@ -144,7 +154,7 @@ final class World
                 trigger_error('raised by a callback');
                 break;
             case 13:
-                self::replace(self::$buffer, new \WriteBuffer('memory:', background: false));
+                self::replace(self::$buffer, self::newBuffer());
                 break;
             default:
                 foreach (self::$parts as &$part) {
@@ -160,7 +170,7 @@ final class World
     {
         $buffer = self::$buffer;
         try {
-            match (self::pick(7)) {
+            match (self::pick(self::$depth > 1 ? 7 : 9)) {
                 0 => $buffer?->put('t', ['id' => 900, 'a' => self::text()]),
                 1 => $buffer?->add(Given::row(), Given::rows()),
                 2 => $buffer?->find('t', 900),
@@ -172,6 +182,8 @@ final class World
                     self::mutate();
                 }),
                 6 => $buffer?->group(static fn () => $buffer->find('t', 901)),
+                7 => $buffer?->putAll('t', Given::generator(Given::rows()), static fn () => self::mutate()),
+                8 => $buffer?->close(),
             };
         } catch (\TypeError | \DomainException | \WriteBuffer\Exception) {
             // Whatever is refused is not taken.

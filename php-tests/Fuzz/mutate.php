@@ -39,7 +39,14 @@ for ($case = 1; $case <= $cases; $case++) {
     } catch (\TypeError | \ValueError | \DomainException | \WriteBuffer\Exception) {
         // Refused: it may have been changed into what is no row.
     }
-    World::atPeace(static fn () => World::replace(World::$given, null));
+    World::atPeace(static function (): void {
+        World::replace(World::$given, null);
+        World::replace(World::$progress, null);
+        // A callback may have closed it.
+        if (World::$buffer?->__debugInfo()['closed']) {
+            World::replace(World::$buffer, null);
+        }
+    });
     if (mt_rand(0, 9) > 0) {
         continue;
     }

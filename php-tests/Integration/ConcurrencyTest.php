@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Tests\Integration;
 
-use WriteBuffer\FlushException;
+use WriteBuffer\BlockedException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\Tests\Support\PhpProcess;
 use WriteBuffer\TimeoutException;
@@ -107,7 +107,7 @@ final class ConcurrencyTest extends DatabaseTestCase
         );
         $buffer->add(['id' => 1, 'v' => 'ours'], ['id' => 2, 'v' => 'ours']);
         self::assertThrows(
-            FlushException::class,
+            BlockedException::class,
             'table wb_trades: Lock wait timeout exceeded; try restarting transaction (2 rows still buffered)',
             static fn () => $buffer->flush(),
             1205,

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer\Tests\Integration;
 
 use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\BlockedException;
 use WriteBuffer\ConfigException;
 use WriteBuffer\FlushException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
@@ -108,7 +109,7 @@ final class DeadLetterFileTest extends DatabaseTestCase
         // A device that takes nothing.
         symlink('/dev/full', $file);
         $thrown = self::assertThrowsMatching(
-            FlushException::class,
+            BlockedException::class,
             "#^a group was refused \\(table wb_refused: Data too long for column 't' at row \\d+\\) and cannot be written to "
                 . 'deadLetterFile ' . preg_quote($file, '#') . ': it is no file\\. Nothing is lost: it stays buffered, '
                 . 'and so do the rows after it, until the file can be written to \(2 rows still buffered\)$#D',
@@ -253,7 +254,7 @@ final class DeadLetterFileTest extends DatabaseTestCase
         self::assertTrue(flock($lock, LOCK_EX));
         $buffer->add(['id' => 1, 't' => 'too long']);
         self::assertThrowsMatching(
-            FlushException::class,
+            BlockedException::class,
             '/another process holds its lock \(lsof names it\)\. Nothing is lost.*\(1 row still buffered\)$/',
             static fn () => $buffer->flush(300),
         );

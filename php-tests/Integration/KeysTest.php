@@ -6,7 +6,7 @@ namespace WriteBuffer\Tests\Integration;
 
 use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\ConfigException;
-use WriteBuffer\FlushException;
+use WriteBuffer\RefusedException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 
 /** Which rows are one: keys as the server compares them. */
@@ -192,13 +192,71 @@ final class KeysTest extends DatabaseTestCase
         $buffer->add(null, [['line' => 'c'], ['line' => 'a'], ['line' => 'b']]);
         $buffer->flush();
         self::assertSame(['c', 'a', 'b'], array_column($this->rows('wb_log'), 'line'), 'in the order given');
-        $upserts = $this->buffer(tables: ['wb_log' => ['mode' => 'upsert']], orderTable: 'wb_log');
+    }
+
+    /** Without a word in `tables`: beside rows with their keys, in the order given. */
+    public function testARowWithoutItsAutoIncrementKeyIsAnInsert(): void
+    {
+        foreach ([true, false] as $background) {
+            $this->createTable('wb_log', 'id INT AUTO_INCREMENT PRIMARY KEY, line VARCHAR(20) UNIQUE, n INT DEFAULT 0');
+            $buffer = $this->buffer(background: $background, tables: ['wb_log' => ['merge' => ['n' => 'sum'],
+                'allowSecondUnique' => true]]);
+            // The first row is bound to a table that nobody knows yet.
+            foreach (
+                [
+                    ['line' => 'c', 'n' => 1],
+                    ['line' => 'a', 'n' => 1],
+                    ['id' => 7, 'line' => 'x', 'n' => 1],
+                    ['line' => 'b', 'n' => 1],
+                    ['id' => 7, 'line' => 'y', 'n' => 5],
+                    ['id' => 1, 'n' => 10],
+                ] as $row
+            ) {
+                $buffer->put('wb_log', $row);
+            }
+            $buffer->flush();
+            self::assertEquals(
+                [
+                    ['id' => 1, 'line' => 'c', 'n' => 11],
+                    ['id' => 2, 'line' => 'a', 'n' => 1],
+                    ['id' => 7, 'line' => 'y', 'n' => 6],
+                    ['id' => 8, 'line' => 'b', 'n' => 1],
+                ],
+                $this->rows('wb_log'),
+            );
+            // Another unique key is not what the row is found by: it is refused, as an INSERT is.
+            $buffer->put('wb_log', ['line' => 'a', 'n' => 100]);
+            $buffer->put('wb_log', ['line' => 'd', 'n' => 1]);
+            $thrown = self::thrownBy(static fn () => $buffer->flush());
+            self::assertInstanceOf(RefusedException::class, $thrown);
+            self::assertSame(1062, $thrown->getCode());
+            self::assertSame(
+                [[['table' => 'wb_log', 'row' => ['line' => 'a', 'n' => 100]]]],
+                array_column($buffer->takeFailures(), 'rows'),
+            );
+            self::assertSame(['c', 'a', 'y', 'b', 'd'], array_column($this->rows('wb_log'), 'line'));
+            self::assertNull($buffer->find('wb_log', 9));
+        }
+    }
+
+    public function testARowThatLacksMoreOfItsKeyIsRefused(): void
+    {
+        $this->createTable('wb_log', 'id INT AUTO_INCREMENT, tenant INT NOT NULL, line VARCHAR(20), PRIMARY KEY (id, tenant)');
+        $buffer = $this->buffer(background: false);
+        $buffer->put('wb_log', ['tenant' => 3, 'line' => 'a']);
+        $buffer->flush();
         self::assertThrows(
             ConfigException::class,
-            "table wb_log: a row has no key column id, which the server numbers: use 'mode' => 'insert' in `tables` for new rows, "
-                . 'or give it a value',
-            static fn () => $upserts->add(['line' => 'd']),
+            'table wb_log: a row has no key column tenant; give it a value, or configure another key in `tables`',
+            static fn () => $buffer->put('wb_log', ['line' => 'b']),
         );
+        self::assertThrows(
+            ConfigException::class,
+            'table wb_log: key column id is null or 0, for which the server makes a fresh number; give the row its key, or leave '
+                . 'id out: it is a new row then',
+            static fn () => $buffer->put('wb_log', ['id' => null, 'tenant' => 3, 'line' => 'b']),
+        );
+        self::assertEquals([['id' => 1, 'tenant' => 3, 'line' => 'a']], $this->rows('wb_log'));
     }
 
     /**
@@ -316,7 +374,7 @@ final class KeysTest extends DatabaseTestCase
 
         $buffer->put('wb_partial', ['id' => 2, 'v' => 1]);
         self::assertThrows(
-            FlushException::class,
+            RefusedException::class,
             'gave up 1 row that can never be written, see takeFailures(); the first error: table wb_partial: a row without '
                 . 'column name can only update, and there is no row with its key (id); add the whole row first',
             static fn () => $buffer->flush(),
@@ -336,7 +394,7 @@ final class KeysTest extends DatabaseTestCase
         $buffer->put('wb_partial', ['id' => 1, 'name' => 'whole']);
         // Row by row the first one finds nothing to update, and the second one is written.
         self::assertThrowsMatching(
-            FlushException::class,
+            RefusedException::class,
             '/a row without column name can only update, and there is no row with its key/',
             static fn () => $buffer->flush(),
         );

@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace WriteBuffer\Tests\Integration;
 
 use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\BlockedException;
 use WriteBuffer\ConfigException;
-use WriteBuffer\FlushException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\Tests\Support\PhpProcess;
 
@@ -204,7 +204,7 @@ final class LedgerTest extends DatabaseTestCase
         $this->pdo()->exec('DROP TABLE ' . self::LEDGER);
         $buffer->add(null, ['order_id' => 2]);
         self::assertThrowsMatching(
-            FlushException::class,
+            BlockedException::class,
             "/^table write_buffer_ledger: .* doesn't exist \\(1 row still buffered\\)$/D",
             static fn () => $buffer->flush(),
             1146,
@@ -235,7 +235,7 @@ final class LedgerTest extends DatabaseTestCase
 
         $background = $this->buffer(...$settings + ['background' => true]);
         $background->add(null, ['order_id' => 2]);
-        $thrown = self::assertThrowsMatching(FlushException::class, $expected, static fn () => $background->flush());
+        $thrown = self::assertThrowsMatching(BlockedException::class, $expected, static fn () => $background->flush());
         self::assertStringNotContainsString('pw-of-wb-small', $thrown->getMessage());
         self::assertCount(1, $background, 'taken, and still there');
 
@@ -276,7 +276,7 @@ final class LedgerTest extends DatabaseTestCase
             $this->pdo()->exec("DROP TABLE {$table}");
             $buffer->add(null, ['order_id' => 3]);
             self::assertThrowsMatching(
-                FlushException::class,
+                BlockedException::class,
                 "/^table .* doesn't exist \\(1 row still buffered\\)$/D",
                 static fn () => $buffer->flush(),
                 1146,
@@ -332,6 +332,40 @@ final class LedgerTest extends DatabaseTestCase
         }
         self::assertSame('5', $this->value('SELECT COUNT(*) FROM wb_trades'));
         self::assertSame(['1', '2', '2'], array_column($this->rows('wb_least_ledger', '*', 'last_transaction'), 'last_transaction'));
+    }
+
+    /** Written twice it would be two rows. */
+    public function testARowThatTheServerNumbersNeedsIt(): void
+    {
+        $upsert = ['wb_trades' => ['mode' => 'upsert']];
+        foreach ([false, true] as $background) {
+            $buffer = $this->ledgerBuffer(tables: $upsert, background: $background);
+            $buffer->put('wb_trades', ['id' => 7, 'order_id' => 1]);
+            $buffer->flush();
+            self::assertFalse($this->hasLedger(), 'a row with its key needs none');
+            $buffer->put('wb_trades', ['order_id' => 2]);
+            $buffer->flush();
+            self::assertSame(['1'], array_column($this->rows(self::LEDGER), 'last_transaction'));
+            unset($buffer);
+            $this->pdo()->exec('DROP TABLE ' . self::LEDGER);
+
+            $accepted = ['wb_trades' => ['mode' => 'upsert', 'repeatable' => true]];
+            foreach (['auto', 'never'] as $ledger) {
+                $buffer = $this->ledgerBuffer(tables: $accepted, background: $background, ledger: $ledger);
+                $buffer->put('wb_trades', ['order_id' => 3]);
+                $buffer->flush();
+                self::assertFalse($this->hasLedger(), $ledger);
+            }
+            $never = $this->ledgerBuffer(tables: $upsert, background: $background, ledger: 'never');
+            $never->put('wb_trades', ['id' => 8, 'order_id' => 4]);
+            $never->flush();
+            self::assertThrowsMatching(
+                ConfigException::class,
+                "/^table wb_trades: a row without its AUTO_INCREMENT key is an insert, and ledger is 'never'/",
+                static fn () => $never->put('wb_trades', ['order_id' => 5]),
+            );
+        }
+        self::assertSame('0', $this->value('SELECT COUNT(*) FROM wb_trades WHERE order_id = 5'));
     }
 
     public function testTablesThatNeedItAreRefusedWithoutIt(): void

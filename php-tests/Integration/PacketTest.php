@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer\Tests\Integration;
 
 use WriteBuffer\FlushException;
+use WriteBuffer\RefusedException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 
 /** What one statement takes: max_allowed_packet, and 65,535 placeholders. */
@@ -62,7 +63,7 @@ final class PacketTest extends DatabaseTestCase
         $buffer->add(['id' => 3, 'body' => 'small'], ['id' => 30]);
         $before = microtime(true);
         $thrown = self::assertThrowsMatching(
-            FlushException::class,
+            RefusedException::class,
             '/^gave up 2 rows that can never be written, see takeFailures\(\); the first error: table wb_packets: a row of '
                 . '2\d{4} bytes is larger than the server\'s max_allowed_packet \(16384 bytes\): raise it, or store less$/D',
             static fn () => $buffer->flush(),

@@ -6,7 +6,7 @@ namespace WriteBuffer\Tests\Integration;
 
 use PDO;
 use PHPUnit\Framework\Attributes\DataProvider;
-use WriteBuffer\FlushException;
+use WriteBuffer\RefusedException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 
 /** Rows that lack a required column, many in a batch: they share UPDATEs. */
@@ -65,7 +65,7 @@ final class PartialRowsTest extends DatabaseTestCase
         for ($id = 1; $id <= self::ROWS; $id++) {
             $buffer->put('wb_shared', ['id' => $id, 'v' => 1]);
         }
-        self::assertThrowsMatching(FlushException::class, '/gave up 3 rows/', static fn () => $buffer->flush());
+        self::assertThrowsMatching(RefusedException::class, '/gave up 3 rows/', static fn () => $buffer->flush());
         $failures = $buffer->takeFailures();
         self::assertSame($absent, array_map(static fn (array $failure): int => $failure['rows'][0]['row']['id'], $failures));
         foreach ($failures as $failure) {
@@ -80,7 +80,7 @@ final class PartialRowsTest extends DatabaseTestCase
         for ($id = 1; $id <= self::ROWS; $id++) {
             $buffer->put('wb_shared', ['id' => $id, 'v' => $id === 99 ? 128 : 1]);
         }
-        self::assertThrowsMatching(FlushException::class, '/gave up 1 row/', static fn () => $buffer->flush(), 1264);
+        self::assertThrowsMatching(RefusedException::class, '/gave up 1 row/', static fn () => $buffer->flush(), 1264);
         self::assertSame(99, $buffer->takeFailures()[0]['rows'][0]['row']['id']);
         self::assertSame((string) (self::ROWS - 1), $this->value('SELECT COUNT(*) FROM wb_shared WHERE v = 1'));
     }
@@ -116,7 +116,7 @@ final class PartialRowsTest extends DatabaseTestCase
         foreach ([1 => 12, 2 => 13, 3 => 14] as $id => $value) {
             $buffer->put('wb_checked', ['id' => $id, 'v' => $value]);
         }
-        self::assertThrowsMatching(FlushException::class, '/gave up 1 row/', static fn () => $buffer->flush(), self::isMySql() ? 3819 : 4025);
+        self::assertThrowsMatching(RefusedException::class, '/gave up 1 row/', static fn () => $buffer->flush(), self::isMySql() ? 3819 : 4025);
         self::assertSame(2, $buffer->takeFailures()[0]['rows'][0]['row']['id']);
         self::assertSame(['12', '0', '14'], array_column($this->rows('wb_checked'), 'v'));
     }

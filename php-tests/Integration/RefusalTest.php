@@ -5,7 +5,9 @@ declare(strict_types=1);
 namespace WriteBuffer\Tests\Integration;
 
 use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\BlockedException;
 use WriteBuffer\FlushException;
+use WriteBuffer\RefusedException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 
 /**
@@ -93,7 +95,7 @@ final class RefusalTest extends DatabaseTestCase
         $buffer->add(['id' => 2] + $wrong, ['id' => 20]);
         $buffer->add([['id' => 3, 't' => 'a'], ['id' => 3, 't' => 'last']], ['id' => 30]);
         $thrown = self::assertThrowsMatching(
-            FlushException::class,
+            RefusedException::class,
             '/^gave up 2 rows that can never be written, see takeFailures\(\); the first error: table wb_refused: '
                 . self::loosely($message) . '$/D',
             static fn () => $buffer->flush(),
@@ -135,7 +137,7 @@ final class RefusalTest extends DatabaseTestCase
         $buffer->add(['user_id' => 1, 'asset' => null, 'free' => 3]);
         $buffer->add(['user_id' => 1, 'asset' => 'ETH', 'free' => 4]);
         self::assertThrowsMatching(
-            FlushException::class,
+            RefusedException::class,
             '/^gave up 2 rows .* first error: table wb_keyed: a row has no key column asset/',
             static fn () => $buffer->flush(),
         );
@@ -154,7 +156,7 @@ final class RefusalTest extends DatabaseTestCase
         $buffer->add(['id' => 2, 'extra' => 1]);
         foreach (['once', 'and again'] as $when) {
             $thrown = self::assertThrowsMatching(
-                FlushException::class,
+                BlockedException::class,
                 '/^table wb_refused: ' . self::loosely("Unknown column 'extra' in 'INSERT INTO'")
                     . ' \(1 row still buffered\)$/D',
                 static fn () => $buffer->flush(),
@@ -203,7 +205,7 @@ final class RefusalTest extends DatabaseTestCase
         $buffer = $this->buffer(tradeTable: 'wb_fills');
         $buffer->add(null, [['id' => 1, 'v' => 1], ['id' => 2, 'v' => 2], ['id' => 3, 'v' => 3]]);
         self::assertThrows(
-            FlushException::class,
+            RefusedException::class,
             'gave up 3 rows that can never be written, see takeFailures(); the first error: '
                 . "table wb_fills: Duplicate entry '2' for key '" . (self::isMySql() ? 'wb_fills.' : '') . "PRIMARY'",
             static fn () => $buffer->flush(),
@@ -228,7 +230,7 @@ final class RefusalTest extends DatabaseTestCase
         $buffer->add(null, ['id' => 2, 'parent' => 8]);
         $buffer->add(['id' => 8]);
         self::assertThrowsMatching(
-            FlushException::class,
+            RefusedException::class,
             '/first error: table wb_child: Cannot add or update a child row: a foreign key constraint fails /',
             static fn () => $buffer->flush(),
             1452,
@@ -265,7 +267,7 @@ final class RefusalTest extends DatabaseTestCase
         $buffer = $this->syncBuffer(orderTable: 'wb_refused');
         $buffer->add(['id' => 1]);
         $thrown = self::assertThrowsMatching(
-            FlushException::class,
+            RefusedException::class,
             "/^table wb_refused: Data too long for column 't' at row \\d+$/D",
             static fn () => $buffer->add([['id' => 2], ['id' => 3, 't' => 'abcdef']]),
             1406,

@@ -233,7 +233,7 @@ final class BackgroundTest extends ProcessTestCase
             PHP);
         foreach (['rows', 'bytes'] as $bound) {
             [$class, $message] = $child->reported($bound);
-            self::assertSame('WriteBuffer\FullException', $class, $child->describe());
+            self::assertSame('WriteBuffer\TooLargeException', $class, $child->describe());
             self::assertStringContainsString('does not fit into the buffer', $message);
         }
         self::assertEquals(0, $child->reported('blocked'), $child->describe());

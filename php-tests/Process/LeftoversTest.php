@@ -357,7 +357,7 @@ final class LeftoversTest extends ProcessTestCase
         $child->finish(60.0);
         self::assertContains(
             $child->reported('thrown')[0],
-            ['WriteBuffer\FlushException', 'WriteBuffer\TimeoutException'],
+            ['WriteBuffer\BlockedException', 'WriteBuffer\TimeoutException'],
             $child->describe(),
         );
         self::assertSame(1, $child->reported('pending'), 'it stays, until the file can be written to');

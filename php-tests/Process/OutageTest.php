@@ -276,7 +276,7 @@ final class OutageTest extends ProcessTestCase
             PHP);
         self::assertContains(
             $child->reported('class'),
-            ['WriteBuffer\FlushException', 'WriteBuffer\ConfigException'],
+            ['WriteBuffer\BlockedException', 'WriteBuffer\ConfigException'],
             $child->describe(),
         );
         self::assertStringContainsString('wb_process_late', $child->reported('message'));

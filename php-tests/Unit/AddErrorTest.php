@@ -9,11 +9,11 @@ use ArrayIterator;
 use DateTimeImmutable;
 use PHPUnit\Framework\Attributes\DataProvider;
 use TypeError;
+use WriteBuffer\BlockedException;
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
 use WriteBuffer\ConnectionException;
-use WriteBuffer\FlushException;
 use WriteBuffer\FullException;
 use WriteBuffer\MemorySink;
 use WriteBuffer\Tests\Support\Arrayable;
@@ -25,6 +25,7 @@ use WriteBuffer\Tests\Support\Model;
 use WriteBuffer\Tests\Support\Opaque;
 use WriteBuffer\Tests\Support\Side;
 use WriteBuffer\Tests\Support\Suit;
+use WriteBuffer\TooLargeException;
 
 final class AddErrorTest extends MemoryTestCase
 {
@@ -164,7 +165,7 @@ final class AddErrorTest extends MemoryTestCase
      */
     public static function wrongValues(): iterable
     {
-        yield 'an array' => [static fn () => [], 'array is no value'];
+        yield 'an array' => [static fn () => [], 'array is no value, json_encode() it for a JSON column'];
         yield 'a resource' => [static fn () => fopen('php://memory', 'r'), 'resource is no value'];
         yield 'a stdClass' => [static fn () => new \stdClass(), 'an object of stdClass is no value'];
         yield 'a closure' => [static fn () => static fn () => 1, 'an object of Closure is no value'];
@@ -326,7 +327,7 @@ final class AddErrorTest extends MemoryTestCase
         $buffer->add(['id' => 1]);
         MemorySink::failNext(1146);
         self::assertThrows(
-            FlushException::class,
+            BlockedException::class,
             'simulated error, asked for by MemorySink::failNext() (3 rows still buffered)',
             static fn () => $buffer->add(['id' => 2], ['id' => 20]),
             1146,
@@ -374,7 +375,7 @@ final class AddErrorTest extends MemoryTestCase
         ) {
             $buffer = $this->buffer(...$settings);
             $thrown = self::thrownBy(static fn () => $buffer->add($rows));
-            self::assertInstanceOf(FullException::class, $thrown, json_encode($settings));
+            self::assertInstanceOf(TooLargeException::class, $thrown, json_encode($settings));
             self::assertMatchesRegularExpression(
                 '/^the group does not fit into the buffer \(maxPendingRows is \d+, maxPendingBytes \d+; 0 rows and '
                     . '0 bytes are buffered, the group has \d rows and \d+ bytes\): add fewer rows at once, or raise '

@@ -7,8 +7,8 @@ namespace WriteBuffer\Tests\Unit;
 use ArgumentCountError;
 use TypeError;
 use ValueError;
+use WriteBuffer\BlockedException;
 use WriteBuffer\ConnectionException;
-use WriteBuffer\FlushException;
 use WriteBuffer\MemorySink;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 use WriteBuffer\TimeoutException;
@@ -21,7 +21,7 @@ final class CloseErrorTest extends MemoryTestCase
         $buffer->add(['id' => 1]);
         foreach (
             [
-                [FlushException::class, 'simulated error, asked for by MemorySink::failNext()', 1146, 1, null],
+                [BlockedException::class, 'simulated error, asked for by MemorySink::failNext()', 1146, 1, null],
                 [ConnectionException::class, 'simulated lost connection, asked for by MemorySink::failNext()', 2013, 4, null],
                 [
                     TimeoutException::class,

@@ -320,6 +320,7 @@ final class ConstructErrorTest extends MemoryTestCase
                 [['ledgerTable' => 1], '#19 ($ledgerTable) must be of type ?string, int given'],
                 [['parkTimeoutMs' => '1'], '#21 ($parkTimeoutMs) must be of type ?int, string given'],
                 [['maxPreparedStatements' => '1'], '#22 ($maxPreparedStatements) must be of type ?int, string given'],
+                [['timeZone' => 1], '#23 ($timeZone) must be of type ?string, int given'],
             ] as [$arguments, $message]
         ) {
             self::assertThrows(
@@ -330,13 +331,13 @@ final class ConstructErrorTest extends MemoryTestCase
         }
         self::assertThrows(
             ArgumentCountError::class,
-            'WriteBuffer::__construct() expects at most 22 arguments, 23 given',
-            static fn () => new \WriteBuffer(...array_fill(0, 23, null)),
+            'WriteBuffer::__construct() expects at most 23 arguments, 24 given',
+            static fn () => new \WriteBuffer(...array_fill(0, 24, null)),
         );
         self::assertThrows(
             ArgumentCountError::class,
-            'SyncWriteBuffer::__construct() expects at most 9 arguments, 10 given',
-            static fn () => new \SyncWriteBuffer(...array_fill(0, 10, null)),
+            'SyncWriteBuffer::__construct() expects at most 10 arguments, 11 given',
+            static fn () => new \SyncWriteBuffer(...array_fill(0, 11, null)),
         );
         self::assertThrows(
             Error::class,
@@ -383,6 +384,16 @@ final class ConstructErrorTest extends MemoryTestCase
             }
         } finally {
             unlink($fifo);
+        }
+    }
+
+    public function testBuffersAreNotCompared(): void
+    {
+        foreach ([[$this->buffer(), $this->buffer()], [$this->syncBuffer(), $this->syncBuffer()]] as [$one, $other]) {
+            self::assertFalse($one == $other);
+            self::assertFalse($one < $other);
+            self::assertFalse($one >= $other);
+            self::assertTrue($one == $one);
         }
     }
 

@@ -119,7 +119,7 @@ final class ConstructTest extends MemoryTestCase
 
     public function testTheOrderOfArgumentsIsThatOfTheStub(): void
     {
-        $arguments = ['memory:', 10, 20, 2, false, 'a', 'b', [], 30, 4_096, null, null, 60, 1, null, null, null, 'always', 'l.l', true, 70, 80];
+        $arguments = ['memory:', 10, 20, 2, false, 'a', 'b', [], 30, 4_096, null, null, 60, 1, null, null, null, 'always', 'l.l', true, 70, 80, 'UTC'];
         $buffer = new \WriteBuffer(...$arguments);
         $info = $buffer->__debugInfo();
         unset($info['metrics']);
@@ -133,6 +133,7 @@ final class ConstructTest extends MemoryTestCase
                 'ledgerTable' => 'l.l',
                 'redactValues' => true,
                 'maxPreparedStatements' => 80,
+                'timeZone' => 'UTC',
                 'batchSize' => 10,
                 'flushIntervalMs' => 20,
                 'maxPendingRows' => 30,
@@ -156,6 +157,7 @@ final class ConstructTest extends MemoryTestCase
                 'maxRetries' => 2,
                 'orderTable' => 'a',
                 'tradeTable' => 'b',
+                'tables' => ['a' => ['key' => ['k']]],
                 'ledger' => 'always',
                 'ledgerTable' => 'l.l',
                 'redactValues' => true,
@@ -164,6 +166,31 @@ final class ConstructTest extends MemoryTestCase
             ],
             $info,
         );
+    }
+
+    public function testShowsTheRulesOfTables(): void
+    {
+        $tables = [
+            'a' => [
+                'key' => ['k', 'l'],
+                'mode' => 'upsert',
+                'merge' => ['n' => 'sum', 'o' => 'keep', 'p' => 'min', 'q' => 'max', 'r' => 'replace'],
+                'guard' => 'v',
+                'allowSecondUnique' => true,
+                'repeatable' => true,
+                'coalesce' => false,
+            ],
+            'b' => ['key' => 'server'],
+            'c' => ['mode' => 'insert'],
+            'd' => [],
+        ];
+        foreach ([$this->buffer(tables: $tables), $this->syncBuffer(tables: $tables)] as $buffer) {
+            self::assertSame($tables, $buffer->__debugInfo()['tables']);
+        }
+        // What says what is the case anyway is not shown.
+        $usual = ['a' => ['key' => 'k', 'allowSecondUnique' => false, 'repeatable' => false, 'coalesce' => true]];
+        self::assertSame(['a' => ['key' => ['k']]], $this->buffer(tables: $usual)->__debugInfo()['tables']);
+        self::assertArrayNotHasKey('tables', $this->buffer()->__debugInfo());
     }
 
     public function testReadsRulesThroughReferences(): void

@@ -10,9 +10,9 @@ use TypeError;
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
-use WriteBuffer\FullException;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 use WriteBuffer\Tests\Support\Model;
+use WriteBuffer\TooLargeException;
 
 final class DeleteErrorTest extends MemoryTestCase
 {
@@ -132,7 +132,7 @@ final class DeleteErrorTest extends MemoryTestCase
         );
         $small = $this->buffer(batchSize: 1, maxPendingRows: 1);
         $group = [['rows' => [['table' => 't', 'delete' => 1], ['table' => 't', 'delete' => 2]]]];
-        self::assertInstanceOf(FullException::class, self::thrownBy(static fn () => $small->retry($group)));
+        self::assertInstanceOf(TooLargeException::class, self::thrownBy(static fn () => $small->retry($group)));
         $buffer->close();
         self::assertInstanceOf(ClosedException::class, self::thrownBy(static fn () => $buffer->delete('t', 1)));
     }

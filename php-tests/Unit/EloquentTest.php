@@ -119,7 +119,7 @@ final class EloquentTest extends MemoryTestCase
         $order->setRawAttributes(['uuid' => 'a', 'meta' => ['not' => 'cast']]);
         self::assertThrows(
             \TypeError::class,
-            'WriteBuffer::add(): Argument #1 ($order) has a wrong value: table spot_orders, column meta: array is no value; '
+            'WriteBuffer::add(): Argument #1 ($order) has a wrong value: table spot_orders, column meta: array is no value, json_encode() it for a JSON column; '
                 . 'give null, bool, int, a finite float, string, a backed enum, DateTimeInterface or Stringable',
             fn () => $this->buffer()->add($order),
         );

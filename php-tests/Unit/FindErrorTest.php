@@ -8,13 +8,20 @@ use ArgumentCountError;
 use TypeError;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Tests\Support\MemoryTestCase;
+use WriteBuffer\Tests\Support\Model;
+use WriteBuffer\Tests\Support\Suit;
 
 final class FindErrorTest extends MemoryTestCase
 {
     public function testRefusesWhatIsNoKey(): void
     {
         foreach ([[$this->buffer(), 'WriteBuffer'], [$this->syncBuffer(), 'SyncWriteBuffer']] as [$buffer, $class]) {
-            foreach ([null, true, 1.5, new \stdClass(), [1.5], ['id' => null], [[1]], ["\xff" => 1]] as $key) {
+            foreach (
+                [
+                    null, true, 1.5, NAN, new \stdClass(), Suit::Hearts, new Model(['id' => 1]), [NAN], ['id' => null], [[1]],
+                    ["\xff" => 1],
+                ] as $key
+            ) {
                 self::assertThrows(
                     TypeError::class,
                     "{$class}::find(): Argument #2 (\$key) must be an int or a string, or for a composite key an array of "

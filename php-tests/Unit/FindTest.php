@@ -7,6 +7,8 @@ namespace WriteBuffer\Tests\Unit;
 use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\MemorySink;
 use WriteBuffer\Tests\Support\MemoryTestCase;
+use WriteBuffer\Tests\Support\Priority;
+use WriteBuffer\Tests\Support\Text;
 
 final class FindTest extends MemoryTestCase
 {
@@ -45,6 +47,64 @@ final class FindTest extends MemoryTestCase
             $buffer->find('orders', 1),
         );
         self::assertSame('0.3', $buffer->find('orders', 1)['filled'], 'digit by digit');
+    }
+
+    /** A key is what a row has as a value. find() and delete() take the same. */
+    public function testAKeyIsAnyValue(): void
+    {
+        $values = [
+            'an enum' => [Priority::High, 9],
+            'a text' => [new Text('a'), 'a'],
+            'a moment' => [new \DateTimeImmutable('2024-01-15 09:00:00.5'), '2024-01-15 09:00:00.500000'],
+            'a bool' => [true, 1],
+            'a float' => [1.5, 1.5],
+        ];
+        if (class_exists('BcMath\Number')) {
+            $values['a number'] = [new \BcMath\Number('12.50'), '12.50'];
+        }
+        if (extension_loaded('gmp')) {
+            $values['a large number'] = [gmp_init('123456789012345678901234567890'), '123456789012345678901234567890'];
+        }
+        foreach ($values as $name => [$key, $stored]) {
+            $buffer = $this->buffer(tables: ['pairs' => ['key' => ['a', 'b']]]);
+            $lone = is_object($key) ? [$key] : [];
+            foreach ($lone as $key) {
+                $buffer->put('t', ['id' => $key, 'v' => 1]);
+                self::assertSame(['id' => $stored, 'v' => 1], $buffer->find('t', $key), $name);
+                $buffer->delete('t', $key);
+                self::assertFalse($buffer->find('t', $key), $name);
+            }
+            $buffer->put('pairs', ['a' => $key, 'b' => 2, 'v' => 3]);
+            $row = ['a' => $stored, 'b' => 2, 'v' => 3];
+            self::assertSame($row, $buffer->find('pairs', [$key, 2]), $name);
+            self::assertSame($row, $buffer->find('pairs', ['b' => 2, 'a' => &$key]), $name);
+            $buffer->delete('pairs', [$key, 2]);
+            self::assertFalse($buffer->find('pairs', ['a' => $key, 'b' => 2]), $name);
+        }
+    }
+
+    public function testUserCodeOfAKeyMayDoAnything(): void
+    {
+        $buffer = $this->buffer();
+        $buffer->put('t', ['id' => 'a', 'v' => 1]);
+        $key = static fn (\Closure $act): Text => new Text(static function () use ($act): string {
+            $act();
+
+            return 'a';
+        });
+        self::assertSame(['id' => 'a', 'v' => 2], $buffer->find('t', $key(static function () use ($buffer): void {
+            $buffer->put('t', ['id' => 'a', 'v' => 2]);
+        })));
+        self::assertNull($buffer->find('t', $key(static fn () => $buffer->flush())));
+        $thrown = self::thrownBy(static fn () => $buffer->find('t', ['id' => $key(
+            static fn () => throw new \DomainException('no'),
+        )]));
+        self::assertInstanceOf(\DomainException::class, $thrown);
+        self::assertNull($buffer->find('t', $key(static fn () => $buffer->find('t', 'a'))));
+        $buffer->put('t', ['id' => 'a']);
+        self::assertSame(['id' => 'a'], $buffer->find('t', $key(static function () use (&$buffer): void {
+            $buffer = null;
+        })));
     }
 
     public function testHeedsTheGuard(): void

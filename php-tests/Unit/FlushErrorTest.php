@@ -8,10 +8,11 @@ use ArgumentCountError;
 use PHPUnit\Framework\Attributes\DataProvider;
 use TypeError;
 use ValueError;
+use WriteBuffer\BlockedException;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConnectionException;
-use WriteBuffer\FlushException;
 use WriteBuffer\MemorySink;
+use WriteBuffer\RefusedException;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 use WriteBuffer\TimeoutException;
 
@@ -24,16 +25,16 @@ final class FlushErrorTest extends MemoryTestCase
     public static function failures(): iterable
     {
         $asked = 'asked for by MemorySink::failNext()';
-        yield 'deadlocks beyond maxRetries' => [1213, 3, FlushException::class, "simulated deadlock, {$asked}"];
-        yield 'lock waits beyond maxRetries' => [1205, 3, FlushException::class, "simulated lock wait time-out, {$asked}"];
+        yield 'deadlocks beyond maxRetries' => [1213, 3, BlockedException::class, "simulated deadlock, {$asked}"];
+        yield 'lock waits beyond maxRetries' => [1205, 3, BlockedException::class, "simulated lock wait time-out, {$asked}"];
         foreach ([1044, 1054, 1142, 1146] as $code) {
-            yield "a wrong schema: {$code}" => [$code, 1, FlushException::class, "simulated error, {$asked}"];
+            yield "a wrong schema: {$code}" => [$code, 1, BlockedException::class, "simulated error, {$asked}"];
         }
         foreach ([1036, 1194, 1305, 1449, 1665, 1814, 1932] as $code) {
-            yield "a broken table or trigger: {$code}" => [$code, 1, FlushException::class, "simulated error, {$asked}"];
+            yield "a broken table or trigger: {$code}" => [$code, 1, BlockedException::class, "simulated error, {$asked}"];
         }
         foreach ([1, 1105, 5_000, 65_535] as $code) {
-            yield "a code that says nothing: {$code}" => [$code, 1, FlushException::class, "simulated error, {$asked}"];
+            yield "a code that says nothing: {$code}" => [$code, 1, BlockedException::class, "simulated error, {$asked}"];
         }
         foreach ([2006, 2013] as $code) {
             yield "no connection: {$code}" => [
@@ -65,7 +66,7 @@ final class FlushErrorTest extends MemoryTestCase
             static fn () => $buffer->flush(),
             $code,
         );
-        if ($thrown instanceof FlushException) {
+        if ($thrown instanceof BlockedException) {
             self::assertSame([], $thrown->getFailures(), 'nothing was given up');
         }
         self::assertSame([], MemorySink::tables(), 'a transaction is whole');
@@ -107,7 +108,7 @@ final class FlushErrorTest extends MemoryTestCase
         $buffer->add(['id' => 1, 'x' => 'a'], [['id' => 10], ['id' => 11]]);
         MemorySink::failNext($code);
         $thrown = self::assertThrows(
-            FlushException::class,
+            RefusedException::class,
             'gave up 3 rows that can never be written, see takeFailures(); the first error: simulated error, asked for by '
                 . 'MemorySink::failNext()',
             static fn () => $buffer->flush(),
@@ -133,7 +134,7 @@ final class FlushErrorTest extends MemoryTestCase
         $buffer->add(['id' => 2], [['id' => 3], ['id' => 1, 'x' => 'second']]);
         $buffer->add(['id' => 3], ['id' => 4]);
         self::assertThrows(
-            FlushException::class,
+            RefusedException::class,
             'gave up 3 rows that can never be written, see takeFailures(); the first error: duplicate entry in table trades '
                 . 'for key (id)',
             static fn () => $buffer->flush(),
@@ -151,7 +152,7 @@ final class FlushErrorTest extends MemoryTestCase
         $buffer = $this->buffer(maxRetries: 100);
         $buffer->add(['id' => 1]);
         MemorySink::failNext(1213, 1_000);
-        // If all retries were used, it would be a FlushException.
+        // If all retries were used, it would be a BlockedException.
         self::assertThrows(
             TimeoutException::class,
             'the time given is over; the last error: simulated deadlock, asked for by MemorySink::failNext() '
@@ -167,15 +168,20 @@ final class FlushErrorTest extends MemoryTestCase
         self::assertSame([['id' => 1]], self::rowsOf('orders'));
     }
 
-    public function testRefusesAfterClose(): void
+    public function testIsFineAfterClose(): void
     {
-        foreach ([$this->buffer(), $this->syncBuffer()] as $buffer) {
+        foreach ([$this->buffer(), $this->buffer(background: true), $this->syncBuffer()] as $buffer) {
+            $buffer->add(['id' => 1]);
             $buffer->close();
+            self::assertSame(0, $buffer->flush());
+            self::assertSame(0, $buffer->flush(0));
             self::assertThrows(
                 ClosedException::class,
                 'the buffer is closed: create a new one, or add before close()',
-                static fn () => $buffer->flush(),
+                static fn () => $buffer->add(['id' => 2]),
             );
+            self::assertSame([['id' => 1]], self::rowsOf('orders'));
+            MemorySink::reset();
         }
     }
 

@@ -6,10 +6,10 @@ namespace WriteBuffer\Tests\Unit;
 
 use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\Buffer;
-use WriteBuffer\FullException;
 use WriteBuffer\MemorySink;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 use WriteBuffer\Tests\Support\PhpProcess;
+use WriteBuffer\TooLargeException;
 
 /** A group is refused as soon as it passes the bounds, and before its memory is taken. */
 final class GroupBoundsTest extends MemoryTestCase
@@ -46,7 +46,7 @@ final class GroupBoundsTest extends MemoryTestCase
                 try {
                     $buffer->add($rows);
                     echo "taken\n";
-                } catch (WriteBuffer\FullException) {
+                } catch (WriteBuffer\TooLargeException) {
                     echo "refused\n";
                 }
             }
@@ -84,7 +84,7 @@ final class GroupBoundsTest extends MemoryTestCase
             }
         };
         self::assertThrowsMatching(
-            FullException::class,
+            TooLargeException::class,
             '/^the group does not fit into the buffer \(maxPendingRows is 1000, .*, the group has 1001 rows and /',
             static fn () => $buffer->put('t', $endless()),
         );
@@ -134,7 +134,7 @@ final class GroupBoundsTest extends MemoryTestCase
             $buffer->put('t', [['id' => 1], ['id' => 2], ['id' => 3]]);
             try {
                 $buffer->put('t', [['id' => 1], ['id' => 2], ['id' => 3], ['id' => 4]]);
-            } catch (WriteBuffer\FullException $e) {
+            } catch (WriteBuffer\TooLargeException $e) {
                 echo $e->getMessage(), "\n";
             }
             echo count(WriteBuffer\MemorySink::tables()['t']);

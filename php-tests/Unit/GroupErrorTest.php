@@ -14,6 +14,7 @@ use WriteBuffer\FullException;
 use WriteBuffer\MemorySink;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 use WriteBuffer\Tests\Support\PhpProcess;
+use WriteBuffer\TooLargeException;
 
 final class GroupErrorTest extends MemoryTestCase
 {
@@ -86,20 +87,20 @@ final class GroupErrorTest extends MemoryTestCase
             $buffer->group(static function () use ($buffer, $add, $endless, &$yielded): void {
                 $add(1, 2, 3, 4);
                 self::assertThrowsMatching(
-                    FullException::class,
+                    TooLargeException::class,
                     '/^the group does not fit into the buffer \(maxPendingRows is 10, .* the group has 11 rows and /',
                     static fn () => $buffer->put('t', $endless()),
                 );
                 self::assertLessThan(6 + 2 * 64, $yielded, 'the generator was read no further');
                 $add(5, 6, 7, 8);
                 self::assertThrowsMatching(
-                    FullException::class,
+                    TooLargeException::class,
                     '/ the group has 11 rows and /',
                     static fn () => $add(11, 12, 13),
                 );
                 // A call within a call fills what the outer one was promised.
                 self::assertThrowsMatching(
-                    FullException::class,
+                    TooLargeException::class,
                     '/ the group has 11 rows and /',
                     static fn () => $buffer->put('t', (static function () use ($add): \Generator {
                         yield ['id' => 21];
@@ -123,7 +124,7 @@ final class GroupErrorTest extends MemoryTestCase
                     try {
                         $buffer->put('t', ['id' => $id, 'text' => $text]);
                         echo 'taken ';
-                    } catch (WriteBuffer\FullException) {
+                    } catch (WriteBuffer\TooLargeException) {
                         echo 'refused ';
                     }
                 }

@@ -38,6 +38,7 @@ final class IniTest extends TestCase
         'write_buffer.redact_values' => '0',
         'write_buffer.park_timeout_ms' => '60000',
         'write_buffer.max_prepared_statements' => '32',
+        'write_buffer.time_zone' => '',
     ];
 
     /** @var array<string, string> */
@@ -85,7 +86,7 @@ final class IniTest extends TestCase
         foreach (ini_get_all('write_buffer') as $name => $setting) {
             $system = $name === 'write_buffer.dsn';
             self::assertSame($system ? INI_SYSTEM : INI_ALL, $setting['access'], $name);
-            self::assertSame($system, ini_set($name, '1') === false, $name);
+            self::assertSame($system, ini_set($name, (string) $setting['global_value']) === false, $name);
         }
     }
 
@@ -154,7 +155,8 @@ final class IniTest extends TestCase
             'max_prepared_statements' => [0, 16_382],
         ];
         foreach ($integers as $name => [$min, $max]) {
-            foreach (['', 'abc', '1.5', '1k', '99999999999999999999', '0x10', '"5"'] as $value) {
+            $wrong = ['', 'abc', '1.5', '1x', 'k', '99999999999999999999', '9999999999G', '0x10', '"5"'];
+            foreach ($name === 'max_pending_bytes' ? $wrong : [...$wrong, '1k', '64M', '-1M'] as $value) {
                 yield "{$name} = {$value}" => [
                     "write_buffer.{$name}",
                     $value,
@@ -169,9 +171,63 @@ final class IniTest extends TestCase
                 "write_buffer.{$name} in php.ini must be from {$min} to {$max}, not {$small}",
             ];
         }
+        yield 'bytes' => [
+            'write_buffer.max_pending_bytes',
+            '0k',
+            'write_buffer.max_pending_bytes in php.ini must be from 1024 to ' . PHP_INT_MAX . ', not 0',
+        ];
+        yield 'time_zone' => [
+            'write_buffer.time_zone',
+            'Mars',
+            "timeZone must be a time zone of PHP's, such as 'UTC', 'Europe/Berlin' or '+02:00', not \"Mars\"",
+        ];
         yield 'lanes' => ['write_buffer.lanes', '65', 'write_buffer.lanes in php.ini must be from 1 to 64, not 65'];
         yield 'overflow' => ['write_buffer.overflow', 'drop', 'overflow must be \'block\' or \'throw\', not "drop"'];
         yield 'ledger' => ['write_buffer.ledger', 'on', 'ledger must be \'auto\', \'always\' or \'never\', not "on"'];
+    }
+
+    /**
+     * @dataProvider wrongSettings
+     */
+    #[DataProvider('wrongSettings')]
+    public function testAScriptCannotSetWhatCannotWork(string $name, string $value, string $message): void
+    {
+        $before = ini_get($name);
+        $warnings = self::warningsOf(static function () use ($name, $value): void {
+            self::assertFalse(ini_set($name, $value));
+        });
+        self::assertSame([$message], $warnings);
+        self::assertSame($before, ini_get($name));
+    }
+
+    /** php.ini is read before anybody could be told. */
+    public function testWhatPhpIniHasIsCheckedWhenABufferIsMade(): void
+    {
+        $settings = ['batch_size' => '10001', 'max_pending_bytes' => '5T', 'overflow' => 'drop', 'ledger' => 'on'];
+        foreach ($settings as $name => $value) {
+            $output = PhpProcess::run(<<<'PHP'
+                try {
+                    new WriteBuffer('memory:');
+                } catch (WriteBuffer\ConfigException $e) {
+                    echo $e->getMessage();
+                }
+                PHP, ["write_buffer.{$name}" => $value]);
+            self::assertStringContainsString(' must be ', $output, $name);
+            self::assertStringContainsString($value, $output, $name);
+        }
+    }
+
+    public function testBytesMayHaveAUnit(): void
+    {
+        foreach (['64M' => 64 << 20, '1g' => 1 << 30, ' 2K ' => 2_048, '4096' => 4_096] as $value => $bytes) {
+            ini_set('write_buffer.max_pending_bytes', (string) $value);
+            self::assertSame($bytes, (new \WriteBuffer('memory:'))->__debugInfo()['maxPendingBytes']);
+        }
+    }
+
+    /** @return iterable<string, array{string, string, string}> */
+    public static function settingsThatCannotWorkThere(): iterable
+    {
         yield 'ledger_table' => [
             'write_buffer.ledger_table',
             '',
@@ -193,9 +249,9 @@ final class IniTest extends TestCase
     }
 
     /**
-     * @dataProvider wrongSettings
+     * @dataProvider settingsThatCannotWorkThere
      */
-    #[DataProvider('wrongSettings')]
+    #[DataProvider('settingsThatCannotWorkThere')]
     public function testRefusesASettingThatCannotWork(string $name, string $value, string $message): void
     {
         ini_set($name, $value);

@@ -41,6 +41,15 @@ final class MemorySinkErrorTest extends MemoryTestCase
         self::assertSame(1, $buffer->flush(), 'none of these calls asked for a failure');
     }
 
+    public function testThereAreNoObjectsOfIt(): void
+    {
+        self::assertThrows(
+            \Error::class,
+            'Call to private WriteBuffer\MemorySink::__construct() from scope ' . self::class,
+            static fn () => new MemorySink(),
+        );
+    }
+
     public function testTablesAndResetCheckTheirArguments(): void
     {
         foreach (['tables', 'reset'] as $method) {

@@ -73,7 +73,7 @@ final class PutErrorTest extends MemoryTestCase
         self::assertThrows(
             TypeError::class,
             'WriteBuffer::put(): Argument #2 ($row) has a wrong value: table shop.accounts, column extra: array is no '
-                . 'value; give null, bool, int, a finite float, string, a backed enum, DateTimeInterface or Stringable',
+                . 'value, json_encode() it for a JSON column; give null, bool, int, a finite float, string, a backed enum, DateTimeInterface or Stringable',
             static fn () => $buffer->put('shop.accounts', ['id' => 1, 'extra' => ['a']]),
         );
         self::assertThrows(

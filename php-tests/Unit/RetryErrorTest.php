@@ -9,9 +9,9 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use TypeError;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
-use WriteBuffer\FullException;
 use WriteBuffer\MemorySink;
 use WriteBuffer\Tests\Support\MemoryTestCase;
+use WriteBuffer\TooLargeException;
 
 final class RetryErrorTest extends MemoryTestCase
 {
@@ -104,7 +104,7 @@ final class RetryErrorTest extends MemoryTestCase
         $buffer = $this->buffer(maxPendingRows: 2, batchSize: 2);
         $rows = array_map(static fn (int $id): array => ['table' => 'orders', 'row' => ['id' => $id]], [1, 2, 3]);
         self::assertThrowsMatching(
-            FullException::class,
+            TooLargeException::class,
             '/^the group does not fit into the buffer /',
             static fn () => $buffer->retry([['rows' => $rows]]),
         );

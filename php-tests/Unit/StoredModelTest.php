@@ -208,7 +208,7 @@ final class StoredModelTest extends MemoryTestCase
         }
         self::assertThrows(
             \TypeError::class,
-            'WriteBuffer::add(): Argument #1 ($order) has a wrong value: table models, column v: array is no value; '
+            'WriteBuffer::add(): Argument #1 ($order) has a wrong value: table models, column v: array is no value, json_encode() it for a JSON column; '
                 . 'give null, bool, int, a finite float, string, a backed enum, DateTimeInterface or Stringable',
             fn () => $this->buffer()->add(new StoredModel(self::ATTRIBUTES, ['v' => []])),
         );

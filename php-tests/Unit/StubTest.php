@@ -59,7 +59,7 @@ final class StubTest extends TestCase
 
     public function testTheClassesAreThoseOfTheStub(): void
     {
-        self::assertCount(12, self::stubClasses());
+        self::assertCount(18, self::stubClasses());
         self::assertEqualsCanonicalizing(array_keys(self::stubClasses()), array_keys(self::extensionClasses()));
     }
 

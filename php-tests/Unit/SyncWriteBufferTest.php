@@ -4,10 +4,11 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Tests\Unit;
 
+use WriteBuffer\BlockedException;
 use WriteBuffer\Buffer;
 use WriteBuffer\ConnectionException;
-use WriteBuffer\FlushException;
 use WriteBuffer\MemorySink;
+use WriteBuffer\RefusedException;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 use WriteBuffer\Tests\Support\Text;
 
@@ -23,7 +24,7 @@ final class SyncWriteBufferTest extends MemoryTestCase
         $buffer = $this->syncBuffer();
         $buffer->add(['id' => 1], ['id' => 1]);
         self::assertThrows(
-            FlushException::class,
+            RefusedException::class,
             'duplicate entry in table trades for key (id)',
             static fn () => $buffer->add(['id' => 2], ['id' => 1]),
             1062,
@@ -34,7 +35,7 @@ final class SyncWriteBufferTest extends MemoryTestCase
     public function testKeepsNothingWhenItThrows(): void
     {
         $buffer = $this->syncBuffer(maxRetries: 0);
-        foreach ([[1213, 1, FlushException::class], [2006, 4, ConnectionException::class]] as [$code, $times, $class]) {
+        foreach ([[1213, 1, BlockedException::class], [2006, 4, ConnectionException::class]] as [$code, $times, $class]) {
             MemorySink::failNext($code, $times);
             self::assertThrowsMatching(
                 $class,

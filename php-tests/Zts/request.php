@@ -8,8 +8,8 @@ declare(strict_types=1);
 //   request.php THREAD REQUEST MODE GROUPS
 
 use WriteBuffer\ConfigException;
-use WriteBuffer\FlushException;
 use WriteBuffer\MemorySink;
+use WriteBuffer\RefusedException;
 
 [, $thread, $request, $mode, $groups] = $argv;
 
@@ -90,7 +90,7 @@ switch ((int) $request % 4) {
         }
         if ($mode === 'background') {
             $buffer->put('zts_orders', ['id' => str_repeat('x', 100), 'status' => 'too long', 'placed_at' => null]);
-            $expect(FlushException::class, $refusal(static fn () => $buffer->flush()), 'a row that the server refuses');
+            $expect(RefusedException::class, $refusal(static fn () => $buffer->flush()), 'a row that the server refuses');
             $expect(1, count($buffer->takeFailures()), 'failures');
         }
         break;

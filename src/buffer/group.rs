@@ -15,6 +15,10 @@ use crate::buffer::wait;
 use crate::process::fork;
 
 impl State {
+    fn has_open_group(&mut self) -> bool {
+        self.groups.of_running_fiber().is_some()
+    }
+
     /// Adds rows to the group that the running fiber gathers. `false`: it gathers none.
     ///
     /// # Errors
@@ -102,9 +106,34 @@ impl Drop for Gathering<'_> {
 ///
 /// As [`State::join`] and [`wait::add`].
 pub fn add(buffer: Handle<'_>, rows: Box<Group>, generation: u64) -> Result<u64, FlushError> {
-    if buffer.with(|state| state.join(&rows))? {
-        buffer.with(|state| state.keep_scratch(rows));
-        return Ok(0);
+    match join(buffer, rows)? {
+        Some(rows) => wait::add(buffer, rows, generation),
+        None => Ok(0),
     }
-    wait::add(buffer, rows, generation)
+}
+
+/// The same, and waits for room whatever `overflow` says.
+///
+/// # Errors
+///
+/// As [`State::join`] and [`wait::add_patiently`].
+pub fn add_patiently(buffer: Handle<'_>, rows: Box<Group>, generation: u64) -> Result<u64, FlushError> {
+    match join(buffer, rows)? {
+        Some(rows) => wait::add_patiently(buffer, rows, generation),
+        None => Ok(0),
+    }
+}
+
+/// Adds rows to the group that this fiber has open. Gives them back if it has none.
+fn join(buffer: Handle<'_>, rows: Box<Group>) -> Result<Option<Box<Group>>> {
+    if !buffer.with(|state| state.join(&rows))? {
+        return Ok(Some(rows));
+    }
+    buffer.with(|state| state.keep_scratch(rows));
+    Ok(None)
+}
+
+/// Whether this fiber has a group open.
+pub fn is_open(buffer: Handle<'_>) -> bool {
+    buffer.with(State::has_open_group)
 }

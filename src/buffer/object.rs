@@ -9,6 +9,7 @@
 //! cannot be is a warning. Rows may come after it, from another object's destructor. The second
 //! writes these and ends the thread; after a fatal error it is the only one.
 
+use std::ffi::c_int;
 use std::marker::PhantomData;
 use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,13 +18,17 @@ use std::sync::OnceLock;
 
 use ext_php_rs::ffi::{
     ext_php_rs_zend_object_alloc, object_properties_init, std_object_handlers, zend_object, zend_object_handlers,
-    zend_object_std_dtor, zend_object_std_init,
+    zend_object_std_dtor, zend_object_std_init, zval,
 };
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ClassEntry, ExecuteData};
 
 use crate::buffer::state::State;
 use crate::zend::{bailout, messages};
+
+unsafe extern "C" {
+    fn zend_objects_not_comparable(one: *mut zval, other: *mut zval) -> c_int;
+}
 
 #[repr(C)]
 struct BufferObject {
@@ -53,6 +58,8 @@ pub fn handlers() -> &'static zend_object_handlers {
         table.free_obj = Some(free);
         // A copy would write the same rows twice: `clone` is an Error.
         table.clone_obj = None;
+        // Two buffers are never equal, nor is one less than another.
+        table.compare = Some(zend_objects_not_comparable);
         Handlers(table)
     });
     &made.0

@@ -166,11 +166,8 @@ impl State {
     ///
     /// # Errors
     ///
-    /// As the buffers' own; a closed buffer.
+    /// As the buffers' own.
     pub fn flush(&mut self, timeout: Option<Duration>) -> Result<Step<usize>, FlushError> {
-        if self.is_closed {
-            return Err(Error::closed().into());
-        }
         match &mut self.buffer {
             AnyBuffer::Foreground(buffer) => {
                 let flushed = buffer.flush(timeout);
@@ -256,7 +253,7 @@ impl State {
             return self.buffer.too_large(rows, bytes);
         }
         let settings = &self.configuration.engine;
-        Error::full(format!(
+        Error::too_large(format!(
             "the group is too large (php.ini's write_buffer.max_pending_rows is {}, write_buffer.max_pending_bytes {}; \
              the group has {rows} rows and {bytes} bytes): add fewer rows at once, or raise the bound",
             settings.max_pending_rows, settings.max_pending_bytes

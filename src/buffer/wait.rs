@@ -3,8 +3,9 @@
 //! PHP sees its signals and its time limit meanwhile, so user code may run, fork, throw or end the
 //! request. Nothing of the buffer is held then but a count of references.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use write_buffer_core::buffer::background::BackgroundBuffer;
 use write_buffer_core::dead_letter::FlushError;
 use write_buffer_core::error::{Error, Kind, Result};
 use write_buffer_core::rows::group::Group;
@@ -20,14 +21,35 @@ use crate::zend::{interrupt, messages};
 /// # Errors
 ///
 /// As [`State::add`]; an interrupt that threw.
-pub fn add(buffer: Handle<'_>, mut group: Box<Group>, mut generation: u64) -> Result<u64, FlushError> {
+pub fn add(buffer: Handle<'_>, group: Box<Group>, generation: u64) -> Result<u64, FlushError> {
+    add_until(buffer, group, generation, BackgroundBuffer::room_limit)
+}
+
+/// The same, and waits for room whatever `overflow` says.
+///
+/// # Errors
+///
+/// As [`add`].
+pub fn add_patiently(buffer: Handle<'_>, group: Box<Group>, generation: u64) -> Result<u64, FlushError> {
+    add_until(buffer, group, generation, |background| {
+        Some(background.room_limit_if_waiting())
+    })
+}
+
+/// `limit`: how long to wait for room.
+fn add_until(
+    buffer: Handle<'_>,
+    mut group: Box<Group>,
+    mut generation: u64,
+    limit: impl Fn(&BackgroundBuffer) -> Option<Instant>,
+) -> Result<u64, FlushError> {
     let added = loop {
         let background = match buffer.with(|state| state.add(&mut group, &mut generation)) {
             Ok(Step::Done(ticket)) => break Ok(ticket),
             Ok(Step::Wait(background)) => background,
             Err(failed) => break Err(failed),
         };
-        let limit = background.room_limit();
+        let limit = limit(&background);
         let waited = repeat_after_interrupts(|| {
             background
                 .add(&group, limit, &interrupt::interrupt_is_pending)
@@ -128,16 +150,15 @@ enum WaitError {
 }
 
 /// What is left of a caller's time.
-struct Limit(Option<std::time::Instant>);
+struct Limit(Option<Instant>);
 
 impl Limit {
     fn new(timeout: Option<Duration>) -> Self {
-        Self(timeout.and_then(|timeout| std::time::Instant::now().checked_add(timeout)))
+        Self(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
     }
 
     fn left(&self) -> Option<Duration> {
-        self.0
-            .map(|limit| limit.saturating_duration_since(std::time::Instant::now()))
+        self.0.map(|limit| limit.saturating_duration_since(Instant::now()))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::buffer::object;
 use crate::classes::interfaces::Interface;
 use crate::classes::parameters::{Parameter, optional, required, with_parameters};
 use crate::classes::registration::{Handler, register};
-use crate::methods::{add, construct, delete, find, flush, group, inspect, retry, tickets};
+use crate::methods::{add, construct, delete, find, flush, group, inspect, put_all, retry, tickets};
 use crate::settings;
 use crate::settings::configuration::BufferClass;
 use crate::settings::setting::Setting;
@@ -94,7 +94,7 @@ const fn method(
     }
 }
 
-const BUFFER_METHODS: [BufferMethod; 16] = [
+const BUFFER_METHODS: [BufferMethod; 17] = [
     method(
         "add",
         add::add,
@@ -108,6 +108,16 @@ const BUFFER_METHODS: [BufferMethod; 16] = [
             required("table", DataType::String),
             required("row", DataType::Mixed),
             optional("tag", DataType::String),
+        ],
+        DataType::Long,
+    ),
+    method(
+        "putAll",
+        put_all::put_all,
+        &[
+            required("table", DataType::String),
+            required("rows", DataType::Iterable),
+            optional("progress", DataType::Callable),
         ],
         DataType::Long,
     ),

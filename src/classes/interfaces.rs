@@ -14,10 +14,16 @@ pub enum Interface {
     Buffer,
     /// `WriteBuffer\Exception`.
     Exception,
+    /// `WriteBuffer\NotTaken`.
+    NotTaken,
+    /// `WriteBuffer\Retryable`.
+    Retryable,
 }
 
 static BUFFER: OnceLock<Class> = OnceLock::new();
 static EXCEPTION: OnceLock<Class> = OnceLock::new();
+static NOT_TAKEN: OnceLock<Class> = OnceLock::new();
+static RETRYABLE: OnceLock<Class> = OnceLock::new();
 
 impl Interface {
     /// Makes the interface known, as it is registered.
@@ -25,6 +31,8 @@ impl Interface {
         match self {
             Self::Buffer => BUFFER.get_or_init(|| Class(class)),
             Self::Exception => EXCEPTION.get_or_init(|| Class(class)),
+            Self::NotTaken => NOT_TAKEN.get_or_init(|| Class(class)),
+            Self::Retryable => RETRYABLE.get_or_init(|| Class(class)),
         };
     }
 
@@ -33,6 +41,8 @@ impl Interface {
         match self {
             Self::Buffer => (|| known(&BUFFER), "\\WriteBuffer\\Buffer"),
             Self::Exception => (|| known(&EXCEPTION), "\\WriteBuffer\\Exception"),
+            Self::NotTaken => (|| known(&NOT_TAKEN), "\\WriteBuffer\\NotTaken"),
+            Self::Retryable => (|| known(&RETRYABLE), "\\WriteBuffer\\Retryable"),
         }
     }
 }

@@ -30,6 +30,10 @@ pub fn class() -> ClassBuilder {
     ClassBuilder::new("WriteBuffer\\MemorySink")
         .flags(ClassFlags::Final)
         .method(
+            FunctionBuilder::new("__construct", memory_sink::construct),
+            MethodFlags::Private,
+        )
+        .method(
             function("tables", memory_sink::tables, &[name()], DataType::Array),
             MethodFlags::Public | MethodFlags::Static,
         )

@@ -19,9 +19,9 @@ use interfaces::Interface;
 ///
 /// A name that another extension took.
 pub fn register() -> Result<()> {
-    // The classes name these two as their interfaces.
+    // The classes name these as their interfaces.
     Interface::Buffer.set(buffers::register_interface()?);
-    Interface::Exception.set(registration::register(exceptions::interface())?);
+    exceptions::register_interfaces()?;
     exceptions::register_classes()?;
     registration::register(dead_letter_file::class())?;
     registration::register(memory_sink::class())?;

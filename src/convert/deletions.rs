@@ -8,6 +8,7 @@ use write_buffer_core::rows::group::{Group, PushError};
 use write_buffer_core::table::entry::TableId;
 use write_buffer_core::table::shape::Shape;
 
+use crate::convert::moments::TimeZone;
 use crate::convert::values::{Scalar, ValueError};
 use crate::convert::{ConversionError, Tables};
 use crate::zend::array::{Elements, HeldArray, Key};
@@ -26,7 +27,14 @@ const EXPECTED: &str = "must be an int or a string, or an array of the key's col
 /// # Errors
 ///
 /// It is no key; a table whose rows are not deleted; what user code threw.
-pub fn copy_key<T: Tables>(tables: &T, group: &mut Group, table: TableId, key: &Zval, argument: u32) -> Result<()> {
+pub fn copy_key<T: Tables>(
+    tables: &T,
+    group: &mut Group,
+    table: TableId,
+    key: &Zval,
+    argument: u32,
+    mut zone: TimeZone,
+) -> Result<()> {
     let wrong = |what: String| ConversionError::wrong_type(argument, format!("{EXPECTED}, {what}"));
     match HeldArray::of(key) {
         Some(array) => {
@@ -36,7 +44,7 @@ pub fn copy_key<T: Tables>(tables: &T, group: &mut Group, table: TableId, key: &
             for (place, value) in elements.values().enumerate() {
                 let column = shape.columns.get(place).map_or("", |column| &**column);
                 let of_column = |what| wrong(format!("{what} given for {column}"));
-                push(tables, group, value.dereference(), &of_column)?;
+                push(tables, group, value.dereference(), &mut zone, &of_column)?;
             }
         }
         None => {
@@ -52,7 +60,7 @@ pub fn copy_key<T: Tables>(tables: &T, group: &mut Group, table: TableId, key: &
             }
             let shape = tables.deletion(table, None::<std::iter::Empty<&[u8]>>, 1)?;
             begin(tables, group, &shape)?;
-            push(tables, group, key, &|what| wrong(format!("{what} given")))?;
+            push(tables, group, key, &mut zone, &|what| wrong(format!("{what} given")))?;
         }
     }
     if exception_is_pending() {
@@ -91,9 +99,10 @@ fn push<T: Tables>(
     tables: &T,
     group: &mut Group,
     value: &Zval,
+    zone: &mut TimeZone,
     wrong: &impl Fn(String) -> ConversionError,
 ) -> Result<()> {
-    let scalar = Scalar::of(value).map_err(|error| match error {
+    let scalar = Scalar::of(value, zone).map_err(|error| match error {
         ValueError::Pending(pending) => pending.into(),
         ValueError::Wrong(what) => wrong(what),
     })?;

@@ -8,8 +8,9 @@
 
 pub mod deletions;
 pub mod fast_path;
+pub mod moments;
 pub mod rows;
-mod values;
+pub mod values;
 
 use std::sync::Arc;
 

@@ -9,6 +9,7 @@ use write_buffer_core::rows::group::{Group, PushError};
 use write_buffer_core::table::entry::{Identity, TableId};
 use write_buffer_core::table::shape::Shape;
 
+use crate::convert::moments::TimeZone;
 use crate::convert::values::{Scalar, ValueError};
 use crate::convert::{ConversionError, Tables};
 use crate::zend::array::{Elements, HeldArray, Key};
@@ -32,6 +33,8 @@ pub struct Converter<'c, T> {
     pub argument: u32,
     /// The table of rows that do not name one.
     pub table: TableId,
+    /// The zone of moments.
+    pub zone: TimeZone,
 }
 
 impl<T: Tables> Converter<'_, T> {
@@ -45,6 +48,19 @@ impl<T: Tables> Converter<'_, T> {
             return Ok(());
         }
         self.value_of_argument(value.dereference(), allow_null)?;
+        if exception_is_pending() {
+            return Err(PendingException.into());
+        }
+        Ok(())
+    }
+
+    /// Converts a value that is one row, of many that come one by one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::convert`].
+    pub fn convert_row(&mut self, value: &Zval) -> Result<()> {
+        self.element(value)?;
         if exception_is_pending() {
             return Err(PendingException.into());
         }
@@ -305,8 +321,11 @@ impl<T: Tables> Converter<'_, T> {
 
     /// Copies the value of a column, by its place in the shape.
     fn value(&mut self, shape: &Shape, place: usize, value: &Zval) -> Result<()> {
-        let scalar = Scalar::of(value).map_err(|error| match error {
+        let scalar = Scalar::of(value, &mut self.zone).map_err(|error| match error {
             ValueError::Pending(pending) => pending.into(),
+            ValueError::Wrong(what) if value.is_array() => {
+                self.wrong_value(shape, place, &format!("{what}, json_encode() it for a JSON column"))
+            }
             ValueError::Wrong(what) => self.wrong_value(shape, place, &what),
         })?;
         let pushed = self.group.push(&scalar.value());

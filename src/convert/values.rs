@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use ext_php_rs::types::Zval;
 use write_buffer_core::value::Value;
 
+use crate::convert::moments::TimeZone;
 use crate::zend::classes;
-use crate::zend::messages::PendingException;
+use crate::zend::messages::{PendingException, exception_is_pending};
 use crate::zend::objects::HeldObject;
 use crate::zend::values::{Held, Plain, type_name};
 
@@ -47,7 +48,7 @@ impl<'v> Scalar<'v> {
     /// # Errors
     ///
     /// User code threw; no row can have such a value.
-    pub fn of(value: &'v Zval) -> Result<Self, ValueError> {
+    pub fn of(value: &'v Zval, zone: &mut TimeZone) -> Result<Self, ValueError> {
         match Plain::of(value) {
             Some(Plain::Float(number)) if !number.is_finite() => {
                 let name = match number {
@@ -59,13 +60,13 @@ impl<'v> Scalar<'v> {
             }
             Some(plain) => Ok(Self::Plain(plain)),
             None => match HeldObject::of(value) {
-                Some(object) => Self::of_object(&object),
+                Some(object) => Self::of_object(&object, zone),
                 None => Err(ValueError::Wrong(format!("{} is no value", type_name(value)))),
             },
         }
     }
 
-    fn of_object(object: &HeldObject) -> Result<Self, ValueError> {
+    fn of_object(object: &HeldObject, zone: &mut TimeZone) -> Result<Self, ValueError> {
         let class = || object.class_name();
         if object.is_enum() {
             let case = object.enum_value().map(Zval::dereference);
@@ -75,7 +76,13 @@ impl<'v> Scalar<'v> {
             };
         }
         if object.is_instance_of(classes::date_time_interface()) {
-            let text = object.call_with("format", "Y-m-d H:i:s.u").ok_or(PendingException)?;
+            let text = zone.text_of(object).map_err(|pending| {
+                if exception_is_pending() {
+                    ValueError::Pending(pending)
+                } else {
+                    ValueError::Wrong(format!("the {} cannot be converted to timeZone", class()))
+                }
+            })?;
             if moment_of(&text).is_none_or(|text| text.len() != MOMENT_BYTES) {
                 let message = format!("the {} is not within the years 0 to 9999", class());
                 return Err(ValueError::Wrong(message));
@@ -88,10 +95,43 @@ impl<'v> Scalar<'v> {
                 class()
             )));
         }
-        if object.has_method("__tostring") {
+        // GMP has no method for what PHP's cast does.
+        if object.has_method("__tostring") || object.class_name() == "GMP" {
             return Ok(Self::Owned(object.to_text().ok_or(PendingException)?));
         }
         Err(ValueError::Wrong(format!("an object of {} is no value", class())))
+    }
+
+    /// What a part of a key becomes, which must be a value and not null.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::of`].
+    pub fn of_key(value: &'v Zval, zone: &mut TimeZone) -> Result<Self, ValueError> {
+        if value.is_null() {
+            return Err(ValueError::Wrong("null is no key".to_owned()));
+        }
+        Self::of(value, zone)
+    }
+
+    /// What a key of one column becomes. Null, a bool and a float are more likely what another call
+    /// returned: as values of a key they stand in an array.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::of`].
+    pub fn of_lone_key(value: &'v Zval, zone: &mut TimeZone) -> Result<Self, ValueError> {
+        let is_model = |object: &HeldObject| object.has_method("getattributes");
+        if let Some(object) = HeldObject::of(value).filter(is_model) {
+            let class = object.class_name();
+            return Err(ValueError::Wrong(format!(
+                "the model {class}: give its key, as getKey() returns it"
+            )));
+        }
+        if value.is_bool() || value.is_double() {
+            return Err(ValueError::Wrong(type_name(value).to_owned()));
+        }
+        Self::of_key(value, zone)
     }
 
     /// The engine's value.

@@ -12,7 +12,7 @@ use crate::buffer::state::State;
 use crate::convert::ConversionError;
 use crate::exceptions::{throw_conversion_error, throw_flush_error};
 use crate::export;
-use crate::methods::arguments::{copy_rows, table, tag};
+use crate::methods::arguments::{copy_rows, table, tag, time_zone};
 use crate::methods::entry::{kept_rows, with_buffer};
 use crate::process::fork;
 use crate::zend::arguments::Arguments;
@@ -27,7 +27,7 @@ pub extern "C" fn add(call: &mut ExecuteData, result: &mut Zval) {
         let ticket = take_group(buffer, None, |group| {
             for (argument, value, table) in [(1, order, order_table), (2, trade, trade_table)] {
                 if let Some(value) = value {
-                    copy_rows(buffer, group, value, table, argument, true)?;
+                    copy_rows(buffer, group, value, table, argument, true, time_zone(buffer))?;
                 }
             }
             Ok(())
@@ -46,7 +46,9 @@ pub extern "C" fn put(call: &mut ExecuteData, result: &mut Zval) {
         let tag = tag(&mut arguments, 3)?;
         let ticket = take_group(buffer, tag, |group| {
             let table = table(buffer, name)?;
-            row.map_or(Ok(()), |row| copy_rows(buffer, group, row, table, 2, false))
+            row.map_or(Ok(()), |row| {
+                copy_rows(buffer, group, row, table, 2, false, time_zone(buffer))
+            })
         })?;
         *result = export::int(ticket);
         Ok(())

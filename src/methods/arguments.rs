@@ -9,6 +9,7 @@ use write_buffer_core::rows::group::Group;
 use write_buffer_core::table::entry::TableId;
 
 use crate::buffer::object::Handle;
+use crate::convert::moments::TimeZone;
 use crate::convert::rows::Converter;
 use crate::convert::{ConversionError, Tables as _};
 use crate::zend::arguments::{Arguments, refuse};
@@ -58,6 +59,11 @@ pub fn tag(arguments: &mut Arguments<'_>, number: u32) -> Result<Option<Arc<str>
     tag_of(text).ok_or_else(wrong).map(Some)
 }
 
+/// The zone to which moments are converted.
+pub fn time_zone(buffer: Handle<'_>) -> TimeZone {
+    TimeZone::of(buffer.with(|state| state.configuration.time_zone.clone()))
+}
+
 /// Copies the rows of an argument, a row or a list of rows, into a group. User code may run.
 ///
 /// # Errors
@@ -70,12 +76,14 @@ pub fn copy_rows(
     table: TableId,
     argument: u32,
     allow_null: bool,
+    zone: TimeZone,
 ) -> Result<(), ConversionError> {
     Converter {
         tables: &buffer,
         group,
         argument,
         table,
+        zone,
     }
     .convert(value, allow_null)
 }

@@ -186,7 +186,7 @@ fn put_back_line(buffer: Handle<'_>, line: &[u8]) -> Result<Fate, FlushError> {
         buffer.with(|state| state.put_back.take_back(&id));
     }
     match failed.error.kind() {
-        Kind::Config | Kind::Argument => stays(),
+        Kind::Config | Kind::Argument | Kind::TooLarge => stays(),
         _ => match failed.failures.first() {
             Some(letter) if is_sync => Ok(Fate::Refused(letter.clone())),
             _ => Err(failed),

@@ -6,7 +6,7 @@ use ext_php_rs::zend::ExecuteData;
 use crate::convert::deletions::copy_key;
 use crate::export;
 use crate::methods::add::take_group;
-use crate::methods::arguments::{table, tag};
+use crate::methods::arguments::{table, tag, time_zone};
 use crate::methods::entry::with_buffer;
 use crate::zend::arguments::Arguments;
 
@@ -19,7 +19,7 @@ pub extern "C" fn delete(call: &mut ExecuteData, result: &mut Zval) {
         let tag = tag(&mut arguments, 3)?;
         let ticket = take_group(buffer, tag, |group| {
             let table = table(buffer, name)?;
-            key.map_or(Ok(()), |key| copy_key(&buffer, group, table, key, 2))
+            key.map_or(Ok(()), |key| copy_key(&buffer, group, table, key, 2, time_zone(buffer)))
         })?;
         *result = export::int(ticket);
         Ok(())

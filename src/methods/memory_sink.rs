@@ -14,6 +14,9 @@ use crate::zend::messages::PendingException;
 /// A bound: each transaction that is to fail is remembered.
 const FAILURES_MAX: usize = 1_000_000;
 
+/// `MemorySink::__construct()`, which nobody may call: the class has no objects.
+pub extern "C" fn construct(_call: &mut ExecuteData, _result: &mut Zval) {}
+
 /// `MemorySink::tables()`
 pub extern "C" fn tables(call: &mut ExecuteData, result: &mut Zval) {
     bailout::run(|| {

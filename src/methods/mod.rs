@@ -15,5 +15,6 @@ pub mod flush;
 pub mod group;
 pub mod inspect;
 pub mod memory_sink;
+pub mod put_all;
 pub mod retry;
 pub mod tickets;

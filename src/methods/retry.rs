@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::{ExecuteData, Function};
+use ext_php_rs::zend::ExecuteData;
 use write_buffer_core::dead_letter::Status;
 use write_buffer_core::dead_letter::line::{BINARY_MARK, DATE_TIME_MARK, DELETION, decode_binary};
 use write_buffer_core::error::{Error, Kind};
@@ -14,6 +14,7 @@ use crate::buffer::object::Handle;
 use crate::buffer::wait;
 use crate::convert::ConversionError;
 use crate::convert::deletions::copy_key;
+use crate::convert::moments::TimeZone;
 use crate::exceptions::{throw_conversion_error, throw_flush_error};
 use crate::export;
 use crate::methods::arguments::{copy_rows, table, tag_of};
@@ -21,7 +22,7 @@ use crate::methods::entry::{kept_rows, with_buffer};
 use crate::process::fork;
 use crate::zend::arguments::Arguments;
 use crate::zend::array::{ArrayBuilder, Elements, HeldArray, Key};
-use crate::zend::bailout;
+use crate::zend::callable::call_function;
 use crate::zend::messages::{PendingException, exception_is_pending};
 use crate::zend::values::Held;
 
@@ -55,7 +56,7 @@ fn add_all(buffer: Handle<'_>, groups: Vec<Failure>, total: usize, generation: u
         if let Some(id) = id.filter(|_| is_new && !is_taken(buffer, &failed.error)) {
             buffer.with(|state| state.put_back.take_back(&id));
         }
-        if failed.error.kind() == Kind::Full && taken > 0 {
+        if matches!(failed.error.kind(), Kind::Full | Kind::TooLarge) && taken > 0 {
             return Ok(taken);
         }
         if total > 1 && is_new && failed.error.kind() != Kind::Interrupted {
@@ -89,6 +90,7 @@ pub fn is_taken(buffer: Handle<'_>, error: &Error) -> bool {
         Kind::Config,
         Kind::Argument,
         Kind::Full,
+        Kind::TooLarge,
         Kind::Closed,
         Kind::Interrupted,
     ];
@@ -124,7 +126,7 @@ fn gather_all(buffer: Handle<'_>, failures: Option<&Zval>) -> Result<(Vec<Failur
             return Err(was_put_back(at).context("none was put back").into());
         }
         match gather(buffer, at, failure) {
-            Err(ConversionError::Config(error)) if error.kind() == Kind::Full && at > 0 => break,
+            Err(ConversionError::Config(error)) if error.kind() == Kind::TooLarge && at > 0 => break,
             Err(error) => return Err(error),
             Ok(group) => {
                 bytes = bytes.saturating_add(group.size_bytes());
@@ -189,12 +191,13 @@ pub fn gather(buffer: Handle<'_>, at: usize, failure: &Zval) -> Result<Box<Group
                 Some(key) => decoded(key.elements()).ok_or_else(wrong)?,
                 None => Held::of(key),
             };
-            copy_key(&buffer, &mut group, table, &key, 1)?;
+            copy_key(&buffer, &mut group, table, &key, 1, TimeZone::default())?;
             continue;
         }
         let row = elements.get("row").and_then(HeldArray::of).ok_or_else(wrong)?;
         let row = decoded(row.elements()).ok_or_else(wrong)?;
-        copy_rows(buffer, &mut group, &row, table, 1, false)?;
+        // Its moments are wall-clock times already.
+        copy_rows(buffer, &mut group, &row, table, 1, false, TimeZone::default())?;
     }
     if group.is_empty() {
         return Err(wrong());
@@ -237,7 +240,6 @@ fn marked_text<'e>(marked: Elements<'e>, mark: &str) -> Option<&'e [u8]> {
 
 /// The object that a text was made of.
 fn date_time_of(text: &str) -> Option<Zval> {
-    let maker = Function::try_from_function("date_create_immutable")?;
-    let made = bailout::catch(|| maker.try_call(vec![&text])).and_then(Result::ok)?;
-    made.is_object().then_some(made)
+    let made = call_function("date_create_immutable", [export::string(text)])?;
+    made.is_object().then(|| made.shallow_clone())
 }

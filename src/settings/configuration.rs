@@ -45,6 +45,8 @@ pub struct Configuration {
     pub background: bool,
     /// The name of a buffer that outlives its objects.
     pub persistent: Option<String>,
+    /// The zone to which `DateTimeInterface` objects are converted.
+    pub time_zone: Option<String>,
     /// What the engine has to know.
     pub engine: Settings,
 }
@@ -67,6 +69,7 @@ impl Configuration {
             dsn: None,
             background: false,
             persistent: None,
+            time_zone: None,
             engine,
         }
     }

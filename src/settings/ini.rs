@@ -1,6 +1,7 @@
 //! The settings of php.ini, `write_buffer.*`.
 //!
-//! php.ini's values are text, and are checked when a buffer is made.
+//! php.ini's values are text. Those of the file are checked when a buffer is made: who starts PHP
+//! hears nobody. `ini_set()` refuses a wrong one with a warning, and the setting stays.
 
 use std::ffi::{c_int, c_void};
 
@@ -10,7 +11,7 @@ use write_buffer_core::dsn::Dsn;
 
 use crate::settings::SETTINGS;
 use crate::settings::setting::Setting;
-use crate::zend::php_ini;
+use crate::zend::{messages, php_ini};
 
 /// How many of the settings php.ini has, and the end of PHP's list.
 const ENTRIES_AND_END: usize = {
@@ -57,17 +58,44 @@ pub fn register(module_number: i32) {
     IniEntryDef::register(ENTRIES.as_slice(), module_number);
 }
 
-/// Accepts a change. Without a handler that accepts it, `ini_restore()` would leave a setting as it
-/// is.
+/// Accepts a change, unless a script makes it and the value is wrong. Without a handler that
+/// accepts it, `ini_restore()` would leave a setting as it is.
 unsafe extern "C" fn accept(
-    _entry: *mut ext_php_rs::ffi::zend_ini_entry,
-    _value: *mut ext_php_rs::ffi::zend_string,
+    entry: *mut ext_php_rs::ffi::zend_ini_entry,
+    value: *mut ext_php_rs::ffi::zend_string,
     _first: *mut c_void,
     _second: *mut c_void,
     _third: *mut c_void,
-    _stage: c_int,
+    stage: c_int,
 ) -> c_int {
-    0
+    /// `ZEND_INI_STAGE_RUNTIME` of `zend_ini.h`.
+    const RUNTIME: c_int = 1 << 4;
+    const ACCEPTED: c_int = 0;
+    const REFUSED: c_int = -1;
+    if stage != RUNTIME {
+        return ACCEPTED;
+    }
+    // SAFETY: PHP passes an entry of ours, which has a name, and its value to be, or null.
+    let (name, value) = unsafe {
+        let name = entry.as_ref().and_then(|entry| entry.name.as_ref());
+        (name.map(as_text), value.as_ref().map(as_text).unwrap_or_default())
+    };
+    let is_it = |setting: &&Setting| {
+        let ini = setting.ini.as_ref();
+        ini.is_some_and(|ini| name.as_deref() == ini.key.to_str().ok())
+    };
+    let checked = SETTINGS.iter().find(is_it).map(|setting| setting.check_ini(&value));
+    match checked {
+        Some(Err(error)) => {
+            messages::warn(&error.to_string());
+            REFUSED
+        }
+        _ => ACCEPTED,
+    }
+}
+
+fn as_text(text: &ext_php_rs::ffi::zend_string) -> String {
+    String::from_utf8_lossy(text.as_bytes()).into_owned()
 }
 
 /// Shows the DSN without its password, wherever php.ini's settings are listed.

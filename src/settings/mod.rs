@@ -105,7 +105,7 @@ pub const SETTINGS: &[Setting] = &[
         doc: "bound of buffered bytes",
         ini: Some(Ini::new(c"write_buffer.max_pending_bytes", c"67108864")),
         scope: Scope::Bounding,
-        field: Field::Number(1_024, i64::MAX, Number::Count(|to| &mut to.engine.max_pending_bytes)),
+        field: Field::Number(1_024, i64::MAX, Number::Bytes(|to| &mut to.engine.max_pending_bytes)),
     },
     Setting {
         name: "overflow",
@@ -211,6 +211,13 @@ pub const SETTINGS: &[Setting] = &[
             SERVER_STATEMENTS,
             Number::Count(|to| &mut to.engine.max_prepared_statements),
         ),
+    },
+    Setting {
+        name: "timeZone",
+        doc: "the zone to which DateTimeInterface objects are converted before they are written",
+        ini: Some(Ini::new(c"write_buffer.time_zone", c"")),
+        scope: Scope::Every,
+        field: Field::TimeZone(|to| &mut to.time_zone),
     },
 ];
 

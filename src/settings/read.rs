@@ -9,9 +9,10 @@ use ext_php_rs::zend::ExecuteData;
 use write_buffer_core::dsn::{Dsn, Tls};
 use write_buffer_core::error::{Error, Result};
 
+use crate::convert::moments::is_time_zone;
 use crate::settings;
 use crate::settings::configuration::{BufferClass, Configuration};
-use crate::settings::setting::{Field, InForeground, Scope, Setting, list_of};
+use crate::settings::setting::{Field, InForeground, Number, Scope, Setting, Word, list_of};
 use crate::settings::tables;
 use crate::zend::arguments::Arguments;
 use crate::zend::messages::PendingException;
@@ -82,9 +83,12 @@ impl<'call> Argument<'call> {
             Field::Switch(_) => arguments.bool_or_null()?.map(Self::Switch),
             Field::Number(..) => arguments.int_or_null()?.map(Self::Number),
             Field::Rules(_) => arguments.array()?.map(Self::Rules),
-            Field::Dsn(_) | Field::Text(_) | Field::OptionalText(_) | Field::Word(..) | Field::File(..) => {
-                arguments.text_or_null()?.map(Self::Text)
-            }
+            Field::Dsn(_)
+            | Field::Text(_)
+            | Field::OptionalText(_)
+            | Field::TimeZone(_)
+            | Field::Word(..)
+            | Field::File(..) => arguments.text_or_null()?.map(Self::Text),
         })
     }
 }
@@ -123,17 +127,11 @@ impl Setting {
                 *of(to) = dsn;
             }
             Field::Switch(of) => *of(to) = self.switch(argument),
-            Field::Number(min, max, number) => number.set(to, self.number(argument, *min, *max)?),
+            Field::Number(min, max, kind) => kind.set(to, self.number(argument, kind, *min, *max)?),
             Field::Text(of) => *of(to) = self.text(argument)?,
+            Field::TimeZone(of) => *of(to) = self.time_zone(self.text(argument)?)?,
             Field::OptionalText(of) => *of(to) = Some(self.text(argument)?).filter(|text| !text.is_empty()),
-            Field::Word(words, _) => {
-                let given = self.text(argument)?;
-                let word = words
-                    .iter()
-                    .find(|word| word.name == given)
-                    .ok_or_else(|| Error::config(format!("{} must be {}, not {given:?}", self.name, list_of(words))))?;
-                (word.choose)(to);
-            }
+            Field::Word(words, _) => (self.word(words, &self.text(argument)?)?.choose)(to),
             Field::File(of, check) => {
                 let path = self.file(argument)?;
                 path.as_deref().map_or(Ok(()), check)?;
@@ -166,22 +164,55 @@ impl Setting {
         }
     }
 
-    fn number(&self, argument: Option<Argument<'_>>, min: i64, max: i64) -> Result<i64> {
-        let (number, source) = match (argument, &self.ini) {
-            (Some(Argument::Number(number)), _) => (number, self.name.to_owned()),
-            (_, ini) => {
-                let key = ini.as_ref().map(|ini| ini.key.to_string_lossy()).unwrap_or_default();
-                let (value, source) = (self.ini_value(), format!("{key} in php.ini"));
-                let wrong = |_| Error::config(format!("{source} must be a number from {min} to {max}, not {value:?}"));
-                (value.trim().parse().map_err(wrong)?, source)
-            }
-        };
-        if (min..=max).contains(&number) {
-            Ok(number)
-        } else {
-            Err(Error::config(format!(
-                "{source} must be from {min} to {max}, not {number}"
-            )))
+    fn time_zone(&self, name: String) -> Result<Option<String>> {
+        if name.is_empty() {
+            return Ok(None);
+        }
+        if is_time_zone(&name) {
+            return Ok(Some(name));
+        }
+        Err(Error::config(format!(
+            "{} must be a time zone of PHP's, such as 'UTC', 'Europe/Berlin' or '+02:00', not {name:?}",
+            self.name
+        )))
+    }
+
+    fn word(&self, words: &'static [Word], given: &str) -> Result<&'static Word> {
+        let word = words.iter().find(|word| word.name == given);
+        word.ok_or_else(|| Error::config(format!("{} must be {}, not {given:?}", self.name, list_of(words))))
+    }
+
+    fn number(&self, argument: Option<Argument<'_>>, kind: &Number, min: i64, max: i64) -> Result<i64> {
+        match argument {
+            Some(Argument::Number(number)) => within(self.name, number, min, max),
+            _ => self.ini_number(&self.ini_value(), kind, min, max),
+        }
+    }
+
+    fn ini_number(&self, value: &str, kind: &Number, min: i64, max: i64) -> Result<i64> {
+        let ini = self.ini.as_ref();
+        let key = ini.map(|ini| ini.key.to_string_lossy()).unwrap_or_default();
+        let source = format!("{key} in php.ini");
+        let wrong = || Error::config(format!("{source} must be a number from {min} to {max}, not {value:?}"));
+        within(&source, kind.parse(value).ok_or_else(wrong)?, min, max)
+    }
+
+    /// Checks a value that php.ini is to have, as far as it can be checked by itself.
+    ///
+    /// # Errors
+    ///
+    /// What no buffer could be made with.
+    pub fn check_ini(&self, value: &str) -> Result<()> {
+        match &self.field {
+            Field::Number(min, max, kind) => self.ini_number(value, kind, *min, *max).map(drop),
+            Field::Word(words, _) => self.word(words, value).map(drop),
+            Field::Dsn(_)
+            | Field::Switch(_)
+            | Field::Text(_)
+            | Field::OptionalText(_)
+            | Field::File(..)
+            | Field::Rules(_) => Ok(()),
+            Field::TimeZone(_) => self.time_zone(value.to_owned()).map(drop),
         }
     }
 
@@ -196,6 +227,16 @@ impl Setting {
             return Ok(None);
         }
         allowed_path(self.name, given).map(Some)
+    }
+}
+
+fn within(source: &str, number: i64, min: i64, max: i64) -> Result<i64> {
+    if (min..=max).contains(&number) {
+        Ok(number)
+    } else {
+        Err(Error::config(format!(
+            "{source} must be from {min} to {max}, not {number}"
+        )))
     }
 }
 

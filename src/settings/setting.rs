@@ -100,6 +100,8 @@ pub enum Field {
     Number(i64, i64, Number),
     /// A text.
     Text(Access<String>),
+    /// A time zone's name, or nothing if it is empty.
+    TimeZone(Access<Option<String>>),
     /// A text, or nothing if it is empty.
     OptionalText(Access<Option<String>>),
     /// One of some words, and how the chosen one is told.
@@ -117,15 +119,22 @@ impl Field {
             Self::Switch(_) => DataType::Bool,
             Self::Number(..) => DataType::Long,
             Self::Rules(_) => DataType::Array,
-            Self::Dsn(_) | Self::Text(_) | Self::OptionalText(_) | Self::Word(..) | Self::File(..) => DataType::String,
+            Self::Dsn(_)
+            | Self::Text(_)
+            | Self::OptionalText(_)
+            | Self::TimeZone(_)
+            | Self::Word(..)
+            | Self::File(..) => DataType::String,
         }
     }
 }
 
 /// A number's type in the engine.
 pub enum Number {
-    /// Of rows, bytes, threads.
+    /// Of rows, threads, statements.
     Count(Access<usize>),
+    /// Of bytes. php.ini may say `64M`.
+    Bytes(Access<usize>),
     /// Of repetitions.
     Times(Access<u32>),
     /// A time.
@@ -136,16 +145,29 @@ impl Number {
     /// Sets it. The number is within its bounds, none of which is negative.
     pub fn set(&self, to: &mut Configuration, number: i64) {
         match self {
-            Self::Count(of) => *of(to) = usize::try_from(number).unwrap_or(usize::MAX),
+            Self::Count(of) | Self::Bytes(of) => *of(to) = usize::try_from(number).unwrap_or(usize::MAX),
             Self::Times(of) => *of(to) = u32::try_from(number).unwrap_or(u32::MAX),
             Self::Milliseconds(of) => *of(to) = Duration::from_millis(number.unsigned_abs()),
         }
     }
 
+    /// Reads a number of php.ini. `None`: it is none.
+    pub fn parse(&self, text: &str) -> Option<i64> {
+        let text = text.trim();
+        let unit = match (self, text.as_bytes().last()?) {
+            (Self::Bytes(_), b'k' | b'K') => 1 << 10,
+            (Self::Bytes(_), b'm' | b'M') => 1 << 20,
+            (Self::Bytes(_), b'g' | b'G') => 1 << 30,
+            _ => return text.parse().ok(),
+        };
+        let number: i64 = text.get(..text.len() - 1)?.parse().ok()?;
+        number.checked_mul(unit)
+    }
+
     /// The number.
     pub fn get(&self, from: &mut Configuration) -> i64 {
         let number = match self {
-            Self::Count(of) => i64::try_from(*of(from)),
+            Self::Count(of) | Self::Bytes(of) => i64::try_from(*of(from)),
             Self::Times(of) => Ok(i64::from(*of(from))),
             Self::Milliseconds(of) => i64::try_from(of(from).as_millis()),
         };

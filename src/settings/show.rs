@@ -3,6 +3,7 @@
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ModuleEntry;
 use ext_php_rs::{info_table_end, info_table_header, info_table_row, info_table_start};
+use write_buffer_core::table::rules::{KeyRule, TableRules};
 
 use crate::export;
 use crate::settings;
@@ -42,12 +43,14 @@ impl Setting {
             Field::Switch(of) => Some(export::boolean(*of(from))),
             Field::Number(_, _, number) => Some(export::int(number.get(from))),
             Field::Text(of) => Some(export::string(of(from))),
-            Field::OptionalText(of) => of(from).as_ref().map(export::string),
+            Field::OptionalText(of) | Field::TimeZone(of) => of(from).as_ref().map(export::string),
             Field::Word(_, chosen) => Some(export::string(chosen(from))),
             Field::File(of, _) => of(from)
                 .as_ref()
                 .map(|path| export::string(path.as_os_str().as_encoded_bytes())),
-            Field::Rules(_) => None,
+            Field::Rules(of) => Some(of(from))
+                .filter(|rules| !rules.is_empty())
+                .map(|rules| tables(rules)),
         }
     }
 
@@ -58,9 +61,58 @@ impl Setting {
             Field::Word(words, _) => list_of(words),
             Field::Switch(_) => "true or false".to_owned(),
             Field::Rules(_) => "an array".to_owned(),
-            Field::Dsn(_) | Field::Text(_) | Field::OptionalText(_) | Field::File(..) => "a string".to_owned(),
+            Field::Dsn(_) | Field::Text(_) | Field::OptionalText(_) | Field::TimeZone(_) | Field::File(..) => {
+                "a string".to_owned()
+            }
         }
     }
+}
+
+/// The rules by table, as `tables` takes them: those that were given.
+fn tables(rules: &[(String, TableRules)]) -> Zval {
+    let mut tables = ArrayBuilder::new();
+    for (table, rules) in rules {
+        tables.set(table, rules_of_table(rules));
+    }
+    tables.build()
+}
+
+fn rules_of_table(rules: &TableRules) -> Zval {
+    let mut shown = ArrayBuilder::new();
+    match &rules.key {
+        KeyRule::Primary => {}
+        KeyRule::Server => shown.set("key", export::string("server")),
+        KeyRule::Columns(columns) => {
+            let mut list = ArrayBuilder::new();
+            for column in columns {
+                list.push(export::string(column));
+            }
+            shown.set("key", list.build());
+        }
+    }
+    if let Some(mode) = rules.mode {
+        shown.set("mode", export::string(mode.name()));
+    }
+    if !rules.merge.is_empty() {
+        let mut merge = ArrayBuilder::new();
+        for (column, rule) in &rules.merge {
+            merge.set(column, export::string(rule.name()));
+        }
+        shown.set("merge", merge.build());
+    }
+    if let Some(guard) = &rules.guard {
+        shown.set("guard", export::string(guard));
+    }
+    for (name, is_on, usual) in [
+        ("allowSecondUnique", rules.allow_second_unique, false),
+        ("repeatable", rules.repeatable, false),
+        ("coalesce", !rules.writes_each_version, true),
+    ] {
+        if is_on != usual {
+            shown.set(name, export::boolean(is_on));
+        }
+    }
+    shown.build()
 }
 
 /// Prints the extension's part of `phpinfo()`.

@@ -13,12 +13,13 @@ use ext_php_rs::ffi::{
     zend_class_entry, zend_fcall_info, zend_fcall_info_cache, zend_wrong_parameters_count_error, zval,
 };
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::{ClassEntry, ExecuteData};
+use ext_php_rs::zend::{ClassEntry, ExecuteData, ce};
 
 use crate::zend::bailout;
 use crate::zend::callable::Callable;
 use crate::zend::messages::{PendingException, c_text, exception_is_pending};
-use crate::zend::values::Plain;
+use crate::zend::objects::HeldObject;
+use crate::zend::values::{Plain, type_name};
 
 unsafe extern "C" {
     /// Parses one argument by a specification of one letter, and throws if it is of another type:
@@ -165,30 +166,90 @@ impl<'call> Arguments<'call> {
         Ok(unsafe { array.as_ref() })
     }
 
+    /// The next argument, an array or a `Traversable`.
+    ///
+    /// # Errors
+    ///
+    /// It is another type.
+    pub fn iterable(&mut self) -> Result<Option<&'call Zval>, PendingException> {
+        let Some(argument) = self.value().map(Zval::dereference) else {
+            return Ok(None);
+        };
+        let is_iterable = argument.is_array()
+            || argument
+                .object()
+                .is_some_and(|object| object.instance_of(ce::traversable()));
+        if is_iterable {
+            return Ok(Some(argument));
+        }
+        let object = HeldObject::of(argument);
+        let given = object
+            .as_ref()
+            .map_or_else(|| type_name(argument), HeldObject::class_name);
+        Err(refuse(
+            ce::type_error(),
+            self.read,
+            &format!("must be of type Traversable|array, {given} given"),
+        ))
+    }
+
+    /// The next argument, an object of a class, or null.
+    ///
+    /// # Errors
+    ///
+    /// It is another type.
+    pub fn object_or_null(&mut self, class: &'static ClassEntry) -> Result<Option<&'call Zval>, PendingException> {
+        let Some(argument) = self.next() else { return Ok(None) };
+        let mut object: *mut zval = ptr::null_mut();
+        let class = ptr::from_ref(class).cast_mut();
+        // SAFETY: `O!` takes a pointer to a value, which is an object of the class then, or null.
+        let parsed = bailout::catch(|| unsafe {
+            zend_parse_parameter(0, self.read, argument, c"O!".as_ptr(), &raw mut object, class)
+        });
+        succeeded(parsed)?;
+        // SAFETY: the frame holds the object as long as the call lasts.
+        Ok(unsafe { object.as_ref() })
+    }
+
     /// The next argument, a callable.
     ///
     /// # Errors
     ///
     /// It is another type.
     pub fn callable(&mut self) -> Result<Option<Callable<'call>>, PendingException> {
+        self.parsed_callable(c"f")
+    }
+
+    /// The next argument, a callable or null.
+    ///
+    /// # Errors
+    ///
+    /// It is another type.
+    pub fn callable_or_null(&mut self) -> Result<Option<Callable<'call>>, PendingException> {
+        self.parsed_callable(c"f!")
+    }
+
+    fn parsed_callable(&mut self, spec: &CStr) -> Result<Option<Callable<'call>>, PendingException> {
         let Some(argument) = self.next() else { return Ok(None) };
         let mut info = MaybeUninit::<zend_fcall_info>::zeroed();
         let mut cache = MaybeUninit::<zend_fcall_info_cache>::zeroed();
-        // SAFETY: `f` takes these two, and owns nothing in them afterwards.
+        // SAFETY: `f` takes these two, and owns nothing in them afterwards. With `!` their size is
+        // 0 for null.
         let parsed = bailout::catch(|| unsafe {
             zend_parse_parameter(
                 0,
                 self.read,
                 argument,
-                c"f".as_ptr(),
+                spec.as_ptr(),
                 info.as_mut_ptr(),
                 cache.as_mut_ptr(),
             )
         });
         succeeded(parsed)?;
-        // SAFETY: numbers and pointers, which PHP has set. The frame holds the argument as long as
-        // the call lasts.
-        Ok(Some(unsafe { Callable::new(info.assume_init(), cache.assume_init()) }))
+        // SAFETY: numbers and pointers, zeroed, and set by PHP unless it is null.
+        let (info, cache) = unsafe { (info.assume_init(), cache.assume_init()) };
+        // The frame holds the argument as long as the call lasts.
+        Ok((info.size > 0).then(|| Callable::new(info, cache)))
     }
 
     fn next(&mut self) -> Option<*mut Zval> {

@@ -231,6 +231,12 @@ impl ArrayBuilder {
         debug_assert!(inserted.is_ok(), "{key}");
     }
 
+    /// Sets an element whose key is a number.
+    pub fn set_number(&mut self, key: i64, value: Zval) {
+        let inserted = self.table.insert_at_index(key, value);
+        debug_assert!(inserted.is_ok(), "{key}");
+    }
+
     /// Adds an element at the end.
     pub fn push(&mut self, value: Zval) {
         let pushed = self.table.push(value);

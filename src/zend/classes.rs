@@ -12,6 +12,9 @@ unsafe extern "C" {
     fn php_date_get_interface_ce() -> *mut zend_class_entry;
     static spl_ce_RuntimeException: *mut zend_class_entry;
     static spl_ce_InvalidArgumentException: *mut zend_class_entry;
+    static spl_ce_LengthException: *mut zend_class_entry;
+    static spl_ce_LogicException: *mut zend_class_entry;
+    static spl_ce_OverflowException: *mut zend_class_entry;
     #[cfg(php82)]
     static zend_ce_sensitive_parameter: *mut zend_class_entry;
     #[cfg(php82)]
@@ -45,6 +48,24 @@ pub fn runtime_exception() -> &'static ClassEntry {
 pub fn invalid_argument_exception() -> &'static ClassEntry {
     // SAFETY: as above.
     unsafe { &*spl_ce_InvalidArgumentException }
+}
+
+/// PHP's `LengthException`.
+pub fn length_exception() -> &'static ClassEntry {
+    // SAFETY: as above.
+    unsafe { &*spl_ce_LengthException }
+}
+
+/// PHP's `LogicException`.
+pub fn logic_exception() -> &'static ClassEntry {
+    // SAFETY: as above.
+    unsafe { &*spl_ce_LogicException }
+}
+
+/// PHP's `OverflowException`.
+pub fn overflow_exception() -> &'static ClassEntry {
+    // SAFETY: as above.
+    unsafe { &*spl_ce_OverflowException }
 }
 
 /// PHP's `DateTimeInterface`.

@@ -10,7 +10,7 @@ use ext_php_rs::ffi;
 use ext_php_rs::zend::{ClassEntry, ExecutorGlobals};
 use write_buffer_core::error::message::clean;
 
-use crate::zend::bailout;
+use crate::zend::{bailout, request};
 
 unsafe extern "C" {
     fn zend_error(kind: c_int, format: *const c_char, ...);
@@ -37,6 +37,41 @@ pub fn throw(class: &'static ClassEntry, message: &str, code: i64) -> Option<*mu
     // SAFETY: the class is a living exception class, the message is NUL-terminated and copied.
     let thrown = unsafe { ffi::zend_throw_exception(ptr::from_ref(class).cast_mut(), message.as_ptr(), code) };
     (!thrown.is_null()).then_some(thrown)
+}
+
+/// Throws an exception of a class. What is pending becomes the exception before it. `None`: the
+/// request is ending.
+pub fn throw_after_pending(class: &'static ClassEntry, message: &str, code: i64) -> Option<*mut ffi::zend_object> {
+    let is_exit = matches!(request::ending(), Some(request::Ending::Request));
+    if bailout::is_ending() || is_exit {
+        return None;
+    }
+    let message = c_text(message);
+    // SAFETY: as in `throw`. PHP sets the pending exception as the one before it.
+    let thrown = unsafe { ffi::zend_throw_exception(ptr::from_ref(class).cast_mut(), message.as_ptr(), code) };
+    (!thrown.is_null()).then_some(thrown)
+}
+
+/// Adds an exception of a class to the pending one, behind all that are before that one: PHP does
+/// so with what destructors throw. Nothing is added if the request is ending.
+pub fn append_to_pending(class: &'static ClassEntry, message: &str, fill: impl FnOnce(*mut ffi::zend_object)) {
+    let is_exit = matches!(request::ending(), Some(request::Ending::Request));
+    if !exception_is_pending() || bailout::is_ending() || is_exit {
+        return;
+    }
+    let Some(aside) = put_exception_aside() else { return };
+    let pending = aside.exception;
+    if let Some(appended) = throw(class, message, 0) {
+        fill(appended);
+        // SAFETY: the new exception's one reference leaves the globals, and becomes the pending
+        // one's. That one goes back to where it was.
+        unsafe {
+            let globals = ffi::ext_php_rs_executor_globals();
+            (*globals).exception = ptr::null_mut();
+            zend_exception_set_previous(pending, appended);
+        }
+    }
+    aside.put_back();
 }
 
 /// Raises a PHP warning. Needs a living request: user code may run in an error handler.

@@ -12,7 +12,7 @@ use ext_php_rs::zend::ClassEntry;
 
 use crate::zend::array::{ArrayBuilder, HeldArray};
 use crate::zend::bailout;
-use crate::zend::messages::exception_is_pending;
+use crate::zend::messages::{PendingException, exception_is_pending};
 use crate::zend::values::{Held, to_string};
 
 unsafe extern "C" {
@@ -154,13 +154,34 @@ impl HeldObject {
     /// Calls a public method with one string argument. `None`: there is no such method, or it
     /// threw.
     pub fn call_with(&self, name: &str, argument: &str) -> Option<Held> {
-        let method = self.method(name)?;
         let mut text = Zval::new();
         text.set_zend_string(ZendStr::new(argument, false));
+        self.call_with_value(name, text)
+    }
+
+    /// Calls a public method with one argument. `None`: there is no such method, or it threw.
+    pub fn call_with_value(&self, name: &str, mut argument: Zval) -> Option<Held> {
+        let method = self.method(name)?;
         let mut result = Zval::new();
-        bailout::catch(|| self.call_function(method, &mut result, std::slice::from_mut(&mut text)));
+        bailout::catch(|| self.call_function(method, &mut result, std::slice::from_mut(&mut argument)));
         let result = Held::new(result);
         (!exception_is_pending()).then_some(result)
+    }
+
+    /// A clone of it. User code may run. `None`: it has none, or it threw.
+    pub fn copy(&self) -> Option<Self> {
+        let object = self.pointer();
+        // SAFETY: the object is held; its class's handler makes an object with a reference of its
+        // own, which the value takes over.
+        let copy = bailout::catch(|| unsafe {
+            let clone = (*(*object).handlers).clone_obj?;
+            let mut value = Zval::new();
+            value.value.obj = clone(object);
+            value.u1.type_info = ffi::IS_OBJECT_EX;
+            Some(value)
+        });
+        let copy = Held::new(copy??);
+        (!exception_is_pending()).then(|| Self(copy))
     }
 
     /// PHP calls nothing while an exception is pending.
@@ -215,7 +236,7 @@ impl HeldObject {
     }
 }
 
-/// What an object yields, a few values at a time.
+/// What an object yields, a few values at a time, or one: an iteration keeps to one of the two.
 pub struct Iteration {
     iterator: NonNull<ffi::zend_object_iterator>,
     is_begun: bool,
@@ -265,6 +286,44 @@ impl Iteration {
             return None;
         }
         HeldArray::of_result(list).ok()
+    }
+}
+
+impl Iteration {
+    /// The next value. `None`: the end. PHP code behind a value runs when the one after it is asked
+    /// for, not before.
+    ///
+    /// # Errors
+    ///
+    /// PHP code threw.
+    pub fn next_value(&mut self) -> Result<Option<Held>, PendingException> {
+        let iterator = self.iterator.as_ptr();
+        let begins = !std::mem::replace(&mut self.is_begun, true);
+        // SAFETY: the iterator is alive, and has all functions but those that are checked here.
+        // What it yields is copied before it moves on.
+        let value = bailout::catch(|| unsafe {
+            let functions = (*iterator).funcs.as_ref()?;
+            let (Some(valid), Some(current), Some(next)) =
+                (functions.valid, functions.get_current_data, functions.move_forward)
+            else {
+                return None;
+            };
+            if !begins {
+                next(iterator);
+            } else if let Some(rewind) = functions.rewind {
+                rewind(iterator);
+            }
+            if exception_is_pending() || valid(iterator) != ffi::ZEND_RESULT_CODE_SUCCESS || exception_is_pending() {
+                return None;
+            }
+            let value = current(iterator).as_ref().filter(|_| !exception_is_pending())?;
+            Some(value.dereference().shallow_clone())
+        });
+        let value = value.flatten().map(Held::new);
+        if exception_is_pending() {
+            return Err(PendingException);
+        }
+        Ok(value)
     }
 }
 

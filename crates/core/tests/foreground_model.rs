@@ -228,7 +228,7 @@ proptest! {
             }
             if !group.is_empty() {
                 let pending = buffer.pending().rows;
-                let is_refusal = |error: &Error| matches!(error.kind(), Kind::Config | Kind::Full);
+                let is_refusal = |error: &Error| matches!(error.kind(), Kind::Config | Kind::Full | Kind::TooLarge);
                 let was_taken = !buffer.add(&group).is_err_and(|failed| is_refusal(&failed.error));
                 if was_taken {
                     rows += u64::try_from(group.len()).expect("few");

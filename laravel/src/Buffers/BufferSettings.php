@@ -34,17 +34,19 @@ final class BufferSettings
         'dead_letter_file' => 'deadLetterFile',
         'ledger' => 'ledger',
         'ledger_table' => 'ledgerTable',
+        'time_zone' => 'timeZone',
     ];
 
     /** The parameters of PhpBuffer. */
     private const OF_PHP = [
         'orderTable', 'tradeTable', 'tables', 'batchSize', 'flushIntervalMs', 'maxRetries', 'maxPendingRows',
-        'maxPendingBytes', 'deadLetterFile', 'redactValues',
+        'maxPendingBytes', 'deadLetterFile', 'redactValues', 'timeZone',
     ];
 
     /** The parameters of SyncWriteBuffer. */
     private const OF_SYNC = [
         'maxRetries', 'ledger', 'ledgerTable', 'orderTable', 'tradeTable', 'tables', 'redactValues', 'maxPreparedStatements',
+        'timeZone',
     ];
 
     /**
@@ -98,9 +100,11 @@ final class BufferSettings
             }
         }
 
-        $file = ini_get('write_buffer.dead_letter_file');
-        if (!isset($config['dead_letter_file']) && $file !== false && $file !== '') {
-            $settings['deadLetterFile'] = $file;
+        foreach (['dead_letter_file' => 'deadLetterFile', 'time_zone' => 'timeZone'] as $key => $parameter) {
+            $ini = ini_get("write_buffer.{$key}");
+            if (!isset($config[$key]) && $ini !== false && $ini !== '') {
+                $settings[$parameter] = $ini;
+            }
         }
 
         return array_intersect_key($settings, array_flip(self::OF_PHP));
@@ -163,6 +167,13 @@ final class BufferSettings
 
     private static function integer(string $key, mixed $value): int
     {
+        if (is_string($value) && str_ends_with($key, 'max_pending_bytes')) {
+            $value = preg_replace_callback(
+                '/^\s*([0-9]+)([kmg])\s*$/iD',
+                static fn (array $size): string => (string) ($size[1] * 1_024 ** strpos(' kmg', strtolower($size[2]))),
+                $value,
+            );
+        }
         $number = filter_var($value, FILTER_VALIDATE_INT);
 
         return $number !== false

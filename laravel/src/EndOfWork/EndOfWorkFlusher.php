@@ -7,7 +7,6 @@ namespace WriteBuffer\Laravel\EndOfWork;
 use Illuminate\Contracts\Container\Container;
 use Illuminate\Contracts\Debug\ExceptionHandler;
 use WriteBuffer\Buffer;
-use WriteBuffer\ClosedException;
 use WriteBuffer\Exception as BufferException;
 use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Drivers\Metrics;
@@ -78,8 +77,6 @@ final class EndOfWorkFlusher
                 $timeMs = (hrtime(true) - $began) / 1e6;
                 $this->container->make('events')->dispatch(new BatchFlushed($name, $rows, $timeMs));
             }
-        } catch (ClosedException) {
-            // The application closed it, and close() has written its rows.
         } catch (BufferException $e) {
             $manager = $this->container->make(BufferManager::class);
             $report = new FlushFailedException(

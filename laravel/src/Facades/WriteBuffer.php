@@ -15,6 +15,7 @@ use WriteBuffer\Laravel\Testing\BufferManagerFake;
  * @method static void purge(?string $name = null)
  * @method static int add(mixed $order, mixed $trade = null)
  * @method static int put(string $table, mixed $row, ?string $tag = null)
+ * @method static int putAll(string $table, iterable $rows, ?callable $progress = null)
  * @method static int delete(string $table, mixed $key, ?string $tag = null)
  * @method static mixed group(callable $rows, ?string $tag = null)
  * @method static array|false|null find(string $table, mixed $key)

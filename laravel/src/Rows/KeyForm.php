@@ -4,6 +4,12 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Laravel\Rows;
 
+use BackedEnum;
+use DateTimeInterface;
+use GMP;
+use Stringable;
+use TypeError;
+
 /**
  * Owns the equality of keys, as far as PHP is certain of it for every collation and column type:
  * for whole numbers, UUIDs, ULIDs and plain words, among keys of the same kind. For other keys only
@@ -42,6 +48,34 @@ final class KeyForm
         }
 
         return (string) $left === (string) $right;
+    }
+
+    /**
+     * The key that find() looks for, as rows have it: what a row has as a value. Alone it is
+     * neither a bool nor a float, which are more likely what another call returned.
+     *
+     * @return array<int|string, int|float|string>
+     *
+     * @throws TypeError it is no key
+     */
+    public static function plain(mixed $key): array
+    {
+        $plain = [];
+        foreach (is_array($key) ? $key : [$key] as $column => $value) {
+            $plain[$column] = match (true) {
+                is_int($value), is_string($value) => $value,
+                is_bool($value) && is_array($key) => (int) $value,
+                is_float($value) && is_finite($value) && is_array($key) => $value,
+                $value instanceof BackedEnum => $value->value,
+                $value instanceof DateTimeInterface => $value->format('Y-m-d H:i:s.u'),
+                $value instanceof Stringable && !method_exists($value, 'getAttributes'), $value instanceof GMP
+                    => (string) $value,
+                default => throw new TypeError('find(): Argument #2 ($key) must be an int or a string,'
+                    . ' or for a composite key an array of these'),
+            };
+        }
+
+        return $plain;
     }
 
     private static function kind(mixed $value): ?string

@@ -8,12 +8,16 @@ use BackedEnum;
 use Closure;
 use DateTimeImmutable;
 use DateTimeInterface;
+use DateTimeZone;
+use Exception;
+use GMP;
 use ReflectionProperty;
 use stdClass;
 use Stringable;
 use Traversable;
 use TypeError;
 use UnitEnum;
+use WriteBuffer\ConfigException;
 
 /**
  * Owns the conversion of the arguments of add(), put(), delete() and retry() into rows, by the
@@ -25,19 +29,51 @@ use UnitEnum;
  */
 final class RowReader
 {
+    private const KEY = 'Argument #2 ($key)';
+
     /**
      * @param (Closure(string, ?string): ?Identity)|null $identities what says which row of a table
      *        a model means: by the server's name of the table, and the key that the model names.
      *        null: that key
      */
-    public function __construct(private readonly string $prefix = '', private readonly ?Closure $identities = null)
-    {
+    public function __construct(
+        private readonly string $prefix = '',
+        private readonly ?Closure $identities = null,
+        private readonly ?DateTimeZone $zone = null,
+    ) {
     }
 
     /** @param Closure(string, ?string): ?Identity $identities */
     public function withIdentities(Closure $identities): self
     {
-        return new self($this->prefix, $identities);
+        return new self($this->prefix, $identities, $this->zone);
+    }
+
+    /** @throws ConfigException PHP knows no such zone */
+    public function withTimeZone(?string $zone): self
+    {
+        try {
+            return new self($this->prefix, $this->identities, $zone === null ? null : new DateTimeZone($zone));
+        } catch (Exception $e) {
+            throw new ConfigException("timeZone must be a time zone of PHP's, not {$zone}", 0, $e);
+        }
+    }
+
+    /** A key with its moments in the reader's zone. */
+    public function key(mixed $key): mixed
+    {
+        if (is_array($key)) {
+            return array_map($this->key(...), $key);
+        }
+
+        return $key instanceof DateTimeInterface ? $this->moment($key) : $key;
+    }
+
+    private function moment(DateTimeInterface $moment): DateTimeImmutable
+    {
+        $moment = DateTimeImmutable::createFromInterface($moment);
+
+        return $this->zone === null ? $moment : $moment->setTimezone($this->zone);
     }
 
     /**
@@ -90,7 +126,7 @@ final class RowReader
      *
      * @throws TypeError a key that can be none
      */
-    public function deletion(string $table, mixed $key, string $parameter = 'Argument #2 ($key)'): Row
+    public function deletion(string $table, mixed $key, string $parameter = self::KEY): Row
     {
         if ($key instanceof Row && $key->isDeletion) {
             return $key;
@@ -110,7 +146,7 @@ final class RowReader
         $name = $this->table($table);
         $values = [];
         foreach (is_array($key) ? $key : [$key] as $column => $value) {
-            $values[$column] = self::value($value, $name, (string) $column, $parameter);
+            $values[$column] = $this->value($value, $name, (string) $column, $parameter);
         }
 
         return new Row($name, $values, null, true);
@@ -196,13 +232,13 @@ final class RowReader
     {
         $plain = [];
         foreach ($values as $column => $value) {
-            $plain[$column] = self::value($value, $table, (string) $column, $parameter);
+            $plain[$column] = $this->value($value, $table, (string) $column, $parameter);
         }
 
         return new Row($table, $plain, $keyName);
     }
 
-    private static function value(
+    private function value(
         mixed $value,
         string $table,
         string $column,
@@ -216,11 +252,12 @@ final class RowReader
             is_bool($value) => (int) $value,
             $value instanceof BackedEnum => $value->value,
             $value instanceof DateTimeInterface && self::hasFourDigitYear($value)
-                => DateTimeImmutable::createFromInterface($value),
-            $value instanceof Stringable => (string) $value,
+                => $this->moment($value),
+            $value instanceof Stringable, $value instanceof GMP => (string) $value,
             default => throw new TypeError(
                 "{$parameter} has a wrong value: table {$table}, column {$column}: "
-                . (is_float($value) ? "{$value} is no finite number" : get_debug_type($value) . ' is no value')
+                . (is_float($value) ? "{$value} is no finite number" : get_debug_type($value) . ' is no value'
+                    . (is_array($value) && $parameter !== self::KEY ? ', json_encode() it for a JSON column' : ''))
                 . '; give null, bool, int, a finite float, string, a backed enum, DateTimeInterface or Stringable'
             ),
         };

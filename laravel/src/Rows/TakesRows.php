@@ -9,4 +9,7 @@ interface TakesRows
 {
     /** @param list<Row> $rows one group */
     public function addRows(array $rows, ?string $tag = null): void;
+
+    /** Whether it has the rows whose flush failed: a synchronous buffer keeps none. */
+    public function keepsRows(): bool;
 }

@@ -28,6 +28,8 @@ final class Column
         public readonly ?int $scale,
         /** Digits after the second, of a moment. */
         public readonly ?int $fractionDigits,
+        /** Whether the database makes a number for a row that leaves it out. */
+        public readonly bool $isNumbered,
     ) {
     }
 

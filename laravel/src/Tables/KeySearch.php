@@ -29,19 +29,19 @@ final class KeySearch
         iterable $rows,
         array|false|null $found = null,
     ): array|false|null {
-        self::refuseWrongKey($key);
+        $key = KeyForm::plain($key);
         $known = $wanted = null;
         foreach ($rows as $row) {
             if ($row->table !== $table) {
                 continue;
             }
             $known ??= $tables->of($table, $row);
-            $wanted ??= self::wanted($known, (array) $key);
+            $wanted ??= self::wanted($known, $key);
             $values = $row->isDeletion ? $known->bindDeletion($row) : $known->bind($row);
+            $values = (new Row($table, $values))->plainValues();
             if (!self::hasKey($values, $wanted)) {
                 continue;
             }
-            $values = (new Row($table, $values))->plainValues();
             if ($row->isDeletion) {
                 $found = is_array($found) && Merge::isOutdated($known, $found, $values) ? $found : false;
             } else {
@@ -50,16 +50,6 @@ final class KeySearch
         }
 
         return $found;
-    }
-
-    private static function refuseWrongKey(mixed $key): void
-    {
-        foreach (is_array($key) ? $key : [$key] as $part) {
-            if (!is_int($part) && !is_string($part)) {
-                throw new TypeError('find(): Argument #2 ($key) must be an int or a string,'
-                    . ' or for a composite key an array of these');
-            }
-        }
     }
 
     /**

@@ -52,7 +52,7 @@ final class Table
             $values[$this->nameOf($column)] = $value;
         }
         foreach ($this->isUpsert() ? $this->key : [] as $column) {
-            if (!isset($seen[strtolower($column)])) {
+            if (!isset($seen[strtolower($column)]) && !$this->schema?->column($column)?->isNumbered) {
                 throw new ConfigException("table {$this->name}: a row has no key column {$column};"
                     . ' give it a value, or configure another key in `tables`');
             }
@@ -61,9 +61,29 @@ final class Table
         if ($guard !== null && !isset($seen[strtolower($guard)])) {
             throw new ConfigException("table {$this->name}: a row has no guard column {$guard}");
         }
-        $this->refuseSecondUnique($seen);
+        if (!$this->numbers($values)) {
+            $this->refuseSecondUnique($seen);
+        }
 
         return $values;
+    }
+
+    /**
+     * Whether a row lacks the column of the key that the database numbers. It is a new row, and is
+     * inserted.
+     *
+     * @param array<string, mixed> $values by column
+     */
+    public function numbers(array $values): bool
+    {
+        $given = array_change_key_case($values);
+        foreach ($this->isUpsert() ? $this->key : [] as $column) {
+            if (!array_key_exists(strtolower($column), $given) && $this->schema?->column($column)?->isNumbered) {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /**
@@ -166,7 +186,7 @@ final class Table
     public function missing(array $values): array
     {
         $missing = [];
-        foreach ($this->isUpsert() ? $this->schema?->columns ?? [] : [] as $column) {
+        foreach ($this->isUpsert() && !$this->numbers($values) ? $this->schema?->columns ?? [] : [] as $column) {
             if ($column->isRequired && !array_key_exists($column->name, $values)) {
                 $missing[] = $column->name;
             }

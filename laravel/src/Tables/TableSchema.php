@@ -63,6 +63,7 @@ final class TableSchema
                 $isCounted || ($isNullable && !$hasDefault),
                 $column->scale === null ? null : (int) $column->scale,
                 $column->digits === null ? null : (int) $column->digits,
+                $isCounted,
             );
         }
         $indexes = [];
@@ -99,6 +100,7 @@ final class TableSchema
                 // SQLite does not round a decimal to its declared digits.
                 in_array($type, ['decimal', 'numeric'], true) ? PHP_INT_MAX : null,
                 0,
+                $isRowId,
             );
             if ((int) $part->pk > 0) {
                 $primary[(int) $part->pk] = $part->name;

@@ -13,6 +13,7 @@ use WriteBuffer\Laravel\DeadLetters\PutBack;
 use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Drivers\Tickets;
 use WriteBuffer\Laravel\Rows\Identity;
+use WriteBuffer\Laravel\Rows\Import;
 use WriteBuffer\Laravel\Rows\KeyForm;
 use WriteBuffer\Laravel\Rows\OpenGroup;
 use WriteBuffer\Laravel\Rows\OpenGroups;
@@ -84,6 +85,19 @@ final class BufferFake implements Buffer, HeldGroupOwner
         return $this->take($this->reader->read($row, $table, 'Argument #2 ($row)', false));
     }
 
+    public function putAll(string $table, iterable $rows, ?callable $progress = null): int
+    {
+        $this->refuseWhenClosed();
+        $import = new Import(
+            $this,
+            fn (array $row): array => $this->reader->read($row, $table, Import::PARAMETER, false),
+            $this->take(...),
+            static fn (): bool => false,
+        );
+
+        return $import->run($rows, $progress);
+    }
+
     public function delete(string $table, mixed $key, ?string $tag = null): int
     {
         Tag::check($tag);
@@ -114,14 +128,15 @@ final class BufferFake implements Buffer, HeldGroupOwner
     public function find(string $table, mixed $key): array|false|null
     {
         $columns = $this->keyOf($table);
+        $key = KeyForm::plain($key);
         $found = null;
         foreach ([...array_slice($this->rows, $this->flushedRows), ...$this->openGroups->current()?->rows ?? []] as $row) {
             if ($row->table !== $table) {
                 continue;
             }
             foreach ($columns as $at => $column) {
-                $wanted = is_array($key) ? $key[$column] ?? $key[$at] ?? null : $key;
-                if (!KeyForm::isSame($row->values[$column] ?? null, $wanted)) {
+                $wanted = $key[$column] ?? $key[$at] ?? null;
+                if (!KeyForm::isSame($row->plainValues()[$column] ?? null, $wanted)) {
                     continue 2;
                 }
             }
@@ -133,7 +148,6 @@ final class BufferFake implements Buffer, HeldGroupOwner
 
     public function flush(?int $timeoutMs = null): int
     {
-        $this->refuseWhenClosed();
         $rows = count($this);
         $this->flushedRows += $rows;
         $this->flushedGroups = count($this->groups);

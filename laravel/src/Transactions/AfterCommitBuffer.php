@@ -6,14 +6,14 @@ namespace WriteBuffer\Laravel\Transactions;
 
 use Closure;
 use Illuminate\Database\Connection;
+use SyncWriteBuffer;
 use Throwable;
 use TypeError;
 use WriteBuffer\Buffer;
-use WriteBuffer\ClosedException;
-use WriteBuffer\ConfigException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\Laravel\Drivers\Tickets;
+use WriteBuffer\Laravel\Rows\Import;
 use WriteBuffer\Laravel\Rows\OpenGroup;
 use WriteBuffer\Laravel\Rows\OpenGroups;
 use WriteBuffer\Laravel\Rows\Row;
@@ -23,6 +23,7 @@ use WriteBuffer\Laravel\Rows\Tag;
 use WriteBuffer\Laravel\Rows\TakesRows;
 use WriteBuffer\Laravel\Tables\KeySearch;
 use WriteBuffer\Laravel\Tables\TableCatalog;
+use WriteBuffer\NotTaken;
 
 /**
  * Owns how the rows of a buffer follow Laravel's transactions on one connection. A group that is
@@ -49,6 +50,9 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
     private int $failedRows = 0;
 
     private readonly OpenGroups $groups;
+
+    /** Calls of the inner buffer's group() that have begun, in whatever fiber. */
+    private int $openGroups = 0;
 
     private readonly RowReader $reader;
 
@@ -125,6 +129,26 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
         return $this->collect($this->reader->read($row, $table, 'Argument #2 ($row)', false), $tag);
     }
 
+    public function putAll(string $table, iterable $rows, ?callable $progress = null): int
+    {
+        $import = new Import(
+            $this,
+            fn (array $row): array => $this->reader->read($row, $table, Import::PARAMETER, false),
+            function (array $rows): void {
+                if ($this->isCollecting()) {
+                    $this->collect($rows);
+                } elseif ($rows !== []) {
+                    $this->addLate();
+                    $this->addToInner($rows, null);
+                }
+            },
+            fn (): bool => $this->openGroups > 0 || $this->groups->current() !== null,
+            $this->buffer instanceof TakesRows ? $this->buffer->keepsRows() : !$this->buffer instanceof SyncWriteBuffer,
+        );
+
+        return $import->run($rows, $progress);
+    }
+
     public function delete(string $table, mixed $key, ?string $tag = null): int
     {
         if (!$this->isCollecting()) {
@@ -147,7 +171,12 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
         if (!$this->isCollecting()) {
             $this->addLate();
 
-            return $this->buffer->group($rows, $tag);
+            $this->openGroups++;
+            try {
+                return $this->buffer->group($rows, $tag);
+            } finally {
+                $this->openGroups--;
+            }
         }
 
         return $this->groups->run(
@@ -278,7 +307,7 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner
                 $this->addToInner(...$this->late[0]);
             } catch (FullException $e) {
                 throw $e;
-            } catch (TypeError | ConfigException | ClosedException $e) {
+            } catch (TypeError | NotTaken $e) {
                 $this->giveUp($e, ...array_shift($this->late));
                 throw $e;
             } catch (Throwable $e) {

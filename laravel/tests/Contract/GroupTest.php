@@ -11,7 +11,7 @@ use RuntimeException;
 use TypeError;
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
-use WriteBuffer\FullException;
+use WriteBuffer\TooLargeException;
 
 /** The contract: what group() makes one. */
 final class GroupTest extends ContractTestCase
@@ -186,7 +186,7 @@ final class GroupTest extends ContractTestCase
             return;
         }
         self::assertThrown(
-            FullException::class,
+            TooLargeException::class,
             static fn () => $buffer->group(static fn () => self::add($buffer, 1, 2, 3, 4)),
             'the group does not fit into the buffer',
         );

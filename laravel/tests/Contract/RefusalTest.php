@@ -10,9 +10,9 @@ use TypeError;
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
-use WriteBuffer\FullException;
 use WriteBuffer\Laravel\Tests\Support\Side;
 use WriteBuffer\MemorySink;
+use WriteBuffer\TooLargeException;
 
 /** The contract: what is not taken, what is given up, find(), and the end. */
 final class RefusalTest extends ContractTestCase
@@ -166,12 +166,12 @@ final class RefusalTest extends ContractTestCase
             [
                 static fn () => $buffer->add(['id' => 2, 'user_id' => 7]),
                 static fn () => $buffer->put('orders', ['id' => 2, 'user_id' => 7]),
-                static fn () => $buffer->flush(),
                 static fn () => $buffer->retry([['rows' => [['table' => 'orders', 'row' => ['id' => 2, 'user_id' => 7]]]]]),
             ] as $call
         ) {
             self::assertThrown(ClosedException::class, $call);
         }
+        self::assertSame(0, $buffer->flush(), 'nothing is left');
         self::assertCount(0, $buffer);
         self::assertSame([], $buffer->takeFailures());
     }
@@ -188,7 +188,7 @@ final class RefusalTest extends ContractTestCase
 
             return;
         }
-        self::assertThrown(FullException::class, static fn () => $buffer->add($rows));
+        self::assertThrown(TooLargeException::class, static fn () => $buffer->add($rows));
         self::assertCount(0, $buffer);
         $buffer->add(array_slice($rows, 1));
         $buffer->flush();

@@ -6,10 +6,12 @@ namespace WriteBuffer\Laravel\Tests\Contract;
 
 use ArrayIterator;
 use DateTimeImmutable;
+use DateTimeZone;
 use Illuminate\Database\Eloquent\Model;
 use Illuminate\Support\Collection;
 use Illuminate\Support\Stringable;
 use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Tests\Support\Side;
 
 /** The contract: what is in the tables afterwards. */
@@ -34,6 +36,90 @@ final class WritingTest extends ContractTestCase
         self::assertSame([['id' => '1', 'price' => '1.25']], $this->tableOf('orders', ['id', 'price']));
         self::assertSame(['10', '11'], array_column($this->tableOf('trades', ['id']), 'id'));
         self::assertSame(0, $buffer->flush());
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
+    public function testMomentsAreConvertedToTheTimeZone(string $driver): void
+    {
+        $settings = ['time_zone' => 'Asia/Tokyo', 'tables' => ['ticks' => ['key' => 'at']]];
+        $buffer = $this->of($driver, $settings);
+        $this->createTables(['ticks' => 'at DATETIME NOT NULL PRIMARY KEY, v INTEGER']);
+        $moment = new DateTimeImmutable('2024-07-01 12:00:00', new DateTimeZone('Europe/Berlin'));
+        $buffer->put('moments', ['id' => 1, 'happened_at' => $moment]);
+        $buffer->put('moments', ['id' => 2, 'happened_at' => \DateTime::createFromImmutable($moment)]);
+        $buffer->put('ticks', ['at' => $moment, 'v' => 1]);
+        if (!$this->isSync()) {
+            $tokyo = $moment->setTimezone(new DateTimeZone('Asia/Tokyo'));
+            self::assertNotNull($buffer->find('ticks', $tokyo));
+            self::assertNotNull($buffer->find('ticks', ['at' => $moment]));
+        }
+        $buffer->delete('ticks', $moment);
+        $buffer->flush();
+        $times = array_column($this->tableOf('moments', ['happened_at']), 'happened_at');
+        self::assertSame(['2024-07-01 19:00:00', '2024-07-01 19:00:00'], array_map(
+            static fn (string $time): string => substr($time, 0, 19),
+            $times,
+        ));
+        self::assertSame([], $this->tableOf('ticks', ['at']));
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
+    public function testAKeyIsAnyValue(string $driver): void
+    {
+        $buffer = $this->of($driver);
+        $buffer->put('quotes', ['symbol' => new Stringable('BTC'), 'version' => 1]);
+        $buffer->put('balances', ['user_id' => true, 'asset' => Side::Buy]);
+        if ($this->isSync()) {
+            self::assertNull($buffer->find('quotes', new Stringable('BTC')));
+
+            return;
+        }
+        self::assertSame(['symbol' => 'BTC', 'version' => 1], $buffer->find('quotes', new Stringable('BTC')));
+        self::assertNotNull($buffer->find('balances', [true, Side::Buy]));
+        self::assertNotNull($buffer->find('balances', ['asset' => Side::Buy, 'user_id' => 1]));
+        $buffer->delete('quotes', new Stringable('BTC'));
+        self::assertFalse($buffer->find('quotes', new Stringable('BTC')));
+        foreach ([null, true, 1.5, new \stdClass(), [null], [NAN]] as $key) {
+            self::assertThrown(\TypeError::class, static fn () => $buffer->find('quotes', $key));
+        }
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
+    public function testARowWithoutItsNumberedKeyIsInserted(string $driver): void
+    {
+        $buffer = $this->of($driver);
+        if ($driver === 'memory') {
+            // No server says what it numbers.
+            self::assertThrown(ConfigException::class, static fn () => $buffer->put('orders', ['status' => 'a']));
+
+            return;
+        }
+        $number = $driver === 'php on sqlite' ? 'INTEGER PRIMARY KEY' : 'INTEGER PRIMARY KEY AUTO_INCREMENT';
+        $this->createTables(['tickets' => "id {$number}, word VARCHAR(10) NOT NULL, times INTEGER DEFAULT 0"]);
+        foreach (
+            [
+                ['word' => 'c', 'times' => 1],
+                ['word' => 'a', 'times' => 1],
+                ['id' => 7, 'word' => 'x', 'times' => 1],
+                ['word' => 'b', 'times' => 1],
+                ['id' => 7, 'word' => 'y', 'times' => 5],
+                ['id' => 1, 'word' => 'd'],
+                ['word' => 'c'],
+            ] as $row
+        ) {
+            $buffer->put('tickets', $row);
+        }
+        $buffer->flush();
+        self::assertSame([
+            ['id' => '1', 'word' => 'd', 'times' => '1'],
+            ['id' => '2', 'word' => 'a', 'times' => '1'],
+            ['id' => '7', 'word' => 'y', 'times' => '5'],
+            ['id' => '8', 'word' => 'b', 'times' => '1'],
+            ['id' => '9', 'word' => 'c', 'times' => '0'],
+        ], $this->tableOf('tickets', ['id', 'word', 'times']));
     }
 
     /** @dataProvider drivers */

@@ -25,8 +25,9 @@ final class PolyfillTest extends TestCase
     {
         $lines = [];
         foreach (
-            ['Exception', 'ConfigException', 'ConnectionException', 'FullException', 'FlushException',
-            'TimeoutException', 'ClosedException', 'Buffer'] as $name
+            ['Exception', 'NotTaken', 'Retryable', 'ConfigException', 'ConnectionException', 'FullException',
+            'TooLargeException', 'FlushException', 'RefusedException', 'BlockedException', 'TimeoutException',
+            'ClosedException', 'IncompleteException', 'Buffer'] as $name
         ) {
             $class = new ReflectionClass("WriteBuffer\\{$name}");
             $interfaces = $class->getInterfaceNames();

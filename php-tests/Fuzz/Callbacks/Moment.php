@@ -9,6 +9,19 @@ final class Moment extends \DateTimeImmutable
 {
     public ?string $last = null;
 
+    public function __clone(): void
+    {
+        World::mutate();
+    }
+
+    #[\ReturnTypeWillChange]
+    public function setTimezone($timezone)
+    {
+        World::mutate();
+
+        return World::pick(9) === 0 ? World::text() : parent::setTimezone($timezone);
+    }
+
     public function format(string $format): string
     {
         World::mutate();

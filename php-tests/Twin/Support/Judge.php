@@ -72,7 +72,7 @@ final class Judge
         $this->check($table, $row, $rules);
         $columns = implode(', ', array_keys($row));
         $places = implode(', ', array_fill(0, count($row), '?'));
-        if (($rules['mode'] ?? 'upsert') === 'insert') {
+        if (($rules['mode'] ?? 'upsert') === 'insert' || $this->isNumbered($table, $row, $rules)) {
             $this->execute("INSERT INTO {$table} ({$columns}) VALUES ({$places})", $row);
 
             return;
@@ -158,6 +158,9 @@ final class Judge
                 throw new Refusal("no key: {$table}");
             }
             foreach ($key as $column) {
+                if (!array_key_exists($column, $row) && $this->tables->isNumbered($table, $column)) {
+                    continue;
+                }
                 if (!isset($row[$column])) {
                     throw new Refusal("no key {$column}");
                 }
@@ -166,6 +169,23 @@ final class Judge
                 }
             }
         }
+    }
+
+    /**
+     * Whether a row lacks the column of its key that the server numbers: it is a new one.
+     *
+     * @param array<string, mixed> $row
+     * @param array<string, mixed> $rules
+     */
+    private function isNumbered(string $table, array $row, array $rules): bool
+    {
+        foreach ($this->tables->key($table, $rules) as $column) {
+            if (!array_key_exists($column, $row) && $this->tables->isNumbered($table, $column)) {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /**

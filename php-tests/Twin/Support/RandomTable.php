@@ -130,7 +130,7 @@ final class RandomTable
             $isKey = in_array($column, $this->key, true);
             $isGuard = ($this->rules['guard'] ?? null) === $column;
             if ($this->numbersItsRows && $isKey) {
-                if (($this->isInsertOnly() || ($this->rules['key'] ?? null) === 'server') && Dice::percent(50)) {
+                if (Dice::percent(50)) {
                     continue;
                 }
                 $row[$column] = Dice::percent(70) ? Dice::pick($type->usual) : Dice::pick([0, '0', 4]);

@@ -78,6 +78,10 @@ impl TableIndex {
                 Some((known, bound)) if *known == shape => bound,
                 _ => &last.insert((shape, row.shape.bind(&self.model).ok())).1,
             };
+            if bound.as_ref().is_some_and(BoundColumns::is_numbered) {
+                // Nobody knows its key.
+                continue;
+            }
             let hash = bound.as_ref().and_then(|bound| bound.key_hash(&row.values(), &mut key));
             match hash {
                 Some(hash) => self.by_hash.entry(hash).or_default().push(at),

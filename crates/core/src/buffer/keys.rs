@@ -25,7 +25,7 @@ pub fn key_hash(row: &Row<'_>, bound: Option<&BoundColumns>, scratch: &mut Vec<u
         // Rows of different keys may meet.
         Some(bound) if bound.model.may_meet() => Some(KeyHash::Unknown),
         // The server makes its key, which is like no other.
-        Some(bound) if bound.model.mode == Mode::Insert && bound.key.is_empty() => None,
+        Some(bound) if bound.is_numbered() || (bound.model.mode == Mode::Insert && bound.key.is_empty()) => None,
         Some(bound) => Some(match bound.key_hash(&row.values(), scratch) {
             Some(hash) => KeyHash::Known(hash),
             None => KeyHash::Unknown,

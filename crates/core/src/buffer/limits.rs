@@ -35,7 +35,7 @@ pub fn describe_bounds(settings: &Settings, pending: (usize, usize), group: (usi
 
 /// The error of a group that can never fit.
 pub fn group_too_large(bounds: &str) -> Error {
-    Error::full(format!(
+    Error::too_large(format!(
         "the group does not fit into the buffer ({bounds}): add fewer rows at once, or raise the bound"
     ))
 }

@@ -34,6 +34,21 @@ const MAX_TIMEOUT_MS: u64 = 86_400_000;
 
 const OPTIONS: &str = "unix_socket, tls, tls_ca, tls_cert, tls_key, tls_verify, charset, collation, timezone, sql_mode, isolation_level, \
      connect_timeout_ms, read_timeout_ms, write_timeout_ms, lock_wait_timeout_ms";
+/// Options that frameworks put into a DSN for their own use, and that say nothing of the session.
+/// What would change where or how rows are written is not among them: a prefix, a database's
+/// suffix, TLS.
+const OF_FRAMEWORKS: [&str; 10] = [
+    "serverVersion",
+    "server_version",
+    "driver",
+    "driverClass",
+    "wrapperClass",
+    "platformService",
+    "persistent",
+    "keepReplica",
+    "engine",
+    "prefix_indexes",
+];
 const FORM: &str = "mysql://user:password@host:3306/database";
 /// How the characters are written that end a part of the DSN.
 const ENCODED: &str = "with special characters percent-encoded ('@' as %40, '/' as %2F, '?' as %3F, '#' as %23)";
@@ -171,7 +186,8 @@ impl ServerDsn {
         };
         let mut tls = TlsOptions::default();
         for (index, (name, value)) in url.query_pairs().enumerate() {
-            if !tls.set(&name, &value)? && !server.set(&name, &value)? {
+            let is_ignored = OF_FRAMEWORKS.contains(&&*name) || name.starts_with("defaultTableOptions[");
+            if !is_ignored && !tls.set(&name, &value)? && !server.set(&name, &value)? {
                 return Err(Error::config(format!(
                     "option {} of the DSN is not known; there are: {OPTIONS}",
                     index + 1
@@ -325,6 +341,33 @@ mod tests {
             "mysql://u:***@host1:3306,host2:3307,[::1]:3308/d"
         );
         assert_eq!(dsn.tls.and_then(|tls| tls.ca).as_deref(), Some("/ca.pem"));
+    }
+
+    #[test]
+    fn what_frameworks_put_there_is_ignored_by_name() {
+        let bare = server("mysql://u@h/d?charset=utf8mb4");
+        // Symfony's and Laravel's own examples, and Doctrine's parameters.
+        for options in [
+            "serverVersion=8.0.32&charset=utf8mb4",
+            "serverVersion=10.11.2-MariaDB&charset=utf8mb4&persistent=1",
+            "defaultTableOptions%5Bcharset%5D=utf8mb4&driver=pdo_mysql&wrapperClass=App%5CConnection",
+            "engine=InnoDB&prefix_indexes=1",
+        ] {
+            assert_eq!(server(&format!("mysql://u@h/d?{options}")), bare, "{options}");
+        }
+        for options in [
+            "prefix=app_",
+            "dbname_suffix=_test",
+            "sslmode=require",
+            "strict=1",
+            "serverversion=8",
+        ] {
+            let refused = Dsn::parse(&format!("mysql://u@h/d?{options}")).expect_err(options);
+            assert!(
+                refused.message().contains("option 1 of the DSN is not known"),
+                "{options}"
+            );
+        }
     }
 
     #[test]

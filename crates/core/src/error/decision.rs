@@ -94,6 +94,7 @@ pub fn decide(phase: Phase, error: &Error) -> Decision {
         | Kind::Config
         | Kind::Argument
         | Kind::Full
+        | Kind::TooLarge
         | Kind::Closed
         | Kind::Blocked
         | Kind::Timeout

@@ -2,8 +2,8 @@
 //! after an error ([`decision`]).
 //!
 //! An error's kind decides which PHP exception it becomes, and the exception says what became of
-//! the rows. [`Kind::Config`], [`Kind::Full`] and [`Kind::Closed`]: nothing was taken. Any other
-//! kind: the rows were taken, and are still buffered or among the failures.
+//! the rows. [`Kind::Config`], [`Kind::Full`], [`Kind::TooLarge`] and [`Kind::Closed`]: nothing was
+//! taken. Any other kind: the rows were taken, and are still buffered or among the failures.
 //!
 //! Invariants: no message holds a password, or a character that steers a terminal ([`message`]).
 //! What a server says becomes an error by [`Error::server_with_state`] alone.
@@ -51,8 +51,10 @@ pub enum Kind {
     Config,
     /// An argument of a wrong type.
     Argument,
-    /// The buffer's bound is reached. Nothing was taken.
+    /// The buffer's bound is reached. Nothing was taken. There may be room later.
     Full,
+    /// The group is larger than the buffer's bound. Nothing was taken.
+    TooLarge,
     /// The buffer is closed. Nothing was taken.
     Closed,
     /// There is no server, or the connection was lost.
@@ -105,6 +107,11 @@ impl Error {
     /// The buffer's bound is reached.
     pub fn full(message: impl Into<Message>) -> Self {
         Self::new(Kind::Full, message)
+    }
+
+    /// A group that is larger than the buffer's bound.
+    pub fn too_large(message: impl Into<Message>) -> Self {
+        Self::new(Kind::TooLarge, message)
     }
 
     /// The buffer is closed.
@@ -254,7 +261,7 @@ impl Error {
         match self.kind {
             Kind::Connection { code, .. } => codes::classify(code) != Class::Blocked,
             Kind::Server { class, .. } => class != Class::Blocked,
-            Kind::Config | Kind::Argument | Kind::Blocked | Kind::Closed => false,
+            Kind::Config | Kind::Argument | Kind::TooLarge | Kind::Blocked | Kind::Closed => false,
             Kind::Full
             | Kind::Row
             | Kind::Timeout

@@ -87,7 +87,7 @@ impl Plan<'_> {
         let updates = has(Operation::Update) || has(Operation::SharedUpdate);
         let may_lack = has(Operation::Delete) && (self.keeps_order || updates);
         let mut statements = self.statements.iter();
-        !may_lack && statements.all(|statement| statement.bound.model.is_repeatable())
+        !may_lack && statements.all(|statement| statement.bound.is_repeatable())
     }
 }
 
@@ -206,6 +206,7 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
         let bound = as_they_are.unwrap_or(row.bound);
         let operation = match (bound.model.mode, &bound.missing_required) {
             _ if bound.is_deletion => Operation::Delete,
+            _ if bound.is_numbered() => Operation::Insert,
             (Mode::Insert, _) => Operation::Insert,
             (Mode::Upsert, None) => Operation::Upsert,
             (Mode::Upsert, Some(_)) if !in_order && !is_as_it_is && bound.shares_update(&values) => {

@@ -144,8 +144,7 @@ impl Reference<'_> {
                 added_at.entry(row.key()?).or_insert(*place);
             }
         }
-        let kinds = first.bound.key.iter().map(|at| first.bound.kinds.get(*at).copied());
-        let kinds: Vec<_> = kinds.collect::<Option<_>>()?;
+        let kinds: Vec<_> = model.key.iter().map(|name| model.kind(name)).collect();
         let mut form = Vec::new();
         for (row, place) in children.rows.iter().zip(&children.places) {
             if row.bound.is_deletion {

@@ -34,7 +34,10 @@ impl StatementKeys {
     pub fn look(&mut self, row: &BoundRow<'_>) -> Repeat {
         let model = &row.bound.model;
         self.last = None;
-        if model.mode == Mode::Insert || !(model.writes_each_version() || model.has_triggers()) {
+        if model.mode == Mode::Insert
+            || row.bound.is_numbered()
+            || !(model.writes_each_version() || model.has_triggers())
+        {
             return Repeat::No;
         }
         self.last = row.key();

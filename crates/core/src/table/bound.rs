@@ -26,7 +26,7 @@ pub struct BoundColumns {
     /// The columns' names, in the row's order.
     pub columns: Arc<[Box<str>]>,
     /// Positions of the key's columns, in the key's order. Empty: an insert-only row without its
-    /// key.
+    /// key, or a row that the server numbers.
     pub key: Vec<usize>,
     /// The guard's position.
     pub guard: Option<usize>,
@@ -109,13 +109,30 @@ impl TableModel {
         matches!(self.domain(column).0, Domain::Enum(_) | Domain::Set(_))
     }
 
+    /// Where the key's columns stand. Empty: the row lacks one, and is inserted without it.
+    fn key_positions(&self, position: &impl Fn(&str) -> Option<usize>) -> Result<Vec<usize>> {
+        let mut key = Vec::with_capacity(self.key.len());
+        let mut is_whole = true;
+        for name in &self.key {
+            match position(name) {
+                Some(at) => key.push(at),
+                None if self.mode == Mode::Insert => is_whole = false,
+                // A table has one such column.
+                None if self.column(name).is_some_and(|column| column.is_auto_increment) => is_whole = false,
+                None => return Err(self.lacks_key_column(name)),
+            }
+        }
+        if !is_whole {
+            key.clear();
+        }
+        Ok(key)
+    }
+
     fn lacks_key_column(&self, name: &str) -> Error {
-        let what = if self.column(name).is_some_and(|column| column.is_auto_increment) {
-            ", which the server numbers: use 'mode' => 'insert' in `tables` for new rows, or give it a value"
-        } else {
-            "; give it a value, or configure another key in `tables`"
-        };
-        Error::config(format!("table {}: a row has no key column {name}{what}", self.name))
+        Error::config(format!(
+            "table {}: a row has no key column {name}; give it a value, or configure another key in `tables`",
+            self.name
+        ))
     }
 
     /// Whether a row that can only update is refused here if the column refuses its value. Its
@@ -154,17 +171,8 @@ impl TableModel {
                 schema.names.check(column, &what)?;
             }
         }
-        let mut key = Vec::with_capacity(self.key.len());
-        for name in &self.key {
-            match position(name) {
-                Some(at) => key.push(at),
-                None if self.mode == Mode::Insert => {
-                    key.clear();
-                    break;
-                }
-                None => return Err(self.lacks_key_column(name)),
-            }
-        }
+        let key = self.key_positions(&position)?;
+        let is_numbered = key.is_empty() && self.mode == Mode::Upsert && !self.key.is_empty();
         let guard = match self.guard() {
             None => None,
             Some(guard) => Some(
@@ -172,21 +180,23 @@ impl TableModel {
                     .ok_or_else(|| Error::config(format!("table {}: a row has no guard column {guard}", self.name)))?,
             ),
         };
-        self.check_other_unique(&position)?;
+        if !is_numbered {
+            self.check_other_unique(&position)?;
+        }
         let missing_required = match (&self.schema, self.mode) {
-            (Some(schema), Mode::Upsert) if !self.key.is_empty() => schema
+            (Some(schema), Mode::Upsert) if !self.key.is_empty() && !is_numbered => schema
                 .columns
                 .iter()
                 .find(|column| column.is_required && position(&column.name).is_none())
                 .map(|column| column.name.clone()),
             _ => None,
         };
-        let is_numbered = |at: &usize| {
+        let makes_number = |at: &usize| {
             columns
                 .get(*at)
                 .is_some_and(|column| self.makes_number_for_zero(column))
         };
-        let numbered_key = key.iter().copied().find(is_numbered);
+        let numbered_key = key.iter().copied().find(makes_number);
         let rules: Vec<_> = columns.iter().map(|column| self.rule(column)).collect();
         let mut checks: Vec<_> = guard.iter().map(|at| (*at, Check::Guard)).collect();
         if self.mode == Mode::Upsert {
@@ -238,6 +248,17 @@ impl TableModel {
 }
 
 impl BoundColumns {
+    /// Whether writing such rows twice does no harm.
+    pub fn is_repeatable(&self) -> bool {
+        self.model.is_repeatable() && (!self.is_numbered() || self.model.rules.repeatable)
+    }
+
+    /// Whether the row lacks the `AUTO_INCREMENT` column of its key, and nothing else of it. It is
+    /// a new row, whose key the server makes.
+    pub fn is_numbered(&self) -> bool {
+        self.key.is_empty() && self.model.mode == Mode::Upsert && !self.model.key.is_empty()
+    }
+
     /// The position of a column.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.eq_ignore_ascii_case(name))
@@ -304,7 +325,7 @@ impl BoundColumns {
             ),
             Check::NumberedKey => format!(
                 "table {name}: key column {column} is null or 0, for which the server makes a fresh number; give the row its \
-                 key, or set 'mode' => 'insert' for the table in `tables` and leave {column} out"
+                 key, or leave {column} out: it is a new row then"
             ),
             Check::Guard => {
                 format!("table {name}: guard column {column} is null; a row without its guard cannot be compared")
@@ -475,6 +496,55 @@ mod tests {
         let model = TableModel::from_server(&table, &TableRules::default(), Mode::Upsert, schema).expect("a model");
         let columns = columns.iter().map(|name| Box::from(*name)).collect();
         Arc::new(model).bind(&columns).expect("bound")
+    }
+
+    /// A table of this key, whose `id` the server numbers, with a second unique index.
+    fn numbered(key: &[&str], columns: &[&str], rules: &TableRules) -> Result<BoundColumns> {
+        let column = |name: &str| Column {
+            name: name.to_owned(),
+            is_auto_increment: name == "id",
+            is_required: name == "x",
+            ..Column::default()
+        };
+        let index = |name: &str, columns: &[&str]| UniqueIndex {
+            name: name.to_owned(),
+            columns: columns.iter().map(|name| Some((*name).to_owned())).collect(),
+            whole_columns: true,
+        };
+        let schema = TableSchema {
+            columns: ["id", "part", "x", "u"].map(column).into(),
+            unique_indexes: vec![index("PRIMARY", key), index("u", &["u"])],
+            is_strict: true,
+            ..TableSchema::default()
+        };
+        let table = TableName::parse("t").expect("a name");
+        let model = TableModel::from_server(&table, rules, Mode::Upsert, schema).expect("a model");
+        let columns = columns.iter().map(|name| Box::from(*name)).collect();
+        Arc::new(model).bind(&columns)
+    }
+
+    #[test]
+    fn a_row_that_lacks_no_more_of_its_key_than_the_servers_number_is_inserted() {
+        let rules = TableRules::default();
+        for (key, columns) in [(vec!["id"], vec!["x"]), (vec!["part", "id"], vec!["part", "u"])] {
+            let bound = numbered(&key, &columns, &rules).expect("bound");
+            assert!(bound.is_numbered());
+            assert!(!bound.is_repeatable());
+            // Neither found by its key, nor by a column that it lacks, nor by another unique key.
+            assert_eq!((bound.key.len(), bound.missing_required.as_deref()), (0, None));
+        }
+        let refused = numbered(&["part", "id"], &["x"], &rules).expect_err("more is missing");
+        assert!(refused.to_string().contains("no key column part"), "{refused}");
+        let refused = numbered(&["id"], &["id", "x", "u"], &rules).expect_err("it may hit another row");
+        assert!(refused.to_string().contains("second unique index"), "{refused}");
+
+        let accepted = TableRules {
+            repeatable: true,
+            allow_second_unique: true,
+            ..rules
+        };
+        assert!(numbered(&["id"], &["x"], &accepted).expect("bound").is_repeatable());
+        assert!(!numbered(&["id"], &["id", "x"], &accepted).expect("bound").is_numbered());
     }
 
     #[test]

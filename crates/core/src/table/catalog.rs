@@ -13,7 +13,7 @@ use rustc_hash::{FxHashMap, FxHasher};
 
 use crate::error::{Error, Result};
 use crate::ledger::LedgerUse;
-use crate::table::entry::{TableEntry, TableId};
+use crate::table::entry::{TableEntry, TableId, unrepeatable};
 use crate::table::name::TableName;
 use crate::table::rules::{Mode, TableRules};
 use crate::table::shape::{RowKind, Shape};
@@ -92,6 +92,9 @@ impl Catalog {
     /// A configured table that needs a ledger.
     pub fn with_ledger(mut self, ledger: LedgerUse) -> Result<Self> {
         self.refuses_unrepeatable = ledger == LedgerUse::Never;
+        for table in self.tables.iter_mut().filter_map(Arc::get_mut) {
+            table.refuses_unrepeatable = self.refuses_unrepeatable;
+        }
         for (name, rules) in &self.configured {
             self.check_repeatable(name, rules, self.default_mode(name))?;
         }
@@ -116,10 +119,7 @@ impl Catalog {
     fn check_repeatable(&self, name: &TableName, rules: &TableRules, default_mode: Mode) -> Result<()> {
         match rules.unrepeatable(default_mode).filter(|_| self.refuses_unrepeatable) {
             None => Ok(()),
-            Some(why) => Err(Error::config(format!(
-                "table {name}: {why}, and ledger is 'never', so a COMMIT that is not answered would write its rows twice: \
-                 use ledger 'auto', or accept that with 'repeatable' => true in `tables`"
-            ))),
+            Some(why) => Err(unrepeatable(name, &why)),
         }
     }
 
@@ -153,7 +153,8 @@ impl Catalog {
         let id = TableId(self.tables.len());
         let rules = self.configured.get(&name).cloned().unwrap_or_default();
         let (mode, twin) = (self.default_mode(&name), self.case_twin(&name));
-        let entry = TableEntry::new(name.clone(), rules, mode, twin);
+        let mut entry = TableEntry::new(name.clone(), rules, mode, twin);
+        entry.refuses_unrepeatable = self.refuses_unrepeatable;
         self.tables.push(Arc::new(entry));
         self.by_name.insert(name, id);
         Ok(id)

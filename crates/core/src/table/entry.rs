@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::error::{Error, Result};
+use crate::table::bound::BoundColumns;
 use crate::table::model::TableModel;
 use crate::table::name::TableName;
 use crate::table::rules::{KeyRule, Mode, TableRules};
@@ -21,6 +22,14 @@ pub struct Identity {
     pub guard: Option<String>,
 }
 
+/// The error of a table whose rows must not be written twice, where nothing sees to that.
+pub(super) fn unrepeatable(name: &TableName, why: &str) -> Error {
+    Error::config(format!(
+        "table {name}: {why}, and ledger is 'never', so a COMMIT that is not answered would write its rows twice: \
+         use ledger 'auto', or accept that with 'repeatable' => true in `tables`"
+    ))
+}
+
 /// A table that rows are given for.
 #[derive(Debug)]
 pub struct TableEntry {
@@ -30,6 +39,8 @@ pub struct TableEntry {
     pub rules: TableRules,
     /// Its mode, if the rules name none.
     pub default_mode: Mode,
+    /// Rows that must not be written twice are refused: there is no ledger.
+    pub refuses_unrepeatable: bool,
     /// Another name in use that differs in letter case alone. On a server that does not regard
     /// letter case both are one table, and this one is refused.
     pub case_twin: Option<String>,
@@ -51,12 +62,29 @@ impl TableEntry {
             name,
             rules,
             default_mode,
+            refuses_unrepeatable: false,
             case_twin,
             key_hint: OnceLock::new(),
             model: RwLock::new(None),
             model_version: AtomicU64::new(0),
             is_outdated: AtomicBool::new(false),
         }
+    }
+
+    /// Refuses rows that must not be written twice, if there is no ledger. Those of its rules are
+    /// refused by the [catalog](crate::table::catalog).
+    ///
+    /// # Errors
+    ///
+    /// Such a row.
+    pub fn check_repeatable(&self, bound: &BoundColumns) -> Result<()> {
+        if !self.refuses_unrepeatable || !bound.is_numbered() || bound.is_repeatable() {
+            return Ok(());
+        }
+        Err(unrepeatable(
+            &self.name,
+            "a row without its AUTO_INCREMENT key is an insert",
+        ))
     }
 
     /// The rules bound to the table, if that is known.

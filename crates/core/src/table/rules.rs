@@ -12,6 +12,16 @@ pub enum Mode {
     Insert,
 }
 
+impl Mode {
+    /// The mode's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Upsert => "upsert",
+            Self::Insert => "insert",
+        }
+    }
+}
+
 /// What happens to a column if a row meets an earlier one with the same key, in the buffer or in
 /// the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +43,17 @@ impl MergeRule {
     /// Whether the server computes with what is there.
     pub fn computes(self) -> bool {
         matches!(self, Self::Sum | Self::Min | Self::Max)
+    }
+
+    /// The rule's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Replace => "replace",
+            Self::Keep => "keep",
+            Self::Sum => "sum",
+            Self::Min => "min",
+            Self::Max => "max",
+        }
     }
 
     /// Reads a rule's name.

@@ -72,7 +72,11 @@ impl Shape {
     /// Columns with which no row can be written or deleted.
     pub fn bind(&self, model: &Arc<TableModel>) -> CoreResult<BoundColumns> {
         match self.kind {
-            RowKind::Row => model.bind(&self.columns),
+            RowKind::Row => {
+                let bound = model.bind(&self.columns)?;
+                self.entry.check_repeatable(&bound)?;
+                Ok(bound)
+            }
             RowKind::Deletion => model.bind_deletion(&self.columns),
             RowKind::DeletionByPlace => model.bind_deletion(&model.columns_in_order(self.columns.len())?),
         }

@@ -104,6 +104,11 @@ final class PhpWriteBuffer implements Buffer
         return $this->add($row);
     }
 
+    public function putAll(string $table, iterable $rows, ?callable $progress = null): int
+    {
+        throw new LogicException('PhpWriteBuffer imports nothing.');
+    }
+
     public function find(string $table, mixed $key): ?array
     {
         return $this->rows[$table][implode(' ', (array) $key)] ?? null;

@@ -39,6 +39,17 @@ final class MemoryBuffer implements Buffer
         return $this->add($row);
     }
 
+    public function putAll(string $table, iterable $rows, ?callable $progress = null): int
+    {
+        $count = 0;
+        foreach ($rows as $row) {
+            $this->put($table, [$row]);
+            $count++;
+        }
+
+        return $count;
+    }
+
     public function delete(string $table, mixed $key, ?string $tag = null): int
     {
         unset($this->tables[$table][implode(' ', (array) $key)]);

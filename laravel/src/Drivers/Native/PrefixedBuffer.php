@@ -4,7 +4,9 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Laravel\Drivers\Native;
 
+use SyncWriteBuffer;
 use WriteBuffer\Buffer;
+use WriteBuffer\Laravel\Rows\Import;
 use WriteBuffer\Laravel\Rows\RowReader;
 use WriteBuffer\Laravel\Rows\RowRuns;
 use WriteBuffer\Laravel\Rows\TakesRows;
@@ -18,6 +20,9 @@ use WriteBuffer\Laravel\Tables\TableCatalog;
 final class PrefixedBuffer implements Buffer, TakesRows
 {
     private readonly RowReader $reader;
+
+    /** Calls of group() that have begun, in whatever fiber. */
+    private int $openGroups = 0;
 
     public function __construct(
         private readonly Buffer $buffer,
@@ -45,6 +50,19 @@ final class PrefixedBuffer implements Buffer, TakesRows
         );
     }
 
+    public function putAll(string $table, iterable $rows, ?callable $progress = null): int
+    {
+        $import = new Import(
+            $this,
+            fn (array $row): array => $this->reader->read($row, $table, Import::PARAMETER, false),
+            $this->addRows(...),
+            fn (): bool => $this->openGroups > 0,
+            $this->keepsRows(),
+        );
+
+        return $import->run($rows, $progress);
+    }
+
     public function delete(string $table, mixed $key, ?string $tag = null): int
     {
         return $this->buffer->delete($this->reader->table($table), $key, $tag);
@@ -55,9 +73,19 @@ final class PrefixedBuffer implements Buffer, TakesRows
         RowRuns::addTo($this->buffer, $rows, $tag);
     }
 
+    public function keepsRows(): bool
+    {
+        return !$this->buffer instanceof SyncWriteBuffer;
+    }
+
     public function group(callable $rows, ?string $tag = null): mixed
     {
-        return $this->buffer->group($rows, $tag);
+        $this->openGroups++;
+        try {
+            return $this->buffer->group($rows, $tag);
+        } finally {
+            $this->openGroups--;
+        }
     }
 
     public function find(string $table, mixed $key): array|false|null

@@ -9,6 +9,7 @@ use WriteBuffer\ClosedException;
 use WriteBuffer\Laravel\DeadLetters\PutBack;
 use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Drivers\Tickets;
+use WriteBuffer\Laravel\Rows\Import;
 use WriteBuffer\Laravel\Rows\OpenGroup;
 use WriteBuffer\Laravel\Rows\OpenGroups;
 use WriteBuffer\Laravel\Rows\Row;
@@ -52,6 +53,22 @@ final class NullBuffer implements Buffer
         return $this->drop($this->reader->read($row, $table, 'Argument #2 ($row)', false));
     }
 
+    public function putAll(string $table, iterable $rows, ?callable $progress = null): int
+    {
+        $this->refuseWhenClosed();
+        $import = new Import(
+            $this,
+            fn (array $row): array => $this->reader->read($row, $table, Import::PARAMETER, false),
+            function (array $rows): void {
+                $this->refuseWhenClosed();
+                $this->drop($rows);
+            },
+            static fn (): bool => false,
+        );
+
+        return $import->run($rows, $progress);
+    }
+
     public function delete(string $table, mixed $key, ?string $tag = null): int
     {
         $this->refuseWhenClosed();
@@ -77,8 +94,6 @@ final class NullBuffer implements Buffer
 
     public function flush(?int $timeoutMs = null): int
     {
-        $this->refuseWhenClosed();
-
         return 0;
     }
 

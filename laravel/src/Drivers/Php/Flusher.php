@@ -4,13 +4,14 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Laravel\Drivers\Php;
 
-use ReflectionProperty;
 use Throwable;
+use WriteBuffer\BlockedException;
 use WriteBuffer\ConnectionException;
-use WriteBuffer\FlushException;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\Laravel\Messages\Words;
+use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Tables\TableCatalog;
+use WriteBuffer\RefusedException;
 use WriteBuffer\TimeoutException;
 
 /**
@@ -36,16 +37,27 @@ final class Flusher
      *
      * @return int how many rows were committed
      *
-     * @throws FlushException      groups were given up, and all others committed; or rows stay
-     *                             pending
+     * @throws RefusedException    groups were given up. All others are committed, or stay pending
+     *                             as the message says
+     * @throws BlockedException    no group was given up; the rows stay pending
      * @throws ConnectionException the rows stay pending
      * @throws TimeoutException    the rows stay pending
      */
     public function flush(?int $timeoutMs, ?int $groups = null): int
     {
+        $letters = [];
+        try {
+            return $this->write($timeoutMs, $groups, $letters);
+        } catch (BlockedException $e) {
+            throw $letters === [] ? $e : new RefusedException($e->getMessage(), $e->getCode(), null, $letters);
+        }
+    }
+
+    /** @param list<Letter> $letters gets the groups that are given up */
+    private function write(?int $timeoutMs, ?int $groups, array &$letters): int
+    {
         $deadline = $timeoutMs === null ? null : hrtime(true) + $timeoutMs * 1_000_000;
         $flushed = 0;
-        $letters = [];
         $first = null;
         // The first half goes first, so what is settled is always at the front.
         $sizes = [$groups ?? count($this->pending)];
@@ -107,7 +119,7 @@ final class Flusher
     /**
      * @return Letter
      *
-     * @throws FlushException the group cannot be kept as a failure, and stays pending
+     * @throws BlockedException the group cannot be kept as a failure, and stays pending
      */
     private function giveUp(
         int $at,
@@ -122,7 +134,10 @@ final class Flusher
         $letter = $this->failures->keep($ticket, $group, $tag, $status, $error->code, $message, $deadline);
         if (is_string($letter)) {
             $kept = self::rows($this->pending->rows());
-            throw new FlushException("{$before}{$this->words($error)}; {$letter} ({$kept} still buffered)", $error->code);
+            throw new BlockedException(
+                "{$before}{$this->words($error)}; {$letter} ({$kept} still buffered)",
+                $error->code,
+            );
         }
         $this->counters->add('failed_rows', $this->pending->remove($at, 1));
 
@@ -146,7 +161,7 @@ final class Flusher
         // From the last group on, since giving one up moves those behind it.
         for ($at = $size - 1; $at >= 0; $at--) {
             foreach ($this->pending->group($at) as $row) {
-                if ($mayLack || !$this->tables->rules($row->table)->isRepeatable()) {
+                if ($mayLack || !$this->isRepeatable($row)) {
                     array_unshift($letters, $this->giveUp($at, DeadLetter::UNCERTAIN, $error->error, $before, $deadline));
                     break;
                 }
@@ -156,25 +171,24 @@ final class Flusher
         return $letters;
     }
 
+    private function isRepeatable(Row $row): bool
+    {
+        $rules = $this->tables->rules($row->table);
+        $isInsert = !$row->isDeletion && $this->tables->of($row->table, $row)->numbers($row->values);
+
+        return $rules->isRepeatable() && (!$isInsert || $rules->repeatable);
+    }
+
     /** @param list<Letter> $letters */
     private function exception(DatabaseError $error, array $letters): Throwable
     {
         $message = "{$this->words($error)} (" . self::rows($this->pending->rows()) . ' still buffered)';
 
-        return $error->class === DatabaseError::CONNECTION && $letters === []
-            ? new ConnectionException($message, $error->code)
-            : self::withFailures($message, $error->code, $letters);
-    }
-
-    /** @param list<Letter> $letters */
-    private static function withFailures(string $message, int $code, array $letters): FlushException
-    {
-        $e = new FlushException($message, $code);
-        // The class is final, and has no constructor for this: the extension sets the property from
-        // outside too.
-        (new ReflectionProperty($e, 'failures'))->setValue($e, $letters);
-
-        return $e;
+        return match (true) {
+            $letters !== [] => new RefusedException($message, $error->code, null, $letters),
+            $error->class === DatabaseError::CONNECTION => new ConnectionException($message, $error->code),
+            default => new BlockedException($message, $error->code),
+        };
     }
 
     /**
@@ -182,7 +196,7 @@ final class Flusher
      *
      * @param non-empty-list<Letter> $letters
      */
-    public function refusal(array $letters): FlushException
+    public function refusal(array $letters): RefusedException
     {
         ['code' => $code, 'message' => $message] = $letters[0];
 
@@ -190,12 +204,13 @@ final class Flusher
     }
 
     /** @param non-empty-list<Letter> $letters */
-    private static function gaveUp(array $letters, string $first): FlushException
+    private static function gaveUp(array $letters, string $first): RefusedException
     {
-        return self::withFailures(
+        return new RefusedException(
             'gave up ' . self::rows(DeadLetter::countRows($letters))
                 . " that can never be written, see takeFailures(); the first error: {$first}",
             $letters[0]['code'],
+            null,
             $letters,
         );
     }

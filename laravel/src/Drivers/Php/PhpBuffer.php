@@ -7,6 +7,7 @@ namespace WriteBuffer\Laravel\Drivers\Php;
 use Closure;
 use Illuminate\Database\Connection;
 use Throwable;
+use WriteBuffer\BlockedException;
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
@@ -17,6 +18,7 @@ use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\Laravel\DeadLetters\PutBack;
 use WriteBuffer\Laravel\Drivers\Tickets;
 use WriteBuffer\Laravel\Messages\Words;
+use WriteBuffer\Laravel\Rows\Import;
 use WriteBuffer\Laravel\Rows\OpenGroup;
 use WriteBuffer\Laravel\Rows\OpenGroups;
 use WriteBuffer\Laravel\Rows\Row;
@@ -25,6 +27,8 @@ use WriteBuffer\Laravel\Rows\Tag;
 use WriteBuffer\Laravel\Rows\TakesRows;
 use WriteBuffer\Laravel\Tables\KeySearch;
 use WriteBuffer\Laravel\Tables\TableCatalog;
+use WriteBuffer\RefusedException;
+use WriteBuffer\TooLargeException;
 
 /**
  * The driver `php`: the extension's foreground buffer in PHP, over Laravel's own connection, for
@@ -85,6 +89,7 @@ final class PhpBuffer implements Buffer, TakesRows
         ?string $deadLetterFile = null,
         private readonly ?Closure $mayWrite = null,
         bool $redactValues = false,
+        ?string $timeZone = null,
     ) {
         if ($batchSize < 1 || $batchSize > 10_000 || $flushIntervalMs < 0 || $maxRetries < 0) {
             throw new ConfigException('batchSize must be from 1 to 10000, and no time or count negative');
@@ -98,7 +103,7 @@ final class PhpBuffer implements Buffer, TakesRows
             $reader->table($orderTable),
             $reader->table($tradeTable),
         );
-        $this->reader = $reader->withIdentities($this->tables->identity(...));
+        $this->reader = $reader->withIdentities($this->tables->identity(...))->withTimeZone($timeZone);
         $this->failures = new Failures($deadLetterFile);
         $this->counters = new Counters();
         $this->flusher = new Flusher(
@@ -120,7 +125,7 @@ final class PhpBuffer implements Buffer, TakesRows
                     $this->write(null);
                 } catch (FlushException $e) {
                     $reason = $e->getMessage();
-                    if ($e->getFailures() === []) {
+                    if (!$e instanceof RefusedException) {
                         throw $e;
                     }
                 }
@@ -161,6 +166,19 @@ final class PhpBuffer implements Buffer, TakesRows
         return $this->collect($this->reader->read($row, $table, 'Argument #2 ($row)', false), $tag);
     }
 
+    public function putAll(string $table, iterable $rows, ?callable $progress = null): int
+    {
+        $this->refuseWhenClosed();
+        $import = new Import(
+            $this,
+            fn (array $row): array => $this->reader->read($row, $table, Import::PARAMETER, false),
+            $this->addRows(...),
+            fn (): bool => $this->groups->current() !== null,
+        );
+
+        return $import->run($rows, $progress);
+    }
+
     public function delete(string $table, mixed $key, ?string $tag = null): int
     {
         $this->refuseWhenClosed();
@@ -187,17 +205,20 @@ final class PhpBuffer implements Buffer, TakesRows
         $this->collect($rows, $tag);
     }
 
+    public function keepsRows(): bool
+    {
+        return true;
+    }
+
     public function find(string $table, mixed $key): array|false|null
     {
         $rows = [...$this->pending->all(), ...$this->groups->current()?->rows ?? []];
 
-        return KeySearch::find($this->tables, $this->reader->table($table), $key, $rows);
+        return KeySearch::find($this->tables, $this->reader->table($table), $this->reader->key($key), $rows);
     }
 
     public function flush(?int $timeoutMs = null): int
     {
-        $this->refuseWhenClosed();
-
         return $this->writeAndTell($timeoutMs);
     }
 
@@ -305,7 +326,7 @@ final class PhpBuffer implements Buffer, TakesRows
             $before = $this->lastTicket;
             try {
                 $this->take($rows, DeadLetter::tag($failures[$at]));
-            } catch (FullException $e) {
+            } catch (FullException | TooLargeException $e) {
                 return $at > 0 ? $at : throw $e;
             } catch (ConfigException $e) {
                 throw new ConfigException("Argument #1 (\$failures): element {$at}: {$e->getMessage()}", 0, $e);
@@ -347,12 +368,17 @@ final class PhpBuffer implements Buffer, TakesRows
             count($group->rows) + count($rows) > $this->maxPendingRows
             || $group->bytes + PendingGroups::sizeOf($rows) > $this->maxPendingBytes
         ) {
-            throw new FullException("the group does not fit into the buffer ({$this->maxPendingRows} rows,"
-                . " {$this->maxPendingBytes} bytes): add fewer rows at once, or raise the bound");
+            throw $this->tooLarge();
         }
         $group->add($rows, $tag);
 
         return 0;
+    }
+
+    private function tooLarge(): TooLargeException
+    {
+        return new TooLargeException("the group does not fit into the buffer ({$this->maxPendingRows} rows,"
+            . " {$this->maxPendingBytes} bytes): add fewer rows at once, or raise the bound");
     }
 
     /**
@@ -394,22 +420,23 @@ final class PhpBuffer implements Buffer, TakesRows
         }
     }
 
-    /** @return FlushException|null groups were given up: to be thrown when the new one is taken */
-    private function makeRoom(int $rows, int $bytes): ?FlushException
+    /** @return RefusedException|null of groups given up: thrown when the new one is taken */
+    private function makeRoom(int $rows, int $bytes): ?RefusedException
     {
         $hasRoom = fn (): bool => $this->pending->rows() + $rows <= $this->maxPendingRows
             && $this->pending->bytes() + $bytes <= $this->maxPendingBytes;
         if ($hasRoom()) {
             return null;
         }
+        if ($rows > $this->maxPendingRows || $bytes > $this->maxPendingBytes) {
+            throw $this->tooLarge();
+        }
         $given = $reason = null;
-        if ($rows <= $this->maxPendingRows && $bytes <= $this->maxPendingBytes) {
-            try {
-                $this->write(null);
-            } catch (FlushException | ConnectionException $e) {
-                $given = $e instanceof FlushException && $e->getFailures() !== [] ? $e : null;
-                $reason = $e;
-            }
+        try {
+            $this->write(null);
+        } catch (FlushException | ConnectionException $e) {
+            $given = $e instanceof RefusedException ? $e : null;
+            $reason = $e;
         }
         if (!$hasRoom()) {
             throw new FullException(
@@ -452,7 +479,7 @@ final class PhpBuffer implements Buffer, TakesRows
             return 0;
         }
         if (!$this->mayWrite()) {
-            throw new FlushException('the driver php writes over a connection that has an open transaction, whose'
+            throw new BlockedException('the driver php writes over a connection that has an open transaction, whose'
                 . " rollback would take the rows with it ({$this->pending->rows()} rows still buffered)");
         }
 

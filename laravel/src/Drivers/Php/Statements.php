@@ -107,7 +107,7 @@ final class Statements
             }
         }
         $this->connection->affectingStatement(
-            $table->isUpsert() ? $sql . $this->onDuplicate($table, $columns) : $sql,
+            $table->isUpsert() && !$table->numbers($rows[0]) ? $sql . $this->onDuplicate($table, $columns) : $sql,
             $values,
         );
     }

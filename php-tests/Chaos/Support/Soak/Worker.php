@@ -84,7 +84,7 @@ final class Worker
             return $isSync ? WorkerLog::MAYBE : WorkerLog::TAKEN;
         } catch (\WriteBuffer\FlushException) {
             return $isSync ? WorkerLog::REFUSED : WorkerLog::TAKEN;
-        } catch (\WriteBuffer\ConfigException | \WriteBuffer\FullException) {
+        } catch (\WriteBuffer\NotTaken) {
             return WorkerLog::REFUSED;
         }
 

@@ -130,7 +130,12 @@ impl BackgroundBuffer {
     /// When a wait for room that begins now must end. `None`: do not wait.
     pub fn room_limit(&self) -> Option<Instant> {
         let blocks = self.settings.overflow == Overflow::Block;
-        blocks.then(|| self.clock.now() + self.settings.overflow_timeout)
+        blocks.then(|| self.room_limit_if_waiting())
+    }
+
+    /// The same for whoever waits, whatever `overflow` says.
+    pub fn room_limit_if_waiting(&self) -> Instant {
+        self.clock.now() + self.settings.overflow_timeout
     }
 
     /// Takes a group. If it does not fit, waits for room until `limit`. Returns its number. `None`:

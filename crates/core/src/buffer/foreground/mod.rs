@@ -124,8 +124,8 @@ impl ForegroundBuffer {
     ///
     /// # Errors
     ///
-    /// [Config](Kind::Config) and [full](Kind::Full): the group was not taken. Any other error: the
-    /// group was taken, and the flush failed.
+    /// [Config](Kind::Config), [full](Kind::Full) and [too large](Kind::TooLarge): the group was
+    /// not taken. Any other error: the group was taken, and the flush failed.
     pub fn add(&mut self, group: &Group) -> Result<Option<u64>, FlushError> {
         if group.is_empty() {
             return Ok(None);
@@ -355,7 +355,8 @@ impl ForegroundBuffer {
         }
         let pending = (progress.pending_rows(), progress.pending_bytes());
         let bounds = describe_bounds(&self.settings, pending, (group.len(), group.size_bytes()));
-        Err(match failed {
+        let could_ever_fit = group.len() <= max_rows && group.size_bytes() <= max_bytes;
+        Err(match failed.filter(|_| could_ever_fit) {
             Some(failed) => Error::full(format!("the buffer is full and cannot be flushed ({bounds}): {failed}")),
             None => group_too_large(&bounds),
         })
