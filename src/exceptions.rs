@@ -87,6 +87,7 @@ pub fn throw_flush_error(failed: &FlushError, kept: usize) -> PendingException {
         Kind::Closed => (classes.closed.0, false),
         Kind::Timeout => (classes.timeout.0, true),
         _ if error.is_connection() => (classes.connection.0, true),
+        Kind::GivenUp => (classes.refused.0, true),
         _ if failed.failures.is_empty() => (classes.blocked.0, true),
         _ => (classes.refused.0, true),
     };

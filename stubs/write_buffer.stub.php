@@ -148,6 +148,8 @@ namespace WriteBuffer {
          * Within group() the rows join the group. It is bounded as always, and if it is dropped, so
          * are they.
          *
+         * The groups have tickets, one after the other, and no tag: lastTicket() returns the last.
+         *
          * @param string        $table    the table's name, as in put()
          * @param iterable<mixed> $rows   rows, in each form that put() takes for one
          * @param (callable(int): mixed)|null $progress is called after each 1,000 rows and at the
@@ -331,12 +333,13 @@ namespace WriteBuffer {
          * @param int      $ticket    what add(), put(), delete() or lastTicket() has returned
          * @param int|null $timeoutMs as in flush()
          *
-         * @throws FlushException      the group was given up, however long ago. getFailures() has
+         * @throws RefusedException    the group was given up, however long ago. getFailures() has
          *                             it while takeFailures() would return it, and is empty later.
          *                             It stays given up after retry(), which gives a new ticket.
          *                             After 10,000 more such groups nobody knows what became of an
-         *                             old ticket: the message says so. Or a table takes no rows
-         *                             now: the group was tried once more, and stays buffered
+         *                             old ticket: the message says so
+         * @throws BlockedException    its rows cannot be written now, as when a table takes none:
+         *                             the group was tried once more, and stays buffered
          * @throws ConnectionException no server, or the connection was lost: the group stays
          *                             buffered
          * @throws TimeoutException    the time is over: the group stays buffered
@@ -706,9 +709,10 @@ namespace WriteBuffer {
          * It takes the file away first, to `$path.retry`, so new lines go into a new one. What is
          * refused once more comes back as a new line with a new id, and is in
          * {@see Buffer::takeFailures()}, too. Lines that are torn, or that retry() refuses, come
-         * back as they are, those that may be in the database among them: look, and set their
-         * status to `unwritten` or take them out. If it throws, the lines that were not put back
-         * come back as well; those whose group is still buffered come back as `uncertain`.
+         * back as they are: a group that alone passes maxPendingRows or maxPendingBytes, and those
+         * that may be in the database. Look at these, and set their status to `unwritten` or take
+         * them out. If it throws, the lines that were not put back come back as well; those whose
+         * group is still buffered come back as `uncertain`.
          *
          * **Nothing is written twice.** Up to 100 lines at a time are noted in `$path.retry` as
          * begun before they are put back, and as done when they are settled. If the process is
@@ -729,9 +733,10 @@ namespace WriteBuffer {
          * @throws ConfigException     the file cannot be read or written to, is another user's, or
          *                             another process retries it
          * @throws ClosedException     the buffer is closed; the file is as it was
-         * @throws FullException       a group does not fit; see above
-         * @throws FlushException      a table takes no rows now; see above
+         * @throws FullException       there is no room for a group now; see above
+         * @throws BlockedException    a table takes no rows now; see above
          * @throws ConnectionException no server, or the connection was lost; see above
+         * @throws TimeoutException    {@see \SyncWriteBuffer}: the server did not answer; see above
          */
         public static function retry(Buffer $buffer, string $path): int
         {

@@ -6,7 +6,8 @@ namespace WriteBuffer\Tests\Integration;
 
 use PDO;
 use PHPUnit\Framework\Attributes\DataProvider;
-use WriteBuffer\FlushException;
+use WriteBuffer\BlockedException;
+use WriteBuffer\RefusedException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\TimeoutException;
 
@@ -102,7 +103,7 @@ final class TicketsTest extends DatabaseTestCase
         }
         self::assertSame(4, $buffer->committedThrough(), 'the fifth waits for its table, those behind it do not');
         $failed = self::thrownBy(static fn () => $buffer->waitFor(15));
-        self::assertInstanceOf(FlushException::class, $failed);
+        self::assertInstanceOf(BlockedException::class, $failed);
         self::assertSame([1146, []], [$failed->getCode(), $failed->getFailures()]);
         self::assertMatchesRegularExpression('/^ticket 15 waits: .*wb_ticket_held.* \(4 rows still buffered\)$/D', $failed->getMessage());
         self::assertCount(4, $buffer);
@@ -136,7 +137,7 @@ final class TicketsTest extends DatabaseTestCase
                 self::assertNull($thrown, (string) $thrown);
                 continue;
             }
-            self::assertInstanceOf(FlushException::class, $thrown);
+            self::assertInstanceOf(RefusedException::class, $thrown);
             self::assertSame(1264, $thrown->getCode());
             self::assertSame(
                 [[['table' => self::FREE, 'row' => ['id' => 7, 'v' => '9999999999']]]],

@@ -134,6 +134,35 @@ final class DeadLetterFileTest extends MemoryTestCase
         self::assertCount(3, self::linesOf($this->file));
     }
 
+    /**
+     * It would never fit, so it holds up no other group.
+     *
+     * @dataProvider buffers
+     */
+    #[DataProvider('buffers')]
+    public function testAGroupThatIsTooLargeStaysInTheFile(\Closure $make): void
+    {
+        $before = [ini_set('write_buffer.batch_size', '50'), ini_set('write_buffer.max_pending_rows', '50')];
+        try {
+            $buffer = $make($this);
+        } finally {
+            ini_set('write_buffer.max_pending_rows', (string) $before[1]);
+            ini_set('write_buffer.batch_size', (string) $before[0]);
+        }
+        $row = static fn (int $id): array => ['table' => 'trades', 'row' => ['id' => $id]];
+        $large = self::line(3, ['rows' => array_map($row, range(1_000, 1_050))]);
+        file_put_contents($this->file, self::lines(1, 2) . $large . self::lines(4, 120));
+        chmod($this->file, 0600);
+        for ($time = 0; $time < 2; $time++) {
+            self::assertSame($time === 0 ? 119 : 0, DeadLetterFile::retry($buffer, $this->file));
+            self::assertSame([1, 2, ...range(4, 120)], self::written());
+            self::assertSame($large, file_get_contents($this->file));
+            self::assertSame([], $buffer->takeFailures());
+        }
+        self::assertSame(1, DeadLetterFile::retry($this->buffer(), $this->file));
+        self::assertCount(170, self::written());
+    }
+
     /** The buffer's own deadLetterFile is the same one: a refused group is there once. */
     public function testTheBuffersOwnFileMayBeTheSame(): void
     {

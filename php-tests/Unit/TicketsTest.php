@@ -6,10 +6,11 @@ namespace WriteBuffer\Tests\Unit;
 
 use PHPUnit\Framework\Attributes\DataProvider;
 use ValueError;
+use WriteBuffer\BlockedException;
 use WriteBuffer\Buffer;
 use WriteBuffer\ConnectionException;
-use WriteBuffer\FlushException;
 use WriteBuffer\MemorySink;
+use WriteBuffer\RefusedException;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 use WriteBuffer\Tests\Support\PhpProcess;
 use WriteBuffer\TimeoutException;
@@ -137,8 +138,8 @@ final class TicketsTest extends MemoryTestCase
         $message = 'gave up 2 rows that can never be written, see takeFailures(); the first error: duplicate entry in'
             . ' table trades for key (id)';
         for ($time = 1; $time <= 2; $time++) {
-            $thrown = self::assertThrows(FlushException::class, $message, static fn () => $buffer->waitFor($refused), 1062);
-            self::assertInstanceOf(FlushException::class, $thrown);
+            $thrown = self::assertThrows(RefusedException::class, $message, static fn () => $buffer->waitFor($refused), 1062);
+            self::assertInstanceOf(RefusedException::class, $thrown);
             self::assertCount(1, $thrown->getFailures());
             self::assertSame([['id' => 1], ['id' => 2]], array_column($thrown->getFailures()[0]['rows'], 'row'));
         }
@@ -146,7 +147,7 @@ final class TicketsTest extends MemoryTestCase
 
         // What a wait has told is not told again. The other one's caller has not heard of it.
         $flushed = self::thrownBy(static fn () => $buffer->flush());
-        self::assertInstanceOf(FlushException::class, $flushed);
+        self::assertInstanceOf(RefusedException::class, $flushed);
         self::assertSame([['id' => 1]], array_column($flushed->getFailures()[0]['rows'], 'row'));
         self::assertCount(1, $flushed->getFailures());
         self::assertSame(0, $buffer->flush());
@@ -154,7 +155,7 @@ final class TicketsTest extends MemoryTestCase
         $failures = $buffer->takeFailures();
         self::assertCount(2, $failures);
         $thrown = self::assertThrows(
-            FlushException::class,
+            RefusedException::class,
             "ticket {$refused} was given up, and its failure is not held any more: takeFailures() has returned it, or it is in the"
                 . ' deadLetterFile',
             static fn () => $buffer->waitFor($refused),
@@ -255,7 +256,7 @@ final class TicketsTest extends MemoryTestCase
         $buffer->put('log', ['id' => 1]);
         MemorySink::failNext(1213, 1);
         $thrown = self::thrownBy(static fn () => $buffer->put('log', ['id' => 2]));
-        self::assertInstanceOf(FlushException::class, $thrown);
+        self::assertInstanceOf(BlockedException::class, $thrown);
         self::assertSame([2, 1], [$buffer->lastTicket(), $buffer->committedThrough()]);
         $buffer->waitFor(2);
         self::assertSame([['id' => 1], ['id' => 2]], self::rowsOf('log'));
@@ -266,7 +267,7 @@ final class TicketsTest extends MemoryTestCase
     {
         $buffer = $this->syncBuffer();
         $buffer->put('trades', ['id' => 1]);
-        self::assertInstanceOf(FlushException::class, self::thrownBy(static fn () => $buffer->put('trades', ['id' => 1])));
+        self::assertInstanceOf(RefusedException::class, self::thrownBy(static fn () => $buffer->put('trades', ['id' => 1])));
         self::assertSame(1, $buffer->lastTicket());
         $ticket = $buffer->put('trades', ['id' => 2]);
         self::assertSame([$ticket, $ticket], [$buffer->lastTicket(), $buffer->committedThrough()]);
@@ -322,7 +323,7 @@ final class TicketsTest extends MemoryTestCase
             PHP;
         try {
             $said = (new PhpProcess($code, [], [$file]))->finish();
-            $each = "committed\nWriteBuffer\\FlushException ticket 2 was given up, and its failure is not held any more: "
+            $each = "committed\nWriteBuffer\\RefusedException ticket 2 was given up, and its failure is not held any more: "
                 . "takeFailures() has returned it, or it is in the deadLetterFile\n2\n";
             self::assertSame($each . $each, $said);
             self::assertSame(2, substr_count((string) file_get_contents($file), "\n"));

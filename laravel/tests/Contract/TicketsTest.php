@@ -6,9 +6,9 @@ namespace WriteBuffer\Laravel\Tests\Contract;
 
 use PHPUnit\Framework\Attributes\DataProvider;
 use ValueError;
-use WriteBuffer\FlushException;
 use WriteBuffer\Laravel\Drivers\Null\NullBuffer;
 use WriteBuffer\Laravel\Testing\BufferFake;
+use WriteBuffer\RefusedException;
 
 /** The contract: tickets, and waits for them. */
 final class TicketsTest extends ContractTestCase
@@ -60,7 +60,7 @@ final class TicketsTest extends ContractTestCase
         $buffer = $this->of($driver);
         if ($this->isSync()) {
             $buffer->put('trades', ['id' => 1]);
-            self::assertThrown(FlushException::class, static fn () => $buffer->put('trades', ['id' => 1]));
+            self::assertThrown(RefusedException::class, static fn () => $buffer->put('trades', ['id' => 1]));
             self::assertSame(1, $buffer->lastTicket());
 
             return;
@@ -76,7 +76,7 @@ final class TicketsTest extends ContractTestCase
             try {
                 $buffer->waitFor($refused);
                 self::fail('it was refused');
-            } catch (FlushException $e) {
+            } catch (RefusedException $e) {
                 self::assertStringStartsWith('gave up 1 row that can never be written, see takeFailures()', $e->getMessage());
                 self::assertSame([[['table' => 'trades', 'row' => ['id' => 1]]]], array_column($e->getFailures(), 'rows'));
             }
@@ -84,19 +84,48 @@ final class TicketsTest extends ContractTestCase
         try {
             $buffer->flush();
             self::fail('the other one is still to be told');
-        } catch (FlushException $e) {
+        } catch (RefusedException $e) {
             self::assertCount(1, $e->getFailures());
         }
         self::assertSame(0, $buffer->flush());
         $failures = $buffer->takeFailures();
         self::assertCount(2, $failures);
         foreach ([$refused, $alsoRefused] as $ticket) {
-            self::assertThrown(FlushException::class, static fn () => $buffer->waitFor($ticket), 'is not held any more');
+            self::assertThrown(RefusedException::class, static fn () => $buffer->waitFor($ticket), 'is not held any more');
         }
         $failures[0]['rows'][0]['row']['id'] = 3;
         $buffer->retry([$failures[0]]);
         $buffer->waitFor($buffer->lastTicket());
         self::assertSame([['id' => '1'], ['id' => '2'], ['id' => '3']], $this->tableOf('trades', ['id']));
+        self::assertCounted($buffer);
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
+    public function testEachRowOfAnImportHasATicket(string $driver): void
+    {
+        $buffer = $this->of($driver);
+        $row = static fn (int $id): array => ['id' => $id, 'user_id' => 7];
+        self::assertSame(1, $buffer->put('orders', $row(1)));
+        self::assertSame(3, $buffer->putAll('orders', array_map($row, [2, 3, 4])));
+        self::assertSame(4, $buffer->lastTicket());
+        $buffer->waitFor(3);
+        self::assertContains(['id' => '3'], $this->tableOf('orders', ['id']));
+        $buffer->group(static function () use ($buffer, $row): void {
+            self::assertSame(2, $buffer->putAll('orders', array_map($row, [5, 6])));
+            self::assertSame(4, $buffer->lastTicket());
+        });
+        self::assertSame(5, $buffer->lastTicket());
+        $buffer->waitFor(5);
+        self::assertContains(['id' => '6'], $this->tableOf('orders', ['id']));
+        if ($driver !== 'memory' && !$this->isSync()) {
+            self::assertSame(2, $buffer->putAll('orders', [['id' => 7, 'user_id' => null], $row(8)]));
+            $buffer->waitFor(7);
+            self::assertThrown(RefusedException::class, static fn () => $buffer->waitFor(6), 'gave up 1 row');
+            $buffer->takeFailures();
+        }
+        $buffer->flush();
+        self::assertSame($buffer->lastTicket(), $buffer->committedThrough());
         self::assertCounted($buffer);
     }
 
@@ -138,6 +167,8 @@ final class TicketsTest extends ContractTestCase
             }
             $buffer->flush();
             self::assertSame(3, $buffer->committedThrough());
+            self::assertSame(2, $buffer->putAll('log', [['id' => 4], ['id' => 5]]));
+            self::assertSame(5, $buffer->lastTicket());
         }
     }
 }

@@ -103,7 +103,7 @@ impl Failures {
             return if number > self.forgotten {
                 Ok(())
             } else {
-                Err(Error::row(format!(
+                Err(Error::given_up(format!(
                     "nobody knows any more whether ticket {number} was committed or given up: more than {NUMBERS_MAX} \
                      groups were given up since"
                 ))
@@ -111,7 +111,7 @@ impl Failures {
             };
         }
         let Some(at) = self.kept.iter().position(|failure| failure.number == number) else {
-            return Err(Error::row(format!(
+            return Err(Error::given_up(format!(
                 "ticket {number} was given up, and its failure is not held any more: takeFailures() has returned it, or \
                  it is in the deadLetterFile"
             ))

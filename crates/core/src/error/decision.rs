@@ -99,6 +99,7 @@ pub fn decide(phase: Phase, error: &Error) -> Decision {
         | Kind::Blocked
         | Kind::Timeout
         | Kind::Interrupted
+        | Kind::GivenUp
         | Kind::Bug => Decision::Keep,
     }
 }

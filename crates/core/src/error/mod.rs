@@ -84,6 +84,8 @@ pub enum Kind {
     LedgerMoved,
     /// The table is not what the transaction was planned for: somebody altered it.
     SchemaChanged,
+    /// A group was given up, or may have been, and nobody holds it any more.
+    GivenUp,
     /// A bug of ours. No row is at fault.
     Bug,
 }
@@ -189,6 +191,11 @@ impl Error {
         )
     }
 
+    /// A group that was given up, or may have been, and is not held any more.
+    pub fn given_up(message: impl Into<Message>) -> Self {
+        Self::new(Kind::GivenUp, message)
+    }
+
     /// An argument of a wrong type.
     pub fn argument(message: impl Into<Message>) -> Self {
         Self::new(Kind::Argument, message)
@@ -268,6 +275,7 @@ impl Error {
             | Kind::Interrupted
             | Kind::LedgerMoved
             | Kind::SchemaChanged
+            | Kind::GivenUp
             | Kind::Bug => true,
         }
     }

@@ -261,7 +261,7 @@ final class PhpBuffer implements Buffer, TakesRows
         }
         $reason = $this->failures->reason($ticket);
         if ($reason !== null) {
-            throw new FlushException($reason);
+            throw new RefusedException($reason);
         }
     }
 
