@@ -68,6 +68,11 @@ final class DeadLetterRetryTest extends DatabaseTestCase
         $killed->waitFor(' begins');
         $written = fn (): int => (int) $this->value('SELECT COUNT(*) FROM ' . self::TABLE . ' WHERE n = 1');
         self::await('the first chunk is written', static fn (): bool => $written() >= 100);
+        // Row 150 is in the second chunk, and holds it up.
+        self::await('the second chunk is begun', fn (): bool => str_contains(
+            (string) file_get_contents("{$this->file}.retry"),
+            '{"retry_begun":200}',
+        ));
         $this->awaitLockWait();
 
         // Another one meanwhile writes nothing.

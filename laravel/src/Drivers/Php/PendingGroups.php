@@ -106,6 +106,17 @@ final class PendingGroups implements \Countable
         }
     }
 
+    /** @return array<string, non-empty-list<Row>> all rows by their tables, each table's in order */
+    public function byTable(): array
+    {
+        $byTable = [];
+        foreach ($this->all() as $row) {
+            $byTable[$row->table][] = $row;
+        }
+
+        return $byTable;
+    }
+
     public function oldestAgeMs(): float
     {
         return $this->groups === [] ? 0.0 : (hrtime(true) - $this->groups[0]['addedAt']) / 1e6;

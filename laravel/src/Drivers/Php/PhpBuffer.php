@@ -267,11 +267,7 @@ final class PhpBuffer implements Buffer, TakesRows
 
     public function isFull(): bool
     {
-        $byTable = [];
-        foreach ($this->pending->all() as $row) {
-            $byTable[$row->table][] = $row;
-        }
-        foreach ($byTable as $name => $rows) {
+        foreach ($this->pending->byTable() as $name => $rows) {
             if (count($rows) < $this->batchSize) {
                 continue;
             }
