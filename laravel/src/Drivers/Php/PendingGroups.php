@@ -106,7 +106,7 @@ final class PendingGroups implements \Countable
         }
     }
 
-    /** @return array<string, non-empty-list<Row>> all rows by their tables, each table's in order */
+    /** @return array<string, non-empty-list<Row>> all rows by table, each table's in order */
     public function byTable(): array
     {
         $byTable = [];
