@@ -75,7 +75,7 @@ final class PacketTest extends DatabaseTestCase
             [['table' => 'wb_packets', 'row' => $large], ['table' => 'wb_fills', 'row' => ['id' => 20]]],
             $failures[0]['rows'],
         );
-        self::assertSame(['rows', 'status', 'code', 'message', 'time'], array_keys($failures[0]));
+        self::assertSame(['id', 'tag', 'rows', 'status', 'code', 'message', 'time'], array_keys($failures[0]));
         self::assertSame(0, $failures[0]['code']);
         self::assertStringStartsWith('table wb_packets: a row of 2', $failures[0]['message']);
         self::assertGreaterThanOrEqual(floor($before), $failures[0]['time']);
