@@ -111,6 +111,31 @@ final class DeadLetterRetryTest extends DatabaseTestCase
         self::assertSame([], glob("{$this->file}*"));
     }
 
+    /**
+     * In two files a group could be put back twice.
+     *
+     * @dataProvider modes
+     */
+    #[DataProvider('modes')]
+    public function testWhatIsRefusedAgainIsInTheBuffersOwnFileAlone(bool $background): void
+    {
+        $this->pdo()->exec('ALTER TABLE ' . self::TABLE . ' ADD CHECK (id % 50 <> 0)');
+        $own = "{$this->file}.own";
+        $buffer = $this->buffer(background: $background, deadLetterFile: $own);
+        $ids = static fn (string $file): array => array_map(
+            static fn (string $line): int => json_decode($line, true)['rows'][0]['row']['id'],
+            is_file($file) ? (array) file($file) : [],
+        );
+        self::assertSame(self::LINES - 5, DeadLetterFile::retry($buffer, $this->file));
+        self::assertSame([], $ids($this->file));
+        self::assertSame([50, 100, 150, 200, 250], $ids($own));
+        self::assertSame((string) (self::LINES - 5), $this->value('SELECT COUNT(*) FROM ' . self::TABLE));
+        // Its own file as well: each one is there once.
+        self::assertSame(0, DeadLetterFile::retry($buffer, $own));
+        self::assertSame([50, 100, 150, 200, 250], $ids($own));
+        self::assertCount(10, $buffer->takeFailures());
+    }
+
     private function pidOf(PhpProcess $process): string
     {
         $output = (new \ReflectionProperty($process, 'output'))->getValue($process);

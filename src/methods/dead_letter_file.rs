@@ -10,7 +10,7 @@ use std::path::Path;
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ExecuteData, Function, ce};
 use write_buffer_core::dead_letter::line::json_line;
-use write_buffer_core::dead_letter::retry::{RetryFile, resolved, uncertain};
+use write_buffer_core::dead_letter::retry::{RetryFile, uncertain};
 use write_buffer_core::dead_letter::{DeadLetter, FlushError};
 use write_buffer_core::error::{Error, Kind};
 
@@ -68,14 +68,15 @@ enum Fate {
     Back(Vec<u8>),
     /// It was given up once more.
     Refused(DeadLetter),
+    /// The buffer has settled it, and if it was given up, its own file has it.
+    Kept,
     Committed,
 }
 
 /// Puts back all groups of the file, and waits for them. Returns how many were committed.
 fn put_back_all(buffer: Handle<'_>, mut file: RetryFile) -> Result<usize, FlushError> {
-    let own_file = buffer.with(|state| state.configuration.engine.dead_letter_file.clone());
-    // Then the buffer has written the line itself.
-    let keeps_itself = own_file.is_some_and(|own| resolved(&own) == file.source());
+    // Then the buffer writes what it gives up there itself. In two files it could be put back twice.
+    let keeps_itself = buffer.with(|state| state.configuration.engine.dead_letter_file.is_some());
     let generation = fork::fork_generation();
     file.give_back_uncertain()?;
     let mut written = 0;
@@ -91,11 +92,12 @@ fn put_back_all(buffer: Handle<'_>, mut file: RetryFile) -> Result<usize, FlushE
         let placed = fates.len();
         for (fate, line) in fates.into_iter().zip(&lines) {
             let fate = match fate {
-                Fate::Taken(ticket) => settled(buffer, ticket, line, &mut stopped),
+                Fate::Taken(ticket) => settled(buffer, ticket, line, keeps_itself, &mut stopped),
                 fate => fate,
             };
             match fate {
                 Fate::Committed => written += 1,
+                Fate::Kept => {}
                 Fate::Refused(_) if keeps_itself => {}
                 Fate::Refused(letter) => back.push(json_line(&letter).trim_ascii_end().to_vec()),
                 Fate::Back(line) => back.push(line),
@@ -195,7 +197,7 @@ fn put_back_line(buffer: Handle<'_>, line: &[u8]) -> Result<Fate, FlushError> {
 }
 
 /// Waits for a group. Whatever it does not know of it stays what it was.
-fn settled(buffer: Handle<'_>, ticket: u64, line: &[u8], stopped: &mut Option<FlushError>) -> Fate {
+fn settled(buffer: Handle<'_>, ticket: u64, line: &[u8], keeps_itself: bool, stopped: &mut Option<FlushError>) -> Fate {
     if stopped.is_some() && !buffer.with(|state| state.buffer.is_settled(ticket)) {
         return Fate::Taken(ticket);
     }
@@ -204,8 +206,10 @@ fn settled(buffer: Handle<'_>, ticket: u64, line: &[u8], stopped: &mut Option<Fl
         Ok(false) => Fate::Taken(ticket),
         Err(failed) => match failed.failures.first() {
             Some(letter) => Fate::Refused(letter.clone()),
-            // It was given up, and somebody has taken the failure.
-            None if buffer.with(|state| state.buffer.is_settled(ticket)) => Fate::Back(line.to_vec()),
+            // It was given up, and its failure is not held: there were too many, or somebody has
+            // taken it, and may put it back.
+            None if buffer.with(|state| state.buffer.is_settled(ticket)) && keeps_itself => Fate::Kept,
+            None if buffer.with(|state| state.buffer.is_settled(ticket)) => Fate::Back(uncertain(line)),
             None => {
                 *stopped = Some(failed);
                 Fate::Taken(ticket)

@@ -255,11 +255,30 @@ fn number_of(note: &[u8], kind: &str) -> Option<usize> {
 }
 
 /// A line with the status of a group that may be in the database. What is no group's line stays.
+///
+/// Somebody may have edited the line. Whoever reads JSON takes the last one of equal keys, so a
+/// status is added at the end if the one that is found is not the one that counts.
 pub fn uncertain(line: &[u8]) -> Vec<u8> {
-    let status = format!("\"{}\"", Status::Uncertain.name());
-    let Some(text) = std::str::from_utf8(line).ok().filter(|text| text.starts_with('{')) else {
+    let Some(text) = std::str::from_utf8(line).ok().map(str::trim) else {
         return line.to_vec();
     };
+    let Some(members) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
+        return line.to_vec();
+    };
+    let edited = with_status(text);
+    let counts = |line: &[u8]| {
+        let read = serde_json::from_slice::<serde_json::Value>(line);
+        read.is_ok_and(|read| read.get("status").and_then(|status| status.as_str()) == Some(Status::Uncertain.name()))
+    };
+    if counts(&edited) {
+        return edited;
+    }
+    let comma = if members.trim().is_empty() { "" } else { "," };
+    format!("{{{members}{comma}\"status\":\"{}\"}}", Status::Uncertain.name()).into_bytes()
+}
+
+fn with_status(text: &str) -> Vec<u8> {
+    let status = format!("\"{}\"", Status::Uncertain.name());
     match status_of(text) {
         Some(span) => {
             let (before, behind) = (text.get(..span.start), text.get(span.end..));
@@ -422,9 +441,27 @@ mod tests {
                 r#"{"status":"uncertain","tag":"status","rows":[]}"#,
             ),
             ("torn", "torn"),
+            // As somebody may have edited it.
+            (
+                r#"{"rows":[],"status":null}"#,
+                r#"{"rows":[],"status":null,"status":"uncertain"}"#,
+            ),
+            (
+                r#"{"status":"refused","rows":[],"status":"unwritten"}"#,
+                r#"{"status":"refused","rows":[],"status":"unwritten","status":"uncertain"}"#,
+            ),
+            (
+                r#"{"st\u0061tus":"unwritten"}"#,
+                r#"{"st\u0061tus":"unwritten","status":"uncertain"}"#,
+            ),
+            (r#"  {"status":"refused"} "#, r#"{"status":"uncertain"}"#),
+            ("{ }", r#"{ "status":"uncertain"}"#),
         ] {
             assert_eq!(String::from_utf8_lossy(&uncertain(line.as_bytes())), expected);
         }
+        let deep = format!("{{\"rows\":{}{},\"status\":\"refused\"}}", "[".repeat(200), "]".repeat(200));
+        let marked = String::from_utf8_lossy(&uncertain(deep.as_bytes())).into_owned();
+        assert!(marked.ends_with(",\"status\":\"refused\",\"status\":\"uncertain\"}"), "{marked}");
     }
 
     #[test]
