@@ -708,13 +708,13 @@ namespace WriteBuffer {
          *
          * It takes the file away first, to `$path.retry`, so new lines go into a new one. What is
          * refused once more is a new line with a new id, in the buffer's own `deadLetterFile` if it
-         * has one, else in this file, and is in {@see Buffer::takeFailures()}, too. Lines that are torn, or that retry() refuses, come
-         * back as they are: a group that alone passes maxPendingRows or maxPendingBytes, and those
-         * that may be in the database. Look at these, and set their status to `unwritten` or take
-         * them out. If it throws, the lines that were not put back come back as well; those whose
-         * group is still buffered come back as `uncertain`. If the buffer cannot write such a group
-         * either, its own `deadLetterFile` has it as `unwritten`, under another id: use one of the
-         * two lines.
+         * has one, else in this file, and is in {@see Buffer::takeFailures()}, too. Lines that are
+         * torn, or that retry() refuses, come back as they are: a group that alone passes
+         * maxPendingRows or maxPendingBytes, and those that may be in the database. Look at these,
+         * and set their status to `unwritten` or take them out. If it throws, the lines that were
+         * not put back come back as well; those whose group is still buffered come back as
+         * `uncertain`. If the buffer cannot write such a group either, its own `deadLetterFile` has
+         * it as `unwritten`, under another id: use one of the two lines.
          *
          * **Nothing is written twice.** Up to 100 lines at a time are noted in `$path.retry` as
          * begun before they are put back, and as done when they are settled. If the process is

@@ -75,7 +75,7 @@ enum Fate {
 
 /// Puts back all groups of the file, and waits for them. Returns how many were committed.
 fn put_back_all(buffer: Handle<'_>, mut file: RetryFile) -> Result<usize, FlushError> {
-    // Then the buffer writes what it gives up there itself. In two files it could be put back twice.
+    // Then the buffer writes what it gives up there. In two files it could be put back twice.
     let keeps_itself = buffer.with(|state| state.configuration.engine.dead_letter_file.is_some());
     let generation = fork::fork_generation();
     file.give_back_uncertain()?;

@@ -116,7 +116,7 @@ pub fn open(path: &Path, create: bool) -> Result<File, Refusal> {
 
 /// Where a link leads, if it may be followed. The link is asked by a descriptor of it, so that
 /// nobody exchanges it between the two questions.
-fn own_link(path: &Path) -> Result<PathBuf, Refusal> {
+pub(super) fn own_link(path: &Path) -> Result<PathBuf, Refusal> {
     let link = openat(
         CWD,
         path,

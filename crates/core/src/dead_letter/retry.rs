@@ -23,7 +23,7 @@ use std::time::Instant;
 
 use crate::dead_letter::Status;
 use crate::dead_letter::file::{DeadLetterFile, LOCK_TIMEOUT, append_to};
-use crate::dead_letter::own_file::{self, Refusal};
+use crate::dead_letter::own_file::{self, Refusal, own_link};
 use crate::error::{Error, Result};
 
 /// How a note begins. No group's line does.
@@ -52,7 +52,8 @@ impl RetryFile {
     ///
     /// Another process works on them; a file that is not this user's, or cannot be read.
     pub fn open(path: &Path) -> Result<Option<Self>> {
-        let source = resolved(path);
+        let source =
+            resolved(path).map_err(|why| Error::config(format!("dead-letter file {}: {why}", path.display())))?;
         let mut name = source.clone().into_os_string();
         name.push(".retry");
         let path = PathBuf::from(name);
@@ -230,11 +231,13 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 }
 
 /// A path without links, also of a file that is not there.
-pub fn resolved(path: &Path) -> PathBuf {
+fn resolved(path: &Path) -> std::result::Result<PathBuf, Refusal> {
     let mut path = path.to_owned();
     for _ in 0..LINKS_MAX {
-        let Ok(target) = fs::read_link(&path) else { break };
-        path = path.parent().unwrap_or(Path::new("/")).join(target);
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_symlink() => path = own_link(&path)?,
+            _ => break,
+        }
     }
     let folder = path.parent().map(|folder| {
         if folder.as_os_str().is_empty() {
@@ -243,10 +246,12 @@ pub fn resolved(path: &Path) -> PathBuf {
             folder
         }
     });
-    match (folder.and_then(|folder| folder.canonicalize().ok()), path.file_name()) {
-        (Some(folder), Some(name)) => folder.join(name),
-        _ => path,
-    }
+    Ok(
+        match (folder.and_then(|folder| folder.canonicalize().ok()), path.file_name()) {
+            (Some(folder), Some(name)) => folder.join(name),
+            _ => path,
+        },
+    )
 }
 
 fn number_of(note: &[u8], kind: &str) -> Option<usize> {
@@ -459,9 +464,16 @@ mod tests {
         ] {
             assert_eq!(String::from_utf8_lossy(&uncertain(line.as_bytes())), expected);
         }
-        let deep = format!("{{\"rows\":{}{},\"status\":\"refused\"}}", "[".repeat(200), "]".repeat(200));
+        let deep = format!(
+            "{{\"rows\":{}{},\"status\":\"refused\"}}",
+            "[".repeat(200),
+            "]".repeat(200)
+        );
         let marked = String::from_utf8_lossy(&uncertain(deep.as_bytes())).into_owned();
-        assert!(marked.ends_with(",\"status\":\"refused\",\"status\":\"uncertain\"}"), "{marked}");
+        assert!(
+            marked.ends_with(",\"status\":\"refused\",\"status\":\"uncertain\"}"),
+            "{marked}"
+        );
     }
 
     #[test]
@@ -472,7 +484,15 @@ mod tests {
         std::os::unix::fs::symlink("dir/f", folder.join("link")).expect("a link");
         let real = folder.canonicalize().expect("a folder").join("real/f");
         for path in ["real/f", "dir/f", "link"] {
-            assert_eq!(resolved(&folder.join(path)), real, "{path}");
+            let found = resolved(&folder.join(path)).unwrap_or_default();
+            assert_eq!(found, real, "{path}");
+        }
+        // Only root may make a link somebody else's.
+        if rustix::process::geteuid().is_root() {
+            let foreign = folder.join("foreign");
+            std::os::unix::fs::symlink("real/f", &foreign).expect("a link");
+            std::os::unix::fs::lchown(&foreign, Some(65_534), None).expect("another user's");
+            resolved(&foreign).map_err(|why| why.to_string()).expect_err("refused");
         }
         fs::remove_dir_all(folder).expect("removed");
     }
