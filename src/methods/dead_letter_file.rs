@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::{ExecuteData, Function, ce};
+use ext_php_rs::zend::{ExecuteData, ce};
 use write_buffer_core::dead_letter::line::json_line;
 use write_buffer_core::dead_letter::retry::{RetryFile, uncertain};
 use write_buffer_core::dead_letter::{DeadLetter, FlushError};
@@ -26,7 +26,9 @@ use crate::process::fork;
 use crate::zend::arguments::{Arguments, refuse};
 use crate::zend::array::HeldArray;
 use crate::zend::bailout;
+use crate::zend::callable::call_function;
 use crate::zend::messages::PendingException;
+use crate::zend::values::Held;
 
 /// So many lines are put back at once.
 const LINES_AT_ONCE: usize = 100;
@@ -66,9 +68,9 @@ enum Fate {
     Taken(u64),
     /// It is not. It goes back into the file so.
     Back(Vec<u8>),
-    /// It was given up once more.
+    /// It was given up once more, and nothing but this says so.
     Refused(DeadLetter),
-    /// The buffer has settled it, and if it was given up, its own file has it.
+    /// It was given up once more, and the buffer's own file has it.
     Kept,
     Committed,
 }
@@ -98,7 +100,6 @@ fn put_back_all(buffer: Handle<'_>, mut file: RetryFile) -> Result<usize, FlushE
             match fate {
                 Fate::Committed => written += 1,
                 Fate::Kept => {}
-                Fate::Refused(_) if keeps_itself => {}
                 Fate::Refused(letter) => back.push(json_line(&letter).trim_ascii_end().to_vec()),
                 Fate::Back(line) => back.push(line),
                 // It is in the buffer, which may write it later.
@@ -205,11 +206,17 @@ fn settled(buffer: Handle<'_>, ticket: u64, line: &[u8], keeps_itself: bool, sto
         Ok(true) => Fate::Committed,
         Ok(false) => Fate::Taken(ticket),
         Err(failed) => match failed.failures.first() {
+            Some(_) if keeps_itself => Fate::Kept,
             Some(letter) => Fate::Refused(letter.clone()),
             // It was given up, and its failure is not held: there were too many, or somebody has
             // taken it, and may put it back.
-            None if buffer.with(|state| state.buffer.is_settled(ticket)) && keeps_itself => Fate::Kept,
-            None if buffer.with(|state| state.buffer.is_settled(ticket)) => Fate::Back(uncertain(line)),
+            None if buffer.with(|state| state.buffer.is_settled(ticket)) => {
+                if keeps_itself {
+                    Fate::Kept
+                } else {
+                    Fate::Back(uncertain(line))
+                }
+            }
             None => {
                 *stopped = Some(failed);
                 Fate::Taken(ticket)
@@ -219,9 +226,9 @@ fn settled(buffer: Handle<'_>, ticket: u64, line: &[u8], keeps_itself: bool, sto
 }
 
 /// A line as PHP's `json_decode()` reads it. `None`: it is no whole line.
-fn decoded(line: &[u8]) -> Option<Zval> {
-    let decode = Function::try_from_function("json_decode")?;
-    let line = export::string(line);
-    let decoded = bailout::catch(|| decode.try_call(vec![&line, &true])).and_then(Result::ok)?;
+fn decoded(line: &[u8]) -> Option<Held> {
+    let mut is_associative = Zval::new();
+    is_associative.set_bool(true);
+    let decoded = call_function("json_decode", [export::string(line), is_associative])?;
     decoded.is_array().then_some(decoded)
 }
