@@ -96,12 +96,15 @@ impl TableModel {
             if self.is_checked_first(column, *rule, key.contains(&at)) {
                 checks.push((at, Check::Fitting));
             }
-            let is_guard = self.guard().is_some_and(|guard| guard.eq_ignore_ascii_case(column));
-            if self.has_members(column) && (is_guard || matches!(rule, MergeRule::Min | MergeRule::Max)) {
+            if self.has_members(column) && (self.is_guard(column) || matches!(rule, MergeRule::Min | MergeRule::Max)) {
                 checks.push((at, Check::Member));
             }
         }
         checks
+    }
+
+    fn is_guard(&self, column: &str) -> bool {
+        self.guard().is_some_and(|guard| guard.eq_ignore_ascii_case(column))
     }
 
     /// Whether the column is an ENUM or a SET.
@@ -143,7 +146,7 @@ impl TableModel {
         // with characters that its character set lacks.
         let is_text_key = is_key && matches!(self.kind(column), ColumnKind::Text(_));
         match self.guard() {
-            Some(guard) => is_text_key || guard.eq_ignore_ascii_case(column),
+            Some(_) => is_text_key || self.is_guard(column),
             None => is_text_key || rule.computes(),
         }
     }

@@ -210,13 +210,13 @@ fn evidence(session: &Session, conn: &mut Conn) -> mysql::Result<Option<Evidence
     if state == TABLE_LOCK_STATE {
         return Ok(Some(Evidence::Table));
     }
+    if !does_anybody_wait(conn)? {
+        return Ok(None);
+    }
     let of_rows = format!(
         "SELECT trx_state FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = {}",
         session.number
     );
-    if !does_anybody_wait(conn)? {
-        return Ok(None);
-    }
     let is_waiting = match conn.query_first::<String>(of_rows) {
         Ok(Some(state)) => state == ROW_LOCK_STATE,
         // The copy is older than the transaction, and stays so as long as somebody reads it.
