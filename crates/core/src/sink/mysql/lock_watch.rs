@@ -27,7 +27,7 @@
 //!   of that time, up to the session's own time-out. So locks that come one after the other do not
 //!   keep its rows out for ever.
 //!
-//! Bounds: the first look after 150 ms ([`FIRST_LOOK`]), half a second for it ([`LOOK_TIME`]);
+//! Bounds: the first look after 100 ms ([`FIRST_LOOK`]), half a second for it ([`LOOK_TIME`]);
 //! after looks in vain none for up to 2 s, or up to a minute if the server could not be asked
 //! ([`VAIN_PAUSE`], [`FAILED_PAUSE`]); 64 tables ([`TABLES_MAX`]).
 
@@ -41,7 +41,7 @@ use crate::table::name::TableName;
 
 /// After so long without an answer the server is asked. Few statements take as long, and rows
 /// behind them are not late yet.
-const FIRST_LOOK: Duration = Duration::from_millis(150);
+const FIRST_LOOK: Duration = Duration::from_millis(100);
 /// The time to connect and to ask. The answer may come meanwhile, and is not taken then.
 const LOOK_TIME: Duration = Duration::from_millis(500);
 /// After a look that found no lock there is none for so long, and each time for twice as long, up
@@ -273,10 +273,10 @@ mod tests {
         let mut watch = LockWatch::default();
         assert_eq!(millis(&watch, start), None, "as long as the server has it");
         watch.start(Duration::from_secs(1));
-        assert_eq!(millis(&watch, start), Some(150));
+        assert_eq!(millis(&watch, start), Some(100));
         watch.note_locked(&table, start);
         watch.note_locked(&table, at(1_000));
-        assert_eq!(millis(&watch, at(1_400)), Some(150));
+        assert_eq!(millis(&watch, at(1_400)), Some(100));
         assert_eq!(millis(&watch, at(5_000)), Some(500));
         assert_eq!(millis(&watch, at(10_000)), None);
         assert_eq!(watch.patience(&other, at(10_000)), Some(FIRST_LOOK));
@@ -284,12 +284,12 @@ mod tests {
         watch.note_locked(&table, at(10_000));
         assert_eq!(millis(&watch, at(10_000)), None);
         watch.note_locked(&table, at(20_000));
-        assert_eq!(millis(&watch, at(20_000)), Some(150));
+        assert_eq!(millis(&watch, at(20_000)), Some(100));
         assert_eq!(millis(&watch, at(25_000)), Some(500));
         watch.note_written([&other].into_iter());
         assert_eq!(millis(&watch, at(25_000)), Some(500));
         watch.note_written([&other, &table].into_iter());
-        assert_eq!(millis(&watch, at(25_000)), Some(150));
+        assert_eq!(millis(&watch, at(25_000)), Some(100));
     }
 
     #[test]
