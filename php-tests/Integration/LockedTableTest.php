@@ -99,13 +99,15 @@ final class LockedTableTest extends DatabaseTestCase
         self::assertSame(0, $buffer->getMetrics()['failed_rows']);
     }
 
-    /** @return iterable<string, array{string, string, string}> lock, right, words */
+    /** @return iterable<string, array{string, string, string, 3?: float}> lock, right, words, slow start in seconds */
     public static function seen(): iterable
     {
         ['a row' => [$row], 'a table' => [$table]] = iterator_to_array(self::locks());
         yield 'a table, by an account without rights' => [$table, '', 'has locked the table'];
         yield 'a table, by an account that may look' => [$table, 'PROCESS', 'has locked the table'];
         yield 'a row, by an account that may look' => [$row, 'PROCESS', 'has locked a row'];
+        // The first look finds nothing.
+        yield 'a row, after a while' => [$row, 'PROCESS', 'has locked a row', 0.3];
     }
 
     /**
@@ -115,8 +117,16 @@ final class LockedTableTest extends DatabaseTestCase
      * @dataProvider seen
      */
     #[DataProvider('seen')]
-    public function testALockIsSeenFromASecondConnection(string $lock, string $right, string $said): void
-    {
+    public function testALockIsSeenFromASecondConnection(
+        string $lock,
+        string $right,
+        string $said,
+        float $slowStart = 0.0,
+    ): void {
+        if ($slowStart > 0.0) {
+            $this->admin()->exec('CREATE TRIGGER wb_slow BEFORE INSERT ON ' . self::HELD
+                . " FOR EACH ROW SET NEW.v = NEW.v + SLEEP({$slowStart})");
+        }
         $account = "'wb_looks'@'127.0.0.1'";
         $this->dropLater("DROP USER IF EXISTS {$account}");
         $this->admin()->exec("CREATE USER {$account} IDENTIFIED BY 'wb-7Wq'");

@@ -102,6 +102,50 @@ final class PutAllUserCodeTest extends MemoryTestCase
     }
 
     /**
+     * Nothing else holds the row, so it ends when it is taken: before the next one is asked for.
+     *
+     * @dataProvider buffers
+     *
+     * @param \Closure(self): Buffer $make
+     */
+    #[DataProvider('buffers')]
+    public function testTheEndOfARowThatThrowsEndsTheImport(\Closure $make): void
+    {
+        $buffer = $make($this);
+        $held = null;
+        $asked = [];
+        $rows = static function & () use (&$held, &$asked): \Generator {
+            $held = new class ($held) {
+                public function __construct(private mixed &$held)
+                {
+                }
+
+                /** @return array{id: int} */
+                public function toArray(): array
+                {
+                    $this->held = null;
+
+                    return ['id' => 1];
+                }
+
+                public function __destruct()
+                {
+                    throw new \DomainException('the end of a row');
+                }
+            };
+            yield $held;
+            $asked[] = 2;
+            $held = ['id' => 2];
+            yield $held;
+        };
+        $thrown = self::thrownBy(static fn () => $buffer->putAll('t', $rows()));
+        self::assertSame('the end of a row', $thrown?->getMessage());
+        self::assertSame([], $asked);
+        $buffer->flush();
+        self::assertSame([['id' => 1]], self::rowsOf('t'));
+    }
+
+    /**
      * @dataProvider buffers
      *
      * @param \Closure(self): Buffer $make

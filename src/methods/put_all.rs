@@ -111,6 +111,10 @@ impl Import<'_> {
         if let Some(array) = HeldArray::of(rows) {
             for row in array.elements().values() {
                 self.row(row)?;
+                // What a row has let go may throw when it ends.
+                if exception_is_pending() {
+                    return Err(End::Thrown);
+                }
             }
         } else if let Some(object) = HeldObject::of(rows) {
             let iteration = object.iterate();

@@ -115,7 +115,7 @@ impl HeldObject {
         }
         let mut slot = Zval::new();
         // SAFETY: the object is held; the value is copied before the slot goes.
-        let value = bailout::catch(|| unsafe {
+        let value = run(|| unsafe {
             let (start, length) = (name.as_ptr().cast(), name.len());
             let found = ffi::zend_read_property((*object).ce, object, start, length, true, &raw mut slot);
             found.as_ref().map(|value| value.dereference().shallow_clone())
@@ -135,7 +135,7 @@ impl HeldObject {
     pub fn call_each<const N: usize>(&self, names: [&str; N]) -> Option<[Option<Held>; N]> {
         let methods = names.map(|name| self.method(name));
         let mut results = [const { Zval::new() }; N];
-        bailout::catch(|| {
+        run(|| {
             for (method, result) in methods.iter().zip(&mut results) {
                 if let Some(method) = method {
                     self.call_function(*method, result, &mut []);
@@ -163,7 +163,7 @@ impl HeldObject {
     pub fn call_with_value(&self, name: &str, mut argument: Zval) -> Option<Held> {
         let method = self.method(name)?;
         let mut result = Zval::new();
-        bailout::catch(|| self.call_function(method, &mut result, std::slice::from_mut(&mut argument)));
+        run(|| self.call_function(method, &mut result, std::slice::from_mut(&mut argument)));
         let result = Held::new(result);
         (!exception_is_pending()).then_some(result)
     }
@@ -173,7 +173,7 @@ impl HeldObject {
         let object = self.pointer();
         // SAFETY: the object is held; its class's handler makes an object with a reference of its
         // own, which the value takes over.
-        let copy = bailout::catch(|| unsafe {
+        let copy = run(|| unsafe {
             let clone = (*(*object).handlers).clone_obj?;
             let mut value = Zval::new();
             value.value.obj = clone(object);
@@ -213,7 +213,7 @@ impl HeldObject {
         let object = self.pointer();
         // SAFETY: the object is held, and every table of handlers has this one. The object owns
         // the properties.
-        let table = bailout::catch(|| unsafe {
+        let table = run(|| unsafe {
             let handler = (*(*object).handlers).get_properties?;
             Some(handler(object)).filter(|table| !table.is_null())
         })??;
@@ -225,7 +225,7 @@ impl HeldObject {
         let get_iterator = self.class().get_iterator?;
         let mut object = self.0.shallow_clone();
         // SAFETY: the object is held; its class's function makes the iterator.
-        let iterator = bailout::catch(|| unsafe { get_iterator((*object.value.obj).ce, &raw mut object, 0) });
+        let iterator = run(|| unsafe { get_iterator((*object.value.obj).ce, &raw mut object, 0) });
         let object = Held::new(object);
         let iteration = Iteration {
             iterator: NonNull::new(iterator?)?,
@@ -234,6 +234,15 @@ impl HeldObject {
         };
         (!exception_is_pending()).then_some(iteration)
     }
+}
+
+/// Runs PHP code, unless an exception is pending: PHP's own functions call nothing then, and a
+/// generator that went on would run into it. `None`: so it was, or the request is ending.
+fn run<R>(php: impl FnOnce() -> R) -> Option<R> {
+    if exception_is_pending() {
+        return None;
+    }
+    bailout::catch(php)
 }
 
 /// What an object yields, a few values at a time, or one: an iteration keeps to one of the two.
@@ -251,7 +260,7 @@ impl Iteration {
         let iterator = self.iterator.as_ptr();
         let begins = !std::mem::replace(&mut self.is_begun, true);
         // What the frames of a jump own is PHP's memory.
-        let list = bailout::catch(|| {
+        let list = run(|| {
             let mut list = ArrayBuilder::new();
             // SAFETY: the iterator is alive, and has all functions but those that are checked
             // here. What it yields is copied before it moves on.
@@ -262,7 +271,7 @@ impl Iteration {
                 else {
                     return Some(list.build());
                 };
-                if let Some(rewind) = functions.rewind.filter(|_| begins && !exception_is_pending()) {
+                if let Some(rewind) = functions.rewind.filter(|_| begins) {
                     rewind(iterator);
                 }
                 for _ in 0..count {
@@ -301,7 +310,7 @@ impl Iteration {
         let begins = !std::mem::replace(&mut self.is_begun, true);
         // SAFETY: the iterator is alive, and has all functions but those that are checked here.
         // What it yields is copied before it moves on.
-        let value = bailout::catch(|| unsafe {
+        let value = run(|| unsafe {
             let functions = (*iterator).funcs.as_ref()?;
             let (Some(valid), Some(current), Some(next)) =
                 (functions.valid, functions.get_current_data, functions.move_forward)

@@ -76,6 +76,7 @@ final class Watcher
                 (string) getenv('DB_PASSWORD'),
                 [PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION, PDO::ATTR_TIMEOUT => self::CONNECT_TIMEOUT_S],
             );
+            $answered = hrtime(true);
             $this->lookAtNew(Tables::ORDERS, 1);
             $this->lookAtNew(Tables::TRADES, 10);
             $this->lookAtTicks();
@@ -86,7 +87,8 @@ final class Watcher
             }
             if (!$this->isUp) {
                 $this->isUp = true;
-                $this->note('up ' . hrtime(true) . "\n");
+                // What this look has seen may be of before the outage: it ended before the look.
+                $this->note("up {$answered}\n");
             }
         } catch (PDOException) {
             $this->pdo = null;

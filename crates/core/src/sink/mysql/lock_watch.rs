@@ -27,8 +27,8 @@
 //!   of that time, up to the session's own time-out. So locks that come one after the other do not
 //!   keep its rows out for ever.
 //!
-//! Bounds: the first look after 150 ms ([`FIRST_LOOK`]), half a second for it ([`LOOK_TIME`]);
-//! after looks in vain none for up to 5 s, or up to a minute if the server could not be asked
+//! Bounds: the first look after 100 ms ([`FIRST_LOOK`]), half a second for it ([`LOOK_TIME`]);
+//! after looks in vain none for up to 2 s, or up to a minute if the server could not be asked
 //! ([`VAIN_PAUSE`], [`FAILED_PAUSE`]); 64 tables ([`TABLES_MAX`]).
 
 use std::time::{Duration, Instant};
@@ -41,14 +41,16 @@ use crate::table::name::TableName;
 
 /// After so long without an answer the server is asked. Few statements take as long, and rows
 /// behind them are not late yet.
-const FIRST_LOOK: Duration = Duration::from_millis(150);
+const FIRST_LOOK: Duration = Duration::from_millis(100);
 /// The time to connect and to ask. The answer may come meanwhile, and is not taken then.
 const LOOK_TIME: Duration = Duration::from_millis(500);
 /// After a look that found no lock there is none for so long, and each time for twice as long, up
 /// to the second time: a connection a statement would cost more than it saves where all are slow.
-const VAIN_PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+const VAIN_PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 /// The same if the server could not be asked: it is too far away, or has no connection left.
 const FAILED_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// A look in vain that comes no later than that after it might have come follows on the last one.
+const IN_A_ROW: Duration = Duration::from_secs(1);
 /// Locks of a table that come within that time are one.
 const SAME_LOCK: Duration = Duration::from_secs(10);
 /// More tables than are locked at a time.
@@ -107,11 +109,13 @@ impl LockWatch {
     /// long as the server has it wait.
     fn patience(&self, table: &TableName, now: Instant) -> Option<Duration> {
         let longest = self.longest?;
-        let is_paused = self.next_look.is_some_and(|next| now < next);
+        let paused_for = self
+            .next_look
+            .map_or(Duration::ZERO, |next| next.saturating_duration_since(now));
         let found = self.locked.iter().find(|locked| locked.name == *table);
         let locked_for = found.map_or(Duration::ZERO, |locked| now.saturating_duration_since(locked.since));
-        let patience = FIRST_LOOK.max(locked_for / 10);
-        (!is_paused && patience < longest).then_some(patience)
+        let patience = FIRST_LOOK.max(locked_for / 10).max(paused_for);
+        (patience < longest).then_some(patience)
     }
 
     fn note_locked(&mut self, table: &TableName, now: Instant) {
@@ -139,7 +143,12 @@ impl LockWatch {
 
     /// A look found no lock.
     fn pause(&mut self, (shortest, longest): (Duration, Duration), now: Instant) {
-        self.pause = (self.pause * 2).clamp(shortest, longest);
+        // A look that comes long after it might have come is not one in a row.
+        let is_row = self
+            .next_look
+            .is_some_and(|next| now <= next + self.pause.max(IN_A_ROW));
+        let before = if is_row { self.pause } else { Duration::ZERO };
+        self.pause = (before * 2).clamp(shortest, longest);
         self.next_look = Some(now + self.pause);
     }
 
@@ -218,9 +227,9 @@ fn evidence(session: &Session, conn: &mut Conn) -> mysql::Result<Option<Evidence
         session.number
     );
     let is_waiting = match conn.query_first::<String>(of_rows) {
-        Ok(Some(state)) => state == ROW_LOCK_STATE,
-        // The copy is older than the transaction, and stays so as long as somebody reads it.
-        Ok(None) => {
+        Ok(Some(state)) if state == ROW_LOCK_STATE => true,
+        // The copy may be older than the wait, and stays so as long as somebody reads it.
+        Ok(_) => {
             let report: Option<(String, String, String)> = conn.query_first("SHOW ENGINE INNODB STATUS")?;
             report.is_some_and(|(_, _, report)| reports_wait(&report, session.number))
         }
@@ -264,10 +273,10 @@ mod tests {
         let mut watch = LockWatch::default();
         assert_eq!(millis(&watch, start), None, "as long as the server has it");
         watch.start(Duration::from_secs(1));
-        assert_eq!(millis(&watch, start), Some(150));
+        assert_eq!(millis(&watch, start), Some(100));
         watch.note_locked(&table, start);
         watch.note_locked(&table, at(1_000));
-        assert_eq!(millis(&watch, at(1_400)), Some(150));
+        assert_eq!(millis(&watch, at(1_400)), Some(100));
         assert_eq!(millis(&watch, at(5_000)), Some(500));
         assert_eq!(millis(&watch, at(10_000)), None);
         assert_eq!(watch.patience(&other, at(10_000)), Some(FIRST_LOOK));
@@ -275,12 +284,12 @@ mod tests {
         watch.note_locked(&table, at(10_000));
         assert_eq!(millis(&watch, at(10_000)), None);
         watch.note_locked(&table, at(20_000));
-        assert_eq!(millis(&watch, at(20_000)), Some(150));
+        assert_eq!(millis(&watch, at(20_000)), Some(100));
         assert_eq!(millis(&watch, at(25_000)), Some(500));
         watch.note_written([&other].into_iter());
         assert_eq!(millis(&watch, at(25_000)), Some(500));
         watch.note_written([&other, &table].into_iter());
-        assert_eq!(millis(&watch, at(25_000)), Some(150));
+        assert_eq!(millis(&watch, at(25_000)), Some(100));
     }
 
     #[test]
@@ -292,17 +301,24 @@ mod tests {
         for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
             watch.pause(FAILED_PAUSE, now);
             let pause = Duration::from_secs(expected);
-            assert_eq!(watch.patience(&table, now + pause.saturating_sub(FIRST_LOOK)), None);
+            let seconds_away = watch.patience(&table, now);
+            assert_eq!(seconds_away, None, "the server's own second is shorter");
+            let soon = pause.saturating_sub(Duration::from_millis(400));
+            assert_eq!(watch.patience(&table, now + soon), Some(Duration::from_millis(400)));
             assert_eq!(watch.patience(&table, now + pause), Some(FIRST_LOOK));
             now += pause;
         }
         watch.pause(VAIN_PAUSE, now);
         assert_eq!(watch.pause, VAIN_PAUSE.1);
         watch.note_locked(&table, now);
-        for expected in [200, 400, 800, 1_600, 3_200, 5_000, 5_000] {
+        for expected in [200, 400, 800, 1_600, 2_000, 2_000] {
             watch.pause(VAIN_PAUSE, now);
             assert_eq!(watch.pause, Duration::from_millis(expected), "from the beginning");
+            now += watch.pause + FIRST_LOOK;
         }
+        now += VAIN_PAUSE.1 * 2;
+        watch.pause(VAIN_PAUSE, now);
+        assert_eq!(watch.pause, VAIN_PAUSE.0, "statements were fast meanwhile");
         watch.stop();
         assert_eq!(watch.patience(&table, now + VAIN_PAUSE.1), None, "the buffer ends");
     }

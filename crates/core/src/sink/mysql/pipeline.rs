@@ -409,10 +409,6 @@ impl Connection {
             return Ok(());
         };
         let table = &planned.bound.model.name;
-        let now = self.conn.now();
-        let Some(patience) = waits.lookout.patience(&self.session, table, now) else {
-            return Ok(());
-        };
         let is_answered = |connection: &mut Self, until| {
             let answered = connection.conn.is_answered(until);
             answered.map_err(|error| {
@@ -420,19 +416,25 @@ impl Connection {
                 command.failed(Cause::Client(error.into()))
             })
         };
-        if is_answered(self, now + patience)? {
-            return Ok(());
+        loop {
+            let now = self.conn.now();
+            let Some(patience) = waits.lookout.patience(&self.session, table, now) else {
+                return Ok(());
+            };
+            if is_answered(self, now + patience)? {
+                return Ok(());
+            }
+            let Some(evidence) = waits.lookout.look(&self.session, table, waits.deadline) else {
+                continue;
+            };
+            // The lock was given back, or another statement waited.
+            if is_answered(self, self.conn.now())? {
+                waits.lookout.watch.forget_successor(self.conn.now());
+                return Ok(());
+            }
+            self.set_broken();
+            return Err(command.failed(Cause::Locked(evidence)));
         }
-        let Some(evidence) = waits.lookout.look(&self.session, table, waits.deadline) else {
-            return Ok(());
-        };
-        // The lock was given back, or another statement waited.
-        if is_answered(self, self.conn.now())? {
-            waits.lookout.watch.forget_successor(self.conn.now());
-            return Ok(());
-        }
-        self.set_broken();
-        Err(command.failed(Cause::Locked(evidence)))
     }
 
     /// Once a text was no number, MySQL takes the parameter for a text: then it takes '-0.4' for 0
