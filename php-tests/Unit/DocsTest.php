@@ -169,6 +169,30 @@ final class DocsTest extends TestCase
         }
     }
 
+    /** @return list<array{string}> */
+    public static function sectionsOfPromises(): array
+    {
+        return [
+            ['What all of them need'], ['What all of them promise'], ['Acknowledged'], ['Buffered'], ['Persistent in php-fpm'],
+        ];
+    }
+
+    /**
+     * @dataProvider sectionsOfPromises
+     */
+    #[DataProvider('sectionsOfPromises')]
+    public function testEachPromiseNamesTestsThatAreThere(string $section): void
+    {
+        $page = 'docs/guarantees.md';
+        foreach (self::table($page, $section) as $line) {
+            $count = preg_match_all('#\[(test\w+)\]\(\.\./(php-tests/\w+/\w+Test\.php)\)#', $line['test'], $tests, PREG_SET_ORDER);
+            self::assertGreaterThan(0, $count, reset($line));
+            foreach ($tests as [, $test, $file]) {
+                self::assertStringContainsString("public function {$test}(", self::page($file), reset($line));
+            }
+        }
+    }
+
     /** @return array<string, array{string}> */
     public static function pages(): array
     {
