@@ -12,8 +12,8 @@ require __DIR__ . '/bootstrap.php';
 function products(string $path): Generator
 {
     $file = fopen($path, 'r');
-    $columns = fgetcsv($file);
-    while (($line = fgetcsv($file)) !== false) {
+    $columns = fgetcsv($file, escape: '');
+    while (($line = fgetcsv($file, escape: '')) !== false) {
         yield array_combine($columns, $line);
     }
 }

@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS jobs (
 );
 CREATE TABLE IF NOT EXISTS results (
     job_id BIGINT PRIMARY KEY,
-    words INT NOT NULL
+    words INT NOT NULL CHECK (words > 0)
 );
 CREATE TABLE IF NOT EXISTS orders (
     id INT PRIMARY KEY,

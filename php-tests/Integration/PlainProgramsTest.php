@@ -207,21 +207,25 @@ final class PlainProgramsTest extends DatabaseTestCase
         $this->createTables();
         $expected = [];
         for ($number = 1; $number <= 250; $number++) {
-            $this->admin()->prepare('INSERT INTO jobs (text) VALUES (?)')->execute([str_repeat('word ', $number % 30)]);
-            $expected[] = ['job_id' => (string) $number, 'words' => (string) ($number % 30)];
+            // Of each hundred three have no word, which is against the table's CHECK.
+            $words = $number % 30;
+            $this->admin()->prepare('INSERT INTO jobs (text) VALUES (?)')->execute([str_repeat('word ', $words)]);
+            if ($words > 0) {
+                $expected[] = ['job_id' => (string) $number, 'words' => (string) $words];
+            }
         }
         $worker = new Script([self::FOLDER . '/worker.php'], self::environment());
-        self::await('the worker', function () use ($worker): bool {
+        self::await('the worker', function () use ($worker, $expected): bool {
             // In one statement, so of one moment.
-            $known = $this->value('SELECT COUNT(*) FROM (SELECT id FROM ' . self::DATABASE . '.jobs'
+            $known = $this->value('SELECT COUNT(*) FROM (SELECT id FROM ' . self::DATABASE . ".jobs WHERE text <> ''"
                 . ' UNION SELECT job_id FROM ' . self::DATABASE . '.results) AS known');
-            self::assertSame('250', $known, 'a job has gone before its result was there');
+            self::assertSame((string) count($expected), $known, 'a job has gone before its result was there');
 
             return !$worker->isRunning() || $this->table('jobs') === [];
         });
         $worker->signal(SIGTERM);
 
-        self::assertSame("stopped\n", $worker->finish());
+        self::assertMatchesRegularExpression("/^(refused: gave up [23] rows .*\n){3}stopped\n$/D", $worker->finish());
         self::assertSame($expected, $this->table('results'));
     }
 

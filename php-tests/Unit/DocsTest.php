@@ -192,6 +192,20 @@ final class DocsTest extends TestCase
         }
     }
 
+    /** Where the profiles say `name`, 500 ms, that is the setting's default. */
+    public function testTheNumbersOfTheProfilesAreTheDefaults(): void
+    {
+        $defaults = array_column(self::settings(), 'default', 'parameter');
+        $count = preg_match_all('/`(\w+)`, ([\d,]+) (ms|s|rows)\b/', self::page('docs/guarantees.md'), $found, PREG_SET_ORDER);
+        self::assertGreaterThanOrEqual(5, $count);
+        foreach ($found as [$text, $name, $number, $unit]) {
+            $value = (int) str_replace(',', '', $number) * ($unit === 's' ? 1_000 : 1);
+            self::assertSame($defaults[$name], (string) $value, $text);
+        }
+        self::assertStringContainsString('100,000 rows and 64 MiB a group', self::page('docs/guarantees.md'));
+        self::assertSame(['100000', '67108864'], [$defaults['maxPendingRows'], $defaults['maxPendingBytes']]);
+    }
+
     /** @return array<string, array{string}> */
     public static function pages(): array
     {
