@@ -55,6 +55,27 @@ final class ConstraintsTest extends DatabaseTestCase
         self::assertSame(['1', '3', '5'], array_column($this->rows('wb_orders'), 'id'));
     }
 
+    /** The server looks at the row that it would insert, which has the increment alone. */
+    public function testAColumnThatTakesNoNegativeAloneRefusesADebit(): void
+    {
+        $columns = ['amount INT UNSIGNED NOT NULL' => 1264, 'amount INT NOT NULL CHECK (amount >= 0)' => self::isMySql() ? 3819 : 4025];
+        foreach ($columns as $column => $code) {
+            $this->createTable('wb_balances', "id INT PRIMARY KEY, {$column}");
+            $this->pdo()->exec('INSERT INTO wb_balances VALUES (1, 10)');
+            $this->assertRefused(
+                ['orderTable' => 'wb_balances', 'tables' => ['wb_balances' => ['merge' => ['amount' => 'sum']]]],
+                [
+                    [['id' => 1, 'amount' => '5'], null],
+                    [['id' => 1, 'amount' => '-3'], null],
+                    [['id' => 1, 'amount' => '2'], null],
+                ],
+                [1],
+                $code,
+            );
+            self::assertSame([['id' => '1', 'amount' => '17']], $this->rows('wb_balances'), $column);
+        }
+    }
+
     public function testARowThatIsReplacedIsCheckedTooOnAServerThatQuotesNoNames(): void
     {
         $this->setGlobal('sql_quote_show_create', 0);

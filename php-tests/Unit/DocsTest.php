@@ -10,7 +10,6 @@ use ReflectionMethod;
 use ReflectionParameter;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Tests\Support\AssertsExceptions;
-use WriteBuffer\Tests\Support\PhpProcess;
 
 /** The documentation tells the truth, as far as a machine can know it. */
 final class DocsTest extends TestCase
@@ -169,12 +168,50 @@ final class DocsTest extends TestCase
         }
     }
 
+    /** @return list<array{string}> */
+    public static function sectionsOfPromises(): array
+    {
+        return [
+            ['What all of them need'], ['What all of them promise'], ['Acknowledged'], ['Buffered'], ['Persistent in php-fpm'],
+        ];
+    }
+
+    /**
+     * @dataProvider sectionsOfPromises
+     */
+    #[DataProvider('sectionsOfPromises')]
+    public function testEachPromiseNamesTestsThatAreThere(string $section): void
+    {
+        $page = 'docs/guarantees.md';
+        foreach (self::table($page, $section) as $line) {
+            $count = preg_match_all('#\[(test\w+)\]\(\.\./(php-tests/\w+/\w+Test\.php)\)#', $line['test'], $tests, PREG_SET_ORDER);
+            self::assertGreaterThan(0, $count, reset($line));
+            foreach ($tests as [, $test, $file]) {
+                self::assertStringContainsString("public function {$test}(", self::page($file), reset($line));
+            }
+        }
+    }
+
+    /** Where the profiles say `name`, 500 ms, that is the setting's default. */
+    public function testTheNumbersOfTheProfilesAreTheDefaults(): void
+    {
+        $defaults = array_column(self::settings(), 'default', 'parameter');
+        $count = preg_match_all('/`(\w+)`, ([\d,]+) (ms|s|rows)\b/', self::page('docs/guarantees.md'), $found, PREG_SET_ORDER);
+        self::assertGreaterThanOrEqual(5, $count);
+        foreach ($found as [$text, $name, $number, $unit]) {
+            $value = (int) str_replace(',', '', $number) * ($unit === 's' ? 1_000 : 1);
+            self::assertSame($defaults[$name], (string) $value, $text);
+        }
+        self::assertStringContainsString('100,000 rows and 64 MiB a group', self::page('docs/guarantees.md'));
+        self::assertSame(['100000', '67108864'], [$defaults['maxPendingRows'], $defaults['maxPendingBytes']]);
+    }
+
     /** @return array<string, array{string}> */
     public static function pages(): array
     {
         $pages = [
             'README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'bench/README.md',
-            'laravel/README.md', 'examples/spot-exchange/README.md',
+            'laravel/README.md', 'examples/spot-exchange/README.md', 'examples/plain/README.md',
         ];
         foreach (glob(self::ROOT . '/docs/*.md') as $file) {
             $pages[] = 'docs/' . basename($file);
@@ -221,29 +258,40 @@ final class DocsTest extends TestCase
         self::assertLessThanOrEqual(self::README_WORDS_MAX, count($words));
     }
 
-    public function testTheReadmesExampleRuns(): void
+    /** @return list<array{string}> */
+    public static function pagesWithPrograms(): array
     {
-        self::assertSame(1, preg_match('/^```php\n(.*?)^```$/ms', self::page('README.md'), $example));
-        $code = preg_replace("#'mysql://[^']*'#", "'memory:'", $example[1], -1, $count);
-        self::assertSame(1, $count, 'it names a server');
-        $output = PhpProcess::run(
-            '$matches = [[["id" => 41], []], [["id" => 42, "side" => "buy"], [["id" => 1], ["id" => 2]]]];' . "\n"
-                . $code . "\n" . 'echo json_encode([$row, $left, WriteBuffer\MemorySink::tables()]);',
-            ['write_buffer.background' => '1'],
-        );
-        self::assertSame(
-            [
-                ['id' => 42, 'side' => 'buy'],
-                5,
-                [
-                    'orders' => [['id' => 41], ['id' => 42, 'side' => 'buy']],
-                    'trades' => [['id' => 1], ['id' => 2]],
-                    'events' => [['id' => 7, 'kind' => 'login']],
-                ],
-            ],
-            json_decode($output, true),
-            $output,
-        );
+        return [['README.md'], ['docs/symfony.md']];
+    }
+
+    /**
+     * What these pages show in PHP stands in a program, whose indentation may differ. And
+     * PlainProgramsTest runs them.
+     *
+     * @dataProvider pagesWithPrograms
+     */
+    #[DataProvider('pagesWithPrograms')]
+    public function testWhatAPageShowsStandsInAProgram(string $page): void
+    {
+        $plain = static fn (string $code): string => (string) preg_replace('/^ +/m', '', trim($code, "\n"));
+        $programs = '';
+        foreach ([...glob(self::ROOT . '/examples/plain/*.php'), ...glob(self::ROOT . '/examples/plain/*/*.php')] as $file) {
+            $programs .= "\n" . $plain((string) file_get_contents($file)) . "\n";
+        }
+        self::assertGreaterThanOrEqual(5, preg_match_all('/^```php\n(.*?)^```$/ms', self::page($page), $blocks));
+        foreach ($blocks[1] as $block) {
+            self::assertStringContainsString("\n" . $plain($block) . "\n", $programs, $page);
+        }
+    }
+
+    public function testEachProgramIsListed(): void
+    {
+        foreach (glob(self::ROOT . '/examples/plain/*.php') as $file) {
+            $name = basename($file);
+            if ($name !== 'bootstrap.php') {
+                self::assertStringContainsString("]({$name})", self::page('examples/plain/README.md'));
+            }
+        }
     }
 
     public function testEveryTableOfFiguresNamesItsCommandAndDate(): void

@@ -11,7 +11,7 @@ final class ReadmeTest extends TestCase
 {
     private const PROJECT = __DIR__ . '/../..';
 
-    private const READMES = [self::PROJECT . '/README.md', self::PROJECT . '/../../README.md'];
+    private const READMES = [self::PROJECT . '/README.md', self::PROJECT . '/../../laravel/README.md'];
 
     public function testTheDifferenceOfTheServicesIsShownAsItIs(): void
     {
