@@ -24,6 +24,6 @@ pub fn register() -> Result<()> {
     exceptions::register_interfaces()?;
     exceptions::register_classes()?;
     registration::register(dead_letter_file::class())?;
-    registration::register(memory_sink::class())?;
+    memory_sink::register_class()?;
     buffers::register_classes()
 }

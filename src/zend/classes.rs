@@ -5,7 +5,7 @@ use std::ffi::c_void;
 
 #[cfg(php82)]
 use ext_php_rs::ffi::{HashTable, zend_string};
-use ext_php_rs::ffi::{zend_class_entry, zend_hash_str_find};
+use ext_php_rs::ffi::{zend_class_entry, zend_hash_str_find, zend_object};
 use ext_php_rs::zend::ClassEntry;
 
 unsafe extern "C" {
@@ -15,6 +15,7 @@ unsafe extern "C" {
     static spl_ce_LengthException: *mut zend_class_entry;
     static spl_ce_LogicException: *mut zend_class_entry;
     static spl_ce_OverflowException: *mut zend_class_entry;
+    fn zend_objects_new(class: *mut zend_class_entry) -> *mut zend_object;
     #[cfg(php82)]
     static zend_ce_sensitive_parameter: *mut zend_class_entry;
     #[cfg(php82)]
@@ -95,6 +96,16 @@ pub fn mark_parameter_sensitive(class: &mut ClassEntry, number: u32) {
             0,
         );
     }
+}
+
+/// Makes Reflection refuse an object of a final class, registered a moment ago, without a call of
+/// its constructor: it does so where a class makes its objects itself.
+pub fn need_constructor(class: &mut ClassEntry) {
+    unsafe extern "C" fn create(class: *mut ClassEntry) -> *mut zend_object {
+        // SAFETY: PHP calls this with the class, which declares no property that had to be set.
+        unsafe { zend_objects_new(class) }
+    }
+    class.__bindgen_anon_2.create_object = Some(create);
 }
 
 /// Makes a method of a class, registered a moment ago, return `false` beside what it returns
