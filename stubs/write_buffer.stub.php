@@ -1008,8 +1008,7 @@ namespace {
      * returns, so an error appears at the very line. So is its ticket, and waitFor() returns at
      * once. For tests and scripts.
      *
-     * One call may add as much as php.ini's write_buffer.max_pending_rows and
-     * write_buffer.max_pending_bytes say.
+     * One call may add as much as maxPendingRows and maxPendingBytes say.
      *
      * If it throws, nothing is kept, and nothing was written, with one exception: if the connection
      * is lost while COMMIT is under way, and no server can be reached afterwards, the group may be
@@ -1018,20 +1017,46 @@ namespace {
     final class SyncWriteBuffer implements \WriteBuffer\Buffer
     {
         /**
-         * @see WriteBuffer::__construct() for the parameters
+         * Takes the parameters of {@see \WriteBuffer::__construct()}, in their order, so that the
+         * two classes can be exchanged.
+         *
+         * It heeds dsn, maxRetries, orderTable, tradeTable, tables, ledger, ledgerTable,
+         * redactValues, maxPreparedStatements and timeZone; and maxPendingRows and maxPendingBytes
+         * as the bound of one call.
+         *
+         * It ignores those that have no meaning without a buffer: batchSize, flushIntervalMs,
+         * background, overflow, overflowTimeoutMs, shutdownTimeoutMs, lanes, routeBy, persistent,
+         * deadLetterFile and parkTimeoutMs. Such an argument is checked all the same: what
+         * WriteBuffer refuses of it by itself, or without `background`, is refused here, too. What
+         * php.ini has for these is not checked.
+         *
+         * @see WriteBuffer::__construct() for each parameter
          *
          * @throws \TypeError                   an argument has a wrong type
          * @throws \WriteBuffer\ConfigException a setting cannot work
          */
         public function __construct(
             #[\SensitiveParameter] ?string $dsn = null,
+            ?int $batchSize = null,
+            ?int $flushIntervalMs = null,
             ?int $maxRetries = null,
+            ?bool $background = null,
             ?string $orderTable = null,
             ?string $tradeTable = null,
             array $tables = [],
+            ?int $maxPendingRows = null,
+            ?int $maxPendingBytes = null,
+            ?string $overflow = null,
+            ?int $overflowTimeoutMs = null,
+            ?int $shutdownTimeoutMs = null,
+            ?int $lanes = null,
+            ?string $routeBy = null,
+            ?string $persistent = null,
+            ?string $deadLetterFile = null,
             ?string $ledger = null,
             ?string $ledgerTable = null,
             ?bool $redactValues = null,
+            ?int $parkTimeoutMs = null,
             ?int $maxPreparedStatements = null,
             ?string $timeZone = null,
         ) {

@@ -336,8 +336,8 @@ final class ConstructErrorTest extends MemoryTestCase
         );
         self::assertThrows(
             ArgumentCountError::class,
-            'SyncWriteBuffer::__construct() expects at most 10 arguments, 11 given',
-            static fn () => new \SyncWriteBuffer(...array_fill(0, 11, null)),
+            'SyncWriteBuffer::__construct() expects at most 23 arguments, 24 given',
+            static fn () => new \SyncWriteBuffer(...array_fill(0, 24, null)),
         );
         self::assertThrows(
             Error::class,
@@ -346,8 +346,8 @@ final class ConstructErrorTest extends MemoryTestCase
         );
         self::assertThrows(
             Error::class,
-            'Unknown named parameter $batchSize',
-            static fn () => new \SyncWriteBuffer(dsn: 'memory:', batchSize: 5),
+            'Unknown named parameter $batch_size',
+            static fn () => new \SyncWriteBuffer(dsn: 'memory:', batch_size: 5),
         );
     }
 

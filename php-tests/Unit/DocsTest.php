@@ -80,20 +80,35 @@ final class DocsTest extends TestCase
         self::assertSame([10, 2], [$numbers, $words], 'numbers, and choices of words');
     }
 
+    /** The page and the stub name those that it heeds, and those that it ignores. */
     public function testTheSettingsOfTheSynchronousBuffer(): void
     {
-        self::assertSame(
-            1,
-            preg_match('/^`SyncWriteBuffer` takes ((?:`\w+`(?:,\s|\sand\s)?)+)\./m', self::page('docs/settings.md'), $sentence),
-        );
-        preg_match_all('/\w+(?=`)/', $sentence[1], $names);
-        self::assertSame(
-            array_map(
-                static fn (ReflectionParameter $parameter): string => $parameter->getName(),
-                (new ReflectionMethod(\SyncWriteBuffer::class, '__construct'))->getParameters(),
-            ),
-            $names[0],
-        );
+        $given = [
+            'dsn' => 'memory:', 'background' => true, 'tables' => ['t' => ['key' => 'id']], 'ledgerTable' => 'l', 'timeZone' => 'UTC',
+            'deadLetterFile' => sys_get_temp_dir() . '/never-made.jsonl', 'routeBy' => 'c', 'persistent' => 'p', 'overflow' => 'block',
+        ];
+        $shown = (new \SyncWriteBuffer(...$given))->__debugInfo();
+        $heeded = $ignored = [];
+        foreach ((new ReflectionMethod(\SyncWriteBuffer::class, '__construct'))->getParameters() as $parameter) {
+            if (array_key_exists($parameter->getName(), $shown)) {
+                $heeded[] = $parameter->getName();
+            } else {
+                $ignored[] = $parameter->getName();
+            }
+        }
+        $stub = self::page('stubs/write_buffer.stub.php');
+        $stub = (string) preg_replace('/\s*\n\s*\*/', '', substr($stub, (int) strpos($stub, 'final class SyncWriteBuffer')));
+        foreach (['docs/settings.md' => self::page('docs/settings.md'), 'the stub' => $stub] as $where => $text) {
+            foreach (['heeds' => $heeded, 'ignores' => $ignored] as $what => $parameters) {
+                self::assertSame(1, preg_match("/\\bIt {$what} (.+?)\\./s", $text, $sentence), "{$where}: {$what}");
+                preg_match_all('/\b[a-z]\w*\b/', $sentence[1], $names);
+                self::assertEqualsCanonicalizing(
+                    $parameters,
+                    array_values(array_intersect($names[0], [...$heeded, ...$ignored])),
+                    "{$where}: {$what}",
+                );
+            }
+        }
     }
 
     public function testTheRulesOfTables(): void

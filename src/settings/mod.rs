@@ -16,7 +16,6 @@ use write_buffer_core::dead_letter::file::DeadLetterFile;
 use write_buffer_core::ledger::LedgerUse;
 use write_buffer_core::settings::Overflow;
 
-use configuration::BufferClass;
 use setting::{Field, InForeground, Ini, Number, Scope, Setting, Word};
 
 /// The longest time that a setting may name.
@@ -220,8 +219,3 @@ pub const SETTINGS: &[Setting] = &[
         field: Field::TimeZone(|to| &mut to.time_zone),
     },
 ];
-
-/// The settings that a class's constructor has, in the order of its parameters.
-pub fn of(class: BufferClass) -> impl Iterator<Item = &'static Setting> {
-    SETTINGS.iter().filter(move |setting| setting.scope.has(class))
-}

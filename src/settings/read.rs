@@ -10,7 +10,7 @@ use write_buffer_core::dsn::{Dsn, Tls};
 use write_buffer_core::error::{Error, Result};
 
 use crate::convert::moments::is_time_zone;
-use crate::settings;
+use crate::settings::SETTINGS;
 use crate::settings::configuration::{BufferClass, Configuration};
 use crate::settings::setting::{Field, InForeground, Number, Scope, Setting, Word, list_of};
 use crate::settings::tables;
@@ -40,9 +40,9 @@ impl<'call> Given<'call> {
     ///
     /// Too many arguments, or one of a wrong type.
     pub fn parse(call: &'call ExecuteData, class: BufferClass) -> Result<Self, PendingException> {
-        let count = settings::of(class).count();
-        let mut arguments = Arguments::of(call, 0, u32::try_from(count).unwrap_or(u32::MAX))?;
-        let parsed = settings::of(class).map(|setting| {
+        let count = u32::try_from(SETTINGS.len()).unwrap_or(u32::MAX);
+        let mut arguments = Arguments::of(call, 0, count)?;
+        let parsed = SETTINGS.iter().map(|setting| {
             let argument = Argument::parse(&setting.field, &mut arguments)?;
             Ok((setting, argument))
         });
@@ -54,19 +54,27 @@ impl<'call> Given<'call> {
 
     /// The configuration that they and php.ini say.
     ///
+    /// An argument that this class ignores is checked all the same, so that a caller may exchange
+    /// the classes. php.ini's value is not: it is there for other buffers.
+    ///
     /// # Errors
     ///
     /// The first setting out of its bounds.
     pub fn configuration(&self) -> Result<Configuration> {
         let mut configuration = Configuration::new(self.class);
+        let mut ignored = Configuration::new(BufferClass::WriteBuffer);
         for (setting, argument) in &self.arguments {
-            setting.read(*argument, &mut configuration)?;
+            // Others are checked by whether there is a background, and php.ini's switch is never
+            // wrong.
+            let is_switch = matches!(setting.field, Field::Switch(_));
+            if setting.scope.is_heeded_by(self.class) {
+                setting.read(*argument, &mut configuration)?;
+            } else if is_switch || argument.is_some() {
+                setting.read(*argument, &mut ignored)?;
+            }
         }
-        let bounds = settings::SETTINGS
-            .iter()
-            .filter(|setting| setting.scope == Scope::Bounding);
-        for setting in bounds.filter(|setting| !setting.scope.has(self.class)) {
-            setting.set(None, &mut configuration)?;
+        if self.class != BufferClass::WriteBuffer {
+            ignored.flush_mode()?;
         }
         Ok(configuration)
     }

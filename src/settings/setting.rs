@@ -20,7 +20,7 @@ pub struct Setting {
     pub doc: &'static str,
     /// Its entry in php.ini, whose value an argument that is null or left out takes.
     pub ini: Option<Ini>,
-    /// Which buffers have it.
+    /// Which buffers heed it.
     pub scope: Scope,
     /// Its type and bounds, and where its value goes.
     pub field: Field,
@@ -55,23 +55,23 @@ impl Ini {
     }
 }
 
-/// Which buffers have a setting.
+/// Which buffers heed a setting. Both constructors take all.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// All.
     Every,
+    /// All. To one that holds no rows it is the bound of one call.
+    Bounding,
     /// Those that hold rows: `WriteBuffer`.
     Holding,
-    /// The same. To the others php.ini's value is the bound of one call.
-    Bounding,
     /// Those of them that flush in the background.
     Background(InForeground),
 }
 
 impl Scope {
-    /// Whether a class's constructor has the setting.
-    pub fn has(self, class: BufferClass) -> bool {
-        class == BufferClass::WriteBuffer || self == Self::Every
+    /// Whether a class's buffers heed the setting.
+    pub fn is_heeded_by(self, class: BufferClass) -> bool {
+        class == BufferClass::WriteBuffer || matches!(self, Self::Every | Self::Bounding)
     }
 }
 

@@ -43,18 +43,12 @@ final class BufferSettings
         'maxPendingBytes', 'deadLetterFile', 'redactValues', 'timeZone',
     ];
 
-    /** The parameters of SyncWriteBuffer. */
-    private const OF_SYNC = [
-        'maxRetries', 'ledger', 'ledgerTable', 'orderTable', 'tradeTable', 'tables', 'redactValues', 'maxPreparedStatements',
-        'timeZone',
-    ];
-
     /**
      * @param array<string, mixed> $config
      *
      * @return array<string, mixed> parameters by name
      */
-    public static function of(#[\SensitiveParameter] array $config, RowReader $reader, bool $isSync = false): array
+    public static function of(#[\SensitiveParameter] array $config, RowReader $reader): array
     {
         $settings = [];
         foreach (self::INTEGERS as $key => $parameter) {
@@ -77,7 +71,7 @@ final class BufferSettings
             $settings['tables'][$reader->table((string) $table)] = $rules;
         }
 
-        return $isSync ? array_intersect_key($settings, array_flip(self::OF_SYNC)) : $settings;
+        return $settings;
     }
 
     /**
