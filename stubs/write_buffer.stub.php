@@ -697,6 +697,70 @@ namespace WriteBuffer {
     }
 
     /**
+     * How the rows of a table are written: the rule `mode` of `tables`. The value of a case may
+     * stand in its place.
+     */
+    enum Mode: string
+    {
+        /** A row whose key is there updates that row. */
+        case Upsert = 'upsert';
+
+        /** Rows are inserted. A row whose key is there is refused, and none is merged. */
+        case Insert = 'insert';
+    }
+
+    /**
+     * What a column holds if a row meets an earlier one of its key: a rule in `merge` of `tables`.
+     * The value of a case may stand in its place.
+     */
+    enum Merge: string
+    {
+        /** The later value. */
+        case Replace = 'replace';
+
+        /** The first value. */
+        case Keep = 'keep';
+
+        /** The sum, exact. NULL in the table counts as 0. */
+        case Sum = 'sum';
+
+        /** The smaller value. NULL counts as no value. */
+        case Min = 'min';
+
+        /** The larger value. NULL counts as no value. */
+        case Max = 'max';
+    }
+
+    /**
+     * What add() does in the background if a bound is reached: the parameter `overflow`. The value
+     * of a case may stand in its place.
+     */
+    enum Overflow: string
+    {
+        /** It waits for room, for up to overflowTimeoutMs. */
+        case Block = 'block';
+
+        /** It throws a {@see FullException} at once. */
+        case Throw = 'throw';
+    }
+
+    /**
+     * Which transactions are entered in the ledger: the parameter `ledger`. The value of a case may
+     * stand in its place.
+     */
+    enum Ledger: string
+    {
+        /** Those with rows that must not be written twice. */
+        case Auto = 'auto';
+
+        /** All. */
+        case Always = 'always';
+
+        /** None. Tables that need it are refused, unless they are `repeatable`. */
+        case Never = 'never';
+    }
+
+    /**
      * What `deadLetterFile` names: a line for each group that was given up, or left when its buffer
      * ended.
      */
@@ -830,8 +894,8 @@ namespace {
          * @param string|null $tradeTable the table of add()'s second parameter. Default `trades`
          * @param array<string, array{
          *     key?: string|list<string>,
-         *     mode?: 'upsert'|'insert',
-         *     merge?: array<string, 'replace'|'keep'|'sum'|'min'|'max'>,
+         *     mode?: \WriteBuffer\Mode|'upsert'|'insert',
+         *     merge?: array<string, \WriteBuffer\Merge|'replace'|'keep'|'sum'|'min'|'max'>,
          *     guard?: string,
          *     allowSecondUnique?: bool,
          *     repeatable?: bool,
@@ -846,8 +910,8 @@ namespace {
          *        off. `coalesce`: false writes every version of a row, in order
          * @param int|null $maxPendingRows bound of buffered rows. Default 100000
          * @param int|null $maxPendingBytes bound of buffered bytes. Default 67108864
-         * @param string|null $overflow what add() does in the background if a bound is reached:
-         *        `block` waits for room, `throw` does not. Default `block`
+         * @param \WriteBuffer\Overflow|string|null $overflow what add() does in the background if
+         *        a bound is reached: `block` waits for room, `throw` does not. Default `block`
          * @param int|null $overflowTimeoutMs how long `block` waits, in milliseconds; then
          *        FullException. Default 5000
          * @param int|null $shutdownTimeoutMs how long destruction, or the process's end for a
@@ -870,12 +934,11 @@ namespace {
          *        `{"id":…,"tag":…,"status":…,"rows":[{"table":…,"row":{…}}],…}`. A string that is
          *        not UTF-8 is `{"base64":"…"}`. The file is made with mode 0600.
          *        While it cannot be written to, nothing is given up
-         * @param string|null $ledger when a transaction is entered in the ledger, a table which
-         *        tells after a lost connection whether its COMMIT was carried out. `auto`: if it
-         *        has rows that must not be written twice, such as insert-only or summed ones, and
-         *        those that the server numbers.
-         *        `always`. `never`: such tables are refused, unless they are `repeatable`. Default
-         *        `auto`
+         * @param \WriteBuffer\Ledger|string|null $ledger when a transaction is entered in the
+         *        ledger, a table which tells after a lost connection whether its COMMIT was carried
+         *        out. `auto`: if it has rows that must not be written twice, such as insert-only or
+         *        summed ones, and those that the server numbers. `always`. `never`: such tables are
+         *        refused, unless they are `repeatable`. Default `auto`
          * @param string|null $ledgerTable the ledger's table: `table` or `database.table`. It is
          *        made at its first use, in the DSN's database if it names none. Accounts that must
          *        not harm each other's rows need one each. Default `write_buffer_ledger`
@@ -909,14 +972,14 @@ namespace {
             array $tables = [],
             ?int $maxPendingRows = null,
             ?int $maxPendingBytes = null,
-            ?string $overflow = null,
+            \WriteBuffer\Overflow|string|null $overflow = null,
             ?int $overflowTimeoutMs = null,
             ?int $shutdownTimeoutMs = null,
             ?int $lanes = null,
             ?string $routeBy = null,
             ?string $persistent = null,
             ?string $deadLetterFile = null,
-            ?string $ledger = null,
+            \WriteBuffer\Ledger|string|null $ledger = null,
             ?string $ledgerTable = null,
             ?bool $redactValues = null,
             ?int $parkTimeoutMs = null,
@@ -1046,14 +1109,14 @@ namespace {
             array $tables = [],
             ?int $maxPendingRows = null,
             ?int $maxPendingBytes = null,
-            ?string $overflow = null,
+            \WriteBuffer\Overflow|string|null $overflow = null,
             ?int $overflowTimeoutMs = null,
             ?int $shutdownTimeoutMs = null,
             ?int $lanes = null,
             ?string $routeBy = null,
             ?string $persistent = null,
             ?string $deadLetterFile = null,
-            ?string $ledger = null,
+            \WriteBuffer\Ledger|string|null $ledger = null,
             ?string $ledgerTable = null,
             ?bool $redactValues = null,
             ?int $parkTimeoutMs = null,

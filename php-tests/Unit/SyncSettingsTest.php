@@ -7,6 +7,7 @@ namespace WriteBuffer\Tests\Unit;
 use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\ConfigException;
 use WriteBuffer\MemorySink;
+use WriteBuffer\Overflow;
 use WriteBuffer\RefusedException;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 use WriteBuffer\Tests\Support\PhpProcess;
@@ -35,7 +36,7 @@ final class SyncSettingsTest extends MemoryTestCase
             batchSize: 2,
             flushIntervalMs: 1,
             background: true,
-            overflow: 'throw',
+            overflow: Overflow::Throw,
             overflowTimeoutMs: 0,
             shutdownTimeoutMs: 1,
             lanes: 64,

@@ -12,10 +12,10 @@ use crate::classes::registration::{Handler, register};
 use crate::methods::{add, construct, delete, find, flush, group, inspect, put_all, retry, tickets};
 use crate::settings::SETTINGS;
 use crate::settings::configuration::BufferClass;
-use crate::settings::setting::Setting;
-use crate::zend::classes::add_false_to_return_type;
+use crate::settings::setting::{Field, Setting};
 #[cfg(php82)]
 use crate::zend::classes::mark_parameter_sensitive;
+use crate::zend::classes::{add_false_to_return_type, add_string_to_parameter_type};
 
 /// Registers the two classes. Their interface is registered.
 ///
@@ -44,6 +44,11 @@ fn register_class(class: BufferClass, constructor: Handler) -> Result<()> {
     let entry = register(builder)?;
     widen_return_types(entry);
     entry.__bindgen_anon_2.create_object = Some(object::create);
+    for (number, setting) in (1..).zip(SETTINGS) {
+        if matches!(setting.field, Field::Word(..)) {
+            add_string_to_parameter_type(entry, number);
+        }
+    }
     #[cfg(php82)]
     for (number, setting) in (1..).zip(SETTINGS) {
         if setting.is_secret() {

@@ -12,8 +12,9 @@ use write_buffer_core::error::{Error, Result};
 use crate::convert::moments::is_time_zone;
 use crate::settings::SETTINGS;
 use crate::settings::configuration::{BufferClass, Configuration};
-use crate::settings::setting::{Field, InForeground, Number, Scope, Setting, Word, list_of};
+use crate::settings::setting::{Field, InForeground, Number, Scope, Setting};
 use crate::settings::tables;
+use crate::settings::words::{Choose, Words};
 use crate::zend::arguments::Arguments;
 use crate::zend::messages::PendingException;
 use crate::zend::php_ini;
@@ -91,12 +92,10 @@ impl<'call> Argument<'call> {
             Field::Switch(_) => arguments.bool_or_null()?.map(Self::Switch),
             Field::Number(..) => arguments.int_or_null()?.map(Self::Number),
             Field::Rules(_) => arguments.array()?.map(Self::Rules),
-            Field::Dsn(_)
-            | Field::Text(_)
-            | Field::OptionalText(_)
-            | Field::TimeZone(_)
-            | Field::Word(..)
-            | Field::File(..) => arguments.text_or_null()?.map(Self::Text),
+            Field::Word(words, _) => arguments.word_or_null(words.enum_name)?.map(Self::Text),
+            Field::Dsn(_) | Field::Text(_) | Field::OptionalText(_) | Field::TimeZone(_) | Field::File(..) => {
+                arguments.text_or_null()?.map(Self::Text)
+            }
         })
     }
 }
@@ -139,7 +138,7 @@ impl Setting {
             Field::Text(of) => *of(to) = self.text(argument)?,
             Field::TimeZone(of) => *of(to) = self.time_zone(self.text(argument)?)?,
             Field::OptionalText(of) => *of(to) = Some(self.text(argument)?).filter(|text| !text.is_empty()),
-            Field::Word(words, _) => (self.word(words, &self.text(argument)?)?.choose)(to),
+            Field::Word(words, _) => (self.word(words, &self.text(argument)?)?)(to),
             Field::File(of, check) => {
                 let path = self.file(argument)?;
                 path.as_deref().map_or(Ok(()), check)?;
@@ -185,9 +184,9 @@ impl Setting {
         )))
     }
 
-    fn word(&self, words: &'static [Word], given: &str) -> Result<&'static Word> {
-        let word = words.iter().find(|word| word.name == given);
-        word.ok_or_else(|| Error::config(format!("{} must be {}, not {given:?}", self.name, list_of(words))))
+    fn word(&self, words: &Words<Choose>, given: &str) -> Result<Choose> {
+        let word = words.find(given).map(|word| word.meaning);
+        word.ok_or_else(|| Error::config(format!("{} must be {}, not {given:?}", self.name, words.list())))
     }
 
     fn number(&self, argument: Option<Argument<'_>>, kind: &Number, min: i64, max: i64) -> Result<i64> {

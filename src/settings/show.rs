@@ -8,7 +8,7 @@ use write_buffer_core::table::rules::{KeyRule, TableRules};
 use crate::export;
 use crate::settings::SETTINGS;
 use crate::settings::configuration::Configuration;
-use crate::settings::setting::{Field, InForeground, Scope, Setting, list_of};
+use crate::settings::setting::{Field, InForeground, Scope, Setting};
 use crate::zend::array::ArrayBuilder;
 use crate::zend::php_ini;
 
@@ -59,7 +59,7 @@ impl Setting {
     fn allowed(&self) -> String {
         match &self.field {
             Field::Number(min, max, _) => format!("{min} to {max}"),
-            Field::Word(words, _) => list_of(words),
+            Field::Word(words, _) => words.list(),
             Field::Switch(_) => "true or false".to_owned(),
             Field::Rules(_) => "an array".to_owned(),
             Field::Dsn(_) | Field::Text(_) | Field::OptionalText(_) | Field::TimeZone(_) | Field::File(..) => {

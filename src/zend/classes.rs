@@ -113,15 +113,29 @@ pub fn need_constructor(class: &mut ClassEntry) {
 pub fn add_false_to_return_type(class: &mut ClassEntry, method: &str) {
     /// `MAY_BE_FALSE` of `zend_type_info.h`.
     const MAY_BE_FALSE: u32 = 1 << 2;
+    widen_type(class, method, 0, MAY_BE_FALSE);
+}
+
+/// Makes a constructor's parameter of a class, registered a moment ago, take a string beside what
+/// it takes anyway. The number is from 1.
+pub fn add_string_to_parameter_type(class: &mut ClassEntry, number: usize) {
+    /// `MAY_BE_STRING` of `zend_type_info.h`.
+    const MAY_BE_STRING: u32 = 1 << 6;
+    widen_type(class, "__construct", number, MAY_BE_STRING);
+}
+
+/// Widens the type of a method's parameter, by its number from 1, or what it returns, by 0.
+fn widen_type(class: &mut ClassEntry, method: &str, number: usize, may_be: u32) {
     // SAFETY: the class's table of methods is whole, and its values are functions. Those of an
     // internal class have a table of arguments, in whose place before the first one the returned
-    // type stands; it was made on the heap for this method alone, and nobody reads it yet.
+    // type stands; it was made on the heap for this method alone, and nobody reads it yet. The
+    // method has so many parameters.
     unsafe {
         let found = zend_hash_str_find(&raw const class.function_table, method.as_ptr().cast(), method.len());
         let Some(function) = found.as_ref() else { return };
         let arguments = (*function.value.func).internal_function.arg_info;
-        if let Some(returned) = arguments.sub(1).as_mut() {
-            returned.type_.type_mask |= MAY_BE_FALSE;
+        if let Some(argument) = arguments.sub(1).add(number).as_mut() {
+            argument.type_.type_mask |= may_be;
         }
     }
 }
