@@ -7,7 +7,7 @@
 //!
 //! | module | what it owns |
 //! |---|---|
-//! | [`classes`] | the classes and interfaces, as `stubs/write_buffer.stub.php` has them |
+//! | [`classes`] | the classes, interfaces and enums, as `stubs/write_buffer.stub.php` has them |
 //! | [`methods`] | their methods: they read arguments, call the engine, and throw |
 //! | [`buffer`] | what stands behind a PHP object: a buffer, from its constructor to its end |
 //! | [`settings`] | the table of settings, constructors' arguments and php.ini |

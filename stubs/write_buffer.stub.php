@@ -70,6 +70,104 @@ namespace WriteBuffer {
      *
      * What your own code throws while a row is read (an accessor, `toArray()`, `__toString()`, a
      * generator) passes through, and the group is not taken.
+     *
+     * **For static analysis** the shapes have names here. PHPStan and Psalm both read them. Use one
+     * in a class of yours by `@phpstan-import-type Failure from \WriteBuffer\Buffer`.
+     *
+     * @phpstan-type ObjectValue = \BackedEnum|\DateTimeInterface|\Stringable|\GMP
+     * @phpstan-type Value = null|bool|int|float|string|ObjectValue
+     * @phpstan-type Row = array<string, Value>|object
+     * @phpstan-type Rows = Row|iterable<Row>
+     * @phpstan-type Key = int|string|ObjectValue|array<int|string, Value>
+     * @phpstan-type StoredValue = int|float|string|null
+     * @phpstan-type StoredRow = array<string, StoredValue>
+     * @phpstan-type Rules = array{
+     *     key?: string|list<string>,
+     *     mode?: Mode|'upsert'|'insert',
+     *     merge?: array<string, Merge|'replace'|'keep'|'sum'|'min'|'max'>,
+     *     guard?: string,
+     *     allowSecondUnique?: bool,
+     *     repeatable?: bool,
+     *     coalesce?: bool
+     * }
+     * @phpstan-type FailedRow = array{table: string, row: StoredRow}
+     * @phpstan-type FailedDeletion = array{table: string, delete: array<int|string, StoredValue>}
+     * @phpstan-type Failure = array{
+     *     id: string,
+     *     tag: ?string,
+     *     rows: list<FailedRow|FailedDeletion>,
+     *     status: string,
+     *     code: int,
+     *     message: string,
+     *     time: float
+     * }
+     * @phpstan-type RowToRetry = array{table: string, row: array<string, mixed>}
+     * @phpstan-type DeletionToRetry = array{table: string, delete: mixed}
+     * @phpstan-type FailureToRetry = array{
+     *     id?: string,
+     *     tag?: ?string,
+     *     status?: string,
+     *     rows: list<RowToRetry|DeletionToRetry>,
+     *     code?: int,
+     *     message?: string,
+     *     time?: float
+     * }
+     * @phpstan-type ParkedTable = array{
+     *     rows: int,
+     *     code: int,
+     *     message: string,
+     *     age_ms: float
+     * }
+     * @phpstan-type LaneMetrics = array{
+     *     flush_count: int,
+     *     total_flushed: int,
+     *     added_rows: int,
+     *     pending_rows: int,
+     *     failed_rows: int,
+     *     retries: int,
+     *     retries_deadlock: int,
+     *     reconnects: int,
+     *     flush_latency_p50_ms: float,
+     *     flush_latency_p99_ms: float,
+     *     batch_rows_avg: float,
+     *     thread_state: string
+     * }
+     * @phpstan-type Metrics = array{
+     *     flush_count: int,
+     *     total_flushed: int,
+     *     total_flush_time_ms: float,
+     *     added_rows: int,
+     *     coalesced_rows: int,
+     *     pending_rows: int,
+     *     pending_bytes: int,
+     *     parked_rows: int,
+     *     parked_tables: array<string, ParkedTable>,
+     *     oldest_pending_age_ms: float,
+     *     failed_rows: int,
+     *     failed_flushes: int,
+     *     retries: int,
+     *     retries_deadlock: int,
+     *     retries_lock_wait_timeout: int,
+     *     retries_record_changed: int,
+     *     retries_other: int,
+     *     retries_reconnect: int,
+     *     unknown_commits: int,
+     *     ledger_lookups: int,
+     *     ledger_confirmed: int,
+     *     reconnects: int,
+     *     time_blocked_ms: float,
+     *     flush_latency_p50_ms: float,
+     *     flush_latency_p95_ms: float,
+     *     flush_latency_p99_ms: float,
+     *     flush_latency_max_ms: float,
+     *     batch_rows_avg: float,
+     *     batch_rows_max: int,
+     *     lanes: int,
+     *     lane_metrics: list<LaneMetrics>,
+     *     thread_state: string,
+     *     pid: int,
+     *     last_error: ?string
+     * }
      */
     interface Buffer extends \Countable
     {
@@ -81,6 +179,9 @@ namespace WriteBuffer {
          *
          * @param mixed $order null, one row, or a list of rows, for the order table
          * @param mixed $trade null, one row, or a list of rows, for the trade table
+         *
+         * @phpstan-param Rows|null $order
+         * @phpstan-param Rows|null $trade
          *
          * @return int the group's ticket
          *
@@ -110,6 +211,8 @@ namespace WriteBuffer {
          * @param mixed  $row   one row, or a list of rows
          * @param string|null $tag what you call the group: it comes back in its failure, and in its
          *                      line of the dead-letter file. Nothing else is done with it
+         *
+         * @phpstan-param Rows $row
          *
          * @return int the group's ticket
          *
@@ -156,6 +259,8 @@ namespace WriteBuffer {
          *                                end, with the number of rows taken so far. It may throw,
          *                                which ends the call
          *
+         * @phpstan-param iterable<Row> $rows
+         *
          * @return int the rows that were taken: all of them. A model without a change is none
          *
          * @throws IncompleteException rows were skipped; or some were taken before an error, which
@@ -196,6 +301,8 @@ namespace WriteBuffer {
          *                      name, in any order, with the guard if you like; or the key's values
          *                      in the key's order
          * @param string|null $tag as in put()
+         *
+         * @phpstan-param Key $key
          *
          * @return int the group's ticket
          *
@@ -269,8 +376,12 @@ namespace WriteBuffer {
          *                      key an array of these, by column name or in the key's order. Alone
          *                      it is neither a bool nor a float: give these in an array, too
          *
+         * @phpstan-param Key $key
+         *
          * @return array<string, int|float|string|null>|false|null null: none has this key. false:
          *         its deletion is buffered, and no row after it
+         *
+         * @phpstan-return StoredRow|false|null
          *
          * @throws \TypeError       the key is no value, null, or an array with one of these; or it
          *                          has other columns than the table's key
@@ -360,60 +471,9 @@ namespace WriteBuffer {
          * sizes in bytes. Always: `added_rows` = `total_flushed` + `pending_rows` + `failed_rows`.
          * `docs/operations.md` has the meaning of each.
          *
-         * @return array{
-         *     flush_count: int,
-         *     total_flushed: int,
-         *     total_flush_time_ms: float,
-         *     added_rows: int,
-         *     coalesced_rows: int,
-         *     pending_rows: int,
-         *     pending_bytes: int,
-         *     parked_rows: int,
-         *     parked_tables: array<string, array{
-         *         rows: int,
-         *         code: int,
-         *         message: string,
-         *         age_ms: float
-         *     }>,
-         *     oldest_pending_age_ms: float,
-         *     failed_rows: int,
-         *     failed_flushes: int,
-         *     retries: int,
-         *     retries_deadlock: int,
-         *     retries_lock_wait_timeout: int,
-         *     retries_record_changed: int,
-         *     retries_other: int,
-         *     retries_reconnect: int,
-         *     unknown_commits: int,
-         *     ledger_lookups: int,
-         *     ledger_confirmed: int,
-         *     reconnects: int,
-         *     time_blocked_ms: float,
-         *     flush_latency_p50_ms: float,
-         *     flush_latency_p95_ms: float,
-         *     flush_latency_p99_ms: float,
-         *     flush_latency_max_ms: float,
-         *     batch_rows_avg: float,
-         *     batch_rows_max: int,
-         *     lanes: int,
-         *     lane_metrics: list<array{
-         *         flush_count: int,
-         *         total_flushed: int,
-         *         added_rows: int,
-         *         pending_rows: int,
-         *         failed_rows: int,
-         *         retries: int,
-         *         retries_deadlock: int,
-         *         reconnects: int,
-         *         flush_latency_p50_ms: float,
-         *         flush_latency_p99_ms: float,
-         *         batch_rows_avg: float,
-         *         thread_state: string
-         *     }>,
-         *     thread_state: string,
-         *     pid: int,
-         *     last_error: ?string
-         * }
+         * @return array<string, mixed>
+         *
+         * @phpstan-return Metrics
          */
         public function getMetrics(): array;
 
@@ -437,36 +497,18 @@ namespace WriteBuffer {
          * At most 1,000 groups and 64 MiB are kept. With a deadLetterFile the oldest make room;
          * without one nothing more is given up then.
          *
-         * @return list<array{
-         *     id: string,
-         *     tag: ?string,
-         *     rows: list<
-         *         array{table: string, row: array<string, int|float|string|null>}
-         *         | array{table: string, delete: array<int|string, int|float|string|null>}
-         *     >,
-         *     status: string,
-         *     code: int,
-         *     message: string,
-         *     time: float
-         * }>
+         * @return list<array<string, mixed>>
+         *
+         * @phpstan-return list<Failure>
          */
         public function failures(): array;
 
         /**
          * Returns the failures, as failures() does, and forgets them.
          *
-         * @return list<array{
-         *     id: string,
-         *     tag: ?string,
-         *     rows: list<
-         *         array{table: string, row: array<string, int|float|string|null>}
-         *         | array{table: string, delete: array<int|string, int|float|string|null>}
-         *     >,
-         *     status: string,
-         *     code: int,
-         *     message: string,
-         *     time: float
-         * }>
+         * @return list<array<string, mixed>>
+         *
+         * @phpstan-return list<Failure>
          */
         public function takeFailures(): array;
 
@@ -483,15 +525,9 @@ namespace WriteBuffer {
          * or another process, does not know of it. A group that is given up once more is a new
          * failure with a new id.
          *
-         * @param array<array{
-         *     id?: string,
-         *     tag?: ?string,
-         *     status?: string,
-         *     rows: list<
-         *         array{table: string, row: array<string, mixed>}
-         *         | array{table: string, delete: mixed}
-         *     >
-         * }> $failures
+         * @param array<array<string, mixed>> $failures
+         *
+         * @phpstan-param array<FailureToRetry> $failures
          *
          * @return int how many were put back: all, or as many as fit under maxPendingRows and
          *             maxPendingBytes, from the first on. lastTicket() has the ticket of the last
@@ -582,22 +618,17 @@ namespace WriteBuffer {
     /**
      * The server, or a check before it, does not take rows. The code is the server's, or 0. What is
      * thrown is a {@see RefusedException} or a {@see BlockedException}: catch this class for both.
+     *
+     * @phpstan-import-type Failure from Buffer
      */
     class FlushException extends \RuntimeException implements Exception
     {
         /**
          * For tests: what `\Exception` takes, and what getFailures() returns.
          *
-         * @param list<array{
-         *     rows: list<
-         *         array{table: string, row: array<string, int|float|string|null>}
-         *         | array{table: string, delete: array<int|string, int|float|string|null>}
-         *     >,
-         *     status: string,
-         *     code: int,
-         *     message: string,
-         *     time: float
-         * }> $failures
+         * @param list<array<string, mixed>> $failures
+         *
+         * @phpstan-param list<Failure> $failures
          *
          * @throws \TypeError an argument has a wrong type
          */
@@ -614,18 +645,9 @@ namespace WriteBuffer {
          * returns them. Empty in a {@see BlockedException}. After many failures it has the first
          * 1,000 of them, or 64 MiB.
          *
-         * @return list<array{
-         *     id: string,
-         *     tag: ?string,
-         *     rows: list<
-         *         array{table: string, row: array<string, int|float|string|null>}
-         *         | array{table: string, delete: array<int|string, int|float|string|null>}
-         *     >,
-         *     status: string,
-         *     code: int,
-         *     message: string,
-         *     time: float
-         * }>
+         * @return list<array<string, mixed>>
+         *
+         * @phpstan-return list<Failure>
          */
         public function getFailures(): array
         {
@@ -697,6 +719,70 @@ namespace WriteBuffer {
     }
 
     /**
+     * How the rows of a table are written: the rule `mode` of `tables`. The value of a case may
+     * stand in its place.
+     */
+    enum Mode: string
+    {
+        /** A row whose key is there updates that row. */
+        case Upsert = 'upsert';
+
+        /** Rows are inserted. A row whose key is there is refused, and none is merged. */
+        case Insert = 'insert';
+    }
+
+    /**
+     * What a column holds if a row meets an earlier one of its key: a rule in `merge` of `tables`.
+     * The value of a case may stand in its place.
+     */
+    enum Merge: string
+    {
+        /** The later value. */
+        case Replace = 'replace';
+
+        /** The first value. */
+        case Keep = 'keep';
+
+        /** The sum, exact. NULL in the table counts as 0. */
+        case Sum = 'sum';
+
+        /** The smaller value. NULL counts as no value. */
+        case Min = 'min';
+
+        /** The larger value. NULL counts as no value. */
+        case Max = 'max';
+    }
+
+    /**
+     * What add() does in the background if a bound is reached: the parameter `overflow`. The value
+     * of a case may stand in its place.
+     */
+    enum Overflow: string
+    {
+        /** It waits for room, for up to overflowTimeoutMs. */
+        case Block = 'block';
+
+        /** It throws a {@see FullException} at once. */
+        case Throw = 'throw';
+    }
+
+    /**
+     * Which transactions are entered in the ledger: the parameter `ledger`. The value of a case may
+     * stand in its place.
+     */
+    enum Ledger: string
+    {
+        /** Those with rows that must not be written twice. */
+        case Auto = 'auto';
+
+        /** All. */
+        case Always = 'always';
+
+        /** None. Tables that need it are refused, unless they are `repeatable`. */
+        case Never = 'never';
+    }
+
+    /**
      * What `deadLetterFile` names: a line for each group that was given up, or left when its buffer
      * ended.
      */
@@ -749,6 +835,8 @@ namespace WriteBuffer {
      * The tables behind the DSN `memory:` (or `memory:NAME`, a separate set), for tests without a
      * server. They live until the request ends. Batches are applied by the rules that a server
      * would apply.
+     *
+     * @phpstan-import-type StoredRow from Buffer
      */
     final class MemorySink
     {
@@ -763,6 +851,8 @@ namespace WriteBuffer {
          * @param string $name the NAME of `memory:NAME`
          *
          * @return array<string, list<array<string, int|float|string|null>>>
+         *
+         * @phpstan-return array<string, list<StoredRow>>
          */
         public static function tables(string $name = ''): array
         {
@@ -803,6 +893,8 @@ namespace {
      * after `exit` or an uncaught exception. What it cannot write goes into the deadLetterFile.
      * Without one it is lost, with a PHP warning that names the server, the reason, the tables and
      * the first keys.
+     *
+     * @phpstan-import-type Rules from \WriteBuffer\Buffer
      */
     final class WriteBuffer implements \WriteBuffer\Buffer
     {
@@ -828,26 +920,19 @@ namespace {
          *        true
          * @param string|null $orderTable the table of add()'s first parameter. Default `orders`
          * @param string|null $tradeTable the table of add()'s second parameter. Default `trades`
-         * @param array<string, array{
-         *     key?: string|list<string>,
-         *     mode?: 'upsert'|'insert',
-         *     merge?: array<string, 'replace'|'keep'|'sum'|'min'|'max'>,
-         *     guard?: string,
-         *     allowSecondUnique?: bool,
-         *     repeatable?: bool,
-         *     coalesce?: bool
-         * }> $tables rules by table. `key`: the columns that tell rows apart (default: the primary
-         *        key, read from the server; `id` for `memory:`; `'server'`: the server's unique
-         *        keys decide, and rows are neither merged nor sorted). `mode`: default upsert, and
-         *        insert for the trade table. `merge`: a rule for each column (default: replace).
-         *        `guard`: a column; a row is replaced only by one whose guard is not smaller.
-         *        `allowSecondUnique` accepts that a row may update another row through a second
-         *        unique index. `repeatable` accepts that rows are written twice if the ledger is
-         *        off. `coalesce`: false writes every version of a row, in order
+         * @param array<string, array<string, mixed>> $tables rules by table. `key`: the columns
+         *        that tell rows apart (default: the primary key, read from the server; `id` for
+         *        `memory:`; `'server'`: the server's unique keys decide, and rows are neither
+         *        merged nor sorted). `mode`: default upsert, and insert for the trade table.
+         *        `merge`: a rule for each column (default: replace). `guard`: a column; a row is
+         *        replaced only by one whose guard is not smaller. `allowSecondUnique` accepts that
+         *        a row may update another row through a second unique index. `repeatable` accepts
+         *        that rows are written twice if the ledger is off. `coalesce`: false writes every
+         *        version of a row, in order
          * @param int|null $maxPendingRows bound of buffered rows. Default 100000
          * @param int|null $maxPendingBytes bound of buffered bytes. Default 67108864
-         * @param string|null $overflow what add() does in the background if a bound is reached:
-         *        `block` waits for room, `throw` does not. Default `block`
+         * @param \WriteBuffer\Overflow|string|null $overflow what add() does in the background if
+         *        a bound is reached: `block` waits for room, `throw` does not. Default `block`
          * @param int|null $overflowTimeoutMs how long `block` waits, in milliseconds; then
          *        FullException. Default 5000
          * @param int|null $shutdownTimeoutMs how long destruction, or the process's end for a
@@ -870,12 +955,11 @@ namespace {
          *        `{"id":…,"tag":…,"status":…,"rows":[{"table":…,"row":{…}}],…}`. A string that is
          *        not UTF-8 is `{"base64":"…"}`. The file is made with mode 0600.
          *        While it cannot be written to, nothing is given up
-         * @param string|null $ledger when a transaction is entered in the ledger, a table which
-         *        tells after a lost connection whether its COMMIT was carried out. `auto`: if it
-         *        has rows that must not be written twice, such as insert-only or summed ones, and
-         *        those that the server numbers.
-         *        `always`. `never`: such tables are refused, unless they are `repeatable`. Default
-         *        `auto`
+         * @param \WriteBuffer\Ledger|string|null $ledger when a transaction is entered in the
+         *        ledger, a table which tells after a lost connection whether its COMMIT was carried
+         *        out. `auto`: if it has rows that must not be written twice, such as insert-only or
+         *        summed ones, and those that the server numbers. `always`. `never`: such tables are
+         *        refused, unless they are `repeatable`. Default `auto`
          * @param string|null $ledgerTable the ledger's table: `table` or `database.table`. It is
          *        made at its first use, in the DSN's database if it names none. Accounts that must
          *        not harm each other's rows need one each. Default `write_buffer_ledger`
@@ -895,6 +979,8 @@ namespace {
          *        in its own zone. It is no setting of the server's session: that is the DSN's
          *        `timezone`
          *
+         * @phpstan-param array<string, Rules> $tables
+         *
          * @throws \TypeError                   an argument has a wrong type
          * @throws \WriteBuffer\ConfigException a setting cannot work
          */
@@ -909,14 +995,14 @@ namespace {
             array $tables = [],
             ?int $maxPendingRows = null,
             ?int $maxPendingBytes = null,
-            ?string $overflow = null,
+            \WriteBuffer\Overflow|string|null $overflow = null,
             ?int $overflowTimeoutMs = null,
             ?int $shutdownTimeoutMs = null,
             ?int $lanes = null,
             ?string $routeBy = null,
             ?string $persistent = null,
             ?string $deadLetterFile = null,
-            ?string $ledger = null,
+            \WriteBuffer\Ledger|string|null $ledger = null,
             ?string $ledgerTable = null,
             ?bool $redactValues = null,
             ?int $parkTimeoutMs = null,
@@ -1008,30 +1094,61 @@ namespace {
      * returns, so an error appears at the very line. So is its ticket, and waitFor() returns at
      * once. For tests and scripts.
      *
-     * One call may add as much as php.ini's write_buffer.max_pending_rows and
-     * write_buffer.max_pending_bytes say.
+     * One call may add as much as maxPendingRows and maxPendingBytes say.
      *
      * If it throws, nothing is kept, and nothing was written, with one exception: if the connection
      * is lost while COMMIT is under way, and no server can be reached afterwards, the group may be
      * committed.
+     *
+     * @phpstan-import-type Rules from \WriteBuffer\Buffer
      */
     final class SyncWriteBuffer implements \WriteBuffer\Buffer
     {
         /**
-         * @see WriteBuffer::__construct() for the parameters
+         * Takes the parameters of {@see \WriteBuffer::__construct()}, in their order, so that the
+         * two classes can be exchanged.
+         *
+         * It heeds dsn, maxRetries, orderTable, tradeTable, tables, ledger, ledgerTable,
+         * redactValues, maxPreparedStatements and timeZone; and maxPendingRows and maxPendingBytes
+         * as the bound of one call.
+         *
+         * It ignores those that have no meaning without a buffer: batchSize, flushIntervalMs,
+         * background, overflow, overflowTimeoutMs, shutdownTimeoutMs, lanes, routeBy, persistent,
+         * deadLetterFile and parkTimeoutMs. Such an argument is checked all the same: what
+         * WriteBuffer refuses of it by itself, or without `background`, is refused here, too. What
+         * php.ini has for these is not checked.
+         *
+         * @see WriteBuffer::__construct() for each parameter
+         *
+         * @param array<string, array<string, mixed>> $tables
+         *
+         * @phpstan-param array<string, Rules> $tables
          *
          * @throws \TypeError                   an argument has a wrong type
          * @throws \WriteBuffer\ConfigException a setting cannot work
          */
         public function __construct(
             #[\SensitiveParameter] ?string $dsn = null,
+            ?int $batchSize = null,
+            ?int $flushIntervalMs = null,
             ?int $maxRetries = null,
+            ?bool $background = null,
             ?string $orderTable = null,
             ?string $tradeTable = null,
             array $tables = [],
-            ?string $ledger = null,
+            ?int $maxPendingRows = null,
+            ?int $maxPendingBytes = null,
+            \WriteBuffer\Overflow|string|null $overflow = null,
+            ?int $overflowTimeoutMs = null,
+            ?int $shutdownTimeoutMs = null,
+            ?int $lanes = null,
+            ?string $routeBy = null,
+            ?string $persistent = null,
+            ?string $deadLetterFile = null,
+            \WriteBuffer\Ledger|string|null $ledger = null,
             ?string $ledgerTable = null,
             ?bool $redactValues = null,
+            ?int $parkTimeoutMs = null,
             ?int $maxPreparedStatements = null,
             ?string $timeZone = null,
         ) {

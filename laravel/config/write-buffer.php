@@ -90,7 +90,8 @@ return [
             // merge rule per column, for a row that meets an earlier row, and
             // a guard column: an older row never replaces a newer one. With
             // 'coalesce' => false every version of a row is written, as triggers
-            // and history tables need.
+            // and history tables need. Words may be cases of WriteBuffer\Mode and
+            // WriteBuffer\Merge.
             //
             // 'balances' => [
             //     'key' => ['user_id', 'asset'],
@@ -119,7 +120,7 @@ return [
             'route_by' => null,
 
             // How much may wait, and what add() does at that bound: "block" or
-            // "throw".
+            // "throw", or a case of WriteBuffer\Overflow.
             'max_pending_rows' => null,
             'max_pending_bytes' => null,
             'overflow' => null,
@@ -136,8 +137,8 @@ return [
             'dead_letter_file' => env('WRITE_BUFFER_DEAD_LETTER_FILE'),
 
             // Which transactions are entered in the ledger: "auto", "always" or
-            // "never". And its table, write_buffer_ledger, without a prefix:
-            // "table" or "database.table".
+            // "never", or a case of WriteBuffer\Ledger. And its table,
+            // write_buffer_ledger, without a prefix: "table" or "database.table".
             'ledger' => null,
             'ledger_table' => null,
 

@@ -316,7 +316,7 @@ final class ConstructErrorTest extends MemoryTestCase
                 [['tables' => null], '#8 ($tables) must be of type array, null given'],
                 [['lanes' => '1'], '#14 ($lanes) must be of type ?int, string given'],
                 [['deadLetterFile' => false], "#17 (\$deadLetterFile) must be of type ?string, {$false} given"],
-                [['ledger' => 1], '#18 ($ledger) must be of type ?string, int given'],
+                [['ledger' => 1], '#18 ($ledger) must be of type WriteBuffer\Ledger|string|null, int given'],
                 [['ledgerTable' => 1], '#19 ($ledgerTable) must be of type ?string, int given'],
                 [['parkTimeoutMs' => '1'], '#21 ($parkTimeoutMs) must be of type ?int, string given'],
                 [['maxPreparedStatements' => '1'], '#22 ($maxPreparedStatements) must be of type ?int, string given'],
@@ -336,8 +336,8 @@ final class ConstructErrorTest extends MemoryTestCase
         );
         self::assertThrows(
             ArgumentCountError::class,
-            'SyncWriteBuffer::__construct() expects at most 10 arguments, 11 given',
-            static fn () => new \SyncWriteBuffer(...array_fill(0, 11, null)),
+            'SyncWriteBuffer::__construct() expects at most 23 arguments, 24 given',
+            static fn () => new \SyncWriteBuffer(...array_fill(0, 24, null)),
         );
         self::assertThrows(
             Error::class,
@@ -346,8 +346,8 @@ final class ConstructErrorTest extends MemoryTestCase
         );
         self::assertThrows(
             Error::class,
-            'Unknown named parameter $batchSize',
-            static fn () => new \SyncWriteBuffer(dsn: 'memory:', batchSize: 5),
+            'Unknown named parameter $batch_size',
+            static fn () => new \SyncWriteBuffer(dsn: 'memory:', batch_size: 5),
         );
     }
 

@@ -149,7 +149,11 @@ final class ConstructTest extends MemoryTestCase
 
     public function testTheSynchronousBufferShowsWhatItHas(): void
     {
-        $info = (new \SyncWriteBuffer('memory:', 2, 'a', 'b', ['a' => ['key' => 'k']], 'always', 'l.l', true, 80))->__debugInfo();
+        $arguments = [
+            'memory:', 10, 20, 2, true, 'a', 'b', ['a' => ['key' => 'k']], 30, 4_096, 'throw', 50, 60, 2, 'r', 'p', null, 'always',
+            'l.l', true, 70, 80, 'UTC',
+        ];
+        $info = (new \SyncWriteBuffer(...$arguments))->__debugInfo();
         unset($info['metrics']);
         self::assertSame(
             [
@@ -162,6 +166,9 @@ final class ConstructTest extends MemoryTestCase
                 'ledgerTable' => 'l.l',
                 'redactValues' => true,
                 'maxPreparedStatements' => 80,
+                'timeZone' => 'UTC',
+                'maxPendingRows' => 30,
+                'maxPendingBytes' => 4_096,
                 'closed' => false,
             ],
             $info,

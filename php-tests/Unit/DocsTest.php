@@ -61,7 +61,7 @@ final class DocsTest extends TestCase
                 $wrong = (int) $min - 1;
                 $message = "{$name} must be from {$min} to {$max}, not {$wrong}";
                 $numbers++;
-            } elseif ($type === '?string' && preg_match('/^\w+(, \w+)* or \w+$/', $allowed) === 1) {
+            } elseif (str_contains($type, 'string') && preg_match('/^\w+(, \w+)* or \w+$/', $allowed) === 1) {
                 $choices = preg_split('/, | or /', $allowed);
                 $last = array_pop($choices);
                 $wrong = 'no such word';
@@ -79,20 +79,35 @@ final class DocsTest extends TestCase
         self::assertSame([10, 2], [$numbers, $words], 'numbers, and choices of words');
     }
 
+    /** The page and the stub name those that it heeds, and those that it ignores. */
     public function testTheSettingsOfTheSynchronousBuffer(): void
     {
-        self::assertSame(
-            1,
-            preg_match('/^`SyncWriteBuffer` takes ((?:`\w+`(?:,\s|\sand\s)?)+)\./m', self::page('docs/settings.md'), $sentence),
-        );
-        preg_match_all('/\w+(?=`)/', $sentence[1], $names);
-        self::assertSame(
-            array_map(
-                static fn (ReflectionParameter $parameter): string => $parameter->getName(),
-                (new ReflectionMethod(\SyncWriteBuffer::class, '__construct'))->getParameters(),
-            ),
-            $names[0],
-        );
+        $given = [
+            'dsn' => 'memory:', 'background' => true, 'tables' => ['t' => ['key' => 'id']], 'ledgerTable' => 'l', 'timeZone' => 'UTC',
+            'deadLetterFile' => sys_get_temp_dir() . '/never-made.jsonl', 'routeBy' => 'c', 'persistent' => 'p', 'overflow' => 'block',
+        ];
+        $shown = (new \SyncWriteBuffer(...$given))->__debugInfo();
+        $heeded = $ignored = [];
+        foreach ((new ReflectionMethod(\SyncWriteBuffer::class, '__construct'))->getParameters() as $parameter) {
+            if (array_key_exists($parameter->getName(), $shown)) {
+                $heeded[] = $parameter->getName();
+            } else {
+                $ignored[] = $parameter->getName();
+            }
+        }
+        $stub = self::page('stubs/write_buffer.stub.php');
+        $stub = (string) preg_replace('/\s*\n\s*\*/', '', substr($stub, (int) strpos($stub, 'final class SyncWriteBuffer')));
+        foreach (['docs/settings.md' => self::page('docs/settings.md'), 'the stub' => $stub] as $where => $text) {
+            foreach (['heeds' => $heeded, 'ignores' => $ignored] as $what => $parameters) {
+                self::assertSame(1, preg_match("/\\bIt {$what} (.+?)\\./s", $text, $sentence), "{$where}: {$what}");
+                preg_match_all('/\b[a-z]\w*\b/', $sentence[1], $names);
+                self::assertEqualsCanonicalizing(
+                    $parameters,
+                    array_values(array_intersect($names[0], [...$heeded, ...$ignored])),
+                    "{$where}: {$what}",
+                );
+            }
+        }
     }
 
     public function testTheRulesOfTables(): void
@@ -329,7 +344,7 @@ final class DocsTest extends TestCase
 
     /**
      * The first table below a heading: its rows, by the columns' heads. Cells have no backquotes,
-     * and a first cell no link.
+     * a first cell no link, and `\|` in a cell is `|`.
      *
      * @return list<array<string, string>>
      */
@@ -338,7 +353,11 @@ final class DocsTest extends TestCase
         $pattern = '/^#+ ' . preg_quote($heading, '/') . '\n(?:(?!#).*\n)*?((?:\|.*\n)+)/m';
         self::assertSame(1, preg_match($pattern, self::withoutFences(self::page($page)), $found), "{$page}: {$heading}");
         $rows = array_map(
-            static fn (string $line): array => array_map('trim', explode('|', trim(str_replace('`', '', $line), '|'))),
+            static fn (string $line): array => str_replace(
+                '\|',
+                '|',
+                array_map('trim', (array) preg_split('/(?<!\\\\)\|/', trim(str_replace('`', '', $line), '|'))),
+            ),
             explode("\n", rtrim($found[1])),
         );
         $heads = array_shift($rows);

@@ -12,12 +12,11 @@ final class GetMetricsTest extends MemoryTestCase
     public function testHasTheKeysAndTypesOfTheStub(): void
     {
         $stub = (string) file_get_contents(dirname(__DIR__, 2) . '/stubs/write_buffer.stub.php');
-        self::assertSame(1, preg_match('/@return array\{(.*?)\}\s*\*\/\s*public function getMetrics/s', $stub, $found));
-        self::assertSame(1, preg_match('/list<array\{(.*?)\}>/s', $found[1], $ofLane));
+        self::assertSame(1, preg_match('/@phpstan-type Metrics = array\{(.*?)\}/s', $stub, $found));
+        self::assertSame(1, preg_match('/@phpstan-type LaneMetrics = array\{(.*?)\}/s', $stub, $ofLane));
         preg_match_all('/(\w+): /', $ofLane[1], $laneKeys);
         self::assertSame($laneKeys[1], array_keys($this->buffer()->getMetrics()['lane_metrics'][0]));
-        self::assertSame(1, preg_match('/array<string, array\{(.*?)\}>/s', $found[1], $ofTable));
-        $types = str_replace([$ofLane[0], $ofTable[0]], 'array', $found[1]);
+        $types = str_replace('list<LaneMetrics>', 'array', $found[1]);
         preg_match_all('/(\w+): (\??)(\w+)/', $types, $lines, PREG_SET_ORDER);
         self::assertGreaterThan(20, count($lines));
         foreach ([$this->buffer(), $this->syncBuffer()] as $buffer) {

@@ -140,7 +140,7 @@ final class GroupBoundsTest extends MemoryTestCase
             echo count(WriteBuffer\MemorySink::tables()['t']);
             PHP, ['write_buffer.max_pending_rows' => '3', 'write_buffer.max_pending_bytes' => '4096']);
         self::assertMatchesRegularExpression(
-            "/^the group is too large \(php\.ini's write_buffer\.max_pending_rows is 3, write_buffer\.max_pending_bytes 4096; "
+            "/^the group is too large \(maxPendingRows is 3, maxPendingBytes 4096; "
                 . "the group has 4 rows and \d+ bytes\): add fewer rows at once, or raise the bound\n3$/D",
             $output,
         );

@@ -48,6 +48,32 @@ final class MemorySinkErrorTest extends MemoryTestCase
             'Call to private WriteBuffer\MemorySink::__construct() from scope ' . self::class,
             static fn () => new MemorySink(),
         );
+        self::assertThrows(
+            \ReflectionException::class,
+            'Class WriteBuffer\MemorySink is an internal class marked as final that cannot be instantiated without '
+                . 'invoking its constructor',
+            static fn () => (new \ReflectionClass(MemorySink::class))->newInstanceWithoutConstructor(),
+        );
+        self::assertThrows(
+            \ReflectionException::class,
+            'Access to non-public constructor of class WriteBuffer\MemorySink',
+            static fn () => (new \ReflectionClass(MemorySink::class))->newInstance(),
+        );
+        self::assertThrows(
+            \Exception::class,
+            "Unserialization of 'WriteBuffer\MemorySink' is not allowed",
+            static fn () => unserialize('O:22:"WriteBuffer\MemorySink":0:{}'),
+        );
+    }
+
+    /** PDO calls a constructor whatever its visibility. */
+    public function testPdoMakesNoObjectOfIt(): void
+    {
+        self::assertThrows(
+            \Error::class,
+            'WriteBuffer\MemorySink has no objects: call its static methods',
+            static fn () => (new \PDO('sqlite::memory:'))->query('SELECT 1')->fetchObject(MemorySink::class),
+        );
     }
 
     public function testTablesAndResetCheckTheirArguments(): void

@@ -59,7 +59,7 @@ final class StubTest extends TestCase
 
     public function testTheClassesAreThoseOfTheStub(): void
     {
-        self::assertCount(18, self::stubClasses());
+        self::assertCount(22, self::stubClasses());
         self::assertEqualsCanonicalizing(array_keys(self::stubClasses()), array_keys(self::extensionClasses()));
     }
 
@@ -82,7 +82,7 @@ final class StubTest extends TestCase
         $comment = (string) preg_replace('/`|\s*\n\s*\*/', '', (string) $constructor->getDocComment());
         $comment = (string) preg_replace('/\s+/', ' ', $comment);
         foreach ($settings as [, $name, $allowed, $meaning]) {
-            self::assertSame(1, preg_match("/ \\\${$name} (.*?)(?= @param | @throws )/", $comment, $text), $name);
+            self::assertSame(1, preg_match("/ \\\${$name} (.*?)(?= @param | @phpstan-param | @throws )/", $comment, $text), $name);
             self::assertStringStartsWith($meaning, $text[1], $name);
             $key = 'write_buffer.' . strtolower((string) preg_replace('/[A-Z]/', '_$0', $name));
             $default = (string) (ini_get_all('write_buffer')[$key]['global_value'] ?? '');
@@ -144,15 +144,24 @@ final class StubTest extends TestCase
 
         return [
             'interface' => $class->isInterface(),
+            'enum' => $class->isEnum() ? (string) (new \ReflectionEnum($class->getName()))->getBackingType() : null,
             'final' => $class->isFinal(),
             'abstract' => $class->isAbstract(),
             'parent' => $parent === false ? null : self::plain($parent->getName()),
             'interfaces' => $interfaces,
-            'constants' => $class->isSubclassOf(\Throwable::class) ? [] : $class->getConstants(),
+            'constants' => $class->isSubclassOf(\Throwable::class)
+                ? []
+                : array_map(self::describeConstant(...), $class->getConstants()),
             'properties' => $properties,
             'attributes' => self::attributes($class),
             'methods' => $methods,
         ];
+    }
+
+    /** An enum's case is another object in the stub than in the extension, with the same value. */
+    private static function describeConstant(mixed $value): mixed
+    {
+        return $value instanceof \BackedEnum ? ['case' => $value->name, 'value' => $value->value] : $value;
     }
 
     /** @return array<string, mixed> */

@@ -254,8 +254,8 @@ impl State {
         }
         let settings = &self.configuration.engine;
         Error::too_large(format!(
-            "the group is too large (php.ini's write_buffer.max_pending_rows is {}, write_buffer.max_pending_bytes {}; \
-             the group has {rows} rows and {bytes} bytes): add fewer rows at once, or raise the bound",
+            "the group is too large (maxPendingRows is {}, maxPendingBytes {}; the group has {rows} rows and {bytes} \
+             bytes): add fewer rows at once, or raise the bound",
             settings.max_pending_rows, settings.max_pending_bytes
         ))
     }

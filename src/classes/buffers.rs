@@ -10,12 +10,12 @@ use crate::classes::interfaces::Interface;
 use crate::classes::parameters::{Parameter, optional, required, with_parameters};
 use crate::classes::registration::{Handler, register};
 use crate::methods::{add, construct, delete, find, flush, group, inspect, put_all, retry, tickets};
-use crate::settings;
+use crate::settings::SETTINGS;
 use crate::settings::configuration::BufferClass;
-use crate::settings::setting::Setting;
-use crate::zend::classes::add_false_to_return_type;
+use crate::settings::setting::{Field, Setting};
 #[cfg(php82)]
 use crate::zend::classes::mark_parameter_sensitive;
+use crate::zend::classes::{add_false_to_return_type, add_string_to_parameter_type};
 
 /// Registers the two classes. Their interface is registered.
 ///
@@ -28,7 +28,7 @@ pub fn register_classes() -> Result<()> {
 }
 
 fn register_class(class: BufferClass, constructor: Handler) -> Result<()> {
-    let parameters = constructor_parameters(class);
+    let parameters: Vec<_> = SETTINGS.iter().map(constructor_parameter).collect();
     let constructor = with_parameters(FunctionBuilder::new("__construct", constructor), &parameters);
     let debug_info = FunctionBuilder::new("__debugInfo", inspect::debug_info).returns(DataType::Array, false, false);
     let mut builder = ClassBuilder::new(class.name())
@@ -44,8 +44,13 @@ fn register_class(class: BufferClass, constructor: Handler) -> Result<()> {
     let entry = register(builder)?;
     widen_return_types(entry);
     entry.__bindgen_anon_2.create_object = Some(object::create);
+    for (number, setting) in (1..).zip(SETTINGS) {
+        if matches!(setting.field, Field::Word(..)) {
+            add_string_to_parameter_type(entry, number);
+        }
+    }
     #[cfg(php82)]
-    for (number, setting) in (1..).zip(settings::of(class)) {
+    for (number, setting) in (1..).zip(SETTINGS) {
         if setting.is_secret() {
             mark_parameter_sensitive(entry, number);
         }
@@ -53,15 +58,14 @@ fn register_class(class: BufferClass, constructor: Handler) -> Result<()> {
     Ok(())
 }
 
-/// A constructor's parameters: its settings. Null takes php.ini's value.
-fn constructor_parameters(class: BufferClass) -> Vec<Parameter> {
-    let parameter = |setting: &Setting| Parameter {
+/// A setting as a constructor's parameter. Null takes php.ini's value.
+fn constructor_parameter(setting: &Setting) -> Parameter {
+    Parameter {
         name: setting.name,
         kind: setting.field.data_type(),
         nullable: setting.ini.is_some(),
         default: Some(if setting.ini.is_some() { "null" } else { "[]" }),
-    };
-    settings::of(class).map(parameter).collect()
+    }
 }
 
 /// A method of `WriteBuffer\Buffer`.

@@ -1,14 +1,24 @@
 //! `WriteBuffer\MemorySink`.
 
+use anyhow::Result;
 use ext_php_rs::builders::{ClassBuilder, FunctionBuilder};
 use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
 
 use crate::classes::parameters::{Parameter, required, with_parameters};
-use crate::classes::registration::Handler;
+use crate::classes::registration::{Handler, register};
 use crate::methods::memory_sink;
+use crate::zend::classes::need_constructor;
 
-/// The class.
-pub fn class() -> ClassBuilder {
+/// Registers the class.
+///
+/// # Errors
+///
+/// A name that another extension took.
+pub fn register_class() -> Result<()> {
+    register(class()).map(need_constructor)
+}
+
+fn class() -> ClassBuilder {
     const fn name() -> Parameter {
         Parameter {
             name: "name",
@@ -28,7 +38,7 @@ pub fn class() -> ClassBuilder {
     };
     let fail_next = [required("code", DataType::Long), times, name()];
     ClassBuilder::new("WriteBuffer\\MemorySink")
-        .flags(ClassFlags::Final)
+        .flags(ClassFlags::Final | ClassFlags::NotSerializable)
         .method(
             FunctionBuilder::new("__construct", memory_sink::construct),
             MethodFlags::Private,

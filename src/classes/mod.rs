@@ -1,8 +1,9 @@
-//! The classes and interfaces, as `stubs/write_buffer.stub.php` describes them: registered at
-//! module start, and read by nobody.
+//! The classes, interfaces and enums, as `stubs/write_buffer.stub.php` describes them: registered
+//! at module start, and read by nobody.
 
 mod buffers;
 mod dead_letter_file;
+mod enums;
 mod exceptions;
 mod interfaces;
 mod memory_sink;
@@ -23,7 +24,8 @@ pub fn register() -> Result<()> {
     Interface::Buffer.set(buffers::register_interface()?);
     exceptions::register_interfaces()?;
     exceptions::register_classes()?;
+    enums::register()?;
     registration::register(dead_letter_file::class())?;
-    registration::register(memory_sink::class())?;
+    memory_sink::register_class()?;
     buffers::register_classes()
 }

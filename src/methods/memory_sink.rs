@@ -9,13 +9,21 @@ use crate::process::memory_stores;
 use crate::zend::arguments::{Arguments, refuse};
 use crate::zend::array::ArrayBuilder;
 use crate::zend::bailout;
-use crate::zend::messages::PendingException;
+use crate::zend::messages::{PendingException, throw};
 
 /// A bound: each transaction that is to fail is remembered.
 const FAILURES_MAX: usize = 1_000_000;
 
-/// `MemorySink::__construct()`, which nobody may call: the class has no objects.
-pub extern "C" fn construct(_call: &mut ExecuteData, _result: &mut Zval) {}
+/// `MemorySink::__construct()`. It is private, but PDO, for one, calls it all the same.
+pub extern "C" fn construct(_call: &mut ExecuteData, _result: &mut Zval) {
+    bailout::run(|| {
+        throw(
+            ce::error(),
+            "WriteBuffer\\MemorySink has no objects: call its static methods",
+            0,
+        );
+    });
+}
 
 /// `MemorySink::tables()`
 pub extern "C" fn tables(call: &mut ExecuteData, result: &mut Zval) {

@@ -10,14 +10,12 @@ pub mod read;
 pub mod setting;
 pub mod show;
 mod tables;
+pub mod words;
 
 use write_buffer_core::buffer::background::lanes::MAX_LANES;
 use write_buffer_core::dead_letter::file::DeadLetterFile;
-use write_buffer_core::ledger::LedgerUse;
-use write_buffer_core::settings::Overflow;
 
-use configuration::BufferClass;
-use setting::{Field, InForeground, Ini, Number, Scope, Setting, Word};
+use setting::{Field, InForeground, Ini, Number, Scope, Setting};
 
 /// The longest time that a setting may name.
 const DAY_MS: i64 = 86_400_000;
@@ -112,13 +110,7 @@ pub const SETTINGS: &[Setting] = &[
         doc: "what add() does in the background if a bound is reached",
         ini: Some(Ini::new(c"write_buffer.overflow", c"block")),
         scope: Scope::Background(InForeground::Refused(FULL_FLUSHES, None)),
-        field: Field::Word(
-            &[
-                Word::new("block", |to| to.engine.overflow = Overflow::Block),
-                Word::new("throw", |to| to.engine.overflow = Overflow::Throw),
-            ],
-            |from| from.engine.overflow.name(),
-        ),
+        field: Field::Word(&words::OVERFLOW, |from| from.engine.overflow.name()),
     },
     Setting {
         name: "overflowTimeoutMs",
@@ -171,14 +163,7 @@ pub const SETTINGS: &[Setting] = &[
         doc: "when a transaction is entered in the ledger",
         ini: Some(Ini::new(c"write_buffer.ledger", c"auto")),
         scope: Scope::Every,
-        field: Field::Word(
-            &[
-                Word::new("auto", |to| to.engine.ledger = LedgerUse::Auto),
-                Word::new("always", |to| to.engine.ledger = LedgerUse::Always),
-                Word::new("never", |to| to.engine.ledger = LedgerUse::Never),
-            ],
-            |from| from.engine.ledger.name(),
-        ),
+        field: Field::Word(&words::LEDGER, |from| from.engine.ledger.name()),
     },
     Setting {
         name: "ledgerTable",
@@ -220,8 +205,3 @@ pub const SETTINGS: &[Setting] = &[
         field: Field::TimeZone(|to| &mut to.time_zone),
     },
 ];
-
-/// The settings that a class's constructor has, in the order of its parameters.
-pub fn of(class: BufferClass) -> impl Iterator<Item = &'static Setting> {
-    SETTINGS.iter().filter(move |setting| setting.scope.has(class))
-}

@@ -10,10 +10,11 @@ use write_buffer_core::dsn::{Dsn, Tls};
 use write_buffer_core::error::{Error, Result};
 
 use crate::convert::moments::is_time_zone;
-use crate::settings;
+use crate::settings::SETTINGS;
 use crate::settings::configuration::{BufferClass, Configuration};
-use crate::settings::setting::{Field, InForeground, Number, Scope, Setting, Word, list_of};
+use crate::settings::setting::{Field, InForeground, Number, Scope, Setting};
 use crate::settings::tables;
+use crate::settings::words::{Choose, Words};
 use crate::zend::arguments::Arguments;
 use crate::zend::messages::PendingException;
 use crate::zend::php_ini;
@@ -40,9 +41,9 @@ impl<'call> Given<'call> {
     ///
     /// Too many arguments, or one of a wrong type.
     pub fn parse(call: &'call ExecuteData, class: BufferClass) -> Result<Self, PendingException> {
-        let count = settings::of(class).count();
-        let mut arguments = Arguments::of(call, 0, u32::try_from(count).unwrap_or(u32::MAX))?;
-        let parsed = settings::of(class).map(|setting| {
+        let count = u32::try_from(SETTINGS.len()).unwrap_or(u32::MAX);
+        let mut arguments = Arguments::of(call, 0, count)?;
+        let parsed = SETTINGS.iter().map(|setting| {
             let argument = Argument::parse(&setting.field, &mut arguments)?;
             Ok((setting, argument))
         });
@@ -54,19 +55,27 @@ impl<'call> Given<'call> {
 
     /// The configuration that they and php.ini say.
     ///
+    /// An argument that this class ignores is checked all the same, so that a caller may exchange
+    /// the classes. php.ini's value is not: it is there for other buffers.
+    ///
     /// # Errors
     ///
     /// The first setting out of its bounds.
     pub fn configuration(&self) -> Result<Configuration> {
         let mut configuration = Configuration::new(self.class);
+        let mut ignored = Configuration::new(BufferClass::WriteBuffer);
         for (setting, argument) in &self.arguments {
-            setting.read(*argument, &mut configuration)?;
+            // Others are checked by whether there is a background, and php.ini's switch is never
+            // wrong.
+            let is_switch = matches!(setting.field, Field::Switch(_));
+            if setting.scope.is_heeded_by(self.class) {
+                setting.read(*argument, &mut configuration)?;
+            } else if is_switch || argument.is_some() {
+                setting.read(*argument, &mut ignored)?;
+            }
         }
-        let bounds = settings::SETTINGS
-            .iter()
-            .filter(|setting| setting.scope == Scope::Bounding);
-        for setting in bounds.filter(|setting| !setting.scope.has(self.class)) {
-            setting.set(None, &mut configuration)?;
+        if self.class != BufferClass::WriteBuffer {
+            ignored.flush_mode()?;
         }
         Ok(configuration)
     }
@@ -83,12 +92,10 @@ impl<'call> Argument<'call> {
             Field::Switch(_) => arguments.bool_or_null()?.map(Self::Switch),
             Field::Number(..) => arguments.int_or_null()?.map(Self::Number),
             Field::Rules(_) => arguments.array()?.map(Self::Rules),
-            Field::Dsn(_)
-            | Field::Text(_)
-            | Field::OptionalText(_)
-            | Field::TimeZone(_)
-            | Field::Word(..)
-            | Field::File(..) => arguments.text_or_null()?.map(Self::Text),
+            Field::Word(words, _) => arguments.word_or_null(words.enum_name)?.map(Self::Text),
+            Field::Dsn(_) | Field::Text(_) | Field::OptionalText(_) | Field::TimeZone(_) | Field::File(..) => {
+                arguments.text_or_null()?.map(Self::Text)
+            }
         })
     }
 }
@@ -131,7 +138,7 @@ impl Setting {
             Field::Text(of) => *of(to) = self.text(argument)?,
             Field::TimeZone(of) => *of(to) = self.time_zone(self.text(argument)?)?,
             Field::OptionalText(of) => *of(to) = Some(self.text(argument)?).filter(|text| !text.is_empty()),
-            Field::Word(words, _) => (self.word(words, &self.text(argument)?)?.choose)(to),
+            Field::Word(words, _) => (self.word(words, &self.text(argument)?)?)(to),
             Field::File(of, check) => {
                 let path = self.file(argument)?;
                 path.as_deref().map_or(Ok(()), check)?;
@@ -177,9 +184,9 @@ impl Setting {
         )))
     }
 
-    fn word(&self, words: &'static [Word], given: &str) -> Result<&'static Word> {
-        let word = words.iter().find(|word| word.name == given);
-        word.ok_or_else(|| Error::config(format!("{} must be {}, not {given:?}", self.name, list_of(words))))
+    fn word(&self, words: &Words<Choose>, given: &str) -> Result<Choose> {
+        let word = words.find(given).map(|word| word.meaning);
+        word.ok_or_else(|| Error::config(format!("{} must be {}, not {given:?}", self.name, words.list())))
     }
 
     fn number(&self, argument: Option<Argument<'_>>, kind: &Number, min: i64, max: i64) -> Result<i64> {

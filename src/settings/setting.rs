@@ -10,6 +10,7 @@ use write_buffer_core::error::Result;
 use write_buffer_core::table::rules::TableRules;
 
 use crate::settings::configuration::{BufferClass, Configuration};
+use crate::settings::words::{Choose, Words};
 use crate::zend::php_ini;
 
 /// A setting.
@@ -20,7 +21,7 @@ pub struct Setting {
     pub doc: &'static str,
     /// Its entry in php.ini, whose value an argument that is null or left out takes.
     pub ini: Option<Ini>,
-    /// Which buffers have it.
+    /// Which buffers heed it.
     pub scope: Scope,
     /// Its type and bounds, and where its value goes.
     pub field: Field,
@@ -55,23 +56,23 @@ impl Ini {
     }
 }
 
-/// Which buffers have a setting.
+/// Which buffers heed a setting. Both constructors take all.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// All.
     Every,
+    /// All. To one that holds no rows it is the bound of one call.
+    Bounding,
     /// Those that hold rows: `WriteBuffer`.
     Holding,
-    /// The same. To the others php.ini's value is the bound of one call.
-    Bounding,
     /// Those of them that flush in the background.
     Background(InForeground),
 }
 
 impl Scope {
-    /// Whether a class's constructor has the setting.
-    pub fn has(self, class: BufferClass) -> bool {
-        class == BufferClass::WriteBuffer || self == Self::Every
+    /// Whether a class's buffers heed the setting.
+    pub fn is_heeded_by(self, class: BufferClass) -> bool {
+        class == BufferClass::WriteBuffer || matches!(self, Self::Every | Self::Bounding)
     }
 }
 
@@ -105,7 +106,7 @@ pub enum Field {
     /// A text, or nothing if it is empty.
     OptionalText(Access<Option<String>>),
     /// One of some words, and how the chosen one is told.
-    Word(&'static [Word], fn(&Configuration) -> &'static str),
+    Word(&'static Words<Choose>, fn(&Configuration) -> &'static str),
     /// A file's path, or nothing if it is empty, and what else the file must be.
     File(Access<Option<PathBuf>>, fn(&Path) -> Result<()>),
     /// Rules by table.
@@ -119,12 +120,11 @@ impl Field {
             Self::Switch(_) => DataType::Bool,
             Self::Number(..) => DataType::Long,
             Self::Rules(_) => DataType::Array,
-            Self::Dsn(_)
-            | Self::Text(_)
-            | Self::OptionalText(_)
-            | Self::TimeZone(_)
-            | Self::Word(..)
-            | Self::File(..) => DataType::String,
+            // Or a string: see `classes::buffers`.
+            Self::Word(words, _) => DataType::object(words.enum_name),
+            Self::Dsn(_) | Self::Text(_) | Self::OptionalText(_) | Self::TimeZone(_) | Self::File(..) => {
+                DataType::String
+            }
         }
     }
 }
@@ -173,33 +173,4 @@ impl Number {
         };
         number.unwrap_or(i64::MAX)
     }
-}
-
-/// A word that a setting may be.
-pub struct Word {
-    /// The word.
-    pub name: &'static str,
-    /// What it sets.
-    pub choose: fn(&mut Configuration),
-}
-
-impl Word {
-    /// A word, and what it sets.
-    pub const fn new(name: &'static str, choose: fn(&mut Configuration)) -> Self {
-        Self { name, choose }
-    }
-}
-
-/// `'a', 'b' or 'c'`, for messages.
-pub fn list_of(words: &[Word]) -> String {
-    let mut list = String::new();
-    for (at, word) in words.iter().enumerate() {
-        let separator = match words.len() - at {
-            _ if at == 0 => "",
-            1 => " or ",
-            _ => ", ",
-        };
-        list = format!("{list}{separator}'{}'", word.name);
-    }
-    list
 }

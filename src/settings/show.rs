@@ -6,17 +6,18 @@ use ext_php_rs::{info_table_end, info_table_header, info_table_row, info_table_s
 use write_buffer_core::table::rules::{KeyRule, TableRules};
 
 use crate::export;
-use crate::settings;
 use crate::settings::SETTINGS;
 use crate::settings::configuration::Configuration;
-use crate::settings::setting::{Field, InForeground, Scope, Setting, list_of};
+use crate::settings::setting::{Field, InForeground, Scope, Setting};
 use crate::zend::array::ArrayBuilder;
 use crate::zend::php_ini;
 
-/// A buffer's settings, for `__debugInfo()`: first those that every buffer has, last those of the
-/// background.
+/// A buffer's settings, for `__debugInfo()`: those that it heeds. First those that
+/// every buffer has, last those of the background.
 pub fn shown(configuration: &mut Configuration) -> ArrayBuilder {
-    let mut settings: Vec<_> = settings::of(configuration.class).collect();
+    let class = configuration.class;
+    let heeded = SETTINGS.iter().filter(|setting| setting.scope.is_heeded_by(class));
+    let mut settings: Vec<_> = heeded.collect();
     settings.sort_by_key(|setting| match setting.scope {
         Scope::Every => 0,
         Scope::Holding | Scope::Bounding => 1,
@@ -58,7 +59,7 @@ impl Setting {
     fn allowed(&self) -> String {
         match &self.field {
             Field::Number(min, max, _) => format!("{min} to {max}"),
-            Field::Word(words, _) => list_of(words),
+            Field::Word(words, _) => words.list(),
             Field::Switch(_) => "true or false".to_owned(),
             Field::Rules(_) => "an array".to_owned(),
             Field::Dsn(_) | Field::Text(_) | Field::OptionalText(_) | Field::TimeZone(_) | Field::File(..) => {

@@ -2,8 +2,9 @@
 
 use ext_php_rs::types::Zval;
 use write_buffer_core::error::{Error, Result};
-use write_buffer_core::table::rules::{KeyRule, MergeRule, Mode, TableRules};
+use write_buffer_core::table::rules::{KeyRule, MergeRule, TableRules};
 
+use crate::settings::words::{self, Words};
 use crate::zend::array::{Elements, HeldArray, Key};
 
 /// Reads `tables`.
@@ -35,13 +36,7 @@ fn table_rules(array: Elements<'_>, path: &str) -> Result<TableRules> {
         let path = format!("{path}[{name:?}]");
         match name.as_str() {
             "key" => rules.key = key(value, &path)?,
-            "mode" => {
-                rules.mode = Some(match value.str() {
-                    Some("upsert") => Mode::Upsert,
-                    Some("insert") => Mode::Insert,
-                    _ => return Err(Error::config(format!("{path} must be 'upsert' or 'insert'"))),
-                });
-            }
+            "mode" => rules.mode = Some(word(&words::MODE, value, &path)?),
             "merge" => rules.merge = merge_rules(value, &path)?,
             "guard" => rules.guard = Some(column(value, &path, "a column's name")?),
             "allowSecondUnique" => rules.allow_second_unique = boolean(value, &path)?,
@@ -55,6 +50,13 @@ fn table_rules(array: Elements<'_>, path: &str) -> Result<TableRules> {
         }
     }
     Ok(rules)
+}
+
+fn word<T: Copy>(words: &Words<T>, value: &Zval, path: &str) -> Result<T> {
+    let meaning = words.read(value);
+    meaning
+        .copied()
+        .map_err(|must_be| Error::config(format!("{path} {must_be}")))
 }
 
 fn boolean(value: &Zval, path: &str) -> Result<bool> {
@@ -110,12 +112,7 @@ fn merge_rules(value: &Zval, path: &str) -> Result<Vec<(String, MergeRule)>> {
     entries(array.elements(), path)?
         .into_iter()
         .map(|(column, rule)| {
-            let parsed = rule.str().and_then(MergeRule::parse);
-            let rule = parsed.ok_or_else(|| {
-                Error::config(format!(
-                    "{path}[{column:?}] must be 'replace', 'keep', 'sum', 'min' or 'max'"
-                ))
-            })?;
+            let rule = word(&words::MERGE, rule, &format!("{path}[{column:?}]"))?;
             Ok((column, rule))
         })
         .collect()

@@ -18,7 +18,7 @@ use ext_php_rs::zend::{ClassEntry, ExecuteData, ce};
 use crate::zend::bailout;
 use crate::zend::callable::Callable;
 use crate::zend::messages::{PendingException, c_text, exception_is_pending};
-use crate::zend::objects::HeldObject;
+use crate::zend::objects::{HeldObject, value_of_case};
 use crate::zend::values::{Plain, type_name};
 
 unsafe extern "C" {
@@ -133,6 +133,10 @@ impl<'call> Arguments<'call> {
 
     fn parsed_text(&mut self, spec: &CStr) -> Result<Option<&'call [u8]>, PendingException> {
         let Some(argument) = self.next() else { return Ok(None) };
+        self.text_of(argument, spec, 0)
+    }
+
+    fn text_of(&self, argument: *mut Zval, spec: &CStr, flags: c_int) -> Result<Option<&'call [u8]>, PendingException> {
         // SAFETY: the frame holds the argument as long as the call lasts.
         if let Some(Plain::Text(text)) = unsafe { argument.as_ref() }.and_then(Plain::of) {
             return Ok(Some(text));
@@ -140,7 +144,14 @@ impl<'call> Arguments<'call> {
         let (mut start, mut length): (*const c_char, usize) = (ptr::null(), 0);
         // SAFETY: `s` takes a pointer, null for null, and a length.
         let parsed = bailout::catch(|| unsafe {
-            zend_parse_parameter(0, self.read, argument, spec.as_ptr(), &raw mut start, &raw mut length)
+            zend_parse_parameter(
+                flags,
+                self.read,
+                argument,
+                spec.as_ptr(),
+                &raw mut start,
+                &raw mut length,
+            )
         });
         succeeded(parsed)?;
         if start.is_null() {
@@ -148,6 +159,33 @@ impl<'call> Arguments<'call> {
         }
         // SAFETY: the frame holds the string as long as the call lasts.
         Ok(Some(unsafe { std::slice::from_raw_parts(start.cast(), length) }))
+    }
+
+    /// The next argument, a string, a case of an enum whose values are strings, or null. Of a case
+    /// it is the value.
+    ///
+    /// # Errors
+    ///
+    /// It is another type.
+    pub fn word_or_null(&mut self, enum_name: &str) -> Result<Option<&'call [u8]>, PendingException> {
+        /// `ZEND_PARSE_PARAMS_QUIET` of `zend_API.h`.
+        const QUIET: c_int = 1 << 1;
+        let Some(argument) = self.next() else { return Ok(None) };
+        // SAFETY: the frame holds the argument as long as the call lasts.
+        let value: &'call Zval = unsafe { &*argument };
+        if let Some(Plain::Text(text)) = value_of_case(value, enum_name).and_then(Plain::of) {
+            return Ok(Some(text));
+        }
+        let (given, held) = (type_name(value.dereference()), HeldObject::of(value));
+        let given = held.as_ref().map_or(given, HeldObject::class_name);
+        self.text_of(argument, c"s!", QUIET).map_err(|_| {
+            // PHP's own message names strings only.
+            refuse(
+                ce::type_error(),
+                self.read,
+                &format!("must be of type {enum_name}|string|null, {given} given"),
+            )
+        })
     }
 
     /// The next argument, an array.

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 
 #[cfg(php82)]
 use ext_php_rs::ffi::{HashTable, zend_string};
-use ext_php_rs::ffi::{zend_class_entry, zend_hash_str_find};
+use ext_php_rs::ffi::{zend_class_entry, zend_hash_str_find, zend_object};
 use ext_php_rs::zend::ClassEntry;
 
 unsafe extern "C" {
@@ -15,6 +15,7 @@ unsafe extern "C" {
     static spl_ce_LengthException: *mut zend_class_entry;
     static spl_ce_LogicException: *mut zend_class_entry;
     static spl_ce_OverflowException: *mut zend_class_entry;
+    fn zend_objects_new(class: *mut zend_class_entry) -> *mut zend_object;
     #[cfg(php82)]
     static zend_ce_sensitive_parameter: *mut zend_class_entry;
     #[cfg(php82)]
@@ -97,20 +98,44 @@ pub fn mark_parameter_sensitive(class: &mut ClassEntry, number: u32) {
     }
 }
 
+/// Makes Reflection refuse an object of a final class, registered a moment ago, without a call of
+/// its constructor: it does so where a class makes its objects itself.
+pub fn need_constructor(class: &mut ClassEntry) {
+    unsafe extern "C" fn create(class: *mut ClassEntry) -> *mut zend_object {
+        // SAFETY: PHP calls this with the class, which declares no property that had to be set.
+        unsafe { zend_objects_new(class) }
+    }
+    class.__bindgen_anon_2.create_object = Some(create);
+}
+
 /// Makes a method of a class, registered a moment ago, return `false` beside what it returns
 /// anyway. ext-php-rs knows no union of types.
 pub fn add_false_to_return_type(class: &mut ClassEntry, method: &str) {
     /// `MAY_BE_FALSE` of `zend_type_info.h`.
     const MAY_BE_FALSE: u32 = 1 << 2;
+    widen_type(class, method, 0, MAY_BE_FALSE);
+}
+
+/// Makes a constructor's parameter of a class, registered a moment ago, take a string beside what
+/// it takes anyway. The number is from 1.
+pub fn add_string_to_parameter_type(class: &mut ClassEntry, number: usize) {
+    /// `MAY_BE_STRING` of `zend_type_info.h`.
+    const MAY_BE_STRING: u32 = 1 << 6;
+    widen_type(class, "__construct", number, MAY_BE_STRING);
+}
+
+/// Widens the type of a method's parameter, by its number from 1, or what it returns, by 0.
+fn widen_type(class: &mut ClassEntry, method: &str, number: usize, may_be: u32) {
     // SAFETY: the class's table of methods is whole, and its values are functions. Those of an
     // internal class have a table of arguments, in whose place before the first one the returned
-    // type stands; it was made on the heap for this method alone, and nobody reads it yet.
+    // type stands; it was made on the heap for this method alone, and nobody reads it yet. The
+    // method has so many parameters.
     unsafe {
         let found = zend_hash_str_find(&raw const class.function_table, method.as_ptr().cast(), method.len());
         let Some(function) = found.as_ref() else { return };
         let arguments = (*function.value.func).internal_function.arg_info;
-        if let Some(returned) = arguments.sub(1).as_mut() {
-            returned.type_.type_mask |= MAY_BE_FALSE;
+        if let Some(argument) = arguments.sub(1).add(number).as_mut() {
+            argument.type_.type_mask |= may_be;
         }
     }
 }

@@ -84,6 +84,17 @@ impl HeldObject {
         unsafe { (*self.pointer()).properties_table.as_ptr().add(1).as_ref() }
     }
 
+    /// An enum's case, as PHP code names it: `Enum::Case`. `None`: it is no enum's.
+    pub fn case_name(&self) -> Option<String> {
+        if !self.is_enum() {
+            return None;
+        }
+        // SAFETY: as above.
+        let name = unsafe { (*self.pointer()).properties_table.as_ptr().as_ref() };
+        name.and_then(Zval::str)
+            .map(|name| format!("{}::{name}", self.class_name()))
+    }
+
     /// Whether it has a public, non-static method of this lower-case name.
     pub fn has_method(&self, name: &str) -> bool {
         self.method(name).is_some()
@@ -243,6 +254,18 @@ fn run<R>(php: impl FnOnce() -> R) -> Option<R> {
         return None;
     }
     bailout::catch(php)
+}
+
+/// The value of a case of this backed enum. `None`: it is no case of it. Whoever holds the variable
+/// holds the case, whose value never changes.
+pub fn value_of_case<'v>(variable: &'v Zval, enum_name: &str) -> Option<&'v Zval> {
+    let object = HeldObject::of(variable)?;
+    if !object.is_enum() || object.class_name() != enum_name {
+        return None;
+    }
+    let value: *const Zval = object.enum_value()?;
+    // SAFETY: the caller holds the case as long.
+    unsafe { value.as_ref() }
 }
 
 /// What an object yields, a few values at a time, or one: an iteration keeps to one of the two.

@@ -190,7 +190,7 @@ class BufferManager
             $reader = new RowReader((string) $connection->getTablePrefix());
             $dsn = NativeDsn::fromConfig($connection->getConfig());
         }
-        $settings = BufferSettings::of($config, $reader, $driver === 'sync');
+        $settings = BufferSettings::of($config, $reader);
         $tables = BufferSettings::tables($config);
         $buffer = $driver === 'sync'
             ? new \SyncWriteBuffer($dsn, ...$settings)

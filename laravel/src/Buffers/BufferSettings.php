@@ -4,8 +4,12 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Laravel\Buffers;
 
+use UnitEnum;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Tables\TableRules;
+use WriteBuffer\Ledger;
+use WriteBuffer\Overflow;
 
 /**
  * Owns the translation of a buffer's part of config/write-buffer.php into the parameters of the
@@ -37,16 +41,16 @@ final class BufferSettings
         'time_zone' => 'timeZone',
     ];
 
+    /** Texts that may be cases of an enum. */
+    private const ENUMS = [
+        'overflow' => Overflow::class,
+        'ledger' => Ledger::class,
+    ];
+
     /** The parameters of PhpBuffer. */
     private const OF_PHP = [
         'orderTable', 'tradeTable', 'tables', 'batchSize', 'flushIntervalMs', 'maxRetries', 'maxPendingRows',
         'maxPendingBytes', 'deadLetterFile', 'redactValues', 'timeZone',
-    ];
-
-    /** The parameters of SyncWriteBuffer. */
-    private const OF_SYNC = [
-        'maxRetries', 'ledger', 'ledgerTable', 'orderTable', 'tradeTable', 'tables', 'redactValues', 'maxPreparedStatements',
-        'timeZone',
     ];
 
     /**
@@ -54,7 +58,7 @@ final class BufferSettings
      *
      * @return array<string, mixed> parameters by name
      */
-    public static function of(#[\SensitiveParameter] array $config, RowReader $reader, bool $isSync = false): array
+    public static function of(#[\SensitiveParameter] array $config, RowReader $reader): array
     {
         $settings = [];
         foreach (self::INTEGERS as $key => $parameter) {
@@ -64,7 +68,7 @@ final class BufferSettings
         }
         foreach (self::TEXTS as $key => $parameter) {
             if (self::has($config, $key)) {
-                $settings[$parameter] = (string) $config[$key];
+                $settings[$parameter] = self::text($key, $config[$key]);
             }
         }
         if (self::has($config, 'background')) {
@@ -77,7 +81,7 @@ final class BufferSettings
             $settings['tables'][$reader->table((string) $table)] = $rules;
         }
 
-        return $isSync ? array_intersect_key($settings, array_flip(self::OF_SYNC)) : $settings;
+        return $settings;
     }
 
     /**
@@ -122,6 +126,7 @@ final class BufferSettings
 
     /**
      * The rules of all tables, with those that come from `models`, by names without the prefix.
+     * Cases of Mode and Merge are there as their words.
      *
      * @param array<string, mixed> $config
      *
@@ -140,7 +145,10 @@ final class BufferSettings
             $rules[$model->getTable()] = $own;
         }
 
-        return $rules;
+        return array_map(
+            static fn (mixed $own): mixed => is_array($own) ? TableRules::inWords($own) : $own,
+            $rules,
+        );
     }
 
     /** @param array<string, mixed> $config */
@@ -163,6 +171,20 @@ final class BufferSettings
     private static function has(#[\SensitiveParameter] array $config, string $key): bool
     {
         return isset($config[$key]) && $config[$key] !== '';
+    }
+
+    private static function text(string $key, mixed $value): string
+    {
+        $enum = self::ENUMS[$key] ?? null;
+        if ($enum !== null && $value instanceof $enum) {
+            return $value->value;
+        }
+        if ($value instanceof UnitEnum) {
+            throw new ConfigException("{$key} in config/write-buffer.php must be a text"
+                . ($enum === null ? '' : " or a case of {$enum}") . ', not ' . $value::class . "::{$value->name}");
+        }
+
+        return (string) $value;
     }
 
     private static function integer(string $key, mixed $value): int

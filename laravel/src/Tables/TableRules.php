@@ -4,7 +4,10 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Laravel\Tables;
 
+use UnitEnum;
 use WriteBuffer\ConfigException;
+use WriteBuffer\Merge;
+use WriteBuffer\Mode;
 
 /**
  * Owns the rules of one table, as `tables` has them. The extension reads the same array by itself;
@@ -36,9 +39,33 @@ final class TableRules
     ) {
     }
 
+    /**
+     * The same rules, with words in the place of the cases of Mode and Merge. What else is there
+     * stays, right or wrong.
+     *
+     * @param array<string, mixed> $config
+     *
+     * @return array<string, mixed>
+     */
+    public static function inWords(array $config): array
+    {
+        if (($config['mode'] ?? null) instanceof Mode) {
+            $config['mode'] = $config['mode']->value;
+        }
+        if (is_array($config['merge'] ?? null)) {
+            $config['merge'] = array_map(
+                static fn (mixed $rule): mixed => $rule instanceof Merge ? $rule->value : $rule,
+                $config['merge'],
+            );
+        }
+
+        return $config;
+    }
+
     /** @param array<string, mixed> $config */
     public static function of(string $table, array $config, string $defaultMode): self
     {
+        $config = self::inWords($config);
         foreach (array_keys($config) as $name) {
             if (!in_array($name, self::KNOWN, true)) {
                 throw new ConfigException(
@@ -48,7 +75,7 @@ final class TableRules
         }
         $mode = $config['mode'] ?? $defaultMode;
         if (!in_array($mode, [self::UPSERT, self::INSERT], true)) {
-            throw new ConfigException("table {$table}: mode must be 'upsert' or 'insert'");
+            throw new ConfigException("table {$table}: mode must be 'upsert' or 'insert'" . self::unlike(Mode::class, $mode));
         }
         $key = isset($config['key']) ? array_values(array_map('strval', (array) $config['key'])) : null;
         $merge = $config['merge'] ?? [];
@@ -56,6 +83,7 @@ final class TableRules
             if (!in_array($rule, self::RULES, true)) {
                 throw new ConfigException(
                     "table {$table}: the merge rule of {$column} must be one of " . implode(', ', self::RULES)
+                    . self::unlike(Merge::class, $rule)
                 );
             }
         }
@@ -85,6 +113,12 @@ final class TableRules
         }
 
         return 'replace';
+    }
+
+    /** What a message says of a case of another enum. */
+    private static function unlike(string $enum, mixed $given): string
+    {
+        return $given instanceof UnitEnum ? ", or a case of {$enum}, not " . $given::class . "::{$given->name}" : '';
     }
 
     /** Whether rows may be written a second time: a sum, an insert or a version would double. */

@@ -300,7 +300,7 @@ final class BufferFake implements Buffer, HeldGroupOwner
     {
         $default = $table === $this->tradeTable && $table !== $this->orderTable ? TableRules::INSERT : TableRules::UPSERT;
 
-        return ($this->tables[$table]['mode'] ?? $default) === TableRules::INSERT;
+        return (TableRules::inWords($this->tables[$table] ?? [])['mode'] ?? $default) === TableRules::INSERT;
     }
 
     /** @return list<string> */

@@ -182,12 +182,6 @@ final class RefusalTest extends ContractTestCase
     {
         $buffer = $this->of($driver, ['max_pending_rows' => 2, 'batch_size' => 2]);
         $rows = array_map(static fn (int $id): array => ['id' => $id, 'user_id' => 7], [1, 2, 3]);
-        if ($this->isSync()) {
-            $buffer->add($rows);
-            self::assertCount(3, $this->tableOf('orders', ['id']));
-
-            return;
-        }
         self::assertThrown(TooLargeException::class, static fn () => $buffer->add($rows));
         self::assertCount(0, $buffer);
         $buffer->add(array_slice($rows, 1));

@@ -8,6 +8,11 @@ use PHPUnit\Framework\TestCase;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Buffers\BufferSettings;
 use WriteBuffer\Laravel\Rows\RowReader;
+use WriteBuffer\Laravel\Tables\TableRules;
+use WriteBuffer\Ledger;
+use WriteBuffer\Merge;
+use WriteBuffer\Mode;
+use WriteBuffer\Overflow;
 
 /** What config/write-buffer.php has, as parameters. */
 final class BufferSettingsTest extends TestCase
@@ -26,6 +31,73 @@ final class BufferSettingsTest extends TestCase
             } catch (ConfigException $e) {
                 self::assertStringContainsString('must be a whole number', $e->getMessage());
             }
+        }
+    }
+
+    public function testWordsMayBeCasesOfEnums(): void
+    {
+        $of = static fn (object $overflow, object $ledger, object $mode, array $merge): array => [
+            'overflow' => $overflow,
+            'ledger' => $ledger,
+            'tables' => ['t' => ['mode' => $mode, 'merge' => $merge], 'plain' => ['key' => 'k']],
+        ];
+        $config = $of(Overflow::Throw, Ledger::Always, Mode::Insert, ['a' => Merge::Sum, 'b' => 'keep']);
+        foreach ([$config, self::cached($config)] as $read) {
+            self::assertEquals($config, $read);
+            $settings = BufferSettings::of($read, new RowReader());
+            self::assertSame(['throw', 'always'], [$settings['overflow'], $settings['ledger']]);
+            $tables = ['t' => ['mode' => 'insert', 'merge' => ['a' => 'sum', 'b' => 'keep']], 'plain' => ['key' => 'k']];
+            self::assertSame($tables, $settings['tables']);
+            self::assertSame($tables, BufferSettings::rules($read));
+            self::assertSame($tables, BufferSettings::ofPhp($read, new RowReader())['tables']);
+        }
+        $rules = TableRules::of('t', $config['tables']['t'], TableRules::UPSERT);
+        self::assertSame(['insert', 'sum', 'keep'], [$rules->mode, $rules->rule('a'), $rules->rule('b')]);
+    }
+
+    public function testCasesOfOtherEnumsAreRefused(): void
+    {
+        $rules = static fn (array $rules): \Closure => static fn () => TableRules::of('t', $rules, TableRules::UPSERT);
+        $settings = static fn (array $config): \Closure => static fn () => BufferSettings::of($config, new RowReader());
+        foreach (
+            [
+                'overflow in config/write-buffer.php must be a text or a case of WriteBuffer\Overflow, '
+                    . 'not WriteBuffer\Ledger::Auto' => $settings(['overflow' => Ledger::Auto]),
+                'ledger in config/write-buffer.php must be a text or a case of WriteBuffer\Ledger, '
+                    . 'not WriteBuffer\Mode::Insert' => $settings(['ledger' => Mode::Insert]),
+                'route_by in config/write-buffer.php must be a text, not WriteBuffer\Mode::Insert' =>
+                    $settings(['route_by' => Mode::Insert]),
+                "table t: mode must be 'upsert' or 'insert', or a case of WriteBuffer\Mode, not WriteBuffer\Merge::Sum" =>
+                    $rules(['mode' => Merge::Sum]),
+                'table t: the merge rule of c must be one of replace, keep, sum, min, max, or a case of '
+                    . 'WriteBuffer\Merge, not WriteBuffer\Mode::Insert' => $rules(['merge' => ['c' => Mode::Insert]]),
+            ] as $message => $act
+        ) {
+            try {
+                $act();
+                self::fail("not refused: {$message}");
+            } catch (ConfigException $e) {
+                self::assertSame($message, $e->getMessage());
+            }
+        }
+    }
+
+    /**
+     * What `config:cache` writes, read again.
+     *
+     * @param array<string, mixed> $config
+     *
+     * @return array<string, mixed>
+     */
+    private static function cached(array $config): array
+    {
+        $file = (string) tempnam(sys_get_temp_dir(), 'wb-config-');
+        try {
+            file_put_contents($file, '<?php return ' . var_export($config, true) . ';' . PHP_EOL);
+
+            return require $file;
+        } finally {
+            unlink($file);
         }
     }
 

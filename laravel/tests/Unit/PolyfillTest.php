@@ -7,7 +7,7 @@ namespace WriteBuffer\Laravel\Tests\Unit;
 use PHPUnit\Framework\TestCase;
 use ReflectionClass;
 
-/** The polyfill declares the same interface and exceptions as the extension. */
+/** The polyfill declares the same interface, exceptions and enums as the extension. */
 final class PolyfillTest extends TestCase
 {
     public function testItDeclaresWhatTheExtensionDeclares(): void
@@ -27,13 +27,16 @@ final class PolyfillTest extends TestCase
         foreach (
             ['Exception', 'NotTaken', 'Retryable', 'ConfigException', 'ConnectionException', 'FullException',
             'TooLargeException', 'FlushException', 'RefusedException', 'BlockedException', 'TimeoutException',
-            'ClosedException', 'IncompleteException', 'Buffer'] as $name
+            'ClosedException', 'IncompleteException', 'Buffer', 'Mode', 'Merge', 'Overflow', 'Ledger'] as $name
         ) {
             $class = new ReflectionClass("WriteBuffer\\{$name}");
             $interfaces = $class->getInterfaceNames();
             sort($interfaces);
             $lines[] = $class->getName() . ($class->isFinal() ? ' final' : '') . ($class->isInterface() ? ' interface' : '')
                 . ' ' . ($class->getParentClass() ? $class->getParentClass()->getName() : '') . ' ' . implode(',', $interfaces);
+            foreach ($class->isEnum() ? $class->getName()::cases() : [] as $case) {
+                $lines[] = '  ' . json_encode([$class->getName(), $case->name, $case->value]);
+            }
             foreach ($class->getMethods() as $method) {
                 if (!str_starts_with($method->getDeclaringClass()->getName(), 'WriteBuffer\\')) {
                     continue;

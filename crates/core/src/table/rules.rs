@@ -55,18 +55,6 @@ impl MergeRule {
             Self::Max => "max",
         }
     }
-
-    /// Reads a rule's name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Some(match name {
-            "replace" => Self::Replace,
-            "keep" => Self::Keep,
-            "sum" => Self::Sum,
-            "min" => Self::Min,
-            "max" => Self::Max,
-            _ => return None,
-        })
-    }
 }
 
 /// What tells a table's rows apart.
