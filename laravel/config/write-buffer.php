@@ -102,7 +102,9 @@ return [
             'tables' => [],
 
             // Models from which rules are made for their tables: the key, and
-            // that the first row sets created_at. Rules in "tables" win.
+            // that the first row sets created_at. Rules in "tables" win. Every
+            // model is taken as its save() would write it; 'raw', instead of a
+            // list, takes attributes as they are, without events or timestamps.
             'models' => [],
 
             // A flush is due when a table has this many rows, or the oldest row

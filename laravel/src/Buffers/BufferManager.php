@@ -13,6 +13,7 @@ use WriteBuffer\Laravel\Drivers\Native\NativeDsn;
 use WriteBuffer\Laravel\Drivers\Native\PrefixedBuffer;
 use WriteBuffer\Laravel\Drivers\Null\NullBuffer;
 use WriteBuffer\Laravel\Drivers\Php\PhpBuffer;
+use WriteBuffer\Laravel\Models\SavingBuffer;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
 use WriteBuffer\Laravel\Tables\Table;
@@ -44,6 +45,16 @@ class BufferManager
         $name ??= $this->getDefaultBuffer();
 
         return $this->buffers[$name] ??= $this->make($name);
+    }
+
+    /** A buffer by which models save themselves, whatever its setting `models` says. */
+    public function saving(?string $name = null): SavingBuffer
+    {
+        $buffer = $this->buffer($name);
+
+        return $buffer instanceof SavingBuffer
+            ? $buffer
+            : new SavingBuffer($buffer, BufferSettings::rules($this->config($name ?? $this->getDefaultBuffer())));
     }
 
     public function getDefaultBuffer(): string
@@ -150,7 +161,7 @@ class BufferManager
             return ($this->creators[$driver])($this->container, $config, $name);
         }
 
-        return match ($driver) {
+        $buffer = match ($driver) {
             'native', 'sync' => $this->makeNative($driver, $config, $name),
             'php' => $this->makePhp($config),
             'null' => new NullBuffer(),
@@ -159,6 +170,20 @@ class BufferManager
                 . ' null, and what extend() registered'
             ),
         };
+
+        return self::takingModels($buffer, $config);
+    }
+
+    /**
+     * A buffer that takes a model as its save() does, unless the configuration says otherwise.
+     *
+     * @param array<string, mixed> $config
+     */
+    protected static function takingModels(Buffer $buffer, #[\SensitiveParameter] array $config): Buffer
+    {
+        return BufferSettings::takesModelsRaw($config)
+            ? $buffer
+            : new SavingBuffer($buffer, BufferSettings::rules($config));
     }
 
     /** @return array<string, mixed> */

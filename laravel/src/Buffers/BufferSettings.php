@@ -135,7 +135,7 @@ final class BufferSettings
     public static function rules(#[\SensitiveParameter] array $config): array
     {
         $rules = $config['tables'] ?? [];
-        foreach ($config['models'] ?? [] as $class) {
+        foreach (self::takesModelsRaw($config) ? [] : $config['models'] ?? [] as $class) {
             $model = new $class();
             $own = $rules[$model->getTable()] ?? [];
             $own += ['key' => $model->getKeyName()];
@@ -149,6 +149,20 @@ final class BufferSettings
             static fn (mixed $own): mixed => is_array($own) ? TableRules::inWords($own) : $own,
             $rules,
         );
+    }
+
+    /**
+     * Whether add() takes a model's attributes as they are, instead of what its save() would write.
+     *
+     * @param array<string, mixed> $config
+     */
+    public static function takesModelsRaw(#[\SensitiveParameter] array $config): bool
+    {
+        return match (true) {
+            ($config['models'] ?? []) === 'raw' => true,
+            is_array($config['models'] ?? []) => false,
+            default => throw new ConfigException("models in config/write-buffer.php must be a list of classes, or 'raw'"),
+        };
     }
 
     /** @param array<string, mixed> $config */

@@ -4,8 +4,9 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Laravel\Eloquent;
 
-use Illuminate\Database\Eloquent\Builder;
+use Illuminate\Database\Query\Builder as QueryBuilder;
 use WriteBuffer\Laravel\Buffers\BufferManager;
+use WriteBuffer\Laravel\Models\SavingQuery;
 use WriteBuffer\Laravel\Tables\Merge;
 
 /**
@@ -17,7 +18,7 @@ use WriteBuffer\Laravel\Tables\Merge;
  */
 trait BuffersWrites
 {
-    private bool $nextQueryBuffers = false;
+    private ?SavingQuery $nextQuery = null;
 
     /**
      * @param array<string, mixed> $options as of save()
@@ -28,11 +29,23 @@ trait BuffersWrites
      */
     public function saveBuffered(array $options = []): bool
     {
-        $this->nextQueryBuffers = true;
+        return app(BufferManager::class)->saving($this->getBufferName())->saveModel($this, $options);
+    }
+
+    /**
+     * Calls save() with a query of a buffer's instead of its own. A buffer calls it.
+     *
+     * @param array<string, mixed> $options as of save()
+     *
+     * @internal
+     */
+    public function saveByQuery(SavingQuery $query, array $options): bool
+    {
+        $this->nextQuery = $query;
         try {
             return (bool) $this->save($options);
         } finally {
-            $this->nextQueryBuffers = false;
+            $this->nextQuery = null;
         }
     }
 
@@ -74,16 +87,13 @@ trait BuffersWrites
         return null;
     }
 
-    /** @return Builder<static> */
-    public function newModelQuery()
+    /** @return QueryBuilder */
+    protected function newBaseQueryBuilder()
     {
-        if (!$this->nextQueryBuffers) {
-            return parent::newModelQuery();
-        }
         // save() makes one query to write. Queries that its listeners make afterwards are not
         // buffered.
-        $this->nextQueryBuffers = false;
+        [$query, $this->nextQuery] = [$this->nextQuery, null];
 
-        return (new BufferingBuilder($this->newBaseQueryBuilder()))->setModel($this);
+        return $query ?? parent::newBaseQueryBuilder();
     }
 }

@@ -15,7 +15,7 @@ use WriteBuffer\Laravel\Events\FlushFailed;
 use WriteBuffer\Laravel\Exceptions\FlushFailedException;
 use WriteBuffer\Laravel\Exceptions\OpenTransactionException;
 use WriteBuffer\Laravel\Status\StatusFolder;
-use WriteBuffer\Laravel\Transactions\AfterCommitBuffer;
+use WriteBuffer\Laravel\Transactions\HoldsRows;
 
 /**
  * Owns the flush at the end of a request, a job, a command or a task: of every buffer that was
@@ -51,7 +51,7 @@ final class EndOfWorkFlusher
             // A persistent buffer stays for the next request, and its thread goes on writing.
             $isPersistent = $kind === 'request' && $config->get("write-buffer.buffers.{$name}.persistent");
             // This work ended within the transaction of other work, whose end flushes.
-            if (!$isPersistent && !($buffer instanceof AfterCommitBuffer && $buffer->isHolding())) {
+            if (!$isPersistent && !($buffer instanceof HoldsRows && $buffer->isHolding())) {
                 $this->flushOne($name, $buffer, $timeoutMs);
             }
         }
@@ -61,7 +61,7 @@ final class EndOfWorkFlusher
     public function reportHeld(): void
     {
         foreach ($this->container->make(BufferManager::class)->made() as $name => $buffer) {
-            $rows = $buffer instanceof AfterCommitBuffer ? $buffer->heldRows() : 0;
+            $rows = $buffer instanceof HoldsRows ? $buffer->heldRows() : 0;
             if ($rows > 0) {
                 $this->report(new OpenTransactionException($name, $rows));
             }

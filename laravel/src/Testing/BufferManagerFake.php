@@ -8,6 +8,7 @@ use Illuminate\Contracts\Container\Container;
 use WriteBuffer\Buffer;
 use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Buffers\BufferSettings;
+use WriteBuffer\Laravel\Models\SavingBuffer;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
 
 /**
@@ -43,20 +44,24 @@ final class BufferManagerFake extends BufferManager
         $config = (array) $this->app->make('config')->get("write-buffer.buffers.{$name}", []);
         $follows = BufferSettings::isAfterCommit($config) && !isset($config['dsn']) && $this->app->bound('db');
 
-        return new BufferFake(
+        $fake = new BufferFake(
             ...BufferSettings::tables($config),
             tables: BufferSettings::rules($config),
             transactions: $follows ? $this->app->make(OpenTransactions::class) : null,
             connection: $follows ? fn () => $this->app->make('db')->connection($config['connection'] ?? null) : null,
         );
+
+        return self::takingModels($fake, $config);
     }
 
     /** @return list<BufferFake> */
     private function fakes(): array
     {
-        return array_values(array_filter(
+        $fakes = array_map(
+            static fn (Buffer $buffer): Buffer => $buffer instanceof SavingBuffer ? $buffer->rows() : $buffer,
             $this->made(),
-            static fn (Buffer $buffer): bool => $buffer instanceof BufferFake,
-        ));
+        );
+
+        return array_values(array_filter($fakes, static fn (Buffer $buffer): bool => $buffer instanceof BufferFake));
     }
 }

@@ -39,7 +39,7 @@ use WriteBuffer\NotTaken;
  *
  * @phpstan-import-type Letter from DeadLetter
  */
-final class AfterCommitBuffer implements Buffer, HeldGroupOwner
+final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
 {
     /** @var list<array{list<Row>, ?string}> each with its tag */
     private array $late = [];

@@ -216,7 +216,7 @@ final class WritingTest extends ContractTestCase
     #[DataProvider('drivers')]
     public function testRowsOfEveryForm(string $driver): void
     {
-        $buffer = $this->of($driver);
+        $buffer = $this->of($driver, ['models' => 'raw']);
         $model = (new class extends Model {
             protected $table = 'orders';
         })->forceFill(['id' => 2, 'user_id' => 7]);
@@ -248,7 +248,7 @@ final class WritingTest extends ContractTestCase
     #[DataProvider('drivers')]
     public function testAModelWhoseRowIsThereGivesWhatHasChanged(string $driver): void
     {
-        $buffer = $this->of($driver);
+        $buffer = $this->of($driver, ['models' => 'raw']);
         $order = (new class extends Model {
             protected $table = 'orders';
         })->newFromBuilder(['id' => 1, 'user_id' => 7, 'price' => '1', 'status' => 'new']);

@@ -70,7 +70,7 @@ final class ProviderTest extends TestCase
         $buffer = $this->buffer('off');
         $buffer->add(['id' => 1], [['id' => 2], ['id' => 3]]);
 
-        self::assertInstanceOf(NullBuffer::class, $buffer);
+        self::assertInstanceOf(NullBuffer::class, $buffer->inner());
         self::assertCount(0, $buffer);
         self::assertSame(3, $buffer->getMetrics()['added_rows']);
         self::assertSame(array_keys($this->buffer('main')->getMetrics()), array_keys((new NullBuffer())->getMetrics()));
@@ -106,6 +106,7 @@ final class ProviderTest extends TestCase
             'background' => false,
             'connection' => 'prefixed',
             'flush_interval_ms' => 3_600_000,
+            'models' => 'raw',
             'tables' => ['balances' => ['merge' => ['free' => 'sum']]],
         ]);
         $buffer = $this->buffer('prefixed');

@@ -170,6 +170,7 @@ final class TransactionTest extends TestCase
     public function testARowIsHeldAsItWas(): void
     {
         $model = (new class extends \Illuminate\Database\Eloquent\Model {
+            public $timestamps = false;
             protected $table = 'orders';
         })->forceFill(['id' => 1, 'v' => 1]);
         $this->database()->transaction(function () use ($model): void {
@@ -193,7 +194,7 @@ final class TransactionTest extends TestCase
     {
         $this->database()->beginTransaction();
         $this->buffer('at once')->add(['id' => 1]);
-        self::assertInstanceOf(\WriteBuffer::class, $this->buffer('at once'));
+        self::assertInstanceOf(\WriteBuffer::class, $this->buffer('at once')->inner());
         $this->database()->rollBack();
 
         self::assertSame([1], $this->written($this->buffer('at once')));
