@@ -456,7 +456,8 @@ namespace WriteBuffer {
          * taken before. In the background PHP sees its signals and its time limit while it waits.
          *
          * @param int      $ticket    what add(), put(), delete() or lastTicket() has returned
-         * @param int|null $timeoutMs as in flush()
+         * @param int|null $timeoutMs as in flush(). 0 asks: in the background it waits for nothing,
+         *                            in the foreground the group is tried once
          *
          * @throws RefusedException    the group was given up, however long ago, or was left when
          *                             its buffer ended. getFailures() has it while takeFailures()
@@ -495,7 +496,7 @@ namespace WriteBuffer {
 
         /**
          * Returns the number of rows taken and not yet committed. A row that went into another one
-         * still counts: it is not committed yet.
+         * still counts: it is not committed yet. Of a persistent buffer those of all its objects.
          */
         public function count(): int;
 
@@ -511,7 +512,8 @@ namespace WriteBuffer {
          * dead-letter file has the same id.
          *
          * At most 1,000 groups and 64 MiB are kept. With a deadLetterFile the oldest make room;
-         * without one nothing more is given up then.
+         * without one nothing more is given up then. A forked child has none of its parent's. Also
+         * after close().
          *
          * @return list<array<string, mixed>>
          *
@@ -520,7 +522,8 @@ namespace WriteBuffer {
         public function failures(): array;
 
         /**
-         * Returns the failures, as failures() does, and forgets them.
+         * Returns the failures, as failures() does, and forgets them: each is returned once. Lines
+         * of the dead-letter file stay.
          *
          * @return list<array<string, mixed>>
          *
@@ -569,7 +572,9 @@ namespace WriteBuffer {
 
         /**
          * Flushes, then refuses further rows. A second close() does nothing. If the flush fails,
-         * the buffer stays open with its rows.
+         * the buffer stays open with its rows. What takes no rows goes on working: flush(),
+         * find(), waitFor(), takeFailures(), getMetrics(). Of a persistent buffer it closes this
+         * object only.
          *
          * @param int|null $timeoutMs as in flush()
          *

@@ -18,7 +18,7 @@
 //!
 //! Bound: the file is read whole.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
@@ -141,11 +141,24 @@ impl RetryFile {
         let begun: Vec<&Vec<u8>> = begun.filter_map(|at| self.lines.get(at)).collect();
         if !begun.is_empty() {
             // Whoever was killed may have given them back, and not noted it.
-            let there = fs::read(self.source()).unwrap_or_default();
-            let there: HashSet<&[u8]> = there.split(|byte| *byte == b'\n').collect();
+            let text = fs::read(self.source()).unwrap_or_default();
+            let mut there: HashMap<&[u8], usize> = HashMap::new();
+            for line in text.split(|byte| *byte == b'\n') {
+                *there.entry(line).or_default() += 1;
+            }
+            let ids: HashSet<String> = there.keys().filter_map(|line| id_if_uncertain(line)).collect();
+            let mut is_there = |line: &[u8], doubtful: &[u8]| {
+                let counted = [line, doubtful]
+                    .into_iter()
+                    .find(|line| there.get(*line).is_some_and(|count| *count > 0));
+                counted
+                    .and_then(|line| there.get_mut(line))
+                    .map(|count| *count -= 1)
+                    .is_some()
+                    || id_if_uncertain(doubtful).is_some_and(|id| ids.contains(&id))
+            };
             let doubtful = begun.into_iter().map(|line| (line, uncertain(line)));
-            let missing =
-                doubtful.filter(|(line, doubtful)| !there.contains(&line[..]) && !there.contains(&doubtful[..]));
+            let missing = doubtful.filter(|(line, doubtful)| !is_there(line, doubtful));
             let missing: Vec<Vec<u8>> = missing.map(|(_, doubtful)| doubtful).collect();
             self.give_back(&missing)?;
         }
@@ -381,6 +394,13 @@ impl Note {
     }
 }
 
+/// The id of a line's group that may be in the database.
+fn id_if_uncertain(line: &[u8]) -> Option<String> {
+    let line: serde_json::Value = serde_json::from_slice(line).ok()?;
+    let is_uncertain = line.get("status")?.as_str()? == Status::Uncertain.name();
+    Some(line.get("id")?.as_str()?.to_owned()).filter(|_| is_uncertain)
+}
+
 /// A line with the status of a group that may be in the database. What is no group's line stays.
 ///
 /// Somebody may have edited the line. Whoever reads JSON takes the last one of equal keys, so a
@@ -577,15 +597,15 @@ mod tests {
         assert!(file.next(1).is_empty());
         file.finish().expect("removed");
 
-        // Killed once it had given them back, and before it noted that.
-        let notes = "{\"retry_begun\":6}\n{\"retry_settled\":[0,2]}\n{\"retry_settled\":[9,1]}\n";
-        fs::write(folder.join("f.jsonl.retry"), lines(0..6) + notes).expect("a file");
+        // Killed once it had given some back, and before it noted that. There are two of group 4.
+        let given_back = "{\"rows\":[], \"status\":\"uncertain\", \"id\":\"2\"}\n";
+        fs::write(&path, lines(4..6) + given_back).expect("a file");
+        let notes = "{\"retry_begun\":7}\n{\"retry_settled\":[0,2]}\n{\"retry_settled\":[9,1]}\n";
+        fs::write(folder.join("f.jsonl.retry"), lines(0..6) + &lines(4..5) + notes).expect("a file");
         let mut file = open(&path);
         file.give_back_uncertain().expect("given back");
-        assert_eq!(
-            in_file(&path),
-            ["4 refused", "5 refused", "1 uncertain", "2 uncertain", "3 uncertain"]
-        );
+        let expected = ["4 refused", "5 refused", "2 uncertain", "3 uncertain", "4 uncertain"];
+        assert_eq!(in_file(&path), expected);
         file.finish().expect("removed");
         fs::remove_dir_all(folder).expect("removed");
     }
