@@ -108,9 +108,9 @@ namespace WriteBuffer {
      * @phpstan-type RowToRetry = array{table: string, row: array<string, mixed>}
      * @phpstan-type DeletionToRetry = array{table: string, delete: mixed}
      * @phpstan-type FailureToRetry = array{
-     *     id?: string,
+     *     id?: ?string,
      *     tag?: ?string,
-     *     status?: string,
+     *     status?: ?string,
      *     rows: list<RowToRetry|DeletionToRetry>,
      *     code?: int,
      *     message?: string,
