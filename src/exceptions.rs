@@ -82,6 +82,7 @@ pub fn throw_flush_error(failed: &FlushError, kept: usize) -> PendingException {
         Kind::Interrupted => return PendingException,
         Kind::Config => (classes.config.0, false),
         Kind::Argument => (ce::type_error(), false),
+        Kind::Forgotten => (ce::value_error(), false),
         Kind::Full => (classes.full.0, false),
         Kind::TooLarge => (classes.too_large.0, false),
         Kind::Closed => (classes.closed.0, false),

@@ -44,8 +44,12 @@ namespace WriteBuffer {
      * **A ticket** is a group's number. The first one is 1, and they only grow. add(), put() and
      * delete() return it; of a group() lastTicket() does. Within group() they return 0, since it
      * has none before it is taken. A call without a row, such as an empty list or a model in which
-     * nothing is dirty, takes no group and returns lastTicket(). All objects of a persistent buffer
-     * share one sequence. A forked child begins anew, and knows none of its parent's tickets.
+     * nothing is dirty, takes no group and returns lastTicket().
+     *
+     * A ticket is for the buffer that gave it, in its process, and stays good after close(). All
+     * objects of a persistent buffer share one sequence: a ticket of another request is good in the
+     * same process, and in no other one. A forked child begins anew at 1: a ticket of its parent is
+     * unknown there, or is the number of a group of its own. So pass no ticket between processes.
      *
      * **Where a flush happens.** In the background, the default, a native thread writes. add() and
      * put() wait only for room under maxPendingRows and maxPendingBytes. The next flush() or
@@ -104,9 +108,9 @@ namespace WriteBuffer {
      * @phpstan-type RowToRetry = array{table: string, row: array<string, mixed>}
      * @phpstan-type DeletionToRetry = array{table: string, delete: mixed}
      * @phpstan-type FailureToRetry = array{
-     *     id?: string,
+     *     id?: ?string,
      *     tag?: ?string,
-     *     status?: string,
+     *     status?: ?string,
      *     rows: list<RowToRetry|DeletionToRetry>,
      *     code?: int,
      *     message?: string,
@@ -421,15 +425,24 @@ namespace WriteBuffer {
         public function flush(?int $timeoutMs = null): int;
 
         /**
-         * Returns the ticket of the last group that was taken through this object, also if add()
-         * threw afterwards; 0 before the first one.
+         * Returns the ticket of the last group that was taken through this object, whatever has
+         * become of it; 0 before the first one, and at first in a forked child. Also if the call
+         * that took it threw: after putAll() or retry() that ended halfway it is that of the last
+         * group which they took. Within group() it is that of the last group before. Of a
+         * persistent buffer other objects may have taken later ones. It throws nothing, also after
+         * close().
          */
         public function lastTicket(): int;
 
         /**
-         * Returns the last ticket before the first group that is still buffered. All groups up to
-         * it are settled: committed, or given up. Groups beyond it may be settled, too: with lanes,
-         * and while a table takes no rows, groups are not settled in their order.
+         * Returns up to which ticket nothing is buffered any more: all groups up to it are settled,
+         * that is committed **or given up**. Which of the two, waitFor($ticket, 0) says. 0: the
+         * first group is still buffered, or there is none.
+         *
+         * Groups beyond it may be settled, too: with lanes, and while a table takes no rows, groups
+         * are not settled in their order. It never falls, but in a forked child, which begins anew.
+         * It counts the groups of all objects of a persistent buffer, so it may be larger than
+         * lastTicket(). It asks no server, and throws nothing, also after close().
          */
         public function committedThrough(): int;
 
@@ -439,16 +452,17 @@ namespace WriteBuffer {
          * already, also after close().
          *
          * What it throws says something of this group only. If the group was given up, its caller
-         * was told: flush() does not throw it again.
+         * was told: flush() does not throw it again. Within group() it waits for groups that were
+         * taken before. In the background PHP sees its signals and its time limit while it waits.
          *
          * @param int      $ticket    what add(), put(), delete() or lastTicket() has returned
-         * @param int|null $timeoutMs as in flush()
+         * @param int|null $timeoutMs as in flush(). 0 asks: in the background it waits for nothing,
+         *                            in the foreground the group is tried once
          *
-         * @throws RefusedException    the group was given up, however long ago. getFailures() has
-         *                             it while takeFailures() would return it, and is empty later.
-         *                             It stays given up after retry(), which gives a new ticket.
-         *                             After 10,000 more such groups nobody knows what became of an
-         *                             old ticket: the message says so
+         * @throws RefusedException    the group was given up, however long ago, or was left when
+         *                             its buffer ended. getFailures() has it while takeFailures()
+         *                             would return it, and is empty later. It stays given up after
+         *                             retry(), which gives a new ticket
          * @throws BlockedException    its rows cannot be written now, as when a table takes none:
          *                             the group was tried once more, and stays buffered
          * @throws ConnectionException no server, or the connection was lost: the group stays
@@ -456,7 +470,10 @@ namespace WriteBuffer {
          * @throws TimeoutException    the time is over: the group stays buffered
          * @throws \ValueError         this buffer has given no such ticket. 0 is none, unless
          *                             nothing was taken through this object yet: then there is
-         *                             nothing to wait for. Or $timeoutMs is negative
+         *                             nothing to wait for. Or the ticket is so old that nobody
+         *                             knows any more what became of it: groups after it were given
+         *                             up in more than 65,536 places of the sequence. Or $timeoutMs
+         *                             is negative
          */
         public function waitFor(int $ticket, ?int $timeoutMs = null): void;
 
@@ -479,7 +496,7 @@ namespace WriteBuffer {
 
         /**
          * Returns the number of rows taken and not yet committed. A row that went into another one
-         * still counts: it is not committed yet.
+         * still counts: it is not committed yet. Of a persistent buffer those of all its objects.
          */
         public function count(): int;
 
@@ -495,7 +512,8 @@ namespace WriteBuffer {
          * dead-letter file has the same id.
          *
          * At most 1,000 groups and 64 MiB are kept. With a deadLetterFile the oldest make room;
-         * without one nothing more is given up then.
+         * without one nothing more is given up then. A forked child has none of its parent's. Also
+         * after close().
          *
          * @return list<array<string, mixed>>
          *
@@ -504,7 +522,8 @@ namespace WriteBuffer {
         public function failures(): array;
 
         /**
-         * Returns the failures, as failures() does, and forgets them.
+         * Returns the failures, as failures() does, and forgets them: each is returned once. Lines
+         * of the dead-letter file stay.
          *
          * @return list<array<string, mixed>>
          *
@@ -522,24 +541,29 @@ namespace WriteBuffer {
          *
          * One that this object has put back already is refused by its id, as is one that is in the
          * list twice. Of those that it has put back it remembers the last 10,000. Another object,
-         * or another process, does not know of it. A group that is given up once more is a new
-         * failure with a new id.
+         * or another process, does not know of it. Without an id, or if it is null, nothing tells
+         * that it was put back. A group that is given up once more is a new failure with a new id.
+         *
+         * Each is added after all that is buffered, as add() would: a guard keeps an old row from
+         * replacing a newer one. Whether it is written then flush() says, or waitFor().
          *
          * @param array<array<string, mixed>> $failures
          *
          * @phpstan-param array<FailureToRetry> $failures
          *
          * @return int how many were put back: all, or as many as fit under maxPendingRows and
-         *             maxPendingBytes, from the first on. lastTicket() has the ticket of the last
+         *             maxPendingBytes, from the first on. lastTicket() has the ticket of the last.
+         *             {@see \SyncWriteBuffer}: how many were committed
          *
-         * @throws \TypeError       an element is not a failure; none was put back
+         * @throws \TypeError       an element is not a failure, or its id, status or tag is no
+         *                          string; none was put back
          * @throws ConfigException  one may be in the database already, or was put back already;
          *                          none was put back. Or as add(): those before it were put
          *                          back. The message says which one it is
          * @throws FullException    not even the first one fits now; none was put back
          * @throws TooLargeException the first one passes maxPendingRows or maxPendingBytes alone;
          *                          none was put back
-         * @throws ClosedException  after close(); none was put back
+         * @throws ClosedException  after close(), also of an empty list; none was put back
          * @throws RefusedException as add(), for the last one that was put back
          * @throws BlockedException as add(), for the last one that was put back
          * @throws ConnectionException as add(), for the last one that was put back
@@ -548,7 +572,9 @@ namespace WriteBuffer {
 
         /**
          * Flushes, then refuses further rows. A second close() does nothing. If the flush fails,
-         * the buffer stays open with its rows.
+         * the buffer stays open with its rows. What takes no rows goes on working: flush(),
+         * find(), waitFor(), takeFailures(), getMetrics(). Of a persistent buffer it closes this
+         * object only.
          *
          * @param int|null $timeoutMs as in flush()
          *
@@ -797,29 +823,36 @@ namespace WriteBuffer {
          * has one, else in this file, and is in {@see Buffer::takeFailures()}, too. Lines that are
          * torn, or that retry() refuses, come back as they are: a group that alone passes
          * maxPendingRows or maxPendingBytes, and those that may be in the database. Look at these,
-         * and set their status to `unwritten` or take them out. If it throws, the lines that were
-         * not put back come back as well; those whose group is still buffered come back as
-         * `uncertain`. If the buffer cannot write such a group either, its own `deadLetterFile` has
-         * it as `unwritten`, under another id: use one of the two lines.
+         * and set their status to `unwritten` or take them out. An id that is put back twice comes
+         * back as `uncertain`.
+         *
+         * **If it throws**, the lines that were not put back come back as they were. At most 100
+         * groups may still be buffered: `$path.retry` keeps their lines, and its lock, until this
+         * buffer has written them, in flush(), close(), the next call or at its end. What it cannot
+         * write by then comes back as it was, or as `uncertain` if its COMMIT was not answered. So
+         * a group has one line. Only of a persistent buffer they come back as `uncertain` when the
+         * object ends, and its own `deadLetterFile` may get a second line, under another id.
          *
          * **Nothing is written twice.** Up to 100 lines at a time are noted in `$path.retry` as
          * begun before they are put back, and as done when they are settled. If the process is
-         * killed amid this, the next call gives the lines that were begun back as `uncertain`, and
-         * goes on with the others. Within the call a lost answer to COMMIT is what it is to the
-         * buffer: the ledger knows, unless `ledger` is off for these tables. Two processes do not
-         * retry one file at once: the second one throws.
+         * killed amid this, the next call gives the lines that were begun back as `uncertain`, goes
+         * on with the others, and then with `$path` itself. Within the call a lost answer to COMMIT
+         * is what it is to the buffer: the ledger knows, unless `ledger` is off for these tables.
+         * Two processes do not retry one file at once: the second one throws.
          *
-         * The file is read into memory whole. No path but `$path` must lead to it.
+         * The file is read into memory whole. No path but `$path` must lead to it, and
+         * `$path.retry` is no link.
          *
          * @param Buffer $buffer writes the groups: a {@see \WriteBuffer} or a
          *                       {@see \SyncWriteBuffer}. Its `deadLetterFile` may be the same file
          * @param string $path   the file. If it is not there, there is nothing to do
          *
-         * @return int how many groups were committed
+         * @return int how many groups were committed. Failures are no exception here
          *
          * @throws \TypeError          $buffer is another Buffer
          * @throws ConfigException     the file cannot be read or written to, is another user's, or
-         *                             another process retries it
+         *                             another process or buffer retries it; or PHP's json_decode()
+         *                             is disabled
          * @throws ClosedException     the buffer is closed; the file is as it was
          * @throws FullException       there is no room for a group now; see above
          * @throws BlockedException    a table takes no rows now; see above

@@ -12,7 +12,7 @@ final class Cases
         World::replace(World::$junk, []);
         World::$buffer ??= World::newBuffer();
         $buffer = World::$buffer;
-        switch (World::pick(13)) {
+        switch (World::pick(17)) {
             case 0:
             case 1:
                 World::replace(World::$given, Given::anyRow());
@@ -60,6 +60,30 @@ final class Cases
                     }
                 }, background: false, batchSize: 10.5, tables: World::$given);
                 World::replace(World::$buffer, $made);
+                break;
+            case 13:
+                file_put_contents(World::file(), Given::lines(), FILE_APPEND);
+                \WriteBuffer\DeadLetterFile::retry($buffer, new class () {
+                    public function __toString(): string
+                    {
+                        World::mutate();
+
+                        return World::file();
+                    }
+                });
+                break;
+            case 14:
+                // PHP hears of a number that is no int, and calls the error handler.
+                $buffer->waitFor($buffer->lastTicket() + 0.5, World::pick(3) === 0 ? 0.5 : null);
+                break;
+            case 15:
+                $buffer->put('t', ['id' => 1 + World::pick(20), 'a' => World::text()]);
+                $buffer->waitFor($buffer->lastTicket());
+                break;
+            case 16:
+                World::replace(World::$given, $buffer->failures());
+                World::mutate();
+                $buffer->retry(World::pick(2) === 0 ? $buffer->takeFailures() : World::$given ?? []);
                 break;
             case 10:
             case 11:

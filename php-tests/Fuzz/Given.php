@@ -170,12 +170,44 @@ final class Given
                 $rows[] = &$entry;
                 unset($row, $entry);
             }
-            $failures[] = ['rows' => &$rows];
+            $failure = ['rows' => &$rows];
+            foreach (['id', 'tag', 'status'] as $name) {
+                $text = $name === 'status' ? ['refused', 'unwritten', 'uncertain'][World::pick(3)] : World::text();
+                if (World::pick(3) === 0) {
+                    World::$parts[] = &$text;
+                    $failure[$name] = &$text;
+                } elseif ($name !== 'status') {
+                    $failure[$name] = $text;
+                }
+                unset($text);
+            }
+            $failures[] = $failure;
             World::$parts[] = &$rows;
             unset($rows);
         }
 
         return $failures;
+    }
+
+    /** @return string lines of a dead-letter file, now and then a torn one, or one of no group */
+    public static function lines(): string
+    {
+        $lines = '';
+        for ($count = World::pick(4); $count > 0; $count--) {
+            $row = ['id' => 1 + World::pick(20), 'a' => World::text(), 'b' => null];
+            if (World::pick(4) === 0) {
+                $row['c'] = ['datetime' => '2024-01-01 00:00:00.000000'];
+            }
+            $line = json_encode([
+                'id' => World::pick(2) === 0 ? World::text() : World::pick(5),
+                'tag' => World::text(),
+                'status' => ['refused', 'unwritten', 'uncertain'][World::pick(3)],
+                'rows' => [['table' => 't', 'row' => $row], ['table' => 't', 'delete' => ['id' => 1 + World::pick(20)]]],
+            ]);
+            $lines .= (World::pick(8) === 0 ? substr($line, 0, World::pick(strlen($line))) : $line) . "\n";
+        }
+
+        return $lines;
     }
 
     /** @return mixed a callable of any form */

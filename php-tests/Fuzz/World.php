@@ -2,6 +2,9 @@
 
 namespace WriteBuffer\Tests\Fuzz;
 
+use WriteBuffer\DeadLetterFile;
+use WriteBuffer\MemorySink;
+
 /** What the callbacks change. */
 final class World
 {
@@ -26,6 +29,12 @@ final class World
     public static function newBuffer(): \WriteBuffer
     {
         return new \WriteBuffer('memory:', background: false, timeZone: self::pick(2) === 0 ? null : 'Asia/Tokyo');
+    }
+
+    /** A dead-letter file, with or without lines. */
+    public static function file(): string
+    {
+        return sys_get_temp_dir() . '/write-buffer-fuzz-' . getmypid() . '.jsonl';
     }
 
     /** The next number below a limit. */
@@ -170,7 +179,7 @@ final class World
     {
         $buffer = self::$buffer;
         try {
-            match (self::pick(self::$depth > 1 ? 7 : 9)) {
+            match (self::pick(self::$depth > 1 ? 13 : 16)) {
                 0 => $buffer?->put('t', ['id' => 900, 'a' => self::text()]),
                 1 => $buffer?->add(Given::row(), Given::rows()),
                 2 => $buffer?->find('t', 900),
@@ -182,10 +191,17 @@ final class World
                     self::mutate();
                 }),
                 6 => $buffer?->group(static fn () => $buffer->find('t', 901)),
-                7 => $buffer?->putAll('t', Given::generator(Given::rows()), static fn () => self::mutate()),
-                8 => $buffer?->close(),
+                7 => $buffer?->waitFor(self::pick(1 + (int) $buffer->lastTicket()), self::pick(2) === 0 ? null : 0),
+                8 => $buffer?->waitFor(1 + $buffer->committedThrough()),
+                9 => $buffer?->failures(),
+                10 => $buffer?->retry($buffer->takeFailures()),
+                11 => $buffer === null ? null : DeadLetterFile::retry($buffer, self::file()),
+                12 => MemorySink::failNext([1062, 1213, 2006][self::pick(3)], 1 + self::pick(6)),
+                13 => file_put_contents(self::file(), Given::lines(), FILE_APPEND),
+                14 => $buffer?->putAll('t', Given::generator(Given::rows()), static fn () => self::mutate()),
+                15 => $buffer?->close(),
             };
-        } catch (\TypeError | \DomainException | \WriteBuffer\Exception) {
+        } catch (\TypeError | \ValueError | \DomainException | \WriteBuffer\Exception) {
             // Whatever is refused is not taken.
         }
     }

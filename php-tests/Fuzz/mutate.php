@@ -73,4 +73,5 @@ World::atPeace(static function (): void {
     World::replace(World::$junk, []);
     World::replace(World::$buffer, null);
 });
+array_map('unlink', glob(World::file() . '*') ?: []);
 echo "{$taken} of {$cases} taken\n";

@@ -219,18 +219,25 @@ abstract class DatabaseTestCase extends TestCase
         self::await('no connection of a buffer', fn (): bool => $this->bufferConnections() === []);
     }
 
-    /** Waits until a transaction waits for a lock, and returns its connection's id. */
+    /**
+     * Waits until a transaction waits for a lock, and returns its connection's id. InnoDB's report
+     * is of this moment. INNODB_TRX is a copy, which stays old as long as anybody reads it.
+     */
     protected function awaitLockWait(): string
     {
-        $waiting = "SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'";
-        self::await('a transaction that waits for a lock', function () use ($waiting, &$id): bool {
-            $id = $this->admin()->query($waiting)->fetchColumn();
-            if ($id === false) {
-                // InnoDB repeats its answer for 100 ms.
-                usleep(150_000);
+        self::await('a transaction that waits for a lock', function () use (&$id): bool {
+            $report = $this->admin()->query('SHOW ENGINE INNODB STATUS')->fetch(PDO::FETCH_NUM)[2];
+            foreach (array_slice(explode("\n---TRANSACTION ", $report), 1) as $transaction) {
+                // The statement comes behind these lines, and may say anything.
+                $head = implode("\n", array_slice(explode("\n", $transaction), 0, 5));
+                if (preg_match('/^LOCK WAIT .*^(?:MariaDB|MySQL) thread id (\d+),/ms', $head, $match) === 1) {
+                    $id = $match[1];
+
+                    return true;
+                }
             }
 
-            return $id !== false;
+            return false;
         });
 
         return $id;

@@ -13,6 +13,7 @@ use WriteBuffer\ConnectionException;
 use WriteBuffer\DeadLetterFile;
 use WriteBuffer\MemorySink;
 use WriteBuffer\Tests\Support\MemoryTestCase;
+use WriteBuffer\Tests\Support\PhpProcess;
 
 /** A dead-letter file whose groups are put back: none is lost, and none written twice. */
 final class DeadLetterFileTest extends MemoryTestCase
@@ -192,16 +193,96 @@ final class DeadLetterFileTest extends MemoryTestCase
         array_map(static fn (string $file): bool => chmod($file, 0600), ["{$this->file}.retry", $this->file]);
         $buffer->put('trades', [['id' => 1], ['id' => 2], ['id' => 3], ['id' => 5]]);
         $buffer->flush();
-        self::assertSame(3, DeadLetterFile::retry($buffer, $this->file));
-        self::assertSame([1, 2, 3, 5, 7, 8, 9], self::written());
+        self::assertSame(4, DeadLetterFile::retry($buffer, $this->file), 'and the file itself');
+        self::assertSame([1, 2, 3, 5, 7, 8, 9, 20], self::written());
         self::assertFileDoesNotExist("{$this->file}.retry");
         self::assertSame(
-            [['f20', 'refused'], ['f4', 'uncertain'], ['f5', 'uncertain'], ['f6', 'uncertain']],
+            [['f4', 'uncertain'], ['f5', 'uncertain'], ['f6', 'uncertain']],
             array_map(static fn (?array $line): array => [$line['id'], $line['status']], self::linesOf($this->file)),
         );
-        self::assertSame('refused', self::linesOf($this->file)[1]['rows'][0]['row']['status'], 'a row is as it was');
-        self::assertSame(1, DeadLetterFile::retry($buffer, $this->file));
+        self::assertSame('refused', self::linesOf($this->file)[0]['rows'][0]['row']['status'], 'a row is as it was');
+        self::assertSame(0, DeadLetterFile::retry($buffer, $this->file));
         self::assertCount(3, self::linesOf($this->file));
+    }
+
+    /**
+     * What a killed call has left is done first. What is given back of it is not put back once more
+     * by the same call.
+     *
+     * @dataProvider buffers
+     */
+    #[DataProvider('buffers')]
+    public function testWhatIsRefusedAgainIsPutBackOnceByACall(\Closure $make): void
+    {
+        foreach ([[], ['deadLetterFile' => $this->file]] as $settings) {
+            if ($settings !== [] && $make($this) instanceof \SyncWriteBuffer) {
+                continue;
+            }
+            $buffer = $make($this, ...$settings);
+            MemorySink::reset();
+            (new \SyncWriteBuffer('memory:', tables: ['trades' => ['mode' => 'insert']]))->put('trades', [['id' => 2], ['id' => 12]]);
+            file_put_contents("{$this->file}.retry", self::lines(1, 3));
+            file_put_contents($this->file, self::lines(11, 13));
+            array_map(static fn (string $file): bool => chmod($file, 0600), ["{$this->file}.retry", $this->file]);
+            self::assertSame(4, DeadLetterFile::retry($buffer, $this->file));
+            self::assertSame([1, 2, 3, 11, 12, 13], self::written());
+            $ids = array_map(static fn (?array $line): int => $line['rows'][0]['row']['id'], self::linesOf($this->file));
+            sort($ids);
+            self::assertSame([2, 12], $ids);
+            self::assertCount($buffer instanceof \SyncWriteBuffer ? 0 : 2, $buffer->takeFailures());
+            self::assertSame(6, $buffer->getMetrics()['added_rows']);
+        }
+    }
+
+    /** Its rows would be there twice. */
+    public function testOneIdIsPutBackOnceHoweverFarApartItsLinesAre(): void
+    {
+        $buffer = $this->buffer(tables: ['trades' => ['merge' => ['n' => 'sum']]], batchSize: 1_000);
+        $line = static fn (int $id): string => '{"id":"' . $id . '","rows":[{"table":"trades","row":{"id":' . $id . ',"n":1}}]}' . "\n";
+        file_put_contents($this->file, implode('', array_map($line, [1, ...range(2, 10_100), 1])));
+        chmod($this->file, 0600);
+        self::assertSame(10_100, DeadLetterFile::retry($buffer, $this->file));
+        self::assertSame(10_100, array_sum(array_column(self::rowsOf('trades'), 'n')));
+        self::assertSame([['1', 'uncertain']], array_map(
+            static fn (?array $line): array => [$line['id'], $line['status']],
+            self::linesOf($this->file),
+        ));
+    }
+
+    /** @dataProvider buffers */
+    #[DataProvider('buffers')]
+    public function testAByteOrderMarkIsNoPartOfTheFirstLine(\Closure $make): void
+    {
+        file_put_contents($this->file, "\u{feff}" . self::lines(1, 2));
+        chmod($this->file, 0600);
+        self::assertSame(2, DeadLetterFile::retry($make($this), $this->file));
+        self::assertSame([], glob("{$this->folder}/*"));
+    }
+
+    public function testSaysThatItNeedsJson(): void
+    {
+        file_put_contents($this->file, self::line(1));
+        chmod($this->file, 0600);
+        $code = 'try { echo WriteBuffer\DeadLetterFile::retry(new WriteBuffer("memory:"), $argv[1]); }'
+            . ' catch (WriteBuffer\ConfigException $e) { echo $e->getMessage(); }';
+        $process = new PhpProcess($code, ['disable_functions' => 'json_decode'], [$this->file]);
+        self::assertStringContainsString("needs PHP's json_decode(), which is not there", $process->finish());
+        self::assertSame(self::line(1), file_get_contents($this->file));
+        self::assertFileDoesNotExist("{$this->file}.retry");
+    }
+
+    public function testALinkInThePlaceOfItsNotesIsRefused(): void
+    {
+        file_put_contents($this->file, self::line(1));
+        chmod($this->file, 0600);
+        symlink("{$this->folder}/nowhere", "{$this->file}.retry");
+        self::assertThrowsMatching(
+            ConfigException::class,
+            '/dead\.jsonl\.retry: it is a link/',
+            fn () => DeadLetterFile::retry($this->buffer(), $this->file),
+        );
+        self::assertSame(self::line(1), file_get_contents($this->file));
+        unlink("{$this->file}.retry");
     }
 
     /** @dataProvider buffers */
@@ -214,20 +295,97 @@ final class DeadLetterFileTest extends MemoryTestCase
         MemorySink::failNext(2006, 1_000);
         $thrown = self::thrownBy(fn () => DeadLetterFile::retry($buffer, $this->file));
         self::assertInstanceOf(ConnectionException::class, $thrown);
-        self::assertFileDoesNotExist("{$this->file}.retry");
-        $lines = self::linesOf($this->file);
-        self::assertSame(
-            range(1, 150),
-            array_map(static fn (?array $line): int => $line['rows'][0]['row']['id'], $lines),
-        );
-        $statuses = array_count_values(array_column($lines, 'status'));
         $isSync = $buffer instanceof \SyncWriteBuffer;
-        // What is still buffered may be written by the buffer.
-        self::assertSame($isSync ? 0 : 100, $statuses['uncertain'] ?? 0);
-        self::assertCount($isSync ? 0 : 100, $buffer);
+        $held = $isSync ? 0 : 100;
+        self::assertCount($held, $buffer);
+        // What is still buffered may be written by the buffer. So its lines wait for that.
+        self::assertSame(self::lines($held + 1, 150), file_get_contents($this->file));
+        self::assertSame(!$isSync, file_exists("{$this->file}.retry"));
+        if (!$isSync) {
+            $other = self::thrownBy(fn () => DeadLetterFile::retry($this->buffer(), $this->file));
+            self::assertInstanceOf(ConfigException::class, $other);
+            self::assertStringContainsString('or a buffer of this one still holds some', $other->getMessage());
+        }
         MemorySink::reset();
         $buffer->flush();
+        self::assertFileDoesNotExist("{$this->file}.retry");
         self::assertSame($isSync ? 150 : 50, DeadLetterFile::retry($buffer, $this->file));
+        self::assertSame(range(1, 150), self::written());
+        self::assertSame([], glob("{$this->folder}/*"));
+    }
+
+    /** @dataProvider buffers */
+    #[DataProvider('buffers')]
+    public function testTheNextCallGoesOnWithWhatTheBufferHolds(\Closure $make): void
+    {
+        $buffer = $make($this, maxRetries: 0);
+        file_put_contents($this->file, self::lines(1, 150));
+        chmod($this->file, 0600);
+        MemorySink::failNext(2006, 1_000);
+        for ($time = 0; $time < 2; $time++) {
+            $thrown = self::thrownBy(fn () => DeadLetterFile::retry($buffer, $this->file));
+            self::assertInstanceOf(ConnectionException::class, $thrown);
+        }
+        MemorySink::reset();
+        // One of them is refused.
+        $first = new \SyncWriteBuffer('memory:');
+        $first->put('trades', ['id' => 30]);
+        $written = DeadLetterFile::retry($buffer, $this->file);
+        self::assertSame(149, $written);
+        self::assertSame(range(1, 150), self::written());
+        $lines = self::linesOf($this->file);
+        self::assertSame([30], array_map(static fn (?array $line): int => $line['rows'][0]['row']['id'], $lines));
+        self::assertSame('refused', $lines[0]['status']);
+        self::assertFileDoesNotExist("{$this->file}.retry");
+        $buffer->takeFailures();
+    }
+
+    /** @return iterable<string, array{bool, ?string}> */
+    public static function ends(): iterable
+    {
+        foreach ([true, false] as $background) {
+            $name = $background ? 'background' : 'foreground';
+            yield "{$name}, no file of its own" => [$background, null];
+            yield "{$name}, another file" => [$background, 'own.jsonl'];
+            yield "{$name}, the same file" => [$background, 'dead.jsonl'];
+        }
+    }
+
+    /**
+     * A group has one line, whatever the buffer could not write when it ended.
+     *
+     * @dataProvider ends
+     */
+    #[DataProvider('ends')]
+    public function testWhatTheBufferCannotWriteEitherHasOneLine(bool $background, ?string $own): void
+    {
+        $buffer = new \WriteBuffer(
+            'memory:',
+            background: $background,
+            maxRetries: 0,
+            shutdownTimeoutMs: 50,
+            deadLetterFile: $own === null ? null : "{$this->folder}/{$own}",
+        );
+        file_put_contents($this->file, self::lines(1, 150));
+        chmod($this->file, 0600);
+        MemorySink::failNext(1045, 100_000);
+        self::thrownBy(fn () => DeadLetterFile::retry($buffer, $this->file));
+        $warnings = [];
+        set_error_handler(static function (int $level, string $message) use (&$warnings): bool {
+            $warnings[] = $message;
+
+            return true;
+        });
+        try {
+            unset($buffer);
+        } finally {
+            restore_error_handler();
+        }
+        self::assertSame([], $warnings, 'they are in the file');
+        self::assertSame(self::lines(101, 150) . self::lines(1, 100), file_get_contents($this->file));
+        self::assertSame([$this->file], glob("{$this->folder}/*"));
+        MemorySink::reset();
+        self::assertSame(150, DeadLetterFile::retry($this->buffer(), $this->file));
         self::assertSame(range(1, 150), self::written());
     }
 

@@ -44,6 +44,40 @@ final class RetryErrorTest extends MemoryTestCase
         self::assertCount(0, $buffer, 'none was put back');
     }
 
+    /** @return iterable<string, array{string, mixed}> */
+    public static function noTexts(): iterable
+    {
+        foreach (['id', 'status', 'tag'] as $name) {
+            yield "{$name}: a number" => [$name, 5];
+            yield "{$name}: a list" => [$name, ['uncertain']];
+            yield "{$name}: false" => [$name, false];
+        }
+    }
+
+    /**
+     * What is not read could say that the rows are in the database.
+     *
+     * @dataProvider noTexts
+     */
+    #[DataProvider('noTexts')]
+    public function testRefusesWhatIsNoText(string $name, mixed $value): void
+    {
+        $rows = [['table' => 'orders', 'row' => ['id' => 1]]];
+        foreach ([$this->buffer(), $this->syncBuffer()] as $buffer) {
+            self::assertThrows(
+                TypeError::class,
+                $buffer::class . '::retry(): Argument #1 ($failures) must be a list of failures, as takeFailures() gives them;'
+                    . " the {$name} of element 1 is no string",
+                static fn () => $buffer->retry([['rows' => $rows], [$name => $value, 'rows' => $rows]]),
+            );
+            self::assertCount(0, $buffer);
+            self::assertSame([], MemorySink::tables());
+        }
+        $text = $name === 'status' ? 'refused' : 'a';
+        $failures = [[$name => null, 'rows' => $rows], [$name => &$text, 'rows' => $rows]];
+        self::assertSame(2, $this->buffer()->retry($failures), 'null is none, and a reference is its value');
+    }
+
     public function testRefusesAValueThatIsNone(): void
     {
         $buffer = $this->buffer();
@@ -120,6 +154,8 @@ final class RetryErrorTest extends MemoryTestCase
                 '/^the buffer is closed/',
                 static fn () => $buffer->retry([['rows' => [['table' => 'orders', 'row' => ['id' => 1]]]]]),
             );
+            // As add([]) and put('orders', []) do.
+            self::assertThrowsMatching(ClosedException::class, '/^the buffer is closed/', static fn () => $buffer->retry([]));
         }
         self::assertSame([], MemorySink::tables());
     }

@@ -268,8 +268,16 @@ final class TicketsTest extends MemoryTestCase
         $buffer = $this->syncBuffer();
         $buffer->put('trades', ['id' => 1]);
         self::assertInstanceOf(RefusedException::class, self::thrownBy(static fn () => $buffer->put('trades', ['id' => 1])));
-        self::assertSame(1, $buffer->lastTicket());
+        self::assertSame([1, 1], [$buffer->lastTicket(), $buffer->committedThrough()]);
+        self::assertInstanceOf(ValueError::class, self::thrownBy(static fn () => $buffer->waitFor(2)));
+        MemorySink::failNext(1213, 100);
+        self::thrownBy(static fn () => $buffer->put('trades', ['id' => 3]));
+        MemorySink::failNext(2006, 100);
+        self::thrownBy(static fn () => $buffer->put('trades', ['id' => 4]));
+        self::assertSame([1, 1], [$buffer->lastTicket(), $buffer->committedThrough()]);
+        MemorySink::reset();
         $ticket = $buffer->put('trades', ['id' => 2]);
+        self::assertSame(2, $ticket);
         self::assertSame([$ticket, $ticket], [$buffer->lastTicket(), $buffer->committedThrough()]);
         $buffer->waitFor($ticket, 0);
         $buffer->waitFor(1, 0);

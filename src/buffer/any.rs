@@ -1,14 +1,15 @@
 //! The two buffers of the engine behind one face.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use write_buffer_core::buffer::background::BackgroundBuffer;
 use write_buffer_core::buffer::find::{Found, KeyPart};
 use write_buffer_core::buffer::foreground::ForegroundBuffer;
-use write_buffer_core::buffer::leftovers::{EndCause, EndTime};
+use write_buffer_core::buffer::leftovers::{EndCause, EndTime, Left};
 use write_buffer_core::buffer::snapshot::{LaneSnapshot, Snapshot, ThreadState};
 use write_buffer_core::clock::SystemClock;
-use write_buffer_core::dead_letter::DeadLetter;
+use write_buffer_core::dead_letter::{DeadLetter, FlushError};
 use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result};
 use write_buffer_core::rows::group::Group;
@@ -124,6 +125,14 @@ impl AnyBuffer {
         }
     }
 
+    /// What became of the group of a ticket, if it is settled: as waiting for it says.
+    pub fn fate(&mut self, ticket: u64) -> Option<Result<(), FlushError>> {
+        match self {
+            Self::Foreground(buffer) => buffer.fate(ticket),
+            Self::Background(buffer) => buffer.fate(ticket),
+        }
+    }
+
     /// Whether the group of a ticket is settled.
     pub fn is_settled(&self, ticket: u64) -> bool {
         match self {
@@ -205,20 +214,21 @@ impl AnyBuffer {
         }
     }
 
-    /// What to say if the rows that are left will be lost. They stay.
-    pub fn lost_warning(&self, cause: &EndCause) -> String {
+    /// What to say if the rows that are left will be lost: all but those of groups that are
+    /// `in_files`. They stay.
+    pub fn lost_warning(&self, cause: &EndCause, in_files: &BTreeSet<u64>) -> Option<String> {
         match self {
-            Self::Foreground(buffer) => buffer.lost_warning(cause),
-            Self::Background(buffer) => buffer.lost_warning(cause),
+            Self::Foreground(buffer) => buffer.lost_warning(cause, in_files),
+            Self::Background(buffer) => buffer.lost_warning(cause, in_files),
         }
     }
 
-    /// The end of the rows that are left: they go into the dead-letter file, and leave the buffer.
-    /// Returns what nobody was told of.
-    pub fn keep_left(&mut self, cause: &EndCause, time: EndTime) -> Option<String> {
+    /// The end of the rows that are left: they leave the buffer, and go into the dead-letter file,
+    /// but for those of groups that are `in_files` already.
+    pub fn keep_left(&mut self, cause: &EndCause, time: EndTime, in_files: &BTreeSet<u64>) -> Left {
         match self {
-            Self::Foreground(buffer) => buffer.keep_left(cause, time),
-            Self::Background(buffer) => buffer.keep_left(cause, time),
+            Self::Foreground(buffer) => buffer.keep_left(cause, time, in_files),
+            Self::Background(buffer) => buffer.keep_left(cause, time, in_files),
         }
     }
 }

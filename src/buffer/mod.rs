@@ -10,6 +10,7 @@ pub mod ending;
 pub mod group;
 pub mod object;
 pub mod open_groups;
+pub mod open_retries;
 pub mod persistent;
 pub mod put_back;
 pub mod state;

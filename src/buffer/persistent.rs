@@ -10,7 +10,7 @@
 //!
 //! Bound: [`NAMES_MAX`]. The lock is held for look-ups and for making a buffer, which does no I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
@@ -148,7 +148,7 @@ pub fn drain_all(left: Option<EndTime>) {
     for (name, entry) in buffers {
         let log = |what: &str| messages::log(&format!("WriteBuffer: the persistent buffer {name:?}: {what}"));
         if let Err(cause) = entry.buffer.drain(time)
-            && let Some(untold) = entry.buffer.keep_left(&cause, time)
+            && let Some(untold) = entry.buffer.keep_left(&cause, time, &BTreeSet::new()).untold
         {
             log(&untold);
         }

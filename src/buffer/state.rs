@@ -5,6 +5,7 @@
 //!
 //! Bounds: 1 MiB of one group's memory and one shape a table are kept for the next row.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use write_buffer_core::buffer::background::BackgroundBuffer;
 use write_buffer_core::buffer::find::{self, Found, KeyPart};
 use write_buffer_core::dead_letter::FlushError;
+use write_buffer_core::dead_letter::retry::uncertain;
 use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result, count_rows};
 use write_buffer_core::rows::group::Group;
@@ -21,6 +23,7 @@ use write_buffer_core::table::entry::TableId;
 use crate::buffer::any::AnyBuffer;
 use crate::buffer::ending::{self, Living};
 use crate::buffer::open_groups::OpenGroups;
+use crate::buffer::open_retries::{LineEnd, OpenRetries};
 use crate::buffer::put_back::PutBack;
 use crate::convert::fast_path::LastShapes;
 use crate::process::fork;
@@ -51,6 +54,8 @@ pub struct State {
     pub groups: OpenGroups,
     /// The failures that were put back. A forked child remembers them too: they are its parent's.
     pub put_back: PutBack,
+    /// Dead-letter files of which this buffer holds groups.
+    pub retries: OpenRetries,
     /// The ticket of the last group that was taken through this object; 0 before the first one.
     pub last_ticket: u64,
     /// What the last rows looked like.
@@ -87,6 +92,7 @@ impl State {
             groups: OpenGroups::default(),
             last_shapes: LastShapes::default(),
             put_back: PutBack::default(),
+            retries: OpenRetries::default(),
             last_ticket: 0,
             is_closed: false,
             fork_generation: fork::fork_generation(),
@@ -111,6 +117,8 @@ impl State {
             return;
         }
         self.fork_generation = generation;
+        // The parent goes on with them.
+        self.retries = OpenRetries::default();
         self.last_ticket = 0;
         self.reported_lost = 0;
         self.reported_refused = 0;
@@ -148,8 +156,7 @@ impl State {
                 let added = buffer.add(group);
                 self.living.note_foreground_rows(buffer.pending_rows());
                 if is_sync && added.is_err() {
-                    buffer.discard();
-                    buffer.take_failures();
+                    buffer.discard_after(before);
                     return added.map_err(FlushError::of_one_group).map(|_| Step::Done(0));
                 }
                 if buffer.taken() > before {
@@ -272,22 +279,29 @@ impl State {
     /// destroyed may be used by another one's destructor, which may add rows, and flush.
     pub fn drain(&mut self, is_last: bool) -> Vec<String> {
         self.notice_fork();
-        let mut warnings = Vec::new();
+        let mut left = BTreeMap::new();
         if self.configuration.persistent.is_some() {
-            return warnings;
+            return self.settle_retries(is_last, &left);
         }
-        if self.buffer.pending_rows() != self.reported_lost {
+        let mut warnings = Vec::new();
+        let is_told = self.buffer.pending_rows() == self.reported_lost;
+        if !is_told || (is_last && !self.retries.is_empty()) {
             let place = self.buffer.place();
             let (time, drained) = self.living.end(place.as_ref(), |time| self.buffer.drain(time));
             if let Err(cause) = drained {
-                if is_last || self.configuration.engine.dead_letter_file.is_some() {
-                    warnings.extend(self.buffer.keep_left(&cause, time));
+                let in_files = self.retries.tickets();
+                let untold = if is_last || self.configuration.engine.dead_letter_file.is_some() {
+                    let end = self.buffer.keep_left(&cause, time, &in_files);
+                    left.extend(end.in_files);
+                    end.untold
                 } else {
-                    warnings.push(self.buffer.lost_warning(&cause));
-                }
+                    self.buffer.lost_warning(&cause, &in_files)
+                };
+                warnings.extend(untold.filter(|_| !is_told));
             }
             self.reported_lost = self.buffer.pending_rows();
         }
+        warnings.extend(self.settle_retries(is_last, &left));
         let refused = self.buffer.untold_failed_rows();
         if refused != self.reported_refused && refused > 0 {
             warnings.push(format!(
@@ -298,6 +312,26 @@ impl State {
         }
         self.reported_refused = refused;
         warnings
+    }
+
+    /// Ends the lines of dead-letter files whose groups are settled, or `left`: not written, each
+    /// with whether it may be committed. At the object's end all lines end. Returns why some
+    /// could not.
+    pub fn settle_retries(&mut self, is_last: bool, left: &BTreeMap<u64, bool>) -> Vec<String> {
+        if self.retries.is_empty() {
+            return Vec::new();
+        }
+        let keeps_itself = self.configuration.engine.dead_letter_file.is_some();
+        let buffer = &mut self.buffer;
+        self.retries
+            .settle(|open, line| match (left.get(&open.ticket), buffer.fate(open.ticket)) {
+                (Some(false), _) => LineEnd::Back(line.to_vec()),
+                (Some(true), _) => LineEnd::Back(uncertain(line)),
+                (None, Some(fate)) => LineEnd::of_settled(fate, line, keeps_itself),
+                // A persistent buffer has it still.
+                (None, None) if is_last => LineEnd::Back(uncertain(line)),
+                (None, None) => LineEnd::Open,
+            })
     }
 
     /// The end of the object: what `drain()` does, and the thread goes.

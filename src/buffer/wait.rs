@@ -3,6 +3,7 @@
 //! PHP sees its signals and its time limit meanwhile, so user code may run, fork, throw or end the
 //! request. Nothing of the buffer is held then but a count of references.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use write_buffer_core::buffer::background::BackgroundBuffer;
@@ -83,6 +84,17 @@ fn add_until(
 ///
 /// As [`State::flush`]; an interrupt that threw.
 pub fn flush(buffer: Handle<'_>, timeout: Option<Duration>) -> Result<usize, FlushError> {
+    let flushed = flush_all(buffer, timeout);
+    settle_retries(buffer);
+    flushed
+}
+
+/// What could not be written to now is written to at the end, which says so if it fails again.
+fn settle_retries(buffer: Handle<'_>) {
+    drop(buffer.with(|state| state.settle_retries(false, &BTreeMap::new())));
+}
+
+fn flush_all(buffer: Handle<'_>, timeout: Option<Duration>) -> Result<usize, FlushError> {
     let background = match buffer.with(|state| state.flush(timeout))? {
         Step::Done(rows) => return Ok(rows),
         Step::Wait(background) => background,

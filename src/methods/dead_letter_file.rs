@@ -1,20 +1,22 @@
 //! `WriteBuffer\DeadLetterFile::retry()`: the groups of a dead-letter file, put back and written.
 //!
 //! A chunk of lines at a time is noted as begun, put back, waited for, and noted as done: see
-//! [`RetryFile`]. So at most one chunk is uncertain after a kill.
+//! [`RetryFile`]. So at most one chunk is uncertain after a kill. What the buffer cannot write now
+//! it holds, and the file stays until it has: see [`crate::buffer::open_retries`].
 
+use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ExecuteData, ce};
-use write_buffer_core::dead_letter::line::json_line;
+use write_buffer_core::dead_letter::FlushError;
 use write_buffer_core::dead_letter::retry::{RetryFile, uncertain};
-use write_buffer_core::dead_letter::{DeadLetter, FlushError};
 use write_buffer_core::error::{Error, Kind};
 
 use crate::buffer::object::Handle;
+use crate::buffer::open_retries::{LineEnd, OpenLine, OpenRetry};
 use crate::buffer::state::State;
 use crate::buffer::wait;
 use crate::convert::ConversionError;
@@ -55,173 +57,254 @@ fn retry_file(call: &ExecuteData) -> Result<usize, PendingException> {
     if buffer.with(|state| state.is_closed) {
         return Err(throw(&Error::closed().into()));
     }
-    let opened = RetryFile::open(Path::new(OsStr::from_bytes(path)));
-    match opened.map_err(|error| throw(&error.into()))? {
-        Some(file) => put_back_all(buffer, file).map_err(|failed| throw(&failed)),
-        None => Ok(0),
+    if decoded(b"[]").is_none() {
+        let why =
+            "DeadLetterFile::retry() needs PHP's json_decode(), which is not there: see php.ini's disable_functions";
+        return Err(throw(&Error::config(why).into()));
     }
+    retry_at(buffer, Path::new(OsStr::from_bytes(path))).map_err(|failed| throw(&failed))
+}
+
+fn retry_at(buffer: Handle<'_>, path: &Path) -> Result<usize, FlushError> {
+    let mut call = Call {
+        buffer,
+        keeps_itself: buffer.with(|state| state.configuration.engine.dead_letter_file.is_some()),
+        generation: fork::fork_generation(),
+        put_back: HashSet::new(),
+        given_back: HashSet::new(),
+        written: 0,
+    };
+    let source = RetryFile::source_of(path)?;
+    if let Some(open) = buffer.with(|state| state.retries.take_of(&source)) {
+        call.end_open(open)?;
+    }
+    while let Some(file) = RetryFile::open(path)? {
+        let is_left_over = file.is_left_over();
+        call.put_back_all(file)?;
+        if !is_left_over {
+            break;
+        }
+    }
+    Ok(call.written)
 }
 
 /// What became of a line.
 enum Fate {
     /// It is in the buffer.
     Taken(u64),
-    /// It is not. It goes back into the file so.
-    Back(Vec<u8>),
-    /// It was given up once more, and nothing but this says so.
-    Refused(DeadLetter),
-    /// It was given up once more, and the buffer's own file has it.
-    Kept,
-    Committed,
+    Ended(LineEnd),
 }
 
-/// Puts back all groups of the file, and waits for them. Returns how many were committed.
-fn put_back_all(buffer: Handle<'_>, mut file: RetryFile) -> Result<usize, FlushError> {
-    // Then the buffer writes what it gives up there. In two files it could be put back twice.
-    let keeps_itself = buffer.with(|state| state.configuration.engine.dead_letter_file.is_some());
-    let generation = fork::fork_generation();
-    file.give_back_uncertain()?;
-    let mut written = 0;
-    loop {
-        let lines = file.next(LINES_AT_ONCE).to_vec();
-        if lines.is_empty() {
-            file.finish()?;
-            return Ok(written);
+/// A call of `retry()`.
+struct Call<'b> {
+    buffer: Handle<'b>,
+    /// The buffer writes what it gives up into a file of its own.
+    keeps_itself: bool,
+    generation: u64,
+    /// The ids of the groups that this call has put back: none is put back twice.
+    put_back: HashSet<Box<[u8]>>,
+    /// The lines that this call has given back, and the ids of the groups that were given up
+    /// meanwhile. It does first what a killed call has left, then the file itself, and does not
+    /// put back there once more what it has just given back into it.
+    given_back: HashSet<Box<[u8]>>,
+    /// How many groups were committed.
+    written: usize,
+}
+
+impl Call<'_> {
+    /// Waits for groups that an earlier call has left in the buffer.
+    fn end_open(&mut self, mut open: OpenRetry) -> Result<(), FlushError> {
+        let mut stopped = None;
+        let (lines, file) = (&open.lines, &open.file);
+        let mut ends: VecDeque<LineEnd> = lines
+            .iter()
+            .map(|line| self.settled(line.ticket, file.line(line.at), &mut stopped))
+            .collect();
+        self.refuse_fork()?;
+        let ended = open.settle(|_, _| ends.pop_front().unwrap_or(LineEnd::Open));
+        if !open.lines.is_empty() {
+            self.buffer.with(|state| state.retries.enter(open));
+            self.written += ended?;
+            return stopped.map_or(Ok(()), Err);
         }
-        file.begin(lines.len())?;
-        let (fates, mut stopped) = put_back(buffer, &lines);
-        let mut back: Vec<Vec<u8>> = Vec::new();
-        let placed = fates.len();
-        for (fate, line) in fates.into_iter().zip(&lines) {
-            let fate = match fate {
-                Fate::Taken(ticket) => settled(buffer, ticket, line, keeps_itself, &mut stopped),
-                fate => fate,
-            };
-            match fate {
-                Fate::Committed => written += 1,
-                Fate::Kept => {}
-                Fate::Refused(letter) => back.push(json_line(&letter).trim_ascii_end().to_vec()),
-                Fate::Back(line) => back.push(line),
-                // It is in the buffer, which may write it later.
-                Fate::Taken(_) => back.push(uncertain(line)),
+        self.written += ended?;
+        Ok(open.file.finish()?)
+    }
+
+    /// Puts back all groups of a file, and waits for them.
+    fn put_back_all(&mut self, mut file: RetryFile) -> Result<(), FlushError> {
+        file.give_back_uncertain()?;
+        loop {
+            let lines = file.next(LINES_AT_ONCE).to_vec();
+            if lines.is_empty() {
+                return Ok(file.finish()?);
             }
-        }
-        if fork::fork_generation() != generation {
-            let why = "this process was forked amid the retry of a dead-letter file, which its parent goes on with";
-            return Err(Error::config(why).into());
-        }
-        file.give_back(&back)?;
-        file.done(placed)?;
-        if let Some(failed) = stopped {
-            give_back_rest(file)?;
-            return Err(failed);
-        }
-    }
-}
-
-/// Gives back what was not begun.
-fn give_back_rest(mut file: RetryFile) -> Result<(), FlushError> {
-    let rest = file.next(usize::MAX).to_vec();
-    // If it is killed amid this, lines that are in both files must not be put back twice.
-    file.begin(rest.len())?;
-    file.give_back(&rest)?;
-    file.done(rest.len())?;
-    Ok(file.finish()?)
-}
-
-/// Puts groups back, as far as they fit. Returns what became of the first ones, and why there is no
-/// use in going on.
-fn put_back(buffer: Handle<'_>, lines: &[Vec<u8>]) -> (Vec<Fate>, Option<FlushError>) {
-    let mut fates = Vec::with_capacity(lines.len());
-    for line in lines {
-        match put_back_line(buffer, line) {
-            Ok(fate) => fates.push(fate),
-            Err(failed)
-                if failed.error.kind() == Kind::Full && fates.iter().any(|fate| matches!(fate, Fate::Taken(_))) =>
-            {
-                // There is room once those before it are written.
-                return (fates, None);
-            }
-            Err(failed) => return (fates, Some(failed)),
-        }
-    }
-    (fates, None)
-}
-
-/// Puts a line's group back.
-///
-/// # Errors
-///
-/// It was not taken, and no other one would be.
-fn put_back_line(buffer: Handle<'_>, line: &[u8]) -> Result<Fate, FlushError> {
-    let stays = || Ok(Fate::Back(line.to_vec()));
-    let Some(failure) = decoded(line) else {
-        return stays();
-    };
-    let generation = fork::fork_generation();
-    let group = match gather(buffer, 0, &failure) {
-        Ok(group) => group,
-        Err(ConversionError::Pending(_)) => return Err(Error::interrupted().into()),
-        Err(_) => return stays(),
-    };
-    let id = HeldArray::peek(&failure, id_of).flatten();
-    if id
-        .as_ref()
-        .is_some_and(|id| !buffer.with(|state| state.put_back.enter(id)))
-    {
-        // By retry(), and nobody has said what became of it.
-        return Ok(Fate::Back(uncertain(line)));
-    }
-    let failed = match wait::add(buffer, group, generation) {
-        Ok(ticket) => return Ok(Fate::Taken(ticket)),
-        Err(failed) => failed,
-    };
-    let is_sync = buffer.with(|state| state.is_sync());
-    if is_taken(buffer, &failed.error) {
-        return Ok(if is_sync {
-            Fate::Back(uncertain(line))
-        } else {
-            // What the flush met that it made due is no matter of this group.
-            Fate::Taken(buffer.with(|state| state.last_ticket))
-        });
-    }
-    if let Some(id) = id {
-        buffer.with(|state| state.put_back.take_back(&id));
-    }
-    match failed.error.kind() {
-        Kind::Config | Kind::Argument | Kind::TooLarge => stays(),
-        _ => match failed.failures.first() {
-            Some(letter) if is_sync => Ok(Fate::Refused(letter.clone())),
-            _ => Err(failed),
-        },
-    }
-}
-
-/// Waits for a group. Whatever it does not know of it stays what it was.
-fn settled(buffer: Handle<'_>, ticket: u64, line: &[u8], keeps_itself: bool, stopped: &mut Option<FlushError>) -> Fate {
-    if stopped.is_some() && !buffer.with(|state| state.buffer.is_settled(ticket)) {
-        return Fate::Taken(ticket);
-    }
-    match wait::wait_for(buffer, ticket, None) {
-        Ok(true) => Fate::Committed,
-        Ok(false) => Fate::Taken(ticket),
-        Err(failed) => match failed.failures.first() {
-            Some(_) if keeps_itself => Fate::Kept,
-            Some(letter) => Fate::Refused(letter.clone()),
-            // It was given up, and its failure is not held: there were too many, or somebody has
-            // taken it, and may put it back.
-            None if buffer.with(|state| state.buffer.is_settled(ticket)) => {
-                if keeps_itself {
-                    Fate::Kept
-                } else {
-                    Fate::Back(uncertain(line))
+            let first = file.position();
+            file.begin(lines.len())?;
+            let (fates, mut stopped) = self.put_back(&lines);
+            let placed = fates.len();
+            let (mut back, mut open): (Vec<Vec<u8>>, Vec<OpenLine>) = (Vec::new(), Vec::new());
+            for (at, (fate, line)) in (first..).zip(fates.into_iter().zip(&lines)) {
+                let end = match fate {
+                    Fate::Taken(ticket) => match self.settled(ticket, line, &mut stopped) {
+                        LineEnd::Open => {
+                            open.push(OpenLine { at, ticket });
+                            continue;
+                        }
+                        end => end,
+                    },
+                    Fate::Ended(end) => end,
+                };
+                match end {
+                    LineEnd::Committed => self.written += 1,
+                    LineEnd::Back(line) => back.push(line),
+                    LineEnd::Kept | LineEnd::Open => {}
                 }
             }
-            None => {
-                *stopped = Some(failed);
-                Fate::Taken(ticket)
+            self.refuse_fork()?;
+            file.give_back(&back)?;
+            self.given_back.extend(back.into_iter().map(Vec::into_boxed_slice));
+            let Some(failed) = stopped else {
+                file.done(placed)?;
+                continue;
+            };
+            return Err(self.stop(file, first, placed, open, failed)?);
+        }
+    }
+
+    /// Leaves a file: gives back what was not put back, and lets the buffer hold the rest. Returns
+    /// why.
+    fn stop(
+        &self,
+        mut file: RetryFile,
+        first: usize,
+        placed: usize,
+        open: Vec<OpenLine>,
+        failed: FlushError,
+    ) -> Result<FlushError, FlushError> {
+        let mut from = first;
+        for line in &open {
+            file.settled(from..line.at)?;
+            from = line.at + 1;
+        }
+        file.settled(from..first + placed)?;
+        file.give_back_rest(first + placed)?;
+        if open.is_empty() {
+            file.finish()?;
+        } else {
+            let open = OpenRetry { file, lines: open };
+            self.buffer.with(|state| state.retries.enter(open));
+        }
+        Ok(failed)
+    }
+
+    fn refuse_fork(&self) -> Result<(), FlushError> {
+        if fork::fork_generation() == self.generation {
+            return Ok(());
+        }
+        let why = "this process was forked amid the retry of a dead-letter file, which its parent goes on with";
+        Err(Error::config(why).into())
+    }
+
+    /// Puts groups back, as far as they fit. Returns what became of the first ones, and why there
+    /// is no use in going on.
+    fn put_back(&mut self, lines: &[Vec<u8>]) -> (Vec<Fate>, Option<FlushError>) {
+        let mut fates = Vec::with_capacity(lines.len());
+        for line in lines {
+            match self.put_back_line(line) {
+                Ok(fate) => fates.push(fate),
+                Err(failed)
+                    if failed.error.kind() == Kind::Full && fates.iter().any(|fate| matches!(fate, Fate::Taken(_))) =>
+                {
+                    // There is room once those before it are written.
+                    return (fates, None);
+                }
+                Err(failed) => return (fates, Some(failed)),
             }
-        },
+        }
+        (fates, None)
+    }
+
+    /// Puts a line's group back.
+    ///
+    /// # Errors
+    ///
+    /// It was not taken, and no other one would be.
+    fn put_back_line(&mut self, line: &[u8]) -> Result<Fate, FlushError> {
+        let back = |line: Vec<u8>| Ok(Fate::Ended(LineEnd::Back(line)));
+        let buffer = self.buffer;
+        let Some(failure) = decoded(line) else {
+            return back(line.to_vec());
+        };
+        let id = HeldArray::peek(&failure, |failure| id_of(failure).ok().flatten()).flatten();
+        let is_given_back = |what: &[u8]| self.given_back.contains(what);
+        if is_given_back(line) || id.as_deref().is_some_and(is_given_back) {
+            return back(line.to_vec());
+        }
+        let group = match gather(buffer, 0, &failure) {
+            Ok(group) => group,
+            Err(ConversionError::Pending(_)) => return Err(Error::interrupted().into()),
+            Err(_) => return back(line.to_vec()),
+        };
+        if let Some(id) = &id
+            && (self.put_back.contains(id) || !buffer.with(|state| state.put_back.enter(id)))
+        {
+            // By this call, which has said what became of it, or by retry(), and nobody has.
+            return back(uncertain(line));
+        }
+        let failed = match wait::add(buffer, group, self.generation) {
+            Ok(ticket) => {
+                self.put_back.extend(id);
+                return Ok(Fate::Taken(ticket));
+            }
+            Err(failed) => failed,
+        };
+        let is_sync = buffer.with(|state| state.is_sync());
+        if is_taken(buffer, &failed.error) {
+            self.put_back.extend(id);
+            return if is_sync {
+                back(uncertain(line))
+            } else {
+                // What the flush met that it made due is no matter of this group.
+                Ok(Fate::Taken(buffer.with(|state| state.last_ticket)))
+            };
+        }
+        if let Some(id) = id {
+            buffer.with(|state| state.put_back.take_back(&id));
+        }
+        match failed.error.kind() {
+            Kind::Config | Kind::Argument | Kind::TooLarge => back(line.to_vec()),
+            _ if is_sync && !failed.failures.is_empty() => {
+                Ok(Fate::Ended(LineEnd::of_settled(Err(failed), line, false)))
+            }
+            _ => Err(failed),
+        }
+    }
+
+    /// Waits for a group. Whatever it does not know of it stays what it was.
+    fn settled(&mut self, ticket: u64, line: &[u8], stopped: &mut Option<FlushError>) -> LineEnd {
+        let is_settled = || self.buffer.with(|state| state.buffer.is_settled(ticket));
+        if stopped.is_some() && !is_settled() {
+            return LineEnd::Open;
+        }
+        let fate = match wait::wait_for(self.buffer, ticket, None) {
+            Ok(true) => Ok(()),
+            // The ticket is the parent's.
+            Ok(false) => return LineEnd::Back(uncertain(line)),
+            Err(failed) if failed.failures.is_empty() && !is_settled() => {
+                *stopped = Some(failed);
+                return LineEnd::Open;
+            }
+            Err(failed) => Err(failed),
+        };
+        if let Some(letter) = fate
+            .as_ref()
+            .err()
+            .and_then(|failed: &FlushError| failed.failures.first())
+        {
+            self.given_back.insert(letter.id.as_bytes().into());
+        }
+        LineEnd::of_settled(fate, line, self.keeps_itself)
     }
 }
 

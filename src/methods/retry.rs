@@ -15,7 +15,7 @@ use crate::buffer::wait;
 use crate::convert::ConversionError;
 use crate::convert::deletions::copy_key;
 use crate::convert::moments::TimeZone;
-use crate::exceptions::{throw_conversion_error, throw_flush_error};
+use crate::exceptions::{throw_conversion_error, throw_error, throw_flush_error};
 use crate::export;
 use crate::methods::arguments::{copy_rows, table, tag_of};
 use crate::methods::entry::{kept_rows, with_buffer};
@@ -30,6 +30,10 @@ use crate::zend::values::Held;
 pub extern "C" fn retry(call: &mut ExecuteData, result: &mut Zval) {
     with_buffer(call, |call, buffer| {
         let failures = Arguments::of(call, 1, 1)?.array()?;
+        if buffer.with(|state| state.is_closed) {
+            // Also of an empty list, as the other methods do.
+            return Err(throw_error(Error::closed()));
+        }
         let generation = fork::fork_generation();
         let (groups, total) = gather_all(buffer, failures).map_err(throw_conversion_error)?;
         *result = export::int(add_all(buffer, groups, total, generation)?);
@@ -118,7 +122,7 @@ fn gather_all(buffer: Handle<'_>, failures: Option<&Zval>) -> Result<(Vec<Failur
     let mut ids: HashSet<Box<[u8]>> = HashSet::new();
     let mut bytes = 0_usize;
     for (at, failure) in failures.elements().values().enumerate() {
-        let id = HeldArray::peek(failure, id_of).flatten();
+        let id = HeldArray::peek(failure, |failure| id_of(failure).ok().flatten()).flatten();
         if id
             .as_ref()
             .is_some_and(|id| buffer.with(|state| state.put_back.has(id)) || !ids.insert(id.clone()))
@@ -143,9 +147,22 @@ fn gather_all(buffer: Handle<'_>, failures: Option<&Zval>) -> Result<(Vec<Failur
     Ok((groups, total))
 }
 
-/// The id of a failure.
-pub fn id_of(failure: Elements<'_>) -> Option<Box<[u8]>> {
-    Some(failure.get("id")?.zend_str()?.as_bytes().into())
+/// The id of a failure, if it has one.
+///
+/// # Errors
+///
+/// It is no string.
+pub fn id_of(failure: Elements<'_>) -> Result<Option<Box<[u8]>>, ()> {
+    Ok(text_of(failure, "id")?.map(Into::into))
+}
+
+/// A text of a failure, if it has that. It may be null.
+fn text_of<'e>(failure: Elements<'e>, name: &str) -> Result<Option<&'e [u8]>, ()> {
+    match failure.get(name).map(Zval::dereference) {
+        None => Ok(None),
+        Some(value) if value.is_null() => Ok(None),
+        Some(value) => value.zend_str().map(|text| Some(text.as_bytes())).ok_or(()),
+    }
 }
 
 /// The group of one failure.
@@ -164,22 +181,34 @@ pub fn gather(buffer: Handle<'_>, at: usize, failure: &Zval) -> Result<Box<Group
         )
     };
     let failure = HeldArray::of(failure).ok_or_else(wrong)?;
-    if let Some(status) = failure.elements().get("status").and_then(Zval::zend_str)
-        && !Status::may_be_retried(status.as_bytes())
+    let text = |name: &str| {
+        let no_text = |()| {
+            ConversionError::wrong_type(
+                1,
+                format!(
+                    "must be a list of failures, as takeFailures() gives them; the {name} of element {at} is no string"
+                ),
+            )
+        };
+        text_of(failure.elements(), name).map_err(no_text)
+    };
+    let rows = failure.elements().get("rows").and_then(HeldArray::of);
+    let rows = rows.ok_or_else(wrong)?;
+    text("id")?;
+    if let Some(status) = text("status")?
+        && !Status::may_be_retried(status)
     {
         return Err(Error::config(format!(
             "failure {} is \"{}\": its rows may be in the database already, and would be doubled. None was put back. Look, and \
              leave it out if they are there; else set its 'status' to 'unwritten', and retry() it",
             at + 1,
-            status.as_bytes().escape_ascii()
+            status.escape_ascii()
         ))
         .into());
     }
-    let rows = failure.elements().get("rows").and_then(HeldArray::of);
-    let rows = rows.ok_or_else(wrong)?;
     let mut group = buffer.with(|state| state.new_group());
-    if let Some(tag) = failure.elements().get("tag").and_then(Zval::zend_str) {
-        group.set_tag(Some(tag_of(tag.as_bytes()).ok_or_else(wrong)?));
+    if let Some(tag) = text("tag")? {
+        group.set_tag(Some(tag_of(tag).ok_or_else(wrong)?));
     }
     for entry in rows.elements().values() {
         let entry = HeldArray::of(entry).ok_or_else(wrong)?;

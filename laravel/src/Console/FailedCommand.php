@@ -6,10 +6,12 @@ namespace WriteBuffer\Laravel\Console;
 
 use Illuminate\Console\Command;
 use RuntimeException;
+use TypeError;
 use WriteBuffer\Exception as BufferException;
 use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\Laravel\DeadLetters\DeadLetterFile;
+use WriteBuffer\Laravel\Drivers\Php\PhpBuffer;
 
 /**
  * Owns `write-buffer:failed`: lists, shows, retries and forgets the groups in a buffer's
@@ -59,7 +61,7 @@ final class FailedCommand extends Command
     private function work(BufferManager $manager, string $name, DeadLetterFile $deadLetters): int
     {
         if ($this->option('forget')) {
-            $forgotten = $deadLetters->remove(fn (?array $letter, int $number): bool => $this->isMeant($number));
+            $forgotten = $deadLetters->remove($this->isMeant(...));
             $this->info("{$forgotten} groups forgotten.");
 
             return 0;
@@ -102,6 +104,9 @@ final class FailedCommand extends Command
                 ? $this->info('No groups were given up.')
                 : $this->table(['#', 'UTC', 'rows', 'status', 'code', 'message'], $rows);
         }
+        if ($deadLetters->isBusy) {
+            $this->warn('Some groups are being put back, by a process or a buffer that still holds them. They are not listed.');
+        }
 
         return 0;
     }
@@ -109,8 +114,9 @@ final class FailedCommand extends Command
     private function retry(BufferManager $manager, string $name, DeadLetterFile $deadLetters): int
     {
         $this->refused = $this->uncertain = 0;
-        $done = $deadLetters->remove(
-            fn (?array $letter, int $number): bool|array => $this->retryGroup($manager, $name, $letter, $number),
+        $done = $deadLetters->retry(
+            $this->isToBeRetried(...),
+            fn (array $letter, int $number): bool|array => $this->retryGroup($manager, $name, $letter, $number),
         );
         $this->info("{$done} groups written, {$this->refused} refused.");
         if ($this->uncertain > 0) {
@@ -121,22 +127,28 @@ final class FailedCommand extends Command
         return $this->refused + $this->uncertain === 0 ? 0 : 1;
     }
 
-    /**
-     * @param Letter|null $letter
-     *
-     * @return bool|Letter as {@see DeadLetterFile::remove()} wants it
-     */
-    private function retryGroup(BufferManager $manager, string $name, ?array $letter, int $number): bool|array
+    /** @param Letter $letter */
+    private function isToBeRetried(array $letter, int $number): bool
     {
-        if ($letter === null || !$this->isMeant($number)) {
+        if (!$this->isMeant($number)) {
             return false;
         }
-        if (!DeadLetter::mayBeRetried($letter)) {
-            if (!$this->option('uncertain')) {
-                $this->uncertain++;
+        if (DeadLetter::mayBeRetried($letter) || $this->option('uncertain')) {
+            return true;
+        }
+        $this->uncertain++;
 
-                return false;
-            }
+        return false;
+    }
+
+    /**
+     * @param Letter $letter
+     *
+     * @return bool|Letter as {@see DeadLetterFile::retry()} wants it
+     */
+    private function retryGroup(BufferManager $manager, string $name, array $letter, int $number): bool|array
+    {
+        if (!DeadLetter::mayBeRetried($letter)) {
             $letter['status'] = DeadLetter::UNWRITTEN;
         }
         // A buffer for each group: it has no other rows, and no dead-letter file.
@@ -146,11 +158,15 @@ final class FailedCommand extends Command
             $buffer->flush();
 
             return true;
-        } catch (BufferException $e) {
+        } catch (BufferException | TypeError $e) {
             $statuses = array_column($buffer->takeFailures(), 'status');
             $metrics = $buffer->getMetrics();
             $this->error(ConsoleText::of("Group {$number}: {$e->getMessage()}"));
             $this->refused++;
+            if ($buffer instanceof PhpBuffer) {
+                // Its end would write what stays in the file.
+                $buffer->discard();
+            }
             $isInDoubt = in_array(DeadLetter::UNCERTAIN, $statuses, true)
                 || ($metrics['unknown_commits'] ?? 0) > ($metrics['ledger_lookups'] ?? 0);
 

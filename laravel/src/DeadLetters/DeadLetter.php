@@ -75,6 +75,12 @@ final class DeadLetter
      */
     public static function group(mixed $letter, int $at): array
     {
+        foreach (is_array($letter) && is_array($letter['rows'] ?? null) ? ['id', 'status', 'tag'] : [] as $name) {
+            if (!is_string($letter[$name] ?? '')) {
+                throw new TypeError('Argument #1 ($failures) must be a list of failures, as takeFailures() gives them;'
+                    . " the {$name} of element {$at} is no string");
+            }
+        }
         if (is_array($letter) && !self::mayBeRetried($letter)) {
             throw new ConfigException(sprintf(
                 'failure %d is "%s": its rows may be in the database already, and would be doubled. None was put back.'
@@ -116,6 +122,30 @@ final class DeadLetter
         $status = $letter['status'] ?? null;
 
         return !is_string($status) || in_array($status, [self::REFUSED, self::UNWRITTEN], true);
+    }
+
+    /**
+     * A line of the dead-letter file, for a group that may be in the database. The rest of it stays
+     * as it is: of equal keys the last one counts. What is no group's line stays.
+     */
+    public static function uncertainLine(string $line): string
+    {
+        $line = trim($line);
+        $letter = json_decode($line, true);
+        if (!is_array($letter) || !str_starts_with($line, '{') || ($letter['status'] ?? null) === self::UNCERTAIN) {
+            return $line;
+        }
+
+        return substr($line, 0, -1) . ($letter === [] ? '' : ',') . '"status":"' . self::UNCERTAIN . '"}';
+    }
+
+    /** The id of a line's group that may be in the database. */
+    public static function idIfUncertain(string $line): ?string
+    {
+        $letter = json_decode($line, true);
+        $isUncertain = is_array($letter) && ($letter['status'] ?? null) === self::UNCERTAIN;
+
+        return $isUncertain && is_string($letter['id'] ?? null) ? $letter['id'] : null;
     }
 
     /**

@@ -13,19 +13,23 @@ use WriteBuffer\Laravel\Files\OwnFile;
  * `write-buffer:failed` reads it and takes lines out. The extension appends to the same file.
  *
  * Every writer opens the file by its name for each line, and waits for the file's lock. So lines
- * are taken out under that lock, and the file is changed in place, never replaced. A copy stands
- * beside it meanwhile.
+ * are forgotten under that lock, and the file is changed in place, never replaced. A copy stands
+ * beside it meanwhile. Whoever retries groups takes the file away first: {@see RetryFile}.
  *
  * Invariant: the file and its copy are of this process's user, and of no other: {@see OwnFile}.
  *
  * A line that is no dead letter, as a process leaves it that is killed while it writes, is listed
- * as damaged, and stays. Groups in files beside this one, which a process makes if this one is
- * locked for too long as it ends, are taken into this one when it is read.
+ * as damaged, and stays. Groups in files beside this one are taken into it when it is read: a
+ * process makes such a file if this one is locked for too long as it ends, and a retry that was
+ * killed leaves one.
  *
  * @phpstan-import-type Letter from DeadLetter
  */
 final class DeadLetterFile
 {
+    /** Somebody puts groups of it back. They are not in it meanwhile. */
+    public bool $isBusy = false;
+
     public function __construct(public readonly string $path)
     {
     }
@@ -88,36 +92,107 @@ final class DeadLetterFile
 
     /**
      * Takes out each line for which the callback returns true. Nobody else reads or appends
-     * meanwhile. A letter in its place replaces the line.
+     * meanwhile.
      *
-     * @param Closure(Letter|null, int): (bool|Letter) $isDone gets a letter, or null for a damaged
-     *                                                         line, and its number, from 1
+     * @param Closure(int): bool $isMeant gets its number, from 1
      *
      * @return int how many lines were taken out
      */
-    public function remove(Closure $isDone): int
+    public function remove(Closure $isMeant): int
     {
         $this->gather();
 
-        return $this->locked(function (mixed $handle) use ($isDone): int {
+        return $this->locked(function (mixed $handle) use ($isMeant): int {
             $lines = $this->read($handle);
-            $left = [];
-            try {
-                foreach ($lines as $at => $line) {
-                    $done = $isDone($this->decode($line), $at + 1);
-                    if ($done !== true) {
-                        $left[] = is_array($done) ? rtrim(DeadLetter::line($done), "\n") : $line;
-                    }
-                }
-            } catch (\Throwable $e) {
-                // The lines before this one are done, and must not be done again.
-                $this->rewrite($handle, $lines, [...$left, ...array_slice($lines, $at)]);
-                throw $e;
-            }
-            $this->rewrite($handle, $lines, $left);
+            $left = array_filter($lines, static fn (int $at): bool => !$isMeant($at + 1), ARRAY_FILTER_USE_KEY);
+            $this->rewrite($handle, $lines, array_values($left));
 
             return count($lines) - count($left);
         });
+    }
+
+    /**
+     * Takes the file away, puts groups back, and gives back the others. If it is killed amid a
+     * group, that one is uncertain.
+     *
+     * @param Closure(Letter, int): bool          $concerns gets a letter and its number, from 1
+     * @param Closure(Letter, int): (bool|Letter) $put      true: it is written. A letter replaces
+     *                                                      it. If it throws, it is uncertain
+     *
+     * @return int how many groups were written
+     *
+     * @throws RuntimeException somebody puts its groups back; a file cannot be written to
+     */
+    public function retry(Closure $concerns, Closure $put): int
+    {
+        $this->gather();
+        if ($this->isBusy) {
+            throw new RuntimeException(RetryFile::busy(RetryFile::pathOf($this->path)));
+        }
+        $file = RetryFile::take($this->path);
+        if ($file?->hasNotes) {
+            // The power went, and its new name with it.
+            $this->takeIn($file);
+            $file = RetryFile::take($this->path);
+        }
+        [$written, $others] = [0, []];
+        foreach ($file?->lines ?? [] as $at => [$line]) {
+            $letter = $this->decode($line);
+            if ($letter === null || !$concerns($letter, $at + 1)) {
+                $others[] = $line;
+                continue;
+            }
+            $this->giveBack($file, $others);
+            $others = [];
+            $file->begin(1);
+            $done = $put($letter, $at + 1);
+            if ($done === true) {
+                $written++;
+            } else {
+                $this->appendText(is_array($done) ? DeadLetter::line($done) : "{$line}\n");
+            }
+            $file->done(1);
+        }
+        if ($file !== null) {
+            $this->giveBack($file, $others);
+            $file->remove();
+        }
+
+        return $written;
+    }
+
+    /** @param list<string> $lines */
+    private function giveBack(RetryFile $file, array $lines): void
+    {
+        if ($lines !== []) {
+            // If it is killed amid this, lines that are in both files must not be put back twice.
+            $file->begin(count($lines));
+            $this->appendText(implode("\n", $lines) . "\n");
+            $file->done(count($lines));
+        }
+    }
+
+    /** Takes in what somebody has left who was killed amid a retry: these lines are older. */
+    private function takeIn(RetryFile $file): void
+    {
+        $handle = $this->opened(true);
+        $lines = $this->read($handle);
+        // Whoever was killed may have given them back, and not noted it.
+        $there = array_count_values($lines);
+        $uncertain = array_filter(array_map([DeadLetter::class, 'idIfUncertain'], $lines));
+        $missing = [];
+        foreach ($file->lines as [$line, $isBegun]) {
+            $as = $isBegun ? DeadLetter::uncertainLine($line) : $line;
+            $found = ($there[$line] ?? 0) > 0 ? $line : $as;
+            if (($there[$found] ?? 0) > 0) {
+                $there[$found]--;
+            } elseif (!$isBegun || !in_array(DeadLetter::idIfUncertain($as), $uncertain, true)) {
+                $missing[] = $as;
+            }
+        }
+        $this->rewrite($handle, $lines, [...$missing, ...$lines]);
+        fclose($handle);
+        $file->remove();
     }
 
     /** @return Letter|null */
@@ -134,6 +209,11 @@ final class DeadLetterFile
     /** Takes the lines of files beside this one into it. */
     private function gather(): void
     {
+        $leftOver = RetryFile::leftOver($this->path);
+        $this->isBusy = $leftOver === false;
+        if ($leftOver instanceof RetryFile) {
+            $this->takeIn($leftOver);
+        }
         foreach (glob($this->path . '.[0-9]*-[0-9]*') ?: [] as $beside) {
             if (preg_match('/\.\d+-\d+$/D', $beside) !== 1) {
                 continue;
@@ -170,9 +250,7 @@ final class DeadLetterFile
      */
     private function read(mixed $handle): array
     {
-        $text = $handle === null ? '' : (string) stream_get_contents($handle);
-
-        return array_values(array_filter(explode("\n", $text), static fn (string $line): bool => $line !== ''));
+        return RetryFile::linesOf($handle === null ? '' : (string) stream_get_contents($handle));
     }
 
     /**

@@ -68,6 +68,24 @@ final class OwnFile
     }
 
     /**
+     * Opens and locks a file that is there, and does not wait for its lock.
+     *
+     * @return resource|false|null null: there is none. false: somebody else holds its lock
+     *
+     * @throws RuntimeException why it is not opened
+     */
+    public static function lockedNow(string $path): mixed
+    {
+        clearstatcache(true, $path);
+        $handle = self::open($path, false);
+        if ($handle === null || !flock($handle, LOCK_EX | LOCK_NB)) {
+            return $handle === null ? null : false;
+        }
+
+        return fstat($handle)['nlink'] > 0 ? $handle : null;
+    }
+
+    /**
      * A new file beside another one, with a name that nobody can foretell.
      *
      * @return string its path

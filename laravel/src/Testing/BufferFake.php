@@ -208,6 +208,7 @@ final class BufferFake implements Buffer, HeldGroupOwner
 
     public function retry(array $failures): int
     {
+        $this->refuseWhenClosed();
         $this->putBack->check(array_values($failures));
         foreach ($failures as $failure) {
             $this->putBack->enter($failure);

@@ -167,6 +167,7 @@ final class RefusalTest extends ContractTestCase
                 static fn () => $buffer->add(['id' => 2, 'user_id' => 7]),
                 static fn () => $buffer->put('orders', ['id' => 2, 'user_id' => 7]),
                 static fn () => $buffer->retry([['rows' => [['table' => 'orders', 'row' => ['id' => 2, 'user_id' => 7]]]]]),
+                static fn () => $buffer->retry([]),
             ] as $call
         ) {
             self::assertThrown(ClosedException::class, $call);
@@ -174,6 +175,28 @@ final class RefusalTest extends ContractTestCase
         self::assertSame(0, $buffer->flush(), 'nothing is left');
         self::assertCount(0, $buffer);
         self::assertSame([], $buffer->takeFailures());
+    }
+
+    /**
+     * What is not read could say that the rows are in the database.
+     *
+     * @dataProvider drivers
+     */
+    #[DataProvider('drivers')]
+    public function testAFailureWhoseWordsAreNoTextsIsRefused(string $driver): void
+    {
+        $buffer = $this->of($driver);
+        foreach (['id', 'status', 'tag'] as $name) {
+            $rows = [['table' => 'orders', 'row' => ['id' => 1, 'user_id' => 7]]];
+            self::assertThrown(
+                TypeError::class,
+                static fn () => $buffer->retry([[$name => 5, 'rows' => $rows]]),
+                "the {$name} of element 0 is no string",
+            );
+        }
+        self::assertCount(0, $buffer);
+        $buffer->flush();
+        self::assertSame([], $this->tableOf('orders', ['id']));
     }
 
     /** @dataProvider drivers */

@@ -6,6 +6,8 @@ namespace WriteBuffer\Laravel\Tests\Feature;
 
 use Illuminate\Contracts\Console\Kernel;
 use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\ConfigException;
+use WriteBuffer\DeadLetterFile;
 use WriteBuffer\FlushException;
 use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Events\BatchFlushed;
@@ -33,7 +35,7 @@ final class FailedCommandTest extends TestCase
     protected function tearDown(): void
     {
         parent::tearDown();
-        @unlink($this->file);
+        array_map('unlink', glob("{$this->file}*") ?: []);
     }
 
     /** @return iterable<string, array{string}> */
@@ -229,6 +231,141 @@ final class FailedCommandTest extends TestCase
         self::assertSame([1, 2, 3], array_column($this->rows('orders'), 'id'));
         self::assertSame("1 groups forgotten.\n", $this->failed(['--forget' => true])[1]);
         self::assertSame('', file_get_contents($this->file));
+    }
+
+    private static function sumLine(int $id, string $status = 'unwritten'): string
+    {
+        return json_encode([
+            'id' => "f{$id}",
+            'status' => $status,
+            'rows' => [['table' => 'orders', 'row' => ['id' => $id, 'n' => 1]]],
+        ], JSON_THROW_ON_ERROR) . "\n";
+    }
+
+    /** @return array<int, string> the status of each line, by its row's id, in their order */
+    private function statuses(): array
+    {
+        $letters = array_map(
+            static fn (string $line): array => json_decode($line, true, 512, JSON_THROW_ON_ERROR),
+            is_file($this->file) ? (array) file($this->file) : [],
+        );
+
+        return array_column(
+            array_map(static fn (array $letter): array => [$letter['rows'][0]['row']['id'], $letter['status']], $letters),
+            1,
+            0,
+        );
+    }
+
+    private function useSums(string $driver): void
+    {
+        $config = $this->app->make('config');
+        $config->set('write-buffer.default', $driver);
+        $config->set("write-buffer.buffers.{$driver}.tables", ['orders' => ['merge' => ['n' => 'sum']]]);
+        $this->createTable('orders', 'id INT PRIMARY KEY, n INT NOT NULL');
+    }
+
+    /**
+     * As the extension's DeadLetterFile::retry() leaves its file, and this command's, when they are
+     * killed. It is older than what came into the file since.
+     *
+     * @dataProvider drivers
+     */
+    #[DataProvider('drivers')]
+    public function testWhatAKilledRetryHasLeftIsTakenIn(string $driver): void
+    {
+        $this->useSums($driver);
+        $lines = implode('', array_map(self::sumLine(...), range(1, 9)));
+        $notes = "{\"retry_begun\":2}\n{\"retry_done\":2}\n{\"retry_begun\":7}\n{\"retry_settled\":[4,6]}\n{\"retry_beg";
+        file_put_contents("{$this->file}.retry", "\u{feff}" . $lines . $notes);
+        // 3 was given back when it was killed.
+        file_put_contents($this->file, self::sumLine(20) . self::sumLine(3, 'uncertain'));
+        array_map(static fn (string $file): bool => chmod($file, 0600), ["{$this->file}.retry", $this->file]);
+        self::assertStringContainsString('uncertain', $this->failed()[1]);
+        self::assertSame(
+            [4 => 'uncertain', 7 => 'uncertain', 8 => 'unwritten', 9 => 'unwritten', 20 => 'unwritten', 3 => 'uncertain'],
+            $this->statuses(),
+        );
+        self::assertSame([$this->file], glob("{$this->file}*"));
+        self::assertStringContainsString('3 groups written, 0 refused.', $this->failed(['--retry' => true])[1]);
+        self::assertSame([8, 9, 20], array_column($this->rows('orders'), 'id'));
+        self::assertSame([4 => 'uncertain', 7 => 'uncertain', 3 => 'uncertain'], $this->statuses());
+        self::assertSame([$this->file], glob("{$this->file}*"));
+    }
+
+    /**
+     * It is killed amid the third group, which waits for a lock. The extension goes on with it.
+     *
+     * @dataProvider drivers
+     */
+    #[DataProvider('drivers')]
+    public function testAKillWritesNothingTwice(string $driver): void
+    {
+        $this->useSums($driver);
+        $database = $this->app->make('db');
+        $this->app->make('config')->set('database.connections.holder', self::server());
+        $database->connection()->insert('INSERT INTO orders VALUES (3, 0)');
+        file_put_contents($this->file, implode('', array_map(self::sumLine(...), range(1, 5))));
+        chmod($this->file, 0600);
+        $database->purge();
+        $pid = pcntl_fork();
+        if ($pid === 0) {
+            $database->connection('holder')->beginTransaction();
+            $database->connection('holder')->update('UPDATE orders SET n = n WHERE id = 3');
+            $this->failed(['--retry' => true]);
+            posix_kill(getmypid(), SIGKILL);
+        }
+        $limit = microtime(true) + 60;
+        while (!str_contains((string) @file_get_contents("{$this->file}.retry"), '{"retry_begun":3}')) {
+            self::assertLessThan($limit, microtime(true), 'the third group is begun');
+            usleep(5_000);
+        }
+        // Nobody else works on the file meanwhile.
+        [$status, $output] = $this->failed(['--retry' => true]);
+        self::assertSame(1, $status);
+        self::assertStringContainsString('another process puts its groups back', $output);
+        self::assertStringContainsString('Some groups are being put back', $this->failed()[1]);
+        $buffer = new \SyncWriteBuffer('memory:');
+        try {
+            DeadLetterFile::retry($buffer, $this->file);
+            self::fail('two at once');
+        } catch (ConfigException $e) {
+            self::assertStringContainsString('another process puts its groups back', $e->getMessage());
+        }
+        posix_kill($pid, SIGKILL);
+        pcntl_waitpid($pid, $status);
+        self::assertSame(SIGKILL, pcntl_wtermsig($status));
+        self::assertFileDoesNotExist($this->file);
+
+        $server = self::server();
+        $dsn = sprintf(
+            'mysql://%s:%s@%s:%d/%s',
+            ...array_map('rawurlencode', [$server['username'], $server['password'], $server['host']]),
+            ...[(int) $server['port'], rawurlencode($server['database'])],
+        );
+        $buffer = new \SyncWriteBuffer($dsn, tables: ['orders' => ['merge' => ['n' => 'sum']]]);
+        self::assertSame(2, DeadLetterFile::retry($buffer, $this->file));
+        self::assertSame([3 => 'uncertain'], $this->statuses());
+        self::assertSame([$this->file], glob("{$this->file}*"));
+        $sums = array_map('intval', array_column($this->rows('orders'), 'n', 'id'));
+        self::assertContains($sums[3], [0, 1]);
+        self::assertSame([1 => 1, 2 => 1, 3 => $sums[3], 4 => 1, 5 => 1], $sums);
+    }
+
+    /** Its buffer goes without another try: the line is still in the file. */
+    public function testWhatCannotBeWrittenNowStaysAndIsWrittenOnce(): void
+    {
+        foreach (['native', 'php'] as $driver) {
+            $this->useSums($driver);
+            file_put_contents($this->file, self::sumLine(1));
+            chmod($this->file, 0600);
+            $this->app->make('db')->unprepared('DROP TABLE orders');
+            self::assertStringContainsString('0 groups written, 1 refused.', $this->failed(['--retry' => true])[1]);
+            self::assertSame([1 => 'unwritten'], $this->statuses());
+            $this->createTable('orders', 'id INT PRIMARY KEY, n INT NOT NULL');
+            self::assertSame([0, "1 groups written, 0 refused.\n"], $this->failed(['--retry' => true]));
+            self::assertSame([1], array_map('intval', array_column($this->rows('orders'), 'n')));
+        }
     }
 
     public function testWhatTheDriverPhpHadLeftIsInTheFile(): void

@@ -6,10 +6,10 @@
 //! reported, the first ones. They share their rows with those that are kept.
 //!
 //! The numbers of groups that were given up are remembered beyond that: a group that is settled,
-//! and not among them, is committed. The last [`NUMBERS_MAX`] are; of groups before these nobody
-//! can say it any more.
+//! and not among them, is committed. Numbers in a row are one run. The last [`RUNS_MAX`] runs are
+//! remembered; of groups before these nobody can say it any more.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::dead_letter::{DeadLetter, FlushError};
 use crate::error::Error;
@@ -18,8 +18,8 @@ use crate::error::Error;
 pub const FAILURES_MAX: usize = 1_000;
 /// The most bytes of groups that are kept, unless one group alone has more.
 pub const FAILURE_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// The most numbers of groups that are remembered.
-pub const NUMBERS_MAX: usize = 10_000;
+/// The most runs of numbers that are remembered: about 2 MiB.
+pub const RUNS_MAX: usize = 65_536;
 
 /// A group that was given up, with its number.
 #[derive(Debug, Clone)]
@@ -38,10 +38,10 @@ pub struct Failures {
     unreported_bytes: usize,
     /// Rows of groups that no caller was told of.
     untold_rows: usize,
-    /// The numbers of the groups that were given up last.
-    numbers: BTreeSet<u64>,
-    /// Of groups up to this number nobody knows whether they were given up, unless they are among
-    /// those.
+    /// The numbers of the groups that were given up last: each run's first and last one.
+    runs: BTreeMap<u64, u64>,
+    /// Of groups up to this number nobody knows whether they were given up, unless they are in a
+    /// run.
     forgotten: u64,
     has_dead_letter_file: bool,
 }
@@ -84,12 +84,37 @@ impl Failures {
 
     /// A group was settled, and not committed.
     pub fn not_committed(&mut self, number: u64) {
-        self.numbers.insert(number);
-        if self.numbers.len() > NUMBERS_MAX
-            && let Some(first) = self.numbers.pop_first()
-        {
-            self.forgotten = self.forgotten.max(first);
+        if self.is_in_a_run(number) {
+            return;
         }
+        let before = self.run_before(number).filter(|(_, last)| last + 1 == number);
+        let first = before.map_or(number, |(first, _)| first);
+        let last = self.runs.remove(&(number + 1)).unwrap_or(number);
+        self.runs.insert(first, last);
+        if self.runs.len() > RUNS_MAX
+            && let Some((_, last)) = self.runs.pop_first()
+        {
+            self.forgotten = self.forgotten.max(last);
+        }
+    }
+
+    /// Groups after this number were not taken, after all: their numbers are those of others.
+    pub fn forget_after(&mut self, number: u64) {
+        drop(self.runs.split_off(&(number + 1)));
+        if let Some((first, last)) = self.run_before(number + 1) {
+            self.runs.insert(first, last.min(number));
+        }
+    }
+
+    fn run_before(&self, number: u64) -> Option<(u64, u64)> {
+        self.runs
+            .range(..number)
+            .next_back()
+            .map(|(first, last)| (*first, *last))
+    }
+
+    fn is_in_a_run(&self, number: u64) -> bool {
+        self.run_before(number + 1).is_some_and(|(_, last)| number <= last)
     }
 
     /// Tells whoever waited for a group what became of it: it is settled. If it was given up, it
@@ -99,13 +124,13 @@ impl Failures {
     ///
     /// It was given up, or nobody knows.
     pub fn tell_of(&mut self, number: u64) -> Result<(), FlushError> {
-        if !self.numbers.contains(&number) {
+        if !self.is_in_a_run(number) {
             return if number > self.forgotten {
                 Ok(())
             } else {
-                Err(Error::given_up(format!(
-                    "nobody knows any more whether ticket {number} was committed or given up: more than {NUMBERS_MAX} \
-                     groups were given up since"
+                Err(Error::forgotten(format!(
+                    "ticket {number} is too old: nobody knows any more whether its group was committed or given up, since more \
+                     than {RUNS_MAX} others were given up later. Look for its rows in the table"
                 ))
                 .into())
             };
@@ -166,6 +191,7 @@ fn letters(failures: impl IntoIterator<Item = Failure>) -> Vec<DeadLetter> {
 mod tests {
     use super::*;
     use crate::dead_letter::{LetterRow, Status};
+    use crate::error::Kind;
     use crate::table::shape::RowKind;
     use crate::value::Value;
     use std::borrow::Cow;
@@ -268,15 +294,47 @@ mod tests {
             assert!(why.contains("was given up, and its failure is not held"), "{why}");
         }
         // Whatever is forgotten: nothing that was given up is ever said to be committed.
-        for number in (10..).step_by(2).take(NUMBERS_MAX) {
+        for number in (10..).step_by(2).take(RUNS_MAX) {
             failures.not_committed(number);
         }
         for number in 1..=7 {
-            let (_, why) = told(&mut failures, number).expect("nobody knows");
-            assert!(why.starts_with("nobody knows"), "{why}");
+            let failed = failures.tell_of(number).expect_err("nobody knows");
+            assert_eq!(failed.error.kind(), Kind::Forgotten, "{number}: {}", failed.error);
         }
         assert_eq!(told(&mut failures, 8), None);
         assert!(told(&mut failures, 10).is_some());
         assert_eq!(told(&mut failures, 11), None);
+    }
+
+    #[test]
+    fn numbers_in_a_row_are_one_run_in_whatever_order_they_come() {
+        let mut failures = Failures::new(true);
+        let last = 3 * RUNS_MAX as u64;
+        for number in (2..=last)
+            .step_by(3)
+            .chain((1..=last).rev().step_by(3))
+            .chain((1..=last).step_by(3))
+        {
+            failures.not_committed(number);
+        }
+        failures.not_committed(7);
+        failures.not_committed(last + 2);
+        assert_eq!(
+            failures.runs.into_iter().collect::<Vec<_>>(),
+            [(1, last), (last + 2, last + 2)]
+        );
+    }
+
+    #[test]
+    fn numbers_that_were_not_given_after_all_are_forgotten() {
+        let mut failures = Failures::new(false);
+        for number in [3, 4, 5, 7] {
+            failures.not_committed(number);
+        }
+        failures.forget_after(4);
+        let given_up: Vec<u64> = (1..9).filter(|number| failures.tell_of(*number).is_err()).collect();
+        assert_eq!(given_up, [3, 4]);
+        failures.forget_after(2);
+        assert!((1..9).all(|number| failures.tell_of(number).is_ok()));
     }
 }

@@ -11,6 +11,7 @@
 //! Bounds: one group beside the buffered rows, and a chunk of the file's; a warning names 5 tables
 //! and 3 keys of each.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -111,9 +112,37 @@ impl EndCause {
     }
 }
 
-/// Keeps all groups in the file, if there is one. Returns what nobody was told of: groups that are
-/// lost, or in another file.
-pub fn keep(groups: &[LeftGroup], file: Option<&DeadLetterFile>, cause: &EndCause, time: EndTime) -> Option<String> {
+/// The end of groups.
+#[derive(Debug, Default)]
+pub struct Left {
+    /// What nobody was told of: groups that are lost, or in another file than one thinks.
+    pub untold: Option<String>,
+    /// Those that are in a file already, by their numbers, each with whether it may be committed.
+    pub in_files: Vec<(u64, bool)>,
+}
+
+/// Keeps all groups in the file, if there is one, but for those that are `in_files` already.
+pub fn keep(
+    mut groups: Vec<LeftGroup>,
+    in_files: &BTreeSet<u64>,
+    file: Option<&DeadLetterFile>,
+    cause: &EndCause,
+    time: EndTime,
+) -> Left {
+    let kept = groups.extract_if(.., |group| in_files.contains(&group.number));
+    let in_files = kept.map(|group| (group.number, group.is_uncertain)).collect();
+    Left {
+        untold: keep_in_file(&groups, file, cause, time),
+        in_files,
+    }
+}
+
+fn keep_in_file(
+    groups: &[LeftGroup],
+    file: Option<&DeadLetterFile>,
+    cause: &EndCause,
+    time: EndTime,
+) -> Option<String> {
     if groups.is_empty() {
         return None;
     }
@@ -139,10 +168,16 @@ pub fn keep(groups: &[LeftGroup], file: Option<&DeadLetterFile>, cause: &EndCaus
     }
 }
 
-/// What to say of groups that will be lost, because there is no file for them. Of each: whether it
-/// may be committed, and its rows.
-pub fn warning<'g, R: Iterator<Item = Row<'g>>>(groups: impl Iterator<Item = (bool, R)>, cause: &EndCause) -> String {
-    lost_warning(groups, cause, ADVICE)
+/// What to say of groups that will be lost, because there is no file for them: all but those that
+/// are `in_files` already. Of each: its number, whether it may be committed, and its rows.
+pub fn warning<'g, R: Iterator<Item = Row<'g>>>(
+    groups: impl Iterator<Item = (u64, bool, R)>,
+    in_files: &BTreeSet<u64>,
+    cause: &EndCause,
+) -> Option<String> {
+    let lost = groups.filter(|(number, ..)| !in_files.contains(number));
+    let mut lost = lost.map(|(_, is_in_doubt, rows)| (is_in_doubt, rows)).peekable();
+    lost.peek().is_some().then(|| lost_warning(lost, cause, ADVICE))
 }
 
 fn told(groups: &[LeftGroup]) -> impl Iterator<Item = (bool, impl Iterator<Item = Row<'_>>)> {

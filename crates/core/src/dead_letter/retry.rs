@@ -2,21 +2,26 @@
 //! in it how far it has come.
 //!
 //! `PATH` becomes `PATH.retry`, so new lines go into a new file. Behind its lines come notes: so
-//! many are begun, so many are done. Each is on the disk before what it says is true for others:
-//! *begun* before the first of these groups is put back, *done* after the last one is settled.
+//! many are begun, so many are done, and those from one number to another are settled. Each is on
+//! the disk before what it says is true for others: *begun* before the first of these groups is put
+//! back, *done* and *settled* after the last one is settled. The Laravel package writes and reads
+//! the same notes.
 //!
 //! Invariants:
 //! - A line is in `PATH` or in `PATH.retry` until its group is settled.
 //! - One process at a time works on `PATH.retry`: it holds its lock, and took that lock before it
 //!   renamed the file.
-//! - What was begun and is not done may be in the database. A process that was killed amid it, or
-//!   lost its server, leaves that. It comes back into `PATH` as uncertain, and nobody puts it back
+//! - What was begun and is not settled may be in the database. A buffer may still hold it: then the
+//!   file stays, and its lock is held, until that buffer has written it or ends. A process that was
+//!   killed amid it leaves that. It comes back into `PATH` as uncertain, and nobody puts it back
 //!   without a person's word.
 //!
 //! Bound: the file is read whole.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -32,6 +37,8 @@ const NOTE: &str = "{\"retry_";
 const LINKS_MAX: usize = 8;
 /// How often the file is opened anew that was renamed between opening and locking it.
 const OPENS_MAX: usize = 10;
+/// What an editor may write before the first line.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The file: see the module.
 #[derive(Debug)]
@@ -40,11 +47,27 @@ pub struct RetryFile {
     path: PathBuf,
     source: DeadLetterFile,
     lines: Vec<Vec<u8>>,
+    /// All lines before this one are done.
     done: usize,
+    /// All lines before this one are begun.
     begun: usize,
+    /// Those of them that are settled, although one before them is not.
+    settled: HashSet<usize>,
+    is_left_over: bool,
+    /// The process that holds the lock. A forked child has the same one, and must not end it.
+    process: u32,
 }
 
 impl RetryFile {
+    /// The dead-letter file at a path, which may be a link: as [`Self::source`] returns it.
+    ///
+    /// # Errors
+    ///
+    /// A link of another user's.
+    pub fn source_of(path: &Path) -> Result<PathBuf> {
+        resolved(path).map_err(|why| Error::config(format!("dead-letter file {}: {why}", path.display())))
+    }
+
     /// Takes the lines of a dead-letter file, or those that somebody has left who took them before.
     /// `None`: there are none.
     ///
@@ -52,37 +75,54 @@ impl RetryFile {
     ///
     /// Another process works on them; a file that is not this user's, or cannot be read.
     pub fn open(path: &Path) -> Result<Option<Self>> {
-        let source =
-            resolved(path).map_err(|why| Error::config(format!("dead-letter file {}: {why}", path.display())))?;
+        let source = Self::source_of(path)?;
         let mut name = source.clone().into_os_string();
         name.push(".retry");
         let path = PathBuf::from(name);
         let opened = open_locked(&source, &path);
-        let opened = opened.and_then(|file| file.map(|file| Self::read(file, source.clone(), path)).transpose());
+        let opened = opened.and_then(|opened| {
+            let read = |(file, is_left_over)| Self::read(file, source.clone(), path, is_left_over);
+            opened.map(read).transpose()
+        });
         opened.map_err(|why| Error::config(format!("dead-letter file {}: {why}", source.display())))
     }
 
-    fn read(mut file: File, source: PathBuf, path: PathBuf) -> std::result::Result<Self, Refusal> {
+    fn read(mut file: File, source: PathBuf, path: PathBuf, is_left_over: bool) -> std::result::Result<Self, Refusal> {
         let mut text = Vec::new();
         file.seek(SeekFrom::Start(0))?;
         file.read_to_end(&mut text)?;
         let (notes, lines): (Vec<_>, Vec<_>) = text
+            .strip_prefix(BYTE_ORDER_MARK)
+            .unwrap_or(&text)
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty())
             .partition(|line| line.starts_with(NOTE.as_bytes()));
-        let last = |kind: &str| {
-            let numbers = notes.iter().filter_map(|note| number_of(note, kind));
-            numbers.max().unwrap_or(0).min(lines.len())
-        };
-        let done = last("done");
+        let (mut begun, mut done, mut settled) = (0, 0, HashSet::new());
+        for note in notes.into_iter().filter_map(Note::read) {
+            match note {
+                Note::Begun(lines) => begun = lines.max(begun),
+                Note::Done(lines) => done = lines.max(done),
+                Note::Settled(Range { start, end }) => settled.extend(start..end.min(lines.len())),
+            }
+        }
+        done = done.min(lines.len());
         Ok(Self {
             done,
-            begun: last("begun").max(done),
+            begun: begun.min(lines.len()).max(done),
+            settled,
             lines: lines.into_iter().map(<[u8]>::to_vec).collect(),
             source: DeadLetterFile::new(source),
             file,
             path,
+            is_left_over,
+            process: std::process::id(),
         })
+    }
+
+    /// Somebody took these lines before, and did not come to the end. The dead-letter file may have
+    /// others.
+    pub fn is_left_over(&self) -> bool {
+        self.is_left_over
     }
 
     /// The dead-letter file that they are from.
@@ -96,12 +136,43 @@ impl RetryFile {
     /// # Errors
     ///
     /// The files cannot be written to.
-    pub fn give_back_uncertain(&mut self) -> Result<usize> {
-        let doubtful = self.lines.get(self.done..self.begun).unwrap_or_default();
-        let doubtful: Vec<Vec<u8>> = doubtful.iter().map(|line| uncertain(line)).collect();
-        self.give_back(&doubtful)?;
-        self.done_up_to(self.begun)?;
-        Ok(doubtful.len())
+    pub fn give_back_uncertain(&mut self) -> Result<()> {
+        let begun = (self.done..self.begun).filter(|at| !self.settled.contains(at));
+        let begun: Vec<&Vec<u8>> = begun.filter_map(|at| self.lines.get(at)).collect();
+        if !begun.is_empty() {
+            // Whoever was killed may have given them back, and not noted it.
+            let text = fs::read(self.source()).unwrap_or_default();
+            let mut there: HashMap<&[u8], usize> = HashMap::new();
+            for line in text.split(|byte| *byte == b'\n') {
+                *there.entry(line).or_default() += 1;
+            }
+            let ids: HashSet<String> = there.keys().filter_map(|line| id_if_uncertain(line)).collect();
+            let mut is_there = |line: &[u8], doubtful: &[u8]| {
+                let counted = [line, doubtful]
+                    .into_iter()
+                    .find(|line| there.get(*line).is_some_and(|count| *count > 0));
+                counted
+                    .and_then(|line| there.get_mut(line))
+                    .map(|count| *count -= 1)
+                    .is_some()
+                    || id_if_uncertain(doubtful).is_some_and(|id| ids.contains(&id))
+            };
+            let doubtful = begun.into_iter().map(|line| (line, uncertain(line)));
+            let missing = doubtful.filter(|(line, doubtful)| !is_there(line, doubtful));
+            let missing: Vec<Vec<u8>> = missing.map(|(_, doubtful)| doubtful).collect();
+            self.give_back(&missing)?;
+        }
+        self.done_up_to(self.begun)
+    }
+
+    /// A line, by its number from 0.
+    pub fn line(&self, at: usize) -> &[u8] {
+        self.lines.get(at).map_or(&[], Vec::as_slice)
+    }
+
+    /// The number of the next line.
+    pub fn position(&self) -> usize {
+        self.done
     }
 
     /// The next lines, at most so many. They are to be begun.
@@ -137,7 +208,38 @@ impl RetryFile {
         self.note("done", lines)
     }
 
-    fn note(&mut self, kind: &str, lines: usize) -> Result<()> {
+    /// Notes that lines are settled which were begun, whatever became of those before them.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written to.
+    pub fn settled(&mut self, lines: Range<usize>) -> Result<()> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let note = format!("[{},{}]", lines.start, lines.end);
+        self.settled.extend(lines);
+        self.note("settled", note)
+    }
+
+    /// Gives back all lines from this one on, of which none was put back, and begins no more.
+    ///
+    /// # Errors
+    ///
+    /// The files cannot be written to.
+    pub fn give_back_rest(&mut self, from: usize) -> Result<()> {
+        let rest = from..self.lines.len();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        // If it is killed amid this, lines that are in both files must not be put back twice.
+        self.begun = rest.end;
+        self.note("begun", rest.end)?;
+        self.give_back(self.lines.get(rest.clone()).unwrap_or_default())?;
+        self.settled(rest)
+    }
+
+    fn note(&mut self, kind: &str, lines: impl std::fmt::Display) -> Result<()> {
         let note = format!("{NOTE}{kind}\":{lines}}}\n");
         append_to(&mut self.file, note.as_bytes(), File::sync_data)
             .map_err(|why| Error::config(format!("{} cannot be written to: {why}", self.path.display())))
@@ -165,7 +267,9 @@ impl RetryFile {
     ///
     /// It cannot be removed. Or some are not done: it stays.
     pub fn finish(self) -> Result<()> {
-        let left = self.lines.len() - self.done;
+        let left = (self.done..self.lines.len())
+            .filter(|at| !self.settled.contains(at))
+            .count();
         if left > 0 {
             let path = self.path.display();
             return Err(Error::bug(format!(
@@ -177,26 +281,42 @@ impl RetryFile {
     }
 }
 
-/// Opens `path`, or makes it of `source`, and holds its lock.
-fn open_locked(source: &Path, path: &Path) -> std::result::Result<Option<File>, Refusal> {
+/// Others may have the same open file: children of a process that forked.
+impl Drop for RetryFile {
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            let _ = self.file.unlock();
+        }
+    }
+}
+
+/// Opens `path`, or makes it of `source`, and holds its lock. The second one: it was there.
+fn open_locked(source: &Path, path: &Path) -> std::result::Result<Option<(File, bool)>, Refusal> {
+    let other = |why: &dyn std::fmt::Display| Refusal::from(io::Error::other(format!("{}: {why}", path.display())));
     for _ in 0..OPENS_MAX {
+        if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+            return Err(other(
+                &"it is a link, and a retry makes a file of that name: look where it leads, and remove it",
+            ));
+        }
         match own_file::open(path, false) {
             Ok(file) => {
                 match file.try_lock() {
                     Ok(()) => {}
                     Err(TryLockError::WouldBlock) => {
-                        let why = "another process puts its groups back (lsof names it)";
-                        return Err(io::Error::other(format!("{}: {why}", path.display())).into());
+                        let why = "another process puts its groups back, or a buffer of this one still holds some (lsof names \
+                                   the process)";
+                        return Err(other(&why));
                     }
                     Err(TryLockError::Error(error)) => return Err(error.into()),
                 }
                 if is_at(&file, path)? {
-                    return Ok(Some(file));
+                    return Ok(Some((file, true)));
                 }
                 continue;
             }
             Err(refusal) if refusal.is_missing() => {}
-            Err(refusal) => return Err(refusal),
+            Err(refusal) => return Err(other(&refusal)),
         }
         let file = match own_file::open(source, false) {
             Ok(file) => file,
@@ -215,7 +335,7 @@ fn open_locked(source: &Path, path: &Path) -> std::result::Result<Option<File>, 
         if let Some(folder) = path.parent() {
             File::open(folder)?.sync_all()?;
         }
-        return Ok(Some(file));
+        return Ok(Some((file, false)));
     }
     Err(io::Error::other("it is renamed again and again").into())
 }
@@ -254,9 +374,31 @@ fn resolved(path: &Path) -> std::result::Result<PathBuf, Refusal> {
     )
 }
 
-fn number_of(note: &[u8], kind: &str) -> Option<usize> {
-    let note: serde_json::Value = serde_json::from_slice(note).ok()?;
-    usize::try_from(note.get(format!("retry_{kind}"))?.as_u64()?).ok()
+/// A note behind the lines. One that is torn was not made.
+enum Note {
+    Begun(usize),
+    Done(usize),
+    Settled(Range<usize>),
+}
+
+impl Note {
+    fn read(note: &[u8]) -> Option<Self> {
+        let note: serde_json::Value = serde_json::from_slice(note).ok()?;
+        let number = |value: &serde_json::Value| usize::try_from(value.as_u64()?).ok();
+        let named = |kind: &str| note.get(format!("retry_{kind}"));
+        if let Some(lines) = named("settled") {
+            return Some(Self::Settled(number(lines.get(0)?)?..number(lines.get(1)?)?));
+        }
+        let begun = named("begun").and_then(number).map(Self::Begun);
+        begun.or_else(|| named("done").and_then(number).map(Self::Done))
+    }
+}
+
+/// The id of a line's group that may be in the database.
+fn id_if_uncertain(line: &[u8]) -> Option<String> {
+    let line: serde_json::Value = serde_json::from_slice(line).ok()?;
+    let is_uncertain = line.get("status")?.as_str()? == Status::Uncertain.name();
+    Some(line.get("id")?.as_str()?.to_owned()).filter(|_| is_uncertain)
 }
 
 /// A line with the status of a group that may be in the database. What is no group's line stays.
@@ -391,7 +533,8 @@ mod tests {
         // It is killed.
         drop(file);
         let mut file = open(&path);
-        assert_eq!(file.give_back_uncertain().expect("given back"), 3);
+        assert!(file.is_left_over());
+        file.give_back_uncertain().expect("given back");
         assert_eq!(
             in_file(&path),
             ["9 refused", "2 uncertain", "3 uncertain", "4 uncertain"]
@@ -399,7 +542,8 @@ mod tests {
         assert_eq!(numbers(file.next(10)), ["5 refused", "6 refused"]);
         assert!(file.finish().is_err(), "two are left");
         let mut file = open(&path);
-        assert_eq!(file.give_back_uncertain().expect("nothing"), 0, "once");
+        file.give_back_uncertain().expect("nothing");
+        assert_eq!(in_file(&path).len(), 4, "once");
         assert_eq!(file.next(usize::MAX).len(), 2);
         file.begin(2).expect("noted");
         file.done(2).expect("noted");
@@ -420,9 +564,65 @@ mod tests {
         )
         .expect("a file");
         let mut file = open(&path);
-        assert_eq!(file.give_back_uncertain().expect("given back"), 1);
+        file.give_back_uncertain().expect("given back");
+        assert_eq!(in_file(&path), ["0 uncertain"]);
         drop(file);
         assert_eq!(numbers(open(&path).next(9)), ["1 refused", "2 refused"]);
+        fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
+    fn what_a_buffer_still_holds_stays_until_it_is_settled() {
+        let folder = folder("retry-held");
+        let path = folder.join("f.jsonl");
+        fs::write(&path, "\u{feff}".to_owned() + &lines(0..6)).expect("a file");
+        let mut file = open(&path);
+        assert!(!file.is_left_over());
+        assert_eq!(
+            numbers(file.next(4)),
+            ["0 refused", "1 refused", "2 refused", "3 refused"]
+        );
+        file.begin(4).expect("noted");
+        // A buffer holds 1 and 3.
+        file.settled(0..1).expect("noted");
+        file.settled(2..3).expect("noted");
+        file.give_back_rest(4).expect("given back");
+        file.give_back_rest(6).expect("nothing");
+        assert_eq!(in_file(&path), ["4 refused", "5 refused"]);
+        file.settled(3..4).expect("noted");
+        drop(file);
+        let mut file = open(&path);
+        file.give_back_uncertain().expect("given back");
+        assert_eq!(in_file(&path), ["4 refused", "5 refused", "1 uncertain"]);
+        assert!(file.next(1).is_empty());
+        file.finish().expect("removed");
+
+        // Killed once it had given some back, and before it noted that. There are two of group 4.
+        let given_back = "{\"rows\":[], \"status\":\"uncertain\", \"id\":\"2\"}\n";
+        fs::write(&path, lines(4..6) + given_back).expect("a file");
+        let notes = "{\"retry_begun\":7}\n{\"retry_settled\":[0,2]}\n{\"retry_settled\":[9,1]}\n";
+        fs::write(folder.join("f.jsonl.retry"), lines(0..6) + &lines(4..5) + notes).expect("a file");
+        let mut file = open(&path);
+        file.give_back_uncertain().expect("given back");
+        let expected = ["4 refused", "5 refused", "2 uncertain", "3 uncertain", "4 uncertain"];
+        assert_eq!(in_file(&path), expected);
+        file.finish().expect("removed");
+        fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
+    fn a_link_in_its_place_is_refused() {
+        let folder = folder("retry-link");
+        let path = folder.join("f.jsonl");
+        fs::write(&path, lines(0..1)).expect("a file");
+        fs::write(folder.join("other"), lines(1..2)).expect("a file");
+        for target in ["nowhere", "other"] {
+            std::os::unix::fs::symlink(target, folder.join("f.jsonl.retry")).expect("a link");
+            let why = RetryFile::open(&path).expect_err("refused").to_string();
+            assert!(why.contains("f.jsonl.retry: it is a link"), "{why}");
+            assert_eq!(in_file(&path), ["0 refused"]);
+            fs::remove_file(folder.join("f.jsonl.retry")).expect("removed");
+        }
         fs::remove_dir_all(folder).expect("removed");
     }
 

@@ -100,6 +100,7 @@ pub fn decide(phase: Phase, error: &Error) -> Decision {
         | Kind::Timeout
         | Kind::Interrupted
         | Kind::GivenUp
+        | Kind::Forgotten
         | Kind::Bug => Decision::Keep,
     }
 }

@@ -84,8 +84,10 @@ pub enum Kind {
     LedgerMoved,
     /// The table is not what the transaction was planned for: somebody altered it.
     SchemaChanged,
-    /// A group was given up, or may have been, and nobody holds it any more.
+    /// A group was given up, and nobody holds it any more.
     GivenUp,
+    /// Nobody knows any more what became of a group.
+    Forgotten,
     /// A bug of ours. No row is at fault.
     Bug,
 }
@@ -191,9 +193,14 @@ impl Error {
         )
     }
 
-    /// A group that was given up, or may have been, and is not held any more.
+    /// A group that was given up, and is not held any more.
     pub fn given_up(message: impl Into<Message>) -> Self {
         Self::new(Kind::GivenUp, message)
+    }
+
+    /// A group of which nobody knows any more whether it was given up.
+    pub fn forgotten(message: impl Into<Message>) -> Self {
+        Self::new(Kind::Forgotten, message)
     }
 
     /// An argument of a wrong type.
@@ -276,6 +283,7 @@ impl Error {
             | Kind::LedgerMoved
             | Kind::SchemaChanged
             | Kind::GivenUp
+            | Kind::Forgotten
             | Kind::Bug => true,
         }
     }

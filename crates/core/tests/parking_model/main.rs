@@ -340,7 +340,7 @@ impl World {
 
 /// The buffer ends: all that is left comes out, in the order in which it was added.
 fn end(mut world: World) -> Result<(), TestCaseError> {
-    let told: usize = world.lanes.groups().map(|(_, rows)| rows.count()).sum();
+    let told: usize = world.lanes.groups().map(|(.., rows)| rows.count()).sum();
     prop_assert_eq!(told, world.lanes.pending_rows());
     let left = world.lanes.take_left();
     let numbers: Vec<u64> = left.iter().map(|group| group.number).collect();

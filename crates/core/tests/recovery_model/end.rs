@@ -1,7 +1,7 @@
 //! The end, while the server does its worst: what is left goes into the dead-letter file, and each
 //! row is in the tables or in the file. Only what is marked as uncertain may be in both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -60,7 +60,7 @@ fn end(steps: Vec<Step>, batch_size: usize) -> Result<Vec<Line>, String> {
     let time = EndTime::of(Duration::from_mins(1));
     let pending = buffer.pending_rows();
     if let Err(cause) = buffer.drain(time) {
-        let untold = buffer.keep_left(&cause, time);
+        let untold = buffer.keep_left(&cause, time, &BTreeSet::new()).untold;
         if untold.is_some() || pending == 0 {
             return Err(format!("{pending} pending, untold: {untold:?}"));
         }

@@ -139,10 +139,7 @@ final class NullBuffer implements Buffer
 
     public function retry(array $failures): int
     {
-        if ($failures !== []) {
-            $this->refuseWhenClosed();
-        }
-
+        $this->refuseWhenClosed();
         $this->putBack->check(array_values($failures));
         array_map($this->putBack->enter(...), $failures);
         $this->lastTicket += count($failures);

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Drivers\Php;
 
 use RuntimeException;
+use ValueError;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\Laravel\DeadLetters\DeadLetterFile;
 use WriteBuffer\Laravel\Rows\Row;
@@ -25,7 +26,7 @@ final class Failures
 {
     public const LETTERS_MAX = 1_000;
 
-    private const TICKETS_MAX = 10_000;
+    private const TICKETS_MAX = 65_536;
 
     /** @var list<array{int, Letter}> each with its ticket */
     private array $letters = [];
@@ -101,14 +102,17 @@ final class Failures
     /**
      * Why a settled group is not committed, if its letter is not held any more. null: it is
      * committed.
+     *
+     * @throws ValueError nobody knows
      */
     public function reason(int $ticket): ?string
     {
         return match (true) {
             isset($this->tickets[$ticket]) => "ticket {$ticket} was given up, and its failure is not held any more:"
                 . ' takeFailures() has returned it, or it is in the deadLetterFile',
-            $ticket <= $this->forgotten => "nobody knows any more whether ticket {$ticket} was committed or given up: more"
-                . ' than ' . self::TICKETS_MAX . ' groups were given up since',
+            $ticket <= $this->forgotten => throw new ValueError("ticket {$ticket} is too old: nobody knows any more"
+                . ' whether its group was committed or given up, since more than ' . self::TICKETS_MAX
+                . ' others were given up later. Look for its rows in the table'),
             default => null,
         };
     }

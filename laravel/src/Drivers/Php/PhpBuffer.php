@@ -312,9 +312,7 @@ final class PhpBuffer implements Buffer, TakesRows
 
     public function retry(array $failures): int
     {
-        if ($failures !== []) {
-            $this->refuseWhenClosed();
-        }
+        $this->refuseWhenClosed();
         $failures = array_values($failures);
         $this->putBack->check($failures);
         $groups = array_map([DeadLetter::class, 'group'], $failures, array_keys($failures));
@@ -334,6 +332,12 @@ final class PhpBuffer implements Buffer, TakesRows
         }
 
         return count($groups);
+    }
+
+    /** Drops what is buffered, for a caller that has it elsewhere. */
+    public function discard(): void
+    {
+        $this->pending->remove(0, count($this->pending));
     }
 
     public function close(?int $timeoutMs = null): void

@@ -6,9 +6,11 @@
 //! Bounds: the end's time; 200 ms for the answer to a COMMIT, and [`RETIRE_TIMEOUT`] for the
 //! threads if all rows were written.
 
+use std::collections::BTreeSet;
+
 use crate::buffer::background::BackgroundBuffer;
 use crate::buffer::background::shared::State;
-use crate::buffer::leftovers::{self, EndCause, EndTime, LeftGroup};
+use crate::buffer::leftovers::{self, EndCause, EndTime, Left, LeftGroup};
 use crate::buffer::limits::RETIRE_TIMEOUT;
 use crate::buffer::metrics::count;
 use crate::buffer::queue::LaneId;
@@ -94,18 +96,19 @@ impl BackgroundBuffer {
         self.place.as_ref()
     }
 
-    /// What to say if the rows that are left will be lost. They stay.
-    pub fn lost_warning(&self, cause: &EndCause) -> String {
-        leftovers::warning(self.shared.lock().lanes.groups(), cause)
+    /// What to say if the rows that are left will be lost: all but those of groups that are
+    /// `in_files`. They stay.
+    pub fn lost_warning(&self, cause: &EndCause, in_files: &BTreeSet<u64>) -> Option<String> {
+        leftovers::warning(self.shared.lock().lanes.groups(), in_files, cause)
     }
 
-    /// The end of the rows that are left: they go into the dead-letter file, and leave the buffer.
-    /// Returns what nobody was told of.
+    /// The end of the rows that are left: they leave the buffer, and go into the dead-letter file,
+    /// but for those of groups that are `in_files` already.
     /// An attempt to write them that is under way commits nothing any more.
-    pub fn keep_left(&self, cause: &EndCause, time: EndTime) -> Option<String> {
+    pub fn keep_left(&self, cause: &EndCause, time: EndTime, in_files: &BTreeSet<u64>) -> Left {
         let left = self.take_left();
         let file = self.settings.dead_letter_file.clone().map(DeadLetterFile::new);
-        leftovers::keep(&left, file.as_ref(), cause, time)
+        leftovers::keep(left, in_files, file.as_ref(), cause, time)
     }
 
     fn take_left(&self) -> Vec<LeftGroup> {

@@ -465,9 +465,9 @@ impl<F> Lanes<F> {
         self.lane_mut(lane).queue.failed(retry_at);
     }
 
-    /// All groups that are not settled, in the order in which they were added. Of each: whether it
-    /// may be committed all the same, and its rows.
-    pub fn groups(&self) -> impl Iterator<Item = (bool, impl Iterator<Item = Row<'_>>)> {
+    /// All groups that are not settled, in the order in which they were added. Of each: its number,
+    /// whether it may be committed all the same, and its rows.
+    pub fn groups(&self) -> impl Iterator<Item = (u64, bool, impl Iterator<Item = Row<'_>>)> {
         let mut groups: Vec<_> = self.parking.all_groups().collect();
         for Lane { queue, .. } in &self.all {
             groups.extend(queue.groups().map(|(number, rows)| {
@@ -476,7 +476,7 @@ impl<F> Lanes<F> {
             }));
         }
         groups.sort_by_key(|(number, ..)| *number);
-        groups.into_iter().map(|(_, is_in_doubt, rows)| (is_in_doubt, rows))
+        groups.into_iter()
     }
 
     /// Takes all groups that are not settled, in the order in which they were added.

@@ -30,6 +30,12 @@ impl BackgroundBuffer {
         self.shared.lock().lanes.settled_through()
     }
 
+    /// What became of a group that was taken, if it is settled. As [`Self::wait_for`] says it.
+    pub fn fate(&self, group: u64) -> Option<Result<(), FlushError>> {
+        let mut state = self.shared.lock();
+        (!state.lanes.has(group)).then(|| state.failures.tell_of(group))
+    }
+
     /// Waits until a group that was taken is committed, and for nothing that came later.
     ///
     /// # Errors

@@ -1,9 +1,10 @@
 //! The end of a [foreground buffer](crate::buffer::foreground): what is left is kept elsewhere.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::buffer::foreground::{ForegroundBuffer, Trigger};
-use crate::buffer::leftovers::{self, EndCause, EndTime};
+use crate::buffer::leftovers::{self, EndCause, EndTime, Left};
 use crate::buffer::limits::RETIRE_TIMEOUT;
 use crate::buffer::metrics::count;
 use crate::dead_letter::file::DeadLetterFile;
@@ -30,14 +31,15 @@ impl ForegroundBuffer {
         }
     }
 
-    /// What to say if the rows that are left will be lost. They stay.
-    pub fn lost_warning(&self, cause: &EndCause) -> String {
-        leftovers::warning(self.progress.groups().into_iter(), cause)
+    /// What to say if the rows that are left will be lost: all but those of groups that are
+    /// `in_files`. They stay.
+    pub fn lost_warning(&self, cause: &EndCause, in_files: &BTreeSet<u64>) -> Option<String> {
+        leftovers::warning(self.progress.groups().into_iter(), in_files, cause)
     }
 
-    /// The end of the rows that are left: they go into the dead-letter file, and leave the buffer.
-    /// Returns what nobody was told of.
-    pub fn keep_left(&mut self, cause: &EndCause, time: EndTime) -> Option<String> {
+    /// The end of the rows that are left: they leave the buffer, and go into the dead-letter file,
+    /// but for those of groups that are `in_files` already.
+    pub fn keep_left(&mut self, cause: &EndCause, time: EndTime, in_files: &BTreeSet<u64>) -> Left {
         let rows = self.progress.pending_rows();
         let left = self.progress.take_left();
         for group in &left {
@@ -47,7 +49,7 @@ impl ForegroundBuffer {
         self.has_left = true;
         self.progress.metrics.failed_rows += count(rows);
         let file = self.settings.dead_letter_file.clone().map(DeadLetterFile::new);
-        leftovers::keep(&left, file.as_ref(), cause, time)
+        leftovers::keep(left, in_files, file.as_ref(), cause, time)
     }
 
     /// The end, after [`Self::drain`]: removes this writer's row from the ledger, if all rows are
@@ -59,14 +61,16 @@ impl ForegroundBuffer {
         }
     }
 
-    /// Drops all buffered rows, for a caller that reports each one's error itself.
-    pub fn discard(&mut self) {
+    /// Drops all groups that were taken after the one with this number, for a caller that reports
+    /// each one's error itself. Their numbers are given once more.
+    pub fn discard_after(&mut self, taken: u64) {
         let metrics = &mut self.progress.metrics;
         let pending = count(self.progress.queue.pending_rows() + self.progress.parking.rows());
         metrics.added_rows = metrics.added_rows.saturating_sub(pending);
-        for group in self.progress.take_left() {
-            self.progress.failures.not_committed(group.number);
-        }
+        drop(self.progress.take_left());
+        drop(self.progress.failures.take());
+        self.progress.failures.forget_after(taken);
+        self.taken = taken;
         self.writer.forget_doubts();
     }
 }

@@ -72,9 +72,9 @@ impl ForegroundProgress {
         })
     }
 
-    /// All groups that are not settled, in the order in which they were added. Of each: whether it
-    /// may be committed all the same, and its rows.
-    pub fn groups(&self) -> Vec<(bool, Box<dyn Iterator<Item = Row<'_>> + '_>)> {
+    /// All groups that are not settled, in the order in which they were added. Of each: its number,
+    /// whether it may be committed all the same, and its rows.
+    pub fn groups(&self) -> Vec<(u64, bool, Box<dyn Iterator<Item = Row<'_>> + '_>)> {
         let queue = &self.queue;
         let waiting = queue.groups().map(|(number, rows)| {
             let rows: Box<dyn Iterator<Item = Row<'_>> + '_> = Box::new(rows);
@@ -83,9 +83,6 @@ impl ForegroundProgress {
         let mut groups: Vec<_> = waiting.chain(self.parking.all_groups()).collect();
         groups.sort_by_key(|(number, ..)| *number);
         groups
-            .into_iter()
-            .map(|(_, is_in_doubt, rows)| (is_in_doubt, rows))
-            .collect()
     }
 
     /// Takes all groups that are not settled, in the order in which they were added.

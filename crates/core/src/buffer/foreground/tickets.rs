@@ -25,6 +25,11 @@ impl ForegroundBuffer {
         self.progress.settled_through(self.taken)
     }
 
+    /// What became of a group that was taken, if it is settled. As [`Self::wait_for`] says it.
+    pub fn fate(&mut self, group: u64) -> Option<Result<(), FlushError>> {
+        (!self.progress.has(group)).then(|| self.progress.failures.tell_of(group))
+    }
+
     /// Commits a group that was taken, and what was added before it. Batches that are full already
     /// may come with it.
     ///
