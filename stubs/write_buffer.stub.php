@@ -511,8 +511,9 @@ namespace WriteBuffer {
          * rows may be in the database: nobody can say what became of their COMMIT. Its line in the
          * dead-letter file has the same id.
          *
-         * At most 1,000 groups and 64 MiB are kept. With a deadLetterFile the oldest make room;
-         * without one nothing more is given up then. A forked child has none of its parent's. Also
+         * At most 1,000 groups and 64 MiB are kept. With a deadLetterFile the oldest make room.
+         * Without one those do that waitFor() has thrown: whoever called it has them. If there is
+         * none of them, nothing more is given up. A forked child has none of its parent's. Also
          * after close().
          *
          * @return list<array<string, mixed>>

@@ -23,7 +23,6 @@ try {
     http_response_code(201);
 } catch (RefusedException $refused) {
     error_log($refused->getMessage());
-    $buffer->takeFailures();                            // seen: the buffer keeps 1,000 at most
     http_response_code(422);
 } catch (Retryable) {                                   // no room, no server, too late: it may still be written
     http_response_code(503);

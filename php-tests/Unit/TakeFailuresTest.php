@@ -6,6 +6,7 @@ namespace WriteBuffer\Tests\Unit;
 
 use WriteBuffer\FlushException;
 use WriteBuffer\MemorySink;
+use WriteBuffer\RefusedException;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 
 /**
@@ -53,6 +54,23 @@ final class TakeFailuresTest extends MemoryTestCase
         );
         self::assertGreaterThanOrEqual(floor($before), $time);
         self::assertSame([], $buffer->takeFailures());
+    }
+
+    /** A server that waits for each of its groups, and never looks at the failures, goes on. */
+    public function testWhatAWaitHasThrownMakesRoom(): void
+    {
+        $buffer = $this->buffer(background: true);
+        for ($id = 1; $id <= 2_100; $id++) {
+            MemorySink::failNext(1264);
+            $ticket = $buffer->put('t', ['id' => $id]);
+            $thrown = self::thrownBy(static fn () => $buffer->waitFor($ticket));
+            self::assertInstanceOf(RefusedException::class, $thrown, "row {$id}: " . $thrown?->getMessage());
+            self::assertSame(['id' => $id], $thrown->getFailures()[0]['rows'][0]['row']);
+        }
+        $buffer->waitFor($buffer->put('t', ['id' => 0]));
+        self::assertSame([['id' => 0]], self::rowsOf('t'));
+        $kept = array_map(static fn (array $failure): int => $failure['rows'][0]['row']['id'], $buffer->failures());
+        self::assertSame(range(1_101, 2_100), $kept);
     }
 
     /** Nothing is dropped to make room. The buffer keeps what nobody takes, and says so. */

@@ -21,7 +21,6 @@ final class OrderController
             $this->buffer->waitFor($this->buffer->put('orders', $order), timeoutMs: 2_000);
         } catch (RefusedException $refused) {
             error_log($refused->getMessage());
-            $this->buffer->takeFailures();              // seen: the buffer keeps 1,000 at most
 
             return new JsonResponse(['error' => 'refused'], 422);
         } catch (Retryable) {                           // no room, no server, too late: it may still be written

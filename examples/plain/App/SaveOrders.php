@@ -32,6 +32,5 @@ final class SaveOrders implements BatchHandlerInterface
                 $ack->nack($e);
             }
         }
-        $this->buffer->takeFailures();                  // Messenger has them now
     }
 }

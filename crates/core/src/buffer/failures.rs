@@ -1,9 +1,10 @@
 //! Groups that were given up: kept for `takeFailures()`, and reported once to whoever flushes.
 //!
 //! Bounds: 1,000 groups ([`FAILURES_MAX`]) and 64 MiB ([`FAILURE_BYTES_MAX`]) are kept. At the
-//! bound, groups that are in the dead-letter file make room. Without such a file nothing more is
-//! given up until somebody takes the failures, and the rows stay buffered. As many wait to be
-//! reported, the first ones. They share their rows with those that are kept.
+//! bound, groups that are in the dead-letter file make room, and those that were handed to whoever
+//! waited for them. If there are none, nothing more is given up until somebody takes the failures,
+//! and the rows stay buffered. As many wait to be reported, the first ones. They share their rows
+//! with those that are kept.
 //!
 //! The numbers of groups that were given up are remembered beyond that: a group that is settled,
 //! and not among them, is committed. Numbers in a row are one run. The last [`RUNS_MAX`] runs are
@@ -26,6 +27,8 @@ pub const RUNS_MAX: usize = 65_536;
 struct Failure {
     number: u64,
     letter: DeadLetter,
+    /// Whoever waited for the group has it.
+    is_handed_over: bool,
 }
 
 /// The groups that were given up: see the module.
@@ -33,6 +36,9 @@ struct Failure {
 pub struct Failures {
     kept: VecDeque<Failure>,
     kept_bytes: usize,
+    /// How many of these were handed over, and their bytes.
+    handed_over: usize,
+    handed_over_bytes: usize,
     /// Groups that no flush has reported yet.
     unreported: Vec<Failure>,
     unreported_bytes: usize,
@@ -57,23 +63,33 @@ impl Failures {
 
     /// Whether one more group can be given up without losing another.
     pub fn has_room(&self) -> bool {
-        self.has_dead_letter_file || !self.is_at_bound()
+        let (groups, bytes) = (self.handed_over, self.handed_over_bytes);
+        self.has_dead_letter_file || !is_at_bound(self.kept.len() - groups, self.kept_bytes - bytes)
     }
 
-    fn is_at_bound(&self) -> bool {
-        self.kept.len() >= FAILURES_MAX || self.kept_bytes >= FAILURE_BYTES_MAX
-    }
-
-    /// Keeps a group that was given up, with its number. At the bound the oldest groups make room:
-    /// they are in the dead-letter file.
+    /// Keeps a group that was given up, with its number. At the bound the oldest groups make room
+    /// that are in the dead-letter file, or were handed over.
     pub fn keep(&mut self, number: u64, letter: DeadLetter) {
         self.not_committed(number);
-        while self.is_at_bound() {
-            let Some(oldest) = self.kept.pop_front() else { break };
-            self.kept_bytes -= oldest.letter.size_bytes();
+        while is_at_bound(self.kept.len(), self.kept_bytes) {
+            let is_elsewhere = |failure: &Failure| self.has_dead_letter_file || failure.is_handed_over;
+            let oldest = self.kept.iter().position(is_elsewhere);
+            let Some(oldest) = oldest.and_then(|at| self.kept.remove(at)) else {
+                break;
+            };
+            let bytes = oldest.letter.size_bytes();
+            self.kept_bytes -= bytes;
+            if oldest.is_handed_over {
+                self.handed_over -= 1;
+                self.handed_over_bytes -= bytes;
+            }
         }
         self.untold_rows += letter.rows.len();
-        let failure = Failure { number, letter };
+        let failure = Failure {
+            number,
+            letter,
+            is_handed_over: false,
+        };
         if self.unreported.len() < FAILURES_MAX && self.unreported_bytes < FAILURE_BYTES_MAX {
             self.unreported_bytes += failure.letter.size_bytes();
             self.unreported.push(failure.clone());
@@ -142,7 +158,12 @@ impl Failures {
             ))
             .into());
         };
-        let letter = self.kept[at].letter.clone();
+        let failure = &mut self.kept[at];
+        let letter = failure.letter.clone();
+        if !std::mem::replace(&mut failure.is_handed_over, true) {
+            self.handed_over += 1;
+            self.handed_over_bytes += letter.size_bytes();
+        }
         if let Some(at) = self.unreported.iter().position(|failure| failure.number == number) {
             self.unreported.remove(at);
             self.unreported_bytes -= letter.size_bytes();
@@ -173,6 +194,8 @@ impl Failures {
         self.unreported_bytes = 0;
         self.untold_rows = 0;
         self.kept_bytes = 0;
+        self.handed_over = 0;
+        self.handed_over_bytes = 0;
         letters(self.kept.drain(..))
     }
 
@@ -181,6 +204,10 @@ impl Failures {
     pub fn untold_rows(&self) -> usize {
         if self.has_dead_letter_file { 0 } else { self.untold_rows }
     }
+}
+
+fn is_at_bound(groups: usize, bytes: usize) -> bool {
+    groups >= FAILURES_MAX || bytes >= FAILURE_BYTES_MAX
 }
 
 fn letters(failures: impl IntoIterator<Item = Failure>) -> Vec<DeadLetter> {
@@ -304,6 +331,52 @@ mod tests {
         assert_eq!(told(&mut failures, 8), None);
         assert!(told(&mut failures, 10).is_some());
         assert_eq!(told(&mut failures, 11), None);
+    }
+
+    #[test]
+    fn without_a_file_those_that_were_handed_over_make_room() {
+        let mut failures = Failures::new(false);
+        let mut given_up = 0;
+        let mut give_up = |failures: &mut Failures, bytes| {
+            given_up += 1;
+            failures.keep(given_up, letter(bytes));
+            given_up
+        };
+        // Whoever waits for each group has each of them.
+        for _ in 0..3 * FAILURES_MAX {
+            assert!(failures.has_room());
+            let number = give_up(&mut failures, 1);
+            assert!(failures.tell_of(number).is_err());
+        }
+        assert_eq!(failures.all().len(), FAILURES_MAX);
+        // Those for which nobody waits stay.
+        let untold: Vec<u64> = (0..FAILURES_MAX)
+            .map(|_| {
+                assert!(failures.has_room());
+                give_up(&mut failures, 1)
+            })
+            .collect();
+        assert!(!failures.has_room());
+        assert_eq!(failures.all().len(), FAILURES_MAX);
+        for number in [untold[7], untold[7], untold[9]] {
+            assert_eq!(told(&mut failures, number).expect("it was given up").0, 1);
+        }
+        assert!(failures.has_room());
+        give_up(&mut failures, 1);
+        assert!(failures.has_room());
+        let handed_over_is_gone = told(&mut failures, untold[7]).expect("it was given up");
+        assert_eq!(handed_over_is_gone.0, 0);
+        give_up(&mut failures, 1);
+        assert!(!failures.has_room(), "each makes room once");
+        assert_eq!(failures.take().len(), FAILURES_MAX);
+        assert!(failures.has_room());
+        // By bytes.
+        let large = give_up(&mut failures, FAILURE_BYTES_MAX);
+        assert!(!failures.has_room());
+        assert!(failures.tell_of(large).is_err());
+        assert!(failures.has_room());
+        give_up(&mut failures, 1);
+        assert_eq!(failures.all().len(), 1);
     }
 
     #[test]
