@@ -32,7 +32,7 @@ final class WritingTest extends ContractTestCase
 
         self::assertCounted($buffer);
         self::assertCount(0, $buffer);
-        self::assertSame(4, $buffer->getMetrics()['total_flushed']);
+        self::assertSame(4, $buffer->getMetrics()['rows_committed']);
         self::assertSame([['id' => '1', 'price' => '1.25']], $this->tableOf('orders', ['id', 'price']));
         self::assertSame(['10', '11'], array_column($this->tableOf('trades', ['id']), 'id'));
         self::assertSame(0, $buffer->flush());
@@ -262,11 +262,11 @@ final class WritingTest extends ContractTestCase
             $buffer->put('orders', [$order->getAttributes(), ['id' => 1, 'user_id' => 7, 'price' => 9]]);
             $buffer->put('quotes', $quote->getAttributes());
             $buffer->flush();
-            $before = $buffer->getMetrics()['added_rows'];
+            $before = $buffer->getMetrics()['rows_added'];
             $add = function () use ($buffer, $order, $quote, $before): void {
                 $buffer->add($order);
                 $buffer->put('orders', [$order, $quote]);
-                self::assertSame($before, $buffer->getMetrics()['added_rows'], 'nothing has changed');
+                self::assertSame($before, $buffer->getMetrics()['rows_added'], 'nothing has changed');
                 $changed = (clone $order)->forceFill(['status' => 'filled']);
                 $buffer->add($changed);
                 $buffer->put('orders', [(clone $quote)->forceFill(['price' => 3])]);
@@ -277,7 +277,7 @@ final class WritingTest extends ContractTestCase
                 ? $this->app->make('db')->connection($driver === 'php on sqlite' ? 'sqlite' : 'mysql')->transaction($add)
                 : $add();
             $buffer->flush();
-            self::assertSame($before + 3, $buffer->getMetrics()['added_rows']);
+            self::assertSame($before + 3, $buffer->getMetrics()['rows_added']);
             self::assertSame([
                 ['id' => '1', 'user_id' => '7', 'price' => '9', 'status' => 'filled'],
                 ['id' => '2', 'user_id' => '7', 'price' => '1', 'status' => 'new'],

@@ -61,7 +61,7 @@ final class GroupWriter
                 $error = DatabaseError::of($connection, $e);
             }
             if ($error->class === DatabaseError::CONNECTION && $isDone) {
-                $this->counters->add('unknown_commits');
+                $this->counters->add('commits_unknown');
 
                 return new WriteError($error, true);
             }
