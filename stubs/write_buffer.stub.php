@@ -125,6 +125,7 @@ namespace WriteBuffer {
      * @phpstan-type LaneMetrics = array{
      *     rows_added: int,
      *     rows_committed: int,
+     *     rows_stale: int,
      *     rows_refused: int,
      *     rows_pending: int,
      *     transactions: int,
@@ -143,6 +144,7 @@ namespace WriteBuffer {
      *     rows_added: int,
      *     rows_committed: int,
      *     rows_coalesced: int,
+     *     rows_stale: int,
      *     rows_refused: int,
      *     rows_pending: int,
      *     rows_parked: int,

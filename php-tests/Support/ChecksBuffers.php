@@ -58,6 +58,7 @@ trait ChecksBuffers
             $metrics['rows_committed'] + $metrics['rows_pending'] + $metrics['rows_refused'],
             'added rows are committed, buffered or given up: ' . json_encode($metrics),
         );
+        self::assertLessThanOrEqual($metrics['rows_committed'], $metrics['rows_stale']);
         self::assertSame($metrics['rows_pending'], count($buffer));
         self::assertSame(
             [$metrics['transactions'], $metrics['rows_committed'], $metrics['transaction_time_sum_ms']],

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Tests\Unit;
 
+use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\MemorySink;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 
@@ -48,6 +49,7 @@ final class GetMetricsTest extends MemoryTestCase
                 'rows_added' => 0,
                 'rows_committed' => 0,
                 'rows_coalesced' => 0,
+                'rows_stale' => 0,
                 'rows_refused' => 0,
                 'rows_pending' => 0,
                 'rows_parked' => 0,
@@ -79,6 +81,7 @@ final class GetMetricsTest extends MemoryTestCase
                 'lane_metrics' => [[
                     'rows_added' => 0,
                     'rows_committed' => 0,
+                    'rows_stale' => 0,
                     'rows_refused' => 0,
                     'rows_pending' => 0,
                     'transactions' => 0,
@@ -146,6 +149,43 @@ final class GetMetricsTest extends MemoryTestCase
         self::assertGreaterThanOrEqual(100, $bytes[2] - $bytes[1]);
         self::assertGreaterThanOrEqual(10_000, $bytes[3] - $bytes[2]);
         self::assertLessThan(20_000, $bytes[3]);
+    }
+
+    /** @return iterable<string, array{int, list<array<string, mixed>>}> how many of the rows are stale */
+    public static function guardedRows(): iterable
+    {
+        $row = static fn (int $version, string $text, int $id = 1): array => ['id' => $id, 'v' => $version, 'x' => $text];
+        yield 'rising' => [0, [$row(1, 'a'), $row(2, 'b'), $row(3, 'c')]];
+        yield 'falling' => [2, [$row(3, 'a'), $row(2, 'b'), $row(1, 'c')]];
+        yield 'the same' => [2, [$row(3, 'a'), $row(3, 'a'), $row(3, 'a')]];
+        yield 'as new, and another' => [0, [$row(3, 'a'), $row(3, 'b')]];
+        yield 'of other keys' => [0, [$row(3, 'a'), $row(2, 'b', 2), $row(1, 'c', 3)]];
+        yield 'a deletion that is older' => [0, [$row(3, 'a'), ['delete' => ['id' => 1, 'v' => 2]]]];
+        yield 'a row behind a deletion' => [0, [['delete' => ['id' => 1, 'v' => 9]], $row(3, 'a')]];
+    }
+
+    /**
+     * One flush for all, and one for each.
+     *
+     * @dataProvider guardedRows
+     *
+     * @param list<array<string, mixed>> $rows
+     */
+    #[DataProvider('guardedRows')]
+    public function testCountsTheRowsThatTheirGuardTurnsAway(int $stale, array $rows): void
+    {
+        $guarded = ['tables' => ['orders' => ['guard' => 'v']]];
+        foreach ([$this->buffer(...$guarded), $this->syncBuffer(...$guarded)] as $buffer) {
+            MemorySink::reset();
+            MemorySink::failNext(1213, 2);
+            foreach ($rows as $row) {
+                isset($row['delete']) ? $buffer->delete('orders', $row['delete']) : $buffer->put('orders', $row);
+            }
+            self::assertSame(0, $buffer->getMetrics()['rows_stale'] * count($buffer), 'counted at COMMIT');
+            $buffer->flush();
+            $metrics = $buffer->getMetrics();
+            self::assertSame([$stale, $stale], [$metrics['rows_stale'], $metrics['lane_metrics'][0]['rows_stale']]);
+        }
     }
 
     public function testTheSynchronousBufferCountsToo(): void

@@ -17,6 +17,7 @@ final class Metrics
             'rows_added' => 0,
             'rows_committed' => 0,
             'rows_coalesced' => 0,
+            'rows_stale' => 0,
             'rows_refused' => 0,
             'rows_pending' => 0,
             'rows_parked' => 0,

@@ -40,6 +40,35 @@ final class WritingTest extends ContractTestCase
 
     /** @dataProvider drivers */
     #[DataProvider('drivers')]
+    public function testRowsThatTheirGuardTurnsAwayAreCounted(string $driver): void
+    {
+        $buffer = $this->of($driver);
+        $counted = [];
+        foreach ([['BTC' => 5, 'ETH' => 1], ['BTC' => 4], ['BTC' => 4, 'ETH' => 2, 'XRP' => 1], ['BTC' => 1, 'ETH' => 1]] as $flush) {
+            foreach ($flush as $symbol => $version) {
+                $buffer->put('quotes', ['symbol' => $symbol, 'version' => $version, 'price' => $version]);
+            }
+            $buffer->flush();
+            $counted[] = $buffer->getMetrics()['rows_stale'];
+        }
+        self::assertSame(
+            match ($driver) {
+                // One row in three was stale, and a row that is changed counts twice.
+                'php' => [0, 1, 1, 3],
+                'php on sqlite' => [0, 0, 0, 0],
+                default => [0, 1, 2, 4],
+            },
+            $counted,
+        );
+        self::assertSame(
+            [['BTC', '5'], ['ETH', '2'], ['XRP', '1']],
+            array_map('array_values', $this->tableOf('quotes', ['symbol', 'version'])),
+        );
+        self::assertCounted($buffer);
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
     public function testMomentsAreConvertedToTheTimeZone(string $driver): void
     {
         $settings = ['time_zone' => 'Asia/Tokyo', 'tables' => ['ticks' => ['key' => 'at']]];

@@ -4,6 +4,11 @@
 //! pending rows + rows_refused`. `rows_coalesced` says how many of the committed rows went into
 //! others.
 //!
+//! `rows_stale` says how many of the committed rows have a guard and changed nothing, because a
+//! newer row was there, or the same: in the buffer ([`crate::plan::merge`]) or in the table
+//! ([`Sink::stale_rows`](crate::sink::Sink::stale_rows)). Rows that went into one are one row there.
+//! Counted at COMMIT, so a transaction that is repeated counts once.
+//!
 //! Bound: the histogram takes a fixed few kilobytes, whatever it records.
 
 use std::time::Duration;
@@ -31,6 +36,8 @@ pub struct Metrics {
     pub rows_added: u64,
     /// Committed rows that went into others.
     pub rows_coalesced: u64,
+    /// Committed rows that their guard turned away, and those that were there already.
+    pub rows_stale: u64,
     /// Rows given up.
     pub rows_refused: u64,
     /// Groups given up.
@@ -72,6 +79,7 @@ impl Default for Metrics {
             transaction_time: Duration::ZERO,
             rows_added: 0,
             rows_coalesced: 0,
+            rows_stale: 0,
             rows_refused: 0,
             groups_refused: 0,
             transactions_failed: 0,
@@ -103,6 +111,7 @@ impl Metrics {
         self.transactions += 1;
         self.rows_committed += rows;
         self.rows_coalesced += count(written.coalesced_rows);
+        self.rows_stale += count(written.stale_rows);
         self.transaction_time += took;
         self.transaction_rows_max = self.transaction_rows_max.max(rows);
         if let Some(histogram) = &mut self.latency_us {
@@ -117,6 +126,7 @@ impl Metrics {
         self.transaction_time += other.transaction_time;
         self.rows_added += other.rows_added;
         self.rows_coalesced += other.rows_coalesced;
+        self.rows_stale += other.rows_stale;
         self.rows_refused += other.rows_refused;
         self.groups_refused += other.groups_refused;
         self.transactions_failed += other.transactions_failed;
