@@ -61,8 +61,8 @@ function operations_per_second(array $rows, int $deletions, array &$left): array
     [$elapsed, $cpu] = [(hrtime(true) - $started) / 1e9, cpu_s() - $cpu];
     $metrics = $buffer->getMetrics();
     $buffer->close();
-    if ($metrics['total_flushed'] !== OPERATIONS) {
-        throw new RuntimeException("{$metrics['total_flushed']} operations were written");
+    if ($metrics['rows_committed'] !== OPERATIONS) {
+        throw new RuntimeException("{$metrics['rows_committed']} operations were written");
     }
 
     return [OPERATIONS / $elapsed, OPERATIONS / $cpu];

@@ -44,7 +44,7 @@ Task::run(static function (Task $task): array {
 
     return [
         'rss_bytes' => $grown * 1_024 / $count,
-        'accounted_bytes' => $isNative ? $target->getMetrics()['pending_bytes'] / $count : null,
+        'accounted_bytes' => $isNative ? $target->getMetrics()['bytes_pending'] / $count : null,
         'rows' => count($target),
     ];
 });

@@ -123,49 +123,55 @@ namespace WriteBuffer {
      *     age_ms: float
      * }
      * @phpstan-type LaneMetrics = array{
-     *     flush_count: int,
-     *     total_flushed: int,
-     *     added_rows: int,
-     *     pending_rows: int,
-     *     failed_rows: int,
+     *     rows_added: int,
+     *     rows_committed: int,
+     *     rows_stale: int,
+     *     rows_refused: int,
+     *     rows_pending: int,
+     *     transactions: int,
+     *     transaction_time_p50_ms: float,
+     *     transaction_time_p99_ms: float,
+     *     transaction_rows_avg: float,
      *     retries: int,
      *     retries_deadlock: int,
      *     reconnects: int,
-     *     flush_latency_p50_ms: float,
-     *     flush_latency_p99_ms: float,
-     *     batch_rows_avg: float,
      *     thread_state: string
      * }
      * @phpstan-type Metrics = array{
      *     flush_count: int,
      *     total_flushed: int,
      *     total_flush_time_ms: float,
-     *     added_rows: int,
-     *     coalesced_rows: int,
-     *     pending_rows: int,
-     *     pending_bytes: int,
-     *     parked_rows: int,
-     *     parked_tables: array<string, ParkedTable>,
-     *     oldest_pending_age_ms: float,
-     *     failed_rows: int,
-     *     failed_flushes: int,
+     *     rows_added: int,
+     *     rows_committed: int,
+     *     rows_coalesced: int,
+     *     rows_stale: int,
+     *     rows_refused: int,
+     *     rows_pending: int,
+     *     rows_parked: int,
+     *     groups_refused: int,
+     *     bytes_pending: int,
+     *     age_oldest_ms: float,
+     *     tables_parked: array<string, ParkedTable>,
+     *     transactions: int,
+     *     transactions_failed: int,
+     *     transaction_time_sum_ms: float,
+     *     transaction_time_p50_ms: float,
+     *     transaction_time_p95_ms: float,
+     *     transaction_time_p99_ms: float,
+     *     transaction_time_max_ms: float,
+     *     transaction_rows_avg: float,
+     *     transaction_rows_max: int,
      *     retries: int,
      *     retries_deadlock: int,
      *     retries_lock_wait_timeout: int,
      *     retries_record_changed: int,
      *     retries_other: int,
      *     retries_reconnect: int,
-     *     unknown_commits: int,
-     *     ledger_lookups: int,
-     *     ledger_confirmed: int,
+     *     commits_unknown: int,
+     *     commits_looked_up: int,
+     *     commits_confirmed: int,
      *     reconnects: int,
      *     time_blocked_ms: float,
-     *     flush_latency_p50_ms: float,
-     *     flush_latency_p95_ms: float,
-     *     flush_latency_p99_ms: float,
-     *     flush_latency_max_ms: float,
-     *     batch_rows_avg: float,
-     *     batch_rows_max: int,
      *     lanes: int,
      *     lane_metrics: list<LaneMetrics>,
      *     thread_state: string,
@@ -415,7 +421,7 @@ namespace WriteBuffer {
          *                             see takeFailures(). All others are committed, or wait for a
          *                             table, which the message says then
          * @throws BlockedException    a table takes no rows now: its rows stay buffered, as
-         *                             getMetrics()['parked_tables'] says, and all others are
+         *                             getMetrics()['tables_parked'] says, and all others are
          *                             committed. Or the server does not take the rows at all, or
          *                             failures have no more room: the rows stay buffered
          * @throws ConnectionException no server, or the connection was lost: the rows stay buffered
@@ -485,7 +491,7 @@ namespace WriteBuffer {
 
         /**
          * Returns counters since the buffer was made, and its state now. Times are in milliseconds,
-         * sizes in bytes. Always: `added_rows` = `total_flushed` + `pending_rows` + `failed_rows`.
+         * sizes in bytes. Always: `rows_added` = `rows_committed` + `rows_pending` + `rows_refused`.
          * `docs/operations.md` has the meaning of each.
          *
          * @return array<string, mixed>

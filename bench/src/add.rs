@@ -130,7 +130,7 @@ pub fn memory(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Measured
         measured("native", "WriteBuffer, resident memory", vec![native.rss_bytes]),
         measured(
             "native-accounted",
-            "WriteBuffer, pending_bytes of getMetrics()",
+            "WriteBuffer, bytes_pending of getMetrics()",
             native.accounted_bytes.into_iter().collect(),
         ),
     ])

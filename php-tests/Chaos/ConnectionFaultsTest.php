@@ -77,7 +77,7 @@ final class ConnectionFaultsTest extends ChaosTestCase
     public function testACommitWhoseAnswerIsLost(string $fault, bool $background, int $lanes = 1): void
     {
         // In a lane, all transactions that it strikes may have only rows that need no ledger.
-        $proxy = $this->strikeUnderLoad([$fault], $background, lanes: $lanes, metric: 'ledger_confirmed');
+        $proxy = $this->strikeUnderLoad([$fault], $background, lanes: $lanes, metric: 'commits_confirmed');
         $struck = $proxy->struck('fault-0');
         if (str_starts_with($fault, 'cut-after-answer')) {
             self::assertSame($struck, $proxy->struck('fault-0', 'ok'), 'each COMMIT was done');
@@ -87,8 +87,8 @@ final class ConnectionFaultsTest extends ChaosTestCase
         }
         // The server's answer may have overtaken the end: then nothing was in doubt. And the end
         // may have overtaken the COMMIT, which then was not carried out.
-        self::assertSame($struck, $this->total('unknown_commits') + $this->total('retries_reconnect'), $this->describeAll());
-        self::assertGreaterThan(0, $this->total('ledger_confirmed'), $this->describeAll());
+        self::assertSame($struck, $this->total('commits_unknown') + $this->total('retries_reconnect'), $this->describeAll());
+        self::assertGreaterThan(0, $this->total('commits_confirmed'), $this->describeAll());
     }
 
     /** @return iterable<string, array{int}> milliseconds */
@@ -139,10 +139,10 @@ final class ConnectionFaultsTest extends ChaosTestCase
             'cut-after-answer every=61 on statement SELECT',
             'cut-at=50 every=53 on execute INSERT',
             'cut-before every=307 on command',
-        ], lanes: $lanes, metric: 'ledger_confirmed');
+        ], lanes: $lanes, metric: 'commits_confirmed');
         self::assertGreaterThan(0, $proxy->struck('fault-1'), $proxy->describe());
         self::assertGreaterThan(0, $proxy->struck('fault-5'), $proxy->describe());
-        self::assertGreaterThan(0, $this->total('ledger_confirmed'), $this->describeAll());
+        self::assertGreaterThan(0, $this->total('commits_confirmed'), $this->describeAll());
     }
 
     /**
@@ -156,7 +156,7 @@ final class ConnectionFaultsTest extends ChaosTestCase
             refusedEvery: self::scaled(40, 20),
         );
         self::assertGreaterThan(0, $proxy->struck('fault-1'), $proxy->describe());
-        self::assertGreaterThan(0, $this->total('ledger_confirmed'), $this->describeAll());
+        self::assertGreaterThan(0, $this->total('commits_confirmed'), $this->describeAll());
     }
 
     /** @return iterable<string, array{string}> */
@@ -199,9 +199,9 @@ final class ConnectionFaultsTest extends ChaosTestCase
     {
         // If a transaction has only rows that may be written twice, it is repeated without a
         // question.
-        $repeated = $this->total('unknown_commits') - $this->total('ledger_lookups');
-        self::assertGreaterThan(0, $this->total('ledger_confirmed'), $this->describeAll());
-        self::assertSame($commits, $this->total('ledger_confirmed') + $repeated, $this->describeAll());
+        $repeated = $this->total('commits_unknown') - $this->total('commits_looked_up');
+        self::assertGreaterThan(0, $this->total('commits_confirmed'), $this->describeAll());
+        self::assertSame($commits, $this->total('commits_confirmed') + $repeated, $this->describeAll());
     }
 
     /**

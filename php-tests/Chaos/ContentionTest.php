@@ -115,7 +115,7 @@ final class ContentionTest extends ChaosTestCase
         $this->assertSameRows($this->expectedPrices($rounds), 'SELECT * FROM ' . Load::PRICES . ' ORDER BY id', $children[0]);
         if ($proxy !== null) {
             self::assertGreaterThan(10, $proxy->struck('fault', 'ok'), $proxy->describe());
-            self::assertGreaterThan(0, array_sum(array_column($metrics, 'ledger_confirmed')));
+            self::assertGreaterThan(0, array_sum(array_column($metrics, 'commits_confirmed')));
         }
     }
 

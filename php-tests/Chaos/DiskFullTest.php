@@ -44,10 +44,10 @@ final class DiskFullTest extends ChaosTestCase
             });
             $this->freeDisk();
             self::wantServer(true);
-            $flushed = $writer->metrics()['total_flushed'];
+            $flushed = $writer->metrics()['rows_committed'];
             $this->awaitUnderLoad(
                 'a server that writes again',
-                static fn (): bool => $writer->metrics()['total_flushed'] > $flushed,
+                static fn (): bool => $writer->metrics()['rows_committed'] > $flushed,
             );
             $this->forgetConnections();
         }

@@ -52,7 +52,7 @@ final class ErrorCodesTest extends ChaosTestCase
             self::assertSame('Data', ErrorCodes::classOf($code), "{$code} gives no row up");
             self::assertLessThanOrEqual($answered[$code] ?? 0, $times, "{$code} was the answer to rows so often");
         }
-        $confirmed = $this->total('ledger_confirmed');
+        $confirmed = $this->total('commits_confirmed');
         self::assertGreaterThan(0, $confirmed, "seed {$seed}: {$this->describeAll()}");
         // Each kind of answer was met.
         $kinds = array_map(

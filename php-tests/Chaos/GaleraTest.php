@@ -78,7 +78,7 @@ final class GaleraTest extends ChaosTestCase
         $this->awaitMoreOrders(300);
         $this->assertNothingLostOrDoubled();
         self::assertGreaterThanOrEqual($deaths, $writer->metric('reconnects'), $this->describeAll());
-        self::assertSame(0, $other->metric('failed_rows'));
+        self::assertSame(0, $other->metric('rows_refused'));
     }
 
     private static function nodePid(int $node): int

@@ -55,8 +55,8 @@ final class HostileServerTest extends ChaosTestCase
         }));
         Child::report('flushed', $flushed);
         $metrics = $buffer->getMetrics();
-        Child::report('added', $metrics['added_rows']);
-        Child::report('kept', $metrics['pending_rows'] + $metrics['failed_rows']);
+        Child::report('added', $metrics['rows_added']);
+        Child::report('kept', $metrics['rows_pending'] + $metrics['rows_refused']);
         set_error_handler(static fn (): bool => true);
         Child::report('end', $timed(static function () use (&$buffer): void {
             $buffer = null;

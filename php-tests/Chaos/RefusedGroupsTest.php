@@ -82,12 +82,12 @@ final class RefusedGroupsTest extends ChaosTestCase
                 self::assertSame(1406, $line['code']);
                 self::assertSame([Child::ORDERS, Child::TRADES, Child::TRADES], array_column($line['rows'], 'table'));
             }
-            self::assertSame(count($refused) * Child::ROWS_PER_GROUP, $metrics['failed_rows']);
+            self::assertSame(count($refused) * Child::ROWS_PER_GROUP, $metrics['rows_refused']);
             $this->assertOrders(array_values(array_diff(range(1, $groups), $refused)), $child, 'id');
             foreach (['after', 'before', 'within'] as $fault) {
                 self::assertGreaterThan(0, $proxy->struck($fault), $fault);
             }
-            self::assertGreaterThan(0, $metrics['ledger_confirmed']);
+            self::assertGreaterThan(0, $metrics['commits_confirmed']);
         } finally {
             @unlink($file);
         }

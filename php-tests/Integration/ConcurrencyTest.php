@@ -204,7 +204,7 @@ final class ConcurrencyTest extends DatabaseTestCase
                 ]);
             }
             $buffer->close();
-            echo $buffer->getMetrics()['total_flushed'];
+            echo $buffer->getMetrics()['rows_committed'];
             PHP;
         $writers = array_map(
             fn (int $seed): PhpProcess => new PhpProcess($code, [], [$this->dsn(), (string) $seed]),

@@ -90,7 +90,7 @@ final class ConnectionTest extends DatabaseTestCase
         $buffer->add(['id' => 4]);
         $buffer->flush();
         self::assertSame(['1', '2', '3', '4'], array_column($this->rows('wb_orders'), 'id'));
-        self::assertSame([3, 0], [$buffer->getMetrics()['reconnects'], $buffer->getMetrics()['failed_flushes']]);
+        self::assertSame([3, 0], [$buffer->getMetrics()['reconnects'], $buffer->getMetrics()['transactions_failed']]);
     }
 
     public function testAConnectionThatWaitTimeoutClosedIsReplaced(): void

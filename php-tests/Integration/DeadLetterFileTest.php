@@ -117,7 +117,7 @@ final class DeadLetterFileTest extends DatabaseTestCase
         );
         self::assertSame([], $thrown->getFailures());
         self::assertSame([], $buffer->takeFailures());
-        self::assertSame(0, $buffer->getMetrics()['failed_rows']);
+        self::assertSame(0, $buffer->getMetrics()['rows_refused']);
         unlink($file);
         self::assertInstanceOf(FlushException::class, self::thrownBy(static fn () => $buffer->flush()));
         self::assertSame([2], array_map(static fn (array $line): int => $line['rows'][0]['row']['id'], $this->lines()));

@@ -112,7 +112,7 @@ final class DeletionsTest extends DatabaseTestCase
             $this->rows(self::TABLE),
         );
         self::assertEquals(array_values($expected), $found);
-        self::assertGreaterThan(5_000, $buffer->getMetrics()['coalesced_rows']);
+        self::assertGreaterThan(5_000, $buffer->getMetrics()['rows_coalesced']);
     }
 
     /** @return iterable<string, array{string, \Closure(int): mixed}> */

@@ -43,7 +43,7 @@ final class EachVersionTest extends DatabaseTestCase
         }
         $buffer->flush();
         self::assertSame([], $buffer->takeFailures());
-        self::assertSame(0, $buffer->getMetrics()['coalesced_rows']);
+        self::assertSame(0, $buffer->getMetrics()['rows_coalesced']);
         foreach ($expected as $id => $prices) {
             $found = $this->rows("wb_history WHERE id = {$id}", 'price', 'at');
             self::assertSame($prices, array_column($found, 'price'), "row {$id}");

@@ -83,7 +83,7 @@ final class LanesTest extends DatabaseTestCase
         ksort($orders);
         ksort($balances);
         $metrics = $buffer->getMetrics();
-        self::assertSame([0, 0], [$metrics['failed_rows'], $metrics['failed_flushes']], (string) $metrics['last_error']);
+        self::assertSame([0, 0], [$metrics['rows_refused'], $metrics['transactions_failed']], (string) $metrics['last_error']);
         self::assertSame(self::asText($orders), $this->rows('lane_orders', 'id, symbol, version, note'));
         self::assertSame(self::asText($trades), $this->rows('lane_trades', 'id, order_id'));
         self::assertSame(
@@ -92,10 +92,10 @@ final class LanesTest extends DatabaseTestCase
         );
         self::assertSame(4, $metrics['lanes']);
         self::assertCount(4, $metrics['lane_metrics']);
-        foreach (['added_rows', 'total_flushed', 'flush_count', 'retries_deadlock'] as $sum) {
+        foreach (['rows_added', 'rows_committed', 'transactions', 'retries_deadlock'] as $sum) {
             self::assertSame($metrics[$sum], array_sum(array_column($metrics['lane_metrics'], $sum)), $sum);
         }
-        self::assertSame(4, count(array_filter(array_column($metrics['lane_metrics'], 'added_rows'))), 'every lane has worked');
+        self::assertSame(4, count(array_filter(array_column($metrics['lane_metrics'], 'rows_added'))), 'every lane has worked');
     }
 
     /**

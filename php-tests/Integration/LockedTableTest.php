@@ -74,8 +74,8 @@ final class LockedTableTest extends DatabaseTestCase
             $buffer->put(self::FREE, ['id' => $round, 'v' => 1]);
             self::await("the other table's row {$round}", static fn (): bool => $written() === (string) ($round + 1));
         }
-        self::await('it is parked', static fn (): bool => $buffer->getMetrics()['parked_rows'] === 6);
-        $parked = $buffer->getMetrics()['parked_tables'];
+        self::await('it is parked', static fn (): bool => $buffer->getMetrics()['rows_parked'] === 6);
+        $parked = $buffer->getMetrics()['tables_parked'];
         self::assertSame([self::HELD], array_map(static fn (string $name): string => basename(strtr($name, '.', '/')), array_keys($parked)));
         self::assertSame(1205, $parked[array_key_first($parked)]['code'], json_encode($parked));
         self::assertSame(['id' => 0, 'v' => 3], $buffer->find(self::HELD, 0));
@@ -88,15 +88,15 @@ final class LockedTableTest extends DatabaseTestCase
         });
         self::await('all others are written', static fn (): bool => count($buffer) === 6);
         // A lock passes by itself: nothing is given up, whatever parkTimeoutMs says.
-        self::assertSame(0, $buffer->getMetrics()['failed_rows']);
+        self::assertSame(0, $buffer->getMetrics()['rows_refused']);
         $holder->exec($release);
         self::await('it is written', static fn (): bool => count($buffer) === 0);
         self::assertSame(
             [['id' => '0', 'v' => '4'], ['id' => '1', 'v' => '1'], ['id' => '2', 'v' => '1'], ['id' => '3', 'v' => '1']],
             $this->rows(self::HELD),
         );
-        self::assertSame([], $buffer->getMetrics()['parked_tables']);
-        self::assertSame(0, $buffer->getMetrics()['failed_rows']);
+        self::assertSame([], $buffer->getMetrics()['tables_parked']);
+        self::assertSame(0, $buffer->getMetrics()['rows_refused']);
     }
 
     /** @return iterable<string, array{string, string, string, 3?: float}> lock, right, words, slow start in seconds */
@@ -140,8 +140,8 @@ final class LockedTableTest extends DatabaseTestCase
         self::await('a lock that is seen', function () use ($buffer, $lock, $said, &$rows): bool {
             $holder = $this->holder($lock);
             $buffer->put(self::HELD, ['id' => 0, 'v' => ++$rows]);
-            self::await('it is parked', static fn (): bool => $buffer->getMetrics()['parked_tables'] !== []);
-            $parked = $buffer->getMetrics()['parked_tables'];
+            self::await('it is parked', static fn (): bool => $buffer->getMetrics()['tables_parked'] !== []);
+            $parked = $buffer->getMetrics()['tables_parked'];
             $found = $parked[array_key_first($parked)];
             self::assertSame(1205, $found['code']);
             // The session is ended: it holds nothing, and waits for nothing.
@@ -152,7 +152,7 @@ final class LockedTableTest extends DatabaseTestCase
 
             return str_contains($found['message'], "somebody {$said}");
         });
-        self::assertSame(0, $buffer->getMetrics()['failed_rows']);
+        self::assertSame(0, $buffer->getMetrics()['rows_refused']);
     }
 
     /** It has no answer for long either, and is not given up. */
@@ -166,7 +166,7 @@ final class LockedTableTest extends DatabaseTestCase
             self::assertSame((string) $value, $this->value('SELECT v FROM ' . self::HELD));
         }
         self::assertSame(0, $buffer->getMetrics()['retries_lock_wait_timeout']);
-        self::assertSame([], $buffer->getMetrics()['parked_tables']);
+        self::assertSame([], $buffer->getMetrics()['tables_parked']);
     }
 
     /** Somebody else waits for a row all the time, and without rights nobody can tell who. */
@@ -194,7 +194,7 @@ final class LockedTableTest extends DatabaseTestCase
         self::await('it is written', fn (): bool => $this->value('SELECT v FROM ' . self::HELD) === '1');
         $buffer->flush();
         self::assertSame(0, $buffer->getMetrics()['retries_lock_wait_timeout']);
-        self::assertSame([], $buffer->getMetrics()['parked_tables']);
+        self::assertSame([], $buffer->getMetrics()['tables_parked']);
         $holder->exec('ROLLBACK');
         self::assertSame("waits\nended\n", $waiter->finish());
     }
@@ -205,8 +205,8 @@ final class LockedTableTest extends DatabaseTestCase
         $buffer = $this->buffer(dsn: $this->defaultDsn() . '&lock_wait_timeout_ms=1000', background: true, flushIntervalMs: 1);
         $holder = $this->holder('LOCK TABLES ' . self::HELD . ' WRITE');
         $buffer->put(self::HELD, ['id' => 0, 'v' => 1]);
-        self::await('it is parked', static fn (): bool => $buffer->getMetrics()['parked_tables'] !== []);
-        $parked = $buffer->getMetrics()['parked_tables'];
+        self::await('it is parked', static fn (): bool => $buffer->getMetrics()['tables_parked'] !== []);
+        $parked = $buffer->getMetrics()['tables_parked'];
         self::assertStringContainsString('Lock wait timeout exceeded', $parked[array_key_first($parked)]['message']);
         $holder->exec('UNLOCK TABLES');
         self::assertSame(1, $buffer->flush());

@@ -33,7 +33,7 @@ final class PacketTest extends DatabaseTestCase
             $buffer->add($row);
         }
         self::assertSame(500, $buffer->flush());
-        self::assertSame(1, $buffer->getMetrics()['flush_count'], 'several statements, one transaction');
+        self::assertSame(1, $buffer->getMetrics()['transactions'], 'several statements, one transaction');
         $stored = $this->admin()->query('SELECT * FROM wb_packets ORDER BY id')->fetchAll(\PDO::FETCH_ASSOC);
         self::assertSame($expected, $stored);
     }
@@ -82,7 +82,7 @@ final class PacketTest extends DatabaseTestCase
         self::assertGreaterThanOrEqual(floor($before), $failures[0]['time']);
         self::assertLessThanOrEqual(microtime(true) + 1, $failures[0]['time']);
         $metrics = $buffer->getMetrics();
-        self::assertSame([2, 4, 0], [$metrics['failed_rows'], $metrics['total_flushed'], $metrics['pending_rows']]);
+        self::assertSame([2, 4, 0], [$metrics['rows_refused'], $metrics['rows_committed'], $metrics['rows_pending']]);
         self::assertSame($failures, $buffer->takeFailures());
         self::assertSame([], $buffer->takeFailures(), 'handed over once');
         self::assertSame(0, $buffer->flush());

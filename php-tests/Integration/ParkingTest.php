@@ -161,10 +161,10 @@ final class ParkingTest extends DatabaseTestCase
         self::assertSame(range(1, 40), array_map('intval', array_column($this->rows(self::GOOD, 'id', '1'), 'id')));
 
         $metrics = $buffer->getMetrics();
-        self::assertSame([10, 10, 0], [count($buffer), $metrics['parked_rows'], $metrics['failed_rows']]);
-        $table = array_key_first($metrics['parked_tables']);
+        self::assertSame([10, 10, 0], [count($buffer), $metrics['rows_parked'], $metrics['rows_refused']]);
+        $table = array_key_first($metrics['tables_parked']);
         self::assertStringEndsWith(self::BAD, $table);
-        $parked = $metrics['parked_tables'][$table];
+        $parked = $metrics['tables_parked'][$table];
         self::assertSame([10, $code], [$parked['rows'], $parked['code']], json_encode($metrics));
         self::assertNotSame('', $parked['message']);
         self::assertGreaterThan(0.0, $parked['age_ms']);
@@ -183,7 +183,7 @@ final class ParkingTest extends DatabaseTestCase
             array_column($this->rows(self::BAD, 'id', '1'), 'id'),
         );
         $metrics = $buffer->getMetrics();
-        self::assertSame([0, 0, [], 0], [count($buffer), $metrics['parked_rows'], $metrics['parked_tables'], $metrics['failed_rows']]);
+        self::assertSame([0, 0, [], 0], [count($buffer), $metrics['rows_parked'], $metrics['tables_parked'], $metrics['rows_refused']]);
     }
 
     /** @return iterable<string, array{array<string, mixed>}> */
@@ -257,7 +257,7 @@ final class ParkingTest extends DatabaseTestCase
                 'the group with the missing table is not written in part, nor is what comes after it',
             );
             self::assertSame(3, $buffer->find(self::GOOD, 1)['v']);
-            self::assertSame(3, $buffer->getMetrics()['parked_rows']);
+            self::assertSame(3, $buffer->getMetrics()['rows_parked']);
         }
         $this->execute(['CREATE TABLE ' . self::BAD . ' (' . self::COLUMNS . ')']);
         self::assertSame(3, $buffer->flush());
@@ -280,7 +280,7 @@ final class ParkingTest extends DatabaseTestCase
             self::thrownBy(static fn () => $buffer->put(self::GOOD, ['id' => 1, 'v' => 1]));
             self::thrownBy(static fn () => $buffer->flush());
 
-            return $buffer->getMetrics()['failed_rows'] === 1;
+            return $buffer->getMetrics()['rows_refused'] === 1;
         });
         $failures = $buffer->takeFailures();
         self::assertSame([1146], array_column($failures, 'code'));
@@ -298,7 +298,7 @@ final class ParkingTest extends DatabaseTestCase
         $buffer = $this->buffer(background: true, flushIntervalMs: 1);
         $this->execute(['DROP TABLE ' . self::BAD]);
         $buffer->put(self::BAD, ['id' => 1, 'v' => 1]);
-        self::await('the row is parked', static fn (): bool => $buffer->getMetrics()['parked_rows'] === 1);
+        self::await('the row is parked', static fn (): bool => $buffer->getMetrics()['rows_parked'] === 1);
         self::assertSame('idle', $buffer->getMetrics()['thread_state']);
         $this->execute(['CREATE TABLE ' . self::BAD . ' (' . self::COLUMNS . ')']);
         self::await('the row is written', static fn (): bool => count($buffer) === 0);
@@ -327,7 +327,7 @@ final class ParkingTest extends DatabaseTestCase
         $given = array_map(static fn (array $letter): int => $letter['rows'][0]['row']['id'], $buffer->takeFailures());
         sort($given);
         self::assertSame($refused, $given);
-        self::assertSame(40, $buffer->getMetrics()['parked_rows']);
+        self::assertSame(40, $buffer->getMetrics()['rows_parked']);
         self::assertCount(40, $buffer);
         $this->execute(['CREATE TABLE ' . self::BAD . ' (' . self::COLUMNS . ')']);
         self::assertSame(40, $buffer->flush());

@@ -121,7 +121,7 @@ final class RefusalTest extends DatabaseTestCase
             $this->value("SELECT {$column} FROM wb_refused WHERE id = 2"),
         );
         self::assertSame(['10', '20', '30'], array_column($this->rows('wb_fills', '*', '1'), 'id'));
-        self::assertSame([2, 1], [$buffer->getMetrics()['failed_rows'], $buffer->getMetrics()['failed_flushes']]);
+        self::assertSame([2, 1], [$buffer->getMetrics()['rows_refused'], $buffer->getMetrics()['transactions_failed']]);
     }
 
     /**

@@ -73,7 +73,7 @@ final class TicketsTest extends DatabaseTestCase
         $holder->exec('UNLOCK TABLES');
         $buffer->waitFor($held);
         self::assertSame(1, $this->versionOf(self::HELD, 3));
-        self::assertSame(0, $buffer->getMetrics()['failed_rows']);
+        self::assertSame(0, $buffer->getMetrics()['rows_refused']);
         $buffer->flush();
         self::assertSame($held, $buffer->committedThrough());
     }

@@ -158,7 +158,7 @@ final class BackgroundTest extends ProcessTestCase
                 return [Child::order($id), $trades];
             };
             for ($id = 1; $id <= 100; $id++) {
-                $before = [count($buffer), $buffer->getMetrics()['added_rows']];
+                $before = [count($buffer), $buffer->getMetrics()['rows_added']];
                 $began = hrtime(true);
                 [$class, $said] = Child::thrownBy(static fn () => $buffer->add(...$group($id)));
                 if ($class !== '') {
@@ -168,7 +168,7 @@ final class BackgroundTest extends ProcessTestCase
             Child::report('refused', ['id' => $id, 'class' => $class, 'message' => $said]);
             Child::report('lasted_ms', (hrtime(true) - $began) / 1e6);
             Child::report('before', $before);
-            Child::report('after', [count($buffer), $buffer->getMetrics()['added_rows']]);
+            Child::report('after', [count($buffer), $buffer->getMetrics()['rows_added']]);
             Child::report('full', $buffer->isFull());
             Child::report('metrics', $buffer->getMetrics());
             // Once there is room, add() works again.
@@ -289,16 +289,16 @@ final class BackgroundTest extends ProcessTestCase
             for ($id = 1; $id <= 6_000; $id++) {
                 Child::add($buffer, $id);
                 if ($id === 1) {
-                    Child::await('a commit', static fn () => $buffer->getMetrics()['total_flushed'] > 0);
+                    Child::await('a commit', static fn () => $buffer->getMetrics()['rows_committed'] > 0);
                 }
                 $added = $id * Child::ROWS_PER_GROUP;
                 $metrics = $buffer->getMetrics();
                 $count = count($buffer);
-                $sum = $metrics['total_flushed'] + $metrics['pending_rows'] + $metrics['failed_rows'];
-                if ($metrics['added_rows'] !== $added || $sum !== $added || $count > $metrics['pending_rows'] || $count < 0) {
+                $sum = $metrics['rows_committed'] + $metrics['rows_pending'] + $metrics['rows_refused'];
+                if ($metrics['rows_added'] !== $added || $sum !== $added || $count > $metrics['rows_pending'] || $count < 0) {
                     $wrong[] = ['added' => $added, 'count' => $count] + $metrics;
                 }
-                if (($metrics['pending_rows'] === 0) !== ($metrics['pending_bytes'] === 0)) {
+                if (($metrics['rows_pending'] === 0) !== ($metrics['bytes_pending'] === 0)) {
                     $wrong[] = $metrics;
                 }
                 $partly += $count > 0 && $count < $added ? 1 : 0;
@@ -315,7 +315,7 @@ final class BackgroundTest extends ProcessTestCase
             $buffer->flush();
             Child::report('wrong', array_slice($wrong, 0, 3));
             Child::report('partly', $partly);
-            Child::report('left', [count($buffer), $buffer->getMetrics()['pending_bytes']]);
+            Child::report('left', [count($buffer), $buffer->getMetrics()['bytes_pending']]);
             PHP);
         self::assertSame([], $child->reported('wrong'));
         self::assertGreaterThan(0, $child->reported('partly'), 'nothing was sampled while rows were being written');

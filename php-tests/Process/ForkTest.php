@@ -78,7 +78,7 @@ final class ForkTest extends ProcessTestCase
                 foreach (['flush();', 'close();', 'count();'] as $number => $call) {
                     $pids[] = Child::fork(static function () use ($number, $call): void {
                         global $buffer;
-                        $said = [count($buffer), $buffer->getMetrics()['added_rows'], $buffer->find(Child::ORDERS, 1)];
+                        $said = [count($buffer), $buffer->getMetrics()['rows_added'], $buffer->find(Child::ORDERS, 1)];
                         Child::report("empty {$number}", $said);
                         Child::add($buffer, 1001 + 100 * $number, 1010 + 100 * $number);
                         Child::report("pid {$number}", $buffer->getMetrics()['pid'] === getmypid());
@@ -139,7 +139,7 @@ final class ForkTest extends ProcessTestCase
                 $buffer->flush();
                 $lanes = $buffer->getMetrics()['lane_metrics'];
                 Child::report('reconnects', array_sum(array_column($lanes, 'reconnects')));
-                Child::report('lanes', count(array_filter(array_column($lanes, 'total_flushed'))));
+                Child::report('lanes', count(array_filter(array_column($lanes, 'rows_committed'))));
                 PHP,
         );
         self::assertSame(2, substr_count($child->said(), "exit 0\n"), $child->describe());

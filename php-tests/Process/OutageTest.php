@@ -69,7 +69,7 @@ final class OutageTest extends ProcessTestCase
             self::assertStringNotContainsString(self::setting('DB_PASSWORD'), $message);
         }
         self::assertSame(60, $child->reported('pending'));
-        self::assertSame(60, $child->reported('metrics')['added_rows']);
+        self::assertSame(60, $child->reported('metrics')['rows_added']);
         self::assertNotNull($child->reported('metrics')['last_error']);
         self::assertSame([], $child->reported('failures'));
         $this->startProxy($port);
@@ -221,7 +221,7 @@ final class OutageTest extends ProcessTestCase
             \$buffer->add(['id' => 6, 'v' => str_repeat('x', 21), 'n' => 1], Child::trades(6));
             Child::add(\$buffer, 7, 20);
             Child::await('all settled', static fn () => count(\$buffer) === 0);
-            Child::report('failed_rows', \$buffer->getMetrics()['failed_rows']);
+            Child::report('rows_refused', \$buffer->getMetrics()['rows_refused']);
             try {
                 \$buffer->{$method}();
             } catch (WriteBuffer\\FlushException \$thrown) {
@@ -231,7 +231,7 @@ final class OutageTest extends ProcessTestCase
             Child::report('taken', \$buffer->takeFailures());
             Child::report('taken again', \$buffer->takeFailures());
             PHP);
-        self::assertSame(Child::ROWS_PER_GROUP, $child->reported('failed_rows'));
+        self::assertSame(Child::ROWS_PER_GROUP, $child->reported('rows_refused'));
         [$code, , $failures] = $child->reported('thrown');
         self::assertSame(1406, $code);
         self::assertSame(['', ''], $child->reported('again'));

@@ -54,12 +54,23 @@ trait ChecksBuffers
     {
         $metrics = $buffer->getMetrics();
         self::assertSame(
-            $metrics['added_rows'],
-            $metrics['total_flushed'] + $metrics['pending_rows'] + $metrics['failed_rows'],
+            $metrics['rows_added'],
+            $metrics['rows_committed'] + $metrics['rows_pending'] + $metrics['rows_refused'],
             'added rows are committed, buffered or given up: ' . json_encode($metrics),
         );
-        self::assertSame($metrics['pending_rows'], count($buffer));
-        self::assertSame($metrics['pending_rows'] === 0, $metrics['pending_bytes'] === 0, json_encode($metrics));
+        self::assertLessThanOrEqual($metrics['rows_committed'], $metrics['rows_stale']);
+        self::assertSame($metrics['rows_pending'], count($buffer));
+        self::assertSame(
+            [$metrics['transactions'], $metrics['rows_committed'], $metrics['transaction_time_sum_ms']],
+            [$metrics['flush_count'], $metrics['total_flushed'], $metrics['total_flush_time_ms']],
+            'the old names say the same',
+        );
+        $parts = array_intersect_key($metrics, array_flip([
+            'retries_deadlock', 'retries_lock_wait_timeout', 'retries_record_changed', 'retries_other',
+            'retries_reconnect',
+        ]));
+        self::assertSame($metrics['retries'], array_sum($parts), json_encode($metrics));
+        self::assertSame($metrics['rows_pending'] === 0, $metrics['bytes_pending'] === 0, json_encode($metrics));
     }
 
     /** Empties the buffers that a failed test has left full. So their end raises no warning. */

@@ -59,7 +59,7 @@ abstract class MemoryTestCase extends TestCase
         $thrown = self::assertThrows($class, $message, static fn () => $act($buffer), $code);
         if (!$buffer->__debugInfo()['closed'] || $closed) {
             self::assertCount($pending, $buffer, $message);
-            self::assertSame($metrics['added_rows'], $buffer->getMetrics()['added_rows'], $message);
+            self::assertSame($metrics['rows_added'], $buffer->getMetrics()['rows_added'], $message);
         }
         if (!$closed && !$buffer->__debugInfo()['closed']) {
             $buffer->flush();

@@ -345,7 +345,7 @@ final class AddTest extends MemoryTestCase
         $rows = array_map(static fn (int $id): array => ['id' => $id], range(1, 50));
         $buffer->add($rows);
         self::assertSame($rows, self::rowsOf('orders'));
-        self::assertSame(1, $buffer->getMetrics()['flush_count']);
+        self::assertSame(1, $buffer->getMetrics()['transactions']);
     }
 
     public function testTablesCanBeNamed(): void

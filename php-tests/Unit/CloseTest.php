@@ -28,7 +28,7 @@ final class CloseTest extends MemoryTestCase
             MemorySink::failNext(1213, 100);
             $buffer->close();
             $buffer->close(1);
-            self::assertSame(0, $buffer->getMetrics()['failed_flushes']);
+            self::assertSame(0, $buffer->getMetrics()['transactions_failed']);
             MemorySink::reset();
         }
     }
@@ -38,7 +38,7 @@ final class CloseTest extends MemoryTestCase
         $buffer = $this->buffer();
         $buffer->add(['id' => 1]);
         $buffer->close();
-        self::assertSame(1, $buffer->getMetrics()['total_flushed']);
+        self::assertSame(1, $buffer->getMetrics()['rows_committed']);
         self::assertFalse($buffer->isFull());
         self::assertNull($buffer->find('orders', 1));
         self::assertSame([], $buffer->takeFailures());

@@ -156,7 +156,7 @@ final class CoalescingTest extends MemoryTestCase
         }
         $buffer->flush();
         self::assertEqualsCanonicalizing($keys, array_map('array_values', self::rowsOf('pairs')));
-        self::assertSame(0, $buffer->getMetrics()['coalesced_rows']);
+        self::assertSame(0, $buffer->getMetrics()['rows_coalesced']);
     }
 
     public function testInsertOnlyTablesAreNotCoalesced(): void
@@ -169,7 +169,7 @@ final class CoalescingTest extends MemoryTestCase
             ['trades' => [['id' => 1, 'x' => 2]], 'log' => [['line' => 'a'], ['line' => 'a'], ['line' => 'b']]],
             MemorySink::tables(),
         );
-        self::assertSame(1, $buffer->getMetrics()['coalesced_rows']);
+        self::assertSame(1, $buffer->getMetrics()['rows_coalesced']);
     }
 
     public function testOrdersAreWrittenBeforeTrades(): void

@@ -230,7 +230,7 @@ final class DeadLetterFileTest extends MemoryTestCase
             sort($ids);
             self::assertSame([2, 12], $ids);
             self::assertCount($buffer instanceof \SyncWriteBuffer ? 0 : 2, $buffer->takeFailures());
-            self::assertSame(6, $buffer->getMetrics()['added_rows']);
+            self::assertSame(6, $buffer->getMetrics()['rows_added']);
         }
     }
 

@@ -77,14 +77,14 @@ final class DeleteTest extends MemoryTestCase
         $buffer->put('t', ['id' => 1]);
         $buffer->delete('t', 1);
         $buffer->delete('t', 1);
-        self::assertSame(3, $buffer->getMetrics()['pending_rows']);
+        self::assertSame(3, $buffer->getMetrics()['rows_pending']);
         self::assertSame(3, $buffer->flush());
         $metrics = $buffer->getMetrics();
         self::assertSame([3, 3, 2, 0], [
-            $metrics['added_rows'],
-            $metrics['total_flushed'],
-            $metrics['coalesced_rows'],
-            $metrics['pending_rows'],
+            $metrics['rows_added'],
+            $metrics['rows_committed'],
+            $metrics['rows_coalesced'],
+            $metrics['rows_pending'],
         ]);
     }
 

@@ -248,7 +248,7 @@ final class DestructionTest extends MemoryTestCase
             $buffer->add(['id' => 1]);
             $child = pcntl_fork();
             if ($child === 0) {
-                echo count($buffer), ' in the child, ', $buffer->getMetrics()['added_rows'], " added\n";
+                echo count($buffer), ' in the child, ', $buffer->getMetrics()['rows_added'], " added\n";
                 $buffer->add(['id' => 2]);
                 $buffer->flush();
                 echo json_encode(WriteBuffer\MemorySink::tables()), "\n";

@@ -76,10 +76,10 @@ final class FlushErrorTest extends MemoryTestCase
         self::assertSame(
             [3, 0, 1, 0, $message],
             [
-                $metrics['pending_rows'],
-                $metrics['total_flushed'],
-                $metrics['failed_flushes'],
-                $metrics['failed_rows'],
+                $metrics['rows_pending'],
+                $metrics['rows_committed'],
+                $metrics['transactions_failed'],
+                $metrics['rows_refused'],
                 $metrics['last_error'],
             ],
         );
@@ -118,8 +118,11 @@ final class FlushErrorTest extends MemoryTestCase
         self::assertSame([], MemorySink::tables());
         $metrics = $buffer->getMetrics();
         self::assertSame(
-            [0, 0, 1, 3],
-            [$metrics['pending_rows'], $metrics['total_flushed'], $metrics['failed_flushes'], $metrics['failed_rows']],
+            [0, 0, 1, 3, 1],
+            [
+                $metrics['rows_pending'], $metrics['rows_committed'], $metrics['transactions_failed'],
+                $metrics['rows_refused'], $metrics['groups_refused'],
+            ],
         );
         self::assertSame(0, $buffer->flush(), 'it was said once');
         self::assertSame($thrown->getFailures(), $buffer->takeFailures());

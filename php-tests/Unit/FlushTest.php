@@ -58,7 +58,7 @@ final class FlushTest extends MemoryTestCase
                 ])),
             ),
         );
-        self::assertSame([1, 0], [$metrics['flush_count'], $metrics['failed_flushes']]);
+        self::assertSame([1, 0], [$metrics['transactions'], $metrics['transactions_failed']]);
         self::assertSame(['orders' => [['id' => 1]], 'trades' => [['id' => 10], ['id' => 11]]], MemorySink::tables());
     }
 
@@ -69,6 +69,8 @@ final class FlushTest extends MemoryTestCase
         MemorySink::failNext(2006);
         self::assertSame(1, $buffer->flush());
         self::assertSame([['id' => 1]], self::rowsOf('orders'));
+        $metrics = $buffer->getMetrics();
+        self::assertSame([1, 1], [$metrics['retries'], $metrics['retries_reconnect']]);
     }
 
     public function testWritesSeveralBatchesInTheirOrder(): void
@@ -101,7 +103,7 @@ final class FlushTest extends MemoryTestCase
         }
         self::assertSame(12_000, $buffer->flush());
         $metrics = $buffer->getMetrics();
-        self::assertSame([2, 6_000], [$metrics['flush_count'], $metrics['batch_rows_max']]);
+        self::assertSame([2, 6_000], [$metrics['transactions'], $metrics['transaction_rows_max']]);
         self::assertCount(12_000, self::rowsOf('orders'));
     }
 

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Tests\Unit;
 
+use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\MemorySink;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 
@@ -45,45 +46,51 @@ final class GetMetricsTest extends MemoryTestCase
                 'flush_count' => 0,
                 'total_flushed' => 0,
                 'total_flush_time_ms' => 0.0,
-                'added_rows' => 0,
-                'coalesced_rows' => 0,
-                'pending_rows' => 0,
-                'pending_bytes' => 0,
-                'parked_rows' => 0,
-                'parked_tables' => [],
-                'oldest_pending_age_ms' => 0.0,
-                'failed_rows' => 0,
-                'failed_flushes' => 0,
+                'rows_added' => 0,
+                'rows_committed' => 0,
+                'rows_coalesced' => 0,
+                'rows_stale' => 0,
+                'rows_refused' => 0,
+                'rows_pending' => 0,
+                'rows_parked' => 0,
+                'groups_refused' => 0,
+                'bytes_pending' => 0,
+                'age_oldest_ms' => 0.0,
+                'tables_parked' => [],
+                'transactions' => 0,
+                'transactions_failed' => 0,
+                'transaction_time_sum_ms' => 0.0,
+                'transaction_time_p50_ms' => 0.0,
+                'transaction_time_p95_ms' => 0.0,
+                'transaction_time_p99_ms' => 0.0,
+                'transaction_time_max_ms' => 0.0,
+                'transaction_rows_avg' => 0.0,
+                'transaction_rows_max' => 0,
                 'retries' => 0,
                 'retries_deadlock' => 0,
                 'retries_lock_wait_timeout' => 0,
                 'retries_record_changed' => 0,
                 'retries_other' => 0,
                 'retries_reconnect' => 0,
-                'unknown_commits' => 0,
-                'ledger_lookups' => 0,
-                'ledger_confirmed' => 0,
+                'commits_unknown' => 0,
+                'commits_looked_up' => 0,
+                'commits_confirmed' => 0,
                 'reconnects' => 0,
                 'time_blocked_ms' => 0.0,
-                'flush_latency_p50_ms' => 0.0,
-                'flush_latency_p95_ms' => 0.0,
-                'flush_latency_p99_ms' => 0.0,
-                'flush_latency_max_ms' => 0.0,
-                'batch_rows_avg' => 0.0,
-                'batch_rows_max' => 0,
                 'lanes' => 1,
                 'lane_metrics' => [[
-                    'flush_count' => 0,
-                    'total_flushed' => 0,
-                    'added_rows' => 0,
-                    'pending_rows' => 0,
-                    'failed_rows' => 0,
+                    'rows_added' => 0,
+                    'rows_committed' => 0,
+                    'rows_stale' => 0,
+                    'rows_refused' => 0,
+                    'rows_pending' => 0,
+                    'transactions' => 0,
+                    'transaction_time_p50_ms' => 0.0,
+                    'transaction_time_p99_ms' => 0.0,
+                    'transaction_rows_avg' => 0.0,
                     'retries' => 0,
                     'retries_deadlock' => 0,
                     'reconnects' => 0,
-                    'flush_latency_p50_ms' => 0.0,
-                    'flush_latency_p99_ms' => 0.0,
-                    'batch_rows_avg' => 0.0,
                     'thread_state' => 'none',
                 ]],
                 'thread_state' => 'none',
@@ -100,9 +107,9 @@ final class GetMetricsTest extends MemoryTestCase
         // The row is at least that old afterwards.
         usleep(2_000);
         $waiting = $buffer->getMetrics();
-        self::assertSame([4, 4, 0], [$waiting['added_rows'], $waiting['pending_rows'], $waiting['total_flushed']]);
-        self::assertGreaterThan(0, $waiting['pending_bytes']);
-        self::assertGreaterThanOrEqual(2.0, $waiting['oldest_pending_age_ms']);
+        self::assertSame([4, 4, 0], [$waiting['rows_added'], $waiting['rows_pending'], $waiting['rows_committed']]);
+        self::assertGreaterThan(0, $waiting['bytes_pending']);
+        self::assertGreaterThanOrEqual(2.0, $waiting['age_oldest_ms']);
         $buffer->flush();
         $buffer->add(['id' => 3]);
         $buffer->add(['id' => 4]);
@@ -110,25 +117,25 @@ final class GetMetricsTest extends MemoryTestCase
         $written = $buffer->getMetrics();
         self::assertSame(
             [
-                'flush_count' => 2,
-                'total_flushed' => 6,
-                'added_rows' => 6,
-                'coalesced_rows' => 1,
-                'pending_rows' => 0,
-                'pending_bytes' => 0,
-                'oldest_pending_age_ms' => 0.0,
-                'batch_rows_avg' => 3.0,
-                'batch_rows_max' => 4,
+                'rows_added' => 6,
+                'rows_committed' => 6,
+                'rows_coalesced' => 1,
+                'rows_pending' => 0,
+                'bytes_pending' => 0,
+                'age_oldest_ms' => 0.0,
+                'transactions' => 2,
+                'transaction_rows_avg' => 3.0,
+                'transaction_rows_max' => 4,
             ],
             array_intersect_key($written, array_flip([
-                'flush_count', 'total_flushed', 'added_rows', 'coalesced_rows', 'pending_rows', 'pending_bytes',
-                'oldest_pending_age_ms', 'batch_rows_avg', 'batch_rows_max',
+                'rows_added', 'rows_committed', 'rows_coalesced', 'rows_pending', 'bytes_pending', 'age_oldest_ms',
+                'transactions', 'transaction_rows_avg', 'transaction_rows_max',
             ])),
         );
         self::assertGreaterThan(0.0, $written['time_blocked_ms']);
-        self::assertGreaterThanOrEqual($written['flush_latency_p50_ms'], $written['flush_latency_p95_ms']);
-        self::assertGreaterThanOrEqual($written['flush_latency_p95_ms'], $written['flush_latency_p99_ms']);
-        self::assertGreaterThanOrEqual($written['flush_latency_p99_ms'], $written['flush_latency_max_ms']);
+        self::assertGreaterThanOrEqual($written['transaction_time_p50_ms'], $written['transaction_time_p95_ms']);
+        self::assertGreaterThanOrEqual($written['transaction_time_p95_ms'], $written['transaction_time_p99_ms']);
+        self::assertGreaterThanOrEqual($written['transaction_time_p99_ms'], $written['transaction_time_max_ms']);
     }
 
     public function testPendingBytesGrowWithTheRows(): void
@@ -137,11 +144,48 @@ final class GetMetricsTest extends MemoryTestCase
         $bytes = [0];
         foreach ([0, 100, 10_000] as $length) {
             $buffer->add(['id' => $length, 'text' => str_repeat('x', $length)]);
-            $bytes[] = $buffer->getMetrics()['pending_bytes'];
+            $bytes[] = $buffer->getMetrics()['bytes_pending'];
         }
         self::assertGreaterThanOrEqual(100, $bytes[2] - $bytes[1]);
         self::assertGreaterThanOrEqual(10_000, $bytes[3] - $bytes[2]);
         self::assertLessThan(20_000, $bytes[3]);
+    }
+
+    /** @return iterable<string, array{int, list<array<string, mixed>>}> how many of the rows are stale */
+    public static function guardedRows(): iterable
+    {
+        $row = static fn (int $version, string $text, int $id = 1): array => ['id' => $id, 'v' => $version, 'x' => $text];
+        yield 'rising' => [0, [$row(1, 'a'), $row(2, 'b'), $row(3, 'c')]];
+        yield 'falling' => [2, [$row(3, 'a'), $row(2, 'b'), $row(1, 'c')]];
+        yield 'the same' => [2, [$row(3, 'a'), $row(3, 'a'), $row(3, 'a')]];
+        yield 'as new, and another' => [0, [$row(3, 'a'), $row(3, 'b')]];
+        yield 'of other keys' => [0, [$row(3, 'a'), $row(2, 'b', 2), $row(1, 'c', 3)]];
+        yield 'a deletion that is older' => [0, [$row(3, 'a'), ['delete' => ['id' => 1, 'v' => 2]]]];
+        yield 'a row behind a deletion' => [0, [['delete' => ['id' => 1, 'v' => 9]], $row(3, 'a')]];
+    }
+
+    /**
+     * One flush for all, and one for each.
+     *
+     * @dataProvider guardedRows
+     *
+     * @param list<array<string, mixed>> $rows
+     */
+    #[DataProvider('guardedRows')]
+    public function testCountsTheRowsThatTheirGuardTurnsAway(int $stale, array $rows): void
+    {
+        $guarded = ['tables' => ['orders' => ['guard' => 'v']]];
+        foreach ([$this->buffer(...$guarded), $this->syncBuffer(...$guarded)] as $buffer) {
+            MemorySink::reset();
+            MemorySink::failNext(1213, 2);
+            foreach ($rows as $row) {
+                isset($row['delete']) ? $buffer->delete('orders', $row['delete']) : $buffer->put('orders', $row);
+            }
+            self::assertSame(0, $buffer->getMetrics()['rows_stale'] * count($buffer), 'counted at COMMIT');
+            $buffer->flush();
+            $metrics = $buffer->getMetrics();
+            self::assertSame([$stale, $stale], [$metrics['rows_stale'], $metrics['lane_metrics'][0]['rows_stale']]);
+        }
     }
 
     public function testTheSynchronousBufferCountsToo(): void
@@ -154,11 +198,11 @@ final class GetMetricsTest extends MemoryTestCase
         self::assertSame(
             [1, 2, 2, 0, 1, 2],
             [
-                $metrics['flush_count'],
-                $metrics['total_flushed'],
-                $metrics['added_rows'],
-                $metrics['pending_rows'],
-                $metrics['failed_flushes'],
+                $metrics['transactions'],
+                $metrics['rows_committed'],
+                $metrics['rows_added'],
+                $metrics['rows_pending'],
+                $metrics['transactions_failed'],
                 $metrics['retries_deadlock'],
             ],
             'what was not taken is not counted as added',

@@ -282,14 +282,14 @@ final class GroupTest extends MemoryTestCase
                     $buffer->put('t', ['id' => $id]);
                 }
                 self::assertCount(1, $buffer);
-                self::assertSame(1, $buffer->getMetrics()['added_rows']);
+                self::assertSame(1, $buffer->getMetrics()['rows_added']);
                 self::assertFalse($buffer->isFull());
                 self::assertSame(1, $buffer->flush(), 'what was taken before');
                 self::assertSame([1], array_column(self::rowsOf('t'), 'id'));
             });
             $buffer->flush();
             self::assertSame(range(1, 9), array_column(self::rowsOf('t'), 'id'));
-            self::assertSame(9, $buffer->getMetrics()['added_rows']);
+            self::assertSame(9, $buffer->getMetrics()['rows_added']);
             MemorySink::reset();
         }
     }
@@ -339,7 +339,7 @@ final class GroupTest extends MemoryTestCase
     {
         foreach ([$this->buffer(), $this->syncBuffer()] as $buffer) {
             $buffer->group(static fn () => $buffer->add(null, []));
-            self::assertSame(0, $buffer->getMetrics()['added_rows']);
+            self::assertSame(0, $buffer->getMetrics()['rows_added']);
         }
     }
 

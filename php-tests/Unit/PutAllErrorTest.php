@@ -115,12 +115,12 @@ final class PutAllErrorTest extends MemoryTestCase
         self::assertInstanceOf(RefusedException::class, $thrown);
         self::assertStringContainsString('more flushes gave rows up', $thrown->getMessage());
         self::assertNotSame([], $thrown->getFailures());
-        self::assertSame(9, $buffer->getMetrics()['added_rows']);
+        self::assertSame(9, $buffer->getMetrics()['rows_added']);
         MemorySink::reset();
         $refused = array_column(array_column($buffer->takeFailures(), 'rows'), 0);
         $refused = array_map(static fn (array $row): int => $row['row']['id'], $refused);
         self::assertNotSame([], $refused);
-        self::assertSame(count($refused), $buffer->getMetrics()['failed_rows']);
+        self::assertSame(count($refused), $buffer->getMetrics()['rows_refused']);
     }
 
     public function testASynchronousBufferSkipsWhatTheServerRefuses(): void

@@ -209,7 +209,7 @@ final class PutAllTest extends MemoryTestCase
         });
         $buffer->flush();
         self::assertSame(range(1, 100), array_column(self::rowsOf('t'), 'id'));
-        self::assertSame(1, $buffer->getMetrics()['flush_count']);
+        self::assertSame(1, $buffer->getMetrics()['transactions']);
         self::thrownBy(static fn () => $buffer->group(static function () use ($buffer): void {
             $buffer->putAll('t', [['id' => 101], 'no row']);
         }));

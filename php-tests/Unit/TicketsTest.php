@@ -101,7 +101,7 @@ final class TicketsTest extends MemoryTestCase
             $written = array_column(self::rowsOf('log'), 'id');
             self::assertSame([], array_diff($through === 0 ? [] : range(1, $through), $written));
         }
-        self::assertSame(0, $buffer->getMetrics()['failed_flushes']);
+        self::assertSame(0, $buffer->getMetrics()['transactions_failed']);
     }
 
     /** One lane's group is waited for. Nobody asked for those of the others. */

@@ -118,7 +118,7 @@ final class WriteBufferTest extends MemoryTestCase
         self::assertCount(0, $buffer);
         self::assertCount(3, self::rowsOf('orders'));
         self::assertCount(1, self::rowsOf('trades'));
-        self::assertSame(1, $buffer->getMetrics()['flush_count']);
+        self::assertSame(1, $buffer->getMetrics()['transactions']);
     }
 
     public function testFlushesByItselfWhenOverdue(): void
@@ -137,11 +137,11 @@ final class WriteBufferTest extends MemoryTestCase
     {
         $buffer = $this->buffer();
         self::assertSame(0, $buffer->flush(), 'nothing to write');
-        self::assertSame(0, $buffer->getMetrics()['flush_count'], 'and nothing was counted');
+        self::assertSame(0, $buffer->getMetrics()['transactions'], 'and nothing was counted');
         $buffer->add(self::order(1), self::trade(1, 1));
         self::assertSame(2, $buffer->flush());
         self::assertSame(0, $buffer->flush());
-        self::assertSame(1, $buffer->getMetrics()['flush_count']);
+        self::assertSame(1, $buffer->getMetrics()['transactions']);
     }
 
     public function testWritesEveryColumnAsGiven(): void
@@ -164,7 +164,7 @@ final class WriteBufferTest extends MemoryTestCase
         $buffer->add(self::order(1, 'filled'));
         $buffer->flush();
         self::assertSame([self::order(1, 'filled')], self::rowsOf('orders'));
-        self::assertSame(1, $buffer->getMetrics()['coalesced_rows']);
+        self::assertSame(1, $buffer->getMetrics()['rows_coalesced']);
     }
 
     public function testRetriesAfterADeadlock(): void
@@ -186,7 +186,7 @@ final class WriteBufferTest extends MemoryTestCase
             $buffer->flush();
         }
         $metrics = $buffer->getMetrics();
-        self::assertSame([3, 9], [$metrics['flush_count'], $metrics['total_flushed']]);
+        self::assertSame([3, 9], [$metrics['transactions'], $metrics['total_flushed']]);
         self::assertGreaterThan(0.0, $metrics['total_flush_time_ms']);
     }
 

@@ -136,6 +136,13 @@ impl<T> Ledger<T> {
         }
     }
 
+    /// What an attempt holds is known better now.
+    pub fn amend(&mut self, entry: LedgerEntry, change: impl FnOnce(&mut T)) {
+        if let Some(doubt) = self.doubts.iter_mut().find(|doubt| doubt.number == entry.number) {
+            change(&mut doubt.held);
+        }
+    }
+
     /// An attempt failed before its COMMIT. It began when nothing else had to be asked about.
     pub fn failed(&mut self, entry: LedgerEntry) {
         self.doubts.retain(|doubt| doubt.number != entry.number);
@@ -216,6 +223,14 @@ mod tests {
         let entry = ledger.begin(held);
         assert!(ledger.is_in_doubt());
         (ledger, entry)
+    }
+
+    #[test]
+    fn what_is_found_committed_is_what_was_known_of_it_last() {
+        let (mut ledger, entry) = in_doubt("a");
+        ledger.amend(entry, |held| *held = "known better");
+        assert_eq!(ledger.judge(Some(1)), Verdict::Committed("known better"));
+        ledger.amend(entry, |held| *held = "gone");
     }
 
     #[test]

@@ -124,8 +124,8 @@ fn nothing_is_lost_or_doubled_between_threads() {
                 let Snapshot { metrics, pending, .. } = buffer.snapshot();
                 let pending = u64::try_from(pending.rows).expect("few");
                 assert_eq!(
-                    metrics.added_rows,
-                    metrics.total_flushed + pending + metrics.failed_rows
+                    metrics.rows_added,
+                    metrics.rows_committed + pending + metrics.rows_refused
                 );
                 assert!(pending <= 400);
                 let looks = looks.fetch_add(1, Ordering::Relaxed) + 1;
@@ -231,6 +231,9 @@ fn the_group_at_fault_is_given_up_and_no_other() {
     assert_eq!(keys, [3, 50, 99].map(Value::Int));
     assert!(buffer.flush(None, &never).is_ok(), "an error is reported once");
     let Snapshot { metrics, pending, .. } = buffer.snapshot();
-    assert_eq!((metrics.failed_rows, metrics.total_flushed, pending.rows), (3, 150, 0));
+    assert_eq!(
+        (metrics.rows_refused, metrics.rows_committed, pending.rows),
+        (3, 150, 0)
+    );
     buffer.stop();
 }

@@ -240,8 +240,8 @@ proptest! {
             }
             let metrics = buffer.metrics();
             let pending = u64::try_from(buffer.pending().rows).expect("few");
-            prop_assert_eq!(metrics.added_rows, rows);
-            prop_assert_eq!(metrics.added_rows, metrics.total_flushed + pending + metrics.failed_rows);
+            prop_assert_eq!(metrics.rows_added, rows);
+            prop_assert_eq!(metrics.rows_added, metrics.rows_committed + pending + metrics.rows_refused);
             prop_assert!(buffer.pending().rows <= 40);
             prop_assert_eq!(buffer.pending().rows == 0, buffer.pending().bytes == 0);
         }

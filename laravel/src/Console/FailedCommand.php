@@ -168,7 +168,7 @@ final class FailedCommand extends Command
                 $buffer->discard();
             }
             $isInDoubt = in_array(DeadLetter::UNCERTAIN, $statuses, true)
-                || ($metrics['unknown_commits'] ?? 0) > ($metrics['ledger_lookups'] ?? 0);
+                || ($metrics['commits_unknown'] ?? 0) > ($metrics['commits_looked_up'] ?? 0);
 
             // It may be written now: the next --retry must not double it.
             return $isInDoubt ? ['status' => DeadLetter::UNCERTAIN] + $letter : false;

@@ -21,7 +21,7 @@ final class StatusCommand extends Command
 
     private const HEADINGS = [
         'process', 'buffer', 'seen', 'pending', 'oldest ms', 'rows/s', 'committed', 'p50 ms', 'p99 ms', 'retries',
-        'given up', 'thread',
+        'refused', 'thread',
     ];
 
     public function handle(): int
@@ -88,15 +88,15 @@ final class StatusCommand extends Command
             ConsoleText::of("{$entry['host']}:{$metrics['pid']}" . ($entry['lives'] ? '' : ' (ended)')),
             ConsoleText::of($entry['buffer']),
             max(0, (int) (microtime(true) - $entry['time'])) . ' s ago',
-            number_format($metrics['pending_rows']) . ' rows, '
-                . number_format($metrics['pending_bytes'] / 1024) . ' KiB',
-            number_format($metrics['oldest_pending_age_ms']),
+            number_format($metrics['rows_pending']) . ' rows, '
+                . number_format($metrics['bytes_pending'] / 1024) . ' KiB',
+            number_format($metrics['age_oldest_ms']),
             $entry['rows_per_s'] === null ? '–' : number_format($entry['rows_per_s']),
-            number_format($metrics['total_flushed']),
-            number_format($metrics['flush_latency_p50_ms'], 1),
-            number_format($metrics['flush_latency_p99_ms'], 1),
-            number_format($metrics['retries'] + $metrics['retries_reconnect']),
-            number_format($metrics['failed_rows']),
+            number_format($metrics['rows_committed']),
+            number_format($metrics['transaction_time_p50_ms'], 1),
+            number_format($metrics['transaction_time_p99_ms'], 1),
+            number_format($metrics['retries']),
+            number_format($metrics['rows_refused']),
             ConsoleText::of($metrics['thread_state']),
         ];
     }

@@ -14,37 +14,58 @@ final class Metrics
             'flush_count' => 0,
             'total_flushed' => 0,
             'total_flush_time_ms' => 0.0,
-            'added_rows' => 0,
-            'coalesced_rows' => 0,
-            'pending_rows' => 0,
-            'pending_bytes' => 0,
-            'parked_rows' => 0,
-            'parked_tables' => [],
-            'oldest_pending_age_ms' => 0.0,
-            'failed_rows' => 0,
-            'failed_flushes' => 0,
+            'rows_added' => 0,
+            'rows_committed' => 0,
+            'rows_coalesced' => 0,
+            'rows_stale' => 0,
+            'rows_refused' => 0,
+            'rows_pending' => 0,
+            'rows_parked' => 0,
+            'groups_refused' => 0,
+            'bytes_pending' => 0,
+            'age_oldest_ms' => 0.0,
+            'tables_parked' => [],
+            'transactions' => 0,
+            'transactions_failed' => 0,
+            'transaction_time_sum_ms' => 0.0,
+            'transaction_time_p50_ms' => 0.0,
+            'transaction_time_p95_ms' => 0.0,
+            'transaction_time_p99_ms' => 0.0,
+            'transaction_time_max_ms' => 0.0,
+            'transaction_rows_avg' => 0.0,
+            'transaction_rows_max' => 0,
             'retries' => 0,
             'retries_deadlock' => 0,
             'retries_lock_wait_timeout' => 0,
             'retries_record_changed' => 0,
             'retries_other' => 0,
             'retries_reconnect' => 0,
-            'unknown_commits' => 0,
-            'ledger_lookups' => 0,
-            'ledger_confirmed' => 0,
+            'commits_unknown' => 0,
+            'commits_looked_up' => 0,
+            'commits_confirmed' => 0,
             'reconnects' => 0,
             'time_blocked_ms' => 0.0,
-            'flush_latency_p50_ms' => 0.0,
-            'flush_latency_p95_ms' => 0.0,
-            'flush_latency_p99_ms' => 0.0,
-            'flush_latency_max_ms' => 0.0,
-            'batch_rows_avg' => 0.0,
-            'batch_rows_max' => 0,
             'lanes' => 1,
             'lane_metrics' => [],
             'thread_state' => 'none',
             'pid' => (int) getmypid(),
             'last_error' => null,
         ];
+    }
+
+    /**
+     * @param array<string, mixed> $metrics some of the metrics
+     *
+     * @return array<string, mixed> all of them; the three old names say what the new ones do
+     */
+    public static function of(array $metrics): array
+    {
+        $all = array_replace(self::none(), $metrics);
+
+        return array_replace($all, [
+            'flush_count' => $all['transactions'],
+            'total_flushed' => $all['rows_committed'],
+            'total_flush_time_ms' => $all['transaction_time_sum_ms'],
+        ]);
     }
 }

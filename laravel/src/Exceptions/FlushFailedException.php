@@ -40,8 +40,8 @@ final class FlushFailedException extends RuntimeException
         return [
             'buffer' => $this->buffer,
             'code' => $this->getCode(),
-            'pending_rows' => $this->pendingRows,
-            'given_up_groups' => count($failures),
+            'rows_pending' => $this->pendingRows,
+            'groups_refused' => count($failures),
             'given_up' => array_map(fn (array $failure): array => [
                 'code' => $failure['code'],
                 'message' => $this->redactValues

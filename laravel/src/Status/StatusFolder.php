@@ -82,7 +82,7 @@ final class StatusFolder
                 continue;
             }
             $lives = $entry['host'] !== gethostname() || self::isAlive((int) $entry['metrics']['pid']);
-            $hasNews = $entry['metrics']['failed_rows'] > 0 || $entry['metrics']['pending_rows'] > 0;
+            $hasNews = $entry['metrics']['rows_refused'] > 0 || $entry['metrics']['rows_pending'] > 0;
             if (!$lives && (!$hasNews || microtime(true) - $entry['time'] > self::ENDED_KEPT_S)) {
                 // Another reader may have removed it first.
                 @unlink($file);
@@ -126,8 +126,8 @@ final class StatusFolder
         if ($before === null || $now <= $before['time']) {
             return null;
         }
-        $flushed = $metrics['total_flushed'];
-        $flushedBefore = $before['metrics']['total_flushed'];
+        $flushed = $metrics['rows_committed'];
+        $flushedBefore = $before['metrics']['rows_committed'];
         // A new request's buffer counts from zero again.
         $new = $flushedBefore <= $flushed ? $flushed - $flushedBefore : $flushed;
 

@@ -183,11 +183,11 @@ final class BufferFake implements Buffer, HeldGroupOwner
 
     public function getMetrics(): array
     {
-        return array_replace(Metrics::none(), [
-            'added_rows' => count($this->rows),
-            'pending_rows' => count($this),
-            'total_flushed' => $this->flushedRows,
-            'flush_count' => $this->flushes,
+        return Metrics::of([
+            'rows_added' => count($this->rows),
+            'rows_pending' => count($this),
+            'rows_committed' => $this->flushedRows,
+            'transactions' => $this->flushes,
         ]);
     }
 

@@ -49,6 +49,8 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
 
     private int $failedRows = 0;
 
+    private int $failedGroups = 0;
+
     private readonly OpenGroups $groups;
 
     /** Calls of the inner buffer's group() that have begun, in whatever fiber. */
@@ -245,9 +247,10 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
     {
         $metrics = $this->buffer->getMetrics();
         $waiting = self::countRows($this->waitingGroups());
-        $metrics['added_rows'] += $waiting + $this->failedRows;
-        $metrics['pending_rows'] += $waiting;
-        $metrics['failed_rows'] += $this->failedRows;
+        $metrics['rows_added'] += $waiting + $this->failedRows;
+        $metrics['rows_pending'] += $waiting;
+        $metrics['rows_refused'] += $this->failedRows;
+        $metrics['groups_refused'] += $this->failedGroups;
 
         return $metrics;
     }
@@ -333,6 +336,7 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
     private function giveUp(Throwable $e, array $rows, ?string $tag): void
     {
         $this->failedRows += count($rows);
+        $this->failedGroups++;
         $this->failures[] = DeadLetter::of($rows, DeadLetter::REFUSED, 0, $e->getMessage(), $tag);
     }
 

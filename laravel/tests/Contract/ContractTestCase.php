@@ -155,11 +155,11 @@ abstract class ContractTestCase extends TestCase
     {
         $metrics = $buffer->getMetrics();
         self::assertSame(
-            $metrics['added_rows'],
-            $metrics['total_flushed'] + $metrics['pending_rows'] + $metrics['failed_rows'],
+            $metrics['rows_added'],
+            $metrics['rows_committed'] + $metrics['rows_pending'] + $metrics['rows_refused'],
             (string) json_encode($metrics),
         );
-        self::assertCount($metrics['pending_rows'], $buffer);
+        self::assertCount($metrics['rows_pending'], $buffer);
     }
 
     /** @param class-string<\Throwable> $class */

@@ -202,7 +202,7 @@ final class DeletingTest extends ContractTestCase
             self::assertThrown($class, $call);
             self::assertCount(0, $buffer, "call {$at}");
         }
-        self::assertSame(0, $buffer->getMetrics()['added_rows']);
+        self::assertSame(0, $buffer->getMetrics()['rows_added']);
         $buffer->close();
         self::assertThrown(ClosedException::class, static fn () => $buffer->delete('orders', 1));
     }

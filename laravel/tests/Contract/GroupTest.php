@@ -97,7 +97,7 @@ final class GroupTest extends ContractTestCase
         } catch (RuntimeException $e) {
             self::assertSame($thrown, $e);
         }
-        self::assertSame(1, $buffer->getMetrics()['added_rows']);
+        self::assertSame(1, $buffer->getMetrics()['rows_added']);
         self::add($buffer, 3);
         self::assertSame(['1', '3'], $this->ids($buffer));
     }
@@ -125,9 +125,9 @@ final class GroupTest extends ContractTestCase
             } catch (TypeError) {
                 // A row that is none is not in the group.
             }
-            self::assertSame(0, $buffer->getMetrics()['added_rows']);
+            self::assertSame(0, $buffer->getMetrics()['rows_added']);
         });
-        self::assertSame(3, $buffer->getMetrics()['added_rows']);
+        self::assertSame(3, $buffer->getMetrics()['rows_added']);
         self::assertSame(['1', '2', '5'], $this->ids($buffer));
     }
 
@@ -154,7 +154,7 @@ final class GroupTest extends ContractTestCase
         $fiber->start();
         $other->start();
         self::add($buffer, 5);
-        self::assertSame(1, $buffer->getMetrics()['added_rows'], 'what no group has');
+        self::assertSame(1, $buffer->getMetrics()['rows_added'], 'what no group has');
         $buffer->group(static function () use ($buffer, $fiber): void {
             self::add($buffer, 6);
             self::assertThrown(RuntimeException::class, static fn () => $fiber->resume(), 'on purpose');

@@ -114,7 +114,7 @@ final class ModelsTest extends ContractTestCase
         $buffer->add($old);
 
         self::assertSame([['id' => 'a', 'status' => 'cancelled', 'quantity' => '2']], $this->written($buffer));
-        self::assertSame(3, $buffer->getMetrics()['added_rows'], 'nothing had changed the last time');
+        self::assertSame(3, $buffer->getMetrics()['rows_added'], 'nothing had changed the last time');
     }
 
     /** @dataProvider ways */
@@ -146,7 +146,7 @@ final class ModelsTest extends ContractTestCase
         self::assertSaved($good, $bad);
 
         self::assertSame(['mended', 'new'], array_column($this->written($buffer), 'status'));
-        self::assertSame(2, $buffer->getMetrics()['added_rows']);
+        self::assertSame(2, $buffer->getMetrics()['rows_added']);
     }
 
     /** @dataProvider ways */

@@ -179,7 +179,7 @@ final class PutAllTest extends ContractTestCase
             self::assertSame(3, $buffer->putAll('orders', self::orders(1, 3)));
             $thrown = self::incomplete(static fn () => $buffer->putAll('orders', [['id' => 4], 'no row']));
             self::assertSame([1, 1], [$thrown->getTakenRows(), $thrown->getSkippedRows()]);
-            self::assertSame(4, $buffer->getMetrics()['added_rows']);
+            self::assertSame(4, $buffer->getMetrics()['rows_added']);
             $buffer->close();
             self::assertThrown(ClosedException::class, static fn () => $buffer->putAll('orders', []));
         }

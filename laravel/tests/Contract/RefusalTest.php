@@ -57,7 +57,7 @@ final class RefusalTest extends ContractTestCase
             ['table' => 'trades', 'row' => ['id' => 3, 'quantity' => 2]],
             ['table' => 'trades', 'row' => ['id' => 103, 'quantity' => '2.5']],
         ], $failures[0]['rows']);
-        self::assertSame(3, $buffer->getMetrics()['failed_rows']);
+        self::assertSame(3, $buffer->getMetrics()['rows_refused']);
 
         $failures[0]['rows'][1]['row']['id'] = 33;
         self::assertSame(1, $buffer->retry($failures));
@@ -106,7 +106,7 @@ final class RefusalTest extends ContractTestCase
             ] as $at => $call
         ) {
             self::assertThrown(ConfigException::class, $call, 'table ');
-            self::assertSame(0, $buffer->getMetrics()['added_rows']);
+            self::assertSame(0, $buffer->getMetrics()['rows_added']);
             self::assertCount(0, $buffer, "call {$at}");
         }
         self::assertSame(0, $buffer->flush());

@@ -37,7 +37,7 @@ final class VersionsTest extends ContractTestCase
         $buffer->flush();
 
         self::assertCounted($buffer);
-        self::assertSame(0, $buffer->getMetrics()['coalesced_rows']);
+        self::assertSame(0, $buffer->getMetrics()['rows_coalesced']);
         self::assertSame(
             [['id' => '1', 'status' => 'v10'], ['id' => '2', 'status' => 'v4'], ['id' => '3', 'status' => 'v6']],
             $this->tableOf('orders', ['id', 'status']),

@@ -32,10 +32,39 @@ final class WritingTest extends ContractTestCase
 
         self::assertCounted($buffer);
         self::assertCount(0, $buffer);
-        self::assertSame(4, $buffer->getMetrics()['total_flushed']);
+        self::assertSame(4, $buffer->getMetrics()['rows_committed']);
         self::assertSame([['id' => '1', 'price' => '1.25']], $this->tableOf('orders', ['id', 'price']));
         self::assertSame(['10', '11'], array_column($this->tableOf('trades', ['id']), 'id'));
         self::assertSame(0, $buffer->flush());
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
+    public function testRowsThatTheirGuardTurnsAwayAreCounted(string $driver): void
+    {
+        $buffer = $this->of($driver);
+        $counted = [];
+        foreach ([['BTC' => 5, 'ETH' => 1], ['BTC' => 4], ['BTC' => 4, 'ETH' => 2, 'XRP' => 1], ['BTC' => 1, 'ETH' => 1]] as $flush) {
+            foreach ($flush as $symbol => $version) {
+                $buffer->put('quotes', ['symbol' => $symbol, 'version' => $version, 'price' => $version]);
+            }
+            $buffer->flush();
+            $counted[] = $buffer->getMetrics()['rows_stale'];
+        }
+        self::assertSame(
+            match ($driver) {
+                // One row in three was stale, and a row that is changed counts twice.
+                'php' => [0, 1, 1, 3],
+                'php on sqlite' => [0, 0, 0, 0],
+                default => [0, 1, 2, 4],
+            },
+            $counted,
+        );
+        self::assertSame(
+            [['BTC', '5'], ['ETH', '2'], ['XRP', '1']],
+            array_map('array_values', $this->tableOf('quotes', ['symbol', 'version'])),
+        );
+        self::assertCounted($buffer);
     }
 
     /** @dataProvider drivers */
@@ -262,11 +291,11 @@ final class WritingTest extends ContractTestCase
             $buffer->put('orders', [$order->getAttributes(), ['id' => 1, 'user_id' => 7, 'price' => 9]]);
             $buffer->put('quotes', $quote->getAttributes());
             $buffer->flush();
-            $before = $buffer->getMetrics()['added_rows'];
+            $before = $buffer->getMetrics()['rows_added'];
             $add = function () use ($buffer, $order, $quote, $before): void {
                 $buffer->add($order);
                 $buffer->put('orders', [$order, $quote]);
-                self::assertSame($before, $buffer->getMetrics()['added_rows'], 'nothing has changed');
+                self::assertSame($before, $buffer->getMetrics()['rows_added'], 'nothing has changed');
                 $changed = (clone $order)->forceFill(['status' => 'filled']);
                 $buffer->add($changed);
                 $buffer->put('orders', [(clone $quote)->forceFill(['price' => 3])]);
@@ -277,7 +306,7 @@ final class WritingTest extends ContractTestCase
                 ? $this->app->make('db')->connection($driver === 'php on sqlite' ? 'sqlite' : 'mysql')->transaction($add)
                 : $add();
             $buffer->flush();
-            self::assertSame($before + 3, $buffer->getMetrics()['added_rows']);
+            self::assertSame($before + 3, $buffer->getMetrics()['rows_added']);
             self::assertSame([
                 ['id' => '1', 'user_id' => '7', 'price' => '9', 'status' => 'filled'],
                 ['id' => '2', 'user_id' => '7', 'price' => '1', 'status' => 'new'],

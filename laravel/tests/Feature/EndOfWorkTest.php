@@ -188,7 +188,7 @@ final class EndOfWorkTest extends TestCase
         self::assertStringStartsWith('the buffer default: gave up 1 row', $reported->getMessage());
         $context = $reported->context();
         self::assertSame(['default', 1048, 0, 1], [
-            $context['buffer'], $context['code'], $context['pending_rows'], $context['given_up_groups'],
+            $context['buffer'], $context['code'], $context['rows_pending'], $context['groups_refused'],
         ]);
         self::assertSame([['table' => 'orders', 'key' => ['id' => 7]]], $context['given_up'][0]['rows']);
     }

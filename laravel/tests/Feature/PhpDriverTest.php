@@ -202,7 +202,7 @@ final class PhpDriverTest extends TestCase
             self::assertStringContainsString('may be in the database or not', $e->getFailures()[0]['message']);
         }
         $metrics = $buffer->getMetrics();
-        self::assertSame([1, 2, 2], [$metrics['unknown_commits'], $metrics['failed_rows'], $metrics['pending_rows']]);
+        self::assertSame([1, 2, 2], [$metrics['commits_unknown'], $metrics['rows_refused'], $metrics['rows_pending']]);
         $this->app->make('db')->reconnect();
         self::assertSame(2, $buffer->flush());
         self::assertSame([1, 2, 3], array_column($this->rows('orders'), 'id'));

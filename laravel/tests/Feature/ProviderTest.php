@@ -72,7 +72,7 @@ final class ProviderTest extends TestCase
 
         self::assertInstanceOf(NullBuffer::class, $buffer->inner());
         self::assertCount(0, $buffer);
-        self::assertSame(3, $buffer->getMetrics()['added_rows']);
+        self::assertSame(3, $buffer->getMetrics()['rows_added']);
         self::assertSame(array_keys($this->buffer('main')->getMetrics()), array_keys((new NullBuffer())->getMetrics()));
         $this->expectException(\TypeError::class);
         $buffer->add(1);

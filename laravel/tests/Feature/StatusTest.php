@@ -68,7 +68,7 @@ final class StatusTest extends TestCase
             [gethostname(), 'default', true, getmypid(), 2, 0],
             [
                 $entry['host'], $entry['buffer'], $entry['lives'],
-                $entry['metrics']['pid'], $entry['metrics']['total_flushed'], $entry['metrics']['pending_rows'],
+                $entry['metrics']['pid'], $entry['metrics']['rows_committed'], $entry['metrics']['rows_pending'],
             ],
         );
         self::assertSame(array_keys($this->buffer()->getMetrics()), array_keys($entry['metrics']));
@@ -80,7 +80,7 @@ final class StatusTest extends TestCase
     public function testABufferOfTheApplicationsOwnNeedNotHaveAllMetrics(): void
     {
         $own = $this->createStub(Buffer::class);
-        $own->method('getMetrics')->willReturn(['total_flushed' => 3]);
+        $own->method('getMetrics')->willReturn(['rows_committed' => 3]);
         $this->app->make(BufferManager::class)->extend('own', static fn (): Buffer => $own);
         $this->app->make('config')->set('write-buffer.buffers.own', ['driver' => 'own']);
         $this->buffer('own');
@@ -88,7 +88,7 @@ final class StatusTest extends TestCase
 
         self::assertSame([], $this->app->make(ExceptionHandler::class)->reported);
         self::assertSame([3, getmypid()], [
-            $this->entries()[0]['metrics']['total_flushed'], $this->entries()[0]['metrics']['pid'],
+            $this->entries()[0]['metrics']['rows_committed'], $this->entries()[0]['metrics']['pid'],
         ]);
         self::assertStringContainsString('own', $this->shownStatus());
     }
@@ -132,8 +132,8 @@ final class StatusTest extends TestCase
         $metrics = $this->buffer()->getMetrics();
         $now = microtime(true);
         foreach ([[0.0, 1, 1], [0.5, 2, 1], [1.0, 3, 3], [1.9, 4, 3], [2.1, 5, 5], [2.0, 6, 6]] as [$ageS, $rows, $shown]) {
-            $folder->publish('default', ['added_rows' => $rows] + $metrics, $now + $ageS);
-            self::assertSame($shown, $folder->all()[0]['metrics']['added_rows'], "after {$ageS} s");
+            $folder->publish('default', ['rows_added' => $rows] + $metrics, $now + $ageS);
+            self::assertSame($shown, $folder->all()[0]['metrics']['rows_added'], "after {$ageS} s");
         }
         $folder->publish('other', $metrics, $now);
         self::assertSame(['default', 'other'], array_column($folder->all(), 'buffer'));
@@ -161,7 +161,7 @@ final class StatusTest extends TestCase
         $ended = $this->endedProcess();
         $metrics = ['pid' => $ended, 'last_error' => 'Data too long'] + Metrics::none();
         $folder->publish('quiet', $metrics, microtime(true));
-        $folder->publish('failed', ['failed_rows' => 3] + $metrics, microtime(true));
+        $folder->publish('failed', ['rows_refused' => 3] + $metrics, microtime(true));
         self::assertSame([['failed', false]], array_map(
             static fn (array $entry): array => [$entry['buffer'], $entry['lives']],
             $folder->all(),

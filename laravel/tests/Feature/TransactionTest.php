@@ -78,14 +78,14 @@ final class TransactionTest extends TestCase
                 self::assertSame($name === 'sync' ? 0 : 1, $buffer->flush(), 'what came before is written, what is held waits');
             }
             $metrics = $buffer->getMetrics();
-            self::assertSame(4, $metrics['added_rows']);
-            self::assertSame(4, $metrics['total_flushed'] + $metrics['pending_rows']);
+            self::assertSame(4, $metrics['rows_added']);
+            self::assertSame(4, $metrics['rows_committed'] + $metrics['rows_pending']);
         });
 
         self::assertSame([1, 2], $this->written($buffer));
         self::assertSame([3, 6], array_column($this->rows('orders'), 'n'));
         self::assertCount(0, $buffer);
-        self::assertSame(4, $buffer->getMetrics()['total_flushed']);
+        self::assertSame(4, $buffer->getMetrics()['rows_committed']);
     }
 
     /** @dataProvider drivers */
@@ -127,7 +127,7 @@ final class TransactionTest extends TestCase
 
         self::assertNull($buffer->find('orders', 2));
         self::assertSame([], $this->written($buffer));
-        self::assertSame(0, $buffer->getMetrics()['added_rows']);
+        self::assertSame(0, $buffer->getMetrics()['rows_added']);
     }
 
     /** @dataProvider drivers */
@@ -270,7 +270,7 @@ final class TransactionTest extends TestCase
         }
         self::assertSame([2, 9], $this->written($this->buffer()), 'the transaction is committed, and so is the other row');
         $metrics = $this->buffer()->getMetrics();
-        self::assertSame([2, 1, 1], [$metrics['added_rows'], $metrics['total_flushed'], $metrics['failed_rows']]);
+        self::assertSame([2, 1, 1], [$metrics['rows_added'], $metrics['rows_committed'], $metrics['rows_refused']]);
         $failures = $this->buffer()->takeFailures();
         self::assertSame([['table' => 'orders', 'row' => ['v' => 1]]], $failures[0]['rows']);
         self::assertSame([], $this->buffer()->takeFailures());
@@ -287,7 +287,7 @@ final class TransactionTest extends TestCase
             });
             self::fail('there was room');
         } catch (FullException) {
-            self::assertSame(4, $buffer->getMetrics()['added_rows']);
+            self::assertSame(4, $buffer->getMetrics()['rows_added']);
         }
         for ($flushes = 0; count($buffer) > 0; $flushes++) {
             self::assertLessThan(10, $flushes, 'they are never added');

@@ -135,7 +135,7 @@ final class OwnFileTest extends TestCase
         // A link in the place of our own file is replaced, not followed.
         unlink($file);
         symlink("{$this->folder}/elsewhere", $file);
-        $folder->publish('default', ['total_flushed' => 7] + Metrics::none(), microtime(true) + 9);
+        $folder->publish('default', ['rows_committed' => 7] + Metrics::none(), microtime(true) + 9);
         self::assertSame([false, $text], [is_link($file), file_get_contents("{$this->folder}/elsewhere")]);
         array_map('unlink', (array) glob("{$this->folder}/status/*"));
         rmdir("{$this->folder}/status");

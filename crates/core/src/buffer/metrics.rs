@@ -1,8 +1,13 @@
 //! Counters and latencies of one buffer.
 //!
-//! Rows are counted as they were added, so the counters balance: `added_rows = total_flushed +
-//! pending rows + failed_rows`. `coalesced_rows` says how many of the flushed rows were merged into
+//! Rows are counted as they were added, so the counters balance: `rows_added = rows_committed +
+//! pending rows + rows_refused`. `rows_coalesced` says how many of the committed rows went into
 //! others.
+//!
+//! `rows_stale` says how many of the committed rows have a guard and changed nothing, because a
+//! newer row was there, or the same: in the buffer ([`crate::plan::merge`]) or in the table
+//! ([`Sink::stale_rows`](crate::sink::Sink::stale_rows)). Rows that went into one are one row there.
+//! Counted at COMMIT, so a transaction that is repeated counts once.
 //!
 //! Bound: the histogram takes a fixed few kilobytes, whatever it records.
 
@@ -22,20 +27,24 @@ const MAX_LATENCY_US: u64 = 86_400_000_000;
 #[derive(Debug, Clone)]
 pub struct Metrics {
     /// Transactions committed.
-    pub flush_count: u64,
+    pub transactions: u64,
     /// Rows committed, coalesced ones counted.
-    pub total_flushed: u64,
+    pub rows_committed: u64,
     /// Time spent in transactions that were committed.
-    pub total_flush_time: Duration,
+    pub transaction_time: Duration,
     /// Rows taken.
-    pub added_rows: u64,
-    /// Rows that went into others.
-    pub coalesced_rows: u64,
-    /// Rows merged into others.
-    pub failed_rows: u64,
-    /// Flushes that ended with an error.
-    pub failed_flushes: u64,
-    /// Transactions repeated after a lost race.
+    pub rows_added: u64,
+    /// Committed rows that went into others.
+    pub rows_coalesced: u64,
+    /// Committed rows that their guard turned away, and those that were there already.
+    pub rows_stale: u64,
+    /// Rows given up.
+    pub rows_refused: u64,
+    /// Groups given up.
+    pub groups_refused: u64,
+    /// Flushes, and attempts of a thread, that ended with an error.
+    pub transactions_failed: u64,
+    /// Transactions repeated.
     pub retries: u64,
     /// Of these, after a deadlock (1213).
     pub retries_deadlock: u64,
@@ -45,18 +54,18 @@ pub struct Metrics {
     pub retries_record_changed: u64,
     /// Of these, after another lost race.
     pub retries_other: u64,
-    /// Transactions repeated over a new connection.
+    /// Of these, over a new connection.
     pub retries_reconnect: u64,
     /// COMMITs without an answer that says whether they were carried out.
-    pub unknown_commits: u64,
+    pub commits_unknown: u64,
     /// The ledger's answers after such a COMMIT.
-    pub ledger_lookups: u64,
+    pub commits_looked_up: u64,
     /// Those that found the transaction committed.
-    pub ledger_confirmed: u64,
+    pub commits_confirmed: u64,
     /// Time that callers spent waiting for the database.
     pub time_blocked: Duration,
     /// The most rows that one transaction committed.
-    pub batch_rows_max: u64,
+    pub transaction_rows_max: u64,
     /// The last error, as text.
     pub last_error: Option<String>,
     latency_us: Option<Histogram<u64>>,
@@ -65,24 +74,26 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self {
-            flush_count: 0,
-            total_flushed: 0,
-            total_flush_time: Duration::ZERO,
-            added_rows: 0,
-            coalesced_rows: 0,
-            failed_rows: 0,
-            failed_flushes: 0,
+            transactions: 0,
+            rows_committed: 0,
+            transaction_time: Duration::ZERO,
+            rows_added: 0,
+            rows_coalesced: 0,
+            rows_stale: 0,
+            rows_refused: 0,
+            groups_refused: 0,
+            transactions_failed: 0,
             retries: 0,
             retries_deadlock: 0,
             retries_lock_wait_timeout: 0,
             retries_record_changed: 0,
             retries_other: 0,
             retries_reconnect: 0,
-            unknown_commits: 0,
-            ledger_lookups: 0,
-            ledger_confirmed: 0,
+            commits_unknown: 0,
+            commits_looked_up: 0,
+            commits_confirmed: 0,
             time_blocked: Duration::ZERO,
-            batch_rows_max: 0,
+            transaction_rows_max: 0,
             last_error: None,
             // Two digits: percentiles are right within one percent.
             latency_us: Histogram::new_with_bounds(1, MAX_LATENCY_US, 2).ok(),
@@ -97,11 +108,12 @@ impl Metrics {
             return;
         }
         let (rows, took) = (count(written.rows), written.took);
-        self.flush_count += 1;
-        self.total_flushed += rows;
-        self.coalesced_rows += count(written.coalesced_rows);
-        self.total_flush_time += took;
-        self.batch_rows_max = self.batch_rows_max.max(rows);
+        self.transactions += 1;
+        self.rows_committed += rows;
+        self.rows_coalesced += count(written.coalesced_rows);
+        self.rows_stale += count(written.stale_rows);
+        self.transaction_time += took;
+        self.transaction_rows_max = self.transaction_rows_max.max(rows);
         if let Some(histogram) = &mut self.latency_us {
             histogram.saturating_record(u64::try_from(took.as_micros()).unwrap_or(MAX_LATENCY_US));
         }
@@ -109,24 +121,26 @@ impl Metrics {
 
     /// Adds what another lane counted.
     pub fn add(&mut self, other: &Self) {
-        self.flush_count += other.flush_count;
-        self.total_flushed += other.total_flushed;
-        self.total_flush_time += other.total_flush_time;
-        self.added_rows += other.added_rows;
-        self.coalesced_rows += other.coalesced_rows;
-        self.failed_rows += other.failed_rows;
-        self.failed_flushes += other.failed_flushes;
+        self.transactions += other.transactions;
+        self.rows_committed += other.rows_committed;
+        self.transaction_time += other.transaction_time;
+        self.rows_added += other.rows_added;
+        self.rows_coalesced += other.rows_coalesced;
+        self.rows_stale += other.rows_stale;
+        self.rows_refused += other.rows_refused;
+        self.groups_refused += other.groups_refused;
+        self.transactions_failed += other.transactions_failed;
         self.retries += other.retries;
         self.retries_deadlock += other.retries_deadlock;
         self.retries_lock_wait_timeout += other.retries_lock_wait_timeout;
         self.retries_record_changed += other.retries_record_changed;
         self.retries_other += other.retries_other;
         self.retries_reconnect += other.retries_reconnect;
-        self.unknown_commits += other.unknown_commits;
-        self.ledger_lookups += other.ledger_lookups;
-        self.ledger_confirmed += other.ledger_confirmed;
+        self.commits_unknown += other.commits_unknown;
+        self.commits_looked_up += other.commits_looked_up;
+        self.commits_confirmed += other.commits_confirmed;
         self.time_blocked += other.time_blocked;
-        self.batch_rows_max = self.batch_rows_max.max(other.batch_rows_max);
+        self.transaction_rows_max = self.transaction_rows_max.max(other.transaction_rows_max);
         if let (Some(all), Some(others)) = (&mut self.latency_us, &other.latency_us) {
             // Both histograms have the same bounds, so adding them cannot fail.
             let _ = all.add(others);
@@ -146,18 +160,27 @@ impl Metrics {
                 }
             }
             Event::Connecting | Event::Connected => {}
-            Event::Reconnected => self.retries_reconnect += 1,
-            Event::CommitUnknown => self.unknown_commits += 1,
+            Event::Reconnected => {
+                self.retries += 1;
+                self.retries_reconnect += 1;
+            }
+            Event::CommitUnknown => self.commits_unknown += 1,
             Event::LedgerAnswered { committed } => {
-                self.ledger_lookups += 1;
-                self.ledger_confirmed += u64::from(*committed);
+                self.commits_looked_up += 1;
+                self.commits_confirmed += u64::from(*committed);
             }
         }
     }
 
+    /// Counts a group that is given up.
+    pub fn refused(&mut self, rows: usize) {
+        self.rows_refused += count(rows);
+        self.groups_refused += 1;
+    }
+
     /// Counts a flush that ended with an error.
     pub fn failed(&mut self, error: &Error) {
-        self.failed_flushes += 1;
+        self.transactions_failed += 1;
         self.last_error = Some(error.to_string());
     }
 
@@ -172,11 +195,11 @@ impl Metrics {
         clippy::cast_precision_loss,
         reason = "an average needs no more than a float's 53 bits"
     )]
-    pub fn batch_rows_avg(&self) -> f64 {
-        if self.flush_count == 0 {
+    pub fn transaction_rows_avg(&self) -> f64 {
+        if self.transactions == 0 {
             return 0.0;
         }
-        self.total_flushed as f64 / self.flush_count as f64
+        self.rows_committed as f64 / self.transactions as f64
     }
 }
 

@@ -12,7 +12,7 @@
 //! Invariants:
 //! - A row that was taken is in exactly one place: a queue, a committed transaction, or the
 //!   [`failures`].
-//! - `added_rows = total_flushed + pending rows + failed_rows`, at all times.
+//! - `rows_added = rows_committed + pending rows + rows_refused`, at all times.
 //! - A group is taken whole, committed in one transaction, or given up whole. It is given up only
 //!   when it is kept: in memory, or in the dead-letter file.
 //! - The rows of one key are written in the order in which they were added.

@@ -32,6 +32,8 @@ pub struct Coalesced<'a> {
     pub in_order: bool,
     /// How many rows were merged into others.
     pub coalesced_rows: usize,
+    /// How many of these have a guard and change nothing: one before them is newer, or the same.
+    pub stale_rows: usize,
 }
 
 /// Coalesces the rows of one table, in the order in which they were added. No merge makes a row of
@@ -49,7 +51,7 @@ pub fn coalesce(rows: Vec<BoundRow<'_>>, max_row_bytes: usize) -> Result<Coalesc
         return Ok(Coalesced {
             layers: vec![rows],
             in_order: true,
-            coalesced_rows: 0,
+            ..Coalesced::default()
         });
     };
     if keys.are_ascending() {
@@ -122,7 +124,7 @@ fn merge_by_key<'a>(
     let mut rows: Vec<_> = rows.into_iter().map(Some).collect();
     let mut unions = max_row_bytes.map(ColumnUnions::new);
     let mut layers: Vec<Vec<BoundRow<'a>>> = vec![Vec::with_capacity(total)];
-    let mut kept = 0;
+    let (mut kept, mut stale_rows) = (0, 0);
     for same_key in order.chunk_by(|left, right| keys.get(*left) == keys.get(*right)) {
         // The rows of the key by layer, nearly always one.
         let mut depth = 0;
@@ -138,11 +140,13 @@ fn merge_by_key<'a>(
             versions.add(row, unions.as_mut(), &mut settle)?;
         }
         versions.settle(&mut settle);
+        stale_rows += versions.stale_rows();
     }
     Ok(Coalesced {
         layers,
         in_order: false,
         coalesced_rows: total - kept,
+        stale_rows,
     })
 }
 

@@ -103,6 +103,8 @@ impl<'a> MergedRow<'a> {
 pub enum Merged<'a> {
     /// One row that has the effect of both.
     One(MergedRow<'a>),
+    /// The same. It is the earlier one: whatever the table holds, the later one changes nothing.
+    Stale(MergedRow<'a>),
     /// The two rows, to be written one after the other.
     Apart(MergedRow<'a>, BoundRow<'a>),
 }
@@ -117,6 +119,7 @@ pub fn merge<'a>(earlier: MergedRow<'a>, later: BoundRow<'a>, unions: &mut Colum
         return Ok(Merged::Apart(earlier, later));
     }
     let row = &earlier.row;
+    let mut is_stale = false;
     if let (Some(earlier_at), Some(later_at)) = (row.bound.guard, later.bound.guard) {
         match row
             .bound
@@ -124,7 +127,7 @@ pub fn merge<'a>(earlier: MergedRow<'a>, later: BoundRow<'a>, unions: &mut Colum
         {
             // If the earlier row is taken, the later one is then refused. If it is refused, so is
             // the later. Either way the server must have no other fault to find with it.
-            Some(Ordering::Greater) if is_taken_for_certain(&later) => return Ok(Merged::One(earlier)),
+            Some(Ordering::Greater) if is_taken_for_certain(&later) => return Ok(Merged::Stale(earlier)),
             None | Some(Ordering::Greater) => return Ok(Merged::Apart(earlier, later)),
             // The earlier row may be refused and the later one taken: only what the later one
             // overwrites may be dropped.
@@ -134,8 +137,9 @@ pub fn merge<'a>(earlier: MergedRow<'a>, later: BoundRow<'a>, unions: &mut Colum
             Some(_) if becomes_insert(row, &later) && !has_certain_values(&later) => {
                 return Ok(Merged::Apart(earlier, later));
             }
-            // Equal: each is taken if and only if the other is.
-            Some(Ordering::Less | Ordering::Equal) => {}
+            // Each is taken if and only if the other is.
+            Some(Ordering::Equal) => is_stale = is_the_same(row, &later),
+            Some(Ordering::Less) => {}
         }
     }
     let Some(mut sums) = add_up(&earlier, &later) else {
@@ -149,7 +153,12 @@ pub fn merge<'a>(earlier: MergedRow<'a>, later: BoundRow<'a>, unions: &mut Colum
             let is_new = |(at, _): &(usize, SumPath)| sums.iter().all(|(other, _)| other != at);
             let unchanged: Vec<_> = before.into_iter().filter(is_new).collect();
             sums.extend(unchanged);
-            Merged::One(MergedRow { row: merged, sums })
+            let merged = MergedRow { row: merged, sums };
+            if is_stale {
+                Merged::Stale(merged)
+            } else {
+                Merged::One(merged)
+            }
         }
         _ => Merged::Apart(MergedRow { row, sums: before }, later),
     })
@@ -201,6 +210,13 @@ fn may_become_one(earlier: &BoundRow<'_>, later: &BoundRow<'_>) -> bool {
     };
     let lacks_checked = (0..earlier.values.len()).any(lacks);
     !(lacks_checked || changes && later.bound.lacks_column_set_on_update())
+}
+
+/// Whether the later row has the earlier one's columns and values, and adds none of them.
+fn is_the_same(earlier: &BoundRow<'_>, later: &BoundRow<'_>) -> bool {
+    Arc::ptr_eq(&earlier.bound, &later.bound)
+        && earlier.values == later.values
+        && !later.bound.rules.contains(&MergeRule::Sum)
 }
 
 /// Whether the later row can only update, and goes into one that can insert.

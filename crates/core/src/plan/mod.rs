@@ -111,6 +111,8 @@ pub struct Plan<'a> {
     pub rows: usize,
     /// How many of them were merged into others.
     pub coalesced_rows: usize,
+    /// How many of these have a guard and change nothing.
+    pub stale_rows: usize,
     /// Some rows keep the order in which they were added: they may meet others.
     pub keeps_order: bool,
 }
@@ -161,6 +163,7 @@ pub fn plan<'a>(batches: &[&'a Batch], groups: Range<usize>, limits: &Limits, mu
             {
                 let coalesced = coalesce(rows.rows, limits.max_row_bytes())?;
                 plan.coalesced_rows += coalesced.coalesced_rows;
+                plan.stale_rows += coalesced.stale_rows;
                 plan.keeps_order |= coalesced.in_order;
                 for layer in coalesced.layers {
                     append_statements(&mut plan.statements, layer, coalesced.in_order);

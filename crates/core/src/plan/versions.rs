@@ -27,6 +27,7 @@ use crate::value::decimal::exact;
 pub struct Versions<'a> {
     deletion: Option<BoundRow<'a>>,
     row: Option<MergedRow<'a>>,
+    stale_rows: usize,
 }
 
 impl<'a> Versions<'a> {
@@ -55,6 +56,10 @@ impl<'a> Versions<'a> {
             None => next.into(),
             Some(earlier) => match merge(earlier, next, unions)? {
                 Merged::One(merged) => merged,
+                Merged::Stale(merged) => {
+                    self.stale_rows += 1;
+                    merged
+                }
                 Merged::Apart(earlier, later) => {
                     self.row = Some(earlier);
                     self.settle(settle);
@@ -63,6 +68,11 @@ impl<'a> Versions<'a> {
             },
         });
         Ok(())
+    }
+
+    /// The rows that a newer one before them has turned away, or that were the same.
+    pub fn stale_rows(&self) -> usize {
+        self.stale_rows
     }
 
     /// The end: calls back with all that is left.

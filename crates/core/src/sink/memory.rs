@@ -123,12 +123,14 @@ impl MemoryStore {
 #[derive(Debug)]
 pub struct MemorySink {
     store: MemoryStore,
+    /// Rows of the last transaction that have a guard and changed nothing.
+    stale_rows: usize,
 }
 
 impl MemorySink {
     /// A sink for the store.
     pub fn new(store: MemoryStore) -> Self {
-        Self { store }
+        Self { store, stale_rows: 0 }
     }
 }
 
@@ -154,6 +156,7 @@ impl Sink for MemorySink {
         _deadline: Option<Instant>,
         may_commit: &mut dyn FnMut() -> bool,
     ) -> Result<()> {
+        self.stale_rows = 0;
         let mut store = self.store.lock();
         if let Some(code) = store.failures.pop_front() {
             return Err(simulated_failure(code));
@@ -172,13 +175,19 @@ impl Sink for MemorySink {
         for statement in &plan.statements {
             let table = store.table(&statement.bound.model.name.to_string());
             for row in &statement.rows {
-                match statement.operation {
-                    Operation::Delete => table.delete(&statement.bound, row),
-                    _ => table.apply(&statement.bound, row),
+                if statement.operation == Operation::Delete {
+                    table.delete(&statement.bound, row);
+                } else {
+                    let has_changed = table.apply(&statement.bound, row);
+                    self.stale_rows += usize::from(!has_changed && statement.bound.guard.is_some());
                 }
             }
         }
         Ok(())
+    }
+
+    fn stale_rows(&self) -> usize {
+        self.stale_rows
     }
 
     // This sink answers every COMMIT, so nobody asks it for an entry.
@@ -267,7 +276,8 @@ impl Tables {
 }
 
 impl StoredTable {
-    fn apply(&mut self, bound: &Arc<BoundColumns>, row: &[Value<'_>]) {
+    /// Returns whether the row changed anything.
+    fn apply(&mut self, bound: &Arc<BoundColumns>, row: &[Value<'_>]) -> bool {
         let key = key_of(bound, row);
         match key
             .as_ref()
@@ -282,6 +292,7 @@ impl StoredTable {
                 let columns = bound.columns.iter().cloned();
                 let values = row.iter().cloned().map(Value::into_owned);
                 self.rows.push(Some(columns.zip(values).collect()));
+                true
             }
         }
     }
@@ -334,11 +345,13 @@ fn is_newer(stored: &StoredRow, bound: &BoundColumns, row: &[Value<'_>]) -> bool
     false
 }
 
-/// ON DUPLICATE KEY UPDATE, by the rules of the row's columns.
-fn update(stored: &mut StoredRow, bound: &BoundColumns, row: &[Value<'_>]) {
+/// ON DUPLICATE KEY UPDATE, by the rules of the row's columns. Returns whether that changed
+/// anything.
+fn update(stored: &mut StoredRow, bound: &BoundColumns, row: &[Value<'_>]) -> bool {
     if is_newer(stored, bound, row) {
-        return;
+        return false;
     }
+    let mut has_changed = false;
     for (at, (name, value)) in bound.columns.iter().zip(row).enumerate() {
         if bound.key.contains(&at) {
             continue;
@@ -352,9 +365,15 @@ fn update(stored: &mut StoredRow, bound: &BoundColumns, row: &[Value<'_>]) {
             Some((_, old)) => {
                 let merged = merge_value(bound, at, rule, old, value);
                 // NULL under `sum` counts as 0, as IFNULL says in the SQL.
-                *old = merged.unwrap_or_else(|| value.clone()).into_owned();
+                let merged = merged.unwrap_or_else(|| value.clone()).into_owned();
+                has_changed |= *old != merged;
+                *old = merged;
             }
-            None => stored.push((name.clone(), value.clone().into_owned())),
+            None => {
+                has_changed = true;
+                stored.push((name.clone(), value.clone().into_owned()));
+            }
         }
     }
+    has_changed
 }

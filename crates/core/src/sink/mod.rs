@@ -123,6 +123,13 @@ pub trait Sink: Send {
         may_commit: &mut dyn FnMut() -> bool,
     ) -> Result<()>;
 
+    /// How many rows of the last transaction that [`Self::commit`] wrote have a guard and changed
+    /// nothing: the row that was there is newer, or the same. Known before COMMIT, so also if its
+    /// answer is lost.
+    fn stale_rows(&self) -> usize {
+        0
+    }
+
     /// Makes the writer's row in the ledger, with `after` as its number, if it is not there yet.
     ///
     /// # Errors

@@ -79,6 +79,8 @@ pub struct Writer {
     lock_retries: u32,
     /// The same for what is written next, if that is a probe.
     probe_lock_retries: Option<u32>,
+    /// The [stale rows](Commit::stale_rows) of the last attempt that came to its COMMIT.
+    stale_rows: usize,
     /// What the tables were at the last attempt.
     models: FxHashMap<TableId, Arc<TableModel>>,
 }
@@ -102,6 +104,7 @@ impl Writer {
             parks: settings.keeps_rows,
             lock_retries: 0,
             probe_lock_retries: None,
+            stale_rows: 0,
             models: FxHashMap::default(),
         }
     }
@@ -245,10 +248,17 @@ impl Writer {
         let started = self.clock.now();
         let mut budget = RetryBudget::new(self.max_retries);
         let mut lock_retries = self.lock_retries;
+        let mut in_doubt: Option<(Range<usize>, usize)> = None;
         loop {
             let error = match self.attempt(batches, &mut groups, deadline, observer) {
                 Ok(Attempt::Committed(mut written)) => {
                     written.took = self.clock.now().saturating_duration_since(started);
+                    if let Some((groups, stale_rows)) = in_doubt
+                        && groups == written.groups
+                    {
+                        // If that attempt was committed, this one has found its rows as they are.
+                        written.stale_rows = written.stale_rows.min(stale_rows);
+                    }
                     return Ok(Attempt::Committed(written));
                 }
                 Ok(Attempt::NoTrace) => return Ok(Attempt::NoTrace),
@@ -256,6 +266,7 @@ impl Writer {
             };
             let decision = decide(error.phase(), &error);
             if decision == Decision::CommitUnknown {
+                in_doubt.get_or_insert((groups.clone(), self.stale_rows));
                 observer.happened(&Event::CommitUnknown);
             }
             if self.parks && is_locked(&error) && !self.ledger.is_in_doubt() {
@@ -330,6 +341,7 @@ impl Writer {
                 groups: groups.clone(),
                 rows: 0,
                 coalesced_rows: 0,
+                stale_rows: 0,
                 took: Duration::ZERO,
             };
             self.commit(&Plan::default(), &written, deadline, observer)?;
@@ -363,10 +375,11 @@ impl Writer {
             groups.end = rejected.group;
             planned = self.plan(batches, groups, limits)?;
         }
-        let written = Commit {
+        let mut written = Commit {
             groups: groups.clone(),
             rows: planned.rows,
             coalesced_rows: planned.coalesced_rows,
+            stale_rows: planned.stale_rows,
             took: Duration::ZERO,
         };
         if let Err(error) = self.commit(&planned, &written, deadline, observer) {
@@ -380,6 +393,7 @@ impl Writer {
             }
             return Err(error);
         }
+        written.stale_rows = self.stale_rows;
         Ok(Attempt::Committed(written))
     }
 
@@ -430,13 +444,19 @@ impl Writer {
         // While an attempt may yet be found committed, each transaction begins with the ledger's
         // row: so none is committed over it.
         if !self.ledger_use.covers(planned.is_repeatable()) && !self.ledger.has_doubts() {
-            return self.sink.commit(planned, None, deadline, &mut may_commit);
+            let committed = self.sink.commit(planned, None, deadline, &mut may_commit);
+            self.stale_rows = planned.stale_rows + self.sink.stale_rows();
+            return committed;
         }
         self.sink
             .register(self.ledger.last_known(), deadline)
             .map_err(Error::after_taking)?;
         let entry = self.ledger.begin(written.clone());
         let committed = self.sink.commit(planned, Some(entry), deadline, &mut may_commit);
+        let stale_rows = planned.stale_rows + self.sink.stale_rows();
+        self.stale_rows = stale_rows;
+        // It may yet be found committed.
+        self.ledger.amend(entry, |written| written.stale_rows = stale_rows);
         match &committed {
             Ok(()) => self.ledger.committed(entry),
             Err(error) if decide(error.phase(), error) == Decision::CommitUnknown => {}

@@ -37,6 +37,8 @@ pub struct Commit {
     pub rows: usize,
     /// How many of them were merged into others.
     pub coalesced_rows: usize,
+    /// How many have a guard and changed nothing: see [`crate::buffer::metrics`].
+    pub stale_rows: usize,
     /// The time that it took, with all repetitions.
     pub took: Duration,
 }
@@ -55,6 +57,7 @@ impl Commit {
             groups,
             rows,
             coalesced_rows: 0,
+            stale_rows: 0,
             took: self.took,
         }
     }

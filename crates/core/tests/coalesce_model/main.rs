@@ -317,12 +317,13 @@ proptest! {
             dialect: Dialect::RowAlias,
             text: TextForm::of_session("utf8mb4", ""),
             shares_updates: true,
+            notes_touched_rows: true,
         };
         let planned = plan(&[&one[0]], 0..usize::MAX, &limits, Binder::default()).expect("a plan");
         for planned in &planned.statements {
             let mut written = 0;
             for execution in executions(planned, form) {
-                let (rows, sql) = (execution.rows, execution.sql(planned, form.dialect));
+                let (rows, sql) = (execution.rows, execution.sql(planned, form));
                 prop_assert_eq!(sql.matches('?').count(), execution.parameters.len(), "{}", sql);
                 let packet: usize = execution.parameters.iter().map(packet_bytes).sum();
                 prop_assert!(packet <= max_packet_bytes && sql.len() <= max_packet_bytes || rows == 1, "{}", sql);

@@ -66,7 +66,7 @@ fn end(steps: Vec<Step>, batch_size: usize) -> Result<Vec<Line>, String> {
         }
     }
     let metrics = buffer.metrics();
-    if buffer.pending_rows() > 0 || metrics.added_rows != metrics.total_flushed + metrics.failed_rows {
+    if buffer.pending_rows() > 0 || metrics.rows_added != metrics.rows_committed + metrics.rows_refused {
         return Err(format!("the counters do not balance: {metrics:?}"));
     }
     sink.server().carry_out_late_commits();

@@ -218,7 +218,7 @@ fn play(steps: Vec<Step>, sink: &FakeSink, buffer: &mut ForegroundBuffer) -> Res
             }
         }
         let (metrics, pending) = (buffer.metrics(), buffer.pending().rows as u64);
-        if metrics.added_rows != metrics.total_flushed + pending + metrics.failed_rows {
+        if metrics.rows_added != metrics.rows_committed + pending + metrics.rows_refused {
             return Err(format!("the counters do not balance: {metrics:?}, {pending} pending"));
         }
     }
@@ -301,7 +301,7 @@ fn a_panic_behind_the_commit_doubles_nothing() {
     sink.let_go_on();
     // The thread may have settled it before this call.
     buffer.flush(None, &never).expect("the ledger has it");
-    assert_eq!(buffer.snapshot().metrics.total_flushed, 1);
+    assert_eq!(buffer.snapshot().metrics.rows_committed, 1);
     assert_eq!(sink.server().tables.trades, BTreeMap::from([(0, 1)]));
     buffer.stop();
 }

@@ -175,7 +175,7 @@ final class PhpWriteBuffer implements Buffer
             'flush_count' => $this->flushCount,
             'total_flushed' => $this->totalFlushed,
             'total_flush_time_ms' => $this->totalFlushTimeMs,
-            'pending_rows' => count($this),
+            'rows_pending' => count($this),
             'retries' => $this->retries,
         ];
     }

@@ -36,7 +36,7 @@ final class PhpWriteBufferTest extends DatabaseTestCase
         self::assertSame(1, $this->connection()->table('trades')->count());
 
         $metrics = $buffer->getMetrics();
-        self::assertSame([1, 4, 0], [$metrics['flush_count'], $metrics['total_flushed'], $metrics['pending_rows']]);
+        self::assertSame([1, 4, 0], [$metrics['flush_count'], $metrics['total_flushed'], $metrics['rows_pending']]);
     }
 
     public function testRowsThatWaitedLongEnoughAreFlushedByTheNextCall(): void
@@ -97,7 +97,7 @@ final class PhpWriteBufferTest extends DatabaseTestCase
             $code = $e->errorInfo[1];
         }
         self::assertSame(1213, $code);
-        self::assertSame(1, $buffer->getMetrics()['pending_rows']);
+        self::assertSame(1, $buffer->getMetrics()['rows_pending']);
         self::assertSame(0, $this->connection()->table('orders')->count());
 
         self::assertSame(1, $buffer->flush());

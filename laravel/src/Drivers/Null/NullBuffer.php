@@ -119,7 +119,7 @@ final class NullBuffer implements Buffer
 
     public function getMetrics(): array
     {
-        return array_replace(Metrics::none(), ['added_rows' => $this->addedRows, 'total_flushed' => $this->addedRows]);
+        return Metrics::of(['rows_added' => $this->addedRows, 'rows_committed' => $this->addedRows]);
     }
 
     public function count(): int

@@ -40,10 +40,9 @@ final class Counters
     /** @return array<string, mixed> all metrics but those of what is pending */
     public function all(): array
     {
-        return array_replace($this->values, [
-            'batch_rows_avg' => $this->values['flush_count'] === 0
-                ? 0.0
-                : $this->values['total_flushed'] / $this->values['flush_count'],
-        ]);
+        ['rows_committed' => $rows, 'transactions' => $transactions] = $this->values;
+        $rowsAvg = $transactions === 0 ? 0.0 : (float) ($rows / $transactions);
+
+        return Metrics::of(['transaction_rows_avg' => $rowsAvg] + $this->values);
     }
 }

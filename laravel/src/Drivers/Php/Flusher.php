@@ -79,7 +79,7 @@ final class Flusher
                 $letters = [...$letters, ...$this->giveUpDoubtful($size, $error, $deadline)];
             }
             if ($error->error->class !== DatabaseError::REFUSED) {
-                $this->counters->add('failed_flushes');
+                $this->counters->add('transactions_failed');
                 throw $this->exception($error->error, $letters);
             }
             if ($size > 1) {
@@ -90,7 +90,7 @@ final class Flusher
             $first ??= $words;
         }
         if ($letters !== []) {
-            $this->counters->add('failed_flushes');
+            $this->counters->add('transactions_failed');
             throw self::gaveUp($letters, (string) $first);
         }
 
@@ -101,11 +101,11 @@ final class Flusher
     private function settle(int $size, float $timeMs): int
     {
         $rows = $this->pending->remove(0, $size);
-        $this->counters->add('flush_count');
-        $this->counters->add('total_flushed', $rows);
-        $this->counters->add('total_flush_time_ms', $timeMs);
-        $this->counters->raiseTo('flush_latency_max_ms', $timeMs);
-        $this->counters->raiseTo('batch_rows_max', $rows);
+        $this->counters->add('transactions');
+        $this->counters->add('rows_committed', $rows);
+        $this->counters->add('transaction_time_sum_ms', $timeMs);
+        $this->counters->raiseTo('transaction_time_max_ms', $timeMs);
+        $this->counters->raiseTo('transaction_rows_max', $rows);
 
         return $rows;
     }
@@ -139,7 +139,8 @@ final class Flusher
                 $error->code,
             );
         }
-        $this->counters->add('failed_rows', $this->pending->remove($at, 1));
+        $this->counters->add('rows_refused', $this->pending->remove($at, 1));
+        $this->counters->add('groups_refused');
 
         return $letter;
     }

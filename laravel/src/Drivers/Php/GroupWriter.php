@@ -30,6 +30,9 @@ final class GroupWriter
 
     private const BACKOFF_MS_MAX = 500;
 
+    /** Rows of the transaction under way that have a guard and changed nothing. */
+    private int $staleRows = 0;
+
     /** @param Closure(): Connection $connection */
     public function __construct(
         private readonly Closure $connection,
@@ -50,18 +53,20 @@ final class GroupWriter
             $connection = ($this->connection)();
             $isNested = $connection->transactionLevel() > 0;
             $isDone = false;
+            $this->staleRows = 0;
             try {
                 $connection->transaction(function () use ($connection, $groups, &$isDone): void {
                     $this->writeGroups($connection, $groups);
                     $isDone = true;
                 });
+                $this->counters->add('rows_stale', $this->staleRows);
 
                 return null;
             } catch (Throwable $e) {
                 $error = DatabaseError::of($connection, $e);
             }
             if ($error->class === DatabaseError::CONNECTION && $isDone) {
-                $this->counters->add('unknown_commits');
+                $this->counters->add('commits_unknown');
 
                 return new WriteError($error, true);
             }
@@ -171,7 +176,7 @@ final class GroupWriter
         $bound = array_map(static fn (Row $row): array => self::bind($table, $row), $rows);
         $statements = new Statements($connection);
         if (!$rows[0]->isDeletion) {
-            $statements->write($table, $bound);
+            $this->staleRows += $statements->write($table, $bound);
 
             return;
         }

@@ -287,9 +287,9 @@ final class PhpBuffer implements Buffer, TakesRows
     public function getMetrics(): array
     {
         return array_replace($this->counters->all(), [
-            'pending_rows' => $this->pending->rows(),
-            'pending_bytes' => $this->pending->bytes(),
-            'oldest_pending_age_ms' => $this->pending->oldestAgeMs(),
+            'rows_pending' => $this->pending->rows(),
+            'bytes_pending' => $this->pending->bytes(),
+            'age_oldest_ms' => $this->pending->oldestAgeMs(),
         ]);
     }
 
@@ -409,7 +409,7 @@ final class PhpBuffer implements Buffer, TakesRows
         $rows = $this->checked($rows);
         $given = $this->makeRoom(count($rows), PendingGroups::sizeOf($rows));
         $this->pending->add($rows, ++$this->lastTicket, $tag);
-        $this->counters->add('added_rows', count($rows));
+        $this->counters->add('rows_added', count($rows));
         if ($given !== null) {
             $this->failures->told();
             throw $given;

@@ -37,18 +37,21 @@ final class Statements
     /**
      * @param list<array<string, mixed>> $rows
      *
+     * @return int how many of the rows have a guard and changed nothing, as far as the database says
+     *
      * @throws RowRefusedException
      */
-    public function write(Table $table, array $rows): void
+    public function write(Table $table, array $rows): int
     {
+        $stale = 0;
         $run = [];
         $columns = [];
         $bytes = 0;
         foreach ($rows as $row) {
             if ($table->missing($row) !== []) {
-                $this->writeRun($table, $columns, $run);
+                $stale += $this->writeRun($table, $columns, $run);
                 [$run, $columns, $bytes] = [[], [], 0];
-                $this->update($table, $row);
+                $stale += $this->update($table, $row);
                 continue;
             }
             $size = array_sum(array_map(static fn (mixed $value): int => is_string($value) ? strlen($value) : 8, $row));
@@ -56,13 +59,14 @@ final class Statements
                 !$table->rules->coalesce || $columns !== array_keys($row) || $bytes + $size > self::BYTES_MAX
                 || (count($run) + 1) * count($row) > self::PLACEHOLDERS_MAX
             ) {
-                $this->writeRun($table, $columns, $run);
+                $stale += $this->writeRun($table, $columns, $run);
                 [$run, $columns, $bytes] = [[], array_keys($row), 0];
             }
             $run[] = $row;
             $bytes += $size;
         }
-        $this->writeRun($table, $columns, $run);
+
+        return $stale + $this->writeRun($table, $columns, $run);
     }
 
     /** @param array<string, mixed> $deletion the values of the key, and maybe that of the guard */
@@ -93,10 +97,10 @@ final class Statements
      * @param list<string>               $columns
      * @param list<array<string, mixed>> $rows
      */
-    private function writeRun(Table $table, array $columns, array $rows): void
+    private function writeRun(Table $table, array $columns, array $rows): int
     {
         if ($rows === []) {
-            return;
+            return 0;
         }
         $tuple = '(' . implode(', ', array_fill(0, count($columns), '?')) . ')';
         $sql = $this->insertInto($table, $columns) . ' VALUES ' . implode(', ', array_fill(0, count($rows), $tuple));
@@ -106,10 +110,27 @@ final class Statements
                 $values[] = $this->value($table, (string) $column, $value);
             }
         }
-        $this->connection->affectingStatement(
+        $affected = $this->connection->affectingStatement(
             $table->isUpsert() && !$table->numbers($rows[0]) ? $sql . $this->onDuplicate($table, $columns) : $sql,
             $values,
         );
+
+        return self::unchanged($table, $columns, count($rows), $affected);
+    }
+
+    /**
+     * Rows that changed nothing, at least: each one that is inserted counts once, and each one that
+     * is changed twice. SQLite counts the others once, and so does MySQL under
+     * PDO::MYSQL_ATTR_FOUND_ROWS: then there seem to be none.
+     *
+     * @param list<string> $columns
+     */
+    private static function unchanged(Table $table, array $columns, int $rows, int $affected): int
+    {
+        $guard = $table->rules->guard;
+        $hasGuard = $guard !== null && in_array($table->nameOf($guard), $columns, true);
+
+        return $hasGuard ? max(0, $rows - $affected) : 0;
     }
 
     /**
@@ -118,7 +139,7 @@ final class Statements
      *
      * @param array<string, mixed> $row
      */
-    private function update(Table $table, array $row): void
+    private function update(Table $table, array $row): int
     {
         $missing = $table->missing($row);
         $where = implode(' AND ', array_map(fn (string $column): string => self::quote($column) . ' = ?', $table->key));
@@ -141,7 +162,7 @@ final class Statements
             array_keys($missing),
             $missing,
         ));
-        $this->connection->affectingStatement(
+        $affected = $this->connection->affectingStatement(
             $this->insertInto($table, [...$given, ...$missing])
             . ' SELECT ' . implode(', ', array_fill(0, count($given), '?')) . ', '
             . implode(', ', array_map(static fn (int $at): string => "wb_old.wb_{$at}", array_keys($missing)))
@@ -149,6 +170,8 @@ final class Statements
             . $this->onDuplicate($table, $given),
             [...$values, ...$key],
         );
+
+        return self::unchanged($table, $given, 1, $affected);
     }
 
     /** @param list<string> $columns */

@@ -35,7 +35,7 @@ impl BackgroundBuffer {
         state.draining = true;
         state.lanes.request_flush();
         state.wake_all();
-        let flushed_before = state.total_flushed();
+        let flushed_before = state.rows_committed();
         let attempts_before: Vec<u64> = state.lanes.iter().map(|lane| lane.flusher.attempts).collect();
         let is_done = |state: &State| {
             state.lanes.is_tried(u64::MAX)
@@ -56,7 +56,7 @@ impl BackgroundBuffer {
         let error = match failed.or(unstarted) {
             Some(error) => error,
             None => {
-                let has_moved = state.total_flushed() > flushed_before;
+                let has_moved = state.rows_committed() > flushed_before;
                 Error::timeout(format!(
                     "{} did not take them within {} ms: {}",
                     self.place_in_words(),
@@ -117,11 +117,12 @@ impl BackgroundBuffer {
         let lanes: Vec<LaneId> = state.lanes.ids().collect();
         for id in lanes {
             let lane = state.lanes.lane_mut(id);
-            lane.flusher.metrics.failed_rows += count(lane.queue.pending_rows());
+            lane.flusher.metrics.rows_refused += count(lane.queue.pending_rows());
         }
         let parked = count(state.lanes.parking().rows());
-        state.lanes.lane_mut(LaneId::new(0)).flusher.metrics.failed_rows += parked;
+        state.lanes.lane_mut(LaneId::new(0)).flusher.metrics.rows_refused += parked;
         let left = state.lanes.take_left();
+        state.lanes.lane_mut(LaneId::new(0)).flusher.metrics.groups_refused += count(left.len());
         for group in &left {
             state.failures.not_committed(group.number);
         }

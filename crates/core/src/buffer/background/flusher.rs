@@ -20,7 +20,6 @@ use std::time::Instant;
 use crate::buffer::background::lanes::LaneSet;
 use crate::buffer::background::shared::{Shared, State};
 use crate::buffer::limits::{FIRST_RETRY_BACKOFF, LONGEST_RETRY_BACKOFF, RETIRE_TIMEOUT};
-use crate::buffer::metrics::count;
 use crate::buffer::parking::Models;
 use crate::buffer::queue::{Due, LaneId};
 use crate::buffer::snapshot::ThreadState;
@@ -253,7 +252,7 @@ impl Observer for LaneObserver<'_> {
         let number = state.lanes.next_to_settle(self.lane).unwrap_or_default();
         state.last_error = Some(letter.message.to_string());
         let flusher = &mut state.lanes.lane_mut(self.lane).flusher;
-        flusher.metrics.failed_rows += count(rows);
+        flusher.metrics.refused(rows);
         flusher.is_giving_up = false;
         state.failures.keep(number, letter);
         let lanes = state.lanes.give_up(self.lane, rows);

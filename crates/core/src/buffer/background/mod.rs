@@ -159,7 +159,7 @@ impl BackgroundBuffer {
         let number = state.lanes.taken();
         let stopping = state.stopping;
         let flusher = &mut state.lanes.lane_mut(lane).flusher;
-        flusher.metrics.added_rows += count(group.len());
+        flusher.metrics.rows_added += count(group.len());
         let is_first = flusher.thread == ThreadState::None && !stopping;
         if is_first {
             flusher.thread = ThreadState::Idle;
@@ -310,7 +310,7 @@ impl BackgroundBuffer {
         self.start_missing_threads()?;
         let mut state = self.shared.lock();
         let target = state.lanes.request_flush();
-        let flushed_before = state.total_flushed();
+        let flushed_before = state.rows_committed();
         let attempts_before: Vec<u64> = state.lanes.iter().map(|lane| lane.flusher.attempts).collect();
         state.wake_all();
         let failed_since = |state: &State| {
@@ -339,7 +339,7 @@ impl BackgroundBuffer {
                 let parked = state.lanes.parking().error(target, self.clock.now());
                 return match FlushError::given_up(failures, parked) {
                     Some(failed) => Err(failed),
-                    None => Ok(usize::try_from(state.total_flushed() - flushed_before).unwrap_or(usize::MAX)),
+                    None => Ok(usize::try_from(state.rows_committed() - flushed_before).unwrap_or(usize::MAX)),
                 };
             }
             (WaitEnd::Done, Some(error)) => error,
@@ -349,7 +349,7 @@ impl BackgroundBuffer {
             _ => Error::timeout(format!(
                 "the time given is over, and {} has not taken all rows: {}",
                 self.place_in_words(),
-                Self::slowness(&state, state.total_flushed() > flushed_before)
+                Self::slowness(&state, state.rows_committed() > flushed_before)
             )),
         };
         Err(FlushError { error, failures })

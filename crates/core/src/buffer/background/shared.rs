@@ -90,8 +90,8 @@ impl State {
     }
 
     /// Rows committed by all lanes.
-    pub fn total_flushed(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.flusher.metrics.total_flushed).sum()
+    pub fn rows_committed(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.flusher.metrics.rows_committed).sum()
     }
 
     /// The error of a lane whose last attempt failed.

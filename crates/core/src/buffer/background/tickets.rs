@@ -60,7 +60,7 @@ impl BackgroundBuffer {
         self.start_missing_threads()?;
         state = self.shared.lock();
         state.lanes.request_group(group);
-        let flushed_before = state.total_flushed();
+        let flushed_before = state.rows_committed();
         let attempts_before: Vec<u64> = state.lanes.iter().map(|lane| lane.flusher.attempts).collect();
         state.wake_all();
         let has_failed = |state: &State| failed_since(state, group, &attempts_before).is_some();
@@ -93,7 +93,7 @@ impl BackgroundBuffer {
                 None => Error::timeout(format!(
                     "the time given is over, and {} has not taken the rows of ticket {group}: {}",
                     self.place_in_words(),
-                    Self::slowness(&state, state.total_flushed() > flushed_before)
+                    Self::slowness(&state, state.rows_committed() > flushed_before)
                 )),
             },
         };

@@ -47,7 +47,8 @@ impl ForegroundBuffer {
         }
         self.writer.forget_doubts();
         self.has_left = true;
-        self.progress.metrics.failed_rows += count(rows);
+        self.progress.metrics.rows_refused += count(rows);
+        self.progress.metrics.groups_refused += count(left.len());
         let file = self.settings.dead_letter_file.clone().map(DeadLetterFile::new);
         leftovers::keep(left, in_files, file.as_ref(), cause, time)
     }
@@ -66,7 +67,7 @@ impl ForegroundBuffer {
     pub fn discard_after(&mut self, taken: u64) {
         let metrics = &mut self.progress.metrics;
         let pending = count(self.progress.queue.pending_rows() + self.progress.parking.rows());
-        metrics.added_rows = metrics.added_rows.saturating_sub(pending);
+        metrics.rows_added = metrics.rows_added.saturating_sub(pending);
         drop(self.progress.take_left());
         drop(self.progress.failures.take());
         self.progress.failures.forget_after(taken);

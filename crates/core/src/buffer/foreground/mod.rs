@@ -10,7 +10,7 @@
 //! Invariants:
 //! - A row that was taken is in exactly one place: the queue, a committed transaction, or the
 //!   failures.
-//! - `added_rows = total_flushed + pending rows + failed_rows`.
+//! - `rows_added = rows_committed + pending rows + rows_refused`.
 //! - A group is never split: it is taken whole, committed in one transaction, or given up whole.
 //! - Batches are committed in the order in which they were filled. Those of a failed transaction
 //!   stay together until all their groups are settled.
@@ -136,7 +136,7 @@ impl ForegroundBuffer {
         self.taken += 1;
         let number = self.taken;
         self.progress.queue.add_keyed(group, self.taken, &keys, now);
-        self.progress.metrics.added_rows += count(group.len());
+        self.progress.metrics.rows_added += count(group.len());
         let probe_is_due = || self.progress.parking.due(only_lane(), now, None) == Due::Now;
         if (self.is_full() || self.is_overdue(now) || probe_is_due()) && !self.backs_off(now) {
             self.flush_and_tell(None, Trigger::Add)?;

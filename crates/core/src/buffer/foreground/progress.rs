@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::buffer::failures::Failures;
 use crate::buffer::leftovers::LeftGroup;
-use crate::buffer::metrics::{Metrics, count};
+use crate::buffer::metrics::Metrics;
 use crate::buffer::parking::{LaneProgress, Parking, Work};
 use crate::buffer::queue::{Due, LaneId, Queue};
 use crate::dead_letter::DeadLetter;
@@ -160,7 +160,7 @@ impl Observer for ForegroundProgress {
     fn given_up(&mut self, letter: DeadLetter) {
         let number = self.next_to_settle().unwrap_or_default();
         self.settle(1, letter.rows.len(), false);
-        self.metrics.failed_rows += count(letter.rows.len());
+        self.metrics.refused(letter.rows.len());
         self.failures.keep(number, letter);
     }
 

@@ -45,6 +45,8 @@ pub struct Connection {
     pub own_lock_wait: Duration,
     /// What the server knows the session by.
     pub session: Session,
+    /// Rows of the last transaction that have a guard and changed nothing.
+    pub stale_rows: usize,
     /// The statements prepared for rows.
     pub(super) statements: StatementCache,
     state: TransactionState,
@@ -67,6 +69,7 @@ impl Connection {
             traits,
             own_lock_wait,
             session,
+            stale_rows: 0,
             statements,
             state: TransactionState::Autocommit,
             is_broken: false,

@@ -329,6 +329,7 @@ impl Connector {
             dialect: Dialect::of_version(&version),
             text: TextForm::of_session(variables.client_charset(), &variables.sql_mode),
             shares_updates: Dialect::knows_row_lists(&version),
+            notes_touched_rows: Dialect::takes_last_insert_id(&version),
         };
         Ok((form, variables.traits(is_mariadb), variables))
     }

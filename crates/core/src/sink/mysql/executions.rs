@@ -42,13 +42,15 @@ pub struct StatementForm {
     pub text: TextForm,
     /// Rows share UPDATEs.
     pub shares_updates: bool,
+    /// An upsert of one row notes [whether the row was there](super::unchanged).
+    pub notes_touched_rows: bool,
 }
 
 /// The text of a statement for `rows` rows.
-pub fn statement(bound: &BoundColumns, operation: Operation, rows: usize, dialect: Dialect) -> String {
+pub fn statement(bound: &BoundColumns, operation: Operation, rows: usize, form: StatementForm) -> String {
     match operation {
-        Operation::SharedUpdate => shared_update::statement(bound, &quote_table(&bound.model.name), rows, dialect),
-        _ => sql::statement(bound, operation, rows, dialect),
+        Operation::SharedUpdate => shared_update::statement(bound, &quote_table(&bound.model.name), rows, form.dialect),
+        _ => sql::statement(bound, operation, rows, form.dialect, form.notes_touched_rows),
     }
 }
 
@@ -68,8 +70,8 @@ pub struct Execution<'p> {
 
 impl Execution<'_> {
     /// The text of its statement.
-    pub fn sql(&self, planned: &Statement<'_>, dialect: Dialect) -> String {
-        statement(&planned.bound, self.operation, self.rows, dialect) + &self.types
+    pub fn sql(&self, planned: &Statement<'_>, form: StatementForm) -> String {
+        statement(&planned.bound, self.operation, self.rows, form) + &self.types
     }
 
     /// The same rows, each one by an UPDATE of its own if they share one.
@@ -115,7 +117,7 @@ fn row_counts(planned: &Statement<'_>, form: &StatementForm) -> Vec<usize> {
         return vec![1; planned.rows.len()];
     }
     let columns = planned.bound.columns.len();
-    let text_of = |rows| statement(&planned.bound, planned.operation, rows, form.dialect).len();
+    let text_of = |rows| statement(&planned.bound, planned.operation, rows, *form).len();
     let text = text_of(1);
     let (row_text, number_digits) = match planned.operation {
         Operation::SharedUpdate => (text_of(2) - text, NUMBER_DIGITS * columns),

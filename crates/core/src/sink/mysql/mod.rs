@@ -37,6 +37,7 @@ mod text;
 pub mod text_form;
 mod tls;
 mod traits;
+mod unchanged;
 mod variables;
 mod verify;
 mod wire;
@@ -77,6 +78,8 @@ pub struct MySqlSink {
     connects: u64,
     /// How many waits for a lock are as long as the server's own time-out.
     own_lock_wait: Duration,
+    /// Rows of the last transaction that a guard may have turned away.
+    stale_rows: usize,
     sessions: OwnSessions,
     locks: LockWatch,
     ledger: LedgerTable,
@@ -91,6 +94,7 @@ impl MySqlSink {
             connection: None,
             connects: 0,
             own_lock_wait: Duration::ZERO,
+            stale_rows: 0,
             sessions: OwnSessions::default(),
             locks: LockWatch::default(),
             ledger: LedgerTable::new(ledger, lane),
@@ -311,6 +315,7 @@ impl Sink for MySqlSink {
         deadline: Option<Instant>,
         may_commit: &mut dyn FnMut() -> bool,
     ) -> Result<()> {
+        self.stale_rows = 0;
         let entry = entry.map(|entry| self.ledger.entry_sql(entry, self.sessions.number()));
         self.connection(deadline)?;
         let Some(connection) = &mut self.connection else {
@@ -324,7 +329,9 @@ impl Sink for MySqlSink {
                 sessions: &mut self.sessions,
             },
         };
-        let committed = match connection.write(&plan.statements, entry.as_deref(), &mut waits) {
+        let written = connection.write(&plan.statements, entry.as_deref(), &mut waits);
+        self.stale_rows = connection.stale_rows;
+        let committed = match written {
             Ok(()) if !may_commit() => Err(Error::taken_back()),
             Ok(()) => self.end_transaction(deadline),
             Err(failed) => Err(self.write_failed(failed, deadline)),
@@ -342,6 +349,10 @@ impl Sink for MySqlSink {
             }
         }
         committed
+    }
+
+    fn stale_rows(&self) -> usize {
+        self.stale_rows
     }
 
     fn register(&mut self, after: u64, deadline: Option<Instant>) -> Result<()> {

@@ -35,6 +35,8 @@ use crate::sink::mysql::schema::{definition_of, definition_sql};
 use crate::sink::mysql::sql::Dialect;
 use crate::sink::mysql::statement_cache::StatementKey;
 use crate::sink::mysql::text::texts;
+use crate::sink::mysql::unchanged::unchanged_rows;
+use crate::sink::mysql::wire::answer::Done;
 use crate::sink::mysql::wire::command::Command;
 use crate::sink::mysql::wire::conn::{Answer, Prepared, Sent};
 use crate::table::model::TableModel;
@@ -123,6 +125,7 @@ impl Connection {
         ledger_entry: Option<&str>,
         waits: &mut Waits<'_>,
     ) -> Result<'p, ()> {
+        self.stale_rows = 0;
         let mut sent = VecDeque::with_capacity(UNANSWERED_MAX);
         let mut written = self.send_all(statements, ledger_entry, waits, &mut sent);
         let is_verified = written.is_ok();
@@ -175,14 +178,11 @@ impl Connection {
             self.send(PendingCommand::Ledger, Command::Query(entry), sent, waits)?;
         }
         for planned in statements {
-            let dialect = self.form.dialect;
-            let mut one_row = (
-                planned.operation,
-                statement(&planned.bound, planned.operation, 1, dialect),
-            );
-            for execution in executions(planned, self.form) {
+            let form = self.form;
+            let mut one_row = (planned.operation, statement(&planned.bound, planned.operation, 1, form));
+            for execution in executions(planned, form) {
                 if execution.operation != one_row.0 {
-                    let text = statement(&planned.bound, execution.operation, 1, dialect);
+                    let text = statement(&planned.bound, execution.operation, 1, form);
                     one_row = (execution.operation, text);
                 }
                 let key = (format!("{}{}", one_row.1, execution.types), execution.rows);
@@ -246,7 +246,7 @@ impl Connection {
         {
             return Ok(text);
         }
-        match self.prepare(command, key, &execution.sql(planned, form.dialect), waits, sent)? {
+        match self.prepare(command, key, &execution.sql(planned, form), waits, sent)? {
             Err(failed) if is_without_statements(&failed.cause) => {
                 self.statements.pause(self.conn.now());
                 text().ok_or(failed)
@@ -369,23 +369,31 @@ impl Connection {
                     Err(command.failed(Cause::SchemaChanged))
                 };
             }
-            (Ok(Answer::Rows(_)), _) | (Ok(Answer::Ok { .. }), PendingCommand::Definition(_)) => {
+            (Ok(Answer::Rows(_)), _) | (Ok(Answer::Ok(_)), PendingCommand::Definition(_)) => {
                 IoError::new(ErrorKind::InvalidData, "the server sent another kind of answer").into()
             }
-            (Ok(Answer::Ok { affected_rows }), PendingCommand::Ledger) if affected_rows != 1 => {
+            (Ok(Answer::Ok(done)), PendingCommand::Ledger) if done.affected_rows != 1 => {
                 return Err(command.failed(Cause::LedgerMoved));
             }
-            (Ok(Answer::Ok { affected_rows: 0 }), PendingCommand::Rows(statement))
+            (Ok(Answer::Ok(Done { affected_rows: 0, .. })), PendingCommand::Rows(statement))
                 if matches!(statement.operation, Operation::Update | Operation::SharedUpdate) =>
             {
                 return Err(command.failed(Cause::MissingRow));
             }
-            (Ok(Answer::Ok { affected_rows }), PendingCommand::SharedUpdate(_, rows))
-                if usize::try_from(affected_rows) != Ok(rows) =>
+            (Ok(Answer::Ok(done)), PendingCommand::SharedUpdate(_, rows))
+                if usize::try_from(done.affected_rows) != Ok(rows) =>
             {
                 return Err(command.failed(Cause::MissingRow));
             }
-            (Ok(Answer::Ok { .. }), _) => return Ok(()),
+            (Ok(Answer::Ok(done)), command) => {
+                if let Some((planned, operation)) = command.rows()
+                    && planned.bound.guard.is_some()
+                {
+                    let unchanged = usize::try_from(unchanged_rows(operation, &done)).unwrap_or(usize::MAX);
+                    self.stale_rows = self.stale_rows.saturating_add(unchanged);
+                }
+                return Ok(());
+            }
             (Err(error), _) => error,
         };
         self.note(&error);
@@ -442,13 +450,12 @@ impl Connection {
     /// prepared over a view goes on to be refused for the view's definer, whatever the view is by
     /// now. So the next row finds the statement prepared anew.
     fn forget_refused(&mut self, planned: &Statement<'_>, operation: Operation, refused: &mysql::MySqlError) {
-        let dialect = self.form.dialect;
         let is_stale = match codes::classify_with_state(refused.code, &refused.state) {
-            Class::Data => dialect == Dialect::RowAlias,
+            Class::Data => self.form.dialect == Dialect::RowAlias,
             class => class == Class::Blocked,
         };
         if is_stale {
-            let one_row = statement(&planned.bound, operation, 1, dialect);
+            let one_row = statement(&planned.bound, operation, 1, self.form);
             self.statements.forget(&one_row);
         }
     }

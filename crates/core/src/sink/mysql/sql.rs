@@ -7,11 +7,15 @@
 //!
 //! `LEAST` and `GREATEST` return NULL if one side is NULL, so `min` and `max` replace a NULL by the
 //! other side first. `sum` adds to `IFNULL(column, 0)`.
+//!
+//! An upsert of one row with a guard notes whether the row was there: see
+//! [`unchanged`](crate::sink::mysql::unchanged).
 
 use std::fmt::Write as _;
 
 use crate::plan::Operation;
 use crate::sink::mysql::deletions::delete;
+use crate::sink::mysql::unchanged::TOUCHED_ROW;
 use crate::table::bound::BoundColumns;
 use crate::table::column::ColumnKind;
 use crate::table::guarded::Beside;
@@ -38,6 +42,12 @@ impl Dialect {
         } else {
             Self::ValuesFunction
         }
+    }
+
+    /// Whether the server of that `VERSION()` takes `LAST_INSERT_ID(number)` in an upsert. Vitess
+    /// does not: <https://github.com/vitessio/vitess/issues/6087>.
+    pub fn takes_last_insert_id(version: &str) -> bool {
+        !version.to_ascii_lowercase().contains("vitess")
     }
 
     /// Whether the server of that `VERSION()` takes rows of values in a derived table: MySQL since
@@ -88,8 +98,14 @@ pub fn quote_table(name: &TableName) -> String {
 
 /// The statement for `rows` rows of these columns. Its placeholders are the rows' values in the
 /// columns' order, one row after the other. [`update_order`] orders those of an update, which has
-/// one row.
-pub fn statement(bound: &BoundColumns, operation: Operation, rows: usize, dialect: Dialect) -> String {
+/// one row. `notes_touched`: one row with a guard notes whether it was there.
+pub fn statement(
+    bound: &BoundColumns,
+    operation: Operation,
+    rows: usize,
+    dialect: Dialect,
+    notes_touched: bool,
+) -> String {
     let table = quote_table(&bound.model.name);
     match operation {
         Operation::Update | Operation::SharedUpdate => return update(bound, &table),
@@ -122,7 +138,8 @@ pub fn statement(bound: &BoundColumns, operation: Operation, rows: usize, dialec
                 Dialect::ValuesFunction => format!("VALUES({name})"),
             }
         };
-        let assignments = assignments(bound, &table, incoming);
+        let noted = (rows == 1 && notes_touched).then_some(TOUCHED_ROW);
+        let assignments = noting_assignments(bound, &table, noted, incoming);
         if assignments.is_empty() {
             // Nothing to change. This says that the row is there, without an error and without
             // hiding another one.
@@ -160,6 +177,16 @@ fn assigned_columns(bound: &BoundColumns) -> Vec<usize> {
 
 /// The assignments of a row that is there. `incoming`: the new value of a column.
 pub fn assignments(bound: &BoundColumns, table: &str, incoming: impl Fn(usize) -> String) -> Vec<String> {
+    noting_assignments(bound, table, None, incoming)
+}
+
+/// The same. The guard's assignment notes the number.
+fn noting_assignments(
+    bound: &BoundColumns,
+    table: &str,
+    noted: Option<u64>,
+    incoming: impl Fn(usize) -> String,
+) -> Vec<String> {
     let passes = bound.guard.map(|at| {
         let guard = format!("{table}.{}", quote(bound.columns.get(at).map_or("", |name| name)));
         format!("{guard} IS NULL OR {}>={guard}", incoming(at))
@@ -178,6 +205,12 @@ pub fn assignments(bound: &BoundColumns, table: &str, incoming: impl Fn(usize) -
             };
             match &passes {
                 None => format!("{old}={merged}"),
+                Some(passes) if let (true, Some(noted)) = (bound.guard == Some(at), noted) => {
+                    let kept = kept(bound, at, &old);
+                    // MariaDB calculates what is the same for all rows before it looks for one.
+                    let noted = format!("LAST_INSERT_ID(IF({passes},{noted},{noted}+1))");
+                    format!("{old}=IF({noted} AND ({passes}),{merged},{kept})")
+                }
                 Some(passes) => format!("{old}=IF({passes},{merged},{})", kept(bound, at, &old)),
             }
         })
@@ -287,9 +320,11 @@ mod tests {
             ("8.0.11-TiDB-v7.5.0", Dialect::ValuesFunction, false),
             ("", Dialect::ValuesFunction, false),
         ] {
+            assert!(Dialect::takes_last_insert_id(version), "{version}");
             assert_eq!(Dialect::of_version(version), dialect, "{version}");
             assert_eq!(Dialect::knows_row_lists(version), knows_row_lists, "{version}");
         }
+        assert!(!Dialect::takes_last_insert_id("8.0.30-Vitess"));
     }
 
     #[test]
@@ -304,17 +339,17 @@ mod tests {
         let plain = bound(&TableRules::default(), Mode::Upsert, &["id", "a`b"]);
         let t = "`ex`.`bal``s`";
         let start = format!("INSERT INTO {t} (`id`,`a``b`) VALUES (?,?),(?,?)");
-        assert_eq!(statement(&plain, Operation::Insert, 2, Dialect::RowAlias), start);
+        assert_eq!(statement(&plain, Operation::Insert, 2, Dialect::RowAlias, true), start);
         assert_eq!(
-            statement(&plain, Operation::Upsert, 2, Dialect::RowAlias),
+            statement(&plain, Operation::Upsert, 2, Dialect::RowAlias, true),
             format!("{start} AS wb_new ON DUPLICATE KEY UPDATE {t}.`a``b`=wb_new.`a``b`")
         );
         assert_eq!(
-            statement(&plain, Operation::Upsert, 2, Dialect::ValuesFunction),
+            statement(&plain, Operation::Upsert, 2, Dialect::ValuesFunction, true),
             format!("{start} ON DUPLICATE KEY UPDATE {t}.`a``b`=VALUES(`a``b`)")
         );
         assert_eq!(
-            statement(&plain, Operation::Update, 1, Dialect::RowAlias),
+            statement(&plain, Operation::Update, 1, Dialect::RowAlias, true),
             format!("UPDATE {t} SET {t}.`a``b`=? WHERE {t}.`id`=?")
         );
         assert_eq!(update_order(&plain), vec![1, 0]);
@@ -335,7 +370,7 @@ mod tests {
         let bound = bound(&rules, Mode::Upsert, &["u", "a", "s", "k", "lo", "hi"]);
         let t = "`ex`.`bal``s`";
         assert_eq!(
-            statement(&bound, Operation::Upsert, 1, Dialect::RowAlias),
+            statement(&bound, Operation::Upsert, 1, Dialect::RowAlias, true),
             format!(
                 "INSERT INTO {t} (`u`,`a`,`s`,`k`,`lo`,`hi`) VALUES (?,?,?,?,?,?) AS wb_new ON DUPLICATE KEY UPDATE \
                  {t}.`s`=IFNULL({t}.`s`,0)+wb_new.`s`,\
@@ -363,7 +398,7 @@ mod tests {
         let t = "`ex`.`bal``s`";
         let low = "CAST(? AS DECIMAL(65,0))";
         assert_eq!(
-            statement(&bound, Operation::Update, 1, Dialect::RowAlias),
+            statement(&bound, Operation::Update, 1, Dialect::RowAlias, true),
             format!(
                 "UPDATE {t} SET {t}.`s`=IFNULL({t}.`s`,0)+CAST(? AS DECIMAL(65,8)),\
                  {t}.`lo`=LEAST(IFNULL({t}.`lo`,{low}),IFNULL({low},{t}.`lo`)),\
@@ -382,12 +417,18 @@ mod tests {
         let t = "`ex`.`bal``s`";
         let passes = format!("{t}.`v` IS NULL OR VALUES(`v`)>={t}.`v`");
         assert_eq!(
-            statement(&bound, Operation::Upsert, 1, Dialect::ValuesFunction),
+            statement(&bound, Operation::Upsert, 1, Dialect::ValuesFunction, true),
             format!(
                 "INSERT INTO {t} (`id`,`v`,`x`) VALUES (?,?,?) ON DUPLICATE KEY UPDATE \
-                 {t}.`x`=IF({passes},VALUES(`x`),{t}.`x`),{t}.`v`=IF({passes},VALUES(`v`),{t}.`v`)"
+                 {t}.`x`=IF({passes},VALUES(`x`),{t}.`x`),\
+                 {t}.`v`=IF(LAST_INSERT_ID(IF({passes},{TOUCHED_ROW},{TOUCHED_ROW}+1)) AND ({passes}),VALUES(`v`),{t}.`v`)"
             )
         );
+        for (rows, notes_touched) in [(1, false), (2, true)] {
+            let plain = format!(",{t}.`v`=IF({passes},VALUES(`v`),{t}.`v`)");
+            let text = statement(&bound, Operation::Upsert, rows, Dialect::ValuesFunction, notes_touched);
+            assert!(text.ends_with(&plain), "{text}");
+        }
         assert_eq!(update_order(&bound), vec![1, 2, 1, 1, 0]);
     }
 
@@ -396,14 +437,14 @@ mod tests {
         let bound = bound(&TableRules::default(), Mode::Upsert, &["id"]);
         let t = "`ex`.`bal``s`";
         assert_eq!(
-            statement(&bound, Operation::Upsert, 1, Dialect::RowAlias),
+            statement(&bound, Operation::Upsert, 1, Dialect::RowAlias, true),
             format!("INSERT INTO {t} (`id`) VALUES (?) AS wb_new ON DUPLICATE KEY UPDATE {t}.`id`={t}.`id`")
         );
         let mut of_server = bound;
         of_server.key = Vec::new();
         of_server.rules = vec![MergeRule::Keep];
         assert_eq!(
-            statement(&of_server, Operation::Upsert, 1, Dialect::ValuesFunction),
+            statement(&of_server, Operation::Upsert, 1, Dialect::ValuesFunction, true),
             format!("INSERT INTO {t} (`id`) VALUES (?) ON DUPLICATE KEY UPDATE {t}.`id`={t}.`id`")
         );
     }

@@ -85,7 +85,7 @@ fn push_texts(
     form: StatementForm,
     texts: &mut Vec<Vec<u8>>,
 ) -> Option<()> {
-    let sql = statement(&planned.bound, operation, rows, form.dialect);
+    let sql = statement(&planned.bound, operation, rows, form);
     let text = filled(&sql, parameters, kinds, form)?;
     if text.len() + PACKET_OVERHEAD_BYTES <= form.limits.max_packet_bytes {
         texts.push(text);
@@ -178,6 +178,7 @@ mod tests {
             dialect,
             text: TextForm::of_session(charset, mode),
             shares_updates: true,
+            notes_touched_rows: true,
         }
     }
 

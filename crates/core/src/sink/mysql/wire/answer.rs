@@ -1,7 +1,8 @@
 //! The packets that end an answer or a part of one: OK, ERR, EOF.
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_response_packets.html>.
 //!
-//! Bound: an error's message has 4 KiB ([`MESSAGE_BYTES_MAX`]); what is longer is cut.
+//! Bounds: an error's message has 4 KiB ([`MESSAGE_BYTES_MAX`]); what is longer is cut. Of an OK's
+//! words 512 bytes are read.
 
 use mysql::MySqlError;
 use mysql::consts::StatusFlags;
@@ -16,12 +17,19 @@ pub const ERR: u8 = 0xff;
 pub const EOF: u8 = 0xfe;
 /// Servers have 512.
 const MESSAGE_BYTES_MAX: usize = 4_096;
+/// Those of a server have less than a hundred.
+const INFO_BYTES_MAX: usize = 512;
 
 /// An OK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Done {
     /// With `CLIENT_FOUND_ROWS` this counts the rows that were found.
     pub affected_rows: u64,
+    /// The number that the statement made, or gave to `LAST_INSERT_ID()`.
+    pub last_insert_id: u64,
+    /// The first two numbers of its words: `Records: 3  Duplicates: 1  Warnings: 0`, `Rows matched:
+    /// 3  Changed: 1  Warnings: 0`. The words themselves are in the language of `lc_messages`.
+    pub counts: Option<[u64; 2]>,
     /// What the session is like now.
     pub status: StatusFlags,
 }
@@ -31,10 +39,30 @@ pub fn read_ok(packet: &[u8]) -> Option<Done> {
     let mut fields = Fields::of(packet);
     (fields.byte()? == OK).then_some(())?;
     let affected_rows = fields.length()?;
-    let _last_insert = fields.length()?;
+    let last_insert_id = fields.length()?;
     let status = StatusFlags::from_bits_truncate(fields.u16()?);
     let _warnings = fields.u16()?;
-    Some(Done { affected_rows, status })
+    Some(Done {
+        affected_rows,
+        last_insert_id,
+        counts: read_counts(fields.rest()),
+        status,
+    })
+}
+
+/// Reads the numbers in an OK's words. `None`: there are not three.
+fn read_counts(info: &[u8]) -> Option<[u64; 2]> {
+    // The length before the words may look like a digit. Some leave it out.
+    let mut behind_length = Fields::of(info);
+    let words = behind_length.text().filter(|_| behind_length.rest().is_empty());
+    let words = words.unwrap_or(info);
+    let words = words.get(..INFO_BYTES_MAX).unwrap_or(words);
+    let digits = words
+        .split(|byte| !byte.is_ascii_digit())
+        .filter(|part| !part.is_empty());
+    let mut numbers = digits.map(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+    let counts = [numbers.next()??, numbers.next()??];
+    numbers.next()?.map(|_warnings: u64| counts)
 }
 
 /// Reads an EOF. `None`: it is none.
@@ -109,6 +137,33 @@ mod tests {
         );
     }
 
+    #[test]
+    fn the_numbers_of_the_words_are_read() {
+        let records = "Records: 2  Duplicates: 1  Warnings: 0";
+        let sixteen = "Records: 16  Duplicates: 1234567  Warnings: 10000";
+        // Their lengths are digits, too.
+        assert_eq!((records.len(), sixteen.len()), (38, 49));
+        for (words, expected) in [
+            (records, Some([2, 1])),
+            (sixteen, Some([16, 1_234_567])),
+            ("Rows matched: 1  Changed: 0  Warnings: 0", Some([1, 0])),
+            ("Datensätze gefunden: 2  Geändert: 0  Warnungen: 0", Some([2, 0])),
+            ("レコード数: 2  重複数: 2  警告: 0", Some([2, 2])),
+            ("Records: 2  Duplicates: 1", None),
+            ("Records: 99999999999999999999  Duplicates: 1  Warnings: 0", None),
+            ("(Rows)", None),
+            ("", None),
+        ] {
+            let length = u8::try_from(words.len()).expect("short");
+            for before in [&[length][..], &[]] {
+                let packet = [b"\x00\x03\x07\x02\x00\x00\x00", before, words.as_bytes()].concat();
+                let done = read_ok(&packet).expect("an OK");
+                assert_eq!((done.affected_rows, done.last_insert_id), (3, 7));
+                assert_eq!(done.counts, expected, "{words} behind {before:?}");
+            }
+        }
+    }
+
     proptest! {
         /// Whatever the client library reads is read to the same, and nothing panics.
         #[test]
@@ -124,6 +179,7 @@ mod tests {
                 if let Ok(theirs) = theirs.map(OkPacketDeserializer::into_inner) {
                     prop_assert_eq!(done.affected_rows, theirs.affected_rows());
                     prop_assert_eq!(done.status, theirs.status_flags());
+                    prop_assert_eq!(done.last_insert_id, theirs.last_insert_id().unwrap_or_default());
                 }
             }
             if let (Some(error), Ok(ErrPacket::Error(theirs))) =

@@ -20,7 +20,7 @@ use mysql::consts::StatusFlags;
 use mysql::prelude::FromRow;
 use mysql::{Column, MySqlError, Row};
 
-use crate::sink::mysql::wire::answer::{OK, read_eof, read_err, read_ok};
+use crate::sink::mysql::wire::answer::{Done, OK, read_eof, read_err, read_ok};
 use crate::sink::mysql::wire::authentication::{Account, authenticate};
 use crate::sink::mysql::wire::command::Command;
 use crate::sink::mysql::wire::fields::Fields;
@@ -51,11 +51,8 @@ pub struct Prepared {
 /// The answer to a command.
 #[derive(Debug)]
 pub enum Answer {
-    /// It was executed. With `CLIENT_FOUND_ROWS` this counts the rows that it found.
-    Ok {
-        /// See above.
-        affected_rows: u64,
-    },
+    /// It was executed.
+    Ok(Done),
     /// It was executed, and has a result.
     Rows(Vec<Row>),
 }
@@ -230,8 +227,7 @@ impl Conn {
         }
         if let Some(done) = read_ok(payload) {
             check_single(done.status)?;
-            let affected_rows = done.affected_rows;
-            return Ok(Ok(Answer::Ok { affected_rows }));
+            return Ok(Ok(Answer::Ok(done)));
         }
         // Not 0xfb, by which a server asks for a file of ours.
         let mut fields = Fields::of(payload);
@@ -369,7 +365,7 @@ impl Conn {
     /// Takes an answer that has no result.
     fn receive_ok(&mut self) -> mysql::Result<()> {
         match self.receive()? {
-            Answer::Ok { .. } => Ok(()),
+            Answer::Ok(_) => Ok(()),
             // Nobody knows what became of the command.
             Answer::Rows(_) => Ok(self.give_up_after(Err(unknown()))?),
         }

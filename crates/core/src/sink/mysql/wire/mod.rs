@@ -24,7 +24,7 @@
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
-mod answer;
+pub mod answer;
 pub mod authentication;
 pub mod command;
 pub mod conn;

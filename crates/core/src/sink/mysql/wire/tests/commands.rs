@@ -97,7 +97,7 @@ fn commands_are_sent_ahead_and_answered_in_order() {
     for sql in ["one", "two", "three"] {
         assert_eq!(conn.send(Command::Query(sql)).expect("sent"), Sent::Whole);
     }
-    assert!(matches!(conn.receive(), Ok(Answer::Ok { affected_rows: 1 })));
+    assert!(matches!(conn.receive(), Ok(Answer::Ok(Done { affected_rows: 1, .. }))));
     assert!(matches!(conn.receive(), Err(mysql::Error::MySqlError(error)) if error.code == 1062));
     assert!(matches!(conn.receive(), Ok(Answer::Rows(rows)) if rows.len() == 1));
     assert!(conn.receive().is_err(), "nothing is due");
@@ -299,10 +299,10 @@ fn a_server_that_does_not_read_answers_first() {
     assert_eq!(conn.send(Command::Query("two")).expect("some of it"), Sent::Blocked);
     assert_eq!(look(&seen, |seen| seen.elapsed), TIMEOUTS.write);
     assert!(conn.is_partly_sent());
-    assert!(matches!(conn.receive(), Ok(Answer::Ok { affected_rows: 1 })));
+    assert!(matches!(conn.receive(), Ok(Answer::Ok(Done { affected_rows: 1, .. }))));
     look(&seen, |seen| seen.send_limit = None);
     assert_eq!(conn.go_on_sending().expect("the rest"), Sent::Whole);
-    assert!(matches!(conn.receive(), Ok(Answer::Ok { affected_rows: 2 })));
+    assert!(matches!(conn.receive(), Ok(Answer::Ok(Done { affected_rows: 2, .. }))));
     assert!(look(&seen, |seen| seen.sent.ends_with(b"\x04\0\0\0\x03two")));
     // Nothing is under way that could be waited for.
     look(&seen, |seen| seen.send_limit = Some(0));
