@@ -24,13 +24,15 @@ return [
     | The buffers that were used are flushed when work ends: after the response
     | was sent, after each job, when the worker stops, after each scheduled task
     | and after each command. A persistent buffer is not flushed after a
-    | response, since it stays for the next request. Errors are reported to the
-    | exception handler. The time-out is for each buffer.
+    | response, since it stays for the next request. Before a response with a
+    | Location all are, since the client comes back at once. Errors are reported
+    | to the exception handler. The time-out is for each buffer.
     |
     */
 
     'flush_after' => [
         'request' => true,
+        'redirect' => true,
         'job' => true,
         'worker' => true,
         'task' => true,

@@ -16,6 +16,8 @@ use WriteBuffer\Laravel\Console\AboutSection;
 use WriteBuffer\Laravel\Console\FailedCommand;
 use WriteBuffer\Laravel\Console\InstallCommand;
 use WriteBuffer\Laravel\Console\StatusCommand;
+use WriteBuffer\Laravel\Eloquent\BufferedFinder;
+use WriteBuffer\Laravel\Eloquent\BufferedRelations;
 use WriteBuffer\Laravel\EndOfWork\EndOfWorkFlusher;
 use WriteBuffer\Laravel\EndOfWork\FlushLog;
 use WriteBuffer\Laravel\EndOfWork\Listeners;
@@ -60,6 +62,9 @@ final class WriteBufferServiceProvider extends ServiceProvider
         $this->app->terminating(static function () use ($end): void {
             $end->flush('request');
         });
+
+        BufferedFinder::register();
+        BufferedRelations::register();
 
         if ($this->app->runningInConsole()) {
             $this->commands([FailedCommand::class, InstallCommand::class, StatusCommand::class]);

@@ -47,6 +47,12 @@ class BufferManager
         return $this->buffers[$name] ??= $this->make($name);
     }
 
+    /** Whether a buffer may have rows that an earlier request has added. */
+    public function isPersistent(string $name): bool
+    {
+        return (string) ($this->config($name)['persistent'] ?? '') !== '';
+    }
+
     /** A buffer by which models save themselves, whatever its setting `models` says. */
     public function saving(?string $name = null): SavingBuffer
     {

@@ -4,10 +4,11 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Laravel\Eloquent;
 
+use Illuminate\Database\Eloquent\Collection;
+use Illuminate\Database\Eloquent\ModelNotFoundException;
 use Illuminate\Database\Query\Builder as QueryBuilder;
 use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Models\SavingQuery;
-use WriteBuffer\Laravel\Tables\Merge;
 
 /**
  * Owns `saveBuffered()` of a model: Laravel's own save(), with its events, timestamps, casts and
@@ -15,10 +16,16 @@ use WriteBuffer\Laravel\Tables\Merge;
  *
  * The model needs a key before it is saved. What the database refuses (by a constraint, for
  * instance) is refused later, when the buffer is flushed.
+ *
+ * And owns that the model's other methods do not miss a row that is only buffered: see
+ * {@see FollowingQuery}. A model that is put into a job, or whose job is dispatched, is in the
+ * database then.
  */
 trait BuffersWrites
 {
     private ?SavingQuery $nextQuery = null;
+
+    private bool $buffersAll = false;
 
     /**
      * @param array<string, mixed> $options as of save()
@@ -59,26 +66,77 @@ trait BuffersWrites
     }
 
     /**
-     * The model as it will be after a flush: the buffered row over the database's row, by the
-     * table's rules; null if its row will be deleted. While a row is being written, an increment of
-     * a `sum` may be counted twice: call flush() first if that matters.
+     * delete(), later: with its events, and as a soft delete if that is the model's. It comes in
+     * order with everything else of its key.
+     *
+     * @return bool|null as of delete()
      */
-    public static function findBuffered(mixed $id): ?static
+    public function deleteBuffered(): ?bool
     {
-        $model = new static();
-        $manager = app(BufferManager::class);
-        // The buffer first: a row that is flushed in between is found twice, and never missed.
-        $buffered = $manager->buffer($model->getBufferName())->find($model->getTable(), $id);
-        $found = static::query()->find($id);
-        if (!is_array($buffered)) {
-            return $buffered === null ? $found : null;
+        $this->buffersAll = true;
+        try {
+            return $this->delete();
+        } finally {
+            $this->buffersAll = false;
         }
-        if ($found === null) {
-            return $model->newFromBuilder($buffered);
-        }
-        $table = $manager->table($model->getTable(), $model->getKeyName(), $model->getBufferName());
+    }
 
-        return $found->setRawAttributes(Merge::forReading($table, $found->getAttributes(), $buffered), true);
+    /**
+     * The model as it will be after a flush: see {@see BufferedFinder}. Scopes decide as in find().
+     *
+     * @param mixed $id a key, or a list of keys
+     *
+     * @return static|Collection<int, static>|null null: there is none, or it will be deleted
+     */
+    public static function findBuffered(mixed $id): static|Collection|null
+    {
+        return (new BufferedFinder(static::query(), app(BufferManager::class)))->find($id);
+    }
+
+    /**
+     * @return static|Collection<int, static>
+     *
+     * @throws ModelNotFoundException
+     */
+    public static function findBufferedOrFail(mixed $id): static|Collection
+    {
+        return (new BufferedFinder(static::query(), app(BufferManager::class)))->findOrFail($id);
+    }
+
+    /**
+     * Reads the model anew, with what is buffered.
+     *
+     * @return $this
+     */
+    public function refresh()
+    {
+        $key = $this->exists ? $this->getKey() : null;
+        $rows = BufferedRows::of($this);
+        if ($key === null || $rows->find($rows->keyIn([$this->getKeyName() => $key]) ?? []) === null) {
+            return parent::refresh();
+        }
+        $fresh = (new BufferedFinder($this->newQueryWithoutScopes(), app(BufferManager::class)))->findOrFail($key);
+        $this->setRawAttributes($fresh->getAttributes(), true);
+        $this->load(array_keys($this->getRelations()));
+
+        return $this;
+    }
+
+    /**
+     * What a job keeps of the model. The job may run elsewhere, so the row is written first, or as
+     * soon as its transaction is committed.
+     *
+     * @return mixed
+     */
+    public function getQueueableId()
+    {
+        $rows = BufferedRows::of($this);
+        $key = $rows->keyIn($this->getAttributes());
+        if ($this->exists && $key !== null && $rows->find($key) !== null) {
+            $rows->writeOutForOthers();
+        }
+
+        return parent::getQueueableId();
     }
 
     /** The buffer of config/write-buffer.php for the model's rows; null: the default buffer. */
@@ -87,13 +145,13 @@ trait BuffersWrites
         return null;
     }
 
-    /** @return QueryBuilder */
+    /** @return QueryBuilder a plain query, but for rows that are buffered */
     protected function newBaseQueryBuilder()
     {
         // save() makes one query to write. Queries that its listeners make afterwards are not
         // buffered.
         [$query, $this->nextQuery] = [$this->nextQuery, null];
 
-        return $query ?? parent::newBaseQueryBuilder();
+        return $query ?? FollowingQuery::of($this, BufferedRows::of($this), $this->buffersAll);
     }
 }

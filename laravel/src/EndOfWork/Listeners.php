@@ -8,6 +8,7 @@ use Illuminate\Console\Events\CommandFinished;
 use Illuminate\Console\Events\ScheduledTaskFailed;
 use Illuminate\Console\Events\ScheduledTaskFinished;
 use Illuminate\Contracts\Events\Dispatcher;
+use Illuminate\Foundation\Http\Events\RequestHandled;
 use Illuminate\Queue\Events\JobExceptionOccurred;
 use Illuminate\Queue\Events\JobProcessed;
 use Illuminate\Queue\Events\Looping;
@@ -50,6 +51,12 @@ final class Listeners
             // A job of the queue `sync` is part of the work that dispatched it.
             if (!$event->job instanceof SyncJob) {
                 $end->flush('job');
+            }
+        });
+        // The client comes back at once, maybe to another process.
+        $events->listen(RequestHandled::class, static function (RequestHandled $event) use ($end): void {
+            if ($event->response->headers->has('Location')) {
+                $end->flush('redirect');
             }
         });
         $events->listen(Looping::class, static function () use ($end): void {

@@ -78,6 +78,11 @@ final class SavingBuffer implements Buffer, HoldsRows
         return $this->buffer instanceof HoldsRows ? $this->buffer->heldRows() : 0;
     }
 
+    public function holdsRowsOf(string $table): bool
+    {
+        return $this->buffer instanceof HoldsRows && $this->buffer->holdsRowsOf($table);
+    }
+
     public function add(mixed $order, mixed $trade = null): int
     {
         $models = [self::models($order), self::models($trade)];

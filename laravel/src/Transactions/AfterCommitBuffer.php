@@ -103,6 +103,20 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
         return self::countRows($this->waitingGroups()) - self::countRows(array_column($this->late, 0));
     }
 
+    public function holdsRowsOf(string $table): bool
+    {
+        $name = $this->reader->table($table);
+        foreach ($this->waitingGroups() as $rows) {
+            foreach ($rows as $row) {
+                if ($row->table === $name) {
+                    return true;
+                }
+            }
+        }
+
+        return false;
+    }
+
     public function add(mixed $order, mixed $trade = null): int
     {
         if (!$this->isCollecting()) {

@@ -12,4 +12,7 @@ interface HoldsRows
 
     /** How many rows wait for the end of a transaction. */
     public function heldRows(): int;
+
+    /** Whether rows of a table are among them. `$table` is its name without the prefix. */
+    public function holdsRowsOf(string $table): bool;
 }

@@ -34,7 +34,9 @@ final class ModelTwinTest extends ContractTestCase
     private const TABLE = 'id VARCHAR(36) NOT NULL PRIMARY KEY, status VARCHAR(10) NOT NULL, quantity INTEGER, is_open INTEGER, '
         . 'tags VARCHAR(50), point VARCHAR(20), due_at DATETIME, created_at DATETIME, updated_at DATETIME';
 
-    private const EVENTS = ['saving', 'creating', 'created', 'updating', 'updated', 'saved'];
+    private const EVENTS = ['saving', 'creating', 'created', 'updating', 'updated', 'saved', 'deleting', 'deleted'];
+
+    private const DATABASES = ['native background', 'native foreground', 'sync', 'php', 'php on sqlite'];
 
     private const SAVED = 'wb_saved_items';
 
@@ -160,7 +162,42 @@ final class ModelTwinTest extends ContractTestCase
             return ($isCommitted ? 'commit ' : 'roll back ') . implode(', ', $words);
         }
 
+        if ($dice < 10 && in_array($this->driver, self::DATABASES, true) && method_exists($class, 'saveBuffered')) {
+            $word = $this->changeBuffered($dice < 9);
+            if ($word !== null) {
+                return $word;
+            }
+        }
+
         return $this->save($buffer, $class);
+    }
+
+    /** Deletes a row, or adds to a column of it, by the methods that a model has always had. */
+    private function changeBuffered(bool $isDeletion): ?string
+    {
+        $of = array_keys(array_filter(
+            $this->pairs,
+            fn (array $pair): bool => $pair[0]->exists && isset($this->there[$pair[0]->id]),
+        ));
+        if ($of === []) {
+            return null;
+        }
+        [$saved, $buffered] = $this->pairs[$of[mt_rand(0, count($of) - 1)]];
+        if (!$isDeletion) {
+            $extra = mt_rand(0, 1) === 0 ? [] : ['status' => 'counted'];
+            $saved->increment('quantity', 2, $extra);
+            $buffered->increment('quantity', 2, $extra);
+
+            return "increment {$saved->id}";
+        }
+        $saved->delete();
+        $isLater = mt_rand(0, 1) === 0;
+        $isLater ? $buffered->deleteBuffered() : $buffered->delete();
+        unset($this->there[$saved->id]);
+        // Other copies would update a row that is gone.
+        $this->pairs = array_values(array_filter($this->pairs, static fn (array $pair): bool => $pair[0]->id !== $saved->id));
+
+        return ($isLater ? 'delete later ' : 'delete ') . $saved->id;
     }
 
     /** @param class-string<Item> $class */
@@ -239,9 +276,16 @@ final class ModelTwinTest extends ContractTestCase
     {
         $way = mt_rand(0, 5);
         if (count($items) === 1 && $way < 2) {
-            method_exists($items[0], 'saveBuffered') ? $items[0]->saveBuffered() : $buffer->add($items[0]);
+            if (!method_exists($items[0], 'saveBuffered')) {
+                $buffer->add($items[0]);
 
-            return 'alone';
+                return 'alone';
+            }
+            // A plain save() too, whose row may be buffered or not.
+            $isPlain = in_array($this->driver, self::DATABASES, true) && mt_rand(0, 1) === 0;
+            $isPlain ? $items[0]->save() : $items[0]->saveBuffered();
+
+            return $isPlain ? 'save()' : 'saveBuffered()';
         }
         match ($way) {
             0, 1 => $buffer->add($items),

@@ -7,6 +7,8 @@ namespace WriteBuffer\Laravel\Tests\Feature;
 use Illuminate\Console\Scheduling\Schedule;
 use Illuminate\Contracts\Console\Kernel;
 use Illuminate\Contracts\Debug\ExceptionHandler;
+use Illuminate\Foundation\Http\Events\RequestHandled;
+use Illuminate\Http\RedirectResponse;
 use Illuminate\Queue\WorkerOptions;
 use Illuminate\Support\Facades\Route;
 use PHPUnit\Framework\Attributes\DataProvider;
@@ -60,6 +62,29 @@ final class EndOfWorkTest extends TestCase
             'default',
             new WorkerOptions(sleep: 0, maxTries: 1, stopWhenEmpty: true),
         );
+    }
+
+    public function testAResponseWithALocationIsSentAfterTheFlush(): void
+    {
+        Route::get('/moved', function (): RedirectResponse {
+            $this->buffer()->add(['id' => 1, 'v' => 1]);
+
+            return new RedirectResponse('/orders/1');
+        });
+        Route::get('/stays', function (): string {
+            $this->buffer()->add(['id' => 2, 'v' => 1]);
+
+            return 'ok';
+        });
+        $seen = [];
+        $this->app->make('events')->listen(RequestHandled::class, function () use (&$seen): void {
+            $seen[] = $this->written();
+        });
+        $this->get('/moved')->assertRedirect('/orders/1');
+        $this->get('/stays')->assertOk();
+
+        self::assertSame([[1], [1]], $seen);
+        self::assertSame([1, 2], $this->written());
     }
 
     public function testARequest(): void
