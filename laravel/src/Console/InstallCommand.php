@@ -7,6 +7,7 @@ namespace WriteBuffer\Laravel\Console;
 use Illuminate\Console\Command;
 use Illuminate\Database\Connection;
 use WriteBuffer\Laravel\Buffers\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferSettings;
 
 /** Owns `write-buffer:install`: publishes the configuration, and checks what each buffer needs. */
 final class InstallCommand extends Command
@@ -45,7 +46,7 @@ final class InstallCommand extends Command
     private function problems(BufferManager $manager, string $name): iterable
     {
         $config = $this->laravel->make('config')->get("write-buffer.buffers.{$name}");
-        $driver = $config['driver'] ?? 'null';
+        $driver = BufferSettings::driver($config);
         if (in_array($driver, ['native', 'sync'], true) && !extension_loaded('write_buffer')) {
             yield "its driver {$driver} needs the extension write_buffer: add \"extension=write_buffer\" to php.ini,"
                 . ' or use the driver "php"';

@@ -47,7 +47,7 @@ final class EndOfWorkFlusher
     {
         $config = $this->container->make('config');
         $timeoutMs = (int) ($config->get('write-buffer.flush_timeout_ms') ?? 5_000);
-        foreach ($this->container->make(BufferManager::class)->made() as $name => $buffer) {
+        foreach ($this->container->make(BufferManager::class)->all() as $name => $buffer) {
             // A persistent buffer stays for the next request, and its thread goes on writing.
             $isPersistent = $kind === 'request' && $config->get("write-buffer.buffers.{$name}.persistent");
             // This work ended within the transaction of other work, whose end flushes.
@@ -55,12 +55,13 @@ final class EndOfWorkFlusher
                 $this->flushOne($name, $buffer, $timeoutMs);
             }
         }
+        $this->container->make(BufferManager::class)->forgetEarlier();
     }
 
     /** Reports rows that wait for a transaction which the last job left open: nobody else would. */
     public function reportHeld(): void
     {
-        foreach ($this->container->make(BufferManager::class)->made() as $name => $buffer) {
+        foreach ($this->container->make(BufferManager::class)->all() as $name => $buffer) {
             $rows = $buffer instanceof HoldsRows ? $buffer->heldRows() : 0;
             if ($rows > 0) {
                 $this->report(new OpenTransactionException($name, $rows));
@@ -103,7 +104,7 @@ final class EndOfWorkFlusher
         }
         try {
             $folder = new StatusFolder($path);
-            foreach ($this->container->make(BufferManager::class)->made() as $name => $buffer) {
+            foreach ($this->container->make(BufferManager::class)->all() as $name => $buffer) {
                 // A driver of the application need not have all metrics.
                 $folder->publish($name, $buffer->getMetrics() + Metrics::none(), microtime(true));
             }

@@ -91,13 +91,11 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
         return $this->buffer;
     }
 
-    /** Whether rows are held, since the connection has a transaction open. */
     public function isHolding(): bool
     {
         return $this->openConnection() !== null;
     }
 
-    /** How many rows wait for the end of a transaction. */
     public function heldRows(): int
     {
         return self::countRows($this->waitingGroups()) - self::countRows(array_column($this->late, 0));

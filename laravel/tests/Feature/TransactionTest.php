@@ -195,6 +195,8 @@ final class TransactionTest extends TestCase
         $this->database()->beginTransaction();
         $this->buffer('at once')->add(['id' => 1]);
         self::assertInstanceOf(\WriteBuffer::class, $this->buffer('at once')->inner());
+        self::assertFalse($this->buffer('at once')->isHolding());
+        self::assertTrue($this->buffer('native')->isHolding(), 'by default it is on');
         $this->database()->rollBack();
 
         self::assertSame([1], $this->written($this->buffer('at once')));
