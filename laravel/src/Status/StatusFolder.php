@@ -47,11 +47,42 @@ final class StatusFolder
             'rows_per_s' => self::rate($before, $metrics, $now),
             'metrics' => $metrics,
         ];
+        $this->replace(
+            $file,
+            json_encode($entry, JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE | JSON_PRESERVE_ZERO_FRACTION),
+        );
+    }
+
+    /** @return array<string, mixed>|null what tell() was given last, by this process */
+    public function told(string $buffer): ?array
+    {
+        $told = json_decode((string) OwnFile::text($this->toldFile($buffer)), true);
+
+        return isset($told['process'], $told['refused'], $told['parked']) ? $told + ['last' => null] : null;
+    }
+
+    /**
+     * Keeps what a process has told of a buffer that outlives its request.
+     *
+     * @param array<string, mixed> $told
+     */
+    public function tell(string $buffer, array $told): void
+    {
+        $this->replace($this->toldFile($buffer), json_encode($told, JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE));
+    }
+
+    private function toldFile(string $buffer): string
+    {
+        return "{$this->folder}/" . md5(gethostname() . ':' . getmypid() . ":{$buffer}") . '.told';
+    }
+
+    /** Replaces a file as a whole. */
+    private function replace(string $file, string $text): void
+    {
         if (!is_dir($this->folder) && !@mkdir($this->folder, 0700, true) && !is_dir($this->folder)) {
             $reason = error_get_last()['message'] ?? '';
             throw new RuntimeException("the folder {$this->folder} cannot be made: {$reason}");
         }
-        $text = json_encode($entry, JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE | JSON_PRESERVE_ZERO_FRACTION);
         $new = OwnFile::beside($file);
         if (@file_put_contents($new, $text) !== strlen($text) || !@rename($new, $file)) {
             $reason = error_get_last()['message'] ?? '';
@@ -90,7 +121,13 @@ final class StatusFolder
             }
             $entries[] = ['lives' => $lives] + $entry;
         }
-        foreach (glob("{$this->folder}/.*.json.*") ?: [] as $unfinished) {
+        foreach (glob("{$this->folder}/*.told") ?: [] as $told) {
+            $process = json_decode((string) OwnFile::text($told, self::owner($this->folder)), true)['process'] ?? '';
+            if (!self::isAlive((int) $process)) {
+                @unlink($told);
+            }
+        }
+        foreach (glob("{$this->folder}/.*.{json,told}.*", GLOB_BRACE) ?: [] as $unfinished) {
             // A process that was killed while it wrote left it.
             if ((int) @filemtime($unfinished) < time() - self::ENDED_KEPT_S) {
                 @unlink($unfinished);
@@ -108,11 +145,17 @@ final class StatusFolder
      */
     private function read(string $file): ?array
     {
-        // The folder's own user may be another one than an administrator who looks at it.
-        $owner = @fileowner($this->folder);
-        $entry = json_decode((string) OwnFile::text($file, $owner === false ? null : $owner), true);
+        $entry = json_decode((string) OwnFile::text($file, self::owner($this->folder)), true);
 
         return isset($entry['host'], $entry['buffer'], $entry['time'], $entry['metrics']['pid']) ? $entry : null;
+    }
+
+    /** The folder's own user may be another one than an administrator who looks at it. */
+    private static function owner(string $folder): ?int
+    {
+        $owner = @fileowner($folder);
+
+        return $owner === false ? null : $owner;
     }
 
     /**

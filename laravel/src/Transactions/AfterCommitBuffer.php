@@ -327,19 +327,27 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
         $rows = $flushes = 0;
         $refused = null;
         $failures = [];
+        $collect = static function (RefusedException $e) use (&$refused, &$failures): void {
+            $refused ??= $e;
+            $failures = [...$failures, ...$e->getFailures()];
+        };
         do {
             $before = count($this->late);
             try {
                 $this->addLate();
+            } catch (RefusedException $e) {
+                $collect($e);
             } catch (FullException $full) {
                 // The flush makes room.
+            } catch (TypeError | NotTaken $e) {
+                // It was given up. The others are written all the same.
+                $wrong ??= $e;
             }
             $isDone = $this->late === [];
             try {
                 $rows += $this->buffer->flush($left());
             } catch (RefusedException $e) {
-                $refused ??= $e;
-                $failures = [...$failures, ...$e->getFailures()];
+                $collect($e);
             }
             // The first flush makes room, and from then on each one is for at least one group.
             if (!$isDone && $flushes++ > 0 && count($this->late) === $before) {
@@ -347,7 +355,7 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
             }
         } while (!$isDone);
         if ($refused === null) {
-            return $rows;
+            return isset($wrong) ? throw $wrong : $rows;
         }
 
         throw count($failures) === count($refused->getFailures())

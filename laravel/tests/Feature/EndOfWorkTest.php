@@ -9,16 +9,25 @@ use Illuminate\Contracts\Console\Kernel;
 use Illuminate\Contracts\Debug\ExceptionHandler;
 use Illuminate\Queue\WorkerOptions;
 use Illuminate\Support\Facades\Route;
+use PDO;
 use PHPUnit\Framework\Attributes\DataProvider;
 use Throwable;
+use WriteBuffer\BlockedException;
+use WriteBuffer\Buffer;
+use WriteBuffer\Laravel\Drivers\Metrics;
+use WriteBuffer\Laravel\Events\FlushFailed;
 use WriteBuffer\Laravel\Exceptions\FlushFailedException;
 use WriteBuffer\Laravel\Exceptions\OpenTransactionException;
 use WriteBuffer\Laravel\Tests\Support\BufferingJob;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
+use WriteBuffer\RefusedException;
+use WriteBuffer\TimeoutException;
 
 /** The buffers are flushed when work ends, and what such a flush meets is reported. */
 final class EndOfWorkTest extends TestCase
 {
+    private ?PDO $judge = null;
+
     protected function bufferConfiguration(): array
     {
         return ['default' => 'default', 'buffers' => ['default' => [
@@ -32,6 +41,8 @@ final class EndOfWorkTest extends TestCase
     {
         parent::setUp();
         BufferingJob::$seen = [];
+        $this->createTable('orders_away', 'id INT');
+        $this->judge()->exec('DROP TABLE orders_away');
         $this->createTable('orders', 'id INT PRIMARY KEY, v INT NOT NULL');
         $this->createTable('wb_jobs', 'id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, queue VARCHAR(255) NOT NULL, '
             . 'payload LONGTEXT NOT NULL, attempts TINYINT UNSIGNED NOT NULL, reserved_at INT UNSIGNED, '
@@ -191,6 +202,138 @@ final class EndOfWorkTest extends TestCase
             $context['buffer'], $context['code'], $context['rows_pending'], $context['groups_refused'],
         ]);
         self::assertSame([['table' => 'orders', 'key' => ['id' => 7]]], $context['given_up'][0]['rows']);
+    }
+
+    private function judge(): PDO
+    {
+        return $this->judge ??= new PDO(
+            'mysql:unix_socket=' . self::setting('DB_SOCKET') . ';dbname=' . self::setting('DB_DATABASE'),
+            'root',
+        );
+    }
+
+    private function await(string $what, callable $condition): void
+    {
+        $deadline = hrtime(true) + 30 * 10 ** 9;
+        while (!$condition()) {
+            self::assertLessThan($deadline, hrtime(true), "no {$what}");
+            usleep(1_000);
+        }
+    }
+
+    /** @param array<string, mixed> $settings */
+    private function inTheBackground(array $settings = []): Buffer
+    {
+        $this->app->make('config')->set('write-buffer.buffers.default', $settings + [
+            'driver' => 'native', 'flush_interval_ms' => 1,
+        ]);
+
+        return $this->buffer();
+    }
+
+    /** @return list<list<int>> the keys of the rows that were given up, of each report */
+    private function reportedIds(): array
+    {
+        return array_map(
+            static fn (Throwable $e): array => array_map(
+                static fn (array $group): int => $group['rows'][0]['key']['id'],
+                $e->context()['given_up'],
+            ),
+            $this->reported(),
+        );
+    }
+
+    public function testARowThatWasGivenUpIsReportedAlsoIfTheFlushTakesTooLong(): void
+    {
+        $this->app->make('config')->set('write-buffer.flush_timeout_ms', 1);
+        $buffer = $this->inTheBackground();
+        $buffer->add(['id' => 7, 'v' => null]);
+        $this->await('row that was given up', static fn (): bool => $buffer->failures() !== []);
+        $this->judge()->exec('LOCK TABLES orders WRITE');
+        $buffer->add(['id' => 8, 'v' => 1]);
+        $this->app->terminate();
+        $this->app->terminate();
+        $this->judge()->exec('UNLOCK TABLES');
+
+        self::assertSame([[], [7], []], $this->reportedIds());
+        self::assertInstanceOf(TimeoutException::class, $this->reported()[0]->getPrevious());
+        self::assertInstanceOf(RefusedException::class, $this->reported()[1]->getPrevious());
+        self::assertStringContainsString("gave up 1 row that can never be written", $this->reported()[1]->getMessage());
+        $buffer->flush();
+    }
+
+    public function testATableThatTakesNoRowsIsReportedOnce(): void
+    {
+        $buffer = $this->inTheBackground();
+        $events = 0;
+        $this->app->make('events')->listen(FlushFailed::class, static function () use (&$events): void {
+            $events++;
+        });
+        foreach ([1, 2] as $outage) {
+            $this->judge()->exec('RENAME TABLE orders TO orders_away');
+            foreach ([1, 2, 3] as $id) {
+                $buffer->add(['id' => $id, 'v' => $outage]);
+                $this->app->terminate();
+            }
+            self::assertCount($outage, $this->reported(), 'the events tell of each flush, the handler is told once');
+            self::assertSame(3 * $outage, $events);
+            self::assertInstanceOf(BlockedException::class, $this->reported()[$outage - 1]->getPrevious());
+            $this->judge()->exec('RENAME TABLE orders_away TO orders');
+            self::assertSame(3, $buffer->flush());
+            // A flush that succeeds ends it.
+            $this->app->terminate();
+        }
+        self::assertSame([1, 2, 3], $this->written());
+    }
+
+    public function testAPersistentBufferTellsAtTheEndOfARequestWhatItsThreadHasMet(): void
+    {
+        $folder = sys_get_temp_dir() . '/write-buffer-told-' . bin2hex(random_bytes(6));
+        $request = function () use ($folder): Buffer {
+            $this->refreshApplication();
+            $this->app->make('config')->set('write-buffer.status', $folder);
+
+            return $this->inTheBackground(['persistent' => 'wb_told']);
+        };
+        $refuse = function (Buffer $buffer, int $id): void {
+            $seen = count($buffer->failures());
+            $buffer->add(['id' => $id, 'v' => null]);
+            $this->await('row that was given up', static fn (): bool => count($buffer->failures()) > $seen);
+        };
+        $judge = $this->judge();
+        try {
+            $buffer = $request();
+            $refuse($buffer, 1);
+            $refuse($buffer, 2);
+            $this->app->terminate();
+            $this->app->terminate();
+            self::assertSame([[1, 2]], $this->reportedIds());
+
+            $buffer = $request();
+            $this->app->terminate();
+            self::assertSame([], $this->reported(), 'the request before has told it');
+            $refuse($buffer, 3);
+            $this->app->terminate();
+            self::assertSame([[3]], $this->reportedIds());
+            self::assertCount(3, $buffer->takeFailures(), 'whoever asks still gets them');
+
+            $buffer = $request();
+            $refuse($buffer, 4);
+            $judge->exec('RENAME TABLE orders TO orders_away');
+            $buffer->add(['id' => 5, 'v' => 1]);
+            $this->await('parked row', static fn (): bool => $buffer->getMetrics()[Metrics::PARKED] !== []);
+            $this->app->terminate();
+            self::assertSame([[4], []], $this->reportedIds());
+            $buffer = $request();
+            $this->app->terminate();
+            self::assertSame([], $this->reported());
+            $judge->exec('RENAME TABLE orders_away TO orders');
+            self::assertSame(1, $buffer->flush());
+            $buffer->takeFailures();
+            self::assertSame([5], $this->written());
+        } finally {
+            (new \Illuminate\Filesystem\Filesystem())->deleteDirectory($folder);
+        }
     }
 
     public function testTheKeyOfATableWithAPrefixIsReported(): void
