@@ -19,6 +19,7 @@ use WriteBuffer\Laravel\Console\StatusCommand;
 use WriteBuffer\Laravel\EndOfWork\EndOfWorkFlusher;
 use WriteBuffer\Laravel\EndOfWork\FlushLog;
 use WriteBuffer\Laravel\EndOfWork\Listeners;
+use WriteBuffer\Laravel\Testing\TestEnd;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
 
 /**
@@ -60,6 +61,8 @@ final class WriteBufferServiceProvider extends ServiceProvider
         $this->app->terminating(static function () use ($end): void {
             $end->flush('request');
         });
+
+        TestEnd::register($this->app, $this->app->make(BufferManager::class));
 
         if ($this->app->runningInConsole()) {
             $this->commands([FailedCommand::class, InstallCommand::class, StatusCommand::class]);
