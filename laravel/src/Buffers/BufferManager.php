@@ -167,6 +167,14 @@ class BufferManager
         return BufferSettings::isRedacted($this->config($name));
     }
 
+    /** The tables of a buffer as the server describes them now, for a check. */
+    public function catalogOf(string $name): TableCatalog
+    {
+        $config = $this->config($name);
+
+        return $this->catalog($config, new RowReader((string) $this->connection($config)->getTablePrefix()));
+    }
+
     /** A table as a buffer sees it, for a caller that merges rows of it. */
     public function table(string $table, string $keyName, ?string $name = null): Table
     {
