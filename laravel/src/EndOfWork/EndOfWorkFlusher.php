@@ -57,7 +57,7 @@ final class EndOfWorkFlusher
         $config = $this->container->make('config');
         $timeoutMs = (int) ($config->get('write-buffer.flush_timeout_ms') ?? 5_000);
         foreach ($this->container->make(BufferManager::class)->all() as $name => $buffer) {
-            $isPersistent = (string) $config->get("write-buffer.buffers.{$name}.persistent") !== '';
+            $isPersistent = $this->isPersistent($name);
             if ($buffer instanceof HoldsRows && $buffer->isHolding()) {
                 // This work ended within the transaction of other work, whose end flushes.
                 continue;
@@ -138,6 +138,11 @@ final class EndOfWorkFlusher
         return $this->told->untold($name, $buffer, $buffer->getMetrics() + Metrics::none(), $folder);
     }
 
+    private function isPersistent(string $name): bool
+    {
+        return (string) $this->container->make('config')->get("write-buffer.buffers.{$name}.persistent") !== '';
+    }
+
     private function isParked(Buffer $buffer, int $code): bool
     {
         return in_array($code, array_column(($buffer->getMetrics() + Metrics::none())[Metrics::PARKED], 'code'), true);
@@ -192,7 +197,8 @@ final class EndOfWorkFlusher
             $folder = new StatusFolder($path);
             foreach ($this->container->make(BufferManager::class)->all() as $name => $buffer) {
                 // A driver of the application need not have all metrics.
-                $folder->publish($name, $buffer->getMetrics() + Metrics::none(), microtime(true));
+                $metrics = $buffer->getMetrics() + Metrics::none();
+                $folder->publish($name, $metrics, microtime(true), $this->isPersistent($name));
             }
         } catch (Throwable $e) {
             $this->cannotPublish = true;

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Status;
 
 use RuntimeException;
+use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Files\OwnFile;
 
 /**
@@ -27,10 +28,11 @@ final class StatusFolder
     }
 
     /**
-     * @param array<string, mixed> $metrics of Buffer::getMetrics()
-     * @param float                $now     seconds, of microtime()
+     * @param array<string, mixed> $metrics      of Buffer::getMetrics()
+     * @param float                $now          seconds, of microtime()
+     * @param bool                 $isPersistent whether its thread goes on when nobody publishes
      */
-    public function publish(string $buffer, array $metrics, float $now): void
+    public function publish(string $buffer, array $metrics, float $now, bool $isPersistent = false): void
     {
         $host = (string) gethostname();
         $file = "{$this->folder}/" . md5("{$host}:{$metrics['pid']}:{$buffer}") . '.json';
@@ -45,6 +47,7 @@ final class StatusFolder
             'buffer' => $buffer,
             'time' => $now,
             'rows_per_s' => self::rate($before, $metrics, $now),
+            'persistent' => $isPersistent,
             'metrics' => $metrics,
         ];
         $this->replace(
@@ -100,6 +103,7 @@ final class StatusFolder
      *     buffer: string,
      *     time: float,
      *     rows_per_s: ?float,
+     *     persistent: bool,
      *     lives: bool,
      *     metrics: array<string, mixed>
      * }>
@@ -113,13 +117,13 @@ final class StatusFolder
                 continue;
             }
             $lives = $entry['host'] !== gethostname() || self::isAlive((int) $entry['metrics']['pid']);
-            $hasNews = $entry['metrics']['rows_refused'] > 0 || $entry['metrics']['rows_pending'] > 0;
+            $hasNews = $entry['metrics'][Metrics::REFUSED] > 0 || $entry['metrics'][Metrics::PENDING] > 0;
             if (!$lives && (!$hasNews || microtime(true) - $entry['time'] > self::ENDED_KEPT_S)) {
                 // Another reader may have removed it first.
                 @unlink($file);
                 continue;
             }
-            $entries[] = ['lives' => $lives] + $entry;
+            $entries[] = ['lives' => $lives] + $entry + ['persistent' => false];
         }
         foreach (glob("{$this->folder}/*.told") ?: [] as $told) {
             $process = json_decode((string) OwnFile::text($told, self::owner($this->folder)), true)['process'] ?? '';
@@ -169,8 +173,8 @@ final class StatusFolder
         if ($before === null || $now <= $before['time']) {
             return null;
         }
-        $flushed = $metrics['rows_committed'];
-        $flushedBefore = $before['metrics']['rows_committed'];
+        $flushed = $metrics[Metrics::COMMITTED];
+        $flushedBefore = $before['metrics'][Metrics::COMMITTED];
         // A new request's buffer counts from zero again.
         $new = $flushedBefore <= $flushed ? $flushed - $flushedBefore : $flushed;
 

@@ -167,11 +167,28 @@ final class StatusTest extends TestCase
             $folder->all(),
         ));
         $shown = $this->shownStatus();
-        self::assertStringContainsString("{$ended} (ended)", $shown);
+        self::assertStringContainsString("{$ended} (ended, none pending)", $shown);
+        self::assertStringNotContainsString('"ended with rows"', $shown);
         self::assertStringContainsString('Data too long', $shown);
         $this->setBack(4_000);
         self::assertSame([], $folder->all());
         self::assertSame([], glob("{$this->folder}/*"));
+    }
+
+    public function testRowsThatWerePendingAreShownAsOfThen(): void
+    {
+        $folder = new StatusFolder($this->folder);
+        $pending = [Metrics::PENDING => 1_200] + Metrics::none();
+        $folder->publish('kept', $pending, microtime(true), true);
+        $shown = $this->shownStatus();
+        self::assertStringContainsString('then 1,200 rows, 0 KiB', $shown);
+        self::assertStringContainsString('Its thread has gone on since', $shown);
+        self::assertTrue($this->entries()[0]['persistent']);
+
+        $folder->publish('ended', ['pid' => $this->endedProcess()] + $pending, microtime(true));
+        $shown = $this->shownStatus();
+        self::assertStringContainsString('(ended with 1,200 rows)', $shown);
+        self::assertStringContainsString('"unwritten" in the dead-letter file', $shown);
     }
 
     private function endedProcess(): int
