@@ -75,7 +75,7 @@ final class TestEnd
                 $buffer->flush();
             } catch (Throwable $e) {
                 $thrown ??= $e;
-                $writer->abandon();
+                $writer->discard();
             }
         }
         if ($thrown !== null) {

@@ -345,13 +345,6 @@ final class PhpBuffer implements Buffer, TakesRows
         }
     }
 
-    /** Drops what is not written, for a test whose end has reported it. */
-    public function abandon(): void
-    {
-        $this->pending->remove(0, count($this->pending));
-        $this->failures->told();
-    }
-
     /**
      * Takes a group, or makes its rows a part of the group that is open.
      *
