@@ -8,6 +8,7 @@ use Closure;
 use Illuminate\Contracts\Container\Container;
 use Illuminate\Database\Connection;
 use Illuminate\Database\Eloquent\Model;
+use Throwable;
 use WeakMap;
 use WriteBuffer\Buffer;
 use WriteBuffer\ConfigException;
@@ -205,6 +206,30 @@ class BufferManager
     }
 
     /**
+     * Flushes all buffers that were used, also if one of them fails.
+     *
+     * @param int|null $timeoutMs for each
+     *
+     * @return int the rows that were committed
+     *
+     * @throws \WriteBuffer\Exception what the first one that failed has thrown
+     */
+    public function flushAll(?int $timeoutMs = null): int
+    {
+        $rows = 0;
+        $thrown = null;
+        foreach ($this->all() as $buffer) {
+            try {
+                $rows += $buffer->flush($timeoutMs);
+            } catch (Throwable $e) {
+                $thrown ??= $e;
+            }
+        }
+
+        return $thrown === null ? $rows : throw $thrown;
+    }
+
+    /**
      * Registers a driver of the application.
      *
      * @param Closure(Container, array<string, mixed>, string): Buffer $creator
@@ -280,7 +305,12 @@ class BufferManager
 
         $buffer = self::takingModels($buffer, $config);
 
-        return $place === null ? $buffer : new PlacedBuffer($name, $place, $buffer);
+        return $place === null ? $buffer : new PlacedBuffer(
+            $name,
+            $place,
+            $buffer,
+            ...BufferSettings::tables($config),
+        );
     }
 
     /**

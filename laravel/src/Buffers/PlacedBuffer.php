@@ -23,6 +23,9 @@ use WriteBuffer\Laravel\Transactions\HoldsRows;
  */
 final class PlacedBuffer implements Buffer, HoldsRows
 {
+    /** @var array<string, true> the tables that rows were given for */
+    private array $tables = [];
+
     /** @var array<string, true> connections that are known to have the same tables */
     private array $same = [];
 
@@ -30,6 +33,8 @@ final class PlacedBuffer implements Buffer, HoldsRows
         private readonly string $name,
         private readonly Place $place,
         private readonly Buffer $buffer,
+        private readonly string $orderTable = 'orders',
+        private readonly string $tradeTable = 'trades',
     ) {
     }
 
@@ -58,6 +63,23 @@ final class PlacedBuffer implements Buffer, HoldsRows
     public function inner(): Buffer
     {
         return method_exists($this->buffer, 'inner') ? $this->buffer->inner() : $this->buffer;
+    }
+
+    /**
+     * The tables that rows were given for.
+     *
+     * @param bool $forget whether all of them are written
+     *
+     * @return list<string>
+     */
+    public function tables(bool $forget): array
+    {
+        $tables = array_map('strval', array_keys($this->tables));
+        if ($forget) {
+            $this->tables = [];
+        }
+
+        return $tables;
     }
 
     public function isHolding(): bool
@@ -101,26 +123,31 @@ final class PlacedBuffer implements Buffer, HoldsRows
     {
         $this->refuseElsewhere();
 
-        return $this->buffer->add($this->checked($order), $trade === null ? null : $this->checked($trade));
+        return $this->buffer->add(
+            $order === null ? null : $this->checked($order, $this->orderTable),
+            $trade === null ? null : $this->checked($trade, $this->tradeTable),
+        );
     }
 
     public function put(string $table, mixed $row, ?string $tag = null): int
     {
         $this->refuseElsewhere();
 
-        return $this->buffer->put($table, $this->checked($row), $tag);
+        return $this->buffer->put($table, $this->checked($row, $table), $tag);
     }
 
     public function putAll(string $table, iterable $rows, ?callable $progress = null): int
     {
         $this->refuseElsewhere();
 
-        return $this->buffer->putAll($table, $this->checked($rows), $progress);
+        return $this->buffer->putAll($table, $this->checked($rows, $table), $progress);
     }
 
     public function delete(string $table, mixed $key, ?string $tag = null): int
     {
         $this->refuseElsewhere();
+
+        $this->tables[$table] = true;
 
         return $this->buffer->delete($table, $key, $tag);
     }
@@ -210,11 +237,16 @@ final class PlacedBuffer implements Buffer, HoldsRows
     }
 
     /** Rows whose models are all of this connection; those of an iterator are seen as they come. */
-    private function checked(mixed $rows): mixed
+    private function checked(mixed $rows, string $table): mixed
     {
         if ($rows instanceof Model) {
             $this->check($rows);
-        } elseif (is_array($rows) || $rows instanceof Enumerable) {
+            $this->tables[$rows->getTable()] = true;
+
+            return $rows;
+        }
+        $this->tables[$table] = true;
+        if (is_array($rows) || $rows instanceof Enumerable) {
             if (!is_array($rows)) {
                 $rows = $rows->all();
             }

@@ -16,7 +16,9 @@ final class StatusCommand extends Command
     protected $signature = 'write-buffer:status
         {--watch : show the table again and again, until interrupted}
         {--interval=2 : seconds between two tables}
-        {--json : print a JSON array}';
+        {--json : print a JSON array}
+        {--check : only say what is wrong, with exit status 1: a health check}
+        {--max-age=60 : for --check: seconds that a row may wait}';
 
     protected $description = 'Show what the buffers of this machine hold, have written and have given up';
 
@@ -40,6 +42,9 @@ final class StatusCommand extends Command
             return 1;
         }
         $folder = new StatusFolder($path);
+        if ($this->option('check')) {
+            return $this->check($folder->all());
+        }
         $this->show($folder->all());
         while ($this->option('watch')) {
             usleep((int) ($intervalS * 1e6));
@@ -75,6 +80,41 @@ final class StatusCommand extends Command
                 $this->line('<error>' . ConsoleText::of("{$metrics['pid']} {$buffer}") . "</error> {$error}");
             }
         }
+    }
+
+    /**
+     * Says what needs somebody: tables that take no rows, rows that wait for too long, and rows of
+     * processes that have ended.
+     *
+     * @param list<array<string, mixed>> $entries
+     */
+    private function check(array $entries): int
+    {
+        if (!is_numeric($this->option('max-age')) || (float) $this->option('max-age') < 0) {
+            $this->error('--max-age is a number of seconds.');
+
+            return 1;
+        }
+        $problems = [];
+        foreach ($entries as $entry) {
+            $metrics = $entry['metrics'];
+            $pending = $metrics[Metrics::PENDING];
+            $of = "{$entry['host']}:{$metrics['pid']} {$entry['buffer']}";
+            foreach ($metrics[Metrics::PARKED] as $table => $parked) {
+                $problems[] = "{$of}: {$table} takes no rows, {$parked['rows']} wait: {$parked['message']}";
+            }
+            if (!$entry['lives'] && $pending > 0) {
+                $problems[] = "{$of}: the process has ended with {$pending} rows";
+            } elseif ($pending > 0 && $metrics[Metrics::AGE_OLDEST_MS] > 1_000 * (float) $this->option('max-age')) {
+                $seconds = (int) ($metrics[Metrics::AGE_OLDEST_MS] / 1_000);
+                $problems[] = "{$of}: {$pending} rows wait, the oldest for {$seconds} s";
+            }
+        }
+        foreach ($problems as $problem) {
+            $this->error(ConsoleText::of($problem));
+        }
+
+        return $problems === [] ? 0 : 1;
     }
 
     /** @param list<array<string, mixed>> $entries */

@@ -16,6 +16,9 @@ final class Metrics
     /** Tables that take no rows now, by name, each with `rows`, `code`, `message`. */
     public const PARKED = 'tables_parked';
 
+    /** How long the oldest of these has waited. */
+    public const AGE_OLDEST_MS = 'age_oldest_ms';
+
     /** Rows committed. */
     public const COMMITTED = 'rows_committed';
 

@@ -15,6 +15,7 @@ use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Events\BatchFlushed;
+use WriteBuffer\Laravel\Events\BatchWritten;
 use WriteBuffer\Laravel\Events\FlushFailed;
 use WriteBuffer\Laravel\Exceptions\FlushFailedException;
 use WriteBuffer\Laravel\Exceptions\OpenTransactionException;
@@ -38,9 +39,12 @@ final class EndOfWorkFlusher
 
     private readonly Told $told;
 
+    private readonly Written $written;
+
     public function __construct(private readonly Container $container)
     {
         $this->told = new Told();
+        $this->written = new Written();
     }
 
     /** @param string $kind what ended: a key of `flush_after` in config/write-buffer.php */
@@ -49,7 +53,26 @@ final class EndOfWorkFlusher
         if ($this->container->make('config')->get("write-buffer.flush_after.{$kind}", true)) {
             $this->flushAll($kind);
         }
+        $this->dispatchWritten();
         $this->publishStatus();
+    }
+
+    /** Tells listeners of what was committed, also by native threads. */
+    private function dispatchWritten(): void
+    {
+        $events = $this->container->make('events');
+        if (!$events->hasListeners(BatchWritten::class)) {
+            return;
+        }
+        foreach ($this->container->make(BufferManager::class)->all() as $name => $buffer) {
+            $isPersistent = $this->isPersistent($name);
+            $folder = $isPersistent ? $this->folder() : null;
+            $metrics = $buffer->getMetrics() + Metrics::none();
+            $written = $this->written->since($name, $buffer, $metrics, $isPersistent, $folder);
+            if ($written !== null) {
+                $events->dispatch($written);
+            }
+        }
     }
 
     private function flushAll(string $kind): void
@@ -132,10 +155,16 @@ final class EndOfWorkFlusher
      */
     private function untold(string $name, Buffer $buffer, bool $isPersistent): array
     {
-        $path = $this->container->make('config')->get('write-buffer.status');
-        $folder = $isPersistent && is_string($path) && $path !== '' ? new StatusFolder($path) : null;
+        $metrics = $buffer->getMetrics() + Metrics::none();
 
-        return $this->told->untold($name, $buffer, $buffer->getMetrics() + Metrics::none(), $folder);
+        return $this->told->untold($name, $buffer, $metrics, $isPersistent ? $this->folder() : null);
+    }
+
+    private function folder(): ?StatusFolder
+    {
+        $path = $this->container->make('config')->get('write-buffer.status');
+
+        return is_string($path) && $path !== '' ? new StatusFolder($path) : null;
     }
 
     private function isPersistent(string $name): bool

@@ -92,7 +92,7 @@ final class Told
     }
 
     /** This process, and no other one that had its id before. */
-    private static function process(): string
+    public static function process(): string
     {
         $stat = (string) @file_get_contents('/proc/self/stat');
         // "pid (name) state …": the start is the 20th field behind the name, which may hold

@@ -14,7 +14,9 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use Throwable;
 use WriteBuffer\BlockedException;
 use WriteBuffer\Buffer;
+use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Drivers\Metrics;
+use WriteBuffer\Laravel\Events\BatchWritten;
 use WriteBuffer\Laravel\Events\FlushFailed;
 use WriteBuffer\Laravel\Exceptions\FlushFailedException;
 use WriteBuffer\Laravel\Exceptions\OpenTransactionException;
@@ -202,6 +204,70 @@ final class EndOfWorkTest extends TestCase
             $context['buffer'], $context['code'], $context['rows_pending'], $context['groups_refused'],
         ]);
         self::assertSame([['table' => 'orders', 'key' => ['id' => 7]]], $context['given_up'][0]['rows']);
+    }
+
+    public function testWhatANativeThreadHasWrittenIsAnEvent(): void
+    {
+        $folder = sys_get_temp_dir() . '/write-buffer-written-' . bin2hex(random_bytes(6));
+        $events = [];
+        $request = function () use ($folder, &$events): void {
+            $this->refreshApplication();
+            $this->app->make('config')->set('write-buffer.status', $folder);
+            $this->app->make('events')->listen(BatchWritten::class, static function (BatchWritten $event) use (&$events): void {
+                $events[] = [$event->buffer, $event->tables, $event->rows, $event->transactions > 0, $event->timeMs > 0];
+            });
+        };
+        $wait = function (Buffer $buffer): void {
+            $this->await('commit', static fn (): bool => count($buffer) === 0);
+        };
+        try {
+            $request();
+            $buffer = $this->inTheBackground();
+            $buffer->put('orders', [['id' => 1, 'v' => 1], ['id' => 2, 'v' => 1]]);
+            $wait($buffer);
+            $this->app->terminate();
+            $this->app->terminate();
+            $buffer->delete('orders', 1);
+            $this->app->terminate();
+            $ofOne = fn (int $rows): array => ['default', ['orders'], $rows, true, true];
+            self::assertSame([$ofOne(2), $ofOne(1)], $events);
+
+            // A persistent buffer counts on. What it had before the first look is not told.
+            $events = [];
+            foreach ([3, 4] as $id) {
+                $request();
+                $buffer = $this->inTheBackground(['persistent' => 'wb_written']);
+                $this->app->terminate();
+                $buffer->add(['id' => $id, 'v' => 1]);
+                $wait($buffer);
+                $this->app->terminate();
+                $buffer->add(['id' => 10 * $id, 'v' => 1]);
+                $wait($buffer);
+            }
+            $request();
+            $this->inTheBackground(['persistent' => 'wb_written']);
+            $this->app->terminate();
+            self::assertSame([1, 1, 1, 1], array_column($events, 2), 'also what was written after a request');
+            self::assertSame([2, 3, 4, 30, 40], $this->written());
+        } finally {
+            (new \Illuminate\Filesystem\Filesystem())->deleteDirectory($folder);
+        }
+    }
+
+    public function testAllBuffersAreFlushedAlsoIfOneFails(): void
+    {
+        $config = $this->app->make('config');
+        $config->set('write-buffer.buffers.other', ['driver' => 'php', 'flush_interval_ms' => 3_600_000]);
+        $this->buffer()->add(['id' => 1, 'v' => null]);
+        $this->buffer('other')->add(['id' => 2, 'v' => 1]);
+        try {
+            $this->app->make(BufferManager::class)->flushAll();
+            self::fail('NULL was taken');
+        } catch (RefusedException) {
+            self::assertSame([2], $this->written());
+        }
+        $this->buffer()->add(['id' => 3, 'v' => 1]);
+        self::assertSame(1, \WriteBuffer\Laravel\Facades\WriteBuffer::flushAll(5_000));
     }
 
     private function judge(): PDO
