@@ -21,6 +21,7 @@ use WriteBuffer\Laravel\Eloquent\BufferedRelations;
 use WriteBuffer\Laravel\EndOfWork\EndOfWorkFlusher;
 use WriteBuffer\Laravel\EndOfWork\FlushLog;
 use WriteBuffer\Laravel\EndOfWork\Listeners;
+use WriteBuffer\Laravel\Testing\TestEnd;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
 
 /**
@@ -65,6 +66,7 @@ final class WriteBufferServiceProvider extends ServiceProvider
 
         BufferedFinder::register();
         BufferedRelations::register();
+        TestEnd::register($this->app, $this->app->make(BufferManager::class));
 
         if ($this->app->runningInConsole()) {
             $this->commands([FailedCommand::class, InstallCommand::class, StatusCommand::class]);

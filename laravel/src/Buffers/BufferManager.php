@@ -7,6 +7,9 @@ namespace WriteBuffer\Laravel\Buffers;
 use Closure;
 use Illuminate\Contracts\Container\Container;
 use Illuminate\Database\Connection;
+use Illuminate\Database\Eloquent\Model;
+use Throwable;
+use WeakMap;
 use WriteBuffer\Buffer;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Drivers\Native\NativeDsn;
@@ -30,21 +33,42 @@ use WriteBuffer\Laravel\Transactions\OpenTransactions;
  */
 class BufferManager
 {
+    /** A process that goes from tenant to tenant has at most so many buffers of earlier ones. */
+    private const EARLIER_MAX = 8;
+
     /** @var array<string, Buffer> */
     private array $buffers = [];
+
+    /** @var array<string, list<PlacedBuffer>> their connection has become another place */
+    private array $earlier = [];
+
+    /** @var WeakMap<PlacedBuffer, string> all that somebody may still hold, with their names */
+    private WeakMap $placed;
 
     /** @var array<string, Closure(Container, array<string, mixed>, string): Buffer> */
     private array $creators = [];
 
     public function __construct(private readonly Container $container)
     {
+        $this->placed = new WeakMap();
     }
 
     public function buffer(?string $name = null): Buffer
     {
         $name ??= $this->getDefaultBuffer();
+        $buffer = $this->buffers[$name] ?? null;
+        if ($buffer instanceof PlacedBuffer && !$buffer->place()->isCurrent()) {
+            $this->leave($name, $buffer);
+            $buffer = $this->current($name);
+        }
+        if ($buffer === null) {
+            $buffer = $this->make($name);
+            if ($buffer instanceof PlacedBuffer) {
+                $this->placed[$buffer] = $name;
+            }
+        }
 
-        return $this->buffers[$name] ??= $this->make($name);
+        return $this->buffers[$name] = $buffer;
     }
 
     /** Whether a buffer may have rows that an earlier request has added. */
@@ -53,10 +77,61 @@ class BufferManager
         return (string) ($this->config($name)['persistent'] ?? '') !== '';
     }
 
-    /** A buffer by which models save themselves, whatever its setting `models` says. */
-    public function saving(?string $name = null): SavingBuffer
+    /**
+     * Puts a buffer aside whose connection has become another place. It goes on writing what it has
+     * to its own.
+     */
+    private function leave(string $name, PlacedBuffer $buffer): void
+    {
+        unset($this->buffers[$name]);
+        $this->earlier[$name][] = $buffer;
+        if (count($this->earlier[$name]) > self::EARLIER_MAX) {
+            // Throws if rows cannot be written: then it stays, and the next change tries again.
+            $this->earlier[$name][0]->flush();
+            array_shift($this->earlier[$name]);
+        }
+    }
+
+    /** A buffer of the place that its connection is now, if one was made before. */
+    private function current(string $name): ?PlacedBuffer
+    {
+        foreach ($this->placed as $buffer => $of) {
+            if ($of === $name && $buffer->place()->isCurrent()) {
+                $this->earlier[$name] = array_values(array_filter(
+                    $this->earlier[$name] ?? [],
+                    static fn (PlacedBuffer $earlier): bool => $earlier !== $buffer,
+                ));
+
+                return $buffer;
+            }
+        }
+
+        return null;
+    }
+
+    /** Lets go of the buffers of earlier places that have nothing to write or to tell any more. */
+    public function forgetEarlier(): void
+    {
+        foreach ($this->earlier as $name => $buffers) {
+            $this->earlier[$name] = array_values(array_filter(
+                $buffers,
+                static fn (PlacedBuffer $buffer): bool => count($buffer) > 0 || $buffer->failures() !== [],
+            ));
+        }
+    }
+
+    /**
+     * A buffer by which a model saves itself, whatever the buffer's setting `models` says.
+     *
+     * @throws ConfigException the model belongs to another connection
+     */
+    public function saving(Model $model, ?string $name = null): SavingBuffer
     {
         $buffer = $this->buffer($name);
+        if ($buffer instanceof PlacedBuffer) {
+            $buffer->check($model);
+            $buffer = $buffer->behind();
+        }
 
         return $buffer instanceof SavingBuffer
             ? $buffer
@@ -99,6 +174,14 @@ class BufferManager
         return BufferSettings::isRedacted($this->config($name));
     }
 
+    /** The tables of a buffer as the server describes them now, for a check. */
+    public function catalogOf(string $name): TableCatalog
+    {
+        $config = $this->config($name);
+
+        return $this->catalog($config, new RowReader((string) $this->connection($config)->getTablePrefix()));
+    }
+
     /** A table as a buffer sees it, for a caller that merges rows of it. */
     public function table(string $table, string $keyName, ?string $name = null): Table
     {
@@ -113,6 +196,43 @@ class BufferManager
     public function made(): array
     {
         return $this->buffers;
+    }
+
+    /** @return iterable<string, Buffer> these, and those of earlier places: names come again */
+    public function all(): iterable
+    {
+        foreach ($this->placed as $buffer => $name) {
+            yield $name => $buffer;
+        }
+        foreach ($this->buffers as $name => $buffer) {
+            if (!$buffer instanceof PlacedBuffer) {
+                yield $name => $buffer;
+            }
+        }
+    }
+
+    /**
+     * Flushes all buffers that were used, also if one of them fails.
+     *
+     * @param int|null $timeoutMs for each
+     *
+     * @return int the rows that were committed
+     *
+     * @throws \WriteBuffer\Exception what the first one that failed has thrown
+     */
+    public function flushAll(?int $timeoutMs = null): int
+    {
+        $rows = 0;
+        $thrown = null;
+        foreach ($this->all() as $buffer) {
+            try {
+                $rows += $buffer->flush($timeoutMs);
+            } catch (Throwable $e) {
+                $thrown ??= $e;
+            }
+        }
+
+        return $thrown === null ? $rows : throw $thrown;
     }
 
     /**
@@ -135,7 +255,15 @@ class BufferManager
      */
     public function purge(?string $name = null): void
     {
-        unset($this->buffers[$name ?? $this->getDefaultBuffer()]);
+        $name ??= $this->getDefaultBuffer();
+        unset($this->buffers[$name], $this->earlier[$name]);
+        $left = new WeakMap();
+        foreach ($this->placed as $buffer => $of) {
+            if ($of !== $name) {
+                $left[$buffer] = $of;
+            }
+        }
+        $this->placed = $left;
     }
 
     /**
@@ -146,9 +274,11 @@ class BufferManager
     {
         $config = ['dead_letter_file' => '', 'after_commit' => false] + $this->config($name);
 
-        return match ($config['driver'] ?? 'null') {
-            'native', 'sync' => $this->makeNative('sync', $config, $name),
-            'php' => $this->makePhp($config),
+        $driver = BufferSettings::driver($config);
+
+        return match ($driver) {
+            'native', 'sync' => $this->makeNative('sync', $config, $name, $this->place($driver, $config)),
+            'php' => $this->makePhp($config, $this->place($driver, $config)),
             default => $this->make($name),
         };
     }
@@ -162,14 +292,16 @@ class BufferManager
     protected function make(string $name): Buffer
     {
         $config = $this->config($name);
-        $driver = $config['driver'] ?? 'null';
+        $driver = BufferSettings::driver($config);
         if (isset($this->creators[$driver])) {
             return ($this->creators[$driver])($this->container, $config, $name);
         }
 
+        BufferSettings::refuseUnknown($name, $config);
+        $place = $this->place($driver, $config);
         $buffer = match ($driver) {
-            'native', 'sync' => $this->makeNative($driver, $config, $name),
-            'php' => $this->makePhp($config),
+            'native', 'sync' => $this->makeNative($driver, $config, $name, $place),
+            'php' => $this->makePhp($config, $place),
             'null' => new NullBuffer(),
             default => throw new ConfigException(
                 "the buffer {$name} of config/write-buffer.php has the driver {$driver}; there are: native, sync, php,"
@@ -177,7 +309,14 @@ class BufferManager
             ),
         };
 
-        return self::takingModels($buffer, $config);
+        $buffer = self::takingModels($buffer, $config);
+
+        return $place === null ? $buffer : new PlacedBuffer(
+            $name,
+            $place,
+            $buffer,
+            ...BufferSettings::tables($config),
+        );
     }
 
     /**
@@ -204,41 +343,41 @@ class BufferManager
     }
 
     /** @param array<string, mixed> $config */
-    private function makeNative(string $driver, #[\SensitiveParameter] array $config, string $name): Buffer
-    {
+    private function makeNative(
+        string $driver,
+        #[\SensitiveParameter] array $config,
+        string $name,
+        ?Place $place,
+    ): Buffer {
         if (!extension_loaded('write_buffer')) {
             throw new ConfigException(
                 "the buffer {$name} of config/write-buffer.php has the driver {$driver}, and the extension write_buffer"
                 . ' is not loaded: add "extension=write_buffer" to php.ini, or use the driver "php"'
             );
         }
-        $connection = null;
-        if (isset($config['dsn'])) {
-            $reader = new RowReader();
-            $dsn = $config['dsn'];
-        } else {
-            $connection = $this->connection($config);
-            $reader = new RowReader((string) $connection->getTablePrefix());
-            $dsn = NativeDsn::fromConfig($connection->getConfig());
-        }
+        $reader = new RowReader((string) $place?->prefix());
+        $dsn = $place === null ? $config['dsn'] : NativeDsn::fromConfig($place->config());
         $settings = BufferSettings::of($config, $reader);
         $tables = BufferSettings::tables($config);
         $buffer = $driver === 'sync'
             ? new \SyncWriteBuffer($dsn, ...$settings)
             : new \WriteBuffer($dsn, ...$settings);
 
-        if ((string) $connection?->getTablePrefix() !== '') {
-            $buffer = new PrefixedBuffer($buffer, $reader, $this->catalog($config, $reader), ...$tables);
+        if ($place === null) {
+            return $buffer;
+        }
+        if ($place->prefix() !== '') {
+            $buffer = new PrefixedBuffer($buffer, $reader, $this->catalog($config, $reader, $place), ...$tables);
         }
 
-        return $connection === null ? $buffer : $this->afterCommit($buffer, $config, $reader);
+        return $this->afterCommit($buffer, $config, $reader, $place);
     }
 
     /** @param array<string, mixed> $config */
-    private function makePhp(#[\SensitiveParameter] array $config): Buffer
+    private function makePhp(#[\SensitiveParameter] array $config, Place $place): Buffer
     {
-        $connection = fn (): Connection => $this->connection($config);
-        $reader = new RowReader((string) $connection()->getTablePrefix());
+        $connection = $place->connection(...);
+        $reader = new RowReader($place->prefix());
 
         $transactions = $this->container->make(OpenTransactions::class);
         $mayWrite = BufferSettings::isAfterCommit($config)
@@ -246,7 +385,7 @@ class BufferManager
             : null;
         $settings = ['mayWrite' => $mayWrite] + BufferSettings::ofPhp($config, $reader);
 
-        return $this->afterCommit(new PhpBuffer($connection, $reader, ...$settings), $config, $reader);
+        return $this->afterCommit(new PhpBuffer($connection, $reader, ...$settings), $config, $reader, $place);
     }
 
     /**
@@ -254,8 +393,12 @@ class BufferManager
      *
      * @param array<string, mixed> $config
      */
-    private function afterCommit(Buffer $buffer, #[\SensitiveParameter] array $config, RowReader $reader): Buffer
-    {
+    private function afterCommit(
+        Buffer $buffer,
+        #[\SensitiveParameter] array $config,
+        RowReader $reader,
+        Place $place,
+    ): Buffer {
         if (!BufferSettings::isAfterCommit($config)) {
             return $buffer;
         }
@@ -263,29 +406,63 @@ class BufferManager
         return new AfterCommitBuffer(
             $buffer,
             $this->container->make(OpenTransactions::class),
-            fn (): Connection => $this->connection($config),
+            $place->connection(...),
             $reader,
-            $this->catalog($config, $reader),
+            $this->catalog($config, $reader, $place),
             ...BufferSettings::tables($config),
         );
     }
 
     /** @param array<string, mixed> $config */
-    private function catalog(#[\SensitiveParameter] array $config, RowReader $reader): TableCatalog
-    {
+    private function catalog(
+        #[\SensitiveParameter] array $config,
+        RowReader $reader,
+        ?Place $place = null,
+    ): TableCatalog {
         $settings = BufferSettings::of($config, $reader);
 
         return new TableCatalog(
-            fn (): Connection => $this->connection($config),
+            fn (): Connection => $place?->connection() ?? $this->connection($config),
             $settings['tables'],
             $settings['orderTable'],
             $settings['tradeTable'],
         );
     }
 
+    /**
+     * @param array<string, mixed> $config
+     *
+     * @return Place|null null: no connection of Laravel's says where it writes
+     */
+    private function place(string $driver, #[\SensitiveParameter] array $config): ?Place
+    {
+        $hasPlace = $driver === 'php' || (in_array($driver, ['native', 'sync'], true) && !isset($config['dsn']));
+
+        if (!$hasPlace) {
+            return null;
+        }
+        // Made now, since rows may still have to be written when the application is gone.
+        $factory = $this->container->bound('db.factory') ? $this->container->make('db.factory') : null;
+
+        return new Place(
+            $this->container->make('db'),
+            self::named($config),
+            fn (#[\SensitiveParameter] array $of, string $name): Connection
+                => ($factory ?? $this->container->make('db.factory'))->make($of, $name),
+        );
+    }
+
+    /** @param array<string, mixed> $config */
+    private static function named(#[\SensitiveParameter] array $config): ?string
+    {
+        $named = (string) ($config['connection'] ?? '');
+
+        return $named === '' ? null : $named;
+    }
+
     /** @param array<string, mixed> $config */
     private function connection(#[\SensitiveParameter] array $config): Connection
     {
-        return $this->container->make('db')->connection($config['connection'] ?? null);
+        return $this->container->make('db')->connection(self::named($config));
     }
 }

@@ -47,11 +47,50 @@ final class BufferSettings
         'ledger' => Ledger::class,
     ];
 
+    /** What is there beside those. */
+    private const OTHERS = [
+        'driver', 'connection', 'dsn', 'background', 'after_commit', 'order_table', 'trade_table', 'tables', 'models',
+        'redact_values',
+    ];
+
     /** The parameters of PhpBuffer. */
     private const OF_PHP = [
         'orderTable', 'tradeTable', 'tables', 'batchSize', 'flushIntervalMs', 'maxRetries', 'maxPendingRows',
         'maxPendingBytes', 'deadLetterFile', 'redactValues', 'timeZone',
     ];
+
+    /**
+     * The driver; `native` if none is named. Null, which is what env() makes of the text "null", is
+     * the driver `null`.
+     *
+     * @param array<string, mixed> $config
+     */
+    public static function driver(#[\SensitiveParameter] array $config): string
+    {
+        $driver = array_key_exists('driver', $config) ? $config['driver'] ?? 'null' : 'native';
+
+        return is_string($driver) && $driver !== '' ? $driver : 'native';
+    }
+
+    /**
+     * A setting that nobody reads would be a setting that does nothing, without a word.
+     *
+     * @param array<string, mixed> $config
+     *
+     * @throws ConfigException
+     */
+    public static function refuseUnknown(string $name, #[\SensitiveParameter] array $config): void
+    {
+        $known = [...array_keys(self::INTEGERS), ...array_keys(self::TEXTS), ...self::OTHERS];
+        foreach (array_diff(array_map('strval', array_keys($config)), $known) as $unknown) {
+            $near = array_filter($known, static fn (string $one): bool => levenshtein($one, $unknown) <= 3);
+            throw new ConfigException(
+                "the buffer {$name} of config/write-buffer.php has an unknown setting {$unknown}"
+                . ($near === [] ? '' : ': is it ' . implode(' or ', $near) . '?')
+                . '; there are: ' . implode(', ', $known)
+            );
+        }
+    }
 
     /**
      * @param array<string, mixed> $config

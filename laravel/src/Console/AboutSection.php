@@ -6,6 +6,7 @@ namespace WriteBuffer\Laravel\Console;
 
 use Illuminate\Contracts\Container\Container;
 use Illuminate\Foundation\Console\AboutCommand;
+use WriteBuffer\Laravel\Buffers\BufferSettings;
 
 /** Owns the section in `php artisan about`, a command that Laravel has since 9.21. */
 final class AboutSection
@@ -27,7 +28,7 @@ final class AboutSection
                 ? 'its own DSN'
                 : ($buffer['connection'] ?? $config->get('database.default'));
             $label = "Buffer {$name}" . ($name === $config->get('write-buffer.default') ? ' (default)' : '');
-            $lines[ConsoleText::of($label)] = ConsoleText::of(($buffer['driver'] ?? 'null') . " / {$place}");
+            $lines[ConsoleText::of($label)] = ConsoleText::of(BufferSettings::driver($buffer) . " / {$place}");
         }
 
         return $lines;

@@ -22,7 +22,7 @@ use WriteBuffer\Laravel\Drivers\Php\PhpBuffer;
 final class FailedCommand extends Command
 {
     protected $signature = 'write-buffer:failed
-        {number?* : the groups, by the numbers of the list; without numbers, all groups}
+        {number?* : the groups, by the numbers of the list or by their ids; all, or none: all groups}
         {--buffer= : the buffer; without a name, the default buffer}
         {--retry : write the groups, and take each one that was committed out of the file}
         {--uncertain : retry also groups that may be in the database already: look there first}
@@ -34,9 +34,18 @@ final class FailedCommand extends Command
 
     private int $uncertain = 0;
 
+    /** @var array<int, true>|null the groups that are meant, by number; null: all */
+    private ?array $meant = null;
+
     public function handle(BufferManager $manager): int
     {
         $name = $this->option('buffer') ?? $manager->getDefaultBuffer();
+        if (!in_array($name, $manager->names(), true)) {
+            $names = implode(', ', $manager->names());
+            $this->error(ConsoleText::of("There is no buffer {$name} in config/write-buffer.php; there are: {$names}."));
+
+            return 1;
+        }
         $file = $this->laravel->make('config')->get("write-buffer.buffers.{$name}.dead_letter_file")
             ?: (string) ini_get('write_buffer.dead_letter_file');
         if ($file === '') {
@@ -50,12 +59,50 @@ final class FailedCommand extends Command
             return 1;
         }
         try {
-            return $this->work($manager, $name, new DeadLetterFile($file));
+            $deadLetters = new DeadLetterFile($file);
+
+            return $this->areThere($deadLetters) ? $this->work($manager, $name, $deadLetters) : 1;
         } catch (RuntimeException $e) {
             $this->error(ConsoleText::of($e->getMessage()));
 
             return 1;
         }
+    }
+
+    /** Finds the groups that are meant. If one is not there, nothing is done to the others. */
+    private function areThere(DeadLetterFile $deadLetters): bool
+    {
+        $this->meant = null;
+        $given = array_map('strval', (array) $this->argument('number'));
+        if (array_diff($given, ['all']) === []) {
+            return true;
+        }
+        $letters = $deadLetters->all();
+        $numbers = [];
+        foreach ($letters as $at => $letter) {
+            $numbers[(string) ($at + 1)] = $at + 1;
+            if (is_string($letter['id'] ?? null)) {
+                $numbers["id {$letter['id']}"] = $at + 1;
+            }
+        }
+        $unknown = [];
+        foreach (array_diff($given, ['all']) as $one) {
+            $number = $numbers[$one] ?? $numbers["id {$one}"] ?? null;
+            if ($number === null) {
+                $unknown[] = $one;
+            } else {
+                $this->meant[$number] = true;
+            }
+        }
+        if ($unknown === []) {
+            $this->meant = in_array('all', $given, true) ? null : $this->meant;
+
+            return true;
+        }
+        $this->error(ConsoleText::of('There is no group ' . implode(', ', $unknown) . ' in the file, which has '
+            . count($letters) . ' groups. Nothing was done.'));
+
+        return false;
     }
 
     private function work(BufferManager $manager, string $name, DeadLetterFile $deadLetters): int
@@ -81,7 +128,7 @@ final class FailedCommand extends Command
                 $rows[] = [$at + 1, '', '', 'damaged', '', 'no whole line: its writer was killed. --forget takes it out'];
                 continue;
             }
-            if ($this->argument('number') !== []) {
+            if ($this->meant !== null) {
                 $letter = ['number' => $at + 1] + $letter;
                 $this->line(ConsoleText::json($letter, JSON_PRETTY_PRINT));
                 continue;
@@ -99,7 +146,7 @@ final class FailedCommand extends Command
                 ConsoleText::of($letter['message'], 100),
             ];
         }
-        if ($this->argument('number') === [] || $rows !== []) {
+        if ($this->meant === null || $rows !== []) {
             $rows === []
                 ? $this->info('No groups were given up.')
                 : $this->table(['#', 'UTC', 'rows', 'status', 'code', 'message'], $rows);
@@ -177,8 +224,6 @@ final class FailedCommand extends Command
 
     private function isMeant(int $number): bool
     {
-        $meant = $this->argument('number');
-
-        return $meant === [] || in_array((string) $number, $meant, true);
+        return $this->meant === null || isset($this->meant[$number]);
     }
 }

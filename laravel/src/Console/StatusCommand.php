@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Console;
 
 use Illuminate\Console\Command;
+use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Status\StatusFolder;
 
 /**
@@ -15,7 +16,9 @@ final class StatusCommand extends Command
     protected $signature = 'write-buffer:status
         {--watch : show the table again and again, until interrupted}
         {--interval=2 : seconds between two tables}
-        {--json : print a JSON array}';
+        {--json : print a JSON array}
+        {--check : only say what is wrong, with exit status 1: a health check}
+        {--max-age=60 : for --check: seconds that a row may wait}';
 
     protected $description = 'Show what the buffers of this machine hold, have written and have given up';
 
@@ -39,6 +42,9 @@ final class StatusCommand extends Command
             return 1;
         }
         $folder = new StatusFolder($path);
+        if ($this->option('check')) {
+            return $this->check($folder->all());
+        }
         $this->show($folder->all());
         while ($this->option('watch')) {
             usleep((int) ($intervalS * 1e6));
@@ -67,12 +73,77 @@ final class StatusCommand extends Command
             return;
         }
         $this->table(self::HEADINGS, array_map([$this, 'row'], $entries));
+        $this->explain($entries);
         foreach ($entries as ['buffer' => $buffer, 'metrics' => $metrics]) {
             if ($metrics['last_error'] !== null) {
                 $error = ConsoleText::of($metrics['last_error'], 160);
                 $this->line('<error>' . ConsoleText::of("{$metrics['pid']} {$buffer}") . "</error> {$error}");
             }
         }
+    }
+
+    /**
+     * Says what needs somebody: tables that take no rows, rows that wait for too long, and rows of
+     * processes that have ended.
+     *
+     * @param list<array<string, mixed>> $entries
+     */
+    private function check(array $entries): int
+    {
+        if (!is_numeric($this->option('max-age')) || (float) $this->option('max-age') < 0) {
+            $this->error('--max-age is a number of seconds.');
+
+            return 1;
+        }
+        $problems = [];
+        foreach ($entries as $entry) {
+            $metrics = $entry['metrics'];
+            $pending = $metrics[Metrics::PENDING];
+            $of = "{$entry['host']}:{$metrics['pid']} {$entry['buffer']}";
+            foreach ($metrics[Metrics::PARKED] as $table => $parked) {
+                $problems[] = "{$of}: {$table} takes no rows, {$parked['rows']} wait: {$parked['message']}";
+            }
+            if (!$entry['lives'] && $pending > 0) {
+                $problems[] = "{$of}: the process has ended with {$pending} rows";
+            } elseif ($pending > 0 && $metrics[Metrics::AGE_OLDEST_MS] > 1_000 * (float) $this->option('max-age')) {
+                $seconds = (int) ($metrics[Metrics::AGE_OLDEST_MS] / 1_000);
+                $problems[] = "{$of}: {$pending} rows wait, the oldest for {$seconds} s";
+            }
+        }
+        foreach ($problems as $problem) {
+            $this->error(ConsoleText::of($problem));
+        }
+
+        return $problems === [] ? 0 : 1;
+    }
+
+    /** @param list<array<string, mixed>> $entries */
+    private function explain(array $entries): void
+    {
+        $pending = array_filter($entries, static fn (array $entry): bool => $entry['metrics'][Metrics::PENDING] > 0);
+        if (array_filter($pending, static fn (array $entry): bool => $entry['lives'] && $entry['persistent']) !== []) {
+            $this->line('"then": a persistent buffer had these rows when its last request ended. Its thread has gone on since.');
+        }
+        if (array_filter($pending, static fn (array $entry): bool => !$entry['lives']) !== []) {
+            $this->line('"ended with rows": an end in good order has written them, or they are "unwritten" in the'
+                . ' dead-letter file (write-buffer:failed). A process that was killed has lost them.');
+        }
+    }
+
+    /**
+     * How a process has ended, as far as it has said.
+     *
+     * @param array<string, mixed> $entry
+     */
+    private static function end(array $entry): string
+    {
+        $pending = number_format($entry['metrics'][Metrics::PENDING]);
+
+        return match (true) {
+            $entry['lives'] => '',
+            $pending === '0' => ' (ended, none pending)',
+            default => " (ended with {$pending} rows)",
+        };
     }
 
     /**
@@ -85,18 +156,19 @@ final class StatusCommand extends Command
         $metrics = $entry['metrics'];
 
         return [
-            ConsoleText::of("{$entry['host']}:{$metrics['pid']}" . ($entry['lives'] ? '' : ' (ended)')),
+            ConsoleText::of("{$entry['host']}:{$metrics['pid']}" . self::end($entry)),
             ConsoleText::of($entry['buffer']),
             max(0, (int) (microtime(true) - $entry['time'])) . ' s ago',
-            number_format($metrics['rows_pending']) . ' rows, '
+            ($entry['persistent'] && $metrics[Metrics::PENDING] > 0 ? 'then ' : '')
+                . number_format($metrics[Metrics::PENDING]) . ' rows, '
                 . number_format($metrics['bytes_pending'] / 1024) . ' KiB',
             number_format($metrics['age_oldest_ms']),
             $entry['rows_per_s'] === null ? '–' : number_format($entry['rows_per_s']),
-            number_format($metrics['rows_committed']),
+            number_format($metrics[Metrics::COMMITTED]),
             number_format($metrics['transaction_time_p50_ms'], 1),
             number_format($metrics['transaction_time_p99_ms'], 1),
             number_format($metrics['retries']),
-            number_format($metrics['rows_refused']),
+            number_format($metrics[Metrics::REFUSED]),
             ConsoleText::of($metrics['thread_state']),
         ];
     }

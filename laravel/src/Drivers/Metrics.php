@@ -7,6 +7,27 @@ namespace WriteBuffer\Laravel\Drivers;
 /** Owns the names of the metrics, so that every driver's getMetrics() has the same keys. */
 final class Metrics
 {
+    /** Rows given up. */
+    public const REFUSED = 'rows_refused';
+
+    /** Rows taken and not yet committed. */
+    public const PENDING = 'rows_pending';
+
+    /** Tables that take no rows now, by name, each with `rows`, `code`, `message`. */
+    public const PARKED = 'tables_parked';
+
+    /** How long the oldest of these has waited. */
+    public const AGE_OLDEST_MS = 'age_oldest_ms';
+
+    /** Rows committed. */
+    public const COMMITTED = 'rows_committed';
+
+    /** Transactions committed. */
+    public const TRANSACTIONS = 'transactions';
+
+    /** The time that these took. */
+    public const TRANSACTION_TIME_MS = 'transaction_time_sum_ms';
+
     /** @return array<string, mixed> the metrics of a buffer that has done nothing */
     public static function none(): array
     {

@@ -34,7 +34,7 @@ final class BufferedRelations
             );
         }
         $model = $relation->make($attributes);
-        app(BufferManager::class)->saving(BufferedRows::bufferName($model))->saveModel($model);
+        app(BufferManager::class)->saving($model, BufferedRows::bufferName($model))->saveModel($model);
 
         return $model;
     }

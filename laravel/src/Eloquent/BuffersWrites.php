@@ -36,7 +36,7 @@ trait BuffersWrites
      */
     public function saveBuffered(array $options = []): bool
     {
-        return app(BufferManager::class)->saving($this->getBufferName())->saveModel($this, $options);
+        return app(BufferManager::class)->saving($this, $this->getBufferName())->saveModel($this, $options);
     }
 
     /**

@@ -20,6 +20,7 @@ use WriteBuffer\Laravel\Testing\BufferManagerFake;
  * @method static mixed group(callable $rows, ?string $tag = null)
  * @method static array|false|null find(string $table, mixed $key)
  * @method static int flush(?int $timeoutMs = null)
+ * @method static int flushAll(?int $timeoutMs = null)
  * @method static int lastTicket()
  * @method static int committedThrough()
  * @method static void waitFor(int $ticket, ?int $timeoutMs = null)

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Status;
 
 use RuntimeException;
+use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Files\OwnFile;
 
 /**
@@ -27,10 +28,11 @@ final class StatusFolder
     }
 
     /**
-     * @param array<string, mixed> $metrics of Buffer::getMetrics()
-     * @param float                $now     seconds, of microtime()
+     * @param array<string, mixed> $metrics      of Buffer::getMetrics()
+     * @param float                $now          seconds, of microtime()
+     * @param bool                 $isPersistent whether its thread goes on when nobody publishes
      */
-    public function publish(string $buffer, array $metrics, float $now): void
+    public function publish(string $buffer, array $metrics, float $now, bool $isPersistent = false): void
     {
         $host = (string) gethostname();
         $file = "{$this->folder}/" . md5("{$host}:{$metrics['pid']}:{$buffer}") . '.json';
@@ -45,13 +47,45 @@ final class StatusFolder
             'buffer' => $buffer,
             'time' => $now,
             'rows_per_s' => self::rate($before, $metrics, $now),
+            'persistent' => $isPersistent,
             'metrics' => $metrics,
         ];
+        $this->replace(
+            $file,
+            json_encode($entry, JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE | JSON_PRESERVE_ZERO_FRACTION),
+        );
+    }
+
+    /** @return array<string, mixed>|null what tell() was given last, by this process */
+    public function told(string $buffer): ?array
+    {
+        $told = json_decode((string) OwnFile::text($this->toldFile($buffer)), true);
+
+        return isset($told['process'], $told['refused'], $told['parked']) ? $told + ['last' => null] : null;
+    }
+
+    /**
+     * Keeps what a process has told of a buffer that outlives its request.
+     *
+     * @param array<string, mixed> $told
+     */
+    public function tell(string $buffer, array $told): void
+    {
+        $this->replace($this->toldFile($buffer), json_encode($told, JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE));
+    }
+
+    private function toldFile(string $buffer): string
+    {
+        return "{$this->folder}/" . md5(gethostname() . ':' . getmypid() . ":{$buffer}") . '.told';
+    }
+
+    /** Replaces a file as a whole. */
+    private function replace(string $file, string $text): void
+    {
         if (!is_dir($this->folder) && !@mkdir($this->folder, 0700, true) && !is_dir($this->folder)) {
             $reason = error_get_last()['message'] ?? '';
             throw new RuntimeException("the folder {$this->folder} cannot be made: {$reason}");
         }
-        $text = json_encode($entry, JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE | JSON_PRESERVE_ZERO_FRACTION);
         $new = OwnFile::beside($file);
         if (@file_put_contents($new, $text) !== strlen($text) || !@rename($new, $file)) {
             $reason = error_get_last()['message'] ?? '';
@@ -69,6 +103,7 @@ final class StatusFolder
      *     buffer: string,
      *     time: float,
      *     rows_per_s: ?float,
+     *     persistent: bool,
      *     lives: bool,
      *     metrics: array<string, mixed>
      * }>
@@ -82,15 +117,21 @@ final class StatusFolder
                 continue;
             }
             $lives = $entry['host'] !== gethostname() || self::isAlive((int) $entry['metrics']['pid']);
-            $hasNews = $entry['metrics']['rows_refused'] > 0 || $entry['metrics']['rows_pending'] > 0;
+            $hasNews = $entry['metrics'][Metrics::REFUSED] > 0 || $entry['metrics'][Metrics::PENDING] > 0;
             if (!$lives && (!$hasNews || microtime(true) - $entry['time'] > self::ENDED_KEPT_S)) {
                 // Another reader may have removed it first.
                 @unlink($file);
                 continue;
             }
-            $entries[] = ['lives' => $lives] + $entry;
+            $entries[] = ['lives' => $lives] + $entry + ['persistent' => false];
         }
-        foreach (glob("{$this->folder}/.*.json.*") ?: [] as $unfinished) {
+        foreach (glob("{$this->folder}/*.told") ?: [] as $told) {
+            $process = json_decode((string) OwnFile::text($told, self::owner($this->folder)), true)['process'] ?? '';
+            if (!self::isAlive((int) $process)) {
+                @unlink($told);
+            }
+        }
+        foreach (glob("{$this->folder}/.*.{json,told}.*", GLOB_BRACE) ?: [] as $unfinished) {
             // A process that was killed while it wrote left it.
             if ((int) @filemtime($unfinished) < time() - self::ENDED_KEPT_S) {
                 @unlink($unfinished);
@@ -108,11 +149,17 @@ final class StatusFolder
      */
     private function read(string $file): ?array
     {
-        // The folder's own user may be another one than an administrator who looks at it.
-        $owner = @fileowner($this->folder);
-        $entry = json_decode((string) OwnFile::text($file, $owner === false ? null : $owner), true);
+        $entry = json_decode((string) OwnFile::text($file, self::owner($this->folder)), true);
 
         return isset($entry['host'], $entry['buffer'], $entry['time'], $entry['metrics']['pid']) ? $entry : null;
+    }
+
+    /** The folder's own user may be another one than an administrator who looks at it. */
+    private static function owner(string $folder): ?int
+    {
+        $owner = @fileowner($folder);
+
+        return $owner === false ? null : $owner;
     }
 
     /**
@@ -126,8 +173,8 @@ final class StatusFolder
         if ($before === null || $now <= $before['time']) {
             return null;
         }
-        $flushed = $metrics['rows_committed'];
-        $flushedBefore = $before['metrics']['rows_committed'];
+        $flushed = $metrics[Metrics::COMMITTED];
+        $flushedBefore = $before['metrics'][Metrics::COMMITTED];
         // A new request's buffer counts from zero again.
         $new = $flushedBefore <= $flushed ? $flushed - $flushedBefore : $flushed;
 

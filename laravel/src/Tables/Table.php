@@ -195,18 +195,30 @@ final class Table
         return $missing;
     }
 
+    /**
+     * The unique indexes by which an upsert could update another row than that with its key.
+     *
+     * @return array<string, list<string>> columns, by the index's name
+     */
+    public function secondUnique(): array
+    {
+        if (!$this->isUpsert() || $this->rules->allowSecondUnique || $this->schema === null) {
+            return [];
+        }
+        $key = array_map('strtolower', $this->key);
+
+        return array_filter(
+            $this->schema->uniqueIndexes,
+            static fn (array $columns): bool => array_diff(array_map('strtolower', $columns), $key) !== [],
+        );
+    }
+
     /** @param array<string, true> $given columns in lower case */
     private function refuseSecondUnique(array $given): void
     {
-        if (!$this->isUpsert() || $this->rules->allowSecondUnique || $this->schema === null) {
-            return;
-        }
-        foreach ($this->schema->uniqueIndexes as $name => $columns) {
-            if (array_diff(array_map('strtolower', $columns), array_map('strtolower', $this->key)) === []) {
-                continue;
-            }
+        foreach ($this->secondUnique() as $name => $columns) {
             foreach ($columns as $column) {
-                if (!isset($given[strtolower($column)]) && $this->schema->column($column)?->isFilledUniquely) {
+                if (!isset($given[strtolower($column)]) && $this->schema?->column($column)?->isFilledUniquely) {
                     continue 2;
                 }
             }

@@ -24,6 +24,7 @@ use WriteBuffer\Laravel\Rows\TakesRows;
 use WriteBuffer\Laravel\Tables\KeySearch;
 use WriteBuffer\Laravel\Tables\TableCatalog;
 use WriteBuffer\NotTaken;
+use WriteBuffer\RefusedException;
 
 /**
  * Owns how the rows of a buffer follow Laravel's transactions on one connection. A group that is
@@ -41,6 +42,9 @@ use WriteBuffer\NotTaken;
  */
 final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
 {
+    /** How long the end may take to make room for rows that had none. */
+    private const END_TIMEOUT_MS = 10_000;
+
     /** @var list<array{list<Row>, ?string}> each with its tag */
     private array $late = [];
 
@@ -75,7 +79,12 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
     public function __destruct()
     {
         try {
-            $this->addLate();
+            if ($this->late !== []) {
+                // The inner buffer's own end writes the rest.
+                $this->drain(self::END_TIMEOUT_MS);
+            }
+        } catch (RefusedException) {
+            // They are the inner buffer's failures, and its end tells of them.
         } catch (Throwable $e) {
             $rows = self::countRows(array_column($this->late, 0));
             trigger_error(
@@ -91,13 +100,11 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
         return $this->buffer;
     }
 
-    /** Whether rows are held, since the connection has a transaction open. */
     public function isHolding(): bool
     {
         return $this->openConnection() !== null;
     }
 
-    /** How many rows wait for the end of a transaction. */
     public function heldRows(): int
     {
         return self::countRows($this->waitingGroups()) - self::countRows(array_column($this->late, 0));
@@ -221,14 +228,12 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
     }
 
     /**
-     * Writes what was added outside of a transaction or in a committed one. Held rows go on
-     * waiting.
+     * Writes what was added outside of a transaction or in a committed one, also what had no room
+     * at its commit. Held rows go on waiting.
      */
     public function flush(?int $timeoutMs = null): int
     {
-        $this->addLate();
-
-        return $this->buffer->flush($timeoutMs);
+        return $this->late === [] ? $this->buffer->flush($timeoutMs) : $this->drain($timeoutMs);
     }
 
     /** The last ticket of the inner buffer. Held rows have none yet. */
@@ -244,7 +249,11 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
 
     public function waitFor(int $ticket, ?int $timeoutMs = null): void
     {
-        $this->addLate();
+        try {
+            $this->addLate();
+        } catch (FullException) {
+            // They come later than every ticket that there is.
+        }
         if ($ticket === 0) {
             $isGathering = $this->groups->areAny() || self::countRows($this->waitingGroups()) > 0;
             Tickets::check($ticket, $timeoutMs, $this->buffer->lastTicket(), $isGathering);
@@ -293,7 +302,9 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
 
     public function close(?int $timeoutMs = null): void
     {
-        $this->addLate();
+        if ($this->late !== []) {
+            $this->drain($timeoutMs);
+        }
         $this->buffer->close($timeoutMs);
     }
 
@@ -315,6 +326,55 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
         $connection = ($this->connection)();
 
         return $this->transactions->isOpen($connection) ? $connection : null;
+    }
+
+    /**
+     * Flushes as often as it takes to make room for all that is late. Groups that are given up
+     * meanwhile are told at the end, and hold up nothing.
+     */
+    private function drain(?int $timeoutMs): int
+    {
+        $deadline = $timeoutMs === null ? null : hrtime(true) + $timeoutMs * 1_000_000;
+        $left = static fn (): ?int => $deadline === null
+            ? null
+            : max(0, (int) ceil(($deadline - hrtime(true)) / 1_000_000));
+        $rows = $flushes = 0;
+        $refused = null;
+        $failures = [];
+        $collect = static function (RefusedException $e) use (&$refused, &$failures): void {
+            $refused ??= $e;
+            $failures = [...$failures, ...$e->getFailures()];
+        };
+        do {
+            $before = count($this->late);
+            try {
+                $this->addLate();
+            } catch (RefusedException $e) {
+                $collect($e);
+            } catch (FullException $full) {
+                // The flush makes room.
+            } catch (TypeError | NotTaken $e) {
+                // It was given up. The others are written all the same.
+                $wrong ??= $e;
+            }
+            $isDone = $this->late === [];
+            try {
+                $rows += $this->buffer->flush($left());
+            } catch (RefusedException $e) {
+                $collect($e);
+            }
+            // The first flush makes room, and from then on each one is for at least one group.
+            if (!$isDone && $flushes++ > 0 && count($this->late) === $before) {
+                throw $full;
+            }
+        } while (!$isDone);
+        if ($refused === null) {
+            return isset($wrong) ? throw $wrong : $rows;
+        }
+
+        throw count($failures) === count($refused->getFailures())
+            ? $refused
+            : new RefusedException($refused->getMessage(), $refused->getCode(), $refused, $failures);
     }
 
     private function addLate(): void

@@ -11,6 +11,7 @@ use Illuminate\Database\Events\TransactionBeginning;
 use Illuminate\Database\Events\TransactionCommitted;
 use Illuminate\Database\Events\TransactionRolledBack;
 use Throwable;
+use WeakMap;
 use WriteBuffer\Laravel\Rows\OpenGroup;
 
 /**
@@ -26,11 +27,17 @@ use WriteBuffer\Laravel\Rows\OpenGroup;
  */
 final class OpenTransactions
 {
-    /** @var array<string, list<TransactionLevel>> by the connection's name, the outermost first */
-    private array $levels = [];
+    /**
+     * By the connection itself, the outermost level first: when a name means another database, as
+     * after DB::purge(), the transactions of the old connection are not those of the new one.
+     *
+     * @var WeakMap<Connection, list<TransactionLevel>>
+     */
+    private WeakMap $levels;
 
     public function __construct(private readonly Container $container)
     {
+        $this->levels = new WeakMap();
     }
 
     public function handle(ConnectionEvent $event): void
@@ -49,24 +56,23 @@ final class OpenTransactions
      */
     public function areAny(): bool
     {
-        return $this->levels !== [];
+        return count($this->levels) > 0;
     }
 
     public function isOpen(Connection $connection): bool
     {
-        $name = (string) $connection->getName();
-        if (!isset($this->levels[$name])) {
+        if (!isset($this->levels[$connection])) {
             return false;
         }
         $this->rolledBack($connection);
 
-        return isset($this->levels[$name]);
+        return isset($this->levels[$connection]);
     }
 
     /** Keeps a group until the transaction ends. The connection has one open: see isOpen(). */
     public function hold(Connection $connection, HeldGroup $group): void
     {
-        $levels = $this->levels[(string) $connection->getName()];
+        $levels = $this->levels[$connection];
         $levels[count($levels) - 1]->groups[] = $group;
     }
 
@@ -87,44 +93,49 @@ final class OpenTransactions
     public function held(Connection $connection): array
     {
         return $this->isOpen($connection)
-            ? array_merge(...array_column($this->levels[(string) $connection->getName()], 'groups'))
+            ? array_merge(...array_column($this->levels[$connection], 'groups'))
             : [];
     }
 
     private function began(Connection $connection): void
     {
-        $name = (string) $connection->getName();
         $this->dropAbove($connection, $connection->transactionLevel() - 1);
-        $isOutermost = !isset($this->levels[$name]);
-        $this->levels[$name][] = new TransactionLevel($connection->transactionLevel());
+        $isOutermost = !isset($this->levels[$connection]);
+        $this->levels[$connection] = [
+            ...$this->levels[$connection] ?? [],
+            new TransactionLevel($connection->transactionLevel()),
+        ];
         // Laravel calls afterCommit() callbacks before it dispatches the commit's event. A callback
         // of the application may add rows, which must come after the held ones. So the first
         // callback releases them. Within a test's transaction Laravel 8 calls none, and the event
         // releases them.
         if ($isOutermost && $this->container->bound('db.transactions')) {
-            $connection->afterCommit(fn () => $this->committed($connection));
+            $pdo = $connection->getRawPdo();
+            // Laravel keeps callbacks by the connection's name: after DB::purge() the next commit
+            // of a new connection calls them too.
+            $connection->afterCommit(fn () => $connection->getRawPdo() === $pdo ? $this->committed($connection) : null);
         }
     }
 
     private function committed(Connection $connection): void
     {
-        $name = (string) $connection->getName();
         $level = $connection->transactionLevel();
         // A deeper level ended without an event: see the invariant.
         $this->dropAbove($connection, $level + 1);
-        $last = count($this->levels[$name] ?? []) - 1;
-        if ($last < 0 || $this->levels[$name][$last]->number !== $level + 1) {
+        $levels = $this->levels[$connection] ?? [];
+        $ended = array_pop($levels);
+        if ($ended?->number !== $level + 1) {
             return;
         }
-        $ended = array_pop($this->levels[$name]);
-        if ($last > 0) {
+        if ($levels !== []) {
             // A savepoint: its groups go on waiting, with the level around it.
-            $around = $this->levels[$name][$last - 1];
+            $around = $levels[count($levels) - 1];
             $around->groups = [...$around->groups, ...$ended->groups];
+            $this->levels[$connection] = $levels;
 
             return;
         }
-        unset($this->levels[$name]);
+        unset($this->levels[$connection]);
         $thrown = null;
         foreach (HeldGroup::whole($ended->groups) as $group) {
             try {
@@ -146,15 +157,14 @@ final class OpenTransactions
 
     private function dropAbove(Connection $connection, int $level): void
     {
-        $name = (string) $connection->getName();
         $left = array_values(array_filter(
-            $this->levels[$name] ?? [],
+            $this->levels[$connection] ?? [],
             static fn (TransactionLevel $open): bool => $open->number <= $level,
         ));
         if ($left === []) {
-            unset($this->levels[$name]);
+            unset($this->levels[$connection]);
         } else {
-            $this->levels[$name] = $left;
+            $this->levels[$connection] = $left;
         }
     }
 }

@@ -11,16 +11,27 @@ use Illuminate\Foundation\Http\Events\RequestHandled;
 use Illuminate\Http\RedirectResponse;
 use Illuminate\Queue\WorkerOptions;
 use Illuminate\Support\Facades\Route;
+use PDO;
 use PHPUnit\Framework\Attributes\DataProvider;
 use Throwable;
+use WriteBuffer\BlockedException;
+use WriteBuffer\Buffer;
+use WriteBuffer\Laravel\Buffers\BufferManager;
+use WriteBuffer\Laravel\Drivers\Metrics;
+use WriteBuffer\Laravel\Events\BatchWritten;
+use WriteBuffer\Laravel\Events\FlushFailed;
 use WriteBuffer\Laravel\Exceptions\FlushFailedException;
 use WriteBuffer\Laravel\Exceptions\OpenTransactionException;
 use WriteBuffer\Laravel\Tests\Support\BufferingJob;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
+use WriteBuffer\RefusedException;
+use WriteBuffer\TimeoutException;
 
 /** The buffers are flushed when work ends, and what such a flush meets is reported. */
 final class EndOfWorkTest extends TestCase
 {
+    private ?PDO $judge = null;
+
     protected function bufferConfiguration(): array
     {
         return ['default' => 'default', 'buffers' => ['default' => [
@@ -34,6 +45,8 @@ final class EndOfWorkTest extends TestCase
     {
         parent::setUp();
         BufferingJob::$seen = [];
+        $this->createTable('orders_away', 'id INT');
+        $this->judge()->exec('DROP TABLE orders_away');
         $this->createTable('orders', 'id INT PRIMARY KEY, v INT NOT NULL');
         $this->createTable('wb_jobs', 'id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, queue VARCHAR(255) NOT NULL, '
             . 'payload LONGTEXT NOT NULL, attempts TINYINT UNSIGNED NOT NULL, reserved_at INT UNSIGNED, '
@@ -216,6 +229,202 @@ final class EndOfWorkTest extends TestCase
             $context['buffer'], $context['code'], $context['rows_pending'], $context['groups_refused'],
         ]);
         self::assertSame([['table' => 'orders', 'key' => ['id' => 7]]], $context['given_up'][0]['rows']);
+    }
+
+    public function testWhatANativeThreadHasWrittenIsAnEvent(): void
+    {
+        $folder = sys_get_temp_dir() . '/write-buffer-written-' . bin2hex(random_bytes(6));
+        $events = [];
+        $request = function () use ($folder, &$events): void {
+            $this->refreshApplication();
+            $this->app->make('config')->set('write-buffer.status', $folder);
+            $this->app->make('events')->listen(BatchWritten::class, static function (BatchWritten $event) use (&$events): void {
+                $events[] = [$event->buffer, $event->tables, $event->rows, $event->transactions > 0, $event->timeMs > 0];
+            });
+        };
+        $wait = function (Buffer $buffer): void {
+            $this->await('commit', static fn (): bool => count($buffer) === 0);
+        };
+        try {
+            $request();
+            $buffer = $this->inTheBackground();
+            $buffer->put('orders', [['id' => 1, 'v' => 1], ['id' => 2, 'v' => 1]]);
+            $wait($buffer);
+            $this->app->terminate();
+            $this->app->terminate();
+            $buffer->delete('orders', 1);
+            $this->app->terminate();
+            $ofOne = fn (int $rows): array => ['default', ['orders'], $rows, true, true];
+            self::assertSame([$ofOne(2), $ofOne(1)], $events);
+
+            // A persistent buffer counts on. What it had before the first look is not told.
+            $events = [];
+            foreach ([3, 4] as $id) {
+                $request();
+                $buffer = $this->inTheBackground(['persistent' => 'wb_written']);
+                $this->app->terminate();
+                $buffer->add(['id' => $id, 'v' => 1]);
+                $wait($buffer);
+                $this->app->terminate();
+                $buffer->add(['id' => 10 * $id, 'v' => 1]);
+                $wait($buffer);
+            }
+            $request();
+            $this->inTheBackground(['persistent' => 'wb_written']);
+            $this->app->terminate();
+            self::assertSame([1, 1, 1, 1], array_column($events, 2), 'also what was written after a request');
+            self::assertSame([2, 3, 4, 30, 40], $this->written());
+        } finally {
+            (new \Illuminate\Filesystem\Filesystem())->deleteDirectory($folder);
+        }
+    }
+
+    public function testAllBuffersAreFlushedAlsoIfOneFails(): void
+    {
+        $config = $this->app->make('config');
+        $config->set('write-buffer.buffers.other', ['driver' => 'php', 'flush_interval_ms' => 3_600_000]);
+        $this->buffer()->add(['id' => 1, 'v' => null]);
+        $this->buffer('other')->add(['id' => 2, 'v' => 1]);
+        try {
+            $this->app->make(BufferManager::class)->flushAll();
+            self::fail('NULL was taken');
+        } catch (RefusedException) {
+            self::assertSame([2], $this->written());
+        }
+        $this->buffer()->add(['id' => 3, 'v' => 1]);
+        self::assertSame(1, \WriteBuffer\Laravel\Facades\WriteBuffer::flushAll(5_000));
+    }
+
+    private function judge(): PDO
+    {
+        return $this->judge ??= new PDO(
+            'mysql:unix_socket=' . self::setting('DB_SOCKET') . ';dbname=' . self::setting('DB_DATABASE'),
+            'root',
+        );
+    }
+
+    private function await(string $what, callable $condition): void
+    {
+        $deadline = hrtime(true) + 30 * 10 ** 9;
+        while (!$condition()) {
+            self::assertLessThan($deadline, hrtime(true), "no {$what}");
+            usleep(1_000);
+        }
+    }
+
+    /** @param array<string, mixed> $settings */
+    private function inTheBackground(array $settings = []): Buffer
+    {
+        $this->app->make('config')->set('write-buffer.buffers.default', $settings + [
+            'driver' => 'native', 'flush_interval_ms' => 1,
+        ]);
+
+        return $this->buffer();
+    }
+
+    /** @return list<list<int>> the keys of the rows that were given up, of each report */
+    private function reportedIds(): array
+    {
+        return array_map(
+            static fn (Throwable $e): array => array_map(
+                static fn (array $group): int => $group['rows'][0]['key']['id'],
+                $e->context()['given_up'],
+            ),
+            $this->reported(),
+        );
+    }
+
+    public function testARowThatWasGivenUpIsReportedAlsoIfTheFlushTakesTooLong(): void
+    {
+        $this->app->make('config')->set('write-buffer.flush_timeout_ms', 1);
+        $buffer = $this->inTheBackground();
+        $buffer->add(['id' => 7, 'v' => null]);
+        $this->await('row that was given up', static fn (): bool => $buffer->failures() !== []);
+        $this->judge()->exec('LOCK TABLES orders WRITE');
+        $buffer->add(['id' => 8, 'v' => 1]);
+        $this->app->terminate();
+        $this->app->terminate();
+        $this->judge()->exec('UNLOCK TABLES');
+
+        self::assertSame([[], [7], []], $this->reportedIds());
+        self::assertInstanceOf(TimeoutException::class, $this->reported()[0]->getPrevious());
+        self::assertInstanceOf(RefusedException::class, $this->reported()[1]->getPrevious());
+        self::assertStringContainsString("gave up 1 row that can never be written", $this->reported()[1]->getMessage());
+        $buffer->flush();
+    }
+
+    public function testATableThatTakesNoRowsIsReportedOnce(): void
+    {
+        $buffer = $this->inTheBackground();
+        $events = 0;
+        $this->app->make('events')->listen(FlushFailed::class, static function () use (&$events): void {
+            $events++;
+        });
+        foreach ([1, 2] as $outage) {
+            $this->judge()->exec('RENAME TABLE orders TO orders_away');
+            foreach ([1, 2, 3] as $id) {
+                $buffer->add(['id' => $id, 'v' => $outage]);
+                $this->app->terminate();
+            }
+            self::assertCount($outage, $this->reported(), 'the events tell of each flush, the handler is told once');
+            self::assertSame(3 * $outage, $events);
+            self::assertInstanceOf(BlockedException::class, $this->reported()[$outage - 1]->getPrevious());
+            $this->judge()->exec('RENAME TABLE orders_away TO orders');
+            self::assertSame(3, $buffer->flush());
+            // A flush that succeeds ends it.
+            $this->app->terminate();
+        }
+        self::assertSame([1, 2, 3], $this->written());
+    }
+
+    public function testAPersistentBufferTellsAtTheEndOfARequestWhatItsThreadHasMet(): void
+    {
+        $folder = sys_get_temp_dir() . '/write-buffer-told-' . bin2hex(random_bytes(6));
+        $request = function () use ($folder): Buffer {
+            $this->refreshApplication();
+            $this->app->make('config')->set('write-buffer.status', $folder);
+
+            return $this->inTheBackground(['persistent' => 'wb_told']);
+        };
+        $refuse = function (Buffer $buffer, int $id): void {
+            $seen = count($buffer->failures());
+            $buffer->add(['id' => $id, 'v' => null]);
+            $this->await('row that was given up', static fn (): bool => count($buffer->failures()) > $seen);
+        };
+        $judge = $this->judge();
+        try {
+            $buffer = $request();
+            $refuse($buffer, 1);
+            $refuse($buffer, 2);
+            $this->app->terminate();
+            $this->app->terminate();
+            self::assertSame([[1, 2]], $this->reportedIds());
+
+            $buffer = $request();
+            $this->app->terminate();
+            self::assertSame([], $this->reported(), 'the request before has told it');
+            $refuse($buffer, 3);
+            $this->app->terminate();
+            self::assertSame([[3]], $this->reportedIds());
+            self::assertCount(3, $buffer->takeFailures(), 'whoever asks still gets them');
+
+            $buffer = $request();
+            $refuse($buffer, 4);
+            $judge->exec('RENAME TABLE orders TO orders_away');
+            $buffer->add(['id' => 5, 'v' => 1]);
+            $this->await('parked row', static fn (): bool => $buffer->getMetrics()[Metrics::PARKED] !== []);
+            $this->app->terminate();
+            self::assertSame([[4], []], $this->reportedIds());
+            $buffer = $request();
+            $this->app->terminate();
+            self::assertSame([], $this->reported());
+            $judge->exec('RENAME TABLE orders_away TO orders');
+            self::assertSame(1, $buffer->flush());
+            $buffer->takeFailures();
+            self::assertSame([5], $this->written());
+        } finally {
+            (new \Illuminate\Filesystem\Filesystem())->deleteDirectory($folder);
+        }
     }
 
     public function testTheKeyOfATableWithAPrefixIsReported(): void

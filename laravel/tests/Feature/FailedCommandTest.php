@@ -383,6 +383,30 @@ final class FailedCommandTest extends TestCase
         self::assertSame(['unwritten', 'unwritten'], array_column($letters, 'status'));
     }
 
+    public function testWhatIsNotThereIsSaid(): void
+    {
+        $this->app->make('config')->set('write-buffer.default', 'php');
+        $this->fill('php');
+        $before = file_get_contents($this->file);
+        foreach ([[], ['--retry' => true], ['--forget' => true]] as $what) {
+            foreach ([['7'], ['1', '7'], ['0'], ['x'], ['all', '9']] as $numbers) {
+                [$status, $output] = $this->failed(['number' => $numbers] + $what);
+                self::assertSame(1, $status, implode($numbers));
+                $unknown = $numbers[count($numbers) - 1];
+                self::assertStringContainsString("There is no group {$unknown} in the file, which has 3 groups.", $output);
+            }
+            [$status, $output] = $this->failed(['--buffer' => 'typo'] + $what);
+            self::assertSame(1, $status);
+            self::assertStringContainsString('There is no buffer typo in config/write-buffer.php; there are: ', $output);
+        }
+        self::assertStringEqualsFile($this->file, (string) $before, 'nothing was done to the groups that are there');
+        self::assertSame($this->failed()[1], $this->failed(['number' => ['all']])[1]);
+        $id = json_decode((string) file($this->file)[1], true)['id'];
+        self::assertSame($this->failed(['number' => ['2']])[1], $this->failed(['number' => [$id]])[1]);
+        self::assertSame("1 groups forgotten.\n", $this->failed(['number' => [$id], '--forget' => true])[1]);
+        self::assertSame("2 groups forgotten.\n", $this->failed(['number' => ['all'], '--forget' => true])[1]);
+    }
+
     public function testABufferWithoutAFile(): void
     {
         self::assertSame(1, $this->failed(['--buffer' => 'without'])[0]);

@@ -83,6 +83,65 @@ final class InstallTest extends TestCase
         self::assertStringNotContainsString('no table orders', $output);
     }
 
+    public function testWhatWouldFailAtTheFirstRowIsFound(): void
+    {
+        $this->createTable('orders', 'id INT PRIMARY KEY, email VARCHAR(20) NOT NULL, UNIQUE KEY by_email (email)');
+        $this->createTable('trades', 'id INT PRIMARY KEY, v INT');
+        $this->createTable('balances', 'user_id INT, asset CHAR(3), PRIMARY KEY (user_id, asset)');
+        $this->createTable('keyless', 'v INT');
+        $this->createTable('logs', 'id INT PRIMARY KEY');
+        $this->createTable('wb_odd_ledger', 'writer CHAR(32), lane INT, last_transaction BIGINT, connection BIGINT');
+        $judge = new \PDO('mysql:unix_socket=' . self::setting('DB_SOCKET') . ';dbname=' . self::setting('DB_DATABASE'), 'root', null, [
+            \PDO::ATTR_ERRMODE => \PDO::ERRMODE_EXCEPTION,
+        ]);
+        $judge->exec('ALTER TABLE logs ENGINE = MyISAM');
+        $judge->exec('ALTER TABLE wb_odd_ledger ENGINE = MyISAM');
+        $judge->exec("DROP USER IF EXISTS 'wb_reader'@'%'");
+        $judge->exec("CREATE USER 'wb_reader'@'%' IDENTIFIED BY 'secret'");
+        $judge->exec('GRANT SELECT ON ' . self::setting('DB_DATABASE') . ".* TO 'wb_reader'@'%'");
+        $judge->exec('GRANT INSERT ON ' . self::setting('DB_DATABASE') . ".trades TO 'wb_reader'@'%'");
+        $config = $this->app->make('config');
+        $config->set('database.connections.reader', ['username' => 'wb_reader', 'password' => 'secret'] + self::server());
+        $config->set('write-buffer.default', 'typo');
+        $config->set('write-buffer.buffers', [
+            'default' => ['driver' => 'native', 'ledger_table' => 'wb_odd_ledger', 'tables' => [
+                'balances' => ['merge' => ['freee' => 'sum']],
+                'keyless' => [],
+                'logs' => ['mode' => 'insert'],
+                'gone' => ['key' => 'id'],
+            ], 'models' => [\WriteBuffer\Laravel\Tests\Support\CountedOrder::class]],
+            'reader' => ['driver' => 'native', 'connection' => 'reader', 'order_table' => 'balances'],
+            'misspelled' => ['driver' => 'php', 'batchsize' => 5],
+            'well' => ['driver' => 'php', 'tables' => ['orders' => ['allowSecondUnique' => true]]],
+        ]);
+        try {
+            [$status, $output] = $this->install();
+        } finally {
+            $judge->exec("DROP USER 'wb_reader'@'%'");
+        }
+        self::assertSame(1, $status);
+        foreach (
+            [
+                'The default buffer of config/write-buffer.php is typo, which is not among its buffers: default, reader,',
+                'Buffer default: table orders has a second unique index, by_email (email)',
+                'Buffer default: table balances has no column freee, which its rules name',
+                'Buffer default: table keyless has no primary key',
+                'Buffer default: table logs has the engine MyISAM',
+                'Buffer default: there is no table gone in',
+                'Buffer default: there is no table counted_orders in',
+                'wb_odd_ledger has the engine MyISAM',
+                'Buffer reader: the account wb_reader may not write to table balances: it lacks INSERT, UPDATE',
+                'Buffer reader: the account wb_reader may not create the table write_buffer_ledger',
+                'Buffer misspelled: the buffer misspelled of config/write-buffer.php has an unknown setting batchsize',
+            ] as $expected
+        ) {
+            self::assertStringContainsString($expected, $output);
+        }
+        self::assertStringNotContainsString('Buffer well', $output);
+        self::assertStringNotContainsString('table trades', $output);
+        self::assertSame('0', (string) $judge->query('SELECT COUNT(*) FROM trades')->fetchColumn());
+    }
+
     public function testTheMigrationMakesTheLedgerThatTheExtensionMakes(): void
     {
         $database = $this->app->make('db')->connection('mysql');

@@ -167,11 +167,55 @@ final class StatusTest extends TestCase
             $folder->all(),
         ));
         $shown = $this->shownStatus();
-        self::assertStringContainsString("{$ended} (ended)", $shown);
+        self::assertStringContainsString("{$ended} (ended, none pending)", $shown);
+        self::assertStringNotContainsString('"ended with rows"', $shown);
         self::assertStringContainsString('Data too long', $shown);
         $this->setBack(4_000);
         self::assertSame([], $folder->all());
         self::assertSame([], glob("{$this->folder}/*"));
+    }
+
+    public function testRowsThatWerePendingAreShownAsOfThen(): void
+    {
+        $folder = new StatusFolder($this->folder);
+        $pending = [Metrics::PENDING => 1_200] + Metrics::none();
+        $folder->publish('kept', $pending, microtime(true), true);
+        $shown = $this->shownStatus();
+        self::assertStringContainsString('then 1,200 rows, 0 KiB', $shown);
+        self::assertStringContainsString('Its thread has gone on since', $shown);
+        self::assertTrue($this->entries()[0]['persistent']);
+
+        $folder->publish('ended', ['pid' => $this->endedProcess()] + $pending, microtime(true));
+        $shown = $this->shownStatus();
+        self::assertStringContainsString('(ended with 1,200 rows)', $shown);
+        self::assertStringContainsString('"unwritten" in the dead-letter file', $shown);
+    }
+
+    public function testACheckFailsIfSomebodyIsNeeded(): void
+    {
+        $folder = new StatusFolder($this->folder);
+        $check = function (array $options = []): array {
+            $kernel = $this->app->make(Kernel::class);
+
+            return [$kernel->call('write-buffer:status', ['--check' => true] + $options), $kernel->output()];
+        };
+        self::assertSame([0, ''], $check());
+        $waiting = [Metrics::PENDING => 2, Metrics::AGE_OLDEST_MS => 61_000.0] + Metrics::none();
+        $folder->publish('late', $waiting, microtime(true));
+        self::assertSame([0, ''], $check(['--max-age' => '62']));
+        [$status, $output] = $check();
+        self::assertSame(1, $status);
+        self::assertStringContainsString(getmypid() . ' late: 2 rows wait, the oldest for 61 s', $output);
+
+        $folder->publish('ended', ['pid' => $this->endedProcess()] + $waiting, microtime(true));
+        $folder->publish('parked', [Metrics::PARKED => ['orders' => [
+            'rows' => 3, 'code' => 1146, 'message' => 'there is no such table', 'age_ms' => 5.0,
+        ]]] + Metrics::none(), microtime(true));
+        [$status, $output] = $check(['--max-age' => '62']);
+        self::assertSame(1, $status);
+        self::assertStringContainsString('ended: the process has ended with 2 rows', $output);
+        self::assertStringContainsString('parked: orders takes no rows, 3 wait: there is no such table', $output);
+        self::assertSame(1, $check(['--max-age' => 'soon'])[0]);
     }
 
     private function endedProcess(): int

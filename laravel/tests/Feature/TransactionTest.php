@@ -12,6 +12,7 @@ use WriteBuffer\ConfigException;
 use WriteBuffer\FlushException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
+use WriteBuffer\RefusedException;
 
 /**
  * With every driver rows follow Laravel's transactions: held, added by the commit, dropped by the
@@ -31,8 +32,11 @@ final class TransactionTest extends TestCase
             'at once' => ['driver' => 'native', 'after_commit' => 'false'] + $buffer,
             'small' => ['driver' => 'native', 'background' => true, 'max_pending_rows' => 2, 'batch_size' => 2,
                 'overflow' => 'throw'] + $buffer,
+            'small php' => ['driver' => 'php', 'max_pending_rows' => 2, 'batch_size' => 2] + $buffer,
         ]];
     }
+
+    private ?\PDO $judge = null;
 
     protected function setUp(): void
     {
@@ -195,6 +199,8 @@ final class TransactionTest extends TestCase
         $this->database()->beginTransaction();
         $this->buffer('at once')->add(['id' => 1]);
         self::assertInstanceOf(\WriteBuffer::class, $this->buffer('at once')->inner());
+        self::assertFalse($this->buffer('at once')->isHolding());
+        self::assertTrue($this->buffer('native')->isHolding(), 'by default it is on');
         $this->database()->rollBack();
 
         self::assertSame([1], $this->written($this->buffer('at once')));
@@ -299,6 +305,77 @@ final class TransactionTest extends TestCase
         }
 
         self::assertSame([1, 2, 3, 4], array_column($this->rows('orders'), 'id'));
+    }
+
+    /** @return iterable<string, array{string, string}> */
+    public static function waysToTheDatabase(): iterable
+    {
+        foreach (['small', 'small php'] as $buffer) {
+            foreach (['flush', 'close', 'end'] as $way) {
+                yield "{$buffer}, {$way}" => [$buffer, $way];
+            }
+        }
+    }
+
+    /**
+     * @dataProvider waysToTheDatabase
+     */
+    #[DataProvider('waysToTheDatabase')]
+    public function testAFlushWritesAllThatATransactionHeld(string $name, string $way): void
+    {
+        $buffer = $this->buffer($name);
+        try {
+            $this->database()->transaction(static function () use ($buffer): void {
+                foreach (range(1, 9) as $id) {
+                    $buffer->add(['id' => $id, 'v' => $id === 3 ? 'no number' : 1]);
+                }
+            });
+        } catch (FullException | RefusedException) {
+            // As overflow says: they wait.
+        }
+        $failures = [];
+        try {
+            match ($way) {
+                'flush' => $buffer->flush(),
+                'close' => $buffer->close(),
+                'end' => $this->app->terminate(),
+            };
+        } catch (RefusedException $e) {
+            $failures = $e->getFailures();
+        }
+        self::assertSame([1, 2, 4, 5, 6, 7, 8, 9], array_column($this->rows('orders'), 'id'));
+        self::assertCount(0, $buffer);
+        self::assertCount(1, $buffer->takeFailures());
+        if ($way !== 'end') {
+            self::assertCount($name === 'small' ? 1 : 0, $failures, 'the driver php has thrown it at the commit');
+        }
+    }
+
+    public function testAWaitIsNotForWhatHasNoRoom(): void
+    {
+        $buffer = $this->buffer('small');
+        $ticket = $buffer->add(['id' => 1]);
+        $this->judge()->exec('LOCK TABLES orders WRITE');
+        try {
+            $this->database()->transaction(static function () use ($buffer): void {
+                $buffer->add([['id' => 2], ['id' => 3]]);
+            });
+            self::fail('there was room');
+        } catch (FullException) {
+            $this->judge()->exec('UNLOCK TABLES');
+        }
+        $buffer->waitFor($ticket, 5_000);
+        self::assertContains(1, array_column($this->rows('orders'), 'id'));
+        $buffer->flush();
+        self::assertSame([1, 2, 3], array_column($this->rows('orders'), 'id'));
+    }
+
+    private function judge(): \PDO
+    {
+        return $this->judge ??= new \PDO(
+            'mysql:unix_socket=' . self::setting('DB_SOCKET') . ';dbname=' . self::setting('DB_DATABASE'),
+            'root',
+        );
     }
 
     public function testACommitThatFailedIsARollback(): void

@@ -63,14 +63,19 @@ final class SecretsTest extends TestCase
             ]],
         ]));
         $database = new \Illuminate\Database\Connection(static fn () => null, '', '', $connection);
-        $app->instance('db', new class ($database) {
-            public function __construct(private readonly object $connection)
+        $app->instance('db', new class ($database) extends \Illuminate\Database\DatabaseManager {
+            public function __construct(private readonly \Illuminate\Database\Connection $connection)
             {
             }
 
-            public function connection(): object
+            public function connection($name = null)
             {
                 return $this->connection;
+            }
+
+            public function getDefaultConnection(): string
+            {
+                return 'default';
             }
         });
         $ignored = ini_set('zend.exception_ignore_args', '0');

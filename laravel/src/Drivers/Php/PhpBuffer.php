@@ -142,10 +142,7 @@ final class PhpBuffer implements Buffer, TakesRows
         if ($pending > 0) {
             trigger_error("WriteBuffer: {$pending} rows could not be written and are lost: {$reason}", E_USER_WARNING);
         } elseif ($given > 0) {
-            trigger_error(
-                "WriteBuffer: gave up {$given} rows, and nobody called takeFailures(): {$reason}",
-                E_USER_WARNING,
-            );
+            trigger_error("WriteBuffer: gave up {$given} rows, and nobody called takeFailures(): {$reason}", E_USER_WARNING);
         }
     }
 
