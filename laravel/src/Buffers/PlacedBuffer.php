@@ -65,6 +65,11 @@ final class PlacedBuffer implements Buffer, HoldsRows
         return method_exists($this->buffer, 'inner') ? $this->buffer->inner() : $this->buffer;
     }
 
+    public function holdsRowsOf(string $table): bool
+    {
+        return $this->buffer instanceof HoldsRows && $this->buffer->holdsRowsOf($table);
+    }
+
     /**
      * The tables that rows were given for.
      *
