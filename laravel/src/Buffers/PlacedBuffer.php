@@ -105,8 +105,11 @@ final class PlacedBuffer implements Buffer, HoldsRows
     public function check(Model $model): void
     {
         $connection = $model->getConnectionName();
-        if ($connection === null && !$model->exists && $this->buffer instanceof SavingBuffer) {
-            // As save() does, which knows only the default connection here.
+        if (
+            $connection === null && !$model->exists && $this->buffer instanceof SavingBuffer
+            && $this->place->name !== Model::getConnectionResolver()?->getDefaultConnection()
+        ) {
+            // As save() does, if it is not halted; here it knows only the default connection.
             $model->setConnection($this->place->name);
         }
         if ($connection === null || $connection === $this->place->name || isset($this->same[$connection])) {

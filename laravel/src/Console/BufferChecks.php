@@ -69,8 +69,11 @@ final class BufferChecks
      *
      * @return iterable<string>
      */
-    private function tableProblems(Connection $connection, string $name, array $config): iterable
-    {
+    private function tableProblems(
+        Connection $connection,
+        string $name,
+        #[\SensitiveParameter] array $config,
+    ): iterable {
         [$orders, $trades] = BufferSettings::tables($config);
         $tables = [$orders => 'order_table', $trades => 'trade_table'];
         foreach (array_keys(BufferSettings::rules($config)) as $table) {

@@ -110,7 +110,8 @@ final class InstallTest extends TestCase
                 'logs' => ['mode' => 'insert'],
                 'gone' => ['key' => 'id'],
             ], 'models' => [\WriteBuffer\Laravel\Tests\Support\CountedOrder::class]],
-            'reader' => ['driver' => 'native', 'connection' => 'reader', 'order_table' => 'balances'],
+            'reader' => ['driver' => 'native', 'connection' => 'reader', 'order_table' => 'balances',
+                'ledger_table' => 'wb_no_ledger'],
             'misspelled' => ['driver' => 'php', 'batchsize' => 5],
             'well' => ['driver' => 'php', 'tables' => ['orders' => ['allowSecondUnique' => true]]],
         ]);
@@ -131,7 +132,7 @@ final class InstallTest extends TestCase
                 'Buffer default: there is no table counted_orders in',
                 'wb_odd_ledger has the engine MyISAM',
                 'Buffer reader: the account wb_reader may not write to table balances: it lacks INSERT, UPDATE',
-                'Buffer reader: the account wb_reader may not create the table write_buffer_ledger',
+                'Buffer reader: the account wb_reader may not create the table wb_no_ledger',
                 'Buffer misspelled: the buffer misspelled of config/write-buffer.php has an unknown setting batchsize',
             ] as $expected
         ) {

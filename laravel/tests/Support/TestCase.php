@@ -150,6 +150,8 @@ abstract class TestCase extends LaravelTestCase
         }
         $this->tables = [];
         parent::tearDown();
+        // An application refers to itself, and has connections: many of them would be too many.
+        gc_collect_cycles();
     }
 
     protected function buffer(?string $name = null): Buffer
