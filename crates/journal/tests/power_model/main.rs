@@ -1,0 +1,47 @@
+//! The journal on a [file system that loses power](disk::Model): a lane takes groups, syncs, settles
+//! and is disturbed, and at random operations, also in the middle of one, either its process is
+//! killed or the machine goes down. Then somebody takes over what is left, and may be cut in turn.
+//!
+//! The judge is a list of what was appended, what a sync returned for, and what the server has
+//! committed. `WRITE_BUFFER_POWER_CUTS` says how many cuts, `WRITE_BUFFER_SEED` where to begin: a
+//! failure names the seed of its run.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where its own set-up fails"
+)]
+
+mod disk;
+mod life;
+mod recovery;
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+}
+
+#[test]
+fn nothing_that_was_synced_is_lost_and_nothing_else_comes_back() {
+    let wanted = setting("WRITE_BUFFER_POWER_CUTS", 3_000);
+    let mut seed = setting("WRITE_BUFFER_SEED", 1);
+    let mut seen = recovery::Seen::default();
+    while seen.cuts < wanted {
+        life::run(seed, &mut seen);
+        seed += 1;
+    }
+    // What the run is for has happened.
+    assert!(seen.kills > wanted / 4, "{seen:?}");
+    for (what, count) in [
+        ("groups returned", seen.groups),
+        ("groups lost that nobody had synced", seen.unsynced_lost),
+        ("gaps", seen.gaps),
+        ("segments used again", seen.used_again),
+        ("failed syncs", seen.failed_syncs),
+        ("full disks", seen.full_disks),
+        ("cuts of a recovery", seen.cuts_of_recoveries),
+    ] {
+        assert!(count > wanted / 100, "too few {what}: {seen:?}");
+    }
+    use std::io::Write as _;
+    writeln!(std::io::stdout(), "{seen:?}").expect("written");
+}
