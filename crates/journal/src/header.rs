@@ -14,7 +14,7 @@ pub const VERSION: u32 = 1;
 /// Records begin here in a segment.
 pub const SEGMENT_HEADER_BYTES: usize = 4096;
 /// The part of it that is used: less than a sector, so that it is never half old.
-pub const SEGMENT_HEADER_USED: usize = 72;
+pub const SEGMENT_HEADER_USED: usize = 80;
 /// A lane's header is no longer.
 pub const LANE_HEADER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -95,6 +95,8 @@ pub struct SegmentHeader {
     pub base_ordinal: u64,
     /// Its groups come after this number, and nothing between is elsewhere.
     pub base_number: u64,
+    /// Records up to this ordinal were given up before: each was settled.
+    pub given_up: u64,
     /// When it was begun, in milliseconds since 1970. For people.
     pub begun_unix_ms: u64,
     /// The machine's life in which it was begun.
@@ -110,6 +112,7 @@ impl SegmentHeader {
             self.sequence,
             self.base_ordinal,
             self.base_number,
+            self.given_up,
             self.begun_unix_ms,
         ];
         let words = numbers.iter().flat_map(|number| number.to_le_bytes());
@@ -139,7 +142,8 @@ impl SegmentHeader {
             sequence: number(1)?,
             base_ordinal: number(2)?,
             base_number: number(3)?,
-            begun_unix_ms: number(4)?,
+            given_up: number(4)?,
+            begun_unix_ms: number(5)?,
             boot_id: *boot_id,
         })
     }
@@ -189,6 +193,7 @@ mod tests {
         sequence: 3,
         base_ordinal: 4,
         base_number: 5,
+        given_up: 2,
         begun_unix_ms: 6,
         boot_id: [9; 16],
     };

@@ -11,9 +11,10 @@
 //!   earlier ones, which it may as long as nobody had waited for a sync. Each record says what was
 //!   synced when it was written. So it is known for a damage if the missing one was among that.
 //!
-//! What was settled is not looked at: its segments are used again, and their old records may be half
-//! there. The segment's header that says "my groups come after number n, and so does all that is
-//! not settled" is where the log begins.
+//! What was settled is not missed: its segments are used again, and their old records may be half
+//! there. The log begins with the last segment whose groups come after a number that is settled; it
+//! goes on behind a gap if a settled group is there, since numbers grow; and a segment's header says
+//! which records had been given up when it was begun.
 //!
 //! Invariant: a record is returned only if both checksums are right, once, and in order. No length,
 //! name or number of a file is believed otherwise, and no bytes make it panic.
@@ -239,6 +240,18 @@ impl<F: Files> Scan<F> {
             .find(|at| self.walks.get_mut(*at).is_some_and(&mut has_next))
     }
 
+    /// A segment that has a settled record behind a gap. What is missing before it is settled, too.
+    fn find_settled(&mut self) -> Option<usize> {
+        let (next, after, synced) = (self.next, self.after, &mut self.synced);
+        let settled = self.walks.iter_mut().enumerate().filter_map(|(at, peeked)| {
+            let head = peeked.peek(next, synced)?.head;
+            (head.number <= after).then_some((head.ordinal, at))
+        });
+        let (ordinal, at) = settled.min()?;
+        self.next = ordinal;
+        Some(at)
+    }
+
     fn take(&mut self) -> Option<StoredGroup> {
         let is_next = |peeked: &Peeked<F::File>| {
             peeked
@@ -250,7 +263,10 @@ impl<F: Files> Scan<F> {
             let peeked = self.walks.get_mut(self.current)?;
             let found = peeked.peek(self.next, &mut self.synced);
             if found.is_none_or(|found| found.head.ordinal != self.next) {
-                self.current = self.find()?;
+                self.current = match self.find() {
+                    Some(at) => at,
+                    None => self.find_settled()?,
+                };
             }
         }
         let peeked = self.walks.get_mut(self.current)?;
@@ -268,14 +284,14 @@ impl<F: Files> Scan<F> {
 
     /// Why there are no more groups. Reads on, to see what comes later.
     pub fn ending(&mut self) -> Ending {
-        let mut has_later = false;
+        let mut later = u64::MAX;
         for peeked in &mut self.walks {
             while let Some(found) = peeked.peek(self.next, &mut self.synced) {
-                // Before one that is settled, all is: its folder is being removed.
-                has_later |= found.head.number > self.after;
+                later = later.min(found.head.ordinal);
                 peeked.found = None;
             }
         }
+        let has_later = later != u64::MAX;
         let mut damages = self.damages.clone();
         let (next, is_same_boot) = (self.next, self.is_same_boot);
         for peeked in &self.walks {
@@ -293,7 +309,9 @@ impl<F: Files> Scan<F> {
             offset: self.place.1,
             kind: DamageKind::Missing,
         };
-        let was_synced = self.next <= self.synced;
+        let given_up = self.walks.iter().map(|peeked| peeked.walk.segment().header.given_up).max();
+        let first_missing = self.next.max(given_up.unwrap_or(0).saturating_add(1));
+        let was_synced = first_missing <= self.synced.min(later.saturating_sub(1));
         if is_same_boot || was_synced {
             damages.extend(headless);
             damages.extend(has_later.then(|| missing.clone()));

@@ -68,6 +68,8 @@ pub(super) struct Segments<F: Files> {
     pub copied: Vec<Copied<F>>,
     spares: Vec<Spare<F>>,
     last_sequence: u64,
+    /// Records up to this ordinal are in segments that were given up.
+    given_up: u64,
 }
 
 impl<F: Files> Segments<F> {
@@ -91,6 +93,7 @@ impl<F: Files> Segments<F> {
             copied: Vec::new(),
             spares: Vec::new(),
             last_sequence: 0,
+            given_up: 0,
         }
     }
 
@@ -173,6 +176,7 @@ impl<F: Files> Segments<F> {
             sequence: self.last_sequence + 1,
             base_ordinal,
             base_number,
+            given_up: self.given_up,
             begun_unix_ms: self.files.now_unix_ms(),
             boot_id: self.boot_id,
         };
@@ -276,6 +280,7 @@ impl<F: Files> Segments<F> {
     }
 
     fn give_up(&mut self, sealed: Sealed<F>) -> Result<()> {
+        self.given_up = self.given_up.max(sealed.last.0);
         let is_usable = sealed.segment.bytes == whole_pages(self.limits.segment_bytes)
             && !sealed.segment.is_failed.load(Ordering::Acquire)
             && self.spares.len() < SPARES_MAX;
