@@ -240,12 +240,12 @@ impl<F: Files> Scan<F> {
             .find(|at| self.walks.get_mut(*at).is_some_and(&mut has_next))
     }
 
-    /// A segment that has a settled record behind a gap. What is missing before it is settled, too.
+    /// A segment that has a record behind a gap before which all is settled, since numbers grow.
     fn find_settled(&mut self) -> Option<usize> {
         let (next, after, synced) = (self.next, self.after, &mut self.synced);
         let settled = self.walks.iter_mut().enumerate().filter_map(|(at, peeked)| {
             let head = peeked.peek(next, synced)?.head;
-            (head.number <= after).then_some((head.ordinal, at))
+            (head.number <= after.saturating_add(1)).then_some((head.ordinal, at))
         });
         let (ordinal, at) = settled.min()?;
         self.next = ordinal;
@@ -309,7 +309,11 @@ impl<F: Files> Scan<F> {
             offset: self.place.1,
             kind: DamageKind::Missing,
         };
-        let given_up = self.walks.iter().map(|peeked| peeked.walk.segment().header.given_up).max();
+        let given_up = self
+            .walks
+            .iter()
+            .map(|peeked| peeked.walk.segment().header.given_up)
+            .max();
         let first_missing = self.next.max(given_up.unwrap_or(0).saturating_add(1));
         let was_synced = first_missing <= self.synced.min(later.saturating_sub(1));
         if is_same_boot || was_synced {

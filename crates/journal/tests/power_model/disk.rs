@@ -156,11 +156,7 @@ impl State {
             return;
         };
         let at = rng.usize(0..inode.newest.len());
-        let bit = 1 << rng.u8(0..8);
-        inode.newest[at] ^= bit;
-        if let Some(byte) = inode.durable.get_mut(at) {
-            *byte ^= bit;
-        }
+        inode.newest[at] ^= 1 << rng.u8(0..8);
     }
 
     fn find(&self, path: &Path) -> io::Result<u64> {

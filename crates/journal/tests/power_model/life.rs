@@ -7,7 +7,7 @@ use write_buffer_journal::journal::{Journal, LaneConfig};
 use write_buffer_journal::lane::{Lane, Limits};
 
 use crate::disk::{Faults, Model, State};
-use crate::recovery::{Cut, Expected, Seen, check};
+use crate::recovery::{Cut, Expected, Seen, check, check_damaged};
 
 pub const DIRECTORY: &str = "/journal";
 const STEPS: u32 = 40;
@@ -129,6 +129,7 @@ pub fn run(seed: u64, seen: &mut Seen) {
         }
         judge(seed, moments, &meanwhile, &mut rng, seen);
     }
+    check_damaged(seed, model.now(), &life.expected, &mut rng, seen);
     seen.used_again += model.reused();
 }
 
