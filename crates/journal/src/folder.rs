@@ -1,4 +1,5 @@
-//! Owns what lies in a lane's folder: its names, how its header comes there, and how all of it goes.
+//! Owns what lies in a lane's folder: its names, how its header comes there, and how all of it
+//! goes.
 //!
 //! | name | what |
 //! |---|---|
@@ -113,8 +114,8 @@ fn with_extension(files: &impl Files, folder: &Path, extension: &str) -> io::Res
     Ok(paths)
 }
 
-/// Removes a lane's folder, which holds nothing any more that is not elsewhere. `lock` goes last, so
-/// that nobody else is here meanwhile.
+/// Removes a lane's folder, which holds nothing any more that is not elsewhere. `lock` goes last,
+/// so that nobody else is here meanwhile.
 ///
 /// With `is_synced` each step is on the disk before the next one: a power cut leaves no segment
 /// without its header.

@@ -9,9 +9,12 @@
 //! | 4 | rows |
 //! | 4 | bytes of the shapes |
 //! | | the tag, if there is one: length in 2 bytes, text |
-//! | | the shapes, each: kind of row in 1 byte, table and columns (2 bytes of count), each name with a length in 2 bytes |
+//! | | the shapes, one after the other |
 //! | | of each row: its shape in 2 bytes, the bytes of its values in 4 |
 //! | | the rows' values, one row after the other: [`crate::value`] |
+//!
+//! A shape: the kind of its rows in 1 byte, the table, the number of columns in 2 bytes, the
+//! columns. Each name has its length in 2 bytes before it.
 //!
 //! Numbers are little-endian, names UTF-8. The parts come in that order so that an engine that has
 //! them already copies each in one piece: a shape is [encoded](encode_shape) once and for all.

@@ -1,8 +1,8 @@
 //! Owns a journal's directory: a folder for each lane, of this process, of others, of the dead.
 //!
-//! Whoever takes over a folder has its lock. It reads the groups after the ledger's position, writes
-//! them under the dead writer's name, and removes the folder. If it dies in turn, nothing has
-//! changed for the next one but the ledger's position.
+//! Whoever takes over a folder has its lock. It reads the groups after the ledger's position,
+//! writes them under the dead writer's name, and removes the folder. If it dies in turn, nothing
+//! has changed for the next one but the ledger's position.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -179,7 +179,8 @@ impl<F: Files> Journal<F> {
         })))
     }
 
-    /// What each folder holds, those that were set aside too. Changes nothing, and waits for nobody.
+    /// What each folder holds, those that were set aside too. Changes nothing, and waits for
+    /// nobody.
     ///
     /// # Errors
     ///

@@ -46,8 +46,10 @@
 //! - Nothing is removed that was not settled. What nobody can judge is set aside.
 //! - No bytes of a file make it panic, and no length is believed.
 //!
-//! `tests/power_model/` holds them against a file system that loses power 100,000 times, `tests/kill.rs`
-//! against SIGKILL.
+//! `tests/power_model/` holds them against a file system that loses power 100,000 times,
+//! `tests/kill.rs` against SIGKILL.
+
+#![cfg_attr(test, allow(clippy::indexing_slicing, reason = "a test ends where it is wrong"))]
 
 pub mod error;
 pub mod files;

@@ -7,14 +7,14 @@
 //! - Nothing whole comes later: it was the last record, or one that was being written.
 //! - Something whole comes later, and the machine has lived on since: a damage. A process that ends
 //!   leaves no holes.
-//! - Something whole comes later, and the machine went down: its disk had written later pages and not
-//!   earlier ones, which it may as long as nobody had waited for a sync. Each record says what was
-//!   synced when it was written. So it is known for a damage if the missing one was among that.
+//! - Something whole comes later, and the machine went down: its disk had written later pages and
+//!   not earlier ones, which it may as long as nobody had waited for a sync. Each record says what
+//!   was synced when it was written. So it is known for a damage if the missing one was among that.
 //!
 //! What was settled is not missed: its segments are used again, and their old records may be half
 //! there. The log begins with the last segment whose groups come after a number that is settled; it
-//! goes on behind a gap if a settled group is there, since numbers grow; and a segment's header says
-//! which records had been given up when it was begun.
+//! goes on behind a gap if a settled group is there, since numbers grow; and a segment's header
+//! says which records had been given up when it was begun.
 //!
 //! Invariant: a record is returned only if both checksums are right, once, and in order. No length,
 //! name or number of a file is believed otherwise, and no bytes make it panic.

@@ -51,7 +51,8 @@ impl<F: File> Segment<F> {
         }
     }
 
-    /// Whether it takes no more records, and this one and all before it are among the first so many.
+    /// Whether it takes no more records, and this one and all before it are among the first so
+    /// many.
     pub(crate) fn is_sealed_within(&self, ordinal: u64) -> bool {
         let last = self.last_ordinal.load(Ordering::Acquire);
         last != 0 && last <= ordinal

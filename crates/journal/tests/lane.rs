@@ -1,10 +1,13 @@
 //! A lane on the real disk: room, settling, reading back, threads.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test ends where its own set-up fails")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where its own set-up fails"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use write_buffer_journal::error::Error;
 use write_buffer_journal::files::disk::Disk;
@@ -57,11 +60,17 @@ fn adopt(journal: &Journal) -> Adopted {
 }
 
 fn numbers(adopted: &Adopted, after: u64) -> Vec<u64> {
-    adopted.scan(Some(after)).expect("a folder").map(|group| group.number).collect()
+    adopted
+        .scan(Some(after))
+        .expect("a folder")
+        .map(|group| group.number)
+        .collect()
 }
 
 fn segments(folder: &Path) -> Vec<String> {
-    let names = fs::read_dir(folder).expect("listed").map(|entry| entry.expect("listed").file_name());
+    let names = fs::read_dir(folder)
+        .expect("listed")
+        .map(|entry| entry.expect("listed").file_name());
     let mut names: Vec<String> = names.filter_map(|name| name.into_string().ok()).collect();
     names.retain(|name| name.ends_with(".segment"));
     names.sort();
@@ -77,7 +86,11 @@ fn a_group_larger_than_a_segment_has_one_of_its_own() {
     for (number, payload) in [(1, &b"before"[..]), (2, &large), (3, b"after")] {
         lane.append(number, &[payload]).expect("appended");
     }
-    assert_eq!(lane.bytes(), SEGMENT_BYTES + 307_200, "the third finds room behind the second");
+    assert_eq!(
+        lane.bytes(),
+        SEGMENT_BYTES + 307_200,
+        "the third finds room behind the second"
+    );
     drop(lane);
     let adopted = adopt(&journal);
     let groups: Vec<_> = adopted.scan(Some(0)).expect("a folder").collect();
@@ -135,12 +148,16 @@ fn a_group_is_there_when_it_is_committed_and_not_before() {
     let journal = folder.journal();
     let mut lane = lane(&journal, 1 << 30);
     lane.append(5, &[b"first"]).expect("appended");
-    let mut dropped = lane.begin(6, 100).expect("begun");
-    dropped.put(&[0xff; 100]).expect("put");
-    dropped.put(b"x").expect_err("more than was announced");
-    drop(dropped);
+    {
+        let mut dropped = lane.begin(6, 100).expect("begun");
+        dropped.put(&[0xff; 100]).expect("put");
+        dropped.put(b"x").expect_err("more than was announced");
+    }
     for number in [0, 5] {
-        assert!(matches!(lane.append(number, &[b""]), Err(Error::NumberNotAbove { last: 5, .. })));
+        assert!(matches!(
+            lane.append(number, &[b""]),
+            Err(Error::NumberNotAbove { last: 5, .. })
+        ));
     }
     let mut short = lane.begin(6, 100).expect("begun");
     short.put(b"less than announced").expect("put");
@@ -222,7 +239,10 @@ fn a_damaged_record_amid_valid_ones_is_reported_by_its_place() {
     let Ending::Damaged(damages) = scan.ending() else {
         panic!("it is damaged");
     };
-    let offsets: Vec<_> = damages.iter().map(|damage| (damage.offset, damage.kind.clone())).collect();
+    let offsets: Vec<_> = damages
+        .iter()
+        .map(|damage| (damage.offset, damage.kind.clone()))
+        .collect();
     let offset = third as u64;
     assert_eq!(offsets, [(offset, DamageKind::Checksum), (offset, DamageKind::Missing)]);
     assert!(scan.pass_gap());
@@ -239,7 +259,10 @@ fn a_damaged_record_amid_valid_ones_is_reported_by_its_place() {
     bytes[12..16].copy_from_slice(&crc.to_le_bytes());
     fs::write(&path, &bytes).expect("written");
     let ending = adopted.scan(Some(0)).expect("a folder").ending();
-    assert!(matches!(&ending, Ending::Damaged(damages) if damages[0].kind == DamageKind::Version(2)), "{ending:?}");
+    assert!(
+        matches!(&ending, Ending::Damaged(damages) if damages[0].kind == DamageKind::Version(2)),
+        "{ending:?}"
+    );
     let folder = adopted.folder().to_owned();
     fs::write(folder.join("header"), b"damaged").expect("written");
     drop(adopted);
@@ -252,13 +275,17 @@ fn no_bytes_make_recovery_panic() {
     let journal = folder.journal();
     let mut lane = lane(&journal, 1 << 30);
     for number in 1..=40 {
-        lane.append(number, &[&vec![9; usize::try_from(number * 100).expect("small")]]).expect("appended");
+        lane.append(number, &[&vec![9; usize::try_from(number * 100).expect("small")]])
+            .expect("appended");
     }
     let folder = lane.folder().to_owned();
     drop(lane);
     let adopted = adopt(&journal);
     let names = segments(&folder);
-    let whole: Vec<Vec<u8>> = names.iter().map(|name| fs::read(folder.join(name)).expect("read")).collect();
+    let whole: Vec<Vec<u8>> = names
+        .iter()
+        .map(|name| fs::read(folder.join(name)).expect("read"))
+        .collect();
     let mut rng = fastrand::Rng::with_seed(7);
     for round in 0..300 {
         for (name, bytes) in names.iter().zip(&whole) {
@@ -282,7 +309,10 @@ fn no_bytes_make_recovery_panic() {
             for group in scan.by_ref() {
                 assert!(group.number > last, "round {round}");
                 last = group.number;
-                assert!(group.payload == vec![9; usize::try_from(last * 100).expect("small")], "round {round}");
+                assert!(
+                    group.payload == vec![9; usize::try_from(last * 100).expect("small")],
+                    "round {round}"
+                );
             }
             scan.ending();
             if !scan.pass_gap() {
@@ -321,76 +351,4 @@ fn many_threads_sync_while_one_appends() {
         });
     });
     assert_eq!(numbers(&adopt(&journal), 380), (381..=400).collect::<Vec<_>>());
-}
-
-/// `cargo test --release -p write-buffer-journal --test lane -- --ignored --nocapture cost`
-#[test]
-#[ignore = "it measures"]
-#[allow(clippy::cast_precision_loss, reason = "figures for people")]
-fn cost_of_an_append() {
-    use std::io::Write as _;
-    use std::os::unix::fs::FileExt as _;
-    const GROUPS: u64 = 1_000_000;
-    let directory = std::env::var_os("WRITE_BUFFER_JOURNAL_DIR").map(PathBuf::from);
-    let folder = TestFolder::new("cost");
-    let journal = Journal::open(&directory.unwrap_or_else(|| folder.0.clone()).join("cost-journal")).expect("a directory");
-    let config = LaneConfig {
-        writer: "w".to_owned(),
-        dsn: String::new(),
-        settings: String::new(),
-        limits: Limits::default(),
-    };
-    let payload = [7; 300];
-    let say = |what: &str, count: u64, since: Instant| {
-        let each = since.elapsed().as_nanos() as f64 / count as f64;
-        writeln!(std::io::stdout(), "{what}: {each:.0} ns").expect("written");
-    };
-    for round in 1..=3 {
-        let mut lane = journal.create_lane(&config).expect("a lane");
-        let start = Instant::now();
-        for number in 1..=GROUPS {
-            lane.append(number, &[&payload[..40], &payload[40..]]).expect("appended");
-            if number % 1000 == 0 {
-                lane.settle_through(number - 1000).expect("settled");
-            }
-        }
-        say(&format!("round {round}: append of 300 bytes, segments used again"), GROUPS, start);
-        lane.settle_through(GROUPS).expect("settled");
-        let start = Instant::now();
-        for number in GROUPS + 1..=2 * GROUPS {
-            lane.append(number, &[&payload[..40], &payload[40..]]).expect("appended");
-        }
-        say(&format!("round {round}: append of 300 bytes, new segments"), GROUPS, start);
-        let start = Instant::now();
-        let mut vector: Vec<u8> = Vec::new();
-        for number in 1..=GROUPS {
-            if number % 1000 == 1 {
-                vector = Vec::with_capacity(340_000);
-            }
-            vector.extend_from_slice(&number.to_le_bytes());
-            vector.extend_from_slice(&payload[..40]);
-            vector.extend_from_slice(std::hint::black_box(&payload[40..]));
-        }
-        std::hint::black_box(&vector);
-        say(&format!("round {round}: the same into a vector"), GROUPS, start);
-        let path = lane.folder().join("plain");
-        let file = fs::File::create(&path).expect("a file");
-        let start = Instant::now();
-        for number in 0..GROUPS {
-            std::hint::black_box(crc32c::crc32c(&payload));
-            file.write_all_at(&payload, number % 20_000 * 340).expect("written");
-        }
-        say(&format!("round {round}: pwrite of 300 bytes"), GROUPS, start);
-        fs::remove_file(path).expect("removed");
-        let syncer = lane.syncer();
-        syncer.sync().expect("synced");
-        let start = Instant::now();
-        for number in 0..200 {
-            lane.append(2 * GROUPS + 1 + number, &[&payload]).expect("appended");
-            syncer.sync().expect("synced");
-        }
-        say(&format!("round {round}: append and sync"), 200, start);
-        lane.settle_through(u64::MAX).expect("settled");
-        assert!(lane.close().expect("closed"));
-    }
 }

@@ -1,8 +1,8 @@
 //! The machine's own file system.
 //!
-//! Invariants: what is made here is its owner's alone, from its first moment; no link is followed in
-//! the last part of a path; no descriptor is one of the standard ones, which `echo` would write to,
-//! and none is inherited by a program that is started.
+//! Invariants: what is made here is its owner's alone, from its first moment; no link is followed
+//! in the last part of a path; no descriptor is one of the standard ones, which `echo` would write
+//! to, and none is inherited by a program that is started.
 
 use std::ffi::OsString;
 use std::fs;
@@ -26,7 +26,7 @@ const FOLDER_MODE: u32 = 0o700;
 /// Write permission for the group and for others.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 /// Written where a file system cannot take room without.
-const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The machine's own file system.

@@ -3,8 +3,8 @@
 //!
 //! What is promised: a change is seen at once by everybody on the machine, and outlives the process
 //! that made it. Of a power cut nothing is promised but what [`File::sync`] and
-//! [`Files::sync_folder`] returned for: a file's bytes and length by the first, names by the second.
-//! Whatever else was changed may be kept, lost or torn, in any order.
+//! [`Files::sync_folder`] returned for: a file's bytes and length by the first, names by the
+//! second. Whatever else was changed may be kept, lost or torn, in any order.
 
 mod descriptor;
 pub mod disk;
@@ -232,7 +232,9 @@ impl std::error::Error for Forked {}
 
 /// Whether that was the reason.
 pub fn is_forked(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<Forked>())
+    error
+        .get_ref()
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<Forked>)
 }
 
 /// Reads until the buffer is full or the file ends; returns how many bytes came.

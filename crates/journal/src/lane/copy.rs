@@ -10,11 +10,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::put;
 use super::segments::{Copied, Open, Sealed, Segments};
 use crate::error::{Error, Result};
 use crate::files::{Files, Mapping as _};
-use crate::record::{Head, record_bytes};
+use crate::record::{HEAD_BYTES, Head, record_bytes};
 use crate::segment::{Found, Segment, Walk};
 
 pub(super) fn leave_failed<F: Files>(segments: &mut Segments<F>, settled: u64) -> Result<()> {
@@ -28,24 +27,23 @@ pub(super) fn leave_failed<F: Files>(segments: &mut Segments<F>, settled: u64) -
         .skip(first)
         .map(|sealed| Arc::clone(&sealed.segment))
         .collect();
-    let mut copier = Copier::new(&sources, settled);
-    let copied = sources.iter().try_for_each(|source| copier.copy(segments, source));
+    let mut run = CopyRun::new(&sources, settled);
+    let result = sources.iter().try_for_each(|source| run.copy(segments, source));
     let last = segments.sealed.back().map_or(0, |sealed| sealed.last.0);
-    let checked = copied.and_then(|()| copier.check(segments, last));
-    if let Err(error) = checked {
+    if let Err(error) = result.and_then(|()| run.check(segments, last)) {
         // Nothing was given up. The next try begins anew.
-        for copy in copier.copies {
+        for copy in run.segments {
             let _ = segments.remove_file(&copy.segment.path);
         }
         return Err(error);
     }
     let originals = segments.sealed.split_off(first);
-    for copy in &copier.copies {
+    for copy in &run.segments {
         segments.shared().begin(Arc::clone(&copy.segment));
     }
     let copies = segments.shared().copied(&sources);
-    let is_open = copier.copies.pop();
-    for copy in copier.copies {
+    let is_open = run.segments.pop();
+    for copy in run.segments {
         segments.open = Some(copy);
         segments.seal();
     }
@@ -55,20 +53,20 @@ pub(super) fn leave_failed<F: Files>(segments: &mut Segments<F>, settled: u64) -
     Ok(())
 }
 
-struct Copier<F: Files> {
+struct CopyRun<F: Files> {
     settled: u64,
     /// The last record that was copied, or is not to be.
     last: (u64, u64),
-    copies: Vec<Open<F>>,
+    segments: Vec<Open<F>>,
 }
 
-impl<F: Files> Copier<F> {
+impl<F: Files> CopyRun<F> {
     fn new(sources: &[Arc<Segment<F::File>>], settled: u64) -> Self {
         let header = sources.first().map(|first| first.header);
         Self {
             settled,
             last: header.map_or((0, 0), |header| (header.base_ordinal, header.base_number)),
-            copies: Vec::new(),
+            segments: Vec::new(),
         }
     }
 
@@ -89,11 +87,11 @@ impl<F: Files> Copier<F> {
     fn append(&mut self, segments: &mut Segments<F>, found: &Found) -> Result<()> {
         let bytes = record_bytes(found.payload.len()).unwrap_or(usize::MAX);
         let room = |open: &Open<F>| open.at.saturating_add(bytes) as u64 <= open.segment.bytes;
-        if !self.copies.last().is_some_and(room) {
+        if !self.segments.last().is_some_and(room) {
             let open = segments.begin(bytes, self.last.0, self.last.1, false)?;
-            self.copies.push(open);
+            self.segments.push(open);
         }
-        let Some(open) = self.copies.last_mut() else {
+        let Some(open) = self.segments.last_mut() else {
             return Ok(());
         };
         open.mapping
@@ -104,8 +102,8 @@ impl<F: Files> Copier<F> {
             payload_crc,
             ..found.head
         };
-        put(open, open.at + crate::record::HEAD_BYTES, &found.payload)?;
-        put(open, open.at, &head.encode(open.seed))?;
+        open.put(open.at + HEAD_BYTES, &found.payload)?;
+        open.put(open.at, &head.encode(open.seed))?;
         open.at += bytes;
         open.last = (found.head.ordinal, found.head.number);
         Ok(())

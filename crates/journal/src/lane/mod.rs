@@ -24,31 +24,14 @@ use std::sync::Arc;
 use std::sync::atomic::{Ordering, compiler_fence};
 
 use crate::error::{Error, Result};
-use crate::files::{Files, Locked, Mapping as _, is_forked};
+use crate::files::{Files, Locked};
 use crate::folder;
 use crate::header::LaneHeader;
 use crate::record::{HEAD_BYTES, Head, Kind, record_bytes};
 use crate::segment::{PAYLOAD_BYTES_MAX, Place};
-use segments::{Open, Segments};
+pub use segments::Limits;
+use segments::Segments;
 use sync::{Shared, Syncer};
-
-/// What a lane may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// A segment's length. A larger group gets a segment of its own.
-    pub segment_bytes: u64,
-    /// On the disk, in all.
-    pub max_bytes: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            segment_bytes: 8 << 20,
-            max_bytes: 1 << 30,
-        }
-    }
-}
 
 /// A lane's journal, to append to.
 #[derive(Debug)]
@@ -139,8 +122,8 @@ impl<F: Files> Lane<F> {
         }
     }
 
-    /// Begins a group whose payload has at most so many bytes. It is written by [`Record::put`], and
-    /// there once [`Record::commit`] returns.
+    /// Begins a group whose payload has at most so many bytes. It is written by [`Record::put`],
+    /// and there once [`Record::commit`] returns.
     ///
     /// # Errors
     ///
@@ -189,8 +172,8 @@ impl<F: Files> Lane<F> {
     /// All groups up to a number are settled: committed for certain, or kept elsewhere for certain.
     /// Segments that hold nothing else are used again, or removed.
     ///
-    /// The caller's part of the order: COMMIT was answered, or the file with the failures is synced,
-    /// before this is called.
+    /// The caller's part of the order: COMMIT was answered, or the file with the failures is
+    /// synced, before this is called.
     ///
     /// # Errors
     ///
@@ -255,7 +238,7 @@ impl<F: Files> Record<'_, F> {
             return Err(Error::GroupTooLarge { bytes: length });
         }
         let open = self.lane.segments.open_mut()?;
-        put(open, self.payload_at + self.length, bytes)?;
+        open.put(self.payload_at + self.length, bytes)?;
         self.crc = crc32c::crc32c_append(self.crc, bytes);
         self.length = length;
         Ok(())
@@ -285,7 +268,7 @@ impl<F: Files> Record<'_, F> {
         };
         // Where a head is, its payload is whole: whoever finds it otherwise knows of a damage.
         compiler_fence(Ordering::Release);
-        put(open, open.at, &head.encode(open.seed))?;
+        open.put(open.at, &head.encode(open.seed))?;
         let place = Place {
             segment: Arc::clone(&open.segment),
             offset: open.at as u64,
@@ -298,14 +281,4 @@ impl<F: Files> Record<'_, F> {
         shared.appended.store(ordinal, Ordering::Release);
         Ok(place)
     }
-}
-
-fn put<F: Files>(open: &mut Open<F>, at: usize, bytes: &[u8]) -> Result<()> {
-    open.mapping.put(at, bytes).map_err(|error| {
-        if is_forked(&error) {
-            Error::Forked
-        } else {
-            Error::io("write", &open.segment.path)(error)
-        }
-    })
 }

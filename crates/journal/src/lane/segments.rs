@@ -1,4 +1,5 @@
-//! Owns a lane's segments: the one that takes groups, those that wait to be settled, the spare ones.
+//! Owns a lane's segments: the one that takes groups, those that wait to be settled, the spare
+//! ones.
 //!
 //! A spare segment is a file whose groups were all settled. It is used again under a new name and a
 //! new salt: its room is taken already, and its old records are none of the new segment's.
@@ -8,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::Limits;
 use super::sync::Shared;
 use crate::error::{Error, Result};
 use crate::files::{BootId, File as _, Files, Mapping as _, is_forked};
@@ -20,6 +20,24 @@ use crate::segment::Segment;
 /// So many settled segments are kept to be used again.
 const SPARES_MAX: usize = 2;
 
+/// What a lane may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// A segment's length. A larger group gets a segment of its own.
+    pub segment_bytes: u64,
+    /// On the disk, in all.
+    pub max_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 8 << 20,
+            max_bytes: 1 << 30,
+        }
+    }
+}
+
 /// The segment that takes groups.
 #[derive(Debug)]
 pub(super) struct Open<F: Files> {
@@ -30,6 +48,20 @@ pub(super) struct Open<F: Files> {
     pub at: usize,
     /// The ordinal and number of its last record, or of the last one before it.
     pub last: (u64, u64),
+}
+
+impl<F: Files> Open<F> {
+    /// Writes into the segment.
+    #[inline]
+    pub fn put(&mut self, at: usize, bytes: &[u8]) -> Result<()> {
+        self.mapping.put(at, bytes).map_err(|error| {
+            if is_forked(&error) {
+                Error::Forked
+            } else {
+                Error::io("write", &self.segment.path)(error)
+            }
+        })
+    }
 }
 
 /// A segment that takes no more groups.

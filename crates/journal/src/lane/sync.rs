@@ -1,8 +1,8 @@
 //! Makes what a lane has taken survive a power cut. Any thread may, while the lane takes more.
 //!
 //! Invariants:
-//! - What [`Syncer::sync_through`] returns for is on the disk: the groups, the names of their files,
-//!   the lane's header, the names of the folders.
+//! - What [`Syncer::sync_through`] returns for is on the disk: the groups, the names of their
+//!   files, the lane's header, the names of the folders.
 //! - A sync that failed is not tried again on the same file: the next answer may be untrue. The
 //!   segment is left, and its groups are copied by the lane's next append. Until then each sync
 //!   fails.
@@ -179,8 +179,8 @@ impl<F: Files> Clone for Syncer<F> {
 }
 
 impl<F: Files> Syncer<F> {
-    /// Waits until all that the lane has taken so far would survive a power cut. Returns the ordinal
-    /// of the last record that does.
+    /// Waits until all that the lane has taken so far would survive a power cut. Returns the
+    /// ordinal of the last record that does.
     ///
     /// # Errors
     ///
@@ -221,7 +221,8 @@ impl<F: Files> Syncer<F> {
         self.shared.appended.load(Ordering::Acquire)
     }
 
-    /// Whether the lane has to leave a segment: see [`Lane::leave_failed`](super::Lane::leave_failed).
+    /// Whether the lane has to leave a segment: see
+    /// [`Lane::leave_failed`](super::Lane::leave_failed).
     pub fn has_failed(&self) -> bool {
         self.shared.has_failed.load(Ordering::Acquire)
     }

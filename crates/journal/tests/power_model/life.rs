@@ -6,8 +6,9 @@ use fastrand::Rng;
 use write_buffer_journal::journal::{Journal, LaneConfig};
 use write_buffer_journal::lane::{Lane, Limits};
 
-use crate::disk::{Faults, Model, State};
-use crate::recovery::{Cut, Expected, Seen, check, check_damaged};
+use crate::disk::{Faults, Model};
+use crate::recovery::{Cut, Expected, Tally, check, check_damaged};
+use crate::state::State;
 
 pub const DIRECTORY: &str = "/journal";
 const STEPS: u32 = 40;
@@ -45,7 +46,7 @@ struct Life {
 }
 
 impl Life {
-    fn append(&mut self, seen: &mut Seen) {
+    fn append(&mut self, tally: &mut Tally) {
         let number = self.expected.last_number() + self.rng.u64(1..4);
         let payload = payload(&mut self.rng, number);
         self.expected.groups.push((number, payload.clone()));
@@ -53,7 +54,7 @@ impl Life {
         match self.lane.append(number, &[&payload[..half], &payload[half..]]) {
             Ok(_) => self.expected.appended = self.expected.groups.len(),
             Err(error) => {
-                seen.full_disks += u64::from(error.is_full());
+                tally.full_disks += u64::from(error.is_full());
                 self.expected.groups.pop();
             }
         }
@@ -68,14 +69,14 @@ impl Life {
         }
     }
 
-    fn sync(&mut self, seen: &mut Seen) {
+    fn sync(&mut self, tally: &mut Tally) {
         let appended = self.expected.appended;
         match self.lane.syncer().sync() {
             Ok(ordinal) => {
                 assert_eq!(ordinal, appended as u64, "it covers all");
                 self.expected.synced = appended;
             }
-            Err(_) => seen.failed_syncs += 1,
+            Err(_) => tally.failed_syncs += 1,
         }
     }
 
@@ -88,10 +89,10 @@ impl Life {
         }
     }
 
-    fn step(&mut self, seen: &mut Seen) {
+    fn step(&mut self, tally: &mut Tally) {
         match self.rng.u8(0..20) {
-            0..11 => self.append(seen),
-            11..14 => self.sync(seen),
+            0..11 => self.append(tally),
+            11..14 => self.sync(tally),
             14..18 => self.commit(),
             18 => self.drop_record(),
             _ => {
@@ -106,7 +107,7 @@ impl Life {
 }
 
 /// Lets a lane live, and cuts it at random operations.
-pub fn run(seed: u64, seen: &mut Seen) {
+pub fn run(seed: u64, tally: &mut Tally) {
     let model = Model::new(seed, MOMENTS);
     let mut rng = Rng::with_seed(seed);
     let journal = Journal::open_on(model.clone(), Path::new(DIRECTORY)).expect("a directory");
@@ -117,25 +118,27 @@ pub fn run(seed: u64, seen: &mut Seen) {
         rng: rng.fork(),
         expected: Expected::default(),
     };
-    judge(seed, model.take_moments(), &life.expected, &mut rng, seen);
+    judge(seed, model.take_moments(), &life.expected, &mut rng, tally);
     for _ in 0..STEPS {
         let before = life.expected.clone();
-        life.step(seen);
+        life.step(tally);
         // What was there before is there meanwhile; what came may be.
         let meanwhile = before.meanwhile(&life.expected);
         let mut moments = model.take_moments();
         if rng.u8(0..8) == 0 {
             moments.push(model.now());
         }
-        judge(seed, moments, &meanwhile, &mut rng, seen);
+        judge(seed, moments, &meanwhile, &mut rng, tally);
     }
-    check_damaged(seed, model.now(), &life.expected, &mut rng, seen);
-    seen.used_again += model.reused();
+    for _ in 0..8 {
+        check_damaged(seed, model.now(), &life.expected, &mut rng, tally);
+    }
+    tally.used_again += model.reused();
 }
 
-fn judge(seed: u64, moments: Vec<State>, expected: &Expected, rng: &mut Rng, seen: &mut Seen) {
+fn judge(seed: u64, moments: Vec<State>, expected: &Expected, rng: &mut Rng, tally: &mut Tally) {
     for state in moments {
         let cut = if rng.u8(0..4) == 0 { Cut::Kill } else { Cut::Power };
-        check(seed, state, cut, expected, rng, seen);
+        check(seed, state, cut, expected, rng, tally);
     }
 }

@@ -7,8 +7,9 @@ use write_buffer_journal::header::HeaderError;
 use write_buffer_journal::journal::{Adopted, Adoption, Journal};
 use write_buffer_journal::scan::{Ending, Scan, StoredGroup};
 
-use crate::disk::{Model, State};
+use crate::disk::Model;
 use crate::life::{DIRECTORY, config};
+use crate::state::State;
 
 /// What ended the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl Expected {
 
 /// What has happened, to see that it does.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct Tally {
     pub cuts: u64,
     pub kills: u64,
     pub groups: u64,
@@ -83,14 +84,14 @@ fn of(state: State, seed: u64, moments: u32) -> (Model, Option<Adopted<Model>>) 
 }
 
 /// Cuts, takes over, compares; and cuts those who take over.
-pub fn check(seed: u64, state: State, cut: Cut, expected: &Expected, rng: &mut Rng, seen: &mut Seen) {
+pub fn check(seed: u64, state: State, cut: Cut, expected: &Expected, rng: &mut Rng, tally: &mut Tally) {
     let state = match cut {
         Cut::Kill => {
-            seen.kills += 1;
+            tally.kills += 1;
             state
         }
         Cut::Power => {
-            seen.cuts += 1;
+            tally.cuts += 1;
             state.power_cut(rng)
         }
     };
@@ -120,12 +121,12 @@ pub fn check(seed: u64, state: State, cut: Cut, expected: &Expected, rng: &mut R
     compare(&case, &found, after);
     let kept = expected.committed + found.len();
     assert!(kept >= wanted, "{case}: {kept} of {wanted} groups that must be there");
-    seen.groups += found.len() as u64;
-    seen.unsynced_lost += (after.len() - found.len()) as u64;
+    tally.groups += found.len() as u64;
+    tally.unsynced_lost += (after.len() - found.len()) as u64;
     let ending = scan.ending();
     match (&ending, cut) {
         (Ending::Whole, _) => {}
-        (Ending::PowerCut(_), Cut::Power) => seen.gaps += 1,
+        (Ending::PowerCut(_), Cut::Power) => tally.gaps += 1,
         _ => panic!("{case}: {ending:?}"),
     }
     behind_the_gap(&case, &mut scan, after, found.len());
@@ -141,14 +142,14 @@ pub fn check(seed: u64, state: State, cut: Cut, expected: &Expected, rng: &mut R
     if ending == Ending::Whole {
         let last = found.last().map_or(expected.position(), |group| group.number);
         drop(adopted);
-        cut_removal(&case, model.now(), last, rng, seen);
+        cut_removal(&case, model.now(), last, rng, tally);
     }
 }
 
-/// Bits flip in a folder that a killed process has left: nothing panics, nothing comes back that was
-/// not appended, and nothing is missing without a word. But for the last record: with a damaged head
-/// it looks as if it was being written.
-pub fn check_damaged(seed: u64, mut state: State, expected: &Expected, rng: &mut Rng, seen: &mut Seen) {
+/// Bits flip in a folder that a killed process has left: nothing panics, nothing comes back that
+/// was not appended, and nothing is missing without a word. But for the last record: with a damaged
+/// head it looks as if it was being written.
+pub fn check_damaged(seed: u64, mut state: State, expected: &Expected, rng: &mut Rng, tally: &mut Tally) {
     state.damage(rng);
     let case = format!("seed {seed}, damaged");
     let (_, Some(adopted)) = of(state, rng.u64(..), 0) else {
@@ -165,8 +166,8 @@ pub fn check_damaged(seed: u64, mut state: State, expected: &Expected, rng: &mut
         "{case}: {missing} groups are missing without a word"
     );
     behind_the_gap(&case, &mut scan, after, found.len());
-    seen.damages += u64::from(matches!(ending, Ending::Damaged(_)));
-    seen.damaged_headers += u64::from(adopted.header().is_err());
+    tally.damages += u64::from(matches!(ending, Ending::Damaged(_)));
+    tally.damaged_headers += u64::from(adopted.header().is_err());
 }
 
 fn compare(case: &str, found: &[StoredGroup], expected: &[(u64, Vec<u8>)]) {
@@ -195,12 +196,12 @@ fn behind_the_gap(case: &str, scan: &mut Scan<Model>, after: &[(u64, Vec<u8>)], 
 }
 
 /// All is written, and the folder is removed: at each moment nothing else is found.
-fn cut_removal(case: &str, state: State, position: u64, rng: &mut Rng, seen: &mut Seen) {
+fn cut_removal(case: &str, state: State, position: u64, rng: &mut Rng, tally: &mut Tally) {
     let (model, adopted) = of(state, rng.u64(..), 3);
     let adopted = adopted.expect("it was there before");
     adopted.remove().expect("removed");
     for state in model.take_moments() {
-        seen.cuts_of_recoveries += 1;
+        tally.cuts_of_recoveries += 1;
         let is_cut = rng.bool();
         let state = if is_cut { state.power_cut(rng) } else { state };
         let (_, Some(adopted)) = of(state, rng.u64(..), 0) else {
@@ -208,7 +209,8 @@ fn cut_removal(case: &str, state: State, position: u64, rng: &mut Rng, seen: &mu
         };
         let mut scan = adopted.scan(Some(position)).expect("a folder");
         assert_eq!(scan.by_ref().count(), 0, "{case}: a group comes back");
-        // A segment that nobody had synced may have lost its header now: nobody can say what was in it.
+        // A segment that nobody had synced may have lost its header now: nobody can say what was in
+        // it.
         let ending = scan.ending();
         let is_headless = is_cut && matches!(&ending, Ending::PowerCut(_));
         while scan.pass_gap() {
