@@ -93,12 +93,12 @@ impl Life {
         match self.rng.u8(0..20) {
             0..11 => self.append(tally),
             11..14 => self.sync(tally),
-            14..18 => self.commit(),
-            18 => self.drop_record(),
+            14..17 => self.commit(),
+            17 => self.drop_record(),
             _ => {
                 let faults = Faults {
-                    sync_fails: self.rng.u8(0..3) == 0,
-                    is_full: self.rng.u8(0..3) == 0,
+                    sync_fails: self.rng.bool(),
+                    is_full: self.rng.u8(0..4) == 0,
                 };
                 self.model.set_faults(faults);
             }

@@ -26,7 +26,7 @@ fn setting(name: &str, default: u64) -> u64 {
 
 #[test]
 fn nothing_that_was_synced_is_lost_and_nothing_else_comes_back() {
-    let wanted = setting("WRITE_BUFFER_POWER_CUTS", 1_000);
+    let wanted = setting("WRITE_BUFFER_POWER_CUTS", 4_000);
     let mut seed = setting("WRITE_BUFFER_SEED", 1);
     let mut tally = recovery::Tally::default();
     while tally.cuts < wanted {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use fastrand::Rng;
+use write_buffer_journal::folder;
 use write_buffer_journal::header::HeaderError;
 use write_buffer_journal::journal::{Adopted, Adoption, Journal};
 use write_buffer_journal::scan::{Ending, Scan, StoredGroup};
@@ -142,7 +143,8 @@ pub fn check(seed: u64, state: State, cut: Cut, expected: &Expected, rng: &mut R
     if ending == Ending::Whole {
         let last = found.last().map_or(expected.position(), |group| group.number);
         drop(adopted);
-        cut_removal(&case, model.now(), last, rng, tally);
+        let is_synced = expected.synced > 0;
+        cut_removal(&case, model.now(), (last, is_synced), rng, tally);
     }
 }
 
@@ -196,7 +198,7 @@ fn behind_the_gap(case: &str, scan: &mut Scan<Model>, after: &[(u64, Vec<u8>)], 
 }
 
 /// All is written, and the folder is removed: at each moment nothing else is found.
-fn cut_removal(case: &str, state: State, position: u64, rng: &mut Rng, tally: &mut Tally) {
+fn cut_removal(case: &str, state: State, (position, is_synced): (u64, bool), rng: &mut Rng, tally: &mut Tally) {
     let (model, adopted) = of(state, rng.u64(..), 3);
     let adopted = adopted.expect("it was there before");
     adopted.remove().expect("removed");
@@ -204,9 +206,13 @@ fn cut_removal(case: &str, state: State, position: u64, rng: &mut Rng, tally: &m
         tally.cuts_of_recoveries += 1;
         let is_cut = rng.bool();
         let state = if is_cut { state.power_cut(rng) } else { state };
-        let (_, Some(adopted)) = of(state, rng.u64(..), 0) else {
+        let (model, Some(adopted)) = of(state, rng.u64(..), 0) else {
             continue;
         };
+        if is_synced && adopted.header().is_err() {
+            let left = folder::segments(&model, adopted.folder()).expect("a folder");
+            assert!(left.is_empty(), "{case}: {left:?} without a header");
+        }
         let mut scan = adopted.scan(Some(position)).expect("a folder");
         assert_eq!(scan.by_ref().count(), 0, "{case}: a group comes back");
         // A segment that nobody had synced may have lost its header now: nobody can say what was in
