@@ -57,8 +57,8 @@ check: EXTENSION := $(CURDIR)/target/debug/libwrite_buffer.so
 check: lint ## run lint, and the tests that need no server: for every change, in less than two minutes
 	@scripts/install-packages test
 	@echo 'testing the engine'
-	@$(CARGO) test --quiet --package write-buffer-core --package write-buffer-fault-proxy \
-		--package write-buffer-hostile-server $(CARGO_LOCKED) $(CARGO_FLAGS)
+	@$(CARGO) test --quiet --package write-buffer-core --package write-buffer-journal \
+		--package write-buffer-fault-proxy --package write-buffer-hostile-server $(CARGO_LOCKED) $(CARGO_FLAGS)
 	@echo 'testing the extension without a server'
 	@$(BUILD_ENV) $(CARGO) build --quiet $(CARGO_LOCKED) $(CARGO_FLAGS)
 	@$(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS) --testsuite unit
@@ -68,7 +68,7 @@ test: test-core test-php test-mysql test-process test-chaos-short test-exchange 
 test-core: ## run the tests of the engine (Rust)
 	@scripts/install-packages build test
 	@echo 'testing the engine'
-	@$(WITH_MARIADB) $(CARGO) test --quiet --package write-buffer-core \
+	@$(WITH_MARIADB) $(CARGO) test --quiet --package write-buffer-core --package write-buffer-journal \
 		--package write-buffer-fault-proxy --package write-buffer-hostile-server $(CARGO_LOCKED) $(CARGO_FLAGS)
 
 test-php: build ## run the tests of the extension (PHPUnit, on a throwaway MariaDB)
@@ -114,6 +114,9 @@ test-chaos: build build-fault-proxy build-hostile-server ## run the tests that k
 	@echo 'testing the connection by a million damaged sessions'
 	@WRITE_BUFFER_WIRE_CASES=1000000 $(CARGO) test --release --quiet --package write-buffer-core --lib $(CARGO_FLAGS) \
 		wire::tests::fuzz
+	@echo 'testing the journal by 100,000 power cuts'
+	@WRITE_BUFFER_POWER_CUTS=100000 $(CARGO) test --release --quiet --package write-buffer-journal $(CARGO_LOCKED) \
+		$(CARGO_FLAGS) --test power_model
 	@scripts/test-chaos full $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
 
 test-soak: build ## harm tables and servers for SOAK_S seconds on each server while processes write, and say how late rows were
