@@ -132,7 +132,8 @@ test-exchange: build ## run the tests of the Laravel example (PHPUnit, on a thro
 test-laravel: build ## run the tests of the Laravel package (PHPUnit, Laravel 8.83, on a throwaway MariaDB)
 	@scripts/install-packages test
 	@echo 'testing the Laravel package'
-	@cd laravel && $(WITH_MARIADB) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
+	@fpm=$$(scripts/fetch-fpm) && cd laravel && $(WITH_MARIADB) env PHP_FPM="$$fpm" $(RUN_PHP) \
+		$(PHPUNIT) $(PHPUNIT_FLAGS)
 
 # Builds on the machine itself, with the headers of that PHP: a newer libc runs what is linked with
 # an older one.
