@@ -491,7 +491,8 @@ namespace WriteBuffer {
 
         /**
          * Returns counters since the buffer was made, and its state now. Times are in milliseconds,
-         * sizes in bytes. Always: `rows_added` = `rows_committed` + `rows_pending` + `rows_refused`.
+         * sizes in bytes. Always: `rows_added` = `rows_committed` + `rows_pending` +
+         * `rows_refused`.
          * `docs/operations.md` has the meaning of each.
          *
          * @return array<string, mixed>

@@ -99,7 +99,10 @@ final class LockedTableTest extends DatabaseTestCase
         self::assertSame(0, $buffer->getMetrics()['rows_refused']);
     }
 
-    /** @return iterable<string, array{string, string, string, 3?: float}> lock, right, words, slow start in seconds */
+    /**
+     * @return iterable<string, array{string, string, string, 3?: float}> lock, right, words, and
+     *         the seconds of a slow start
+     */
     public static function seen(): iterable
     {
         ['a row' => [$row], 'a table' => [$table]] = iterator_to_array(self::locks());

@@ -27,7 +27,10 @@ final class StaleRowsTest extends DatabaseTestCase
 
     private const RULES = ['tables' => [self::TABLE => ['guard' => 'v', 'allowSecondUnique' => true]]];
 
-    /** @return iterable<string, array{array<string, mixed>, bool}> the settings, and whether keys meet in a flush */
+    /**
+     * @return iterable<string, array{array<string, mixed>, bool}> the settings, and whether keys
+     *         meet in a flush
+     */
     public static function writers(): iterable
     {
         $late = ['flushIntervalMs' => 600_000, 'batchSize' => 1_000];
@@ -182,7 +185,7 @@ final class StaleRowsTest extends DatabaseTestCase
         return true;
     }
 
-    /** Both servers take NULL in the place of NULL for a change, if the column has another default. */
+    /** To both servers NULL in the place of NULL is a change, if the column has another default. */
     public function testWhatIsKnownNotToBeCounted(): void
     {
         $this->createTable(self::TABLE, "id INT PRIMARY KEY, v INT NULL, a VARCHAR(9) NULL DEFAULT 'none'");

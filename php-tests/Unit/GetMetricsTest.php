@@ -151,7 +151,7 @@ final class GetMetricsTest extends MemoryTestCase
         self::assertLessThan(20_000, $bytes[3]);
     }
 
-    /** @return iterable<string, array{int, list<array<string, mixed>>}> how many of the rows are stale */
+    /** @return iterable<string, array{int, list<array<string, mixed>>}> how many rows are stale */
     public static function guardedRows(): iterable
     {
         $row = static fn (int $version, string $text, int $id = 1): array => ['id' => $id, 'v' => $version, 'x' => $text];

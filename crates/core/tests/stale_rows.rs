@@ -119,7 +119,7 @@ fn counted(ledger: LedgerUse, fates: &[Fate]) -> (u64, u64, u64) {
     let mut add = |rows: &[(i64, i64)]| {
         let mut group = Group::default();
         for (id, version) in rows {
-            let catalog = buffer.catalog_mut();
+            let catalog = buffer.catalog();
             let table = catalog.table("t").expect("a table");
             let columns = ["id".as_bytes(), "v".as_bytes()];
             let shape = catalog.shape(table, columns.into_iter()).expect("a shape");

@@ -9,8 +9,8 @@ use WriteBuffer\Laravel\Files\OwnFile;
 
 /**
  * Owns the file beside a dead-letter file whose groups are put back, as the extension's
- * `DeadLetterFile::retry()` does, with the same name, the same lock and the same notes: so these two
- * never work on one file at once, and each goes on with what the other one has left when it was
+ * `DeadLetterFile::retry()` does, with the same name, the same lock and the same notes: so these
+ * two never work on one file at once, and each goes on with what the other one has left when it was
  * killed.
  *
  * PATH becomes PATH.retry, so new lines go into a new file. Behind its lines come notes: so many

@@ -12,7 +12,6 @@ use Illuminate\Http\RedirectResponse;
 use Illuminate\Queue\WorkerOptions;
 use Illuminate\Support\Facades\Route;
 use PDO;
-use PHPUnit\Framework\Attributes\DataProvider;
 use Throwable;
 use WriteBuffer\BlockedException;
 use WriteBuffer\Buffer;
@@ -453,24 +452,6 @@ final class EndOfWorkTest extends TestCase
 
         self::assertCount(1, $this->buffer());
         $this->app->terminate();
-        self::assertSame([1], $this->written());
-    }
-
-    /** @return iterable<string, array{string}> */
-    public static function octane(): iterable
-    {
-        foreach (['RequestTerminated', 'TaskTerminated', 'TickTerminated', 'WorkerStopping'] as $event) {
-            yield $event => [$event];
-        }
-    }
-
-    /** @dataProvider octane */
-    #[DataProvider('octane')]
-    public function testOctane(string $event): void
-    {
-        $this->buffer()->add(['id' => 1, 'v' => 1]);
-        $this->app->make('events')->dispatch("Laravel\\Octane\\Events\\{$event}");
-
         self::assertSame([1], $this->written());
     }
 }

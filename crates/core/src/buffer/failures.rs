@@ -336,11 +336,11 @@ mod tests {
     #[test]
     fn without_a_file_those_that_were_handed_over_make_room() {
         let mut failures = Failures::new(false);
-        let mut given_up = 0;
+        let mut number = 0;
         let mut give_up = |failures: &mut Failures, bytes| {
-            given_up += 1;
-            failures.keep(given_up, letter(bytes));
-            given_up
+            number += 1;
+            failures.keep(number, letter(bytes));
+            number
         };
         // Whoever waits for each group has each of them.
         for _ in 0..3 * FAILURES_MAX {

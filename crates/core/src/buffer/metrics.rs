@@ -6,8 +6,8 @@
 //!
 //! `rows_stale` says how many of the committed rows have a guard and changed nothing, because a
 //! newer row was there, or the same: in the buffer ([`crate::plan::merge`]) or in the table
-//! ([`Sink::stale_rows`](crate::sink::Sink::stale_rows)). Rows that went into one are one row there.
-//! Counted at COMMIT, so a transaction that is repeated counts once.
+//! ([`Sink::stale_rows`](crate::sink::Sink::stale_rows)). Rows that went into one are one row
+//! there. Counted at COMMIT, so a transaction that is repeated counts once.
 //!
 //! Bound: the histogram takes a fixed few kilobytes, whatever it records.
 

@@ -210,7 +210,7 @@ impl Writer {
                     let half = failed.groups.len() / 2;
                     if !is_looked_at || half == 1 {
                         is_looked_at = true;
-                        forget_models(batches, Some(&failed.error));
+                        Self::forget_models(batches, Some(&failed.error));
                     }
                     ends.push(start + half);
                 }
@@ -358,12 +358,12 @@ impl Writer {
                 .is_some_and(|first| first.group == groups.start)
         };
         if planned.as_ref().map_or(true, is_refused) {
-            forget_models(batches, None);
+            Self::forget_models(batches, None);
             self.read_models(batches, deadline)?;
             planned = self.plan(batches, groups, limits);
         }
         let mut planned = planned.map_err(|error| {
-            forget_models(batches, None);
+            Self::forget_models(batches, None);
             error.after_taking()
         })?;
         if let Some(rejected) = planned.rejected.first() {
@@ -389,7 +389,7 @@ impl Writer {
             let is_halved = groups.len() > 1;
             let decision = decide(error.phase(), &error);
             if decision != Decision::Repeat && !(decision == Decision::Refuse && is_halved) {
-                forget_models(batches, Some(&error));
+                Self::forget_models(batches, Some(&error));
             }
             return Err(error);
         }
@@ -495,19 +495,4 @@ fn no_trace() -> Error {
         "the connection was lost while COMMIT was under way, and this writer's row in the ledger has been deleted since, so \
          nobody can say whether these rows were committed: look, and retry() what is missing",
     )
-}
-
-/// The table of an error is read anew for the next plan, and until then nothing is known of it. If
-/// the error has none, all are read anew: a session on another server may differ. Other tables are
-/// read anew only if nobody verifies them when they are written to.
-fn forget_models(batches: &[&Batch], error: Option<&Error>) {
-    let place = error.filter(|error| !error.is_connection()).and_then(Error::place);
-    for (_, table) in batches.iter().flat_map(|batch| batch.tables()) {
-        let is_verified = || table.model().is_some_and(|model| model.definition().is_some());
-        match place {
-            Some(place) if place.table == table.name.to_string() => table.set_model(None),
-            Some(_) if is_verified() => {}
-            _ => table.outdate(),
-        }
-    }
 }

@@ -89,4 +89,19 @@ impl Writer {
         self.models = models;
         failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
+
+    /// The table of an error is read anew for the next plan, and until then nothing is known of it.
+    /// If the error has none, all are read anew: a session on another server may differ. Other
+    /// tables are read anew only if nobody verifies them when they are written to.
+    pub(super) fn forget_models(batches: &[&Batch], error: Option<&Error>) {
+        let place = error.filter(|error| !error.is_connection()).and_then(Error::place);
+        for (_, table) in batches.iter().flat_map(|batch| batch.tables()) {
+            let is_verified = || table.model().is_some_and(|model| model.definition().is_some());
+            match place {
+                Some(place) if place.table == table.name.to_string() => table.set_model(None),
+                Some(_) if is_verified() => {}
+                _ => table.outdate(),
+            }
+        }
+    }
 }

@@ -37,7 +37,7 @@ final class Statements
     /**
      * @param list<array<string, mixed>> $rows
      *
-     * @return int how many of the rows have a guard and changed nothing, as far as the database says
+     * @return int how many of the rows have a guard and changed nothing, if the database says so
      *
      * @throws RowRefusedException
      */

@@ -15,12 +15,15 @@ use std::fmt::Write as _;
 
 use crate::plan::Operation;
 use crate::sink::mysql::deletions::delete;
-use crate::sink::mysql::unchanged::TOUCHED_ROW;
 use crate::table::bound::BoundColumns;
 use crate::table::column::ColumnKind;
 use crate::table::guarded::Beside;
 use crate::table::name::TableName;
 use crate::table::rules::MergeRule;
+
+/// What the answer to an upsert of one row has as its `LAST_INSERT_ID()`, if the row was there:
+/// this number, or the next one if the guard has turned it away. No table numbers its rows as far.
+pub const TOUCHED_ROW: u64 = u64::from_be_bytes(*b"wb_touch");
 
 /// How a server names the row that an upsert could not insert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

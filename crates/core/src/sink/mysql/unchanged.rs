@@ -9,8 +9,9 @@
 //! With `CLIENT_FOUND_ROWS` an upsert affects a row that it inserts by 1, one that it changes by 2
 //! and one that it finds as it is by 1; duplicates are those that were there. So one row alone is
 //! inserted or unchanged for 1. Therefore its statement says `LAST_INSERT_ID(number)` if a row is
-//! there, and the answer has that number, or the next one: it must depend on the row. The manual itself writes so:
-//! <https://dev.mysql.com/doc/refman/8.4/en/insert-on-duplicate.html>. Servers' sources:
+//! there, and the answer has that number, or the next one: it must depend on the row. The manual
+//! itself writes so: <https://dev.mysql.com/doc/refman/8.4/en/insert-on-duplicate.html>. Servers'
+//! sources:
 //! `Sql_cmd_insert_values::execute_inner` and `write_record` (MySQL), `mysql_insert` and
 //! `write_record` (MariaDB).
 //!
@@ -18,11 +19,8 @@
 //! column has another default.
 
 use crate::plan::Operation;
+use crate::sink::mysql::sql::TOUCHED_ROW;
 use crate::sink::mysql::wire::answer::Done;
-
-/// What the answer to an upsert of one row has as its `LAST_INSERT_ID()`, if the row was there: this
-/// number, or the next one if the guard has turned it away. No table numbers its rows as far.
-pub const TOUCHED_ROW: u64 = u64::from_be_bytes(*b"wb_touch");
 
 /// The rows that changed nothing. 0 if the answer does not say.
 pub fn unchanged_rows(operation: Operation, done: &Done) -> u64 {

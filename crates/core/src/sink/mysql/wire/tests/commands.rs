@@ -7,6 +7,7 @@ use mysql::Row;
 use super::peer::{EOF, Turn, column, err, ok, packet, packets, text_row};
 use super::{TIMEOUTS, look, session};
 use crate::sink::mysql::wire::ANSWER_BYTES_MAX;
+use crate::sink::mysql::wire::answer::Done;
 use crate::sink::mysql::wire::command::Command;
 use crate::sink::mysql::wire::conn::{Answer, Sent};
 
