@@ -4,8 +4,10 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Laravel\Testing;
 
+use Brick\Math\BigDecimal;
 use Closure;
 use DateTimeImmutable;
+use Illuminate\Database\Eloquent\Model;
 use PHPUnit\Framework\Assert as PHPUnit;
 use WriteBuffer\Laravel\Rows\KeyForm;
 use WriteBuffer\Laravel\Rows\Row;
@@ -29,6 +31,7 @@ trait AssertsBuffered
     /** @param array<string, mixed>|(Closure(array<string, mixed>): bool)|int|null $expected */
     public function assertBuffered(string $table, array|Closure|int|null $expected = null): void
     {
+        $table = self::tableOf($table);
         if (is_int($expected)) {
             $this->assertBufferedCount($expected, $table);
 
@@ -38,13 +41,14 @@ trait AssertsBuffered
             [],
             $this->matching($table, $expected),
             "No row of the table [{$table}]" . self::describe($expected) . " was buffered.\n"
-                . $this->describeBuffered(),
+                . $this->difference($table, $expected) . $this->describeBuffered(),
         );
     }
 
     /** @param array<string, mixed>|(Closure(array<string, mixed>): bool)|null $unexpected */
     public function assertNotBuffered(string $table, array|Closure|null $unexpected = null): void
     {
+        $table = self::tableOf($table);
         PHPUnit::assertSame(
             0,
             count($this->matching($table, $unexpected)),
@@ -56,6 +60,7 @@ trait AssertsBuffered
     /** @param string|null $table null: all tables */
     public function assertBufferedCount(int $count, ?string $table = null): void
     {
+        $table = $table === null ? null : self::tableOf($table);
         $rows = array_filter(
             $this->buffered(),
             static fn (Row $row): bool => !$row->isDeletion && ($table === null || $row->table === $table),
@@ -82,6 +87,7 @@ trait AssertsBuffered
      */
     public function assertDeleted(string $table, array|Closure|int|string|null $key = null): void
     {
+        $table = self::tableOf($table);
         PHPUnit::assertNotSame(
             [],
             $this->deletions($table, $key),
@@ -92,6 +98,7 @@ trait AssertsBuffered
     /** @param array<string, mixed>|(Closure(array<string, mixed>): bool)|int|string|null $key */
     public function assertNotDeleted(string $table, array|Closure|int|string|null $key = null): void
     {
+        $table = self::tableOf($table);
         PHPUnit::assertSame(
             [],
             $this->deletions($table, $key),
@@ -107,6 +114,7 @@ trait AssertsBuffered
      */
     public function assertGrouped(array $expected): void
     {
+        $expected = array_combine(array_map(self::tableOf(...), array_keys($expected)), $expected);
         $isWhole = fn (array $rows): bool => array_filter(
             array_keys($expected),
             fn (string $table): bool => self::rowsOf($rows, $table, $expected[$table]) === [],
@@ -194,21 +202,86 @@ trait AssertsBuffered
                 return false;
             }
             $found = $row->values[$column];
-            $isSame = match (true) {
-                $found instanceof DateTimeImmutable && $value instanceof \DateTimeInterface => $found == $value,
-                $value instanceof \BackedEnum => $found === $value->value,
-                is_bool($value) => $found === (int) $value,
-                $value === null || $found === null => $found === $value,
-                // 1 and '1' are the same to a column; 1.0 and '1.00' may not be.
-                is_int($value) || is_int($found) => (string) $found === (string) $value,
-                default => $found === $value,
-            };
-            if (!$isSame) {
+            if (!self::isSame($found, $value)) {
                 return false;
             }
         }
 
         return true;
+    }
+
+    /** Whether a column has what is expected: a number as a number, JSON as what it decodes to. */
+    private static function isSame(mixed $found, mixed $expected): bool
+    {
+        return match (true) {
+            $found instanceof DateTimeImmutable && $expected instanceof \DateTimeInterface => $found == $expected,
+            $expected instanceof \BackedEnum => $found === $expected->value,
+            is_bool($expected) => $found === (int) $expected,
+            $expected === null || $found === null => $found === $expected,
+            is_array($expected) => is_string($found)
+                && self::sorted(json_decode($found, true)) === self::sorted($expected),
+            self::isDecimal($found) && self::isDecimal($expected) => BigDecimal::of((string) $found)
+                ->isEqualTo(BigDecimal::of((string) $expected)),
+            // 1 and '1' are the same to a column.
+            is_int($expected) || is_int($found) => (string) $found === (string) $expected,
+            default => $found === $expected,
+        };
+    }
+
+    /** A number, or a text that is one as a decimal column has it: '007' is a code. */
+    private static function isDecimal(mixed $value): bool
+    {
+        return is_int($value) || is_float($value)
+            || (is_string($value) && preg_match('/^-?(0|[1-9][0-9]*)(\.[0-9]+)?$/D', $value) === 1);
+    }
+
+    /** Names in JSON have no order. */
+    private static function sorted(mixed $value): mixed
+    {
+        if (!is_array($value)) {
+            return $value;
+        }
+        if (!array_is_list($value)) {
+            ksort($value);
+        }
+
+        return array_map(self::sorted(...), $value);
+    }
+
+    /**
+     * A table by its name, or by a class of models.
+     *
+     * @param string|class-string<Model> $table
+     */
+    private static function tableOf(string $table): string
+    {
+        return is_a($table, Model::class, true) ? (new $table())->getTable() : $table;
+    }
+
+    /**
+     * What differs in the row that is the most alike.
+     *
+     * @param array<string, mixed>|Closure|null $expected
+     */
+    private function difference(string $table, array|Closure|null $expected): string
+    {
+        $nearest = null;
+        foreach (is_array($expected) ? $this->matching($table, null) : [] as $row) {
+            $lines = [];
+            foreach ($expected as $column => $value) {
+                if (!array_key_exists($column, $row->values)) {
+                    $lines[] = "  {$column}: expected " . self::json([$value]) . ', the row has no such column';
+                } elseif (!self::isSame($row->values[$column], $value)) {
+                    $found = self::json([$row->plainValues()[$column]]);
+                    $lines[] = "  {$column}: expected " . self::json([$value]) . ", buffered {$found}";
+                }
+            }
+            if ($nearest === null || count($lines) < count($nearest)) {
+                $nearest = $lines;
+            }
+        }
+
+        return $nearest === null ? '' : "The row that is the most alike differs:\n" . implode("\n", $nearest) . "\n";
     }
 
     /** @param array<int|string, mixed>|Closure|int|string|null $key */

@@ -10,6 +10,7 @@ use RuntimeException;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Facades\WriteBuffer;
+use WriteBuffer\Laravel\Tests\Support\Order;
 use WriteBuffer\Laravel\Tests\Support\Service;
 use WriteBuffer\Laravel\Tests\Support\Side;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
@@ -55,6 +56,47 @@ final class FakeTest extends TestCase
         WriteBuffer::buffer('audit')->put('events', (object) ['id' => 5, 'at' => new DateTimeImmutable('2024-01-01 10:00')]);
     }
 
+    public function testDecimalsAreNumbersAndJsonIsWhatItDecodesTo(): void
+    {
+        WriteBuffer::put('prices', ['id' => 1, 'price' => '1.50', 'code' => '007', 'meta' => '{"a":1,"b":[1,{"c":"x"}]}']);
+        foreach (['1.5', '1.500', 1.5] as $price) {
+            WriteBuffer::assertBuffered('prices', ['price' => $price]);
+        }
+        WriteBuffer::assertBuffered('prices', ['meta' => ['b' => [1, ['c' => 'x']], 'a' => 1]]);
+        foreach (
+            [
+                ['price' => '1.51'], ['price' => '15'], ['code' => '7'], ['code' => 7], ['code' => '7.0'],
+                ['meta' => ['a' => 1]], ['meta' => ['a' => 1, 'b' => [['c' => 'x'], 1]]], ['price' => ['1.50']],
+            ] as $other
+        ) {
+            WriteBuffer::assertNotBuffered('prices', $other);
+        }
+    }
+
+    public function testATableCanBeNamedByItsModel(): void
+    {
+        WriteBuffer::put('orders', ['id' => 1, 'v' => 1]);
+        WriteBuffer::delete('orders', 2);
+        WriteBuffer::assertBuffered(Order::class, ['id' => 1]);
+        WriteBuffer::assertBuffered(Order::class, 1);
+        WriteBuffer::assertNotBuffered(Order::class, ['id' => 2]);
+        WriteBuffer::assertDeleted(Order::class, 2);
+        WriteBuffer::assertNotDeleted(Order::class, 1);
+        WriteBuffer::assertGrouped([Order::class => ['v' => 1]]);
+        self::assertFails(static fn () => WriteBuffer::assertBuffered(Order::class, 2), 'of the table [orders]');
+    }
+
+    public function testAFailureSaysWhatDiffers(): void
+    {
+        WriteBuffer::put('prices', ['id' => 1, 'price' => '1.50', 'side' => 'buy']);
+        WriteBuffer::put('prices', ['id' => 2, 'price' => '2.50', 'side' => 'sell']);
+        self::assertFails(
+            static fn () => WriteBuffer::assertBuffered('prices', ['id' => 2, 'price' => '2.51', 'side' => 'sell', 'note' => 1]),
+            "The row that is the most alike differs:\n  price: expected [\"2.51\"], buffered [\"2.50\"]\n"
+                . '  note: expected [1], the row has no such column',
+        );
+    }
+
     public function testWhatWasBuffered(): void
     {
         $this->addSome();
@@ -80,7 +122,7 @@ final class FakeTest extends TestCase
         $this->addSome();
         $printed = "Buffered:\n  orders {\"id\":1,\"side\":\"buy\",\"price\":\"1.50\",\"paid\":1,\"note\":null}\n  trades {\"id\":10}";
 
-        foreach ([['id' => 2], ['price' => '1.5'], ['price' => 1.5], ['note' => ''], ['note' => 0], ['paid' => false], ['x' => null]] as $row) {
+        foreach ([['id' => 2], ['price' => '1.51'], ['price' => 1.51], ['note' => ''], ['note' => 0], ['paid' => false], ['x' => null]] as $row) {
             self::assertFails(
                 static fn () => WriteBuffer::assertBuffered('orders', $row),
                 'No row of the table [orders] with ' . json_encode($row) . ' was buffered.',
