@@ -159,6 +159,9 @@ final class BufferedRows
     {
         $name = self::bufferName($this->model) ?? $this->manager->getDefaultBuffer();
 
-        return $this->manager->made()[$name] ?? ($this->manager->isPersistent($name) ? $this->manager->buffer($name) : null);
+        // By buffer(), since the connection may have become another tenant's.
+        return isset($this->manager->made()[$name]) || $this->manager->isPersistent($name)
+            ? $this->manager->buffer($name)
+            : null;
     }
 }

@@ -274,4 +274,27 @@ final class BufferedModelsTest extends ContractTestCase
         });
         self::assertSame(['a' => 'saved'], array_column($this->written(), 'name', 'id'));
     }
+
+    public function testRowsOfAnotherTenantAreNotLookedAt(): void
+    {
+        $this->carts('native foreground');
+        $database = $this->app->make('db');
+        $place = $database->connection('mysql')->getDatabaseName();
+        $database->connection('mysql')->unprepared('CREATE DATABASE write_buffer_test_cart');
+        try {
+            $database->connection('mysql')->unprepared("CREATE TABLE write_buffer_test_cart.wb_carts LIKE {$place}.wb_carts");
+            $database->connection('mysql')->unprepared("INSERT INTO write_buffer_test_cart.wb_carts (id, name) VALUES ('a', 'of the other')");
+            PlainCart::createBuffered(self::cart('a'))->deleteBuffered();
+            $this->app->make('config')->set('database.connections.mysql.database', 'write_buffer_test_cart');
+            $database->purge('mysql');
+            $cart = PlainCart::query()->findOrFail('a');
+            self::assertTrue($cart->update(['name' => 'changed']));
+            self::assertSame('changed', PlainCart::query()->find('a')->name, 'at once: nothing is buffered here');
+        } finally {
+            $this->app->make('config')->set('database.connections.mysql.database', $place);
+            $database->purge('mysql');
+            $this->buffer->flush();
+            $database->connection('mysql')->unprepared('DROP DATABASE write_buffer_test_cart');
+        }
+    }
 }
