@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(millis(&watch, start), Some(100));
         watch.note_locked(&table, start);
         watch.note_locked(&table, at(1_000));
-        assert_eq!(millis(&watch, at(1_400)), Some(100));
+        assert_eq!(millis(&watch, at(1_000)), Some(100));
         assert_eq!(millis(&watch, at(5_000)), Some(500));
         assert_eq!(millis(&watch, at(10_000)), None);
         assert_eq!(watch.patience(&other, at(10_000)), Some(FIRST_LOOK));
