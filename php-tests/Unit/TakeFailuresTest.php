@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Tests\Unit;
 
+use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\ConnectionException;
 use WriteBuffer\FlushException;
 use WriteBuffer\MemorySink;
 use WriteBuffer\RefusedException;
@@ -54,6 +56,36 @@ final class TakeFailuresTest extends MemoryTestCase
         );
         self::assertGreaterThanOrEqual(floor($before), $time);
         self::assertSame([], $buffer->takeFailures());
+    }
+
+    /**
+     * The exception of a flush that meets no server has no groups, so the next one tells of them.
+     *
+     * @dataProvider modes
+     */
+    #[DataProvider('modes')]
+    public function testWhatAFlushGaveUpThatMetNoServerIsToldByTheNext(bool $background): void
+    {
+        $buffer = $this->buffer(background: $background, flushIntervalMs: 3_600_000, maxRetries: 0);
+        $buffer->put('t', ['id' => 1]);
+        $buffer->put('t', ['id' => 2]);
+        // Both together, then the first one alone. Then the other one meets no server.
+        MemorySink::failNext(1264, 2);
+        MemorySink::failNext(2002, 1_000);
+        $thrown = self::thrownBy(static fn () => $buffer->flush());
+        self::assertInstanceOf(ConnectionException::class, $thrown);
+        MemorySink::reset();
+        $thrown = self::thrownBy(static fn () => $buffer->flush());
+        self::assertInstanceOf(RefusedException::class, $thrown);
+        self::assertSame(1, $thrown->getFailures()[0]['rows'][0]['row']['id']);
+        self::assertSame(0, $buffer->flush());
+    }
+
+    /** @return iterable<string, array{bool}> */
+    public static function modes(): iterable
+    {
+        yield 'background' => [true];
+        yield 'foreground' => [false];
     }
 
     /** A server that waits for each of its groups, and never looks at the failures, goes on. */

@@ -172,15 +172,29 @@ impl Failures {
         FlushError::given_up(vec![letter], None).map_or(Ok(()), Err)
     }
 
-    /// Groups that no flush has reported yet. They count as reported from now on.
-    pub fn take_unreported(&mut self) -> Vec<DeadLetter> {
-        self.unreported_bytes = 0;
-        letters(std::mem::take(&mut self.unreported))
+    /// Groups that no flush has reported yet.
+    pub fn unreported(&self) -> Vec<DeadLetter> {
+        letters(self.unreported.iter().cloned())
     }
 
-    /// The caller was told of all groups that were given up so far.
-    pub fn told(&mut self) {
-        self.untold_rows = 0;
+    /// What a flush reports that ends by an error: these groups, if its exception can have them.
+    pub fn reported_by(&self, error: Error) -> FlushError {
+        let failures = if error.tells_of_failures() {
+            self.unreported()
+        } else {
+            Vec::new()
+        };
+        FlushError { error, failures }
+    }
+
+    /// The caller of a flush hears of this. If it has groups, all that were given up so far count
+    /// as reported from now on.
+    pub fn told(&mut self, reported: &FlushError) {
+        if !reported.failures.is_empty() {
+            self.unreported.clear();
+            self.unreported_bytes = 0;
+            self.untold_rows = 0;
+        }
     }
 
     /// All groups that are kept. They stay.
@@ -242,6 +256,14 @@ mod tests {
         }
     }
 
+    fn take_unreported(failures: &mut Failures) -> Vec<DeadLetter> {
+        let letters = failures.unreported();
+        if let Some(reported) = FlushError::given_up(letters.clone(), None) {
+            failures.told(&reported);
+        }
+        letters
+    }
+
     #[test]
     fn without_a_file_there_is_room_until_a_bound() {
         for (bytes, groups) in [(1, FAILURES_MAX), (FAILURE_BYTES_MAX / 4, 4)] {
@@ -252,10 +274,18 @@ mod tests {
             }
             assert!(!failures.has_room());
             assert_eq!(failures.untold_rows(), groups);
-            assert_eq!(failures.take_unreported().len(), groups);
+            for error in [Error::timeout("late"), Error::connection(2002, "away")] {
+                let waits = failures.reported_by(error);
+                assert!(waits.failures.is_empty(), "its exception has no groups");
+                failures.told(&waits);
+            }
+            assert_eq!(failures.untold_rows(), groups);
+            let reported = failures.reported_by(Error::config("no table"));
+            assert_eq!(reported.failures.len(), groups);
             assert_eq!(failures.untold_rows(), groups, "the flush may be the end's own");
-            failures.told();
+            failures.told(&reported);
             assert_eq!(failures.untold_rows(), 0);
+            assert!(failures.unreported().is_empty());
             assert_eq!(failures.take().len(), groups);
             assert!(failures.has_room());
         }
@@ -267,10 +297,10 @@ mod tests {
         for number in 0..100 {
             failures.keep(number, letter(FAILURE_BYTES_MAX / 4));
         }
-        let unreported = failures.take_unreported();
+        let unreported = take_unreported(&mut failures);
         assert_eq!(unreported.len(), 4);
         failures.keep(100, letter(1));
-        let (reported, kept) = (failures.take_unreported(), failures.take());
+        let (reported, kept) = (take_unreported(&mut failures), failures.take());
         assert_eq!((reported.len(), kept.len()), (1, 4));
         assert!(std::sync::Arc::ptr_eq(&reported[0].rows, &kept[3].rows));
     }
@@ -283,8 +313,8 @@ mod tests {
             failures.keep(number as u64, letter(1));
         }
         assert_eq!(failures.untold_rows(), 0, "the file tells");
-        assert_eq!(failures.take_unreported().len(), FAILURES_MAX);
-        assert!(failures.take_unreported().is_empty());
+        assert_eq!(take_unreported(&mut failures).len(), FAILURES_MAX);
+        assert!(take_unreported(&mut failures).is_empty());
         assert_eq!(failures.take().len(), FAILURES_MAX);
     }
 
@@ -310,7 +340,7 @@ mod tests {
         }
         assert_eq!(failures.untold_rows(), 1, "its caller was told");
         assert_eq!(
-            failures.take_unreported().len(),
+            take_unreported(&mut failures).len(),
             1,
             "the other one is still to be reported"
         );

@@ -366,6 +366,12 @@ impl Error {
             _ => false,
         }
     }
+
+    /// Whether the exception of a flush that ends by it has the groups that were given up. One that
+    /// says that rows wait, for a server or for more time, has none.
+    pub fn tells_of_failures(&self) -> bool {
+        self.kind != Kind::Timeout && !self.is_connection()
+    }
 }
 
 impl fmt::Display for Error {

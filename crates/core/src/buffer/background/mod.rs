@@ -329,16 +329,17 @@ impl BackgroundBuffer {
         if matches!(why, WaitEnd::Interrupted) {
             return Err(Error::interrupted().into());
         }
-        let failures = state.failures.take_unreported();
-        state.failures.told();
         let failed = failed_since(&state).or_else(|| state.last_failed_attempt().cloned());
         // Or a table that is locked.
         let failed = failed.or_else(|| state.lanes.parking().error(target, self.clock.now()));
         let error = match (why, failed) {
             (WaitEnd::Done, _) if state.lanes.is_tried(target) => {
                 let parked = state.lanes.parking().error(target, self.clock.now());
-                return match FlushError::given_up(failures, parked) {
-                    Some(failed) => Err(failed),
+                return match FlushError::given_up(state.failures.unreported(), parked) {
+                    Some(failed) => {
+                        state.failures.told(&failed);
+                        Err(failed)
+                    }
                     None => Ok(usize::try_from(state.rows_committed() - flushed_before).unwrap_or(usize::MAX)),
                 };
             }
@@ -352,7 +353,9 @@ impl BackgroundBuffer {
                 Self::slowness(&state, state.rows_committed() > flushed_before)
             )),
         };
-        Err(FlushError { error, failures })
+        let failed = state.failures.reported_by(error);
+        state.failures.told(&failed);
+        Err(failed)
     }
 
     fn wait<'s>(

@@ -160,8 +160,8 @@ impl ForegroundBuffer {
     /// A flush whose caller hears of the groups that it gave up.
     fn flush_and_tell(&mut self, deadline: Option<Instant>, trigger: Trigger) -> Result<usize, FlushError> {
         let flushed = self.flush_until(deadline, trigger);
-        if flushed.is_err() {
-            self.progress.failures.told();
+        if let Err(failed) = &flushed {
+            self.progress.failures.told(failed);
         }
         flushed
     }
@@ -396,7 +396,6 @@ impl ForegroundBuffer {
             self.progress.parking.request_probes();
         }
         let result = self.write_until_unlocked(deadline, trigger);
-        let failures = self.progress.failures.take_unreported();
         self.progress.metrics.time_blocked += self.clock.now().saturating_duration_since(started);
         let failed = match result {
             Ok(()) => {
@@ -406,7 +405,7 @@ impl ForegroundBuffer {
                 let is_news = parking.tell();
                 let parked = parking.error(u64::MAX, self.clock.now());
                 let parked = parked.filter(|_| is_news || trigger == Trigger::Caller);
-                match FlushError::given_up(failures, parked) {
+                match FlushError::given_up(self.progress.failures.unreported(), parked) {
                     None => {
                         if self.progress.pending_rows() == 0 {
                             // Nothing waits that it could find.
@@ -419,7 +418,7 @@ impl ForegroundBuffer {
             }
             Err(error) => {
                 self.back_off(&error, started);
-                FlushError { error, failures }
+                self.progress.failures.reported_by(error)
             }
         };
         self.progress.metrics.failed(&failed.error);
