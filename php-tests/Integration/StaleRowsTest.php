@@ -39,7 +39,6 @@ final class StaleRowsTest extends DatabaseTestCase
         // Rows of one key may be in two lanes, and so in two transactions.
         yield 'lanes' => [['background' => true, 'lanes' => 3] + $late, false];
         yield 'ledger' => [['background' => true, 'ledger' => 'always'] + $late, true];
-        yield 'persistent' => [['background' => true, 'persistent' => 'stale'] + $late, true];
         yield 'text' => [['background' => false, 'maxPreparedStatements' => 0] + $late, true];
         yield 'numbered' => [['background' => false] + $late, false];
         yield 'synchronous' => [[], false];
@@ -57,7 +56,7 @@ final class StaleRowsTest extends DatabaseTestCase
             $this->createTable($table, self::DEFINITION . ($mayMeet ? '' : self::MORE_COLUMNS));
         }
         mt_srand(41);
-        $buffers = [$this->writer($settings, 1), $this->writer($settings, 2)];
+        $buffers = [$this->writer($settings), $this->writer($settings)];
         $before = array_map(self::stale(...), $buffers);
         $expected = [0, 0];
         $forms = ['one' => 0, 'many' => 0];
@@ -91,16 +90,9 @@ final class StaleRowsTest extends DatabaseTestCase
     }
 
     /** @param array<string, mixed> $settings */
-    private function writer(array $settings, int $number): Buffer
+    private function writer(array $settings): Buffer
     {
-        if ($settings === []) {
-            return $this->syncBuffer(...self::RULES);
-        }
-        if (isset($settings['persistent'])) {
-            $settings['persistent'] .= $number . getmypid();
-        }
-
-        return $this->buffer(...$settings + self::RULES);
+        return $settings === [] ? $this->syncBuffer(...self::RULES) : $this->buffer(...$settings + self::RULES);
     }
 
     private static function stale(Buffer $buffer): int

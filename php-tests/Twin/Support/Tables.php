@@ -126,7 +126,8 @@ final class Tables
         $this->columns = $this->keys = $this->versioned = [];
         $columns = $this->admin->query(
             'SELECT TABLE_NAME AS t, COLUMN_NAME AS name, DATA_TYPE AS type, IS_NULLABLE AS nullable, '
-                . 'COLUMN_DEFAULT AS initial, LOWER(EXTRA) AS extra FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '
+                . 'COLUMN_DEFAULT AS initial, LOWER(EXTRA) AS extra, CHARACTER_MAXIMUM_LENGTH AS length '
+                . 'FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '
                 . $this->admin->quote(self::ALONE)
                 // The period of a version is an instant.
                 . " AND IFNULL(GENERATION_EXPRESSION, '') NOT IN ('ROW START', 'ROW END')"
@@ -187,13 +188,17 @@ final class Tables
     }
 
     /**
-     * The value by which a key is looked up. To a text column a number is the text that it is, not
-     * all the texts that begin with it. The bytes of a BIT are a number.
+     * The value by which a key is looked up. To a text column a number is the text that an insert
+     * makes of it, not all the texts that begin with it: BINARY(n) pads. The bytes of a BIT are a
+     * number.
      */
     public function lookedUp(string $table, string $column, mixed $value): mixed
     {
-        $type = $this->columns[$table][$column]['type'];
-        if (is_int($value) && in_array($type, ['char', 'varchar', 'binary', 'varbinary', 'text', 'tinytext'], true)) {
+        ['type' => $type, 'length' => $length] = $this->columns[$table][$column];
+        if (is_int($value) && $type === 'binary') {
+            return str_pad((string) $value, (int) $length, "\0");
+        }
+        if (is_int($value) && in_array($type, ['char', 'varchar', 'varbinary', 'text', 'tinytext'], true)) {
             return (string) $value;
         }
 
