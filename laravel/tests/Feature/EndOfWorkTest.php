@@ -349,6 +349,8 @@ final class EndOfWorkTest extends TestCase
         self::assertInstanceOf(TimeoutException::class, $this->reported()[0]->getPrevious());
         self::assertInstanceOf(RefusedException::class, $this->reported()[1]->getPrevious());
         self::assertStringContainsString("gave up 1 row that can never be written", $this->reported()[1]->getMessage());
+        // No flush has told of it yet: one of the application's own would.
+        $buffer->takeFailures();
         $buffer->flush();
     }
 
@@ -418,8 +420,8 @@ final class EndOfWorkTest extends TestCase
             $this->app->terminate();
             self::assertSame([], $this->reported());
             $judge->exec('RENAME TABLE orders_away TO orders');
-            self::assertSame(1, $buffer->flush());
             $buffer->takeFailures();
+            self::assertSame(1, $buffer->flush());
             self::assertSame([5], $this->written());
         } finally {
             (new \Illuminate\Filesystem\Filesystem())->deleteDirectory($folder);
