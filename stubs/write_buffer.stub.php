@@ -67,7 +67,11 @@ namespace WriteBuffer {
      * - {@see Retryable}: another try may help, without a change of your code. If it is also
      *   NotTaken, make the same call again. Otherwise the rows are buffered: call flush().
      *
-     * {@see \SyncWriteBuffer} keeps nothing, whatever it throws.
+     * {@see \SyncWriteBuffer} keeps nothing, whatever it throws: what is said here and below of
+     * rows that stay buffered does not hold for it. A group that it throws for was not written. If
+     * the exception is Retryable, make the same call again. After a ConnectionException look first:
+     * if the connection was lost while COMMIT was under way, the group may be in the table. Of
+     * putAll() and retry() the groups before it are committed.
      *
      * An `\ArgumentCountError` or a `TypeError` of PHP's own, for too few, too many or wrong
      * arguments, can come from each method. Nothing was done then.
@@ -612,6 +616,8 @@ namespace WriteBuffer {
     /**
      * Another try may help, without a change of your code. With {@see NotTaken}: make the same call
      * again. Without: the rows are buffered, so call flush(), and do not add them again.
+     * {@see \SyncWriteBuffer} buffers nothing: there make the same call again, after a look at the
+     * table if it is a {@see ConnectionException}.
      */
     interface Retryable extends Exception
     {
@@ -1137,9 +1143,10 @@ namespace {
      *
      * One call may add as much as maxPendingRows and maxPendingBytes say.
      *
-     * If it throws, nothing is kept, and nothing was written, with one exception: if the connection
-     * is lost while COMMIT is under way, and no server can be reached afterwards, the group may be
-     * committed.
+     * If it throws, nothing is kept, and the group was not written, with one exception: if the
+     * connection is lost while COMMIT is under way, and no server can be reached afterwards, the
+     * group may be committed. That is a {@see \WriteBuffer\ConnectionException}. Of putAll() and
+     * retry() the groups before the one that failed are committed.
      *
      * @phpstan-import-type Rules from \WriteBuffer\Buffer
      */
