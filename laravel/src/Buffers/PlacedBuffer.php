@@ -10,8 +10,10 @@ use Illuminate\Support\Enumerable;
 use Traversable;
 use WriteBuffer\Buffer;
 use WriteBuffer\ConfigException;
+use WriteBuffer\Laravel\Drivers\PassesOn;
 use WriteBuffer\Laravel\Models\SavingBuffer;
 use WriteBuffer\Laravel\Transactions\HoldsRows;
+use WriteBuffer\Laravel\Transactions\TellsOfHeldRows;
 
 /**
  * Owns that a row gets into the database that it is meant for.
@@ -23,6 +25,9 @@ use WriteBuffer\Laravel\Transactions\HoldsRows;
  */
 final class PlacedBuffer implements Buffer, HoldsRows
 {
+    use PassesOn;
+    use TellsOfHeldRows;
+
     /** @var array<string, true> the tables that rows were given for */
     private array $tables = [];
 
@@ -65,11 +70,6 @@ final class PlacedBuffer implements Buffer, HoldsRows
         return method_exists($this->buffer, 'inner') ? $this->buffer->inner() : $this->buffer;
     }
 
-    public function holdsRowsOf(string $table): bool
-    {
-        return $this->buffer instanceof HoldsRows && $this->buffer->holdsRowsOf($table);
-    }
-
     /**
      * The tables that rows were given for.
      *
@@ -85,16 +85,6 @@ final class PlacedBuffer implements Buffer, HoldsRows
         }
 
         return $tables;
-    }
-
-    public function isHolding(): bool
-    {
-        return $this->buffer instanceof HoldsRows && $this->buffer->isHolding();
-    }
-
-    public function heldRows(): int
-    {
-        return $this->buffer instanceof HoldsRows ? $this->buffer->heldRows() : 0;
     }
 
     /**
@@ -174,62 +164,12 @@ final class PlacedBuffer implements Buffer, HoldsRows
         return $this->buffer->find($table, $key);
     }
 
-    public function flush(?int $timeoutMs = null): int
-    {
-        return $this->buffer->flush($timeoutMs);
-    }
-
-    public function lastTicket(): int
-    {
-        return $this->buffer->lastTicket();
-    }
-
-    public function committedThrough(): int
-    {
-        return $this->buffer->committedThrough();
-    }
-
-    public function waitFor(int $ticket, ?int $timeoutMs = null): void
-    {
-        $this->buffer->waitFor($ticket, $timeoutMs);
-    }
-
-    public function isFull(): bool
-    {
-        return $this->buffer->isFull();
-    }
-
-    public function getMetrics(): array
-    {
-        return $this->buffer->getMetrics();
-    }
-
-    public function count(): int
-    {
-        return count($this->buffer);
-    }
-
-    public function failures(): array
-    {
-        return $this->buffer->failures();
-    }
-
-    public function takeFailures(): array
-    {
-        return $this->buffer->takeFailures();
-    }
-
     /** The failures of another place would be written to this one: they look the same. */
     public function retry(array $failures): int
     {
         $this->refuseElsewhere();
 
         return $this->buffer->retry($failures);
-    }
-
-    public function close(?int $timeoutMs = null): void
-    {
-        $this->buffer->close($timeoutMs);
     }
 
     private function refuseElsewhere(): void

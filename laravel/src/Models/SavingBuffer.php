@@ -14,10 +14,12 @@ use Traversable;
 use TypeError;
 use WriteBuffer\Buffer;
 use WriteBuffer\Exception as BufferException;
+use WriteBuffer\Laravel\Drivers\PassesOn;
 use WriteBuffer\Laravel\Rows\Import;
 use WriteBuffer\Laravel\Rows\TakesRows;
 use WriteBuffer\Laravel\Transactions\AfterCommitBuffer;
 use WriteBuffer\Laravel\Transactions\HoldsRows;
+use WriteBuffer\Laravel\Transactions\TellsOfHeldRows;
 use WriteBuffer\NotTaken;
 
 /**
@@ -31,6 +33,9 @@ use WriteBuffer\NotTaken;
  */
 final class SavingBuffer implements Buffer, HoldsRows
 {
+    use PassesOn;
+    use TellsOfHeldRows;
+
     /** @var array<class-string<Model>, ModelPlan> */
     private array $plans = [];
 
@@ -66,21 +71,6 @@ final class SavingBuffer implements Buffer, HoldsRows
     public function inner(): Buffer
     {
         return $this->buffer instanceof AfterCommitBuffer ? $this->buffer->inner() : $this->buffer;
-    }
-
-    public function isHolding(): bool
-    {
-        return $this->buffer instanceof HoldsRows && $this->buffer->isHolding();
-    }
-
-    public function heldRows(): int
-    {
-        return $this->buffer instanceof HoldsRows ? $this->buffer->heldRows() : 0;
-    }
-
-    public function holdsRowsOf(string $table): bool
-    {
-        return $this->buffer instanceof HoldsRows && $this->buffer->holdsRowsOf($table);
     }
 
     public function add(mixed $order, mixed $trade = null): int
@@ -173,61 +163,6 @@ final class SavingBuffer implements Buffer, HoldsRows
     public function find(string $table, mixed $key): array|false|null
     {
         return $this->buffer->find($table, $key);
-    }
-
-    public function flush(?int $timeoutMs = null): int
-    {
-        return $this->buffer->flush($timeoutMs);
-    }
-
-    public function lastTicket(): int
-    {
-        return $this->buffer->lastTicket();
-    }
-
-    public function committedThrough(): int
-    {
-        return $this->buffer->committedThrough();
-    }
-
-    public function waitFor(int $ticket, ?int $timeoutMs = null): void
-    {
-        $this->buffer->waitFor($ticket, $timeoutMs);
-    }
-
-    public function isFull(): bool
-    {
-        return $this->buffer->isFull();
-    }
-
-    public function getMetrics(): array
-    {
-        return $this->buffer->getMetrics();
-    }
-
-    public function count(): int
-    {
-        return count($this->buffer);
-    }
-
-    public function failures(): array
-    {
-        return $this->buffer->failures();
-    }
-
-    public function takeFailures(): array
-    {
-        return $this->buffer->takeFailures();
-    }
-
-    public function retry(array $failures): int
-    {
-        return $this->buffer->retry($failures);
-    }
-
-    public function close(?int $timeoutMs = null): void
-    {
-        $this->buffer->close($timeoutMs);
     }
 
     /**

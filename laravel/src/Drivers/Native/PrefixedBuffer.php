@@ -6,6 +6,7 @@ namespace WriteBuffer\Laravel\Drivers\Native;
 
 use SyncWriteBuffer;
 use WriteBuffer\Buffer;
+use WriteBuffer\Laravel\Drivers\PassesOn;
 use WriteBuffer\Laravel\Rows\Import;
 use WriteBuffer\Laravel\Rows\RowReader;
 use WriteBuffer\Laravel\Rows\RowRuns;
@@ -19,6 +20,8 @@ use WriteBuffer\Laravel\Tables\TableCatalog;
  */
 final class PrefixedBuffer implements Buffer, TakesRows
 {
+    use PassesOn;
+
     private readonly RowReader $reader;
 
     /** Calls of group() that have begun, in whatever fiber. */
@@ -91,60 +94,5 @@ final class PrefixedBuffer implements Buffer, TakesRows
     public function find(string $table, mixed $key): array|false|null
     {
         return $this->buffer->find($this->reader->table($table), $key);
-    }
-
-    public function flush(?int $timeoutMs = null): int
-    {
-        return $this->buffer->flush($timeoutMs);
-    }
-
-    public function lastTicket(): int
-    {
-        return $this->buffer->lastTicket();
-    }
-
-    public function committedThrough(): int
-    {
-        return $this->buffer->committedThrough();
-    }
-
-    public function waitFor(int $ticket, ?int $timeoutMs = null): void
-    {
-        $this->buffer->waitFor($ticket, $timeoutMs);
-    }
-
-    public function isFull(): bool
-    {
-        return $this->buffer->isFull();
-    }
-
-    public function getMetrics(): array
-    {
-        return $this->buffer->getMetrics();
-    }
-
-    public function count(): int
-    {
-        return count($this->buffer);
-    }
-
-    public function failures(): array
-    {
-        return $this->buffer->failures();
-    }
-
-    public function takeFailures(): array
-    {
-        return $this->buffer->takeFailures();
-    }
-
-    public function retry(array $failures): int
-    {
-        return $this->buffer->retry($failures);
-    }
-
-    public function close(?int $timeoutMs = null): void
-    {
-        $this->buffer->close($timeoutMs);
     }
 }
