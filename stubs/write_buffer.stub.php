@@ -569,16 +569,19 @@ namespace WriteBuffer {
          *
          * @throws \TypeError       an element is not a failure, or its id, status or tag is no
          *                          string; none was put back
-         * @throws ConfigException  one may be in the database already, or was put back already;
-         *                          none was put back. Or as add(): those before it were put
-         *                          back. The message says which one it is
+         * @throws IncompleteException some were put back before an error, which is its
+         *                          getPrevious(). Its getTakenGroups() says how many, from the
+         *                          first on
+         * @throws ConfigException  one may be in the database already, or was put back already, or
+         *                          the first one is refused as by add(); none was put back. The
+         *                          message says which one it is
          * @throws FullException    not even the first one fits now; none was put back
          * @throws TooLargeException the first one passes maxPendingRows or maxPendingBytes alone;
          *                          none was put back
          * @throws ClosedException  after close(), also of an empty list; none was put back
-         * @throws RefusedException as add(), for the last one that was put back
-         * @throws BlockedException as add(), for the last one that was put back
-         * @throws ConnectionException as add(), for the last one that was put back
+         * @throws RefusedException as add(): all were put back
+         * @throws BlockedException as add(): all were put back
+         * @throws ConnectionException as add(): all were put back
          */
         public function retry(array $failures): int;
 
@@ -710,8 +713,10 @@ namespace WriteBuffer {
     }
 
     /**
-     * putAll() did not take all rows. What it took stays taken: do not add it again. If an error
-     * ended it, that is getPrevious(), and the code is the error's.
+     * A call that takes many groups ended halfway: putAll(), retry() or
+     * {@see DeadLetterFile::retry()}. What was taken stays taken: do not add it again. If an error
+     * ended it, that is getPrevious(), and the code is the error's. That one speaks of the group
+     * that ended it, whatever its class says of rows.
      */
     final class IncompleteException extends \RuntimeException implements Exception
     {
@@ -729,6 +734,7 @@ namespace WriteBuffer {
             int $takenRows = 0,
             int $skippedRows = 0,
             array $reasons = [],
+            int $takenGroups = 0,
         ) {
         }
 
@@ -737,7 +743,15 @@ namespace WriteBuffer {
         {
         }
 
-        /** Returns how many rows were not taken, each for a reason of its own. */
+        /**
+         * Returns how many groups were taken, from the first on: of putAll() one a row, of retry()
+         * one a failure. So `array_slice($failures, $e->getTakenGroups())` is what is left.
+         */
+        public function getTakenGroups(): int
+        {
+        }
+
+        /** Returns how many rows putAll() skipped, each for a reason of its own. */
         public function getSkippedRows(): int
         {
         }
@@ -864,6 +878,9 @@ namespace WriteBuffer {
          * @return int how many groups were committed. Failures are no exception here
          *
          * @throws \TypeError          $buffer is another Buffer
+         * @throws IncompleteException groups were put back before a ConfigException, a
+         *                             ClosedException or a FullException, which is its
+         *                             getPrevious()
          * @throws ConfigException     the file cannot be read or written to, is another user's, or
          *                             another process or buffer retries it; or PHP's json_decode()
          *                             is disabled
