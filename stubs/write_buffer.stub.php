@@ -105,9 +105,9 @@ namespace WriteBuffer {
      *
      * **Your own code** runs while a row is read (an accessor, `toArray()`, `__toString()`, a
      * generator), and in a signal's handler while a background buffer waits. What it throws passes
-     * through: the group that was being added is not taken, and what is buffered stays. An
-     * `\ArgumentCountError`, or a `TypeError` for a wrong argument, can come from each method.
-     * Nothing was done then.
+     * through, and its class says nothing of the rows: the group that was being added is not taken,
+     * and what is buffered stays. An `\ArgumentCountError`, or a `TypeError` for a wrong argument,
+     * can come from each method. Nothing was done then.
      *
      * **For static analysis** the shapes have names here. PHPStan and Psalm both read them. Use one
      * in a class of yours by `@phpstan-import-type Failure from \WriteBuffer\Buffer`.
@@ -219,7 +219,7 @@ namespace WriteBuffer {
          * Takes a group: an order and its trades.
          *
          * In the background it returns when the rows are copied. In the foreground it flushes
-         * first if the group makes a flush due. Synchronously it returns when the group is
+         * before it returns, if a flush is due then. Synchronously it returns when the group is
          * committed.
          *
          * @param mixed $order null, one row, or a list of rows, for the order table
@@ -236,14 +236,16 @@ namespace WriteBuffer {
          *                          table shows, the flush finds if it was not read before: the
          *                          group is given up then, or waits as rows do that a table does
          *                          not take
-         * @throws FullException    there is no room now
+         * @throws FullException    there is no room now, and was none for as long as `overflow`
+         *                          waits. Foreground: and a flush has made none
          * @throws TooLargeException the group alone passes maxPendingRows or maxPendingBytes.
          *                          Rows are read no further then
          * @throws ClosedException  after close()
          * @throws RefusedException foreground: the flush that it made due gave groups up, this one
          *                          or others. Synchronous: the server refuses the group
          * @throws BlockedException foreground: the flush that it made due left rows that the server
-         *                          does not take now. Synchronous: it does not take the group now
+         *                          does not take now. Of a table that takes none this is said
+         *                          once. Synchronous: it does not take the group now
          * @throws ConnectionException foreground: the flush that it made due found no server, or
          *                          lost it. Background: no thread can be started. Synchronous: as
          *                          the foreground, for the group
@@ -287,16 +289,17 @@ namespace WriteBuffer {
          * database takes rows: it gives up if there was no room for overflowTimeoutMs.
          *
          * **One bad row costs one row.** A row that put() refuses by a TypeError, a ConfigException
-         * or a TooLargeException is skipped, and so is one that the server refuses a synchronous
-         * buffer. All others are taken. At the end an {@see IncompleteException} says which ones
-         * were skipped, and why. What the server refuses later is a failure, as always.
+         * or a TooLargeException is skipped. So is, synchronously, one that the server refuses. All
+         * others are taken. At the end an {@see IncompleteException} says which ones were skipped,
+         * and why. What the server refuses later is a failure, as always.
          *
          * **What is taken stays taken**, whatever is thrown. In the foreground a flush that gives
-         * groups up does not end the call: its RefusedException comes at the end. One that cannot
-         * write ends it, behind an IncompleteException: the rows so far are buffered, also the last
-         * one. If your own code throws, in $rows, in a row or in $progress, the call ends and the
-         * exception passes on. All rows that $rows gave before are taken, or were skipped: then the
-         * IncompleteException is the last one of getPrevious().
+         * groups up does not end the call: its RefusedException comes at the end, behind the
+         * IncompleteException if rows were skipped. One that cannot write ends it, behind an
+         * IncompleteException: no row so far is lost, also not the last one. If your own code
+         * throws, in $rows, in a row or in $progress, the call ends and the exception passes on.
+         * All rows that $rows gave before are taken, or were skipped: then the IncompleteException
+         * is the last one of getPrevious().
          *
          * Within group() the rows join the group: none is taken before it is. It is bounded as
          * always, and if it is dropped, so are they.
@@ -403,7 +406,7 @@ namespace WriteBuffer {
          * @param string|null   $tag  as in put(). Without it the group has the first tag that a
          *                            call inside gives. Later ones are ignored
          *
-         * @return T what the callable returns
+         * @return T what the callable returns. It is lost if an exception comes after it
          *
          * @throws \Throwable       what the callable throws; the group is dropped
          * @throws ConfigException  as add(), for all of the rows
@@ -437,9 +440,10 @@ namespace WriteBuffer {
          *
          * @phpstan-return StoredRow|false|null
          *
-         * @throws \TypeError       the key is no value, null, or an array with one of these. Or
-         *                          rows of the table are buffered, and its key has other columns:
-         *                          of that delete() makes a ConfigException
+         * @throws \TypeError       the key is no value, null, or an array with one of these. Or its
+         *                          columns are not those of the table's key, which is looked at if
+         *                          rows of the table are buffered. delete() throws a
+         *                          ConfigException for that
          * @throws ConfigException  $table is not a table's name
          * @throws ConnectionException foreground: the table's key is not known yet, and there is no
          *                          server
@@ -458,7 +462,8 @@ namespace WriteBuffer {
          * one after it does. While it waits in the background, PHP sees its signals and its time
          * limit.
          *
-         * After close() it goes on working. Synchronous: there is nothing to do.
+         * What is committed when it throws stays so. After close() it goes on working. Synchronous:
+         * there is nothing to do.
          *
          * @param int|null $timeoutMs how long it may take, in milliseconds; null: as long as the
          *                            connection's own time-outs allow. 0: it waits for nothing. In
@@ -608,9 +613,9 @@ namespace WriteBuffer {
          * Puts failures back, each as a group, once the cause is gone.
          *
          * Takes what takeFailures() and {@see FlushException::getFailures()} return, and lines of
-         * the dead-letter file after `json_decode($line, true)`. One whose status is `uncertain` is
-         * refused: look whether its rows are in the database, and set its status to `unwritten` if
-         * they are not.
+         * the dead-letter file after `json_decode($line, true)`. One whose status is `uncertain`,
+         * or a word that is not known, is refused: look whether its rows are in the database, and
+         * set its status to `unwritten` if they are not.
          *
          * One that this object has put back already is refused by its id, as is one that is in the
          * list twice. Of those that it has put back it remembers the last 10,000. Another object,
@@ -754,8 +759,8 @@ namespace WriteBuffer {
 
         /**
          * Returns the groups that were given up and not thrown before, as
-         * {@see Buffer::takeFailures()}, which still returns them. Empty in a
-         * {@see BlockedException}. It has the first 1,000 of them, or 64 MiB.
+         * {@see Buffer::takeFailures()}, which still returns them; of waitFor() its own group.
+         * Empty in a {@see BlockedException}. It has the first 1,000 of them, or 64 MiB.
          *
          * @return list<array<string, mixed>>
          *
@@ -779,7 +784,9 @@ namespace WriteBuffer {
     {
     }
 
-    /** The time given to flush(), close() or waitFor() is over. The rows stay buffered. */
+    /**
+     * The time is over that the call was given, or the connection's. The rows stay buffered.
+     */
     final class TimeoutException extends \RuntimeException implements Retryable
     {
     }
@@ -853,13 +860,13 @@ namespace WriteBuffer {
         /** A row whose key is there updates that row. */
         case Upsert = 'upsert';
 
-        /** Rows are inserted. A row whose key is there is refused, and none is merged. */
+        /** Rows are inserted, and never merged. A row whose key is there is given up. */
         case Insert = 'insert';
     }
 
     /**
-     * What a column holds if a row meets an earlier one of its key: a rule in `merge` of `tables`.
-     * The value of a case may stand in its place.
+     * What a column holds if a row meets an earlier one of its key, in the buffer or in the table:
+     * a rule in `merge` of `tables`. The value of a case may stand in its place.
      */
     enum Merge: string
     {
@@ -885,7 +892,7 @@ namespace WriteBuffer {
      */
     enum Overflow: string
     {
-        /** It waits for room, for up to overflowTimeoutMs. */
+        /** It waits for room, for up to overflowTimeoutMs. Then it throws, too. */
         case Block = 'block';
 
         /** It throws a {@see FullException} at once. */
@@ -926,13 +933,13 @@ namespace WriteBuffer {
          * and set their status to `unwritten` or take them out. An id that is put back twice comes
          * back as `uncertain`. None of this is an exception: what has come back is in the file.
          *
-         * **If it throws**, call it again: each group is committed, or has its line. The lines that
-         * were not put back come back as they were. At most 100 groups may still be buffered:
-         * `$path.retry` keeps their lines, and its lock, until this buffer has written them, in
-         * flush(), close(), the next call or at its end. What it cannot write by then comes back as
-         * it was, or as `uncertain` if its COMMIT was not answered. So a group has one line. Only
-         * of a persistent buffer they come back as `uncertain` when the object ends, and its own
-         * `deadLetterFile` may get a second line, under another id.
+         * **If it throws**, call it again later: each group is committed, or has its line. The
+         * lines that were not put back come back as they were. At most 100 groups may still be
+         * buffered: `$path.retry` keeps their lines, and its lock, until this buffer has written
+         * them, in flush(), close(), the next call or at its end. What it cannot write by then
+         * comes back as it was, or as `uncertain` if its COMMIT was not answered. So a group has
+         * one line. Only of a persistent buffer they come back as `uncertain` when the object ends,
+         * and its own `deadLetterFile` may get a second line, under another id.
          *
          * **Nothing is written twice.** Up to 100 lines at a time are noted in `$path.retry` as
          * begun before they are put back, and as done when they are settled. If the process is
@@ -959,7 +966,7 @@ namespace WriteBuffer {
          *                             another process or buffer retries it; or PHP's json_decode()
          *                             is disabled
          * @throws ClosedException     the buffer is closed; the file is as it was
-         * @throws FullException       there is no room for the first group
+         * @throws FullException       there is no room for the first group now
          * @throws BlockedException    rows cannot be written now. Groups before may be committed
          * @throws ConnectionException no server, or the connection was lost. Groups before may be
          *                             committed
@@ -1027,12 +1034,13 @@ namespace {
 
     /**
      * Collects rows and writes them to MySQL or MariaDB as batched upserts, one transaction a
-     * batch.
+     * batch. It can be neither cloned nor serialized.
      *
      * Needs no `close()`. Destruction waits for up to shutdownTimeoutMs until all is written, also
      * after `exit` or an uncaught exception. What it cannot write is *unwritten*: it goes into the
      * deadLetterFile. Without one it is lost, with a PHP warning that names the server, the reason,
-     * the tables and the first keys. Failures that nobody was told of are a warning, too.
+     * the tables and the first keys. Failures that nobody was told of are a warning, too. Of a
+     * persistent buffer the end of the process does all this, and PHP's log has the warning.
      *
      * @phpstan-import-type Rules from \WriteBuffer\Buffer
      */
@@ -1072,12 +1080,11 @@ namespace {
          *        that tell rows apart (default: the primary key, read from the server; `id` for
          *        `memory:`; `'server'`: the server's unique keys decide, and rows are neither
          *        merged nor sorted). `mode`: default upsert, and insert for the trade table, whose
-         *        rows are never merged and take no delete().
-         *        `merge`: a rule for each column (default: replace). `guard`: a column; a row is
-         *        replaced only by one whose guard is not smaller. `allowSecondUnique` accepts that
-         *        a row may update another row through a second unique index. `repeatable` accepts
-         *        that rows are written twice if the ledger is off. `coalesce`: false writes every
-         *        version of a row, in order
+         *        rows are then neither merged nor deleted. `merge`: a rule for each column
+         *        (default: replace). `guard`: a column; a row is replaced only by one whose guard
+         *        is not smaller. `allowSecondUnique` accepts that a row may update another row
+         *        through a second unique index. `repeatable` accepts that rows are written twice if
+         *        the ledger is off. `coalesce`: false writes every version of a row, in order
          * @param int|null $maxPendingRows bound of buffered rows: beyond it there is no room.
          *        Default 100000
          * @param int|null $maxPendingBytes bound of buffered bytes: beyond it there is no room.
@@ -1100,15 +1107,15 @@ namespace {
          *        first row chooses
          * @param string|null $persistent a name. The buffer, its thread and its connection outlive
          *        the object and the request, and every object that gives this name in the process
-         *        shares them, with the rows, the tickets and the failures. What it holds is written
-         *        when the process ends in good order. Needs `background`, a server, and the same
-         *        DSN and settings everywhere
+         *        shares them, with the rows, the tickets and the failures. The end of an object
+         *        waits for nothing; the process writes what is left when it ends in good order.
+         *        Needs `background`, a server, and the same DSN and settings everywhere
          * @param string|null $deadLetterFile a file that gets a JSON line for each group that is
          *        given up, before it leaves the memory, and for each that is unwritten when the
          *        buffer ends. A line has what failures() returns:
          *        `{"id":…,"tag":…,"status":…,"rows":[{"table":…,"row":{…}}],…}`. A string that is
-         *        not UTF-8 is `{"base64":"…"}`. The file is made with mode 0600.
-         *        While it cannot be written to, nothing is given up
+         *        not UTF-8 is `{"base64":"…"}`. The file is made with mode 0600. While it cannot be
+         *        written to, nothing is given up
          * @param \WriteBuffer\Ledger|string|null $ledger when a transaction is entered in the
          *        ledger, a table which tells after a lost connection whether its COMMIT was carried
          *        out. `auto`: if it has rows that must not be written twice, such as insert-only or
@@ -1139,8 +1146,9 @@ namespace {
          *                                      another enum
          * @throws \WriteBuffer\ConfigException a setting cannot work: a number out of its bounds, a
          *                                      word that is none of the enum's, an unknown rule, no
-         *                                      DSN, settings that do not go together. It names
-         *                                      the setting
+         *                                      DSN, settings that do not go together, or are
+         *                                      others than before of the same persistent name.
+         *                                      The message names the setting
          */
         public function __construct(
             #[\SensitiveParameter] ?string $dsn = null,
