@@ -51,6 +51,8 @@ pub const FAILURES: &str = "failures";
 /// The properties of an `IncompleteException`.
 pub const TAKEN_ROWS: &str = "takenRows";
 /// See [`TAKEN_ROWS`].
+pub const TAKEN_GROUPS: &str = "takenGroups";
+/// See [`TAKEN_ROWS`].
 pub const SKIPPED_ROWS: &str = "skippedRows";
 /// See [`TAKEN_ROWS`].
 pub const REASONS: &str = "reasons";
@@ -110,6 +112,8 @@ pub struct Incomplete<'r> {
     pub message: String,
     /// How many rows were taken.
     pub taken: usize,
+    /// In how many groups.
+    pub taken_groups: usize,
     /// How many rows were not taken, each for a reason of its own.
     pub skipped: usize,
     /// The first of these reasons, each with the number of its row.
@@ -142,6 +146,7 @@ impl Incomplete<'_> {
         }
         let properties = [
             (TAKEN_ROWS, export::int(self.taken)),
+            (TAKEN_GROUPS, export::int(self.taken_groups)),
             (SKIPPED_ROWS, export::int(self.skipped)),
             (REASONS, reasons.build()),
         ];
@@ -213,13 +218,14 @@ pub extern "C" fn construct_incomplete_exception(call: &mut ExecuteData, _result
 }
 
 fn set_up_incomplete_exception(call: &ExecuteData) -> Result<(), PendingException> {
-    let mut arguments = Arguments::of(call, 0, 6)?;
+    let mut arguments = Arguments::of(call, 0, 7)?;
     let parents = exception_arguments(&mut arguments)?;
     let class = ExceptionClasses::get().incomplete.0;
     let own = [
         (class, TAKEN_ROWS, arguments.int()?.map(export::int)),
         (class, SKIPPED_ROWS, arguments.int()?.map(export::int)),
         (class, REASONS, arguments.array()?.map(Zval::shallow_clone)),
+        (class, TAKEN_GROUPS, arguments.int()?.map(export::int)),
     ];
     set_properties(call, parents.into_iter().chain(own))
 }
@@ -227,6 +233,11 @@ fn set_up_incomplete_exception(call: &ExecuteData) -> Result<(), PendingExceptio
 /// `IncompleteException::getTakenRows()`
 pub extern "C" fn get_taken_rows(call: &mut ExecuteData, result: &mut Zval) {
     get_number(call, result, TAKEN_ROWS);
+}
+
+/// `IncompleteException::getTakenGroups()`
+pub extern "C" fn get_taken_groups(call: &mut ExecuteData, result: &mut Zval) {
+    get_number(call, result, TAKEN_GROUPS);
 }
 
 /// `IncompleteException::getSkippedRows()`

@@ -5,9 +5,8 @@
  *
  * A test compares this file with Reflection, so it is what the loaded extension has.
  *
- * Every constructor parameter but `$tables` is nullable. Null, or a parameter left out, takes the
- * value of the php.ini setting `write_buffer.NAME_IN_SNAKE_CASE`. The default that is named with a
- * parameter is that setting's own.
+ * {@see \WriteBuffer\Buffer} has the words and the methods, {@see \WriteBuffer::__construct()} the
+ * settings.
  */
 
 namespace WriteBuffer {
@@ -15,20 +14,56 @@ namespace WriteBuffer {
     /**
      * Rows on their way to the database. Type-hint this interface: both classes implement it.
      *
+     * **The words**
+     * - *Group*: what one add(), put() or delete() takes, or all that is added within group(). It
+     *   is taken whole or not at all, and committed in one transaction.
+     * - *Taken*: the group is the buffer's from now on. It is in one place at any time: buffered,
+     *   committed, or a failure. If it was *not taken*, it is in none of these.
+     * - *Buffered*: taken, and not settled yet. count() counts the rows. They are in the memory of
+     *   this process alone: if it is killed they are lost, and a forked child has none of them.
+     * - *Committed*: its transaction is. A row counts as committed also if it needed no write of
+     *   its own: one that went into a later row of its key, one that was deleted before it was
+     *   written, and a *stale* one: by its guard a newer row was there, or the same, and stayed.
+     * - *Given up*: it will not be written. The server refuses it for good, its table took no rows
+     *   for parkTimeoutMs, or nobody knows what became of its COMMIT. It is a *failure* then, until
+     *   takeFailures() takes it: see failures().
+     * - *Settled*: committed or given up.
+     * - *Unwritten*: still buffered when its buffer ends, and not written by then. It goes into the
+     *   deadLetterFile under this status. Without one it is lost, with a warning.
+     * - *Due*: to be flushed now, since the buffer is *full*, which is that rows of one table have
+     *   reached batchSize, or since its oldest row is older than flushIntervalMs.
+     * - *No room*: maxPendingRows or maxPendingBytes is reached. That is something else than full.
+     * - *Background*, the default: a native thread of the {@see \WriteBuffer} writes what is due.
+     *   add() copies the rows and returns. It waits only for room.
+     * - *Foreground*: a {@see \WriteBuffer} with `background: false`. The calling thread writes: in
+     *   flush() and close(), in waitFor(), and in the add(), put(), delete(), group(), putAll() or
+     *   retry() that makes a flush due. A server that cannot be reached is then tried again after a
+     *   pause: meanwhile these take rows and say nothing, as long as there is room.
+     * - *Synchronous*: a {@see \SyncWriteBuffer}. It is neither of the two.
+     *
      * **A row** is one of these:
      * - an associative array,
      * - a `stdClass`,
      * - an Eloquent model: an object with `getAttributes()`, `getTable()` and `getKeyName()`. Its
-     *   own table wins over the configured one. If its row is there already (a public property
-     *   `exists`, or a method `exists()`, is true) and it has `getDirty()`, the row is what that
-     *   returns, with the columns of the key and the guard; if nothing is dirty, there is none,
+     *   own table wins over the one that the call names, or that the settings do. If its row is
+     *   there already (a public property `exists`, or a method `exists()`, is true) and it has
+     *   `getDirty()`, the row is what that returns, with the columns of the key and the guard; if
+     *   nothing is dirty, there is none,
      * - an object with `toArray()`.
      *
-     * A row that lacks the AUTO_INCREMENT column of its table's key, and nothing else of it, is a
-     * new row: it is inserted, exactly once, and never merged.
-     *
      * **A list of rows** is an array whose first key is a number, or a `Traversable`, of rows. An
-     * empty list is no row.
+     * empty list is no row. An object that is several of these is a model if it has
+     * `getAttributes()`, else a list if it is a `Traversable`, else a `stdClass`, else what
+     * `toArray()` returns: a row, or a list of them. A list within a list is a `TypeError`.
+     *
+     * **A partial row** leaves columns out. If its key is in the table, they stay as they are. If
+     * not, they get their defaults. If one of them has no default, the row can only update: it is
+     * given up if no row has its key, in the table or before it in the buffer.
+     *
+     * **A new row** lacks the AUTO_INCREMENT column of its table's key, and nothing else of it. It
+     * is inserted, exactly once, and never merged. Nothing returns the number that the server gives
+     * it, and find() does not find it: if you need the id, give the row a key of your own, such as
+     * a UUID.
      *
      * **A value** is null, bool (stored as 1 or 0), int, finite float, string (any bytes), a backed
      * enum (its value), a `DateTimeInterface`, a `Stringable` such as `BcMath\Number`, or a `GMP`
@@ -37,47 +72,42 @@ namespace WriteBuffer {
      * column's precision. Anything else is a `TypeError` that names the table and the column. Give
      * prices as strings: a string reaches a DECIMAL column digit by digit, a float does not.
      *
-     * **A group** is what one add() or put() takes, or all that is added within group(). It is
-     * taken whole or not at all, and committed in one transaction. One that passes maxPendingRows
-     * or maxPendingBytes is refused as soon as it does: a generator is then read no further.
-     *
      * **A ticket** is a group's number. The first one is 1, and they only grow. add(), put() and
      * delete() return it; of a group() lastTicket() does. Within group() they return 0, since it
      * has none before it is taken. A call without a row, such as an empty list or a model in which
-     * nothing is dirty, takes no group and returns lastTicket().
+     * nothing is dirty, takes no group and returns lastTicket(). A group that was not taken has no
+     * ticket.
      *
      * A ticket is for the buffer that gave it, in its process, and stays good after close(). All
      * objects of a persistent buffer share one sequence: a ticket of another request is good in the
      * same process, and in no other one. A forked child begins anew at 1: a ticket of its parent is
      * unknown there, or is the number of a group of its own. So pass no ticket between processes.
      *
-     * **Where a flush happens.** In the background, the default, a native thread writes. add() and
-     * put() wait only for room under maxPendingRows and maxPendingBytes. The next flush() or
-     * close() throws what the thread met. In the foreground, and in {@see \SyncWriteBuffer}, the
-     * calling thread writes.
-     *
-     * **What an exception says about your rows.**
-     * - {@see NotTaken}, and PHP's own `TypeError` and `ValueError`: the group was not taken, the
-     *   buffer is as it was. These are {@see ConfigException}, {@see FullException},
-     *   {@see TooLargeException} and {@see ClosedException}.
-     * - All others: every row that was taken is still buffered, or is a failure in
-     *   {@see Buffer::takeFailures()}. Do not add it again. {@see RefusedException}: rows were
-     *   given up and are failures. {@see BlockedException}, {@see ConnectionException} and
-     *   {@see TimeoutException}: the rows are still buffered.
+     * **What an exception says of your rows**, by its class:
+     * - {@see NotTaken}, and PHP's own `TypeError` and `ValueError`: the call took nothing. The
+     *   buffer is as it was.
+     * - {@see IncompleteException}: a call that takes many groups took only some. It says how
+     *   many.
+     * - {@see RefusedException}: groups were given up. {@see BlockedException},
+     *   {@see ConnectionException}, {@see TimeoutException}: rows cannot be written now, and are
+     *   still buffered. Thrown by a call that adds, they are about the flush that it made due, and
+     *   its own rows **were taken**: do not add them again.
      * - {@see Retryable}: another try may help, without a change of your code. If it is also
      *   NotTaken, make the same call again. Otherwise the rows are buffered: call flush().
      *
-     * {@see \SyncWriteBuffer} keeps nothing, whatever it throws: what is said here and below of
-     * rows that stay buffered does not hold for it. A group that it throws for was not written. If
-     * the exception is Retryable, make the same call again. After a ConnectionException look first:
-     * if the connection was lost while COMMIT was under way, the group may be in the table. Of
-     * putAll() and retry() the groups before it are committed.
+     * So `@throws` says only when, and what differs.
      *
-     * An `\ArgumentCountError` or a `TypeError` of PHP's own, for too few, too many or wrong
-     * arguments, can come from each method. Nothing was done then.
+     * **The synchronous buffer** keeps nothing, so nothing is said to stay buffered of it. If
+     * add(), put(), delete() or group() throws, their group was not taken and not written, whatever
+     * the class. If that is Retryable, make the same call again. After a ConnectionException look
+     * first: if the connection was lost while COMMIT was under way, the group may be in the table.
+     * A RefusedException has the group in getFailures(), and takeFailures() does not.
      *
-     * What your own code throws while a row is read (an accessor, `toArray()`, `__toString()`, a
-     * generator) passes through, and the group is not taken.
+     * **Your own code** runs while a row is read (an accessor, `toArray()`, `__toString()`, a
+     * generator), and in a signal's handler while a background buffer waits. What it throws passes
+     * through, and its class says nothing of the rows: the group that was being added is not taken,
+     * and what is buffered stays. An `\ArgumentCountError`, or a `TypeError` for a wrong argument,
+     * can come from each method. Nothing was done then.
      *
      * **For static analysis** the shapes have names here. PHPStan and Psalm both read them. Use one
      * in a class of yours by `@phpstan-import-type Failure from \WriteBuffer\Buffer`.
@@ -188,8 +218,9 @@ namespace WriteBuffer {
         /**
          * Takes a group: an order and its trades.
          *
-         * In the background it copies the rows and returns. In the foreground it flushes if the
-         * buffer is full, or if its oldest row is older than flushIntervalMs.
+         * In the background it returns when the rows are copied. In the foreground it flushes
+         * before it returns, if a flush is due then. Synchronously it returns when the group is
+         * committed.
          *
          * @param mixed $order null, one row, or a list of rows, for the order table
          * @param mixed $trade null, one row, or a list of rows, for the trade table
@@ -199,26 +230,31 @@ namespace WriteBuffer {
          *
          * @return int the group's ticket
          *
-         * @throws \TypeError       a value or a row has a wrong type; nothing was taken
+         * @throws \TypeError       a row or a value has a wrong type
          * @throws ConfigException  its table cannot take a row: no key, no guard, a bad column
-         *                          name, a rule that the table cannot keep; nothing was taken
-         * @throws FullException    maxPendingRows or maxPendingBytes is reached; nothing was taken,
-         *                          and there may be room later
-         * @throws TooLargeException the group alone passes maxPendingRows or maxPendingBytes;
-         *                          nothing was taken
-         * @throws ClosedException  after close(); nothing was taken
-         * @throws RefusedException foreground: the group was taken, and rows of the flush that it
-         *                          made due were given up. They are failures now
-         * @throws BlockedException foreground: the group was taken, and the flush that it made due
-         *                          left rows that the server does not take now. They stay buffered
-         * @throws ConnectionException the group was taken. Foreground: the flush that it made due
-         *                          found no server. Background: no thread can be started. The
-         *                          rows stay buffered
+         *                          name, a rule that the table cannot keep. What only the server's
+         *                          table shows, the flush finds if it was not read before: the
+         *                          group is given up then, or waits as rows do that a table does
+         *                          not take
+         * @throws FullException    there is no room now, and was none for as long as `overflow`
+         *                          waits. Foreground: and a flush has made none
+         * @throws TooLargeException the group alone passes maxPendingRows or maxPendingBytes.
+         *                          Rows are read no further then
+         * @throws ClosedException  after close()
+         * @throws RefusedException foreground: the flush that it made due gave groups up, this one
+         *                          or others. Synchronous: the server refuses the group
+         * @throws BlockedException foreground: the flush that it made due left rows that the server
+         *                          does not take now. Of a table that takes none this is said
+         *                          once. Synchronous: it does not take the group now
+         * @throws ConnectionException foreground: the flush that it made due found no server, or
+         *                          lost it. Background: no thread can be started. Synchronous: as
+         *                          the foreground, for the group
+         * @throws TimeoutException synchronous: the server did not answer in time
          */
         public function add(mixed $order, mixed $trade = null): int;
 
         /**
-         * Takes a group of rows for any table.
+         * Takes a group of rows for any table, as add() does.
          *
          * @param string $table the table's name. `database.table` names another database on the
          *                      same server
@@ -238,7 +274,8 @@ namespace WriteBuffer {
          * @throws RefusedException as add()
          * @throws BlockedException as add()
          * @throws ConnectionException as add()
-         * @throws \ValueError      $tag is not UTF-8, or longer than 1000 bytes; nothing was taken
+         * @throws TimeoutException as add()
+         * @throws \ValueError      $tag is not UTF-8, or longer than 1000 bytes
          */
         public function put(string $table, mixed $row, ?string $tag = null): int;
 
@@ -248,22 +285,24 @@ namespace WriteBuffer {
          * $rows is read lazily. A row is taken before the next one is asked for, and none is held,
          * so a generator of any length runs in flat memory. Keys are ignored.
          *
-         * **It waits for room**, whatever `overflow` says, as long as the database takes rows: it
-         * gives up if there was no room for overflowTimeoutMs.
+         * **It waits for room** in the background, whatever `overflow` says, as long as the
+         * database takes rows: it gives up if there was no room for overflowTimeoutMs.
          *
          * **One bad row costs one row.** A row that put() refuses by a TypeError, a ConfigException
-         * or a TooLargeException is skipped, and all others are taken. At the end an
-         * {@see IncompleteException} says which ones, and why. A row that the server refuses is a
-         * failure, as always. In the foreground its RefusedException comes at the end, in
-         * {@see \SyncWriteBuffer} the row is skipped.
+         * or a TooLargeException is skipped. So is, synchronously, one that the server refuses. All
+         * others are taken. At the end an {@see IncompleteException} says which ones were skipped,
+         * and why. What the server refuses later is a failure, as always.
          *
-         * **What is taken stays taken**, whatever is thrown. If your own code throws, in $rows, in
-         * a row or in $progress, the call ends and the exception passes on. All rows that $rows
-         * gave before are taken, or were skipped: then the IncompleteException is the last one of
-         * getPrevious().
+         * **What is taken stays taken**, whatever is thrown. In the foreground a flush that gives
+         * groups up does not end the call: its RefusedException comes at the end, behind the
+         * IncompleteException if rows were skipped. One that cannot write ends it, behind an
+         * IncompleteException: no row so far is lost, also not the last one. If your own code
+         * throws, in $rows, in a row or in $progress, the call ends and the exception passes on.
+         * All rows that $rows gave before are taken, or were skipped: then the IncompleteException
+         * is the last one of getPrevious().
          *
-         * Within group() the rows join the group. It is bounded as always, and if it is dropped, so
-         * are they.
+         * Within group() the rows join the group: none is taken before it is. It is bounded as
+         * always, and if it is dropped, so are they.
          *
          * The groups have tickets, one after the other, and no tag: lastTicket() returns the last.
          *
@@ -279,20 +318,16 @@ namespace WriteBuffer {
          *
          * @throws IncompleteException rows were skipped; or some were taken before an error, which
          *                          is its getPrevious()
-         * @throws \TypeError       $rows is not iterable, or $progress not callable; nothing was
-         *                          taken
-         * @throws ConfigException  $table is not a table's name; nothing was taken
-         * @throws ClosedException  after close(); nothing was taken
-         * @throws FullException    there was no room for the first row; nothing was taken
+         * @throws \TypeError       $rows is not iterable, or $progress not callable
+         * @throws ConfigException  $table is not a table's name
+         * @throws ClosedException  after close()
+         * @throws FullException    there was no room for the first row
          * @throws TooLargeException within group(): it has no room for the first row
          * @throws RefusedException foreground: all rows were taken, and flushes that they made due
-         *                          gave rows up. These are failures now
-         * @throws BlockedException {@see \SyncWriteBuffer}: the first row cannot be written now;
-         *                          nothing was taken
-         * @throws ConnectionException {@see \SyncWriteBuffer}: there is no server; nothing was
-         *                          taken
-         * @throws TimeoutException {@see \SyncWriteBuffer}: the server did not answer; nothing was
-         *                          taken
+         *                          gave groups up
+         * @throws BlockedException synchronous: as add(), for the first row
+         * @throws ConnectionException as BlockedException
+         * @throws TimeoutException as BlockedException
          * @throws \Throwable       what your own code throws
          */
         public function putAll(string $table, iterable $rows, ?callable $progress = null): int;
@@ -300,9 +335,10 @@ namespace WriteBuffer {
         /**
          * Takes the deletion of a row, as a group. It counts as a row.
          *
-         * It is in order with everything else of its key. What was added before it is dropped, or
-         * deleted if it is committed already. What is added after it starts from nothing: columns
-         * that a row leaves out get their defaults. A row that is not there is no error.
+         * It is in order with everything else of its key. Rows that were added before it are not
+         * written any more, or deleted if they are committed already. What is added after it starts
+         * from nothing: columns that a row leaves out get their defaults. A row that is not there
+         * is no error.
          *
          * A guard decides first: with the guard's value in $key a row that is newer stays. Without
          * it the row is deleted whatever its guard is.
@@ -320,17 +356,20 @@ namespace WriteBuffer {
          *
          * @return int the group's ticket
          *
-         * @throws \TypeError       $key is no key; nothing was taken
-         * @throws ConfigException  the table is insert-only, or its key is the server's to know;
-         *                          the key has other columns than the table's; nothing was taken.
-         *                          A key that is not known yet is checked when it is written: the
-         *                          deletion is a failure then
+         * @throws \TypeError       $key is no key: null; a bool or a float alone; no value, or an
+         *                          array with one that is none; an array that is empty, or has
+         *                          names and numbers
+         * @throws ConfigException  the table is insert-only, or its key is the server's to know; or
+         *                          $key has other columns than the table's key, or null for one. A
+         *                          key that is not known yet is checked when it is written: the
+         *                          deletion is given up then
          * @throws FullException    as add()
          * @throws TooLargeException as add()
          * @throws ClosedException  as add()
          * @throws RefusedException as add()
          * @throws BlockedException as add()
          * @throws ConnectionException as add()
+         * @throws TimeoutException as add()
          * @throws \ValueError      as put()
          */
         public function delete(string $table, mixed $key, ?string $tag = null): int;
@@ -338,17 +377,19 @@ namespace WriteBuffer {
         /**
          * Makes one group of all that is added while the callable runs, however deep: its rows are
          * committed in one transaction, or none of them is. They are taken when the callable
-         * returns. If it throws, they are dropped, and the exception passes on. So does exit().
+         * returns, as by add(). If it throws, they are dropped: not taken, and nowhere. The
+         * exception passes on. So does exit().
          *
          * Inside:
-         * - add() and put() refuse what they always refuse, and such a call adds nothing. They
-         *   neither flush nor wait, and return 0: lastTicket() has the group's ticket afterwards.
-         *   The rows are not yet taken: neither count() nor getMetrics() counts them.
-         *   maxPendingRows and maxPendingBytes bound all of them together;
+         * - add(), put() and delete() refuse what they always refuse, and such a call adds nothing.
+         *   They neither flush nor wait, and return 0: lastTicket() has the group's ticket
+         *   afterwards. The rows are not yet taken: neither count() nor getMetrics() counts them.
+         *   maxPendingRows and maxPendingBytes bound all of them together: the call that passes
+         *   one throws a TooLargeException;
          * - an inner group() joins the outer one. If it throws, its own rows are dropped;
          * - find() sees the rows;
-         * - flush(), and a flush by another call, does not write them. close() refuses them: the
-         *   group is dropped, and group() throws ClosedException;
+         * - flush() and waitFor() write what was taken before, and not these rows. close() refuses
+         *   them: the group is dropped, and group() throws ClosedException;
          * - retry() puts its failures back as groups of their own, at once;
          * - a group belongs to this object and to the fiber that opened it. What another fiber adds
          *   is not in it, nor what is added to another buffer. PHP code that runs in between on the
@@ -365,9 +406,9 @@ namespace WriteBuffer {
          * @param string|null   $tag  as in put(). Without it the group has the first tag that a
          *                            call inside gives. Later ones are ignored
          *
-         * @return T what the callable returns
+         * @return T what the callable returns. It is lost if an exception comes after it
          *
-         * @throws \Throwable       what the callable throws; nothing was taken
+         * @throws \Throwable       what the callable throws; the group is dropped
          * @throws ConfigException  as add(), for all of the rows
          * @throws FullException    as add(), for all of the rows
          * @throws TooLargeException as add(), for all of the rows
@@ -375,15 +416,17 @@ namespace WriteBuffer {
          * @throws RefusedException as add()
          * @throws BlockedException as add()
          * @throws ConnectionException as add()
+         * @throws TimeoutException as add()
          * @throws \ValueError      as put()
          */
         public function group(callable $rows, ?string $tag = null): mixed;
 
         /**
          * Returns the row that is still buffered under a key: all buffered rows of that key, merged
-         * by the table's rules. A column under the rule `sum` holds the increment that is not yet
-         * committed, not the total. In the background, before the thread has read the table, the
-         * key is the configured one, else `id`.
+         * by the table's rules. It does not look into the table: a column under the rule `sum`
+         * holds the increment that is not yet committed, not the total, and the row may turn out
+         * stale. In the background, before the thread has read the table, the key is the configured
+         * one, else `id`. A synchronous buffer has rows within group() only.
          *
          * @param string $table the table's name, as in put()
          * @param mixed  $key   the key's value, which is what a row has as a value. For a composite
@@ -397,40 +440,51 @@ namespace WriteBuffer {
          *
          * @phpstan-return StoredRow|false|null
          *
-         * @throws \TypeError       the key is no value, null, or an array with one of these; or it
-         *                          has other columns than the table's key
+         * @throws \TypeError       the key is no value, null, or an array with one of these. Or its
+         *                          columns are not those of the table's key, which is looked at if
+         *                          rows of the table are buffered. delete() throws a
+         *                          ConfigException for that
          * @throws ConfigException  $table is not a table's name
          * @throws ConnectionException foreground: the table's key is not known yet, and there is no
-         *                          server. The rows stay buffered
+         *                          server
          * @throws BlockedException foreground: the table's key is not known yet, and the server
-         *                          answers with an error. The rows stay buffered
+         *                          answers with an error
+         * @throws TimeoutException foreground: the table's key is not known yet, and the server did
+         *                          not answer in time
          */
         public function find(string $table, mixed $key): array|false|null;
 
         /**
          * Commits all rows added before the call, and returns when that is done.
          *
-         * In the background it also throws what the thread met since the last report. While it
-         * waits there, PHP sees its signals and its time limit.
+         * What was given up is thrown once: by the flush() or close() that gives it up, or, in the
+         * background, by the next one after the thread has. If that ends by another exception, the
+         * one after it does. While it waits in the background, PHP sees its signals and its time
+         * limit.
+         *
+         * What is committed when it throws stays so. After close() it goes on working. Synchronous:
+         * there is nothing to do.
          *
          * @param int|null $timeoutMs how long it may take, in milliseconds; null: as long as the
-         *                            connection's own time-outs allow
+         *                            connection's own time-outs allow. 0: it waits for nothing. In
+         *                            the background the rows are due then, in the foreground
+         *                            nothing is sent to a server. If rows stay buffered, that is a
+         *                            TimeoutException
          *
-         * @return int the rows committed by this call, those counted that went into others. In the
-         *             background: committed while it waited
+         * @return int the rows committed by this call. In the background: all that were committed
+         *             while it waited. 0 if nothing was buffered
          *
-         * After close() it goes on working, and returns 0 where nothing is left.
-         *
-         * @throws RefusedException    the server refused rows. They were given up and are failures,
-         *                             see takeFailures(). All others are committed, or wait for a
-         *                             table, which the message says then
+         * @throws RefusedException    groups were given up. All other rows are committed, or wait
+         *                             for a table, which the message says then
          * @throws BlockedException    a table takes no rows now: its rows stay buffered, as
          *                             getMetrics()['tables_parked'] says, and all others are
-         *                             committed. Or the server does not take the rows at all, or
-         *                             failures have no more room: the rows stay buffered
-         * @throws ConnectionException no server, or the connection was lost: the rows stay buffered
-         * @throws TimeoutException    the time is over: the rows stay buffered
-         * @throws \ValueError         $timeoutMs is negative: nothing was done
+         *                             committed. Or a transaction lost its race once more than
+         *                             maxRetries, the server does not take the rows at all, or
+         *                             failures have no more room: what is not committed by then
+         *                             stays buffered
+         * @throws ConnectionException no server, or the connection was lost
+         * @throws TimeoutException    the time is over
+         * @throws \ValueError         $timeoutMs is negative
          */
         public function flush(?int $timeoutMs = null): int;
 
@@ -445,9 +499,9 @@ namespace WriteBuffer {
         public function lastTicket(): int;
 
         /**
-         * Returns up to which ticket nothing is buffered any more: all groups up to it are settled,
-         * that is committed **or given up**. Which of the two, waitFor($ticket, 0) says. 0: the
-         * first group is still buffered, or there is none.
+         * Returns up to which ticket all groups are settled: committed **or given up**. Which of
+         * the two, waitFor($ticket, 0) says. 0: the first group is still buffered, or there is
+         * none.
          *
          * Groups beyond it may be settled, too: with lanes, and while a table takes no rows, groups
          * are not settled in their order. It never falls, but in a forked child, which begins anew.
@@ -459,20 +513,20 @@ namespace WriteBuffer {
         /**
          * Waits until a group is committed, and for nothing that came later. It makes the group due
          * at once, with what was added before it. Returns at once if the group is committed
-         * already, also after close().
+         * already, stale rows included, also after close().
          *
          * What it throws says something of this group only. If the group was given up, its caller
          * was told: flush() does not throw it again. Within group() it waits for groups that were
          * taken before. In the background PHP sees its signals and its time limit while it waits.
          *
          * @param int      $ticket    what add(), put(), delete() or lastTicket() has returned
-         * @param int|null $timeoutMs as in flush(). 0 asks: in the background it waits for nothing,
-         *                            in the foreground the group is tried once
+         * @param int|null $timeoutMs as in flush(). 0 asks what has become of the group: it returns
+         *                            if it is committed, and throws otherwise
          *
-         * @throws RefusedException    the group was given up, however long ago, or was left when
-         *                             its buffer ended. getFailures() has it while takeFailures()
-         *                             would return it, and is empty later. It stays given up after
-         *                             retry(), which gives a new ticket
+         * @throws RefusedException    the group was given up, however long ago, or was unwritten
+         *                             when its buffer ended. getFailures() has it while
+         *                             takeFailures() would return it, and is empty later. It stays
+         *                             given up after retry(), which gives a new ticket
          * @throws BlockedException    its rows cannot be written now, as when a table takes none:
          *                             the group was tried once more, and stays buffered
          * @throws ConnectionException no server, or the connection was lost: the group stays
@@ -489,14 +543,15 @@ namespace WriteBuffer {
 
         /**
          * Returns whether the buffered rows of any one table have reached batchSize. In the
-         * foreground those with the same key count once.
+         * foreground those with the same key count once. It says nothing of the room. Always false
+         * of a synchronous buffer.
          */
         public function isFull(): bool;
 
         /**
          * Returns counters since the buffer was made, and its state now. Times are in milliseconds,
          * sizes in bytes. Always: `rows_added` = `rows_committed` + `rows_pending` +
-         * `rows_refused`.
+         * `rows_refused`; `rows_pending` are the buffered ones, `rows_refused` those given up.
          * `docs/operations.md` has the meaning of each.
          *
          * @return array<string, mixed>
@@ -506,26 +561,36 @@ namespace WriteBuffer {
         public function getMetrics(): array;
 
         /**
-         * Returns the number of rows taken and not yet committed. A row that went into another one
-         * still counts: it is not committed yet. Of a persistent buffer those of all its objects.
+         * Returns the number of buffered rows. A row that went into another one still counts: it is
+         * not committed yet. Of a persistent buffer those of all its objects. Always 0 of a
+         * synchronous buffer.
          */
         public function count(): int;
 
         /**
-         * Returns the groups that can never be written (dead letters), which takeFailures() will
-         * return. They stay, and count as told to nobody.
+         * Returns the failures (dead letters), which takeFailures() will return. They stay, and
+         * flush() still throws them.
          *
-         * Each has an id that no other one has, in any process; the tag that it was added with; its
-         * rows, its status, the server's error code (0 for our own), the reason, and when it was
-         * given up (Unix time, in seconds).
-         * A deletion has its key under `delete`. The status is `refused`, or `uncertain` if the
-         * rows may be in the database: nobody can say what became of their COMMIT. Its line in the
-         * dead-letter file has the same id.
+         * Each is a group, with an id that no other one has, in any process; the tag that it was
+         * added with; its rows, its status, the server's error code (0 for our own), the reason,
+         * and when it was given up (Unix time, in seconds). A deletion has its key under `delete`.
+         * Its line in the dead-letter file has the same id.
+         *
+         * The status is
+         * - `refused`: it is not in the database,
+         * - `uncertain`: it may be there. Nobody can say what became of its COMMIT,
+         * - `unwritten`, in lines of the dead-letter file only: nothing is wrong with it. Its
+         *   buffer ended before it was written.
          *
          * At most 1,000 groups and 64 MiB are kept. With a deadLetterFile the oldest make room.
          * Without one those do that waitFor() has thrown: whoever called it has them. If there is
          * none of them, nothing more is given up. A forked child has none of its parent's. Also
-         * after close().
+         * after close(). A synchronous buffer has none.
+         *
+         * Those of a persistent buffer outlive the object and the request: any object of its name
+         * in the process returns them, and the next flush() of one throws them. If nobody asks, all
+         * that is left of them when the process ends is a number of rows in PHP's log. So give it a
+         * deadLetterFile.
          *
          * @return list<array<string, mixed>>
          *
@@ -534,8 +599,9 @@ namespace WriteBuffer {
         public function failures(): array;
 
         /**
-         * Returns the failures, as failures() does, and forgets them: each is returned once. Lines
-         * of the dead-letter file stay.
+         * Returns the failures, as failures() does, and forgets them: each is returned once, and
+         * its rows are yours then. flush() does not throw them any more. Lines of the dead-letter
+         * file stay.
          *
          * @return list<array<string, mixed>>
          *
@@ -544,57 +610,68 @@ namespace WriteBuffer {
         public function takeFailures(): array;
 
         /**
-         * Puts failures back, each as the group that it was, once the cause is gone.
+         * Puts failures back, each as a group, once the cause is gone.
          *
          * Takes what takeFailures() and {@see FlushException::getFailures()} return, and lines of
-         * the dead-letter file after `json_decode($line, true)`. One whose status is `uncertain` is
-         * refused: look whether its rows are in the database, and set its status to `unwritten` if
-         * they are not.
+         * the dead-letter file after `json_decode($line, true)`. One whose status is `uncertain`,
+         * or a word that is not known, is refused: look whether its rows are in the database, and
+         * set its status to `unwritten` if they are not.
          *
          * One that this object has put back already is refused by its id, as is one that is in the
          * list twice. Of those that it has put back it remembers the last 10,000. Another object,
          * or another process, does not know of it. Without an id, or if it is null, nothing tells
          * that it was put back. A group that is given up once more is a new failure with a new id.
          *
-         * Each is added after all that is buffered, as add() would: a guard keeps an old row from
+         * Each is added after all that is buffered, as by add(): a guard keeps an old row from
          * replacing a newer one. Whether it is written then flush() says, or waitFor().
+         *
+         * They are put back in their order, up to the first one that cannot be. If your own code
+         * throws meanwhile, as a signal's handler may, that passes on. If some were put back, an
+         * IncompleteException is the last one of its getPrevious().
          *
          * @param array<array<string, mixed>> $failures
          *
          * @phpstan-param array<FailureToRetry> $failures
          *
-         * @return int how many were put back: all, or as many as fit under maxPendingRows and
-         *             maxPendingBytes, from the first on. lastTicket() has the ticket of the last.
-         *             {@see \SyncWriteBuffer}: how many were committed
+         * @return int how many were put back: all, or as many as there is room for, from the first
+         *             on. lastTicket() has the ticket of the last. Synchronous: how many were
+         *             committed
          *
+         * @throws IncompleteException some were put back, and then an error ended it, which is its
+         *                          getPrevious(). Its getTakenGroups() says how many, from the
+         *                          first on
          * @throws \TypeError       an element is not a failure, or its id, status or tag is no
-         *                          string; none was put back
-         * @throws ConfigException  one may be in the database already, or was put back already;
-         *                          none was put back. Or as add(): those before it were put
-         *                          back. The message says which one it is
-         * @throws FullException    not even the first one fits now; none was put back
-         * @throws TooLargeException the first one passes maxPendingRows or maxPendingBytes alone;
-         *                          none was put back
-         * @throws ClosedException  after close(), also of an empty list; none was put back
-         * @throws RefusedException as add(), for the last one that was put back
-         * @throws BlockedException as add(), for the last one that was put back
-         * @throws ConnectionException as add(), for the last one that was put back
+         *                          string
+         * @throws ConfigException  one may be in the database already, or was put back already, or
+         *                          the first one is refused as by add(). The message says which
+         *                          one it is
+         * @throws FullException    there is no room for the first one
+         * @throws TooLargeException the first one alone passes maxPendingRows or maxPendingBytes
+         * @throws ClosedException  after close(), also of an empty list
+         * @throws RefusedException foreground: as add(), and all were put back. Synchronous: as
+         *                          add(), for the first one
+         * @throws BlockedException as RefusedException
+         * @throws ConnectionException as RefusedException. Background: as add(), and all were put
+         *                          back
+         * @throws TimeoutException synchronous: as add(), for the first one
          */
         public function retry(array $failures): int;
 
         /**
-         * Flushes, then refuses further rows. A second close() does nothing. If the flush fails,
-         * the buffer stays open with its rows. What takes no rows goes on working: flush(),
-         * find(), waitFor(), takeFailures(), getMetrics(). Of a persistent buffer it closes this
-         * object only.
+         * Flushes, then takes no more rows. If the flush throws, the buffer stays open, with the
+         * rows that are still buffered: call close() once more. A second close() after one that
+         * returned does nothing.
          *
-         * @param int|null $timeoutMs as in flush()
+         * What takes no rows goes on working: flush(), find(), waitFor(), takeFailures(),
+         * getMetrics(). Of a persistent buffer it closes this object only.
          *
-         * @throws RefusedException    as flush(). The buffer is open: close() it once more
+         * @param int|null $timeoutMs as in flush(). With 0 it closes only if nothing is buffered
+         *
+         * @throws RefusedException    as flush()
          * @throws BlockedException    as flush()
          * @throws ConnectionException as flush()
          * @throws TimeoutException    as flush()
-         * @throws \ValueError         $timeoutMs is negative: nothing was done
+         * @throws \ValueError         $timeoutMs is negative
          */
         public function close(?int $timeoutMs = null): void;
     }
@@ -608,7 +685,7 @@ namespace WriteBuffer {
     {
     }
 
-    /** The group was not taken: the buffer is as it was. */
+    /** The call took nothing: the buffer is as it was. */
     interface NotTaken extends Exception
     {
     }
@@ -640,8 +717,8 @@ namespace WriteBuffer {
     }
 
     /**
-     * maxPendingRows or maxPendingBytes is reached, and the rows before could not be written. The
-     * group was not taken. There may be room later.
+     * There is no room: maxPendingRows or maxPendingBytes is reached, and the rows before could not
+     * be written in time. Nothing was taken. There may be room later.
      */
     final class FullException extends \OverflowException implements NotTaken, Retryable
     {
@@ -681,9 +758,9 @@ namespace WriteBuffer {
         }
 
         /**
-         * Returns the groups that this flush gave up, as {@see Buffer::takeFailures()}, which still
-         * returns them. Empty in a {@see BlockedException}. After many failures it has the first
-         * 1,000 of them, or 64 MiB.
+         * Returns the groups that were given up and not thrown before, as
+         * {@see Buffer::takeFailures()}, which still returns them; of waitFor() its own group.
+         * Empty in a {@see BlockedException}. It has the first 1,000 of them, or 64 MiB.
          *
          * @return list<array<string, mixed>>
          *
@@ -694,7 +771,10 @@ namespace WriteBuffer {
         }
     }
 
-    /** Rows were given up: they are failures in {@see Buffer::takeFailures()}. */
+    /**
+     * Groups were given up: they are failures in {@see Buffer::takeFailures()}. Of a
+     * {@see \SyncWriteBuffer}: the group was refused, and getFailures() alone has it.
+     */
     final class RefusedException extends FlushException
     {
     }
@@ -704,14 +784,18 @@ namespace WriteBuffer {
     {
     }
 
-    /** The time given to flush(), close() or waitFor() is over. The rows stay buffered. */
+    /**
+     * The time is over that the call was given, or the connection's. The rows stay buffered.
+     */
     final class TimeoutException extends \RuntimeException implements Retryable
     {
     }
 
     /**
-     * putAll() did not take all rows. What it took stays taken: do not add it again. If an error
-     * ended it, that is getPrevious(), and the code is the error's.
+     * A call that takes many groups took only some: putAll(), retry() or
+     * {@see DeadLetterFile::retry()}. What was taken stays taken: do not add it again. If an error
+     * ended the call, that is getPrevious(), and the code is the error's. What the class of that
+     * error says of rows holds for the group that ended the call, and not for those before it.
      */
     final class IncompleteException extends \RuntimeException implements Exception
     {
@@ -729,6 +813,7 @@ namespace WriteBuffer {
             int $takenRows = 0,
             int $skippedRows = 0,
             array $reasons = [],
+            int $takenGroups = 0,
         ) {
         }
 
@@ -737,7 +822,15 @@ namespace WriteBuffer {
         {
         }
 
-        /** Returns how many rows were not taken, each for a reason of its own. */
+        /**
+         * Returns how many groups were taken: of putAll() one a row, of retry() one a failure. So
+         * `array_slice($failures, $e->getTakenGroups())` is what retry() has left.
+         */
+        public function getTakenGroups(): int
+        {
+        }
+
+        /** Returns how many rows putAll() skipped, each for a reason of its own. */
         public function getSkippedRows(): int
         {
         }
@@ -767,13 +860,13 @@ namespace WriteBuffer {
         /** A row whose key is there updates that row. */
         case Upsert = 'upsert';
 
-        /** Rows are inserted. A row whose key is there is refused, and none is merged. */
+        /** Rows are inserted, and never merged. A row whose key is there is given up. */
         case Insert = 'insert';
     }
 
     /**
-     * What a column holds if a row meets an earlier one of its key: a rule in `merge` of `tables`.
-     * The value of a case may stand in its place.
+     * What a column holds if a row meets an earlier one of its key, in the buffer or in the table:
+     * a rule in `merge` of `tables`. The value of a case may stand in its place.
      */
     enum Merge: string
     {
@@ -794,12 +887,12 @@ namespace WriteBuffer {
     }
 
     /**
-     * What add() does in the background if a bound is reached: the parameter `overflow`. The value
-     * of a case may stand in its place.
+     * What add() does in the background if there is no room: the parameter `overflow`. The value of
+     * a case may stand in its place.
      */
     enum Overflow: string
     {
-        /** It waits for room, for up to overflowTimeoutMs. */
+        /** It waits for room, for up to overflowTimeoutMs. Then it throws, too. */
         case Block = 'block';
 
         /** It throws a {@see FullException} at once. */
@@ -823,8 +916,8 @@ namespace WriteBuffer {
     }
 
     /**
-     * What `deadLetterFile` names: a line for each group that was given up, or left when its buffer
-     * ended.
+     * What `deadLetterFile` names: a line for each group that was given up, or was unwritten when
+     * its buffer ended.
      */
     final class DeadLetterFile
     {
@@ -833,19 +926,20 @@ namespace WriteBuffer {
          * them out of the file.
          *
          * It takes the file away first, to `$path.retry`, so new lines go into a new one. What is
-         * refused once more is a new line with a new id, in the buffer's own `deadLetterFile` if it
-         * has one, else in this file, and is in {@see Buffer::takeFailures()}, too. Lines that are
-         * torn, or that retry() refuses, come back as they are: a group that alone passes
+         * given up once more is a new line with a new id, in the buffer's own `deadLetterFile` if
+         * it has one, else in this file, and is a failure of the buffer, too. Lines that are torn,
+         * or that {@see Buffer::retry()} refuses, come back as they are: a group that alone passes
          * maxPendingRows or maxPendingBytes, and those that may be in the database. Look at these,
          * and set their status to `unwritten` or take them out. An id that is put back twice comes
-         * back as `uncertain`.
+         * back as `uncertain`. None of this is an exception: what has come back is in the file.
          *
-         * **If it throws**, the lines that were not put back come back as they were. At most 100
-         * groups may still be buffered: `$path.retry` keeps their lines, and its lock, until this
-         * buffer has written them, in flush(), close(), the next call or at its end. What it cannot
-         * write by then comes back as it was, or as `uncertain` if its COMMIT was not answered. So
-         * a group has one line. Only of a persistent buffer they come back as `uncertain` when the
-         * object ends, and its own `deadLetterFile` may get a second line, under another id.
+         * **If it throws**, call it again later: each group is committed, or has its line. The
+         * lines that were not put back come back as they were. At most 100 groups may still be
+         * buffered: `$path.retry` keeps their lines, and its lock, until this buffer has written
+         * them, in flush(), close(), the next call or at its end. What it cannot write by then
+         * comes back as it was, or as `uncertain` if its COMMIT was not answered. So a group has
+         * one line. Only of a persistent buffer they come back as `uncertain` when the object ends,
+         * and its own `deadLetterFile` may get a second line, under another id.
          *
          * **Nothing is written twice.** Up to 100 lines at a time are noted in `$path.retry` as
          * begun before they are put back, and as done when they are settled. If the process is
@@ -861,17 +955,23 @@ namespace WriteBuffer {
          *                       {@see \SyncWriteBuffer}. Its `deadLetterFile` may be the same file
          * @param string $path   the file. If it is not there, there is nothing to do
          *
-         * @return int how many groups were committed. Failures are no exception here
+         * @return int how many groups were committed. Within group() of the buffer it works as
+         *             outside
          *
          * @throws \TypeError          $buffer is another Buffer
+         * @throws IncompleteException groups were put back before a ConfigException, a
+         *                             ClosedException or a FullException, which is its
+         *                             getPrevious(). getTakenGroups() says how many
          * @throws ConfigException     the file cannot be read or written to, is another user's, or
          *                             another process or buffer retries it; or PHP's json_decode()
          *                             is disabled
          * @throws ClosedException     the buffer is closed; the file is as it was
-         * @throws FullException       there is no room for a group now; see above
-         * @throws BlockedException    a table takes no rows now; see above
-         * @throws ConnectionException no server, or the connection was lost; see above
-         * @throws TimeoutException    {@see \SyncWriteBuffer}: the server did not answer; see above
+         * @throws FullException       there is no room for the first group now
+         * @throws BlockedException    rows cannot be written now. Groups before may be committed
+         * @throws ConnectionException no server, or the connection was lost. Groups before may be
+         *                             committed
+         * @throws TimeoutException    synchronous: the server did not answer in time. Groups before
+         *                             may be committed
          */
         public static function retry(Buffer $buffer, string $path): int
         {
@@ -934,12 +1034,13 @@ namespace {
 
     /**
      * Collects rows and writes them to MySQL or MariaDB as batched upserts, one transaction a
-     * batch.
+     * batch. It can be neither cloned nor serialized.
      *
      * Needs no `close()`. Destruction waits for up to shutdownTimeoutMs until all is written, also
-     * after `exit` or an uncaught exception. What it cannot write goes into the deadLetterFile.
-     * Without one it is lost, with a PHP warning that names the server, the reason, the tables and
-     * the first keys.
+     * after `exit` or an uncaught exception. What it cannot write is *unwritten*: it goes into the
+     * deadLetterFile. Without one it is lost, with a PHP warning that names the server, the reason,
+     * the tables and the first keys. Failures that nobody was told of are a warning, too. Of a
+     * persistent buffer the end of the process does all this, and PHP's log has the warning.
      *
      * @phpstan-import-type Rules from \WriteBuffer\Buffer
      */
@@ -949,6 +1050,11 @@ namespace {
          * Opens no connection: the first row does. `docs/settings.md` has the bounds of each
          * number.
          *
+         * Every parameter but the rules is nullable. Null, or a parameter left out, takes the value
+         * of the php.ini setting `write_buffer.NAME_IN_SNAKE_CASE`. The default that is named with
+         * a parameter is that setting's own. An argument wins over php.ini. To switch off what
+         * php.ini sets, give an empty string as deadLetterFile, persistent, routeBy or timeZone.
+         *
          * @param string|null $dsn `mysql://user:pass@host:3306/db?option=value`, with
          *        `host1:3306,host2:3306` for the servers of one cluster, `unix_socket=/path` for a
          *        socket, or `memory:`. User, password and database are percent-encoded. Options:
@@ -956,30 +1062,37 @@ namespace {
          *        tls_verify (identity, ca, none), charset, collation, timezone, sql_mode,
          *        isolation_level, connect_timeout_ms, read_timeout_ms, write_timeout_ms,
          *        lock_wait_timeout_ms. See `docs/dsn.md`. Default: `write_buffer.dsn`
-         * @param int|null $batchSize rows of one table that make the buffer full. In the foreground
-         *        those with the same key count once. Default 100
+         * @param int|null $batchSize rows of one table that make the buffer full: a flush is due
+         *        then. In the foreground those with the same key count once. Default 100
          * @param int|null $flushIntervalMs milliseconds, since the oldest buffered row, after which
          *        a flush is due. Default 500
          * @param int|null $maxRetries how often a transaction is repeated after a lost race, such
-         *        as a deadlock or a lock wait time-out. Default 3
+         *        as a deadlock or a lock wait time-out. After that flush() throws a
+         *        BlockedException, and the rows stay buffered: no row is given up for it. In the
+         *        background the thread goes on after a pause, in the foreground the next flush
+         *        does. Default 3
          * @param bool|null $background true: a native thread flushes if a batch is full or overdue,
-         *        and add() waits only for room; false: add() flushes on the calling thread. Default
-         *        true
+         *        and add() waits only for room; false: the calling thread does, the foreground.
+         *        Default true
          * @param string|null $orderTable the table of add()'s first parameter. Default `orders`
          * @param string|null $tradeTable the table of add()'s second parameter. Default `trades`
          * @param array<string, array<string, mixed>> $tables rules by table. `key`: the columns
          *        that tell rows apart (default: the primary key, read from the server; `id` for
          *        `memory:`; `'server'`: the server's unique keys decide, and rows are neither
-         *        merged nor sorted). `mode`: default upsert, and insert for the trade table.
-         *        `merge`: a rule for each column (default: replace). `guard`: a column; a row is
-         *        replaced only by one whose guard is not smaller. `allowSecondUnique` accepts that
-         *        a row may update another row through a second unique index. `repeatable` accepts
-         *        that rows are written twice if the ledger is off. `coalesce`: false writes every
-         *        version of a row, in order
-         * @param int|null $maxPendingRows bound of buffered rows. Default 100000
-         * @param int|null $maxPendingBytes bound of buffered bytes. Default 67108864
+         *        merged nor sorted). `mode`: default upsert, and insert for the trade table, whose
+         *        rows are then neither merged nor deleted. `merge`: a rule for each column
+         *        (default: replace). `guard`: a column; a row is replaced only by one whose guard
+         *        is not smaller. `allowSecondUnique` accepts that a row may update another row
+         *        through a second unique index. `repeatable` accepts that rows are written twice if
+         *        the ledger is off. `coalesce`: false writes every version of a row, in order
+         * @param int|null $maxPendingRows bound of buffered rows: beyond it there is no room.
+         *        Default 100000
+         * @param int|null $maxPendingBytes bound of buffered bytes: beyond it there is no room.
+         *        Default 67108864
          * @param \WriteBuffer\Overflow|string|null $overflow what add() does in the background if
-         *        a bound is reached: `block` waits for room, `throw` does not. Default `block`
+         *        a bound is reached: `block` waits for it, `throw` throws a FullException. In the
+         *        foreground it flushes, and throws a FullException if that makes no room. Default
+         *        `block`
          * @param int|null $overflowTimeoutMs how long `block` waits, in milliseconds; then
          *        FullException. Default 5000
          * @param int|null $shutdownTimeoutMs how long destruction, or the process's end for a
@@ -994,14 +1107,15 @@ namespace {
          *        first row chooses
          * @param string|null $persistent a name. The buffer, its thread and its connection outlive
          *        the object and the request, and every object that gives this name in the process
-         *        shares them. It is drained when the process ends in good order. Needs
-         *        `background`, a server, and the same DSN and settings everywhere
+         *        shares them, with the rows, the tickets and the failures. The end of an object
+         *        waits for nothing; the process writes what is left when it ends in good order.
+         *        Needs `background`, a server, and the same DSN and settings everywhere
          * @param string|null $deadLetterFile a file that gets a JSON line for each group that is
-         *        given up, before it leaves the memory, and for each that is left when the buffer
-         *        ends. A line has what failures() returns:
+         *        given up, before it leaves the memory, and for each that is unwritten when the
+         *        buffer ends. A line has what failures() returns:
          *        `{"id":…,"tag":…,"status":…,"rows":[{"table":…,"row":{…}}],…}`. A string that is
-         *        not UTF-8 is `{"base64":"…"}`. The file is made with mode 0600.
-         *        While it cannot be written to, nothing is given up
+         *        not UTF-8 is `{"base64":"…"}`. The file is made with mode 0600. While it cannot be
+         *        written to, nothing is given up
          * @param \WriteBuffer\Ledger|string|null $ledger when a transaction is entered in the
          *        ledger, a table which tells after a lost connection whether its COMMIT was carried
          *        out. `auto`: if it has rows that must not be written twice, such as insert-only or
@@ -1028,8 +1142,13 @@ namespace {
          *
          * @phpstan-param array<string, Rules> $tables
          *
-         * @throws \TypeError                   an argument has a wrong type
-         * @throws \WriteBuffer\ConfigException a setting cannot work
+         * @throws \TypeError                   an argument has a wrong type, or is a case of
+         *                                      another enum
+         * @throws \WriteBuffer\ConfigException a setting cannot work: a number out of its bounds, a
+         *                                      word that is none of the enum's, an unknown rule, no
+         *                                      DSN, settings that do not go together, or are
+         *                                      others than before of the same persistent name.
+         *                                      The message names the setting
          */
         public function __construct(
             #[\SensitiveParameter] ?string $dsn = null,
@@ -1137,16 +1256,18 @@ namespace {
     }
 
     /**
-     * The same interface, without a buffer: each add(), put() and group() is committed before it
-     * returns, so an error appears at the very line. So is its ticket, and waitFor() returns at
-     * once. For tests and scripts.
+     * The same interface, without a buffer: each add(), put(), delete() and group(), and each group
+     * of putAll() and retry(), is committed before the call returns, so an error appears at the
+     * very line. waitFor() returns at once. For tests and scripts.
      *
      * One call may add as much as maxPendingRows and maxPendingBytes say.
      *
      * If it throws, nothing is kept, and the group was not written, with one exception: if the
      * connection is lost while COMMIT is under way, and no server can be reached afterwards, the
      * group may be committed. That is a {@see \WriteBuffer\ConnectionException}. Of putAll() and
-     * retry() the groups before the one that failed are committed.
+     * retry() the groups before it are committed, and an {@see \WriteBuffer\IncompleteException}
+     * says how many. There are no failures here: {@see \WriteBuffer\FlushException::getFailures()}
+     * has the group that was refused.
      *
      * @phpstan-import-type Rules from \WriteBuffer\Buffer
      */
@@ -1172,8 +1293,12 @@ namespace {
          *
          * @phpstan-param array<string, Rules> $tables
          *
-         * @throws \TypeError                   an argument has a wrong type
-         * @throws \WriteBuffer\ConfigException a setting cannot work
+         * @throws \TypeError                   an argument has a wrong type, or is a case of
+         *                                      another enum
+         * @throws \WriteBuffer\ConfigException a setting cannot work: a number out of its bounds, a
+         *                                      word that is none of the enum's, an unknown rule, no
+         *                                      DSN, settings that do not go together. It names
+         *                                      the setting
          */
         public function __construct(
             #[\SensitiveParameter] ?string $dsn = null,

@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace WriteBuffer;
 
 /**
- * putAll() did not take all rows. What it took stays taken. If the extension is loaded, its own
- * class is used.
+ * putAll(), retry() or DeadLetterFile::retry() ended halfway. What was taken stays taken. If the
+ * extension is loaded, its own class is used.
  */
 final class IncompleteException extends \RuntimeException implements Exception
 {
@@ -18,6 +18,7 @@ final class IncompleteException extends \RuntimeException implements Exception
         private readonly int $takenRows = 0,
         private readonly int $skippedRows = 0,
         private readonly array $reasons = [],
+        private readonly int $takenGroups = 0,
     ) {
         parent::__construct($message, $code, $previous);
     }
@@ -25,6 +26,11 @@ final class IncompleteException extends \RuntimeException implements Exception
     public function getTakenRows(): int
     {
         return $this->takenRows;
+    }
+
+    public function getTakenGroups(): int
+    {
+        return $this->takenGroups;
     }
 
     public function getSkippedRows(): int

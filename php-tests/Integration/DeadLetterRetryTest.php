@@ -5,8 +5,12 @@ declare(strict_types=1);
 namespace WriteBuffer\Tests\Integration;
 
 use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\BlockedException;
 use WriteBuffer\ConfigException;
 use WriteBuffer\DeadLetterFile;
+use WriteBuffer\FullException;
+use WriteBuffer\IncompleteException;
+use WriteBuffer\NotTaken;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\Tests\Support\PhpProcess;
 
@@ -134,6 +138,40 @@ final class DeadLetterRetryTest extends DatabaseTestCase
         self::assertSame(0, DeadLetterFile::retry($buffer, $own));
         self::assertSame([50, 100, 150, 200, 250], $ids($own));
         self::assertCount(10, $buffer->takeFailures());
+    }
+
+    /** A class that says that nothing was taken is behind one that says what was. */
+    public function testSaysHowManyWerePutBackIfTheBufferIsFull(): void
+    {
+        $lines = array_map(
+            static fn (array $ids): string => json_encode(['id' => "f{$ids[0]}", 'rows' => array_map(
+                static fn (int $id): array => ['table' => self::TABLE, 'row' => ['id' => $id, 'n' => 1]],
+                $ids,
+            )], JSON_THROW_ON_ERROR) . "\n",
+            [[1], [2, 3], [4]],
+        );
+        file_put_contents($this->file, implode('', $lines));
+        $buffer = $this->buffer(background: true, batchSize: 1, maxPendingRows: 2, overflow: 'throw');
+        // One of the two places is taken by a row that waits for its table.
+        $buffer->put('wb_retry_missing', ['id' => 1]);
+        self::assertInstanceOf(BlockedException::class, self::thrownBy(static fn () => $buffer->flush()));
+
+        $thrown = self::thrownBy(fn () => DeadLetterFile::retry($buffer, $this->file));
+        self::assertInstanceOf(IncompleteException::class, $thrown);
+        self::assertNotInstanceOf(NotTaken::class, $thrown);
+        self::assertSame([1, 1], [$thrown->getTakenGroups(), $thrown->getTakenRows()]);
+        self::assertStringStartsWith('DeadLetterFile::retry() put back 1 group; then: the buffer is full', $thrown->getMessage());
+        self::assertInstanceOf(FullException::class, $thrown->getPrevious());
+        self::assertSame($lines[1] . $lines[2], file_get_contents($this->file));
+        self::assertFileDoesNotExist("{$this->file}.retry");
+
+        // Now the first one does not fit: nothing was taken, as the class says.
+        self::assertInstanceOf(FullException::class, self::thrownBy(fn () => DeadLetterFile::retry($buffer, $this->file)));
+        self::assertSame($lines[1] . $lines[2], file_get_contents($this->file));
+        $this->createTable('wb_retry_missing', 'id INT PRIMARY KEY');
+        self::assertSame(1, $buffer->flush());
+        self::assertSame(2, DeadLetterFile::retry($buffer, $this->file));
+        self::assertSame('4', $this->value('SELECT SUM(n) FROM ' . self::TABLE));
     }
 
     private function pidOf(PhpProcess $process): string

@@ -100,6 +100,25 @@ final class IniTest extends TestCase
         self::assertSame('spot', (new \SyncWriteBuffer('memory:'))->__debugInfo()['orderTable']);
     }
 
+    /** Null would take what php.ini has. */
+    public function testAnEmptyTextSwitchesOffWhatPhpIniSets(): void
+    {
+        $settings = [
+            'dead_letter_file' => sys_get_temp_dir() . '/write-buffer-off.jsonl',
+            'persistent' => 'name',
+            'route_by' => 'symbol',
+            'time_zone' => 'UTC',
+        ];
+        foreach ($settings as $name => $value) {
+            ini_set("write_buffer.{$name}", $value);
+        }
+        $dsn = 'mysql://user:pass@127.0.0.1:1/database';
+        $names = array_flip(['deadLetterFile', 'persistent', 'routeBy', 'timeZone']);
+        self::assertCount(4, array_intersect_key((new \WriteBuffer($dsn, background: true))->__debugInfo(), $names));
+        $off = new \WriteBuffer($dsn, background: true, deadLetterFile: '', persistent: '', routeBy: '', timeZone: '');
+        self::assertSame([], array_intersect_key($off->__debugInfo(), $names));
+    }
+
     public function testAllSettingsOfAnotherProcess(): void
     {
         $output = PhpProcess::run(

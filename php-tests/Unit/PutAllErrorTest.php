@@ -221,12 +221,12 @@ final class PutAllErrorTest extends MemoryTestCase
     public function testAnIncompleteExceptionCanBeMadeByHand(): void
     {
         $previous = new \RuntimeException('before');
-        $made = new IncompleteException('by hand', 7, $previous, 3, 2, [5 => 'no']);
+        $made = new IncompleteException('by hand', 7, $previous, 3, 2, [5 => 'no'], 1);
         self::assertSame(
-            ['by hand', 7, $previous, 3, 2, [5 => 'no']],
+            ['by hand', 7, $previous, 3, 2, [5 => 'no'], 1],
             [
                 $made->getMessage(), $made->getCode(), $made->getPrevious(),
-                $made->getTakenRows(), $made->getSkippedRows(), $made->getReasons(),
+                $made->getTakenRows(), $made->getSkippedRows(), $made->getReasons(), $made->getTakenGroups(),
             ],
         );
         $made = new IncompleteException(skippedRows: 1);

@@ -12,8 +12,8 @@ use crate::classes::interfaces::Interface;
 use crate::classes::parameters::{Parameter, with_parameters};
 use crate::classes::registration::{Handler, register};
 use crate::exceptions::{
-    ExceptionClasses, FAILURES, REASONS, SKIPPED_ROWS, TAKEN_ROWS, construct_flush_exception,
-    construct_incomplete_exception, get_failures, get_reasons, get_skipped_rows, get_taken_rows,
+    ExceptionClasses, FAILURES, REASONS, SKIPPED_ROWS, TAKEN_GROUPS, TAKEN_ROWS, construct_flush_exception,
+    construct_incomplete_exception, get_failures, get_reasons, get_skipped_rows, get_taken_groups, get_taken_rows,
 };
 use crate::zend::classes::{self, Class};
 
@@ -130,6 +130,7 @@ fn incomplete_exception(parent: ClassEntryInfo) -> ClassBuilder {
         defaulting("takenRows", DataType::Long, "0"),
         defaulting("skippedRows", DataType::Long, "0"),
         defaulting("reasons", DataType::Array, "[]"),
+        defaulting("takenGroups", DataType::Long, "0"),
     ]);
     let constructor = FunctionBuilder::new("__construct", construct_incomplete_exception);
     let getter =
@@ -142,11 +143,16 @@ fn incomplete_exception(parent: ClassEntryInfo) -> ClassBuilder {
             MethodFlags::Public,
         )
         .method(
+            getter("getTakenGroups", get_taken_groups, DataType::Long),
+            MethodFlags::Public,
+        )
+        .method(
             getter("getSkippedRows", get_skipped_rows, DataType::Long),
             MethodFlags::Public,
         )
         .method(getter("getReasons", get_reasons, DataType::Array), MethodFlags::Public)
         .property(private_property(TAKEN_ROWS))
+        .property(private_property(TAKEN_GROUPS))
         .property(private_property(SKIPPED_ROWS))
         .property(private_property(REASONS))
 }

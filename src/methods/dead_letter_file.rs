@@ -20,10 +20,10 @@ use crate::buffer::open_retries::{LineEnd, OpenLine, OpenRetry};
 use crate::buffer::state::State;
 use crate::buffer::wait;
 use crate::convert::ConversionError;
-use crate::exceptions::throw_flush_error;
+use crate::exceptions::{Incomplete, throw_flush_error};
 use crate::export;
 use crate::methods::entry::kept_rows;
-use crate::methods::retry::{gather, id_of, is_taken};
+use crate::methods::retry::{gather, id_of, is_taken, refuses};
 use crate::process::fork;
 use crate::zend::arguments::{Arguments, refuse};
 use crate::zend::array::HeldArray;
@@ -62,30 +62,14 @@ fn retry_file(call: &ExecuteData) -> Result<usize, PendingException> {
             "DeadLetterFile::retry() needs PHP's json_decode(), which is not there: see php.ini's disable_functions";
         return Err(throw(&Error::config(why).into()));
     }
-    retry_at(buffer, Path::new(OsStr::from_bytes(path))).map_err(|failed| throw(&failed))
-}
-
-fn retry_at(buffer: Handle<'_>, path: &Path) -> Result<usize, FlushError> {
-    let mut call = Call {
-        buffer,
-        keeps_itself: buffer.with(|state| state.configuration.engine.dead_letter_file.is_some()),
-        generation: fork::fork_generation(),
-        put_back: HashSet::new(),
-        given_back: HashSet::new(),
-        written: 0,
-    };
-    let source = RetryFile::source_of(path)?;
-    if let Some(open) = buffer.with(|state| state.retries.take_of(&source)) {
-        call.end_open(open)?;
-    }
-    while let Some(file) = RetryFile::open(path)? {
-        let is_left_over = file.is_left_over();
-        call.put_back_all(file)?;
-        if !is_left_over {
-            break;
+    let mut call = Call::of(buffer);
+    match call.retry(Path::new(OsStr::from_bytes(path))) {
+        Ok(()) => Ok(call.written),
+        Err(failed) => {
+            let pending = throw(&failed);
+            Err(call.incomplete(&failed).unwrap_or(pending))
         }
     }
-    Ok(call.written)
 }
 
 /// What became of a line.
@@ -109,9 +93,61 @@ struct Call<'b> {
     given_back: HashSet<Box<[u8]>>,
     /// How many groups were committed.
     written: usize,
+    /// How many groups this call has put back, and their rows.
+    taken: usize,
+    taken_rows: usize,
 }
 
-impl Call<'_> {
+impl<'b> Call<'b> {
+    fn of(buffer: Handle<'b>) -> Self {
+        Self {
+            buffer,
+            keeps_itself: buffer.with(|state| state.configuration.engine.dead_letter_file.is_some()),
+            generation: fork::fork_generation(),
+            put_back: HashSet::new(),
+            given_back: HashSet::new(),
+            written: 0,
+            taken: 0,
+            taken_rows: 0,
+        }
+    }
+
+    fn retry(&mut self, path: &Path) -> Result<(), FlushError> {
+        let source = RetryFile::source_of(path)?;
+        if let Some(open) = self.buffer.with(|state| state.retries.take_of(&source)) {
+            self.end_open(open)?;
+        }
+        while let Some(file) = RetryFile::open(path)? {
+            let is_left_over = file.is_left_over();
+            self.put_back_all(file)?;
+            if !is_left_over {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Throws that groups were put back, if what is pending says that nothing was taken.
+    fn incomplete(&self, failed: &FlushError) -> Option<PendingException> {
+        let is_parent = fork::fork_generation() == self.generation;
+        let says_so = failed.error.kind() != Kind::Interrupted && refuses(failed.error.kind());
+        if !is_parent || !says_so || self.taken == 0 {
+            return None;
+        }
+        let groups = if self.taken == 1 { "group" } else { "groups" };
+        let incomplete = Incomplete {
+            message: format!(
+                "DeadLetterFile::retry() put back {} {groups}; then: {}",
+                self.taken, failed.error
+            ),
+            taken: self.taken_rows,
+            taken_groups: self.taken,
+            skipped: 0,
+            reasons: &[],
+        };
+        Some(incomplete.throw(failed.error.code()))
+    }
+
     /// Waits for groups that an earlier call has left in the buffer.
     fn end_open(&mut self, mut open: OpenRetry) -> Result<(), FlushError> {
         let mut stopped = None;
@@ -252,8 +288,10 @@ impl Call<'_> {
             // By this call, which has said what became of it, or by retry(), and nobody has.
             return back(uncertain(line));
         }
+        let rows = group.len();
         let failed = match wait::add(buffer, group, self.generation) {
             Ok(ticket) => {
+                self.took(rows);
                 self.put_back.extend(id);
                 return Ok(Fate::Taken(ticket));
             }
@@ -266,6 +304,7 @@ impl Call<'_> {
                 back(uncertain(line))
             } else {
                 // What the flush met that it made due is no matter of this group.
+                self.took(rows);
                 Ok(Fate::Taken(buffer.with(|state| state.last_ticket)))
             };
         }
@@ -279,6 +318,11 @@ impl Call<'_> {
             }
             _ => Err(failed),
         }
+    }
+
+    fn took(&mut self, rows: usize) {
+        self.taken += 1;
+        self.taken_rows += rows;
     }
 
     /// Waits for a group. Whatever it does not know of it stays what it was.

@@ -289,6 +289,7 @@ impl Tally {
         Incomplete {
             message,
             taken: self.taken,
+            taken_groups: self.taken,
             skipped: self.skipped,
             reasons: &self.reasons,
         }

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ExecuteData;
-use write_buffer_core::dead_letter::Status;
 use write_buffer_core::dead_letter::line::{BINARY_MARK, DATE_TIME_MARK, DELETION, decode_binary};
+use write_buffer_core::dead_letter::{FlushError, Status};
 use write_buffer_core::error::{Error, Kind};
 use write_buffer_core::rows::group::Group;
 
@@ -15,7 +15,7 @@ use crate::buffer::wait;
 use crate::convert::ConversionError;
 use crate::convert::deletions::copy_key;
 use crate::convert::moments::TimeZone;
-use crate::exceptions::{throw_conversion_error, throw_error, throw_flush_error};
+use crate::exceptions::{Incomplete, throw_conversion_error, throw_error, throw_flush_error};
 use crate::export;
 use crate::methods::arguments::{copy_rows, table, tag_of};
 use crate::methods::entry::{kept_rows, with_buffer};
@@ -42,13 +42,20 @@ pub extern "C" fn retry(call: &mut ExecuteData, result: &mut Zval) {
 }
 
 /// Takes the groups in order, as far as they fit. Returns how many. `total`: of so many failures.
+///
+/// What ends it halfway is behind an exception that says how many were put back: alone it would say
+/// that none was, or that all were.
 fn add_all(buffer: Handle<'_>, groups: Vec<Failure>, total: usize, generation: u64) -> Result<usize, PendingException> {
     let count = groups.len();
+    let is_sync = buffer.with(|state| state.is_sync());
+    let mut rows = 0;
     for (taken, Failure { id, group }) in groups.into_iter().enumerate() {
         // PHP code may run while the last one is waited for, and put back this one.
         let is_new = id
             .as_ref()
             .is_none_or(|id| buffer.with(|state| state.put_back.enter(id)));
+        let rows_before = rows;
+        rows += group.len();
         let added = if is_new {
             wait::add(buffer, Box::new(group), generation)
         } else {
@@ -57,18 +64,68 @@ fn add_all(buffer: Handle<'_>, groups: Vec<Failure>, total: usize, generation: u
         let Err(mut failed) = added else {
             continue;
         };
-        if let Some(id) = id.filter(|_| is_new && !is_taken(buffer, &failed.error)) {
+        let was_taken = is_new && is_taken(buffer, &failed.error);
+        if let Some(id) = id.filter(|_| is_new && !was_taken) {
             buffer.with(|state| state.put_back.take_back(&id));
         }
         if matches!(failed.error.kind(), Kind::Full | Kind::TooLarge) && taken > 0 {
             return Ok(taken);
         }
-        if total > 1 && is_new && failed.error.kind() != Kind::Interrupted {
+        // It was put back, and the flush that it made due failed.
+        let is_back = was_taken && !is_sync;
+        let halfway = Halfway {
+            groups: taken + usize::from(is_back),
+            rows: if is_back { rows } else { rows_before },
+            total,
+            cause: if is_back {
+                format!("the flush that failure {} made due failed", taken + 1)
+            } else {
+                format!("failure {} ended it", taken + 1)
+            },
+        };
+        let words = failed.error.to_string();
+        if total > 1 && is_new && !is_back && failed.error.kind() != Kind::Interrupted {
             failed.error = failed.error.context(&format!("failure {} of {total}", taken + 1));
         }
-        return Err(throw_flush_error(&failed, kept_rows(buffer)));
+        return Err(halfway.throw(&failed, &words, kept_rows(buffer)));
     }
     Ok(count)
+}
+
+/// How far a call came that an error ended.
+struct Halfway {
+    groups: usize,
+    rows: usize,
+    total: usize,
+    cause: String,
+}
+
+impl Halfway {
+    /// Throws the error. If some were put back it is behind an exception that says how many.
+    fn throw(&self, failed: &FlushError, words: &str, kept: usize) -> PendingException {
+        let pending = throw_flush_error(failed, kept);
+        if self.groups == 0 || self.groups == self.total {
+            return pending;
+        }
+        let is_interrupted = failed.error.kind() == Kind::Interrupted;
+        let end = if is_interrupted {
+            "the rest was not".to_owned()
+        } else {
+            format!("{}: {words}", self.cause)
+        };
+        let incomplete = Incomplete {
+            message: format!("retry() put back {} of {} failures; {end}", self.groups, self.total),
+            taken: self.rows,
+            taken_groups: self.groups,
+            skipped: 0,
+            reasons: &[],
+        };
+        if is_interrupted {
+            incomplete.append_to_pending();
+            return pending;
+        }
+        incomplete.throw(failed.error.code())
+    }
 }
 
 /// A failure that is to be put back.
@@ -90,15 +147,15 @@ pub fn is_taken(buffer: Handle<'_>, error: &Error) -> bool {
             }
         );
     }
-    let refuses = [
-        Kind::Config,
-        Kind::Argument,
-        Kind::Full,
-        Kind::TooLarge,
-        Kind::Closed,
-        Kind::Interrupted,
-    ];
-    !refuses.contains(&error.kind())
+    !refuses(error.kind())
+}
+
+/// Whether an error says that the group was not taken.
+pub fn refuses(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Config | Kind::Argument | Kind::Full | Kind::TooLarge | Kind::Closed | Kind::Interrupted
+    )
 }
 
 /// The failure at a position must not be put back once more.

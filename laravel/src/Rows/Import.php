@@ -189,7 +189,7 @@ final class Import
             $message .= '; ' . self::rows($this->skipped) . " skipped, the first was row {$number}: {$why}";
         }
 
-        return new IncompleteException($message, $code, $previous, $this->taken, $this->skipped, $this->reasons);
+        return new IncompleteException($message, $code, $previous, $this->taken, $this->skipped, $this->reasons, $this->taken);
     }
 
     /** Makes an exception the last one before another, as PHP does for those of destructors. */

@@ -10,6 +10,7 @@ use TypeError;
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
+use WriteBuffer\IncompleteException;
 use WriteBuffer\Laravel\Tests\Support\Side;
 use WriteBuffer\MemorySink;
 use WriteBuffer\TooLargeException;
@@ -112,6 +113,39 @@ final class RefusalTest extends ContractTestCase
         self::assertSame(0, $buffer->flush());
         self::assertSame([], $this->tableOf('orders', ['id']));
         self::assertSame([], $this->tableOf('quotes', ['symbol']));
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
+    public function testRetrySaysHowManyItPutBack(string $driver): void
+    {
+        if ($driver === 'native background') {
+            self::assertTrue(true, 'what is wrong is seen when it is written');
+
+            return;
+        }
+        $buffer = $this->of($driver);
+        $failure = static fn (string $table, array $row): array => ['rows' => [['table' => $table, 'row' => $row]]];
+        $failures = [
+            $failure('orders', ['id' => 1, 'user_id' => 7]),
+            $failure('orders', ['id' => 2, 'user_id' => 7]),
+            $failure('balances', ['user_id' => 1, 'free' => 1]),
+            $failure('orders', ['id' => 3, 'user_id' => 7]),
+        ];
+        try {
+            $buffer->retry($failures);
+            self::fail('nothing was thrown');
+        } catch (IncompleteException $e) {
+            self::assertSame([2, 2, 0], [$e->getTakenGroups(), $e->getTakenRows(), $e->getSkippedRows()]);
+            self::assertStringStartsWith('retry() put back 2 of 4 failures; ', $e->getMessage());
+            self::assertInstanceOf(ConfigException::class, $e->getPrevious());
+        }
+        self::assertSame(2, $buffer->lastTicket());
+        $left = array_slice($failures, 2);
+        self::assertThrown(ConfigException::class, static fn () => $buffer->retry($left), 'table ');
+        self::assertSame(1, $buffer->retry(array_slice($left, 1)));
+        $buffer->flush();
+        self::assertSame([['id' => '1'], ['id' => '2'], ['id' => '3']], $this->tableOf('orders', ['id']));
     }
 
     /** @dataProvider drivers */

@@ -16,6 +16,7 @@ use WriteBuffer\FlushException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\Laravel\DeadLetters\PutBack;
+use WriteBuffer\Laravel\DeadLetters\Retry;
 use WriteBuffer\Laravel\Drivers\Tickets;
 use WriteBuffer\Laravel\Messages\Words;
 use WriteBuffer\Laravel\Rows\Import;
@@ -310,25 +311,8 @@ final class PhpBuffer implements Buffer, TakesRows
     public function retry(array $failures): int
     {
         $this->refuseWhenClosed();
-        $failures = array_values($failures);
-        $this->putBack->check($failures);
-        $groups = array_map([DeadLetter::class, 'group'], $failures, array_keys($failures));
-        foreach ($groups as $at => $rows) {
-            $before = $this->lastTicket;
-            try {
-                $this->take($rows, DeadLetter::tag($failures[$at]));
-            } catch (FullException | TooLargeException $e) {
-                return $at > 0 ? $at : throw $e;
-            } catch (ConfigException $e) {
-                throw new ConfigException("Argument #1 (\$failures): element {$at}: {$e->getMessage()}", 0, $e);
-            } finally {
-                if ($this->lastTicket > $before) {
-                    $this->putBack->enter($failures[$at]);
-                }
-            }
-        }
 
-        return count($groups);
+        return Retry::run($failures, $this->putBack, $this->take(...), fn (): int => $this->lastTicket);
     }
 
     /** Drops what is buffered, for a caller that has it elsewhere. */
