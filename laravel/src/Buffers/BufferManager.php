@@ -128,14 +128,16 @@ class BufferManager
     public function saving(Model $model, ?string $name = null): SavingBuffer
     {
         $buffer = $this->buffer($name);
+        $connection = null;
         if ($buffer instanceof PlacedBuffer) {
             $buffer->check($model);
+            $connection = $buffer->place()->name;
             $buffer = $buffer->behind();
         }
 
         return $buffer instanceof SavingBuffer
             ? $buffer
-            : new SavingBuffer($buffer, BufferSettings::rules($this->config($name ?? $this->getDefaultBuffer())));
+            : new SavingBuffer($buffer, BufferSettings::rules($this->config($name ?? $this->getDefaultBuffer())), $connection);
     }
 
     public function getDefaultBuffer(): string
@@ -309,7 +311,7 @@ class BufferManager
             ),
         };
 
-        $buffer = self::takingModels($buffer, $config);
+        $buffer = self::takingModels($buffer, $config, $place?->name);
 
         return $place === null ? $buffer : new PlacedBuffer(
             $name,
@@ -323,12 +325,16 @@ class BufferManager
      * A buffer that takes a model as its save() does, unless the configuration says otherwise.
      *
      * @param array<string, mixed> $config
+     * @param string|null          $connection of the rows; null: the default one
      */
-    protected static function takingModels(Buffer $buffer, #[\SensitiveParameter] array $config): Buffer
-    {
+    protected static function takingModels(
+        Buffer $buffer,
+        #[\SensitiveParameter] array $config,
+        ?string $connection,
+    ): Buffer {
         return BufferSettings::takesModelsRaw($config)
             ? $buffer
-            : new SavingBuffer($buffer, BufferSettings::rules($config));
+            : new SavingBuffer($buffer, BufferSettings::rules($config), $connection);
     }
 
     /** @return array<string, mixed> */
@@ -453,7 +459,7 @@ class BufferManager
     }
 
     /** @param array<string, mixed> $config */
-    private static function named(#[\SensitiveParameter] array $config): ?string
+    protected static function named(#[\SensitiveParameter] array $config): ?string
     {
         $named = (string) ($config['connection'] ?? '');
 

@@ -18,7 +18,7 @@ final class QuickSave
     /** @var (Closure(Model, ModelPlan, ?list<string>): ?QuickSave)|null */
     private static ?Closure $prepare = null;
 
-    /** @var (Closure(Model, ?array<string, mixed>): void)|null */
+    /** @var (Closure(Model, ?array<string, mixed>, ?string): void)|null */
     private static ?Closure $finish = null;
 
     /**
@@ -47,14 +47,18 @@ final class QuickSave
         return (self::$prepare)($model, $plan, $key);
     }
 
-    /** Does what save() does after it has written. */
-    public function finish(): void
+    /**
+     * Does what save() does after it has written.
+     *
+     * @param string|null $connection of a new model's row; null: the default one
+     */
+    public function finish(?string $connection): void
     {
-        self::$finish ??= Closure::bind(static function (Model $model, ?array $changes): void {
+        self::$finish ??= Closure::bind(static function (Model $model, ?array $changes, ?string $connection): void {
             if (!$model->exists) {
                 $model->exists = true;
                 $model->wasRecentlyCreated = true;
-                $model->connection ??= Model::getConnectionResolver()?->getDefaultConnection();
+                $model->connection ??= $connection ?? Model::getConnectionResolver()?->getDefaultConnection();
             } elseif ($changes !== null) {
                 $model->changes = $changes;
                 if (property_exists($model, 'previous')) {
@@ -63,7 +67,7 @@ final class QuickSave
             }
             $model->original = $model->attributes;
         }, null, Model::class);
-        (self::$finish)($this->model, $this->changes);
+        (self::$finish)($this->model, $this->changes, $connection);
     }
 
     /** What runs with the rights of a model: timestamps are set as save() sets them. */

@@ -44,9 +44,16 @@ final class SavingBuffer implements Buffer, HoldsRows
 
     private readonly bool $keepsRows;
 
-    /** @param array<string, array<string, mixed>> $rules a buffer's `tables`, without the prefix */
-    public function __construct(private readonly Buffer $buffer, private readonly array $rules = [])
-    {
+    /**
+     * @param array<string, array<string, mixed>> $rules      of tables, without the prefix
+     * @param string|null                         $connection of models that name none; null: the
+     *                                                        default one
+     */
+    public function __construct(
+        private readonly Buffer $buffer,
+        private readonly array $rules = [],
+        private readonly ?string $connection = null,
+    ) {
         $writer = $this->inner();
         $this->keepsRows = $writer instanceof TakesRows ? $writer->keepsRows() : !$writer instanceof SyncWriteBuffer;
     }
@@ -292,7 +299,7 @@ final class SavingBuffer implements Buffer, HoldsRows
             if ($fiber !== null && isset($this->open[$fiber])) {
                 $this->open[$fiber][] = SavedState::of($save->model);
             }
-            $save->finish();
+            $save->finish($this->connection);
         }
 
         return $thrown === null ? $ticket : throw $thrown;
@@ -323,9 +330,25 @@ final class SavingBuffer implements Buffer, HoldsRows
                 $this->open[self::fiber()][] = $state;
             }
         };
-        $isSaved = WholeSave::run($model, $this->plan($model), $put, $this->keyOf($model), $options);
+        $isNamed = $model->getConnectionName() !== null;
+        $connection = $isNamed || $this->connection === null
+            ? $model->getConnection()
+            : $model::resolveConnection($this->connection);
+        $query = SavingQuery::of($model, $put, $connection, $this->keyOf($model));
+        $isSaved = WholeSave::run($model, $this->plan($model), $query, $options);
+        if (!$isSaved && !$isNamed && $model->getConnectionName() === $this->connection && $this->isElsewhere()) {
+            // save() names the connection also if `creating` halts it. Another one than the default
+            // would stay with a model that was saved nowhere.
+            $model->setConnection(null);
+        }
 
         return $thrown === null ? [$isSaved, $ticket] : throw $thrown;
+    }
+
+    /** Whether a model without a connection would be saved elsewhere by its own save(). */
+    private function isElsewhere(): bool
+    {
+        return $this->connection !== null && $this->connection !== Model::getConnectionResolver()?->getDefaultConnection();
     }
 
     /** @param list<mixed> $row */

@@ -51,7 +51,7 @@ final class BufferManagerFake extends BufferManager
             connection: $follows ? fn () => $this->app->make('db')->connection($config['connection'] ?? null) : null,
         );
 
-        return self::takingModels($fake, $config);
+        return self::takingModels($fake, $config, isset($config['dsn']) ? null : self::named($config));
     }
 
     /** @return list<BufferFake> */
