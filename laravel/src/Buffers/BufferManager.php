@@ -33,6 +33,9 @@ use WriteBuffer\Laravel\Transactions\OpenTransactions;
  */
 class BufferManager
 {
+    /** The package's own drivers. */
+    public const DRIVERS = ['native', 'sync', 'php', 'null'];
+
     /** A process that goes from tenant to tenant has at most so many buffers of earlier ones. */
     private const EARLIER_MAX = 8;
 
@@ -293,6 +296,7 @@ class BufferManager
 
     protected function make(string $name): Buffer
     {
+        PackageSettings::check($this->container->make('config')->get('write-buffer'));
         $config = $this->config($name);
         $driver = BufferSettings::driver($config);
         if (isset($this->creators[$driver])) {
@@ -306,8 +310,8 @@ class BufferManager
             'php' => $this->makePhp($config, $place),
             'null' => new NullBuffer(),
             default => throw new ConfigException(
-                "the buffer {$name} of config/write-buffer.php has the driver {$driver}; there are: native, sync, php,"
-                . ' null, and what extend() registered'
+                "the buffer {$name} of config/write-buffer.php has the driver {$driver}; there are: "
+                . implode(', ', self::DRIVERS) . ', and what extend() registered'
             ),
         };
 

@@ -5,6 +5,10 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Console;
 
 use Illuminate\Console\Command;
+use WriteBuffer\ConfigException;
+use WriteBuffer\Laravel\Buffers\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferSettings;
+use WriteBuffer\Laravel\Buffers\PackageSettings;
 use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Status\StatusFolder;
 
@@ -29,6 +33,10 @@ final class StatusCommand extends Command
 
     public function handle(): int
     {
+        $wrong = $this->option('json') ? [] : [...$this->unknownSettings()];
+        foreach ($wrong as $problem) {
+            $this->error(ConsoleText::of(ucfirst($problem)));
+        }
         $path = $this->laravel->make('config')->get('write-buffer.status');
         if (!is_string($path) || $path === '') {
             $this->error('There are no metrics to show: "status" in config/write-buffer.php is off.');
@@ -43,7 +51,7 @@ final class StatusCommand extends Command
         }
         $folder = new StatusFolder($path);
         if ($this->option('check')) {
-            return $this->check($folder->all());
+            return max($this->check($folder->all()), $wrong === [] ? 0 : 1);
         }
         $this->show($folder->all());
         while ($this->option('watch')) {
@@ -115,6 +123,23 @@ final class StatusCommand extends Command
         }
 
         return $problems === [] ? 0 : 1;
+    }
+
+    /** @return iterable<string> with these the application makes no buffer */
+    private function unknownSettings(): iterable
+    {
+        $config = $this->laravel->make('config')->get('write-buffer');
+        yield from PackageSettings::problems($config);
+        foreach ((array) ($config['buffers'] ?? []) as $name => $buffer) {
+            try {
+                // Settings of the application's own drivers are its own.
+                if (is_array($buffer) && in_array(BufferSettings::driver($buffer), BufferManager::DRIVERS, true)) {
+                    BufferSettings::refuseUnknown((string) $name, $buffer);
+                }
+            } catch (ConfigException $e) {
+                yield $e->getMessage();
+            }
+        }
     }
 
     /** @param list<array<string, mixed>> $entries */

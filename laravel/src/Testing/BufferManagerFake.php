@@ -8,6 +8,7 @@ use Illuminate\Contracts\Container\Container;
 use WriteBuffer\Buffer;
 use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Buffers\BufferSettings;
+use WriteBuffer\Laravel\Buffers\PackageSettings;
 use WriteBuffer\Laravel\Models\SavingBuffer;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
 
@@ -42,6 +43,10 @@ final class BufferManagerFake extends BufferManager
     protected function make(string $name): Buffer
     {
         $config = (array) $this->app->make('config')->get("write-buffer.buffers.{$name}", []);
+        PackageSettings::check($this->app->make('config')->get('write-buffer'));
+        if (in_array(BufferSettings::driver($config), self::DRIVERS, true)) {
+            BufferSettings::refuseUnknown($name, $config);
+        }
         $follows = BufferSettings::isAfterCommit($config) && !isset($config['dsn']) && $this->app->bound('db');
 
         $fake = new BufferFake(

@@ -430,6 +430,8 @@ final class PlaceTest extends TestCase
         foreach (
             [
                 'batchsize' => 'the buffer native of config/write-buffer.php has an unknown setting batchsize: is it batch_size?',
+                'batchSize' => 'unknown setting batchSize: is it batch_size?',
+                'flush_timeout_ms' => 'unknown setting flush_timeout_ms: it belongs to the top level of the file',
                 'pigeons' => 'unknown setting pigeons; there are: batch_size, flush_interval_ms,',
             ] as $setting => $message
         ) {

@@ -218,6 +218,19 @@ final class StatusTest extends TestCase
         self::assertSame(1, $check(['--max-age' => 'soon'])[0]);
     }
 
+    public function testSettingsThatThereAreNotAreSaid(): void
+    {
+        $this->app->make('config')->set('write-buffer.buffers.misspelled', ['driver' => 'null', 'batchsize' => 5]);
+        $this->app->make('config')->set('write-buffer.buffers.own', ['driver' => 'own', 'anything' => 5]);
+        $expected = 'buffer misspelled of config/write-buffer.php has an unknown setting batchsize: is it batch_size?';
+        self::assertStringContainsString($expected, $this->shownStatus());
+        self::assertStringNotContainsString('anything', $this->shownStatus());
+        self::assertSame([], $this->entries());
+        $kernel = $this->app->make(Kernel::class);
+        self::assertSame(1, $kernel->call('write-buffer:status', ['--check' => true]));
+        self::assertStringContainsString($expected, $kernel->output());
+    }
+
     private function endedProcess(): int
     {
         $process = proc_open(['true'], [], $pipes);
