@@ -17,6 +17,7 @@ use WriteBuffer\Laravel\Drivers\Native\PrefixedBuffer;
 use WriteBuffer\Laravel\Drivers\Null\NullBuffer;
 use WriteBuffer\Laravel\Drivers\Php\PhpBuffer;
 use WriteBuffer\Laravel\Models\SavingBuffer;
+use WriteBuffer\Laravel\Rows\Identity;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
 use WriteBuffer\Laravel\Tables\Table;
@@ -35,6 +36,9 @@ class BufferManager
 {
     /** The package's own drivers. */
     public const DRIVERS = ['native', 'sync', 'php', 'null'];
+
+    /** A server that did not describe a table is asked again after this time. */
+    private const ASK_AGAIN_NS = 5_000_000_000;
 
     /** A process that goes from tenant to tenant has at most so many buffers of earlier ones. */
     private const EARLIER_MAX = 8;
@@ -131,16 +135,17 @@ class BufferManager
     public function saving(Model $model, ?string $name = null): SavingBuffer
     {
         $buffer = $this->buffer($name);
-        $connection = null;
+        $place = null;
         if ($buffer instanceof PlacedBuffer) {
             $buffer->check($model);
-            $connection = $buffer->place()->name;
+            $place = $buffer->place();
             $buffer = $buffer->behind();
         }
+        $config = $this->config($name ?? $this->getDefaultBuffer());
 
         return $buffer instanceof SavingBuffer
             ? $buffer
-            : new SavingBuffer($buffer, BufferSettings::rules($this->config($name ?? $this->getDefaultBuffer())), $connection);
+            : new SavingBuffer($buffer, BufferSettings::rules($config), $place?->name, $this->identities($config, $place));
     }
 
     public function getDefaultBuffer(): string
@@ -315,7 +320,7 @@ class BufferManager
             ),
         };
 
-        $buffer = self::takingModels($buffer, $config, $place?->name);
+        $buffer = self::takingModels($buffer, $config, $place?->name, $this->identities($config, $place));
 
         return $place === null ? $buffer : new PlacedBuffer(
             $name,
@@ -330,15 +335,46 @@ class BufferManager
      *
      * @param array<string, mixed> $config
      * @param string|null          $connection of the rows; null: the default one
+     * @param (Closure(string): ?Identity)|null $identities
      */
     protected static function takingModels(
         Buffer $buffer,
         #[\SensitiveParameter] array $config,
         ?string $connection,
+        ?Closure $identities = null,
     ): Buffer {
         return BufferSettings::takesModelsRaw($config)
             ? $buffer
-            : new SavingBuffer($buffer, BufferSettings::rules($config), $connection);
+            : new SavingBuffer($buffer, BufferSettings::rules($config), $connection, $identities);
+    }
+
+    /**
+     * Asks the server which columns are a table's key; in an outage once in a while.
+     *
+     * @param array<string, mixed> $config
+     *
+     * @return (Closure(string): ?Identity)|null
+     */
+    private function identities(#[\SensitiveParameter] array $config, ?Place $place): ?Closure
+    {
+        if ($place === null) {
+            return null;
+        }
+        $reader = new RowReader($place->prefix());
+        $catalog = $this->catalog($config, $reader, $place);
+        $notBefore = [];
+
+        return static function (string $table) use ($reader, $catalog, &$notBefore): ?Identity {
+            if (hrtime(true) < ($notBefore[$table] ?? 0)) {
+                return null;
+            }
+            $identity = $catalog->identity($reader->table($table), null);
+            if ($identity === null) {
+                $notBefore[$table] = hrtime(true) + self::ASK_AGAIN_NS;
+            }
+
+            return $identity;
+        };
     }
 
     /** @return array<string, mixed> */

@@ -94,10 +94,23 @@ final class QuickSave
                 return $isUpdate ? $of($model, null) : null;
             }
             $keyName = $model->getKeyName();
+            if (!$isUpdate && $plan->hasOwnKeys && $model->getIncrementing()) {
+                // Its insert asks for a number.
+                return null;
+            }
             foreach ($key ?? [$keyName] as $column) {
                 $isKnown = is_string($column) && isset($model->attributes[$column])
                     && (!$isUpdate || (isset($model->original[$column]) && !array_key_exists($column, $dirty)));
                 if (!$isKnown) {
+                    return null;
+                }
+            }
+            $identity = [];
+            if ($isUpdate && $plan->asksForKeys) {
+                $query = $model->newQueryWithoutScopes();
+                $model->setKeysForSaveQuery($query);
+                $identity = SavingQuery::identityIn($query->getQuery()->wheres);
+                if ($identity === null || array_intersect_key($dirty, $identity) !== []) {
                     return null;
                 }
             }
@@ -122,6 +135,7 @@ final class QuickSave
                 }
             }
             $table = $model->getTable();
+            $keyName = is_string($keyName) && $keyName !== '' ? $keyName : null;
             if (!$isUpdate) {
                 return $of($model, new ModelRow($table, $keyName, false, $model->attributes));
             }
@@ -130,7 +144,7 @@ final class QuickSave
                 unset($changes[$updatedAt]);
             }
 
-            return $of($model, new ModelRow($table, $keyName, true, $model->attributes, $dirty), $changes);
+            return $of($model, new ModelRow($table, $keyName, true, $identity + $model->attributes, $dirty), $changes);
         };
     }
 }

@@ -159,6 +159,26 @@ final class SavingQuery extends Builder
         return $identity;
     }
 
+    /**
+     * The same of a query that is not asked yet.
+     *
+     * @param list<array<string, mixed>> $wheres
+     *
+     * @return array<string, mixed>|null null: no values say which row it is
+     */
+    public static function identityIn(array $wheres): ?array
+    {
+        $identity = [];
+        foreach ($wheres as $where) {
+            if ($where['type'] !== 'Basic' || $where['operator'] !== '=' || !is_string($where['column'])) {
+                return null;
+            }
+            $identity[self::unqualified($where['column'])] = $where['value'];
+        }
+
+        return $identity === [] ? null : $identity;
+    }
+
     private static function unqualified(string $column): string
     {
         $point = strrpos($column, '.');
