@@ -20,7 +20,7 @@ final class ModelPlan
         'save', 'performInsert', 'performUpdate', 'finishSave', 'fireModelEvent', 'getAttributesForInsert', 'insertAndSetId',
         'updateTimestamps', 'syncOriginal', 'syncChanges', 'getDirty', 'isDirty',
         'getDirtyForUpdate', 'setUpdatedAt', 'setCreatedAt', 'fromDateTime', 'originalIsEquivalent', 'newModelQuery',
-        'setAttribute', 'getAttributes', 'touchOwners', 'setConnection', 'getConnectionName', 'usesUniqueIds',
+        'setAttribute', 'getAttributes', 'mergeAttributesFromCachedCasts', 'touchOwners', 'setConnection', 'getConnectionName', 'usesUniqueIds',
         'setUniqueIds',
     ];
 

@@ -89,7 +89,19 @@ final class QuickSave
                 // Laravel 9 and newer.
                 $model->setUniqueIds();
             }
-            $dirty = $isUpdate ? $model->getDirty() : $model->getAttributes();
+            if ($isUpdate) {
+                // getDirty(), without a call for each column that is as it was.
+                $model->mergeAttributesFromCachedCasts();
+                $dirty = [];
+                foreach ($model->attributes as $column => $value) {
+                    $isAsBefore = isset($model->original[$column]) && $model->original[$column] === $value;
+                    if (!$isAsBefore && !$model->originalIsEquivalent($column)) {
+                        $dirty[$column] = $value;
+                    }
+                }
+            } else {
+                $dirty = $model->getAttributes();
+            }
             if ($dirty === []) {
                 return $isUpdate ? $of($model, null) : null;
             }
