@@ -6,6 +6,7 @@ namespace WriteBuffer\Laravel\Testing;
 
 use Closure;
 use Illuminate\Database\Connection;
+use Throwable;
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
@@ -241,6 +242,11 @@ final class BufferFake implements Buffer, HeldGroupOwner
         $this->refuseWhenClosed();
         array_push($this->rows, ...$rows);
         $this->groups[] = $rows;
+    }
+
+    public function keepsWhatFailed(Throwable $e): bool
+    {
+        return false;
     }
 
     /** @return list<Row> all rows that were added, also those that were flushed since */
