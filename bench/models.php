@@ -44,6 +44,24 @@ $timed = (new class extends Model {
 
     protected $guarded = [];
 })::class;
+$composite = (new class extends Model {
+    public $incrementing = false;
+
+    public $timestamps = false;
+
+    protected $table = 'orders';
+
+    protected $guarded = [];
+
+    protected function setKeysForSaveQuery($query)
+    {
+        foreach (['user_id', 'id'] as $column) {
+            $query->where($column, '=', $this->original[$column] ?? $this->getAttribute($column));
+        }
+
+        return $query;
+    }
+})::class;
 $heard = (new class extends Model {
     public $incrementing = false;
 
@@ -94,7 +112,7 @@ function measure(string $class, bool $exists, Closure $save): float
 
 $make = static fn (): Buffer => new WriteBuffer('memory:', tables: ['orders' => ['key' => 'id']], maxPendingRows: 1_000_000);
 echo "microseconds a model           raw     saved      more   Eloquent's save()   saved : save()\n";
-foreach ([$plain => 'without timestamps', $timed => 'timestamps', $heard => 'somebody listens'] as $class => $name) {
+foreach ([$plain => 'without timestamps', $timed => 'timestamps', $composite => 'a key of two', $heard => 'somebody listens'] as $class => $name) {
     foreach ([false, true] as $exists) {
         [$raw, $saving] = [$make(), new SavingBuffer($make(), ['orders' => ['key' => 'id']])];
         $times = [

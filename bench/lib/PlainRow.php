@@ -4,10 +4,8 @@ declare(strict_types=1);
 
 namespace Bench;
 
-use App\Matching\Row;
-
-/** A row for the exchange's pure-PHP buffer. */
-final class PlainRow implements Row
+/** A row for the exchange's pure-PHP buffer, which knows a model by these methods. */
+final class PlainRow
 {
     /** @param array<string, int|string> $attributes */
     public function __construct(private readonly string $table, private readonly array $attributes)
@@ -19,11 +17,7 @@ final class PlainRow implements Row
         return $this->table;
     }
 
-    public function getKeyName(): string
-    {
-        return 'id';
-    }
-
+    /** @return array<string, int|string> */
     public function getAttributes(): array
     {
         return $this->attributes;

@@ -43,7 +43,7 @@ final class WriteBufferServiceProvider extends ServiceProvider
             Buffer::class,
             static fn (Application $app): Buffer => $app->make(BufferManager::class)->buffer(),
         );
-        foreach ($this->app->make('config')->get('write-buffer.buffers', []) as $name => $config) {
+        foreach ((array) $this->app->make('config')->get('write-buffer.buffers') as $name => $config) {
             $this->app->bind(
                 "write-buffer.{$name}",
                 static fn (Application $app): Buffer => $app->make(BufferManager::class)->buffer((string) $name),

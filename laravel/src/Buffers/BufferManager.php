@@ -17,6 +17,7 @@ use WriteBuffer\Laravel\Drivers\Native\PrefixedBuffer;
 use WriteBuffer\Laravel\Drivers\Null\NullBuffer;
 use WriteBuffer\Laravel\Drivers\Php\PhpBuffer;
 use WriteBuffer\Laravel\Models\SavingBuffer;
+use WriteBuffer\Laravel\Rows\Identity;
 use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
 use WriteBuffer\Laravel\Tables\Table;
@@ -33,6 +34,12 @@ use WriteBuffer\Laravel\Transactions\OpenTransactions;
  */
 class BufferManager
 {
+    /** The package's own drivers. */
+    public const DRIVERS = ['native', 'sync', 'php', 'null'];
+
+    /** A server that did not describe a table is asked again after this time. */
+    private const ASK_AGAIN_NS = 5_000_000_000;
+
     /** A process that goes from tenant to tenant has at most so many buffers of earlier ones. */
     private const EARLIER_MAX = 8;
 
@@ -128,14 +135,17 @@ class BufferManager
     public function saving(Model $model, ?string $name = null): SavingBuffer
     {
         $buffer = $this->buffer($name);
+        $place = null;
         if ($buffer instanceof PlacedBuffer) {
             $buffer->check($model);
+            $place = $buffer->place();
             $buffer = $buffer->behind();
         }
+        $config = $this->config($name ?? $this->getDefaultBuffer());
 
         return $buffer instanceof SavingBuffer
             ? $buffer
-            : new SavingBuffer($buffer, BufferSettings::rules($this->config($name ?? $this->getDefaultBuffer())));
+            : new SavingBuffer($buffer, BufferSettings::rules($config), $place?->name, $this->identities($config, $place));
     }
 
     public function getDefaultBuffer(): string
@@ -291,6 +301,7 @@ class BufferManager
 
     protected function make(string $name): Buffer
     {
+        PackageSettings::check($this->container->make('config')->get('write-buffer'));
         $config = $this->config($name);
         $driver = BufferSettings::driver($config);
         if (isset($this->creators[$driver])) {
@@ -304,12 +315,12 @@ class BufferManager
             'php' => $this->makePhp($config, $place),
             'null' => new NullBuffer(),
             default => throw new ConfigException(
-                "the buffer {$name} of config/write-buffer.php has the driver {$driver}; there are: native, sync, php,"
-                . ' null, and what extend() registered'
+                "the buffer {$name} of config/write-buffer.php has the driver {$driver}; there are: "
+                . implode(', ', self::DRIVERS) . ', and what extend() registered'
             ),
         };
 
-        $buffer = self::takingModels($buffer, $config);
+        $buffer = self::takingModels($buffer, $config, $place?->name, $this->identities($config, $place));
 
         return $place === null ? $buffer : new PlacedBuffer(
             $name,
@@ -323,12 +334,47 @@ class BufferManager
      * A buffer that takes a model as its save() does, unless the configuration says otherwise.
      *
      * @param array<string, mixed> $config
+     * @param string|null          $connection of the rows; null: the default one
+     * @param (Closure(string): ?Identity)|null $identities
      */
-    protected static function takingModels(Buffer $buffer, #[\SensitiveParameter] array $config): Buffer
-    {
+    protected static function takingModels(
+        Buffer $buffer,
+        #[\SensitiveParameter] array $config,
+        ?string $connection,
+        ?Closure $identities = null,
+    ): Buffer {
         return BufferSettings::takesModelsRaw($config)
             ? $buffer
-            : new SavingBuffer($buffer, BufferSettings::rules($config));
+            : new SavingBuffer($buffer, BufferSettings::rules($config), $connection, $identities);
+    }
+
+    /**
+     * Asks the server which columns are a table's key; in an outage once in a while.
+     *
+     * @param array<string, mixed> $config
+     *
+     * @return (Closure(string): ?Identity)|null
+     */
+    private function identities(#[\SensitiveParameter] array $config, ?Place $place): ?Closure
+    {
+        if ($place === null) {
+            return null;
+        }
+        $reader = new RowReader($place->prefix());
+        $catalog = $this->catalog($config, $reader, $place);
+        $notBefore = [];
+
+        return static function (string $table) use ($reader, $catalog, &$notBefore): ?Identity {
+            if (hrtime(true) < ($notBefore[$table] ?? 0)) {
+                return null;
+            }
+            $identity = $catalog->identity($reader->table($table), null);
+            if ($identity === null) {
+                $notBefore[$table] = hrtime(true) + self::ASK_AGAIN_NS;
+            }
+
+            return $identity;
+        };
     }
 
     /** @return array<string, mixed> */
@@ -453,7 +499,7 @@ class BufferManager
     }
 
     /** @param array<string, mixed> $config */
-    private static function named(#[\SensitiveParameter] array $config): ?string
+    protected static function named(#[\SensitiveParameter] array $config): ?string
     {
         $named = (string) ($config['connection'] ?? '');
 

@@ -81,15 +81,20 @@ final class BufferSettings
      */
     public static function refuseUnknown(string $name, #[\SensitiveParameter] array $config): void
     {
-        $known = [...array_keys(self::INTEGERS), ...array_keys(self::TEXTS), ...self::OTHERS];
+        $known = self::known();
         foreach (array_diff(array_map('strval', array_keys($config)), $known) as $unknown) {
-            $near = array_filter($known, static fn (string $one): bool => levenshtein($one, $unknown) <= 3);
-            throw new ConfigException(
-                "the buffer {$name} of config/write-buffer.php has an unknown setting {$unknown}"
-                . ($near === [] ? '' : ': is it ' . implode(' or ', $near) . '?')
-                . '; there are: ' . implode(', ', $known)
-            );
+            throw new ConfigException(UnknownSetting::message(
+                "the buffer {$name} of config/write-buffer.php",
+                $unknown,
+                $known,
+            ));
         }
+    }
+
+    /** @return list<string> all settings of a buffer */
+    public static function known(): array
+    {
+        return [...array_keys(self::INTEGERS), ...array_keys(self::TEXTS), ...self::OTHERS];
     }
 
     /**

@@ -11,7 +11,6 @@ use Traversable;
 use WriteBuffer\Buffer;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Drivers\PassesOn;
-use WriteBuffer\Laravel\Models\SavingBuffer;
 use WriteBuffer\Laravel\Transactions\HoldsRows;
 use WriteBuffer\Laravel\Transactions\TellsOfHeldRows;
 
@@ -95,13 +94,6 @@ final class PlacedBuffer implements Buffer, HoldsRows
     public function check(Model $model): void
     {
         $connection = $model->getConnectionName();
-        if (
-            $connection === null && !$model->exists && $this->buffer instanceof SavingBuffer
-            && $this->place->name !== Model::getConnectionResolver()?->getDefaultConnection()
-        ) {
-            // As save() does, if it is not halted; here it knows only the default connection.
-            $model->setConnection($this->place->name);
-        }
         if ($connection === null || $connection === $this->place->name || isset($this->same[$connection])) {
             return;
         }

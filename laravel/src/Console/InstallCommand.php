@@ -6,6 +6,7 @@ namespace WriteBuffer\Laravel\Console;
 
 use Illuminate\Console\Command;
 use WriteBuffer\Laravel\Buffers\BufferManager;
+use WriteBuffer\Laravel\Buffers\PackageSettings;
 
 /** Owns `write-buffer:install`: publishes the configuration, and checks what each buffer needs. */
 final class InstallCommand extends Command
@@ -23,6 +24,12 @@ final class InstallCommand extends Command
             $this->call('vendor:publish', ['--tag' => $tag, '--force' => (bool) $this->option('force')]);
         }
         $problems = 0;
+        foreach (PackageSettings::problems($this->laravel->make('config')->get('write-buffer')) as $problem) {
+            $this->warn(ConsoleText::of(ucfirst($problem)));
+            $problems++;
+        }
+        // No buffer is made then.
+        $names = $problems > 0 ? [] : $manager->names();
         $default = $manager->getDefaultBuffer();
         if (!in_array($default, $manager->names(), true)) {
             $this->warn(ConsoleText::of("The default buffer of config/write-buffer.php is {$default}, which is not among its"
@@ -30,7 +37,7 @@ final class InstallCommand extends Command
             $problems++;
         }
         $checks = new BufferChecks($this->laravel, $manager);
-        foreach ($manager->names() as $name) {
+        foreach ($names as $name) {
             foreach ($checks->problems($name) as $problem) {
                 $this->warn(ConsoleText::of("Buffer {$name}: {$problem}"));
                 $problems++;

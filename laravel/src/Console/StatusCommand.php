@@ -5,6 +5,10 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Console;
 
 use Illuminate\Console\Command;
+use WriteBuffer\ConfigException;
+use WriteBuffer\Laravel\Buffers\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferSettings;
+use WriteBuffer\Laravel\Buffers\PackageSettings;
 use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Status\StatusFolder;
 
@@ -29,6 +33,10 @@ final class StatusCommand extends Command
 
     public function handle(): int
     {
+        $wrong = $this->option('json') ? [] : [...$this->unknownSettings()];
+        foreach ($wrong as $problem) {
+            $this->error(ConsoleText::of(ucfirst($problem)));
+        }
         $path = $this->laravel->make('config')->get('write-buffer.status');
         if (!is_string($path) || $path === '') {
             $this->error('There are no metrics to show: "status" in config/write-buffer.php is off.');
@@ -43,7 +51,7 @@ final class StatusCommand extends Command
         }
         $folder = new StatusFolder($path);
         if ($this->option('check')) {
-            return $this->check($folder->all());
+            return max($this->check($folder->all()), $wrong === [] ? 0 : 1);
         }
         $this->show($folder->all());
         while ($this->option('watch')) {
@@ -100,14 +108,15 @@ final class StatusCommand extends Command
             $metrics = $entry['metrics'];
             $pending = $metrics[Metrics::PENDING];
             $of = "{$entry['host']}:{$metrics['pid']} {$entry['buffer']}";
+            $asOf = $entry['persistent'] && $entry['lives'] ? ' (as of ' . self::seen($entry) . ')' : '';
             foreach ($metrics[Metrics::PARKED] as $table => $parked) {
-                $problems[] = "{$of}: {$table} takes no rows, {$parked['rows']} wait: {$parked['message']}";
+                $problems[] = "{$of}: {$table} takes no rows, {$parked['rows']} wait{$asOf}: {$parked['message']}";
             }
             if (!$entry['lives'] && $pending > 0) {
                 $problems[] = "{$of}: the process has ended with {$pending} rows";
             } elseif ($pending > 0 && $metrics[Metrics::AGE_OLDEST_MS] > 1_000 * (float) $this->option('max-age')) {
                 $seconds = (int) ($metrics[Metrics::AGE_OLDEST_MS] / 1_000);
-                $problems[] = "{$of}: {$pending} rows wait, the oldest for {$seconds} s";
+                $problems[] = "{$of}: {$pending} rows wait, the oldest for {$seconds} s{$asOf}";
             }
         }
         foreach ($problems as $problem) {
@@ -117,12 +126,29 @@ final class StatusCommand extends Command
         return $problems === [] ? 0 : 1;
     }
 
+    /** @return iterable<string> with these the application makes no buffer */
+    private function unknownSettings(): iterable
+    {
+        $config = $this->laravel->make('config')->get('write-buffer');
+        yield from PackageSettings::problems($config);
+        foreach ((array) ($config['buffers'] ?? []) as $name => $buffer) {
+            try {
+                // Settings of the application's own drivers are its own.
+                if (is_array($buffer) && in_array(BufferSettings::driver($buffer), BufferManager::DRIVERS, true)) {
+                    BufferSettings::refuseUnknown((string) $name, $buffer);
+                }
+            } catch (ConfigException $e) {
+                yield $e->getMessage();
+            }
+        }
+    }
+
     /** @param list<array<string, mixed>> $entries */
     private function explain(array $entries): void
     {
         $pending = array_filter($entries, static fn (array $entry): bool => $entry['metrics'][Metrics::PENDING] > 0);
         if (array_filter($pending, static fn (array $entry): bool => $entry['lives'] && $entry['persistent']) !== []) {
-            $this->line('"then": a persistent buffer had these rows when its last request ended. Its thread has gone on since.');
+            $this->line('"then": a persistent buffer had these rows at that time, when a request ended. Its thread has gone on since.');
         }
         if (array_filter($pending, static fn (array $entry): bool => !$entry['lives']) !== []) {
             $this->line('"ended with rows": an end in good order has written them, or they are "unwritten" in the'
@@ -147,6 +173,16 @@ final class StatusCommand extends Command
     }
 
     /**
+     * How long ago an entry was published: all of it is as of then.
+     *
+     * @param array<string, mixed> $entry
+     */
+    private static function seen(array $entry): string
+    {
+        return max(0, (int) (microtime(true) - $entry['time'])) . ' s ago';
+    }
+
+    /**
      * @param array<string, mixed> $entry
      *
      * @return list<string>
@@ -154,14 +190,15 @@ final class StatusCommand extends Command
     private function row(array $entry): array
     {
         $metrics = $entry['metrics'];
+        $isOfThen = $entry['persistent'] && $entry['lives'] && $metrics[Metrics::PENDING] > 0;
+        $pending = number_format($metrics[Metrics::PENDING]) . ' rows, '
+            . number_format($metrics['bytes_pending'] / 1024) . ' KiB';
 
         return [
             ConsoleText::of("{$entry['host']}:{$metrics['pid']}" . self::end($entry)),
             ConsoleText::of($entry['buffer']),
-            max(0, (int) (microtime(true) - $entry['time'])) . ' s ago',
-            ($entry['persistent'] && $metrics[Metrics::PENDING] > 0 ? 'then ' : '')
-                . number_format($metrics[Metrics::PENDING]) . ' rows, '
-                . number_format($metrics['bytes_pending'] / 1024) . ' KiB',
+            self::seen($entry),
+            $isOfThen ? "then {$pending} (" . self::seen($entry) . ')' : $pending,
             number_format($metrics['age_oldest_ms']),
             $entry['rows_per_s'] === null ? '–' : number_format($entry['rows_per_s']),
             number_format($metrics[Metrics::COMMITTED]),

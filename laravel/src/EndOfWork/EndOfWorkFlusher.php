@@ -22,6 +22,7 @@ use WriteBuffer\Laravel\Exceptions\OpenTransactionException;
 use WriteBuffer\Laravel\Messages\Words;
 use WriteBuffer\Laravel\Status\StatusFolder;
 use WriteBuffer\Laravel\Transactions\HoldsRows;
+use WriteBuffer\Laravel\Transactions\OpenTransactions;
 use WriteBuffer\RefusedException;
 
 /**
@@ -53,6 +54,7 @@ final class EndOfWorkFlusher
         if ($this->container->make('config')->get("write-buffer.flush_after.{$kind}", true)) {
             $this->flushAll($kind);
         }
+        $this->container->make(OpenTransactions::class)->reportUnthrown();
         $this->dispatchWritten();
         $this->publishStatus();
     }

@@ -31,6 +31,8 @@ use WriteBuffer\Laravel\Testing\BufferManagerFake;
  * @method static array takeFailures()
  * @method static int retry(array $failures)
  * @method static void close(?int $timeoutMs = null)
+ * @method static BufferManagerFake withSchema()
+ * @method static BufferManagerFake withoutSchema()
  * @method static void assertBuffered(string $table, array|\Closure|int|null $expected = null)
  * @method static void assertNotBuffered(string $table, array|\Closure|null $unexpected = null)
  * @method static void assertBufferedCount(int $count, ?string $table = null)

@@ -18,9 +18,9 @@ final class ModelPlan
     /** A class that has one of these in its own way is saved by its own methods. */
     private const OF_SAVE = [
         'save', 'performInsert', 'performUpdate', 'finishSave', 'fireModelEvent', 'getAttributesForInsert', 'insertAndSetId',
-        'setKeysForSaveQuery', 'getKeyForSaveQuery', 'updateTimestamps', 'syncOriginal', 'syncChanges', 'getDirty', 'isDirty',
+        'updateTimestamps', 'syncOriginal', 'syncChanges', 'getDirty', 'isDirty',
         'getDirtyForUpdate', 'setUpdatedAt', 'setCreatedAt', 'fromDateTime', 'originalIsEquivalent', 'newModelQuery',
-        'setAttribute', 'getAttributes', 'touchOwners', 'setConnection', 'getConnectionName', 'usesUniqueIds',
+        'setAttribute', 'getAttributes', 'mergeAttributesFromCachedCasts', 'touchOwners', 'setConnection', 'getConnectionName', 'usesUniqueIds',
         'setUniqueIds',
     ];
 
@@ -32,6 +32,9 @@ final class ModelPlan
 
     /** Whether the class says by itself which row is the model's, as one with several keys does. */
     public readonly bool $hasOwnKeys;
+
+    /** Whether an update asks the class which row is the model's. */
+    public readonly bool $asksForKeys;
 
     /** Whether a timestamp is an attribute like another one. */
     public readonly bool $hasPlainTimestamps;
@@ -49,6 +52,7 @@ final class ModelPlan
             && (new ReflectionMethod($model, $method))->getDeclaringClass()->getName() !== Model::class;
         $this->hasOwnSave = $isOwn('save');
         $this->hasOwnKeys = $isOwn('setKeysForSaveQuery');
+        $this->asksForKeys = $this->hasOwnKeys || $isOwn('getKeyForSaveQuery');
         $this->isPlain = array_filter(self::OF_SAVE, $isOwn) === []
             && $model->newQueryWithoutScopes()::class === Builder::class;
         $hasPlain = true;

@@ -18,7 +18,7 @@ final class QuickSave
     /** @var (Closure(Model, ModelPlan, ?list<string>): ?QuickSave)|null */
     private static ?Closure $prepare = null;
 
-    /** @var (Closure(Model, ?array<string, mixed>): void)|null */
+    /** @var (Closure(Model, ?array<string, mixed>, ?string): void)|null */
     private static ?Closure $finish = null;
 
     /**
@@ -47,14 +47,18 @@ final class QuickSave
         return (self::$prepare)($model, $plan, $key);
     }
 
-    /** Does what save() does after it has written. */
-    public function finish(): void
+    /**
+     * Does what save() does after it has written.
+     *
+     * @param string|null $connection of a new model's row; null: the default one
+     */
+    public function finish(?string $connection): void
     {
-        self::$finish ??= Closure::bind(static function (Model $model, ?array $changes): void {
+        self::$finish ??= Closure::bind(static function (Model $model, ?array $changes, ?string $connection): void {
             if (!$model->exists) {
                 $model->exists = true;
                 $model->wasRecentlyCreated = true;
-                $model->connection ??= Model::getConnectionResolver()?->getDefaultConnection();
+                $model->connection ??= $connection ?? Model::getConnectionResolver()?->getDefaultConnection();
             } elseif ($changes !== null) {
                 $model->changes = $changes;
                 if (property_exists($model, 'previous')) {
@@ -63,7 +67,7 @@ final class QuickSave
             }
             $model->original = $model->attributes;
         }, null, Model::class);
-        (self::$finish)($this->model, $this->changes);
+        (self::$finish)($this->model, $this->changes, $connection);
     }
 
     /** What runs with the rights of a model: timestamps are set as save() sets them. */
@@ -85,15 +89,40 @@ final class QuickSave
                 // Laravel 9 and newer.
                 $model->setUniqueIds();
             }
-            $dirty = $isUpdate ? $model->getDirty() : $model->getAttributes();
+            if ($isUpdate) {
+                // getDirty(), without a call for each column that is as it was.
+                $model->mergeAttributesFromCachedCasts();
+                $dirty = [];
+                foreach ($model->attributes as $column => $value) {
+                    $isAsBefore = isset($model->original[$column]) && $model->original[$column] === $value;
+                    if (!$isAsBefore && !$model->originalIsEquivalent($column)) {
+                        $dirty[$column] = $value;
+                    }
+                }
+            } else {
+                $dirty = $model->getAttributes();
+            }
             if ($dirty === []) {
                 return $isUpdate ? $of($model, null) : null;
             }
             $keyName = $model->getKeyName();
+            if (!$isUpdate && $plan->hasOwnKeys && $model->getIncrementing()) {
+                // Its insert asks for a number.
+                return null;
+            }
             foreach ($key ?? [$keyName] as $column) {
                 $isKnown = is_string($column) && isset($model->attributes[$column])
                     && (!$isUpdate || (isset($model->original[$column]) && !array_key_exists($column, $dirty)));
                 if (!$isKnown) {
+                    return null;
+                }
+            }
+            $identity = [];
+            if ($isUpdate && $plan->asksForKeys) {
+                $query = $model->newQueryWithoutScopes();
+                $model->setKeysForSaveQuery($query);
+                $identity = SavingQuery::identityIn($query->getQuery()->wheres);
+                if ($identity === null || array_intersect_key($dirty, $identity) !== []) {
                     return null;
                 }
             }
@@ -118,6 +147,7 @@ final class QuickSave
                 }
             }
             $table = $model->getTable();
+            $keyName = is_string($keyName) && $keyName !== '' ? $keyName : null;
             if (!$isUpdate) {
                 return $of($model, new ModelRow($table, $keyName, false, $model->attributes));
             }
@@ -126,7 +156,7 @@ final class QuickSave
                 unset($changes[$updatedAt]);
             }
 
-            return $of($model, new ModelRow($table, $keyName, true, $model->attributes, $dirty), $changes);
+            return $of($model, new ModelRow($table, $keyName, true, $identity + $model->attributes, $dirty), $changes);
         };
     }
 }

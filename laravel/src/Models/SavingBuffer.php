@@ -15,6 +15,7 @@ use TypeError;
 use WriteBuffer\Buffer;
 use WriteBuffer\Exception as BufferException;
 use WriteBuffer\Laravel\Drivers\PassesOn;
+use WriteBuffer\Laravel\Rows\Identity;
 use WriteBuffer\Laravel\Rows\Import;
 use WriteBuffer\Laravel\Rows\TakesRows;
 use WriteBuffer\Laravel\Transactions\AfterCommitBuffer;
@@ -44,9 +45,18 @@ final class SavingBuffer implements Buffer, HoldsRows
 
     private readonly bool $keepsRows;
 
-    /** @param array<string, array<string, mixed>> $rules a buffer's `tables`, without the prefix */
-    public function __construct(private readonly Buffer $buffer, private readonly array $rules = [])
-    {
+    /**
+     * @param array<string, array<string, mixed>> $rules      of tables, without the prefix
+     * @param string|null                         $connection of models that name none; null: the
+     *                                                        default one
+     * @param (Closure(string): ?Identity)|null   $identities what the server says of a table's key
+     */
+    public function __construct(
+        private readonly Buffer $buffer,
+        private readonly array $rules = [],
+        private readonly ?string $connection = null,
+        private readonly ?Closure $identities = null,
+    ) {
         $writer = $this->inner();
         $this->keepsRows = $writer instanceof TakesRows ? $writer->keepsRows() : !$writer instanceof SyncWriteBuffer;
     }
@@ -262,7 +272,7 @@ final class SavingBuffer implements Buffer, HoldsRows
                     return null;
                 }
                 if ($saves[$id]->row !== null) {
-                    $rows[] = $saves[$id]->row;
+                    $rows[] = $this->partial($saves[$id]->row, $row);
                 }
             }
             $given[$at] = count($rows) === 1 && $given[$at] instanceof Model ? $rows[0] : $rows;
@@ -292,7 +302,7 @@ final class SavingBuffer implements Buffer, HoldsRows
             if ($fiber !== null && isset($this->open[$fiber])) {
                 $this->open[$fiber][] = SavedState::of($save->model);
             }
-            $save->finish();
+            $save->finish($this->connection);
         }
 
         return $thrown === null ? $ticket : throw $thrown;
@@ -308,10 +318,10 @@ final class SavingBuffer implements Buffer, HoldsRows
     {
         $state = SavedState::of($model);
         $ticket = $thrown = null;
-        $put = function (ModelRow $row) use ($take, $state, &$ticket, &$thrown): void {
+        $put = function (ModelRow $row) use ($take, $model, $state, &$ticket, &$thrown): void {
             $before = $this->buffer->lastTicket();
             try {
-                $ticket = $take($row);
+                $ticket = $take($this->partial($row, $model));
             } catch (Throwable $e) {
                 if (!$this->isTaken($e, $before)) {
                     throw $e;
@@ -323,9 +333,25 @@ final class SavingBuffer implements Buffer, HoldsRows
                 $this->open[self::fiber()][] = $state;
             }
         };
-        $isSaved = WholeSave::run($model, $this->plan($model), $put, $this->keyOf($model), $options);
+        $isNamed = $model->getConnectionName() !== null;
+        $connection = $isNamed || $this->connection === null
+            ? $model->getConnection()
+            : $model::resolveConnection($this->connection);
+        $query = SavingQuery::of($model, $put, $connection, $this->keyOf($model));
+        $isSaved = WholeSave::run($model, $this->plan($model), $query, $options);
+        if (!$isSaved && !$isNamed && $model->getConnectionName() === $this->connection && $this->isElsewhere()) {
+            // save() names the connection also if `creating` halts it. Another one than the default
+            // would stay with a model that was saved nowhere.
+            $model->setConnection(null);
+        }
 
         return $thrown === null ? [$isSaved, $ticket] : throw $thrown;
+    }
+
+    /** Whether a model without a connection would be saved elsewhere by its own save(). */
+    private function isElsewhere(): bool
+    {
+        return $this->connection !== null && $this->connection !== Model::getConnectionResolver()?->getDefaultConnection();
     }
 
     /** @param list<mixed> $row */
@@ -350,6 +376,22 @@ final class SavingBuffer implements Buffer, HoldsRows
     private function plan(Model $model): ModelPlan
     {
         return $this->plans[$model::class] ??= new ModelPlan($model);
+    }
+
+    /**
+     * A row of a model that names one column of its key, or none, though it has several: until a
+     * buffer knows the table, it would take all columns for what has changed.
+     */
+    private function partial(ModelRow $row, Model $model): ModelRow
+    {
+        if (!$row->exists || $this->identities === null || !$this->plan($model)->asksForKeys) {
+            return $row;
+        }
+        $columns = isset($this->rules[$row->getTable()]['key'])
+            ? null
+            : ($this->identities)($row->getTable())?->with($row->getAttributes(), $row->getDirty());
+
+        return $columns === null ? $row : new ModelRow($row->getTable(), $row->getKeyName(), false, $columns);
     }
 
     /** @return list<string>|null the columns of the key, if they are not the model's one */

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Models;
 
 use Closure;
+use Illuminate\Database\Connection;
 use Illuminate\Database\Eloquent\Model;
 use Illuminate\Database\Query\Builder;
 use WriteBuffer\ConfigException;
@@ -25,12 +26,12 @@ final class SavingQuery extends Builder
     private ?array $key = null;
 
     /**
-     * @param Closure(ModelRow): void $put gets the row
-     * @param list<string>|null       $key the key's columns, if they are not the model's
+     * @param Closure(ModelRow): void $put        gets the row
+     * @param Connection              $connection of the row: save() gives its name to a new model
+     * @param list<string>|null       $key        the key's columns, if they are not the model's
      */
-    public static function of(Model $model, Closure $put, ?array $key = null): self
+    public static function of(Model $model, Closure $put, Connection $connection, ?array $key = null): self
     {
-        $connection = $model->getConnection();
         $query = new self($connection, $connection->getQueryGrammar(), $connection->getPostProcessor());
         [$query->model, $query->put, $query->key] = [$model, $put, $key];
 
@@ -156,6 +157,26 @@ final class SavingQuery extends Builder
         }
 
         return $identity;
+    }
+
+    /**
+     * The same of a query that is not asked yet.
+     *
+     * @param list<array<string, mixed>> $wheres
+     *
+     * @return array<string, mixed>|null null: no values say which row it is
+     */
+    public static function identityIn(array $wheres): ?array
+    {
+        $identity = [];
+        foreach ($wheres as $where) {
+            if ($where['type'] !== 'Basic' || $where['operator'] !== '=' || !is_string($where['column'])) {
+                return null;
+            }
+            $identity[self::unqualified($where['column'])] = $where['value'];
+        }
+
+        return $identity === [] ? null : $identity;
     }
 
     private static function unqualified(string $column): string

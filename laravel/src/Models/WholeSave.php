@@ -19,17 +19,15 @@ final class WholeSave
     private static ?Closure $save = null;
 
     /**
-     * @param Closure(ModelRow): void $put     takes the row; what it throws ends the save()
-     * @param list<string>|null       $key     the key's columns, if they are not the model's one
-     * @param array<string, mixed>    $options as of save()
+     * @param SavingQuery          $query   takes the row; what it throws ends the save()
+     * @param array<string, mixed> $options as of save()
      *
      * @return bool false: an event halted it
      *
      * @throws ConfigException the class has a save() that cannot be called so
      */
-    public static function run(Model $model, ModelPlan $plan, Closure $put, ?array $key, array $options): bool
+    public static function run(Model $model, ModelPlan $plan, SavingQuery $query, array $options): bool
     {
-        $query = SavingQuery::of($model, $put, $key);
         if (method_exists($model, 'saveByQuery')) {
             return $model->saveByQuery($query, $options);
         }

@@ -6,6 +6,7 @@ namespace WriteBuffer\Laravel\Testing;
 
 use Closure;
 use Illuminate\Database\Connection;
+use Throwable;
 use WriteBuffer\Buffer;
 use WriteBuffer\ClosedException;
 use WriteBuffer\ConfigException;
@@ -27,8 +28,8 @@ use WriteBuffer\Laravel\Transactions\OpenTransactions;
 
 /**
  * A buffer that writes nothing, and remembers all rows for its assertions. As in a real buffer,
- * rows are checked for their types, and follow Laravel's transactions. Tables have no prefix, and
- * no server refuses anything.
+ * rows are checked for their types, and for their tables and columns where a database is at hand,
+ * and follow Laravel's transactions. Tables have no prefix, and no server refuses a value.
  */
 final class BufferFake implements Buffer, HeldGroupOwner
 {
@@ -58,6 +59,7 @@ final class BufferFake implements Buffer, HeldGroupOwner
     /**
      * @param array<string, array<string, mixed>> $tables     the buffer's `tables`, for find()
      * @param (Closure(): Connection)|null        $connection the rows follow its transactions
+     * @param SchemaCheck|null                    $schema     null: nobody knows where rows go
      */
     public function __construct(
         private readonly string $orderTable = 'orders',
@@ -65,6 +67,7 @@ final class BufferFake implements Buffer, HeldGroupOwner
         private readonly array $tables = [],
         private readonly ?OpenTransactions $transactions = null,
         private readonly ?Closure $connection = null,
+        private readonly ?SchemaCheck $schema = null,
     ) {
         $this->reader = new RowReader('', $this->identity(...));
         $this->openGroups = new OpenGroups();
@@ -101,16 +104,18 @@ final class BufferFake implements Buffer, HeldGroupOwner
     public function delete(string $table, mixed $key, ?string $tag = null): int
     {
         Tag::check($tag);
+        $this->refuseWhenClosed();
         $row = $this->reader->deletion($table, $key);
         if ($this->isInsertOnly($table)) {
             throw new ConfigException("table {$table} is written by mode 'insert': nothing is deleted from it");
         }
+        $this->schema?->check($row);
         $columns = $this->keyOf($table);
         $values = array_is_list($row->values) && count($row->values) === count($columns)
             ? array_combine($columns, $row->values)
             : $row->values;
 
-        return $this->take([new Row($table, $values, null, true)]);
+        return $this->takeChecked([new Row($table, $values, null, true)]);
     }
 
     public function group(callable $rows, ?string $tag = null): mixed
@@ -239,6 +244,11 @@ final class BufferFake implements Buffer, HeldGroupOwner
         $this->groups[] = $rows;
     }
 
+    public function keepsWhatFailed(Throwable $e): bool
+    {
+        return false;
+    }
+
     /** @return list<Row> all rows that were added, also those that were flushed since */
     public function buffered(): array
     {
@@ -269,7 +279,19 @@ final class BufferFake implements Buffer, HeldGroupOwner
             if ($row->values === []) {
                 throw new ConfigException("table {$row->table}: a row has no columns");
             }
+            $this->schema?->check($row);
         }
+
+        return $this->takeChecked($rows);
+    }
+
+    /**
+     * @param list<Row> $rows
+     *
+     * @return int their ticket; 0 before they have one
+     */
+    private function takeChecked(array $rows): int
+    {
         $group = $this->openGroups->current();
         if ($rows === []) {
             return $group === null ? $this->lastTicket() : 0;
@@ -307,7 +329,7 @@ final class BufferFake implements Buffer, HeldGroupOwner
     /** @return list<string> */
     private function keyOf(string $table): array
     {
-        return (array) ($this->tables[$table]['key'] ?? 'id');
+        return (array) ($this->tables[$table]['key'] ?? ($this->schema?->keyOf($table) ?: 'id'));
     }
 
     private function isHolding(): bool

@@ -5,9 +5,11 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Testing;
 
 use Illuminate\Contracts\Container\Container;
+use Illuminate\Database\Connection;
 use WriteBuffer\Buffer;
 use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Buffers\BufferSettings;
+use WriteBuffer\Laravel\Buffers\PackageSettings;
 use WriteBuffer\Laravel\Models\SavingBuffer;
 use WriteBuffer\Laravel\Transactions\OpenTransactions;
 
@@ -19,9 +21,37 @@ final class BufferManagerFake extends BufferManager
 {
     use AssertsBuffered;
 
+    /** Whether rows are checked against the database's tables; null: where one is at hand. */
+    private ?bool $checksSchema = null;
+
     public function __construct(private readonly Container $app)
     {
         parent::__construct($app);
+    }
+
+    /**
+     * Checks the tables and columns of all rows, and opens the connection for it. Otherwise that is
+     * done where the test has opened it, and its database has tables.
+     *
+     * @return $this
+     */
+    public function withSchema(): static
+    {
+        $this->checksSchema = true;
+
+        return $this;
+    }
+
+    /**
+     * Takes rows of any table, with any columns, whatever the test's database has.
+     *
+     * @return $this
+     */
+    public function withoutSchema(): static
+    {
+        $this->checksSchema = false;
+
+        return $this;
     }
 
     public function buffered(): array
@@ -42,16 +72,27 @@ final class BufferManagerFake extends BufferManager
     protected function make(string $name): Buffer
     {
         $config = (array) $this->app->make('config')->get("write-buffer.buffers.{$name}", []);
+        PackageSettings::check($this->app->make('config')->get('write-buffer'));
+        if (in_array(BufferSettings::driver($config), self::DRIVERS, true)) {
+            BufferSettings::refuseUnknown($name, $config);
+        }
         $follows = BufferSettings::isAfterCommit($config) && !isset($config['dsn']) && $this->app->bound('db');
+
+        $connection = fn (): Connection => $this->app->make('db')->connection(self::named($config));
+        // The package's drivers write to this connection, but for `null`.
+        $isPlaced = !isset($config['dsn']) && in_array(BufferSettings::driver($config), ['native', 'sync', 'php'], true);
 
         $fake = new BufferFake(
             ...BufferSettings::tables($config),
             tables: BufferSettings::rules($config),
             transactions: $follows ? $this->app->make(OpenTransactions::class) : null,
-            connection: $follows ? fn () => $this->app->make('db')->connection($config['connection'] ?? null) : null,
+            connection: $follows ? $connection : null,
+            schema: $isPlaced
+                ? new SchemaCheck($connection, fn () => $this->catalogOf($name), fn (): ?bool => $this->checksSchema)
+                : null,
         );
 
-        return self::takingModels($fake, $config);
+        return self::takingModels($fake, $config, isset($config['dsn']) ? null : self::named($config));
     }
 
     /** @return list<BufferFake> */

@@ -10,6 +10,8 @@ use SyncWriteBuffer;
 use Throwable;
 use TypeError;
 use WriteBuffer\Buffer;
+use WriteBuffer\ConnectionException;
+use WriteBuffer\Exception as BufferException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\Laravel\Drivers\Tickets;
@@ -25,6 +27,7 @@ use WriteBuffer\Laravel\Tables\KeySearch;
 use WriteBuffer\Laravel\Tables\TableCatalog;
 use WriteBuffer\NotTaken;
 use WriteBuffer\RefusedException;
+use WriteBuffer\Retryable;
 
 /**
  * Owns how the rows of a buffer follow Laravel's transactions on one connection. A group that is
@@ -35,8 +38,8 @@ use WriteBuffer\RefusedException;
  * - the inner buffer;
  * - `late`: the inner buffer was full. It is added, in order, before anything else is added or
  *   flushed;
- * - the failures: the inner buffer can never take it. If the inner buffer does not take a group,
- *   the commit throws, and the transaction stays committed.
+ * - the failures: the inner buffer can never take it, or keeps nothing and has not written it. If
+ *   the inner buffer does not take a group, the commit throws, and the transaction stays committed.
  *
  * @phpstan-import-type Letter from DeadLetter
  */
@@ -62,6 +65,9 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
 
     private readonly RowReader $reader;
 
+    /** Whether the inner buffer still has what it could not write. */
+    private readonly bool $keepsRows;
+
     /** @param Closure(): Connection $connection */
     public function __construct(
         private readonly Buffer $buffer,
@@ -73,6 +79,7 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
         private readonly string $tradeTable,
     ) {
         $this->groups = new OpenGroups();
+        $this->keepsRows = $buffer instanceof TakesRows ? $buffer->keepsRows() : !$buffer instanceof SyncWriteBuffer;
         $this->reader = $reader->withIdentities($tables->identity(...));
     }
 
@@ -166,7 +173,7 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
                 }
             },
             fn (): bool => $this->openGroups > 0 || $this->groups->current() !== null,
-            $this->buffer instanceof TakesRows ? $this->buffer->keepsRows() : !$this->buffer instanceof SyncWriteBuffer,
+            $this->keepsRows,
         );
 
         return $import->run($rows, $progress);
@@ -315,6 +322,11 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
         $this->addLate();
     }
 
+    public function keepsWhatFailed(Throwable $e): bool
+    {
+        return $e instanceof FullException || ($this->keepsRows && $e instanceof Retryable);
+    }
+
     /** The connection, if it has a transaction open; null: it has none, and rows need not wait. */
     private function openConnection(): ?Connection
     {
@@ -385,11 +397,15 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
             } catch (FullException $e) {
                 throw $e;
             } catch (TypeError | NotTaken $e) {
-                $this->giveUp($e, ...array_shift($this->late));
+                $this->giveUp($e, DeadLetter::REFUSED, ...array_shift($this->late));
                 throw $e;
             } catch (Throwable $e) {
-                // Any other exception says that the group was taken.
-                array_shift($this->late);
+                // Any other exception says that the group was taken. But a buffer that keeps
+                // nothing has only tried to write it.
+                $group = array_shift($this->late);
+                if (!$this->keepsRows) {
+                    $this->giveUp($e, $this->statusOf($e, $group[0]), ...$group);
+                }
                 throw $e;
             }
             array_shift($this->late);
@@ -407,11 +423,38 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
     }
 
     /** @param list<Row> $rows */
-    private function giveUp(Throwable $e, array $rows, ?string $tag): void
+    private function giveUp(Throwable $e, string $status, array $rows, ?string $tag): void
     {
+        if ($e instanceof RefusedException && $e->getFailures() !== []) {
+            // The inner buffer has counted them.
+            $this->failures = [...$this->failures, ...$e->getFailures()];
+
+            return;
+        }
         $this->failedRows += count($rows);
         $this->failedGroups++;
-        $this->failures[] = DeadLetter::of($rows, DeadLetter::REFUSED, 0, $e->getMessage(), $tag);
+        $code = $e instanceof BufferException && !$e instanceof NotTaken ? (int) $e->getCode() : 0;
+        $this->failures[] = DeadLetter::of($rows, $status, $code, $e->getMessage(), $tag);
+    }
+
+    /**
+     * What is to be said of a group that a buffer that keeps nothing has not written.
+     *
+     * @param list<Row> $rows
+     */
+    private function statusOf(Throwable $e, array $rows): string
+    {
+        if ($e instanceof RefusedException) {
+            return DeadLetter::REFUSED;
+        }
+        foreach ($e instanceof ConnectionException ? $rows : [] as $row) {
+            if (!$this->tables->rules($row->table)->isRepeatable()) {
+                // Its COMMIT may have been carried out.
+                return DeadLetter::UNCERTAIN;
+            }
+        }
+
+        return DeadLetter::UNWRITTEN;
     }
 
     /** Whether rows are read here: for a group, or to be held. */

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer\Laravel\Transactions;
 
 use Illuminate\Contracts\Container\Container;
+use Illuminate\Contracts\Debug\ExceptionHandler;
 use Illuminate\Database\Connection;
 use Illuminate\Database\Events\ConnectionEvent;
 use Illuminate\Database\Events\TransactionBeginning;
@@ -35,16 +36,26 @@ final class OpenTransactions
      */
     private WeakMap $levels;
 
+    /**
+     * What a commit is to throw once all callbacks after it have run. If a callback threw it,
+     * Laravel would take a lost race in it for one of its own, and run the whole transaction again
+     * that is committed.
+     *
+     * @var WeakMap<Connection, Throwable>
+     */
+    private WeakMap $thrown;
+
     public function __construct(private readonly Container $container)
     {
         $this->levels = new WeakMap();
+        $this->thrown = new WeakMap();
     }
 
     public function handle(ConnectionEvent $event): void
     {
         match (true) {
             $event instanceof TransactionBeginning => $this->began($event->connection),
-            $event instanceof TransactionCommitted => $this->committed($event->connection),
+            $event instanceof TransactionCommitted => $this->ended($event->connection),
             $event instanceof TransactionRolledBack => $this->rolledBack($event->connection),
             default => null,
         };
@@ -113,7 +124,40 @@ final class OpenTransactions
             $pdo = $connection->getRawPdo();
             // Laravel keeps callbacks by the connection's name: after DB::purge() the next commit
             // of a new connection calls them too.
-            $connection->afterCommit(fn () => $connection->getRawPdo() === $pdo ? $this->committed($connection) : null);
+            $connection->afterCommit(function () use ($connection, $pdo): void {
+                try {
+                    $connection->getRawPdo() === $pdo && $this->committed($connection);
+                } catch (Throwable $e) {
+                    $this->thrown[$connection] = $e;
+                }
+            });
+        }
+    }
+
+    /** The commit and all callbacks after it are over. */
+    private function ended(Connection $connection): void
+    {
+        $this->committed($connection);
+        $thrown = $this->thrown[$connection] ?? null;
+        if ($thrown !== null) {
+            unset($this->thrown[$connection]);
+            throw $thrown;
+        }
+    }
+
+    /** Reports what a commit has not thrown, since a callback after it threw something else. */
+    public function reportUnthrown(): void
+    {
+        foreach ($this->thrown as $e) {
+            $this->report($e);
+        }
+        $this->thrown = new WeakMap();
+    }
+
+    private function report(Throwable $e): void
+    {
+        if ($this->container->bound(ExceptionHandler::class)) {
+            $this->container->make(ExceptionHandler::class)->report($e);
         }
     }
 
@@ -141,7 +185,10 @@ final class OpenTransactions
             try {
                 $group->release();
             } catch (Throwable $e) {
-                // The buffer keeps this group, and the others are released all the same.
+                // The others are released all the same. One call throws one exception.
+                if ($thrown !== null && !$group->buffer->keepsWhatFailed($e)) {
+                    $this->report($e);
+                }
                 $thrown ??= $e;
             }
         }

@@ -49,12 +49,14 @@ final class TagsTest extends ContractTestCase
             $tags,
         );
         $failures = $buffer->takeFailures();
-        self::assertSame($this->isSync() ? [] : array_values($tags), array_column($failures, 'tag'));
-        if ($failures !== []) {
+        // A synchronous buffer keeps nothing but what a commit gave it: nobody else has that.
+        $kept = $this->isSync() ? ['in a transaction', 'both'] : array_values($tags);
+        self::assertSame($kept, array_column($failures, 'tag'));
+        self::assertThrown(FlushException::class, static function () use ($buffer, $failures): void {
             $buffer->retry([$failures[0]]);
-            self::assertThrown(FlushException::class, static fn () => $buffer->flush());
-            self::assertSame(['one'], array_column($buffer->takeFailures(), 'tag'));
-        }
+            $buffer->flush();
+        });
+        self::assertSame($this->isSync() ? [] : ['one'], array_column($buffer->takeFailures(), 'tag'));
         self::assertCounted($buffer);
     }
 

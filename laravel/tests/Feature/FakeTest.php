@@ -237,6 +237,7 @@ final class FakeTest extends TestCase
 
     public function testItFollowsTransactions(): void
     {
+        $this->createTable('orders', 'id INT PRIMARY KEY');
         $database = $this->app->make('db');
         try {
             $database->transaction(static function (): void {

@@ -11,7 +11,11 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\Buffer;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Buffers\BufferManager;
+use WriteBuffer\Laravel\Facades\WriteBuffer;
+use WriteBuffer\Laravel\Tests\Support\BufferedItem;
+use WriteBuffer\Laravel\Tests\Support\Item;
 use WriteBuffer\Laravel\Tests\Support\Order;
+use WriteBuffer\Laravel\Tests\Support\SavingItem;
 use WriteBuffer\Laravel\Tests\Support\Service;
 use WriteBuffer\Laravel\Tests\Support\TestCase;
 
@@ -320,12 +324,114 @@ final class PlaceTest extends TestCase
         }
     }
 
+    /** @return iterable<string, array{string, class-string<Item>, bool}> */
+    public static function waysToSave(): iterable
+    {
+        foreach (['native', 'sync', 'php', 'raw', 'fake'] as $driver) {
+            foreach ([Item::class, BufferedItem::class, SavingItem::class] as $class) {
+                foreach ([false, true] as $isHeard) {
+                    $name = substr($class, strrpos($class, '\\') + 1) . ($isHeard ? ', somebody listens' : '');
+                    yield "{$driver}, {$name}" => [$driver, $class, $isHeard];
+                }
+            }
+        }
+    }
+
+    /**
+     * @param class-string<Item> $class
+     *
+     * @dataProvider waysToSave
+     */
+    #[DataProvider('waysToSave')]
+    public function testAModelIsOfTheConnectionOnceItIsTaken(string $driver, string $class, bool $isHeard): void
+    {
+        if ($driver === 'fake') {
+            WriteBuffer::fake();
+        } elseif ($driver === 'raw') {
+            $this->app->make('config')->set('write-buffer.buffers.raw', ['models' => 'raw', 'connection' => 'tenant']);
+        }
+        $name = $driver === 'fake' ? 'native' : $driver;
+        $this->app->make('config')->set('write-buffer.default', $name);
+        $this->app->make('config')->set("write-buffer.buffers.{$name}.tables", []);
+        foreach (self::TENANTS as $tenant) {
+            $this->judge->exec(
+                "CREATE TABLE {$tenant}.wb_items (id VARCHAR(9) PRIMARY KEY, status VARCHAR(9), quantity INT, created_at DATETIME,"
+                . ' updated_at DATETIME) ENGINE=InnoDB',
+            );
+        }
+        $buffer = $this->manager()->buffer();
+        $save = $driver === 'raw'
+            ? fn (Item $item): bool => $this->manager()->saving($item)->saveModel($item)
+            : static fn (Item $item): int => $buffer->put('wb_items', $item);
+        $of = static fn (string $status): Item => new $class(['id' => $status, 'status' => $status]);
+        try {
+            if ($isHeard) {
+                foreach (['saving', 'creating'] as $event) {
+                    $class::{$event}(static fn (Item $item): ?bool => $item->status === $event ? false : null);
+                }
+                foreach (['saving', 'creating'] as $event) {
+                    $halted = $of($event);
+                    $save($halted);
+                    self::assertSame([null, false], [$halted->getConnectionName(), $halted->exists], "{$event} halted it");
+                }
+            }
+            $refused = (new $class())->setRawAttributes(['id' => 'r', 'status' => new \stdClass()]);
+            $dropped = $of('dropped');
+            foreach (
+                [
+                    static fn () => $save($refused),
+                    static fn () => $buffer->group(static function () use ($save, $dropped): void {
+                        $save($dropped);
+                        self::assertSame('tenant', $dropped->getConnectionName());
+                        throw new \TypeError('on purpose');
+                    }),
+                ] as $at => $call
+            ) {
+                if ($driver === 'raw' && $at === 1) {
+                    // The group is not that of the buffer that saves.
+                    continue;
+                }
+                try {
+                    $call();
+                    self::fail("call {$at} is taken");
+                } catch (\TypeError) {
+                    self::assertSame([null, null], [$refused->getConnectionName(), $dropped->getConnectionName()]);
+                }
+            }
+            $refused->status = 'mended';
+            $taken = [$refused, $of('new')];
+            array_map($save, $taken);
+            $default = (new $class(['id' => 'd', 'status' => 'd']))->setConnection($this->app->make('db')->getDefaultConnection());
+            try {
+                $save($default);
+                self::assertSame('fake', $driver, 'it belongs to another database');
+            } catch (ConfigException $e) {
+                self::assertStringContainsString('is of the connection mysql', $e->getMessage());
+            }
+            foreach ($taken as $item) {
+                self::assertSame(['tenant', true], [$item->getConnectionName(), $item->exists]);
+                // It is of this tenant from now on.
+                $item->status = 'again';
+                $save($item);
+            }
+            $buffer->flush();
+        } finally {
+            $class::flushEventListeners();
+        }
+
+        $found = $this->judge->query('SELECT id, status FROM wb_tenant_1.wb_items ORDER BY id')->fetchAll(PDO::FETCH_KEY_PAIR);
+        self::assertSame($driver === 'fake' ? [] : ['new' => 'again', 'r' => 'again'], $found);
+        self::assertSame([], $this->idsOf(self::TENANTS[1], 'wb_items'));
+    }
+
     public function testASettingThatThereIsNotIsRefused(): void
     {
         $config = $this->app->make('config');
         foreach (
             [
                 'batchsize' => 'the buffer native of config/write-buffer.php has an unknown setting batchsize: is it batch_size?',
+                'batchSize' => 'unknown setting batchSize: is it batch_size?',
+                'flush_timeout_ms' => 'unknown setting flush_timeout_ms: it belongs to the top level of the file',
                 'pigeons' => 'unknown setting pigeons; there are: batch_size, flush_interval_ms,',
             ] as $setting => $message
         ) {

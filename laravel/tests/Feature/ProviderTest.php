@@ -4,10 +4,13 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Laravel\Tests\Feature;
 
+use Illuminate\Contracts\Console\Kernel;
 use Illuminate\Support\ServiceProvider;
+use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\Buffer;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Buffers\BufferManager;
+use WriteBuffer\Laravel\Buffers\UnknownSetting;
 use WriteBuffer\Laravel\Drivers\Null\NullBuffer;
 use WriteBuffer\Laravel\Facades\WriteBuffer as WriteBufferFacade;
 use WriteBuffer\Laravel\Tests\Support\Service;
@@ -122,6 +125,63 @@ final class ProviderTest extends TestCase
         self::assertSame([['id' => 1, 'price' => 5]], $this->rows('wb_orders'));
         self::assertSame([['id' => 7, 'price' => 6]], $this->rows('wb_trades'));
         self::assertSame([['u' => 1, 'a' => 'BTC', 'free' => 5]], $this->rows('wb_balances'));
+    }
+
+    /** @return iterable<string, array{string, mixed, string}> */
+    public static function wrongSettings(): iterable
+    {
+        $file = 'config/write-buffer.php has an unknown setting ';
+        yield 'misspelled' => ['flush_timeout', 1, "{$file}flush_timeout: is it flush_timeout_ms?"];
+        yield 'in another case' => ['logChannel', 'x', "{$file}logChannel: is it log_channel?"];
+        yield 'of a buffer' => ['batch_size', 5, "{$file}batch_size: it belongs to a buffer, below `buffers`"];
+        yield 'of flush_after' => ['redirect', false, "{$file}redirect: it belongs below `flush_after`"];
+        yield 'unlike all' => ['pigeons', 1, "{$file}pigeons; there are: default, flush_after, flush_timeout_ms,"];
+        yield 'within flush_after' => [
+            'flush_after', ['requests' => true], 'flush_after in config/write-buffer.php has an unknown setting requests: is it request?',
+        ];
+        yield 'no array' => ['flush_after', false, 'flush_after in config/write-buffer.php must be an array of request, redirect'];
+        yield 'no number' => ['flush_timeout_ms', '5s', "must be a whole number of milliseconds, not '5s'"];
+        yield 'no folder' => ['status', true, 'status in config/write-buffer.php must be the path of a folder, or false, not true'];
+    }
+
+    /** @dataProvider wrongSettings */
+    #[DataProvider('wrongSettings')]
+    public function testASettingOfTheFileThatThereIsNotIsRefused(string $setting, mixed $value, string $message): void
+    {
+        $this->app->make('config')->set("write-buffer.{$setting}", $value);
+        foreach (
+            [
+                fn () => $this->buffer('main'),
+                fn () => $this->app->make(Service::class),
+                fn () => WriteBufferFacade::fake()->buffer('main'),
+            ] as $call
+        ) {
+            try {
+                $call();
+                self::fail("{$setting} is taken");
+            } catch (ConfigException $e) {
+                self::assertStringContainsString($message, $e->getMessage());
+            }
+        }
+        $kernel = $this->app->make(Kernel::class);
+        $folder = sys_get_temp_dir() . '/write-buffer-none';
+        foreach (['write-buffer:install' => [], 'write-buffer:status' => [], 'write-buffer:status --check' => ['--check' => true]] as $command => $options) {
+            $setting === 'status' || $this->app->make('config')->set('write-buffer.status', $folder);
+            $status = $kernel->call(strtok($command, ' '), $options);
+            $output = (string) preg_replace('/\s+/', ' ', $kernel->output());
+            self::assertSame($command === 'write-buffer:status' && $setting !== 'status' ? 0 : 1, $status, $output);
+            self::assertSame(1, substr_count(strtolower($output), strtolower($message)), "{$command}: {$output}");
+        }
+    }
+
+    public function testAllSettingsOfThePublishedFileAreTaken(): void
+    {
+        $published = require __DIR__ . '/../../config/write-buffer.php';
+        $published['buffers']['default']['driver'] = 'null';
+        $this->app->make('config')->set('write-buffer', $published);
+
+        self::assertInstanceOf(NullBuffer::class, $this->buffer()->inner());
+        self::assertSame(array_keys($published), UnknownSetting::OF_FILE);
     }
 
     public function testWhatCannotWorkSaysWhat(): void

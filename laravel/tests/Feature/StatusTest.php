@@ -184,6 +184,11 @@ final class StatusTest extends TestCase
         self::assertStringContainsString('then 1,200 rows, 0 KiB', $shown);
         self::assertStringContainsString('Its thread has gone on since', $shown);
         self::assertTrue($this->entries()[0]['persistent']);
+        $time = $this->setBack(75);
+        [$shown, $now] = [$this->shownStatus(), microtime(true)];
+        self::assertSame(1, preg_match('/then 1,200 rows, 0 KiB \((\d+) s ago\)/', $shown, $found), $shown);
+        self::assertLessThanOrEqual($now - $time, (int) $found[1]);
+        self::assertGreaterThanOrEqual(75, (int) $found[1], 'it says as of when');
 
         $folder->publish('ended', ['pid' => $this->endedProcess()] + $pending, microtime(true));
         $shown = $this->shownStatus();
@@ -207,6 +212,13 @@ final class StatusTest extends TestCase
         self::assertSame(1, $status);
         self::assertStringContainsString(getmypid() . ' late: 2 rows wait, the oldest for 61 s', $output);
 
+        (new Filesystem())->cleanDirectory($this->folder);
+        $folder->publish('kept', $waiting, microtime(true), true);
+        $this->setBack(75);
+        [$status, $output] = $check();
+        self::assertSame(1, $status);
+        self::assertMatchesRegularExpression('/kept: 2 rows wait, the oldest for 61 s \(as of (7[5-9]|[89]\d|\d{3,}) s ago\)/', $output);
+
         $folder->publish('ended', ['pid' => $this->endedProcess()] + $waiting, microtime(true));
         $folder->publish('parked', [Metrics::PARKED => ['orders' => [
             'rows' => 3, 'code' => 1146, 'message' => 'there is no such table', 'age_ms' => 5.0,
@@ -216,6 +228,19 @@ final class StatusTest extends TestCase
         self::assertStringContainsString('ended: the process has ended with 2 rows', $output);
         self::assertStringContainsString('parked: orders takes no rows, 3 wait: there is no such table', $output);
         self::assertSame(1, $check(['--max-age' => 'soon'])[0]);
+    }
+
+    public function testSettingsThatThereAreNotAreSaid(): void
+    {
+        $this->app->make('config')->set('write-buffer.buffers.misspelled', ['driver' => 'null', 'batchsize' => 5]);
+        $this->app->make('config')->set('write-buffer.buffers.own', ['driver' => 'own', 'anything' => 5]);
+        $expected = 'buffer misspelled of config/write-buffer.php has an unknown setting batchsize: is it batch_size?';
+        self::assertStringContainsString($expected, $this->shownStatus());
+        self::assertStringNotContainsString('anything', $this->shownStatus());
+        self::assertSame([], $this->entries());
+        $kernel = $this->app->make(Kernel::class);
+        self::assertSame(1, $kernel->call('write-buffer:status', ['--check' => true]));
+        self::assertStringContainsString($expected, $kernel->output());
     }
 
     private function endedProcess(): int

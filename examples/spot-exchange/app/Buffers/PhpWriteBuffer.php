@@ -4,7 +4,6 @@ declare(strict_types=1);
 
 namespace App\Buffers;
 
-use App\Matching\Row;
 use Illuminate\Database\Connection;
 use InvalidArgumentException;
 use LogicException;
@@ -81,8 +80,8 @@ final class PhpWriteBuffer implements Buffer
     }
 
     /**
-     * @param list<Row>      $order
-     * @param list<Row>|null $trade
+     * @param list<object>      $order models, or what has their getTable() and getAttributes()
+     * @param list<object>|null $trade
      */
     public function add(mixed $order, mixed $trade = null): int
     {
@@ -98,7 +97,7 @@ final class PhpWriteBuffer implements Buffer
         return $this->lastTicket;
     }
 
-    /** @param list<Row> $row */
+    /** @param list<object> $row */
     public function put(string $table, mixed $row, ?string $tag = null): int
     {
         return $this->add($row);
@@ -221,7 +220,7 @@ final class PhpWriteBuffer implements Buffer
         $this->flush();
     }
 
-    private function take(Row $row): void
+    private function take(object $row): void
     {
         $table = $row->getTable();
         $attributes = $row->getAttributes();

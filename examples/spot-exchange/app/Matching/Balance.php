@@ -7,7 +7,7 @@ namespace App\Matching;
 use App\Models\Balance as BalanceModel;
 
 /** What a user has of an asset. */
-final class Balance implements Row
+final class Balance
 {
     public string $available = Decimal::ZERO;
 
@@ -15,7 +15,7 @@ final class Balance implements Row
 
     public string $updatedAt = '';
 
-    /** Its row, after save(). */
+    /** Its row, since it was to be saved. */
     private ?BalanceModel $model = null;
 
     public function __construct(
@@ -36,33 +36,15 @@ final class Balance implements Row
         return $balance;
     }
 
-    public function getTable(): string
+    /** Its row as it is now, to be saved. */
+    public function model(): BalanceModel
     {
-        return 'balances';
-    }
+        $this->model ??= new BalanceModel(['user_id' => $this->userId, 'asset' => $this->asset]);
 
-    public function getKeyName(): string
-    {
-        return 'user_id';
-    }
-
-    public function getAttributes(): array
-    {
-        return [
-            'user_id' => $this->userId,
-            'asset' => $this->asset,
+        return $this->model->fill([
             'available' => $this->available,
             'reserved' => $this->reserved,
             'updated_at' => $this->updatedAt,
-        ];
-    }
-
-    /**
-     * Writes the row at once, as a model's save() does. A service with a buffer does not call it.
-     */
-    public function save(): void
-    {
-        $this->model ??= BalanceModel::query()->firstOrNew(['user_id' => $this->userId, 'asset' => $this->asset]);
-        $this->model->fill($this->getAttributes())->save();
+        ]);
     }
 }

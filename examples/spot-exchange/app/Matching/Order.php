@@ -10,7 +10,7 @@ use App\Models\Order as OrderModel;
  * An order while it is matched. It is a small object, since the book holds many orders and each
  * fill changes one. `App\Models\Order` is the same order as a row of the database.
  */
-final class Order implements Row
+final class Order
 {
     public string $filledQuantity = Decimal::ZERO;
 
@@ -27,7 +27,7 @@ final class Order implements Row
      */
     public ?int $priceUnits = null;
 
-    /** Its row, after save(); null before that, and when the order is final. */
+    /** Its row, since it was to be saved; null before that, and when the order is final. */
     private ?OrderModel $model = null;
 
     /**
@@ -84,16 +84,7 @@ final class Order implements Row
         $this->updatedAt = $at;
     }
 
-    public function getTable(): string
-    {
-        return 'orders';
-    }
-
-    public function getKeyName(): string
-    {
-        return 'id';
-    }
-
+    /** @return array<string, int|string|null> the columns of its row */
     public function getAttributes(): array
     {
         return [
@@ -111,15 +102,16 @@ final class Order implements Row
         ];
     }
 
-    /**
-     * Writes the row at once, as a model's save() does. A service with a buffer does not call it.
-     */
-    public function save(): void
+    /** Its row as it is now, to be saved. */
+    public function model(): OrderModel
     {
-        $this->model ??= new OrderModel();
-        $this->model->fill($this->getAttributes())->save();
-        if ($this->status->isFinal()) {
-            $this->model = null;
-        }
+        $model = $this->model ?? new OrderModel($this->getAttributes());
+        $this->model = $this->status->isFinal() ? null : $model;
+
+        return $model->fill([
+            'filled_quantity' => $this->filledQuantity,
+            'status' => $this->status->value,
+            'updated_at' => $this->updatedAt,
+        ]);
     }
 }

@@ -4,8 +4,10 @@ declare(strict_types=1);
 
 namespace App\Matching;
 
+use App\Models\Trade as TradeModel;
+
 /** One fill: the taker's order met the maker's, at the maker's price. */
-final class Trade implements Row
+final class Trade
 {
     public function __construct(
         public readonly int $id,
@@ -20,16 +22,13 @@ final class Trade implements Row
     ) {
     }
 
-    public function getTable(): string
+    /** Its row, to be saved once. */
+    public function model(): TradeModel
     {
-        return 'trades';
+        return new TradeModel($this->getAttributes());
     }
 
-    public function getKeyName(): string
-    {
-        return 'id';
-    }
-
+    /** @return array<string, int|string> the columns of its row */
     public function getAttributes(): array
     {
         return [

@@ -9,7 +9,6 @@ use App\Matching\Changes;
 use App\Matching\Exchange;
 use App\Matching\Order;
 use App\Matching\Trade;
-use App\Models\Trade as TradeModel;
 
 /** Places orders at the exchange, and saves what each of them changed. */
 final class EloquentOrderService
@@ -58,11 +57,8 @@ final class EloquentOrderService
 
     private function save(Changes $changes): void
     {
-        foreach ($changes->rows as $row) {
-            $row->save();
-        }
-        foreach ($changes->trades as $trade) {
-            TradeModel::create($trade->getAttributes());
+        foreach ($changes->models as $model) {
+            $model->save();
         }
     }
 }

@@ -59,6 +59,6 @@ final class OrderService
 
     private function save(Changes $changes): void
     {
-        $this->buffer->add($changes->rows, $changes->trades);
+        $this->buffer->add($changes->models);
     }
 }

@@ -25,13 +25,13 @@ final class PhpWriteBufferTest extends DatabaseTestCase
     public function testRowsWaitUntilTheBatchIsFull(): void
     {
         $buffer = new PhpWriteBuffer($this->connection(), batchSize: 3, flushIntervalMs: self::NEVER_MS);
-        $buffer->add([self::order(1)]);
-        $buffer->add([self::order(2)]);
-        $buffer->add([self::order(2)]);
+        $buffer->add([self::order(1)->model()]);
+        $buffer->add([self::order(2)->model()]);
+        $buffer->add([self::order(2)->model()]);
         self::assertFalse($buffer->isFull(), 'rows of one key are one row');
         self::assertSame(0, $this->connection()->table('orders')->count());
 
-        $buffer->add([self::order(3)], [self::trade(1)]);
+        $buffer->add([self::order(3)->model()], [self::trade(1)->model()]);
         self::assertSame(3, $this->connection()->table('orders')->count());
         self::assertSame(1, $this->connection()->table('trades')->count());
 
@@ -42,7 +42,7 @@ final class PhpWriteBufferTest extends DatabaseTestCase
     public function testRowsThatWaitedLongEnoughAreFlushedByTheNextCall(): void
     {
         $buffer = new PhpWriteBuffer($this->connection(), flushIntervalMs: 0);
-        $buffer->add([self::order(1)]);
+        $buffer->add([self::order(1)->model()]);
 
         self::assertSame(1, $this->connection()->table('orders')->count());
     }
@@ -51,14 +51,14 @@ final class PhpWriteBufferTest extends DatabaseTestCase
     {
         $buffer = new PhpWriteBuffer($this->connection(), flushIntervalMs: self::NEVER_MS);
         $order = self::order(1);
-        $buffer->add([$order]);
+        $buffer->add([$order->model()]);
         $order->fill(Decimal::parse('1'), self::AT);
-        $buffer->add([$order]);
+        $buffer->add([$order->model()]);
         $order->fill(Decimal::parse('1'), self::AT);
         self::assertSame(1, $buffer->flush());
         self::assertSame('1.000000000000000000', $this->connection()->table('orders')->value('filled_quantity'));
 
-        $buffer->add([$order]);
+        $buffer->add([$order->model()]);
         $buffer->flush();
         self::assertSame('2.000000000000000000', $this->connection()->table('orders')->value('filled_quantity'));
         self::assertSame(1, $this->connection()->table('orders')->count());
@@ -67,7 +67,7 @@ final class PhpWriteBufferTest extends DatabaseTestCase
     public function testDestructionFlushes(): void
     {
         $buffer = new PhpWriteBuffer($this->connection(), flushIntervalMs: self::NEVER_MS);
-        $buffer->add([self::order(1)]);
+        $buffer->add([self::order(1)->model()]);
         unset($buffer);
 
         self::assertSame(1, $this->connection()->table('orders')->count());
@@ -77,7 +77,7 @@ final class PhpWriteBufferTest extends DatabaseTestCase
     {
         $connection = $this->connectionThatDeadlocks(3);
         $buffer = new PhpWriteBuffer($connection, flushIntervalMs: self::NEVER_MS, maxRetries: 3);
-        $buffer->add([self::order(1)], [self::trade(1)]);
+        $buffer->add([self::order(1)->model()], [self::trade(1)->model()]);
 
         self::assertSame(2, $buffer->flush());
         self::assertSame(3, $buffer->getMetrics()['retries']);
@@ -88,7 +88,7 @@ final class PhpWriteBufferTest extends DatabaseTestCase
     {
         $connection = $this->connectionThatDeadlocks(2);
         $buffer = new PhpWriteBuffer($connection, flushIntervalMs: self::NEVER_MS, maxRetries: 1);
-        $buffer->add([self::order(1)]);
+        $buffer->add([self::order(1)->model()]);
 
         $code = null;
         try {
@@ -107,10 +107,10 @@ final class PhpWriteBufferTest extends DatabaseTestCase
     public function testATradeIsWrittenOnce(): void
     {
         $buffer = new PhpWriteBuffer($this->connection(), flushIntervalMs: self::NEVER_MS);
-        $buffer->add([], [self::trade(1)]);
+        $buffer->add([], [self::trade(1)->model()]);
 
         $this->expectException(LogicException::class);
-        $buffer->add([], [self::trade(1)]);
+        $buffer->add([], [self::trade(1)->model()]);
     }
 
     private static function order(int $id): Order

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Tests\Support;
 
-use App\Matching\Row;
+use Illuminate\Database\Eloquent\Model;
 use WriteBuffer\Buffer;
 
 /** Keeps rows as a database would: the last row of a key stays. A group is the rows of one call. */
@@ -19,8 +19,8 @@ final class MemoryBuffer implements Buffer
     public array $groups = [];
 
     /**
-     * @param list<Row>      $order
-     * @param list<Row>|null $trade
+     * @param list<Model>      $order
+     * @param list<Model>|null $trade
      */
     public function add(mixed $order, mixed $trade = null): int
     {
@@ -124,7 +124,7 @@ final class MemoryBuffer implements Buffer
     {
     }
 
-    private function keep(Row $row): void
+    private function keep(Model $row): void
     {
         $attributes = $row->getAttributes();
         $key = array_map(static fn (string $column) => $attributes[$column], self::KEYS[$row->getTable()]);

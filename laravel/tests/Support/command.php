@@ -1,0 +1,83 @@
+<?php
+
+// A command of an application with this package, as artisan runs it: it adds rows, and returns 3.
+// The exception handler prints what it is told.
+//
+// The argument is JSON: the `connection`, the settings of the `buffer`, whether `flush` ends the
+// command, the `rows` to add to `table`, and whether a `transaction` holds them.
+
+declare(strict_types=1);
+
+use Illuminate\Config\Repository;
+use Illuminate\Contracts\Console\Kernel as KernelContract;
+use Illuminate\Contracts\Debug\ExceptionHandler;
+use Illuminate\Foundation\Application;
+use Illuminate\Foundation\Bootstrap\HandleExceptions;
+use Illuminate\Foundation\Console\Kernel;
+use Symfony\Component\Console\Input\ArgvInput;
+use Symfony\Component\Console\Output\StreamOutput;
+use WriteBuffer\Buffer;
+use WriteBuffer\Exception as BufferException;
+use WriteBuffer\Laravel\WriteBufferServiceProvider;
+
+require dirname(__DIR__) . '/bootstrap.php';
+
+$work = json_decode($argv[1], true, 512, JSON_THROW_ON_ERROR);
+$app = new Application(__DIR__);
+$app->instance('env', 'production');
+$app->instance('config', new Repository([
+    'app' => ['env' => 'production'],
+    'database' => ['default' => 'mysql', 'connections' => ['mysql' => $work['connection']]],
+    'write-buffer' => [
+        'default' => 'default',
+        'status' => false,
+        'flush_after' => ['command' => $work['flush'], 'request' => $work['flush']],
+        'buffers' => ['default' => $work['buffer']],
+    ],
+]));
+$app->singleton(KernelContract::class, Kernel::class);
+$app->instance(ExceptionHandler::class, new class () implements ExceptionHandler {
+    public function report(Throwable $e): void
+    {
+        echo 'reported: ', $e->getMessage(), "\n";
+    }
+
+    public function shouldReport(Throwable $e): bool
+    {
+        return true;
+    }
+
+    public function render($request, Throwable $e): never
+    {
+        throw $e;
+    }
+
+    public function renderForConsole($output, Throwable $e): void
+    {
+    }
+});
+$app->register(\Illuminate\Database\DatabaseServiceProvider::class);
+$app->register(WriteBufferServiceProvider::class);
+$app->bootstrapWith([HandleExceptions::class]);
+$app->boot();
+
+$kernel = $app->make(KernelContract::class);
+$kernel->command('work', function () use ($app, $work): int {
+    $buffer = $app->make(Buffer::class);
+    $add = static function () use ($buffer, $work): void {
+        foreach ($work['rows'] as $row) {
+            $buffer->put($work['table'], $row);
+        }
+    };
+    try {
+        $work['transaction'] ? $app->make('db')->transaction($add) : $add();
+    } catch (BufferException $e) {
+        echo 'caught: ', $e->getMessage(), "\n";
+    }
+
+    return 3;
+});
+$input = new ArgvInput(['artisan', 'work']);
+$status = $kernel->handle($input, new StreamOutput(STDOUT));
+$kernel->terminate($input, $status);
+exit($status);
