@@ -7,15 +7,27 @@ namespace WriteBuffer\Tests\Integration;
 use WriteBuffer\ConnectionException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\Tests\Support\PhpProcess;
+use WriteBuffer\Tests\Support\Proxies;
 
 /** From the first connection to a lost one. */
 final class ConnectionTest extends DatabaseTestCase
 {
+    use Proxies;
+
+    /** Linux: a connection is taken with the client's first word. PHP names it from 8.3 on. */
+    private const TCP_DEFER_ACCEPT = 9;
+
     protected function setUp(): void
     {
         parent::setUp();
         $this->awaitNoConnections();
         $this->createTable('wb_orders', 'id INT PRIMARY KEY, v VARCHAR(20)');
+    }
+
+    protected function tearDown(): void
+    {
+        $this->stopProxies();
+        parent::tearDown();
     }
 
     public function testConnectsWithTheFirstRow(): void
@@ -265,6 +277,41 @@ final class ConnectionTest extends DatabaseTestCase
         });
         self::assertCount(1, $warnings);
         self::assertStringNotContainsString('secret', $warnings[0]);
+    }
+
+    /**
+     * A server that is killed as a connection to it begins can leave a client connected to nobody:
+     * its kernel forgets the connection, and resets nothing. So it does whenever a listener is
+     * closed that waits for the client's first word.
+     */
+    public function testAConnectionThatTheServerHasForgottenIsLeft(): void
+    {
+        if (!extension_loaded('sockets')) {
+            self::markTestSkipped('the extension sockets, which can lose a connection, is not there');
+        }
+        $port = $this->reservePort();
+        $listener = socket_create(AF_INET, SOCK_STREAM, SOL_TCP);
+        self::assertTrue(socket_set_option($listener, SOL_SOCKET, SO_REUSEADDR, 1));
+        self::assertTrue(socket_set_option($listener, SOL_TCP, self::TCP_DEFER_ACCEPT, 3_600));
+        self::assertTrue(socket_bind($listener, '127.0.0.1', $port) && socket_listen($listener));
+        $buffer = $this->buffer(
+            dsn: str_replace(':' . self::setting('DB_PORT') . '/', ":{$port}/", $this->dsnWith('connect_timeout_ms=86400000')),
+            background: true,
+            flushIntervalMs: 1,
+            orderTable: 'wb_orders',
+        );
+        $buffer->add(['id' => 1]);
+        self::await('a connection', static fn (): bool => self::isConnectedTo($port));
+        socket_close($listener);
+        $this->startProxy($port);
+        self::await('the row', fn (): bool => $this->value('SELECT COUNT(*) FROM wb_orders') === '1');
+        $buffer->close();
+    }
+
+    /** Whether this machine has a connection to a port of 127.0.0.1, by its own side of it. */
+    private static function isConnectedTo(int $port): bool
+    {
+        return preg_match(sprintf('/ 0100007F:%04X 01 /', $port), (string) file_get_contents('/proc/net/tcp')) === 1;
     }
 
     public function testAReadTimeoutEndsAConnection(): void

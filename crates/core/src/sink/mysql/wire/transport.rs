@@ -4,21 +4,39 @@
 //! several steps, under one deadline, ends then, however slowly bytes drip.
 //!
 //! A socket is in its sink's list from its first moment on ([`Sockets`]).
+//!
+//! The server speaks first. One that is killed in the very moment in which a connection begins may
+//! leave the client connected, by what the client's own kernel says, to nobody: its kernel forgets
+//! the connection, resets nothing, and no word ever comes. So until the first bytes come the
+//! client's kernel asks whether the connection is known (TCP's keepalive). The server's kernel
+//! answers for a server that is merely slow, and resets what it does not know. Why is a silent
+//! connection not left for another one instead? A server counts those that end before they have
+//! begun, and blocks the host of too many (`max_connect_errors`). Once the client has spoken TCP
+//! itself asks, until that is acknowledged. A unix socket is never connected to nobody.
 
 use std::fmt;
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::sockopt::{Timeout, set_socket_timeout, set_tcp_nodelay, socket_error};
+use rustix::net::sockopt::{
+    Timeout, set_socket_keepalive, set_socket_timeout, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl,
+    set_tcp_nodelay, socket_error,
+};
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv,
     sendmsg, socket_with,
 };
 
 use crate::sink::mysql::socket::{ListedSocket, Sockets};
+
+/// The pause before each question whether the connection is known. The shortest there is.
+const PROBE_PAUSE: Duration = Duration::from_secs(1);
+/// Questions without an answer that end the connection. The most there are: the DSN says how long
+/// a host is waited for.
+const PROBES_MAX: u32 = 127;
 
 /// What carries the bytes. Tests have one of their own, whose time is not the machine's.
 pub trait Transport: fmt::Debug + Send {
@@ -43,7 +61,11 @@ pub trait Transport: fmt::Debug + Send {
 
 /// A connected socket.
 #[derive(Debug)]
-pub struct Socket(ListedSocket);
+pub struct Socket {
+    socket: ListedSocket,
+    /// Nothing came yet, and the kernel asks whether the connection is known.
+    is_probed: bool,
+}
 
 impl Socket {
     /// Connects to an address.
@@ -53,14 +75,19 @@ impl Socket {
             SocketAddr::V6(_) => AddressFamily::INET6,
         };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = Self(sockets.open(|| socket_with(family, SocketType::STREAM, flags, None))?);
-        set_tcp_nodelay(&socket.0, true)?;
-        match connect(&socket.0, &address) {
+        let socket = sockets.open(|| socket_with(family, SocketType::STREAM, flags, None))?;
+        set_tcp_nodelay(&socket, true)?;
+        let socket = Self {
+            // Where it cannot be had it is done without.
+            is_probed: probe(&socket).is_ok(),
+            socket,
+        };
+        match connect(&socket.socket, &address) {
             Ok(()) => {}
             // A signal leaves it under way.
             Err(Errno::INPROGRESS | Errno::INTR) => {
                 socket.wait(PollFlags::OUT, deadline)?;
-                socket_error(&socket.0)??;
+                socket_error(&socket.socket)??;
             }
             Err(error) => return Err(error.into()),
         }
@@ -86,7 +113,10 @@ impl Socket {
             }
         }
         rustix::io::ioctl_fionbio(&socket, true)?;
-        Ok(Self(socket))
+        Ok(Self {
+            socket,
+            is_probed: false,
+        })
     }
 
     /// Waits until the socket is ready for something.
@@ -97,7 +127,7 @@ impl Socket {
                 return Err(ErrorKind::TimedOut.into());
             }
             let timeout = Timespec::try_from(left).map_err(Error::other)?;
-            match poll(&mut [PollFd::new(&self.0, wanted)], Some(&timeout)) {
+            match poll(&mut [PollFd::new(&self.socket, wanted)], Some(&timeout)) {
                 // Also for an error of the socket: the next call says which.
                 Ok(1..) => return Ok(()),
                 Ok(0) | Err(Errno::INTR) => {}
@@ -107,6 +137,14 @@ impl Socket {
     }
 }
 
+/// Has the kernel ask whether the connection is known while nothing is said.
+fn probe(socket: &ListedSocket) -> rustix::io::Result<()> {
+    set_tcp_keepidle(socket, PROBE_PAUSE)?;
+    set_tcp_keepintvl(socket, PROBE_PAUSE)?;
+    set_tcp_keepcnt(socket, PROBES_MAX)?;
+    set_socket_keepalive(socket, true)
+}
+
 impl Transport for Socket {
     fn now(&self) -> Instant {
         Instant::now()
@@ -114,7 +152,12 @@ impl Transport for Socket {
 
     fn send(&mut self, bytes: &[IoSlice<'_>], deadline: Instant) -> Result<usize> {
         loop {
-            match sendmsg(&self.0, bytes, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL) {
+            match sendmsg(
+                &self.socket,
+                bytes,
+                &mut SendAncillaryBuffer::default(),
+                SendFlags::NOSIGNAL,
+            ) {
                 Ok(sent) => return Ok(sent),
                 Err(Errno::AGAIN) => self.wait(PollFlags::OUT, deadline)?,
                 Err(Errno::INTR) => {}
@@ -125,8 +168,13 @@ impl Transport for Socket {
 
     fn receive(&mut self, room: &mut [u8], deadline: Instant) -> Result<usize> {
         loop {
-            match recv(&self.0, &mut *room, RecvFlags::empty()) {
-                Ok((received, _)) => return Ok(received),
+            match recv(&self.socket, &mut *room, RecvFlags::empty()) {
+                Ok((received, _)) => {
+                    if std::mem::take(&mut self.is_probed) {
+                        set_socket_keepalive(&self.socket, false)?;
+                    }
+                    return Ok(received);
+                }
                 Err(Errno::AGAIN) => self.wait(PollFlags::IN, deadline)?,
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
@@ -198,6 +246,25 @@ mod tests {
         let error = Socket::over_unix(&path, &sockets, later()).expect_err("nobody listens");
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert_eq!(sockets.take().count(), 0, "all are closed");
+    }
+
+    /// It takes the connection, and says nothing: its kernel answers for it.
+    #[test]
+    fn a_server_that_is_slow_to_speak_is_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let mut socket = Socket::over_tcp(address, &Sockets::default(), later()).expect("connected");
+        let is_probed = |socket: &Socket| rustix::net::sockopt::socket_keepalive(&socket.socket).expect("an option");
+        assert!(is_probed(&socket));
+        let mut room = [0; 16];
+        let error = socket
+            .receive(&mut room, Instant::now() + PROBE_PAUSE * 5 / 2)
+            .expect_err("nothing came");
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "it is not lost");
+        let (mut peer, _) = listener.accept().expect("accepted");
+        io::Write::write_all(&mut peer, b"hello").expect("five bytes");
+        assert_eq!(socket.receive(&mut room, later()).expect("received"), 5);
+        assert!(!is_probed(&socket), "a session that is idle sends nothing");
     }
 
     #[test]
