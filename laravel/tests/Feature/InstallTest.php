@@ -114,6 +114,8 @@ final class InstallTest extends TestCase
                 'ledger_table' => 'wb_no_ledger'],
             'misspelled' => ['driver' => 'php', 'batchsize' => 5],
             'well' => ['driver' => 'php', 'tables' => ['orders' => ['allowSecondUnique' => true]]],
+            'servers' => ['driver' => 'native', 'tables' => ['orders' => ['key' => 'server']]],
+            'unknown' => ['driver' => 'php', 'tables' => ['orders' => ['key' => 'server']]],
         ]);
         try {
             [$status, $output] = $this->install();
@@ -133,12 +135,14 @@ final class InstallTest extends TestCase
                 'wb_odd_ledger has the engine MyISAM',
                 'Buffer reader: the account wb_reader may not write to table balances: it lacks INSERT, UPDATE',
                 'Buffer reader: the account wb_reader may not create the table wb_no_ledger',
+                "Buffer unknown: table orders: 'key' => 'server' needs the extension",
                 'Buffer misspelled: the buffer misspelled of config/write-buffer.php has an unknown setting batchsize',
             ] as $expected
         ) {
             self::assertStringContainsString($expected, $output);
         }
         self::assertStringNotContainsString('Buffer well', $output);
+        self::assertStringNotContainsString('Buffer servers', $output);
         self::assertStringNotContainsString('table trades', $output);
         self::assertSame('0', (string) $judge->query('SELECT COUNT(*) FROM trades')->fetchColumn());
     }
