@@ -83,6 +83,22 @@ final class InstallTest extends TestCase
         self::assertStringNotContainsString('no table orders', $output);
     }
 
+    public function testTheTablesOfThePublishedConfigurationNeedNotBeThere(): void
+    {
+        foreach ([[], ['order_table' => 'orders', 'trade_table' => 'trades']] as $tables) {
+            $this->app->make('config')->set('write-buffer.buffers.default', ['driver' => 'native'] + $tables);
+            [$status, $output] = $this->install();
+            self::assertSame(0, $status, $output);
+            self::assertStringContainsString('Buffer default: there is no table orders in', $output);
+            self::assertStringContainsString('Buffer default: there is no table trades in', $output);
+            self::assertStringContainsString('All is there.', $output);
+        }
+        $this->app->make('config')->set('write-buffer.buffers.default.tables', ['orders' => ['key' => 'id']]);
+        [$status, $output] = $this->install();
+        self::assertSame(1, $status, 'its rules mean it');
+        self::assertStringContainsString('migrate, or correct `tables`', $output);
+    }
+
     public function testWhatWouldFailAtTheFirstRowIsFound(): void
     {
         $this->createTable('orders', 'id INT PRIMARY KEY, email VARCHAR(20) NOT NULL, UNIQUE KEY by_email (email)');
