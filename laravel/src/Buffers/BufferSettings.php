@@ -140,6 +140,12 @@ final class BufferSettings
     public static function ofPhp(#[\SensitiveParameter] array $config, RowReader $reader): array
     {
         $settings = self::of($config, $reader);
+        foreach ($settings['tables'] as $table => $rules) {
+            if (($rules['key'] ?? null) === TableRules::KEY_OF_SERVER) {
+                throw new ConfigException("table {$table}: 'key' => 'server' needs the extension; with the driver php name the"
+                    . " columns of a unique key in `tables`, or use mode 'insert'");
+            }
+        }
         [$settings['orderTable'], $settings['tradeTable']] = self::tables($config);
         foreach (self::INTEGERS as $key => $parameter) {
             $ini = ini_get("write_buffer.{$key}");

@@ -9,6 +9,8 @@ use WriteBuffer\ConfigException;
 /** Owns what config/write-buffer.php may have at its top level, beside the buffers themselves. */
 final class PackageSettings
 {
+    private const FLUSH_TIMEOUT_MS = 5_000;
+
     private const FLUSH_AFTER = ['request', 'redirect', 'job', 'worker', 'task', 'command'];
 
     /**
@@ -45,8 +47,9 @@ final class PackageSettings
                 yield UnknownSetting::message('flush_after in config/write-buffer.php', $unknown, self::FLUSH_AFTER);
             }
         }
-        $timeoutMs = $config['flush_timeout_ms'] ?? 0;
-        if (filter_var($timeoutMs, FILTER_VALIDATE_INT, ['options' => ['min_range' => 0]]) === false) {
+        // An empty variable of the environment is none.
+        $timeoutMs = $config['flush_timeout_ms'] ?? '';
+        if ($timeoutMs !== '' && filter_var($timeoutMs, FILTER_VALIDATE_INT, ['options' => ['min_range' => 0]]) === false) {
             yield 'flush_timeout_ms in config/write-buffer.php must be a whole number of milliseconds, not '
                 . (is_scalar($timeoutMs) ? var_export($timeoutMs, true) : get_debug_type($timeoutMs));
         }
@@ -55,6 +58,16 @@ final class PackageSettings
             yield 'status in config/write-buffer.php must be the path of a folder, or false, not '
                 . (is_scalar($status) ? var_export($status, true) : get_debug_type($status));
         }
+    }
+
+    /**
+     * How long the flush at an end of work may take, for each buffer.
+     *
+     * @param mixed $configured `flush_timeout_ms`
+     */
+    public static function flushTimeoutMs(mixed $configured): int
+    {
+        return $configured === null || $configured === '' ? self::FLUSH_TIMEOUT_MS : (int) $configured;
     }
 
     /**

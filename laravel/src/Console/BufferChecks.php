@@ -21,6 +21,12 @@ use WriteBuffer\Laravel\Tables\Table;
  */
 final class BufferChecks
 {
+    /** The key of what is worth a word, and wrong only for some applications. */
+    public const NOTE = 'note';
+
+    /** The tables of the published configuration, which need not be there. */
+    private const PUBLISHED = ['orders' => 'order_table', 'trades' => 'trade_table'];
+
     /** The server's errors that say that an account may not, or that nobody may now. */
     private const DENIED = [1044, 1142, 1143, 1227, 1290, 1370, 1792];
 
@@ -28,7 +34,10 @@ final class BufferChecks
     {
     }
 
-    /** @return iterable<string> what a buffer lacks, and what to do about it */
+    /**
+     * @return iterable<int|string, string> what a buffer lacks, and what to do about it; notes have
+     *                                      the key NOTE
+     */
     public function problems(string $name): iterable
     {
         $config = (array) $this->container->make('config')->get("write-buffer.buffers.{$name}");
@@ -67,7 +76,7 @@ final class BufferChecks
     /**
      * @param array<string, mixed> $config
      *
-     * @return iterable<string>
+     * @return iterable<int|string, string>
      */
     private function tableProblems(
         Connection $connection,
@@ -78,7 +87,7 @@ final class BufferChecks
         $tables = [$orders => 'order_table', $trades => 'trade_table'];
         foreach (array_keys(BufferSettings::rules($config)) as $table) {
             $isRule = isset(((array) ($config['tables'] ?? []))[$table]);
-            $tables[(string) $table] ??= $isRule ? '`tables`' : '`models`';
+            $tables[(string) $table] = $isRule ? '`tables`' : '`models`';
         }
         $reader = new RowReader((string) $connection->getTablePrefix());
         foreach ($tables as $table => $setting) {
@@ -86,6 +95,11 @@ final class BufferChecks
                 $found = $this->buffers->catalogOf($name)->of($reader->table((string) $table));
             } catch (ConfigException $e) {
                 yield $e->getMessage();
+                continue;
+            }
+            if ($found->schema === null && (self::PUBLISHED[$table] ?? null) === $setting) {
+                yield self::NOTE => "there is no table {$table} in {$connection->getDatabaseName()}. That is well if add() gets"
+                    . " models, or no rows for it; otherwise migrate, or correct {$setting} in config/write-buffer.php";
                 continue;
             }
             if ($found->schema === null) {

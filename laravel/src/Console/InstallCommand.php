@@ -38,7 +38,11 @@ final class InstallCommand extends Command
         }
         $checks = new BufferChecks($this->laravel, $manager);
         foreach ($names as $name) {
-            foreach ($checks->problems($name) as $problem) {
+            foreach ($checks->problems($name) as $kind => $problem) {
+                if ($kind === BufferChecks::NOTE) {
+                    $this->line(ConsoleText::of("Buffer {$name}: {$problem}"));
+                    continue;
+                }
                 $this->warn(ConsoleText::of("Buffer {$name}: {$problem}"));
                 $problems++;
             }

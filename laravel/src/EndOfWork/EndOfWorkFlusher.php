@@ -12,6 +12,7 @@ use WriteBuffer\Buffer;
 use WriteBuffer\Exception as BufferException;
 use WriteBuffer\FlushException;
 use WriteBuffer\Laravel\Buffers\BufferManager;
+use WriteBuffer\Laravel\Buffers\PackageSettings;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\Laravel\Drivers\Metrics;
 use WriteBuffer\Laravel\Events\BatchFlushed;
@@ -80,7 +81,7 @@ final class EndOfWorkFlusher
     private function flushAll(string $kind): void
     {
         $config = $this->container->make('config');
-        $timeoutMs = (int) ($config->get('write-buffer.flush_timeout_ms') ?? 5_000);
+        $timeoutMs = PackageSettings::flushTimeoutMs($config->get('write-buffer.flush_timeout_ms'));
         foreach ($this->container->make(BufferManager::class)->all() as $name => $buffer) {
             $isPersistent = $this->isPersistent($name);
             if ($buffer instanceof HoldsRows && $buffer->isHolding()) {

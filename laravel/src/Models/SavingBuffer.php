@@ -13,11 +13,13 @@ use Throwable;
 use Traversable;
 use TypeError;
 use WriteBuffer\Buffer;
+use WriteBuffer\ConfigException;
 use WriteBuffer\Exception as BufferException;
 use WriteBuffer\Laravel\Drivers\PassesOn;
 use WriteBuffer\Laravel\Rows\Identity;
 use WriteBuffer\Laravel\Rows\Import;
 use WriteBuffer\Laravel\Rows\TakesRows;
+use WriteBuffer\Laravel\Tables\TableRules;
 use WriteBuffer\Laravel\Transactions\AfterCommitBuffer;
 use WriteBuffer\Laravel\Transactions\HoldsRows;
 use WriteBuffer\Laravel\Transactions\TellsOfHeldRows;
@@ -379,17 +381,32 @@ final class SavingBuffer implements Buffer, HoldsRows
     }
 
     /**
-     * A row of a model that names one column of its key, or none, though it has several: until a
-     * buffer knows the table, it would take all columns for what has changed.
+     * A row that finds its own row in the table. If a model names one column of its key, or none,
+     * though the key has several, a buffer that does not know the table yet would take all columns
+     * for what has changed. And a row without the column that the server numbers would be a new
+     * one.
+     *
+     * @throws ConfigException the model lacks a column of the key
      */
     private function partial(ModelRow $row, Model $model): ModelRow
     {
-        if (!$row->exists || $this->identities === null || !$this->plan($model)->asksForKeys) {
+        $rules = $this->rules[$row->getTable()] ?? [];
+        $isNamed = isset($rules['key']);
+        $isAsked = !$isNamed && $this->identities !== null && $this->plan($model)->asksForKeys;
+        if (!$row->exists || !($isNamed || $isAsked) || ($rules['key'] ?? null) === TableRules::KEY_OF_SERVER || ($rules['mode'] ?? null) === TableRules::INSERT) {
             return $row;
         }
-        $columns = isset($this->rules[$row->getTable()]['key'])
-            ? null
-            : ($this->identities)($row->getTable())?->with($row->getAttributes(), $row->getDirty());
+        $identity = $isNamed
+            ? new Identity(array_values((array) $rules['key']), $rules['guard'] ?? null)
+            : ($this->identities)($row->getTable());
+        $missing = $identity?->missing($row->getAttributes()) ?? [];
+        if ($missing !== []) {
+            throw new ConfigException(
+                $model::class . ': it has no ' . implode(', ', $missing) . ', by which a buffered row finds its row: load the'
+                . " model with the key of {$row->getTable()}"
+            );
+        }
+        $columns = $isAsked ? $identity?->with($row->getAttributes(), $row->getDirty()) : null;
 
         return $columns === null ? $row : new ModelRow($row->getTable(), $row->getKeyName(), false, $columns);
     }
@@ -399,7 +416,7 @@ final class SavingBuffer implements Buffer, HoldsRows
     {
         $key = $this->rules[$model->getTable()]['key'] ?? null;
         if (is_string($key) || is_array($key)) {
-            return $key === 'server' ? null : array_values((array) $key);
+            return $key === TableRules::KEY_OF_SERVER ? null : array_values((array) $key);
         }
 
         return $this->plan($model)->hasOwnKeys ? [] : null;

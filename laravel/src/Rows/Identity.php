@@ -21,6 +21,22 @@ final class Identity
     }
 
     /**
+     * The columns of the key that a row does not have.
+     *
+     * @param array<mixed> $attributes
+     *
+     * @return list<string>
+     */
+    public function missing(array $attributes): array
+    {
+        $missing = array_values(array_diff($this->key, array_keys($attributes)));
+
+        return $missing === []
+            ? []
+            : array_values(array_udiff($missing, array_map('strval', array_keys($attributes)), strcasecmp(...)));
+    }
+
+    /**
      * The columns that have changed, behind those that say which row it is.
      *
      * @param array<mixed> $attributes all columns

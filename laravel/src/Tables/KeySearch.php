@@ -36,6 +36,10 @@ final class KeySearch
                 continue;
             }
             $known ??= $tables->of($table, $row);
+            if ($known->rules->key === []) {
+                // Only the server tells its rows apart.
+                break;
+            }
             $wanted ??= self::wanted($known, $key);
             $values = $row->isDeletion ? $known->bindDeletion($row) : $known->bind($row);
             $values = (new Row($table, $values))->plainValues();

@@ -202,7 +202,7 @@ final class Table
      */
     public function secondUnique(): array
     {
-        if (!$this->isUpsert() || $this->rules->allowSecondUnique || $this->schema === null) {
+        if (!$this->isUpsert() || $this->rules->allowSecondUnique || $this->rules->key === [] || $this->schema === null) {
             return [];
         }
         $key = array_map('strtolower', $this->key);

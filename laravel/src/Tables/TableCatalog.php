@@ -59,7 +59,7 @@ final class TableCatalog
             return new Table($name, $rules, null, $rules->key ?? $hint);
         }
         $key = $rules->key ?? $schema->primaryKey;
-        if ($key === [] && $rules->mode === TableRules::UPSERT) {
+        if ($key === [] && $rules->key === null && $rules->mode === TableRules::UPSERT) {
             throw new ConfigException(
                 "table {$name} has no primary key: configure its key in `tables`, or write to it by mode 'insert'"
             );

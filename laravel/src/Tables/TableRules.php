@@ -19,12 +19,15 @@ final class TableRules
 
     public const INSERT = 'insert';
 
+    /** The key of a table whose rows are told apart by the server alone. */
+    public const KEY_OF_SERVER = 'server';
+
     private const RULES = ['replace', 'keep', 'sum', 'min', 'max'];
 
     private const KNOWN = ['key', 'mode', 'merge', 'guard', 'allowSecondUnique', 'repeatable', 'coalesce'];
 
     /**
-     * @param list<string>|null     $key   null: the primary key
+     * @param list<string>|null     $key   null: the primary key; none: the server's unique keys
      * @param array<string, string> $merge
      */
     private function __construct(
@@ -77,7 +80,11 @@ final class TableRules
         if (!in_array($mode, [self::UPSERT, self::INSERT], true)) {
             throw new ConfigException("table {$table}: mode must be 'upsert' or 'insert'" . self::unlike(Mode::class, $mode));
         }
-        $key = isset($config['key']) ? array_values(array_map('strval', (array) $config['key'])) : null;
+        $key = match ($config['key'] ?? null) {
+            null => null,
+            self::KEY_OF_SERVER => [],
+            default => array_values(array_map('strval', (array) $config['key'])),
+        };
         $merge = $config['merge'] ?? [];
         foreach ($merge as $column => $rule) {
             if (!in_array($rule, self::RULES, true)) {

@@ -88,8 +88,9 @@ final class SchemaCheck
         }
         try {
             $connection = ($this->connection)();
-            if ($isWanted === true) {
-                $connection->getPdo();
+            if ($isWanted === true && !$connection->getRawPdo() instanceof PDO) {
+                // A query, at which LazilyRefreshDatabase migrates.
+                $connection->select('SELECT 1');
             }
         } catch (Throwable $e) {
             return $isWanted === null ? null : throw self::refusal("the fake cannot look for table {$name}: {$e->getMessage()}");

@@ -37,11 +37,12 @@ final class OpenTransactions
     private WeakMap $levels;
 
     /**
-     * What a commit is to throw once all callbacks after it have run. If a callback threw it,
-     * Laravel would take a lost race in it for one of its own, and run the whole transaction again
-     * that is committed.
+     * What commits are to throw once all callbacks after them have run; null: nothing. If one of
+     * the callbacks threw it, Laravel would take a lost race in it for one of its own, and run the
+     * whole transaction again that is committed. A callback may commit another transaction: the
+     * last one ends first.
      *
-     * @var WeakMap<Connection, Throwable>
+     * @var WeakMap<Connection, list<Throwable|null>>
      */
     private WeakMap $thrown;
 
@@ -125,11 +126,12 @@ final class OpenTransactions
             // Laravel keeps callbacks by the connection's name: after DB::purge() the next commit
             // of a new connection calls them too.
             $connection->afterCommit(function () use ($connection, $pdo): void {
+                $thrown = null;
                 try {
                     $connection->getRawPdo() === $pdo && $this->committed($connection);
-                } catch (Throwable $e) {
-                    $this->thrown[$connection] = $e;
+                } catch (Throwable $thrown) {
                 }
+                $this->thrown[$connection] = [...$this->thrown[$connection] ?? [], $thrown];
             });
         }
     }
@@ -138,9 +140,13 @@ final class OpenTransactions
     private function ended(Connection $connection): void
     {
         $this->committed($connection);
-        $thrown = $this->thrown[$connection] ?? null;
+        $waiting = $this->thrown[$connection] ?? [];
+        if ($connection->transactionLevel() > 0 || $waiting === []) {
+            return;
+        }
+        $thrown = array_pop($waiting);
+        $this->thrown[$connection] = $waiting;
         if ($thrown !== null) {
-            unset($this->thrown[$connection]);
             throw $thrown;
         }
     }
@@ -148,8 +154,8 @@ final class OpenTransactions
     /** Reports what a commit has not thrown, since a callback after it threw something else. */
     public function reportUnthrown(): void
     {
-        foreach ($this->thrown as $e) {
-            $this->report($e);
+        foreach ($this->thrown as $waiting) {
+            array_map($this->report(...), array_filter($waiting));
         }
         $this->thrown = new WeakMap();
     }

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Laravel\Tests\Contract;
 
+use Illuminate\Database\Eloquent\Relations\Pivot;
 use Illuminate\Support\Carbon;
 use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\ConfigException;
@@ -121,6 +122,57 @@ final class CompositeKeysTest extends ContractTestCase
         $otherwise->free = 2;
         self::assertThrown(ConfigException::class, static fn () => $buffer->add($otherwise), 'compares by more than =');
         self::assertSame(2, $buffer->getMetrics()['rows_added']);
+    }
+
+    /** A pivot says by two columns which row it is, and need not have the table's own key. */
+    public function testAPivotIsSavedIfItHasTheKeyOfItsTable(): void
+    {
+        $key = 'PRIMARY KEY (user_id, asset)';
+        foreach (['native background', 'native foreground', 'sync', 'php', 'php on sqlite'] as $driver) {
+            foreach ([$key, 'id INTEGER NOT NULL ' . ($driver === 'php on sqlite' ? '' : 'AUTO_INCREMENT ') . 'PRIMARY KEY'] as $definition) {
+                $this->twins($driver, false, false);
+                $columns = 'user_id INTEGER NOT NULL, asset VARCHAR(5) NOT NULL, level INTEGER';
+                $this->createTables(['wb_pivots' => $definition === $key ? "{$columns}, {$key}" : "{$definition}, {$columns}"]);
+                $buffer = $this->make(['tables' => []]);
+                $database = $this->app->make('db')->connection();
+                $database->table('wb_pivots')->insert(['user_id' => 1, 'asset' => 'BTC', 'level' => 1]);
+                $attributes = ['user_id' => 1, 'asset' => 'BTC', 'level' => 1];
+                $pivot = Pivot::fromRawAttributes(new Holding(), $attributes, 'wb_pivots', true)->setPivotKeys('user_id', 'asset');
+                $pivot->level = 2;
+                if ($definition === $key) {
+                    $buffer->add($pivot);
+                } else {
+                    // As a new row it would be a second one.
+                    self::assertThrown(ConfigException::class, static fn () => $buffer->add($pivot), 'it has no id, by which');
+                    $pivot = Pivot::fromRawAttributes(new Holding(), ['id' => 1] + $attributes, 'wb_pivots', true)
+                        ->setPivotKeys('user_id', 'asset');
+                    $pivot->level = 2;
+                    $buffer->add($pivot);
+                }
+                $buffer->flush();
+                self::assertSame(
+                    [['user_id' => '1', 'asset' => 'BTC', 'level' => '2']],
+                    $this->tableOf('wb_pivots', ['user_id', 'asset', 'level']),
+                    "{$driver}, {$definition}",
+                );
+            }
+        }
+    }
+
+    /** @dataProvider drivers */
+    #[DataProvider('drivers')]
+    public function testAModelThatWasLoadedWithoutTheKeyThatTheRulesNameIsRefused(string $driver): void
+    {
+        $buffer = $this->twins($driver, false, true);
+        $part = (new class extends Holding {
+            protected function setKeysForSaveQuery($query)
+            {
+                return $query->where('user_id', $this->user_id);
+            }
+        })->newFromBuilder(['user_id' => 1, 'free' => 1]);
+        $part->free = 2;
+        self::assertThrown(ConfigException::class, static fn () => $buffer->add($part), 'it has no asset, by which');
+        self::assertSame(0, $buffer->getMetrics()['rows_added']);
     }
 
     /** @return array<string, mixed> */

@@ -186,7 +186,9 @@ final class CommitFailureTest extends TestCase
     #[DataProvider('driversThatWriteAtTheCommit')]
     public function testATransactionIsNotRunAgainSinceItsRowsHaveToWait(string $name): void
     {
-        $this->createTable('wb_done', 'id INT AUTO_INCREMENT PRIMARY KEY');
+        foreach (['wb_done', 'wb_after'] as $table) {
+            $this->createTable($table, 'id INT AUTO_INCREMENT PRIMARY KEY');
+        }
         $judge = new PDO('mysql:unix_socket=' . self::setting('DB_SOCKET') . ';dbname=' . self::setting('DB_DATABASE'), 'root');
         $before = $judge->query('SELECT @@GLOBAL.innodb_lock_wait_timeout')->fetchColumn();
         $judge->exec('SET GLOBAL innodb_lock_wait_timeout = 1');
@@ -201,6 +203,10 @@ final class CommitFailureTest extends TestCase
             $this->database()->transaction(function () use ($name): void {
                 $this->database()->table('wb_done')->insert([[]]);
                 $this->buffer($name)->add(['id' => 1, 'v' => 2]);
+                $this->database()->afterCommit(fn () => $this->database()->transaction(
+                    fn () => $this->database()->table('wb_after')->insert([[]]),
+                    3,
+                ));
             }, 3);
         } catch (\WriteBuffer\Exception $thrown) {
         }
@@ -208,6 +214,7 @@ final class CommitFailureTest extends TestCase
         self::assertNotNull($thrown);
         self::assertStringContainsStringIgnoringCase('lock wait', $thrown->getMessage());
         self::assertCount(1, $this->rows('wb_done'), 'it was committed, and is not run again');
+        self::assertCount(1, $this->rows('wb_after'), 'nor is one that a callback has committed');
         $name === 'sync' ? $this->buffer($name)->retry($this->buffer($name)->takeFailures()) : $this->buffer($name)->flush();
         self::assertSame(2, $this->rows('orders')[0]['v']);
     }

@@ -83,6 +83,22 @@ final class InstallTest extends TestCase
         self::assertStringNotContainsString('no table orders', $output);
     }
 
+    public function testTheTablesOfThePublishedConfigurationNeedNotBeThere(): void
+    {
+        foreach ([[], ['order_table' => 'orders', 'trade_table' => 'trades']] as $tables) {
+            $this->app->make('config')->set('write-buffer.buffers.default', ['driver' => 'native'] + $tables);
+            [$status, $output] = $this->install();
+            self::assertSame(0, $status, $output);
+            self::assertStringContainsString('Buffer default: there is no table orders in', $output);
+            self::assertStringContainsString('Buffer default: there is no table trades in', $output);
+            self::assertStringContainsString('All is there.', $output);
+        }
+        $this->app->make('config')->set('write-buffer.buffers.default.tables', ['orders' => ['key' => 'id']]);
+        [$status, $output] = $this->install();
+        self::assertSame(1, $status, 'its rules mean it');
+        self::assertStringContainsString('migrate, or correct `tables`', $output);
+    }
+
     public function testWhatWouldFailAtTheFirstRowIsFound(): void
     {
         $this->createTable('orders', 'id INT PRIMARY KEY, email VARCHAR(20) NOT NULL, UNIQUE KEY by_email (email)');
@@ -114,6 +130,8 @@ final class InstallTest extends TestCase
                 'ledger_table' => 'wb_no_ledger'],
             'misspelled' => ['driver' => 'php', 'batchsize' => 5],
             'well' => ['driver' => 'php', 'tables' => ['orders' => ['allowSecondUnique' => true]]],
+            'servers' => ['driver' => 'native', 'tables' => ['orders' => ['key' => 'server']]],
+            'unknown' => ['driver' => 'php', 'tables' => ['orders' => ['key' => 'server']]],
         ]);
         try {
             [$status, $output] = $this->install();
@@ -133,12 +151,14 @@ final class InstallTest extends TestCase
                 'wb_odd_ledger has the engine MyISAM',
                 'Buffer reader: the account wb_reader may not write to table balances: it lacks INSERT, UPDATE',
                 'Buffer reader: the account wb_reader may not create the table wb_no_ledger',
+                "Buffer unknown: table orders: 'key' => 'server' needs the extension",
                 'Buffer misspelled: the buffer misspelled of config/write-buffer.php has an unknown setting batchsize',
             ] as $expected
         ) {
             self::assertStringContainsString($expected, $output);
         }
         self::assertStringNotContainsString('Buffer well', $output);
+        self::assertStringNotContainsString('Buffer servers', $output);
         self::assertStringNotContainsString('table trades', $output);
         self::assertSame('0', (string) $judge->query('SELECT COUNT(*) FROM trades')->fetchColumn());
     }

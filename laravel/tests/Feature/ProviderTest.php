@@ -10,6 +10,7 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\Buffer;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Buffers\BufferManager;
+use WriteBuffer\Laravel\Buffers\PackageSettings;
 use WriteBuffer\Laravel\Buffers\UnknownSetting;
 use WriteBuffer\Laravel\Drivers\Null\NullBuffer;
 use WriteBuffer\Laravel\Facades\WriteBuffer as WriteBufferFacade;
@@ -178,10 +179,13 @@ final class ProviderTest extends TestCase
     {
         $published = require __DIR__ . '/../../config/write-buffer.php';
         $published['buffers']['default']['driver'] = 'null';
+        // As an empty line of .env is read.
+        $published['flush_timeout_ms'] = '';
         $this->app->make('config')->set('write-buffer', $published);
 
         self::assertInstanceOf(NullBuffer::class, $this->buffer()->inner());
         self::assertSame(array_keys($published), UnknownSetting::OF_FILE);
+        self::assertSame([5_000, 5_000, 0, 70], array_map(PackageSettings::flushTimeoutMs(...), ['', null, '0', 70]));
     }
 
     public function testWhatCannotWorkSaysWhat(): void
