@@ -37,6 +37,11 @@ pub enum Error {
         /// The number of the group before it.
         last: u64,
     },
+    /// A folder from which records are missing, or of which not all was read: nobody goes on in it.
+    NotWhole {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A writer's name that is no name of a folder.
     WriterName(String),
     /// This process is a child of the one that opened the lane.
@@ -88,6 +93,11 @@ impl fmt::Display for Error {
             Self::NumberNotAbove { number, last } => {
                 write!(formatter, "group {number} comes after group {last}: numbers only grow")
             }
+            Self::NotWhole { folder } => write!(
+                formatter,
+                "not all of {} could be read: set it aside, and begin another folder",
+                folder.display()
+            ),
             Self::WriterName(name) => write!(
                 formatter,
                 "{name:?} is no writer's name: use 1 to 64 letters, digits, '-' and '_'"

@@ -5,8 +5,8 @@
 //! |---|---|
 //! | `lock` | locked as long as the owner lives |
 //! | `header` | whose it is: [`LaneHeader`] |
-//! | `….segment` | groups |
-//! | `header.new`, `….new` | a header, or a segment, that was being begun: nothing yet |
+//! | `….segment` | groups and notes |
+//! | `header….new`, `….new` | a header, or a segment, that was being begun: nothing yet |
 //!
 //! A folder is made as `.new-<writer>` and gets its name when it is locked and has its header. So
 //! nobody meets one that is half made.
@@ -52,22 +52,39 @@ pub fn new_folder(directory: &Path, writer: &str) -> PathBuf {
     directory.join(format!("{NEW_FOLDER}{writer}"))
 }
 
-/// Gives a lane's folder its header, in place of another one.
+/// Gives a lane's folder its header.
 ///
 /// # Errors
 ///
 /// The system's.
-pub fn write_header(files: &impl Files, folder: &Path, header: &[u8], is_synced: bool) -> Result<()> {
-    let (new, path) = (folder.join(NEW_HEADER), folder.join(HEADER));
-    match files.remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", &new)(error)),
-        _ => {}
-    }
+pub fn write_header(files: &impl Files, folder: &Path, header: &[u8]) -> Result<()> {
+    let new = folder.join(NEW_HEADER);
     let file = files.create(&new).map_err(Error::io("make", &new))?;
     file.write_at(0, header).map_err(Error::io("write", &new))?;
-    if is_synced {
-        file.sync().map_err(Error::io("sync", &new))?;
+    let path = folder.join(HEADER);
+    files.rename(&new, &path).map_err(Error::io("rename", &new))
+}
+
+/// Gives a lane's folder a header that is on the disk, in place of another one. Its name is to be
+/// once the folder is synced.
+///
+/// `number` is another one for each try: a file whose sync failed has a name of its own, so it
+/// cannot come back under that of another.
+///
+/// # Errors
+///
+/// The system's.
+pub fn write_synced_header(files: &impl Files, folder: &Path, header: &[u8], number: u64) -> Result<()> {
+    let new = folder.join(format!("{HEADER}-{number}.{NEW}"));
+    let file = files.create(&new).map_err(Error::io("make", &new))?;
+    let written = file.write_at(0, header).map_err(Error::io("write", &new));
+    let synced = written.and_then(|()| file.sync().map_err(Error::io("sync", &new)));
+    if synced.is_err() {
+        // What cannot be removed is nothing yet.
+        let _ = files.remove_file(&new);
+        return synced;
     }
+    let path = folder.join(HEADER);
     files.rename(&new, &path).map_err(Error::io("rename", &new))
 }
 
@@ -97,6 +114,11 @@ pub fn segment(folder: &Path, sequence: u64) -> (PathBuf, PathBuf) {
     (path(SEGMENT), path(NEW))
 }
 
+/// A file that is prepared for a segment to come.
+pub fn ahead(folder: &Path, count: u64) -> PathBuf {
+    folder.join(format!("ahead-{count:x}.{NEW}"))
+}
+
 /// The segments' files, by name: in their order, unless somebody renamed one.
 ///
 /// # Errors
@@ -104,6 +126,26 @@ pub fn segment(folder: &Path, sequence: u64) -> (PathBuf, PathBuf) {
 /// The system's.
 pub fn segments(files: &impl Files, folder: &Path) -> io::Result<Vec<PathBuf>> {
     with_extension(files, folder, SEGMENT)
+}
+
+/// Files that were being begun, and are nothing yet: segments and headers.
+///
+/// # Errors
+///
+/// The system's.
+pub fn begun(files: &impl Files, folder: &Path) -> io::Result<Vec<PathBuf>> {
+    with_extension(files, folder, NEW)
+}
+
+/// The last sequence that any file has in its name; 0 if there is none.
+///
+/// # Errors
+///
+/// The system's.
+pub fn last_sequence(files: &impl Files, folder: &Path) -> io::Result<u64> {
+    let paths = segments(files, folder)?.into_iter().chain(begun(files, folder)?);
+    let stems = paths.filter_map(|path| u64::from_str_radix(path.file_stem()?.to_str()?, 16).ok());
+    Ok(stems.max().unwrap_or(0))
 }
 
 fn with_extension(files: &impl Files, folder: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
@@ -124,8 +166,11 @@ fn with_extension(files: &impl Files, folder: &Path, extension: &str) -> io::Res
 ///
 /// The system's, and a file that is none of ours. Nothing is lost: another try may follow.
 pub fn remove(files: &impl Files, directory: &Path, folder: &Path, is_synced: bool) -> Result<()> {
-    let listed = |extension| with_extension(files, folder, extension).map_err(Error::io("list", folder));
-    for path in listed(SEGMENT)?.iter().chain(&listed(NEW)?) {
+    let listed = |names: io::Result<Vec<PathBuf>>| names.map_err(Error::io("list", folder));
+    for path in listed(segments(files, folder))?
+        .iter()
+        .chain(&listed(begun(files, folder))?)
+    {
         files.remove_file(path).map_err(Error::io("remove", path))?;
     }
     if is_synced {

@@ -29,7 +29,7 @@ use crate::value::{TooLong, Value, Values};
 pub const VERSION: u8 = 1;
 const HEAD_BYTES: usize = 12;
 /// What stands of each row before the values.
-const ROW_HEAD_BYTES: usize = 6;
+pub const ROW_HEAD_BYTES: usize = 6;
 
 /// What a row is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,13 +93,13 @@ fn push_text(into: &mut Vec<u8>, text: &str) -> Result<(), TooLong> {
 /// # Errors
 ///
 /// More than the form has room for. `into` holds nothing of worth then.
-pub fn encode_head(
+pub fn encode_head<'s>(
     into: &mut Vec<u8>,
     tag: Option<&str>,
-    shapes: &[&[u8]],
-    rows: &[(u16, u32)],
+    shapes: impl ExactSizeIterator<Item = &'s [u8]> + Clone,
+    rows: impl ExactSizeIterator<Item = (u16, u32)>,
 ) -> Result<(), TooLong> {
-    let shape_bytes: usize = shapes.iter().map(|shape| shape.len()).sum();
+    let shape_bytes: usize = shapes.clone().map(<[u8]>::len).sum();
     into.extend_from_slice(&[VERSION, u8::from(tag.is_some())]);
     into.extend_from_slice(&u16::try_from(shapes.len()).map_err(|_| TooLong)?.to_le_bytes());
     for number in [rows.len(), shape_bytes] {
@@ -111,11 +111,19 @@ pub fn encode_head(
     for shape in shapes {
         into.extend_from_slice(shape);
     }
-    for (shape, bytes) in rows {
-        into.extend_from_slice(&shape.to_le_bytes());
-        into.extend_from_slice(&bytes.to_le_bytes());
-    }
+    encode_rows(into, rows);
     Ok(())
+}
+
+/// Encodes the end of a group's head: the part that tells of its rows. What stands before it is the
+/// same for groups with the same shapes, no tag, and as many rows.
+pub fn encode_rows(into: &mut Vec<u8>, rows: impl ExactSizeIterator<Item = (u16, u32)>) {
+    into.reserve(rows.len() * ROW_HEAD_BYTES);
+    for (shape, bytes) in rows {
+        let [shape_low, shape_high] = shape.to_le_bytes();
+        let [a, b, c, d] = bytes.to_le_bytes();
+        into.extend_from_slice(&[shape_low, shape_high, a, b, c, d]);
+    }
 }
 
 /// Why bytes are no group.
@@ -156,17 +164,19 @@ impl<'a> Row<'_, 'a> {
     }
 }
 
-/// A group, checked.
-#[derive(Debug, Clone)]
-pub struct GroupReader<'a> {
+/// A group's parts. Its tables and columns are not read yet, so that whoever reads many groups need
+/// not read the same ones each time.
+#[derive(Debug, Clone, Copy)]
+pub struct Parts<'a> {
     tag: Option<&'a str>,
-    shapes: Vec<Shape<'a>>,
+    shape_count: u16,
+    shape_bytes: &'a [u8],
     heads: &'a [u8],
     values: &'a [u8],
 }
 
-impl<'a> GroupReader<'a> {
-    /// Reads a group.
+impl<'a> Parts<'a> {
+    /// Reads a group's parts.
     ///
     /// # Errors
     ///
@@ -188,39 +198,96 @@ impl<'a> GroupReader<'a> {
         };
         let mut rest = Reader(rest);
         let tag = if has_tag { Some(rest.text()?) } else { None };
-        let shape_count = u16::from_le_bytes(*head.get(2..)?.first_chunk()?);
-        let mut shape_bytes = Reader(rest.take(usize::try_from(u32_at(head, 8)?).ok()?)?);
-        let mut shapes = Vec::new();
-        for _ in 0..shape_count {
-            shapes.push(shape_bytes.shape()?);
-        }
+        let shape_bytes = rest.take(usize::try_from(u32_at(head, 8)?).ok()?)?;
         let row_count = usize::try_from(u32_at(head, 4)?).ok()?;
-        let heads = rest.take(row_count.checked_mul(ROW_HEAD_BYTES)?)?;
-        let group = Self {
+        Some(Self {
             tag,
-            shapes,
-            heads,
+            shape_count: u16::from_le_bytes(*head.get(2..)?.first_chunk()?),
+            shape_bytes,
+            heads: rest.take(row_count.checked_mul(ROW_HEAD_BYTES)?)?,
             values: rest.0,
-        };
-        (shape_bytes.0.is_empty() && group.is_whole()).then_some(group)
-    }
-
-    fn is_whole(&self) -> bool {
-        let (mut rows, mut bytes) = (0, 0);
-        for row in self.rows() {
-            let mut values = Values::new(row.encoded);
-            if values.by_ref().count() != row.shape.columns.len() || !values.rest().is_empty() {
-                return false;
-            }
-            rows += 1;
-            bytes += row.encoded.len();
-        }
-        rows * ROW_HEAD_BYTES == self.heads.len() && bytes == self.values.len()
+        })
     }
 
     /// The group's tag.
     pub fn tag(&self) -> Option<&'a str> {
         self.tag
+    }
+
+    /// What its tables and columns are read from: how many shapes, and their bytes.
+    pub fn unread_shapes(&self) -> (u16, &'a [u8]) {
+        (self.shape_count, self.shape_bytes)
+    }
+
+    /// Reads its tables and columns.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are none.
+    pub fn shapes(&self) -> Result<Vec<Shape<'a>>, Malformed> {
+        let mut bytes = Reader(self.shape_bytes);
+        let shapes = (0..self.shape_count).map(|_| bytes.shape()).collect::<Option<_>>();
+        shapes.filter(|_| bytes.0.is_empty()).ok_or(Malformed::Damaged)
+    }
+
+    /// Checks its rows, if its shapes have so many columns.
+    ///
+    /// # Errors
+    ///
+    /// A row that is none.
+    pub fn check(&self, columns: impl Fn(usize) -> Option<usize>) -> Result<(), Malformed> {
+        let (mut rows, mut bytes) = (0, 0);
+        for (shape, encoded) in self.rows() {
+            let mut values = Values::new(encoded);
+            if Some(values.by_ref().count()) != columns(shape) || !values.rest().is_empty() {
+                return Err(Malformed::Damaged);
+            }
+            rows += 1;
+            bytes += encoded.len();
+        }
+        let is_whole = rows * ROW_HEAD_BYTES == self.heads.len() && bytes == self.values.len();
+        is_whole.then_some(()).ok_or(Malformed::Damaged)
+    }
+
+    /// How many rows it has.
+    pub fn row_count(&self) -> usize {
+        self.heads.len() / ROW_HEAD_BYTES
+    }
+
+    /// The rows, in order: of each the position of its shape, and its values.
+    pub fn rows(&self) -> impl Iterator<Item = (usize, &'a [u8])> + use<'a> {
+        let mut values = Reader(self.values);
+        self.heads.chunks_exact(ROW_HEAD_BYTES).map_while(move |head| {
+            let shape = usize::from(u16::from_le_bytes(*head.first_chunk()?));
+            let bytes = usize::try_from(u32_at(head, 2)?).ok()?;
+            Some((shape, values.take(bytes)?))
+        })
+    }
+}
+
+/// A group, checked.
+#[derive(Debug, Clone)]
+pub struct GroupReader<'a> {
+    parts: Parts<'a>,
+    shapes: Vec<Shape<'a>>,
+}
+
+impl<'a> GroupReader<'a> {
+    /// Reads a group.
+    ///
+    /// # Errors
+    ///
+    /// Why the bytes are none.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let parts = Parts::new(bytes)?;
+        let shapes = parts.shapes()?;
+        parts.check(|shape| shapes.get(shape).map(|shape| shape.columns.len()))?;
+        Ok(Self { parts, shapes })
+    }
+
+    /// The group's tag.
+    pub fn tag(&self) -> Option<&'a str> {
+        self.parts.tag
     }
 
     /// Tables and columns.
@@ -230,19 +297,16 @@ impl<'a> GroupReader<'a> {
 
     /// How many rows it has.
     pub fn row_count(&self) -> usize {
-        self.heads.len() / ROW_HEAD_BYTES
+        self.parts.row_count()
     }
 
     /// The rows, in order.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_, 'a>> {
-        let mut values = Reader(self.values);
-        self.heads.chunks_exact(ROW_HEAD_BYTES).map_while(move |head| {
-            let shape_position = usize::from(u16::from_le_bytes(*head.first_chunk()?));
-            let bytes = usize::try_from(u32_at(head, 2)?).ok()?;
+        self.parts.rows().map_while(|(shape_position, encoded)| {
             Some(Row {
                 shape: self.shapes.get(shape_position)?,
                 shape_position,
-                encoded: values.take(bytes)?,
+                encoded,
             })
         })
     }
@@ -296,8 +360,8 @@ mod tests {
             heads.push((u16::from(row.len() == 1), bytes));
         }
         let mut bytes = Vec::new();
-        let shapes: Vec<&[u8]> = shapes.iter().map(Vec::as_slice).collect();
-        encode_head(&mut bytes, tag, &shapes, &heads).expect("short");
+        let shapes = shapes.iter().map(Vec::as_slice);
+        encode_head(&mut bytes, tag, shapes, heads.iter().copied()).expect("short");
         bytes.append(&mut values);
         bytes
     }

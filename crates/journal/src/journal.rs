@@ -1,8 +1,8 @@
 //! Owns a journal's directory: a folder for each lane, of this process, of others, of the dead.
 //!
 //! Whoever takes over a folder has its lock. It reads the groups after the ledger's position,
-//! writes them under the dead writer's name, and removes the folder. If it dies in turn, nothing
-//! has changed for the next one but the ledger's position.
+//! writes them under the dead writer's name, and removes the folder, or [goes on](Adopted::resume)
+//! in it. If it dies in turn, nothing has changed for the next one but the ledger's position.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::files::{File as _, Files, Holder, Locked, Ownership};
 use crate::folder;
 use crate::header::{HeaderError, LaneHeader};
 use crate::lane::{Lane, Limits};
-use crate::scan::{Ending, Scan};
+use crate::scan::{Ending, Scan, Stored};
 
 /// A journal's directory.
 #[derive(Debug, Clone)]
@@ -59,8 +59,12 @@ pub struct Inspection {
     pub header: std::result::Result<LaneHeader, HeaderError>,
     /// Groups that can be read, settled ones in segments that are still there among them.
     pub groups: u64,
-    /// The number of the first of them.
+    /// The number of the first of them,
     pub first_number: Option<u64>,
+    /// and of the last.
+    pub last_number: Option<u64>,
+    /// Notes that can be read.
+    pub notes: u64,
     /// What its segments take on the disk, in bytes.
     pub bytes: u64,
     /// When its oldest segment was begun, in milliseconds since 1970.
@@ -175,7 +179,7 @@ impl<F: Files> Journal<F> {
             writer: writer.to_owned(),
             folder,
             header,
-            _lock: lock,
+            lock,
         })))
     }
 
@@ -199,11 +203,18 @@ impl<F: Files> Journal<F> {
         let holder = self.files.holder(&folder.join(folder::LOCK)).ok()?;
         let header = folder::read_header(&self.files, &folder).unwrap_or(Err(HeaderError::Damaged));
         let mut scan = Scan::new(&self.files, &folder, None).ok()?;
-        let (mut groups, mut first_number) = (0, None);
+        let (mut groups, mut notes) = (0, 0);
+        let (mut first_number, mut last_number) = (None, None);
         let mut count = |scan: &mut Scan<F>| {
-            for group in scan {
-                groups += 1;
-                first_number.get_or_insert(group.number);
+            for stored in scan {
+                match stored {
+                    Stored::Group(group) => {
+                        groups += 1;
+                        first_number.get_or_insert(group.number);
+                        last_number = Some(group.number);
+                    }
+                    Stored::Note(_) => notes += 1,
+                }
             }
         };
         count(&mut scan);
@@ -219,6 +230,8 @@ impl<F: Files> Journal<F> {
             header,
             groups,
             first_number,
+            last_number,
+            notes,
             bytes: bytes.fold(0, u64::saturating_add),
             oldest_unix_ms: scan.oldest_unix_ms(),
             ending,
@@ -234,7 +247,7 @@ pub struct Adopted<F: Files = Disk> {
     folder: PathBuf,
     header: std::result::Result<LaneHeader, HeaderError>,
     /// Let go after everything else.
-    _lock: F::Lock,
+    lock: F::Lock,
 }
 
 impl<F: Files> Adopted<F> {
@@ -258,13 +271,40 @@ impl<F: Files> Adopted<F> {
         self.header.as_ref().map_err(|error| *error)
     }
 
-    /// Reads the groups after a number: see [`Scan::new`].
+    /// Reads the groups after a number, and the notes: see [`Scan::new`].
     ///
     /// # Errors
     ///
     /// The folder cannot be listed.
     pub fn scan(&self, after: Option<u64>) -> Result<Scan<F>> {
         Scan::new(&self.journal.files, &self.folder, after)
+    }
+
+    /// Goes on in the folder, which stays locked: groups and notes are appended to it, with higher
+    /// numbers and ordinals. What is there is settled, synced and given up as the lane's own, and
+    /// whoever comes next finds all of it, old and new, in order. The header stays as it is: so go
+    /// on only if the rules and settings in it are yours.
+    ///
+    /// `scan` has read to the end, and its [ending](Scan::ending) is whole. What it has read from
+    /// is taken for settled. New numbers come after each position that the ledger has: a group that
+    /// was committed may be lost here by a power cut, and its number is not to be used again.
+    ///
+    /// Another scan that was begun before this call may go on reading, also while the lane is
+    /// appended to and settled, as long as nothing is settled that it has not returned.
+    ///
+    /// # Errors
+    ///
+    /// The log is not whole, the header cannot be read, or the system's. Nothing was lost, and the
+    /// folder is nobody's again.
+    pub fn resume(self, scan: Scan<F>, limits: Limits) -> Result<Lane<F>> {
+        let not_whole = Error::NotWhole {
+            folder: self.folder.clone(),
+        };
+        let (Some(log), Ok(header)) = (scan.into_whole(), &self.header) else {
+            return Err(not_whole);
+        };
+        let place = (&self.journal.files, self.journal.directory.as_path(), self.folder);
+        Lane::resume(place, header, &log, limits, self.lock)
     }
 
     /// Removes the folder. Each of its groups has to be settled, and the scan's ending

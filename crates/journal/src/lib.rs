@@ -1,5 +1,5 @@
 //! The journal of the `write_buffer` PHP extension: groups of rows, in files that outlive their
-//! process. It knows nothing of PHP and of servers. Nothing uses it yet.
+//! process. It knows nothing of PHP and of servers.
 //!
 //! ```text
 //! DIR/                          Journal      a directory, made with mode 0700
@@ -16,7 +16,11 @@
 //! outlives the process, and costs no system call. [`Syncer`](lane::sync::Syncer) makes it outlive
 //! the machine. [`Lane::settle_through`](lane::Lane::settle_through) gives it up, once the ledger
 //! says that it is committed. Whoever comes after a death calls
-//! [`Journal::adopt`](journal::Journal::adopt) and [`Adopted::scan`](journal::Adopted::scan).
+//! [`Journal::adopt`](journal::Journal::adopt) and [`Adopted::scan`](journal::Adopted::scan), and
+//! removes the folder, or goes on in it by [`Adopted::resume`](journal::Adopted::resume).
+//!
+//! [`Lane::note`](lane::Lane::note) puts bytes of the engine's between the groups: what has become
+//! of one, where no ledger says it.
 //!
 //! [`Record::put`]: lane::Record::put
 //! [`Record::commit`]: lane::Record::commit
@@ -24,8 +28,9 @@
 //! | module | what it owns | pure |
 //! |---|---|---|
 //! | [`journal`] | a directory: new lanes, taking over, looking at | no |
-//! | [`scan`] | the groups of a lane that was left behind, and why they end where they end | no |
-//! | [`lane`] | a lane that takes groups: room, settling, syncing, leaving a failed file | no |
+//! | [`scan`] | the groups and notes of a lane that was left behind, in their order | no |
+//! | [`scan::ending`] | why they end where they end | no |
+//! | [`lane`] | a lane that takes groups and notes: room, settling, syncing, a successor | no |
 //! | [`segment`] | a segment's file, and the walk over its records | no |
 //! | [`folder`] | the names in a lane's folder: how they come and go | no |
 //! | [`header`] | what stands at the head of a folder and of a segment | yes |
@@ -42,12 +47,13 @@
 //!
 //! - What [`Record::commit`] returned for survives the process; what a sync returned for survives
 //!   the machine.
-//! - Recovery returns groups that were appended, each once, in their order, and no others.
+//! - Recovery returns groups and notes that were appended, each once, in their order, and no
+//!   others; also if several processes have gone on in the folder, one after the other.
 //! - Nothing is removed that was not settled. What nobody can judge is set aside.
 //! - No bytes of a file make it panic, and no length is believed.
 //!
 //! `tests/power_model/` holds them against a file system that loses power 100,000 times,
-//! `tests/kill.rs` against SIGKILL.
+//! `tests/kill/` against SIGKILL.
 
 #![cfg_attr(test, allow(clippy::indexing_slicing, reason = "a test ends where it is wrong"))]
 
@@ -64,3 +70,5 @@ pub mod segment;
 #[cfg(test)]
 mod test_folder;
 pub mod value;
+
+pub use files::lock::{lock_for_fork, unlock_after_fork};

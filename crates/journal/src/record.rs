@@ -5,9 +5,10 @@
 //! | 0–3 | CRC-32C of the rest of the head |
 //! | 4–7 | CRC-32C of the payload |
 //! | 8–11 | the payload's length, in bytes |
-//! | 12 | its kind; 13–15 are zero |
+//! | 12 | its kind: 1 is a group, 2 a note |
+//! | 13 | the engine's lane of a group; 0 for a note. 14–15 are zero |
 //! | 16–23 | ordinal: records of a lane count from 1, without a gap |
-//! | 24–31 | number: the group's, from the engine; it only grows |
+//! | 24–31 | number: the group's, from the engine; it only grows. A note has the last group's |
 //! | 32–39 | synced: each record up to this ordinal was on the disk when this one was written |
 //!
 //! All numbers are little-endian. Both checksums start from the segment's salt, so a record of a
@@ -26,6 +27,8 @@ pub const ALIGN: usize = 8;
 pub enum Kind {
     /// A group of rows, in its [portable form](crate::group).
     Group,
+    /// Bytes of the engine's, between groups.
+    Note,
     /// Something of a later version.
     Unknown(u8),
 }
@@ -34,6 +37,7 @@ impl Kind {
     fn code(self) -> u8 {
         match self {
             Self::Group => 1,
+            Self::Note => 2,
             Self::Unknown(code) => code,
         }
     }
@@ -41,6 +45,7 @@ impl Kind {
     fn from_code(code: u8) -> Self {
         match code {
             1 => Self::Group,
+            2 => Self::Note,
             other => Self::Unknown(other),
         }
     }
@@ -55,9 +60,11 @@ pub struct Head {
     pub length: u32,
     /// What the payload is.
     pub kind: Kind,
+    /// The engine's lane of a group; 0 for a note.
+    pub lane: u8,
     /// Its place among the records of its lane.
     pub ordinal: u64,
-    /// The group's number.
+    /// The group's number; a note's is that of the group before it.
     pub number: u64,
     /// What was on the disk by then.
     pub synced: u64,
@@ -70,7 +77,7 @@ impl Head {
         let words: [(usize, &[u8]); 6] = [
             (4, &self.payload_crc.to_le_bytes()),
             (8, &self.length.to_le_bytes()),
-            (12, &[self.kind.code()]),
+            (12, &[self.kind.code(), self.lane]),
             (16, &self.ordinal.to_le_bytes()),
             (24, &self.number.to_le_bytes()),
             (32, &self.synced.to_le_bytes()),
@@ -85,6 +92,15 @@ impl Head {
         bytes
     }
 
+    /// Whether a record may come after one of this number: groups' numbers grow, and a note has the
+    /// number of the group before it.
+    pub fn may_follow(&self, number: u64) -> bool {
+        match self.kind {
+            Kind::Group => self.number > number,
+            Kind::Note | Kind::Unknown(_) => self.number >= number,
+        }
+    }
+
     /// Reads a head. `None`: these bytes are none, in a segment of this seed.
     pub fn decode(bytes: &[u8], seed: u32) -> Option<Self> {
         let bytes: &[u8; HEAD_BYTES] = bytes.first_chunk()?;
@@ -92,13 +108,14 @@ impl Head {
         if crc != crc32c::crc32c_append(seed, rest).to_le_bytes() {
             return None;
         }
-        let [kind, 0, 0, 0] = bytes.get(12..)?.first_chunk()? else {
+        let [kind, lane, 0, 0] = bytes.get(12..)?.first_chunk()? else {
             return None;
         };
         Some(Self {
             payload_crc: u32_at(bytes, 4)?,
             length: u32_at(bytes, 8)?,
             kind: Kind::from_code(*kind),
+            lane: *lane,
             ordinal: Self::ordinal(bytes)?,
             number: u64_at(bytes, 24)?,
             synced: u64_at(bytes, 32)?,
@@ -141,6 +158,7 @@ mod tests {
         payload_crc: 7,
         length: 300,
         kind: Kind::Group,
+        lane: 200,
         ordinal: 9,
         number: u64::MAX,
         synced: 4,
@@ -153,6 +171,35 @@ mod tests {
         assert_eq!(Head::decode(&bytes, seed(2)), None);
         assert_eq!(Head::decode(&[0; HEAD_BYTES], seed(1)), None);
         assert_eq!(Head::decode(&bytes[..39], seed(1)), None);
+    }
+
+    #[test]
+    fn a_head_says_its_kind_and_its_lane() {
+        for (kind, code) in [(Kind::Group, 1), (Kind::Note, 2), (Kind::Unknown(3), 3)] {
+            for lane in [0, 1, u8::MAX] {
+                let head = Head { kind, lane, ..HEAD };
+                let bytes = head.encode(seed(1));
+                assert_eq!(bytes[12..16], [code, lane, 0, 0], "{head:?}");
+                assert_eq!(Head::decode(&bytes, seed(1)), Some(head));
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_of_groups_grow_and_notes_stay_with_the_group_before() {
+        let head = |kind| Head {
+            kind,
+            number: 7,
+            ..HEAD
+        };
+        assert_eq!(
+            [6, 7, 8].map(|last| head(Kind::Group).may_follow(last)),
+            [true, false, false]
+        );
+        assert_eq!(
+            [6, 7, 8].map(|last| head(Kind::Note).may_follow(last)),
+            [true, true, false]
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!
 //! Bounds: a walk holds 64 KiB and one payload.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,6 +19,8 @@ use crate::record::{ALIGN, HEAD_BYTES, Head, Kind, record_bytes, seed};
 pub const PAYLOAD_BYTES_MAX: usize = 1 << 30;
 
 const WINDOW_BYTES: usize = 64 * 1024;
+/// Records are written again so many bytes at a time, and the rest of the last one.
+const RUN_BYTES: usize = 256 * 1024;
 /// What is skipped where the disk cannot read.
 const PAGE_BYTES: u64 = 4096;
 
@@ -34,8 +37,13 @@ pub struct Segment<F> {
     pub bytes: u64,
     /// Its last record, once it takes no more; 0 before.
     pub(crate) last_ordinal: AtomicU64,
+    /// How many records it has, once it takes no more.
+    records: AtomicU64,
     /// A sync of it failed: nobody can say what of it is on the disk.
     pub(crate) is_failed: AtomicBool,
+    /// A process that is dead wrote it, and nobody knows whether a sync of that one failed: its
+    /// records are written once more before it is synced.
+    pub(crate) is_doubtful: AtomicBool,
 }
 
 impl<F: File> Segment<F> {
@@ -47,8 +55,56 @@ impl<F: File> Segment<F> {
             header,
             bytes,
             last_ordinal: AtomicU64::new(0),
+            records: AtomicU64::new(0),
             is_failed: AtomicBool::new(false),
+            is_doubtful: AtomicBool::new(false),
         }
+    }
+
+    /// It takes no more: so many records, up to this one.
+    pub(crate) fn seal(&self, last_ordinal: u64, records: u64) {
+        self.records.store(records, Ordering::Release);
+        // 0 is for those that are open.
+        self.last_ordinal.store(last_ordinal.max(1), Ordering::Release);
+    }
+
+    /// Refuses a sealed segment in which not so many records were found.
+    pub(crate) fn check_records(&self, found: u64) -> io::Result<()> {
+        let wanted = self.records.load(Ordering::Acquire);
+        if found >= wanted {
+            return Ok(());
+        }
+        let missing = wanted - found;
+        Err(io::Error::other(format!(
+            "records that cannot be read any more: {missing}"
+        )))
+    }
+
+    /// Writes a dead process's records once more, if that was not done yet: the same bytes to the
+    /// same place. So the next sync writes them, whatever has become of that process's own.
+    pub(crate) fn write_again(self: &Arc<Self>) -> io::Result<()> {
+        if !self.is_doubtful.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.file.write_at(0, &self.header.encode())?;
+        let mut walk = Walk::new(Arc::clone(self));
+        let mut run = Run::default();
+        let mut records = 0;
+        while let Some(found) = walk.next_found() {
+            records += 1;
+            if run.next() != found.offset || run.bytes.len() >= RUN_BYTES {
+                run.write(&self.file)?;
+                run.at = found.offset;
+            }
+            run.bytes.resize(run.bytes.len().next_multiple_of(ALIGN), 0);
+            run.bytes.extend_from_slice(&found.head.encode(walk.seed));
+            run.bytes.extend_from_slice(&found.payload);
+        }
+        run.write(&self.file)?;
+        self.check_records(records)?;
+        self.is_doubtful.store(false, Ordering::Release);
+        self.file.begin_sync();
+        Ok(())
     }
 
     /// Whether it takes no more records, and this one and all before it are among the first so
@@ -56,6 +112,61 @@ impl<F: File> Segment<F> {
     pub(crate) fn is_sealed_within(&self, ordinal: u64) -> bool {
         let last = self.last_ordinal.load(Ordering::Acquire);
         last != 0 && last <= ordinal
+    }
+}
+
+/// Records that follow each other, to be written at once.
+#[derive(Default)]
+struct Run {
+    at: u64,
+    bytes: Vec<u8>,
+}
+
+impl Run {
+    /// Where the next record begins, if there is nothing between.
+    fn next(&self) -> u64 {
+        self.at + self.bytes.len().next_multiple_of(ALIGN) as u64
+    }
+
+    fn write<F: File>(&mut self, file: &F) -> io::Result<()> {
+        file.write_at(self.at, &self.bytes)?;
+        self.bytes.clear();
+        Ok(())
+    }
+}
+
+/// What a segment holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Contents {
+    /// The ordinal of its last record, or of the last one before it.
+    pub ordinal: u64,
+    /// The number of its last group, or of the last one before it.
+    pub number: u64,
+    /// The ordinal of its last note; 0 if it has none.
+    pub note: u64,
+    /// How many records it has.
+    pub records: u64,
+}
+
+impl Contents {
+    /// Nothing, after these.
+    pub fn after(ordinal: u64, number: u64) -> Self {
+        Self {
+            ordinal,
+            number,
+            note: 0,
+            records: 0,
+        }
+    }
+
+    /// With this record at its end.
+    pub fn push(&mut self, head: &Head) {
+        self.ordinal = head.ordinal;
+        self.number = head.number;
+        self.records += 1;
+        if head.kind == Kind::Note {
+            self.note = head.ordinal;
+        }
     }
 }
 
@@ -80,7 +191,7 @@ impl<F> Clone for Place<F> {
 }
 
 impl<F: File> Place<F> {
-    /// Reads the groups of this segment, from this one on.
+    /// Reads the groups of this segment, from this one on, and the notes between them.
     pub fn groups(&self) -> Walk<F> {
         let mut walk = Walk::new(Arc::clone(&self.segment));
         walk.at = self.offset;
@@ -95,14 +206,15 @@ pub struct Found {
     pub head: Head,
     /// Where it begins.
     pub offset: u64,
-    /// Its payload.
+    /// Its payload. Empty for a group, if the walk is [without](Walk::without_payloads) them.
     pub payload: Vec<u8>,
 }
 
 impl Found {
     /// Where the next one should begin.
     pub fn end(&self) -> u64 {
-        let bytes = record_bytes(self.payload.len()).unwrap_or(HEAD_BYTES);
+        let length = usize::try_from(self.head.length).unwrap_or(usize::MAX);
+        let bytes = record_bytes(length).unwrap_or(HEAD_BYTES);
         self.offset.saturating_add(bytes as u64)
     }
 }
@@ -114,6 +226,8 @@ pub struct Fault {
     pub kind: FaultKind,
     /// Where.
     pub offset: u64,
+    /// The head that stands there, if it is right.
+    pub head: Option<Head>,
     /// The last whole record before it.
     pub after: u64,
     /// The first whole record after it, if one has been found.
@@ -142,6 +256,7 @@ pub struct Walk<F> {
     window: Vec<u8>,
     window_at: u64,
     faults: Vec<Fault>,
+    is_without_payloads: bool,
 }
 
 impl<F: File> Walk<F> {
@@ -156,10 +271,16 @@ impl<F: File> Walk<F> {
             window: Vec::new(),
             window_at: 0,
             faults: Vec::new(),
+            is_without_payloads: false,
         }
     }
 
-    /// The same walk, from the first record on.
+    /// Groups are checked all the same, and their payloads are not kept.
+    pub(crate) fn without_payloads(&mut self) {
+        self.is_without_payloads = true;
+    }
+
+    /// The same walk, from the first record on, with payloads.
     #[must_use]
     pub fn again(&self) -> Self {
         Self::new(Arc::clone(&self.segment))
@@ -192,7 +313,7 @@ impl<F: File> Walk<F> {
             let ordinal = Head::ordinal(bytes).unwrap_or(0);
             let is_likely = ordinals.contains(&ordinal.wrapping_sub(1));
             let head = is_likely.then(|| Head::decode(bytes, seed)).flatten();
-            match head.filter(|head| head.number > self.last_number) {
+            match head.filter(|head| head.may_follow(self.last_number)) {
                 Some(head) => {
                     if let Some(found) = self.take(head) {
                         return Some(found);
@@ -225,7 +346,7 @@ impl<F: File> Walk<F> {
         self.at = found.end();
         if let Kind::Unknown(kind) = head.kind {
             self.last_ordinal = head.ordinal - 1;
-            self.fault(FaultKind::Unknown(kind), offset);
+            self.fault(FaultKind::Unknown(kind), offset, Some(head));
             self.last_ordinal = head.ordinal;
             return None;
         }
@@ -243,32 +364,39 @@ impl<F: File> Walk<F> {
             end.is_some_and(|end| end <= self.segment.bytes)
         });
         let Some(length) = fits else {
-            self.fault(FaultKind::Payload, offset);
+            self.fault(FaultKind::Payload, offset, Some(head));
             return None;
         };
+        let (seed, is_kept) = (self.seed, !self.is_without_payloads || head.kind != Kind::Group);
         let payload = match self.look(HEAD_BYTES + length.min(WINDOW_BYTES - HEAD_BYTES)) {
-            Some(bytes) if bytes.len() == HEAD_BYTES + length => bytes.get(HEAD_BYTES..)?.to_vec(),
+            Some(bytes) if bytes.len() == HEAD_BYTES + length => {
+                let payload = bytes.get(HEAD_BYTES..)?;
+                if crc32c::crc32c_append(seed, payload) == head.payload_crc {
+                    return Some(if is_kept { payload.to_vec() } else { Vec::new() });
+                }
+                Vec::new()
+            }
             _ => {
                 let mut payload = vec![0; length];
                 match read_full(&self.segment.file, start, &mut payload) {
                     Ok(read) if read == length => payload,
                     Ok(_) => Vec::new(),
                     Err(error) => {
-                        self.fault(FaultKind::Unreadable(error.to_string()), offset);
+                        self.fault(FaultKind::Unreadable(error.to_string()), offset, Some(head));
                         return None;
                     }
                 }
             }
         };
-        let is_whole = payload.len() == length && crc32c::crc32c_append(self.seed, &payload) == head.payload_crc;
+        let is_whole = payload.len() == length && crc32c::crc32c_append(seed, &payload) == head.payload_crc;
         if !is_whole {
-            self.fault(FaultKind::Payload, offset);
+            self.fault(FaultKind::Payload, offset, Some(head));
             return None;
         }
         Some(payload)
     }
 
-    fn fault(&mut self, kind: FaultKind, offset: u64) {
+    fn fault(&mut self, kind: FaultKind, offset: u64, head: Option<Head>) {
         // One of a kind in a row is enough.
         if self
             .faults
@@ -280,6 +408,7 @@ impl<F: File> Walk<F> {
         self.faults.push(Fault {
             kind,
             offset,
+            head,
             after: self.last_ordinal,
             before: None,
         });
@@ -308,7 +437,7 @@ impl<F: File> Walk<F> {
                     return Some(());
                 }
                 Err(error) if wanted == bytes => {
-                    self.fault(FaultKind::Unreadable(error.to_string()), self.at);
+                    self.fault(FaultKind::Unreadable(error.to_string()), self.at, None);
                 }
                 Err(_) => {}
             }

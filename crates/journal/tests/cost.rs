@@ -40,7 +40,7 @@ fn cost_of_an_append() {
         let mut lane = journal.create_lane(&config).expect("a lane");
         let start = Instant::now();
         for number in 1..=GROUPS {
-            lane.append(number, &[&payload[..40], &payload[40..]])
+            lane.append(number, 0, &[&payload[..40], &payload[40..]])
                 .expect("appended");
             if number % 1000 == 0 {
                 lane.settle_through(number - 1000).expect("settled");
@@ -54,7 +54,7 @@ fn cost_of_an_append() {
         lane.settle_through(GROUPS).expect("settled");
         let start = Instant::now();
         for number in GROUPS + 1..=2 * GROUPS {
-            lane.append(number, &[&payload[..40], &payload[40..]])
+            lane.append(number, 0, &[&payload[..40], &payload[40..]])
                 .expect("appended");
         }
         say(
@@ -87,7 +87,7 @@ fn cost_of_an_append() {
         syncer.sync().expect("synced");
         let start = Instant::now();
         for number in 0..200 {
-            lane.append(2 * GROUPS + 1 + number, &[&payload]).expect("appended");
+            lane.append(2 * GROUPS + 1 + number, 0, &[&payload]).expect("appended");
             syncer.sync().expect("synced");
         }
         say(&format!("round {round}: append and sync"), 200, start);

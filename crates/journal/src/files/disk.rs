@@ -11,7 +11,7 @@ use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{CWD, FallocateFlags, Mode, OFlags, fallocate, openat};
+use rustix::fs::{Advice, CWD, FallocateFlags, Mode, OFlags, fadvise, fallocate, openat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -61,6 +61,10 @@ impl Files for Disk {
 
     fn open(&self, path: &Path) -> io::Result<DiskFile> {
         open(path, OFlags::RDONLY)
+    }
+
+    fn open_to_write(&self, path: &Path) -> io::Result<DiskFile> {
+        open(path, OFlags::RDWR)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -160,6 +164,11 @@ impl File for DiskFile {
 
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+
+    fn begin_sync(&self) {
+        // This advice begins to write what is to be written, and lets go what is written already.
+        let _ = fadvise(&self.0, 0, None, Advice::DontNeed);
     }
 
     fn map(&self, bytes: usize) -> io::Result<DiskMapping> {

@@ -8,8 +8,10 @@
 //! - It falls when the process closes *any* descriptor of the file. So a file in the list is not
 //!   opened a second time.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -37,16 +39,55 @@ fn held() -> MutexGuard<'static, Vec<Held>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Keeps the list of locks whole while the process forks: hold it from before the fork until after
-/// it, in both processes. A child could wait for a thread that it does not have, otherwise.
+/// Keeps the list of locks whole while the process forks. A child could wait for a thread that it
+/// does not have, otherwise.
 #[derive(Debug)]
 pub struct ForkGuard {
     _list: MutexGuard<'static, Vec<Held>>,
 }
 
-/// Call this before `fork()`.
+/// Holds the list of locks until the guard is dropped. Call this in the thread that forks, right
+/// before `fork()`, and drop the guard in the same thread right after it: in the parent, and in the
+/// child as well. No other call of this crate may come between in that thread: it would wait for
+/// the guard. Other threads wait meanwhile.
+///
+/// Whoever does not call `fork()` itself tells the C library by `pthread_atfork`, with
+/// [`lock_for_fork`] and [`unlock_after_fork`].
 pub fn hold_for_fork() -> ForkGuard {
     ForkGuard { _list: held() }
+}
+
+thread_local! {
+    /// What [`lock_for_fork`] holds. It is not dropped with its thread, which needs no clean-up so.
+    static HELD_FOR_FORK: Cell<Option<ManuallyDrop<ForkGuard>>> = const { Cell::new(None) };
+}
+
+/// The handler for before a fork: [`hold_for_fork`], and the guard is kept for
+/// [`unlock_after_fork`].
+///
+/// Once in each process, before its first lane, the binding calls `pthread_atfork` with three
+/// functions of its own, each of which does nothing but call one of these two:
+///
+/// | handler | calls |
+/// |---|---|
+/// | before, in the thread that forks | `lock_for_fork` |
+/// | after, in the parent | `unlock_after_fork` |
+/// | after, in the child | `unlock_after_fork` |
+///
+/// All three, or none: a lock that is never released stops each later lane, adoption and fork of
+/// that process.
+///
+/// That is all that a fork needs. The child has neither its parent's lanes nor their locks: each
+/// call on one returns [`Forked`](crate::error::Error::Forked) and waits for nobody, and dropping
+/// one leaves the parent's files and lock as they are. It may open lanes of its own.
+pub fn lock_for_fork() {
+    HELD_FOR_FORK.set(Some(ManuallyDrop::new(hold_for_fork())));
+}
+
+/// The handler for after a fork, in the parent and in the child: see [`lock_for_fork`]. Allocates
+/// nothing.
+pub fn unlock_after_fork() {
+    drop(HELD_FOR_FORK.take().map(ManuallyDrop::into_inner));
 }
 
 /// A lock that is ours, until it is dropped or the process ends.

@@ -65,6 +65,7 @@ impl DiskMapping {
 }
 
 impl super::Mapping for DiskMapping {
+    #[inline]
     fn prepare(&mut self, at: usize, bytes: usize) -> io::Result<()> {
         let Some(map) = self.map.as_ref().filter(|_| !self.mark.is_child()) else {
             return Err(forked());
@@ -86,6 +87,11 @@ impl super::Mapping for DiskMapping {
         Ok(())
     }
 
+    fn begin_again(&mut self) {
+        self.prepared = 0;
+    }
+
+    #[inline]
     #[allow(unsafe_code, reason = "see the module's doc")]
     fn put(&mut self, at: usize, bytes: &[u8]) -> io::Result<()> {
         let Some(map) = self.map.as_ref().filter(|_| !self.mark.is_child()) else {

@@ -47,6 +47,13 @@ pub trait Files: Clone + Debug + Send + Sync + 'static {
     /// The system's.
     fn open(&self, path: &Path) -> io::Result<Self::File>;
 
+    /// Opens a file to read and write it.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn open_to_write(&self, path: &Path) -> io::Result<Self::File>;
+
     /// Gives a file or folder another name, in place of what has it.
     ///
     /// # Errors
@@ -192,6 +199,9 @@ pub trait File: Debug + Send + Sync + 'static {
     /// The system's. Then the file is not to be synced again: the next answer may be untrue.
     fn sync(&self) -> io::Result<()>;
 
+    /// Has the system begin to do so, and waits for nothing. It proves nothing.
+    fn begin_sync(&self) {}
+
     /// Maps its first bytes.
     ///
     /// # Errors
@@ -209,6 +219,9 @@ pub trait Mapping: Debug + Send + 'static {
     ///
     /// The system's: there is no room, the file is shorter now, the disk failed.
     fn prepare(&mut self, at: usize, bytes: usize) -> io::Result<()>;
+
+    /// The file begins another life: what was [prepared](Self::prepare) is to be prepared again.
+    fn begin_again(&mut self) {}
 
     /// Writes bytes. They belong to the file at once.
     ///

@@ -2,21 +2,22 @@
 //!
 //! After a failed sync the kernel may hold pages for clean that are not on the disk, and a second
 //! sync of the file says that all is well. So the unsettled groups are read (the pages are still in
-//! memory), and written to another file. The old one stays until that one is synced, or its groups
-//! are settled: of the two, at least one has each group.
+//! memory), and the notes, and written to another file. The old one stays until that one is synced,
+//! or its groups are settled: of the two, at least one has each group.
 //!
 //! The copies have the ordinals and numbers of the originals. Recovery takes each ordinal once.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::bounds::{Room, Settled};
 use super::segments::{Copied, Open, Sealed, Segments};
 use crate::error::{Error, Result};
 use crate::files::{Files, Mapping as _};
 use crate::record::{HEAD_BYTES, Head, record_bytes};
 use crate::segment::{Found, Segment, Walk};
 
-pub(super) fn leave_failed<F: Files>(segments: &mut Segments<F>, settled: u64) -> Result<()> {
+pub(super) fn leave_failed<F: Files>(segments: &mut Segments<F>, settled: Settled) -> Result<()> {
     segments.seal();
     let is_failed = |sealed: &Sealed<F>| sealed.segment.is_failed.load(Ordering::Acquire);
     // Those after it as well: so the copies' ordinals follow each other.
@@ -29,8 +30,7 @@ pub(super) fn leave_failed<F: Files>(segments: &mut Segments<F>, settled: u64) -
         .collect();
     let mut run = CopyRun::new(&sources, settled);
     let result = sources.iter().try_for_each(|source| run.copy(segments, source));
-    let last = segments.sealed.back().map_or(0, |sealed| sealed.last.0);
-    if let Err(error) = result.and_then(|()| run.check(segments, last)) {
+    if let Err(error) = result {
         // Nothing was given up. The next try begins anew.
         for copy in run.segments {
             let _ = segments.remove_file(&copy.segment.path);
@@ -48,20 +48,26 @@ pub(super) fn leave_failed<F: Files>(segments: &mut Segments<F>, settled: u64) -
         segments.seal();
     }
     segments.open = is_open;
-    let originals = originals.into_iter().map(|sealed| Copied { sealed, copies });
+    let originals = originals.into_iter().map(|sealed| Copied {
+        sealed: Sealed {
+            mapping: None,
+            ..sealed
+        },
+        copies,
+    });
     segments.copied.extend(originals);
     Ok(())
 }
 
 struct CopyRun<F: Files> {
-    settled: u64,
-    /// The last record that was copied, or is not to be.
+    settled: Settled,
+    /// The ordinal and number of the last record that was copied, or is not to be.
     last: (u64, u64),
     segments: Vec<Open<F>>,
 }
 
 impl<F: Files> CopyRun<F> {
-    fn new(sources: &[Arc<Segment<F::File>>], settled: u64) -> Self {
+    fn new(sources: &[Arc<Segment<F::File>>], settled: Settled) -> Self {
         let header = sources.first().map(|first| first.header);
         Self {
             settled,
@@ -70,25 +76,34 @@ impl<F: Files> CopyRun<F> {
         }
     }
 
+    /// Copies a segment, and refuses one in which a record is missing.
     fn copy(&mut self, segments: &mut Segments<F>, source: &Arc<Segment<F::File>>) -> Result<()> {
         let mut walk = Walk::new(Arc::clone(source));
+        let mut records = 0;
         while let Some(found) = walk.next_found() {
-            if found.head.ordinal != self.last.0 + 1 {
-                break;
+            records += 1;
+            if found.head.ordinal <= self.last.0 {
+                // A process that is dead has copied it before.
+                continue;
             }
-            if found.head.number > self.settled {
-                self.append(segments, &found)?;
+            let is_next = found.head.ordinal == self.last.0 + 1;
+            self.last.0 = found.head.ordinal - 1;
+            // Once one is copied, all after it are: copies leave no holes.
+            if !self.segments.is_empty() || !self.settled.covers_record(&found.head) {
+                self.append(segments, &found, is_next)?;
             }
             self.last = (found.head.ordinal, found.head.number);
         }
-        Ok(())
+        let checked = source.check_records(records);
+        checked.map_err(Error::io("copy the groups of", &source.path))
     }
 
-    fn append(&mut self, segments: &mut Segments<F>, found: &Found) -> Result<()> {
+    fn append(&mut self, segments: &mut Segments<F>, found: &Found, is_next: bool) -> Result<()> {
         let bytes = record_bytes(found.payload.len()).unwrap_or(usize::MAX);
         let room = |open: &Open<F>| open.at.saturating_add(bytes) as u64 <= open.segment.bytes;
-        if !self.segments.last().is_some_and(room) {
-            let open = segments.begin(bytes, self.last.0, self.last.1, false)?;
+        // A dead process has given up what is missing before it: no segment has a hole for that.
+        if !is_next || !self.segments.last().is_some_and(room) {
+            let open = segments.begin(bytes, self.last, Room::Copy)?;
             self.segments.push(open);
         }
         let Some(open) = self.segments.last_mut() else {
@@ -105,18 +120,7 @@ impl<F: Files> CopyRun<F> {
         open.put(open.at + HEAD_BYTES, &found.payload)?;
         open.put(open.at, &head.encode(open.seed))?;
         open.at += bytes;
-        open.last = (found.head.ordinal, found.head.number);
+        open.contents.push(&head);
         Ok(())
-    }
-
-    /// Refuses copies in which a group is missing.
-    fn check(&self, segments: &Segments<F>, last: u64) -> Result<()> {
-        if self.last.0 >= last {
-            return Ok(());
-        }
-        let missing = format!("record {} cannot be read any more", self.last.0 + 1);
-        Err(Error::io("copy the groups of", segments.folder())(
-            std::io::Error::other(missing),
-        ))
     }
 }

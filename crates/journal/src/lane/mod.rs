@@ -1,20 +1,25 @@
-//! A lane's journal: one writer's folder, to which groups are appended.
+//! A lane's journal: one writer's folder, to which groups are appended, and notes between them.
 //!
 //! Invariants:
 //! - A group that [`Record::commit`] returned for is in the file, and outlives the process. What
 //!   was begun and not committed is not there.
-//! - Numbers grow; ordinals count each record.
+//! - Numbers of groups grow; ordinals count each record.
 //! - A segment is given up only when each of its groups is settled, or copied into another one that
 //!   is on the disk. Nothing is written to mark a group as settled: the ledger says it.
+//! - A note is there as long as its segment: see [`Lane::note`].
 //! - No append leaves the lane worse than it was: one that fails has appended nothing.
 //!
-//! Bounds: `max_bytes` on the disk, but for copies after a failed sync; one mapping; two spare
-//! segments. A group has at most 1 GiB.
+//! Bounds: `max_bytes` on the disk, but for copies after a failed sync and one segment for notes;
+//! the mapping that is written, two to be used again, one to be let go; two spare segments. A group
+//! or a note has at most 1 GiB.
 //!
 //! Threads: a lane is `Send`, and one thread at a time appends and settles. [`Syncer`] and
 //! [`Place`] are for all.
 
+pub mod ahead;
+mod bounds;
 mod copy;
+mod resume;
 mod segments;
 pub mod sync;
 
@@ -29,7 +34,9 @@ use crate::folder;
 use crate::header::LaneHeader;
 use crate::record::{HEAD_BYTES, Head, Kind, record_bytes};
 use crate::segment::{PAYLOAD_BYTES_MAX, Place};
-pub use segments::Limits;
+use ahead::{Ahead, Prepared};
+pub use bounds::Limits;
+use bounds::{Room, Settled};
 use segments::Segments;
 use sync::{Shared, Syncer};
 
@@ -39,7 +46,12 @@ pub struct Lane<F: Files> {
     segments: Segments<F>,
     last_number: u64,
     last_ordinal: u64,
-    settled: u64,
+    /// What the last call of `settle_through` has let go,
+    settled: Settled,
+    /// and the last record then: the next call lets notes up to it go.
+    settled_at: u64,
+    /// The first note that the engine wants to keep.
+    notes_kept_from: u64,
     /// The process that made it.
     pid: u32,
     /// Let go after everything else.
@@ -75,7 +87,9 @@ impl<F: Files> Lane<F> {
             segments,
             last_number: 0,
             last_ordinal: 0,
-            settled: 0,
+            settled: Settled::default(),
+            settled_at: 0,
+            notes_kept_from: u64::MAX,
             pid: process::id(),
             _lock: lock,
         })
@@ -87,7 +101,7 @@ impl<F: Files> Lane<F> {
             let error = std::io::Error::other("another process has it");
             return Err(Error::io("lock", &lock)(error));
         };
-        folder::write_header(files, new, header, false)?;
+        folder::write_header(files, new, header)?;
         files.rename(new, path).map_err(Error::io("make", path))?;
         Ok(lock)
     }
@@ -102,9 +116,15 @@ impl<F: Files> Lane<F> {
         self.segments.bytes()
     }
 
-    /// The number of the last group that it has taken.
+    /// The number of the last group that it has taken. In a resumed lane that is not below the
+    /// ledger's position.
     pub fn last_number(&self) -> u64 {
         self.last_number
+    }
+
+    /// The ordinal of the last record that it has taken.
+    pub fn last_ordinal(&self) -> u64 {
+        self.last_ordinal
     }
 
     /// Makes what it has taken survive a power cut.
@@ -123,36 +143,21 @@ impl<F: Files> Lane<F> {
     }
 
     /// Begins a group whose payload has at most so many bytes. It is written by [`Record::put`],
-    /// and there once [`Record::commit`] returns.
+    /// and there once [`Record::commit`] returns. `lane` is the engine's own, which the group goes
+    /// through; it comes back with the group.
     ///
     /// # Errors
     ///
     /// There is no room, the number is not above the last one, the group is too large, or this
     /// process is a child. Nothing was appended.
-    pub fn begin(&mut self, number: u64, payload_bytes: usize) -> Result<Record<'_, F>> {
+    pub fn begin(&mut self, number: u64, lane: u8, payload_bytes: usize) -> Result<Record<'_, F>> {
         if number <= self.last_number {
             return Err(Error::NumberNotAbove {
                 number,
                 last: self.last_number,
             });
         }
-        self.leave_failed()?;
-        let too_large = Error::GroupTooLarge { bytes: payload_bytes };
-        let needed = record_bytes(payload_bytes).filter(|_| payload_bytes <= PAYLOAD_BYTES_MAX);
-        let needed = needed.ok_or(too_large)?;
-        if !self.segments.has_room(needed)? {
-            self.check_process()?;
-            self.segments.rotate(needed, self.last_ordinal, self.last_number)?;
-        }
-        let open = self.segments.open_mut()?;
-        Ok(Record {
-            crc: open.seed,
-            payload_at: open.at + HEAD_BYTES,
-            payload_max: payload_bytes,
-            length: 0,
-            number,
-            lane: self,
-        })
+        self.begin_record(Kind::Group, number, lane, payload_bytes)
     }
 
     /// Appends a group that is there already, in parts.
@@ -160,17 +165,62 @@ impl<F: Files> Lane<F> {
     /// # Errors
     ///
     /// As [`Self::begin`].
-    pub fn append(&mut self, number: u64, parts: &[&[u8]]) -> Result<Place<F::File>> {
+    pub fn append(&mut self, number: u64, lane: u8, parts: &[&[u8]]) -> Result<Place<F::File>> {
         let bytes = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
-        let mut record = self.begin(number, bytes)?;
+        let mut record = self.begin(number, lane, bytes)?;
         for part in parts {
             record.put(part)?;
         }
         record.commit()
     }
 
+    /// Appends a note: bytes of the engine's, which outlive the process and are synced as groups
+    /// are, and are found between the same groups. It finds room where a group did: one segment
+    /// beyond the bound is for notes.
+    ///
+    /// Returns its ordinal: what [`sync_through`](Syncer::sync_through) takes.
+    ///
+    /// A note is found as long as its segment is not given up. A call of [`Self::settle_through`]
+    /// that settles all groups before it may do that, but not the first call after it was noted. So
+    /// what is to live on is noted again before each call that would, or it is
+    /// [kept](Self::keep_notes_from). What was given up may still be found: a note that no longer
+    /// holds needs another one that says so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin`].
+    pub fn note(&mut self, bytes: &[u8]) -> Result<u64> {
+        let mut record = self.begin_record(Kind::Note, self.last_number, 0, bytes.len())?;
+        record.put(bytes)?;
+        record.end()
+    }
+
+    fn begin_record(&mut self, kind: Kind, number: u64, lane: u8, payload_bytes: usize) -> Result<Record<'_, F>> {
+        let room = if kind == Kind::Note { Room::Note } else { Room::Group };
+        self.leave_failed()?;
+        let needed = record_bytes(payload_bytes).filter(|_| payload_bytes <= PAYLOAD_BYTES_MAX);
+        let needed = needed.ok_or(Error::GroupTooLarge { bytes: payload_bytes })?;
+        if !self.segments.has_room(needed, room)? {
+            self.check_process()?;
+            let after = (self.last_ordinal, self.last_number);
+            self.segments.rotate(needed, after, room)?;
+        }
+        let open = self.segments.open_mut()?;
+        Ok(Record {
+            crc: open.seed,
+            payload_at: open.at + HEAD_BYTES,
+            payload_max: payload_bytes,
+            length: 0,
+            kind,
+            number,
+            engine_lane: lane,
+            lane: self,
+        })
+    }
+
     /// All groups up to a number are settled: committed for certain, or kept elsewhere for certain.
-    /// Segments that hold nothing else are used again, or removed.
+    /// Segments that hold nothing else are used again, or removed, with the notes in them. Notes
+    /// since the last call, and those that [are kept](Self::keep_notes_from), keep their segments.
     ///
     /// The caller's part of the order: COMMIT was answered, or the file with the failures is
     /// synced, before this is called.
@@ -180,8 +230,36 @@ impl<F: Files> Lane<F> {
     /// A segment that cannot be removed. That is no harm: what is in it is settled.
     pub fn settle_through(&mut self, number: u64) -> Result<()> {
         self.check_process()?;
-        self.settled = self.settled.max(number.min(self.last_number));
+        self.settled = Settled {
+            number: self.settled.number.max(number.min(self.last_number)),
+            notes_before: self.settled_at.saturating_add(1).min(self.notes_kept_from),
+        };
+        self.settled_at = self.last_ordinal;
         self.segments.give_up_settled(self.settled)
+    }
+
+    /// The ordinal of the last record that [`Self::settle_through`] may give up if it is called
+    /// with this number now or later. `None`: there is nothing to give up.
+    pub fn sealed_within(&self, number: u64) -> Option<u64> {
+        self.segments.sealed_within(number)
+    }
+
+    /// Keeps the notes from this ordinal on, and their segments, until another call says otherwise.
+    /// `u64::MAX` keeps none, which is what a lane begins with. It does not bring back what was
+    /// given up.
+    pub fn keep_notes_from(&mut self, ordinal: u64) {
+        self.notes_kept_from = ordinal;
+        self.settled.notes_before = self.settled.notes_before.min(ordinal);
+    }
+
+    /// What can be [prepared](ahead) now, so that no append has to.
+    pub fn take_ahead(&mut self) -> Option<Ahead<F>> {
+        self.segments.take_ahead()
+    }
+
+    /// Takes back what was prepared.
+    pub fn put_ahead(&mut self, prepared: Prepared<F>) {
+        self.segments.put_ahead(prepared);
     }
 
     /// Leaves the segments whose sync has failed: their unsettled groups are copied into new ones,
@@ -198,15 +276,15 @@ impl<F: Files> Lane<F> {
         copy::leave_failed(&mut self.segments, self.settled)
     }
 
-    /// Removes the folder, if each group is settled. Otherwise it stays, for whoever comes next.
-    /// Returns whether it is gone.
+    /// Removes the folder, if each group is settled and no note [is kept](Self::keep_notes_from).
+    /// Otherwise it stays, for whoever comes next. Returns whether it is gone.
     ///
     /// # Errors
     ///
     /// The system's. What is left is settled.
     pub fn close(mut self) -> Result<bool> {
         self.check_process()?;
-        if self.settled < self.last_number {
+        if self.settled.number < self.last_number || self.segments.last_note() >= self.notes_kept_from {
             return Ok(false);
         }
         self.segments.remove_folder()?;
@@ -214,7 +292,23 @@ impl<F: Files> Lane<F> {
     }
 }
 
-/// A group that is being written.
+/// How the payloads of many records begin, one like the other: the checksum of so many bytes is
+/// computed once a segment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beginning {
+    bytes: usize,
+    /// What it was computed from, and the checksum.
+    checksum: Option<(u32, u32)>,
+}
+
+impl Beginning {
+    /// The first bytes, so many.
+    pub fn of(bytes: usize) -> Self {
+        Self { bytes, checksum: None }
+    }
+}
+
+/// A group, or a note, that is being written.
 #[derive(Debug)]
 pub struct Record<'l, F: Files> {
     lane: &'l mut Lane<F>,
@@ -222,7 +316,9 @@ pub struct Record<'l, F: Files> {
     payload_max: usize,
     length: usize,
     crc: u32,
+    kind: Kind,
     number: u64,
+    engine_lane: u8,
 }
 
 impl<F: Files> Record<'_, F> {
@@ -233,52 +329,96 @@ impl<F: Files> Record<'_, F> {
     /// More bytes than were announced, or this process is a child. The group is to be dropped.
     #[inline]
     pub fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.copy(bytes)?;
+        self.crc = crc32c::crc32c_append(self.crc, bytes);
+        Ok(())
+    }
+
+    /// As [`Self::put`], before anything else is put. The bytes begin as those of the record before
+    /// did, for which the same `beginning` was given.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::put`].
+    #[inline]
+    pub fn put_alike(&mut self, bytes: &[u8], beginning: &mut Beginning) -> Result<()> {
+        let Some((alike, rest)) = bytes.split_at_checked(beginning.bytes).filter(|_| self.length == 0) else {
+            return self.put(bytes);
+        };
+        self.copy(bytes)?;
+        let crc = match beginning.checksum {
+            Some((seed, crc)) if seed == self.crc => crc,
+            _ => crc32c::crc32c_append(self.crc, alike),
+        };
+        debug_assert_eq!(crc, crc32c::crc32c_append(self.crc, alike), "it begins otherwise");
+        beginning.checksum = Some((self.crc, crc));
+        self.crc = crc32c::crc32c_append(crc, rest);
+        Ok(())
+    }
+
+    #[inline]
+    fn copy(&mut self, bytes: &[u8]) -> Result<()> {
         let length = self.length.saturating_add(bytes.len());
         if length > self.payload_max {
             return Err(Error::GroupTooLarge { bytes: length });
         }
         let open = self.lane.segments.open_mut()?;
         open.put(self.payload_at + self.length, bytes)?;
-        self.crc = crc32c::crc32c_append(self.crc, bytes);
         self.length = length;
         Ok(())
     }
 
-    /// Ends the group: from now on it outlives the process.
+    /// Ends the group: from now on it outlives the process. Returns where it stands.
     ///
     /// # Errors
     ///
     /// This process is a child.
     pub fn commit(self) -> Result<Place<F::File>> {
-        let too_large = Error::GroupTooLarge { bytes: self.length };
+        let (lane, offset, ordinal) = self.finish()?;
+        Ok(Place {
+            segment: Arc::clone(&lane.segments.open_mut()?.segment),
+            offset: offset as u64,
+            ordinal,
+        })
+    }
+
+    /// As [`Self::commit`]. Returns its ordinal alone, which costs less.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::commit`].
+    pub fn end(self) -> Result<u64> {
+        Ok(self.finish()?.2)
+    }
+}
+
+impl<'l, F: Files> Record<'l, F> {
+    fn finish(self) -> Result<(&'l mut Lane<F>, usize, u64)> {
         let (Ok(length), Some(bytes)) = (u32::try_from(self.length), record_bytes(self.length)) else {
-            return Err(too_large);
+            return Err(Error::GroupTooLarge { bytes: self.length });
         };
         let lane = self.lane;
         let ordinal = lane.last_ordinal + 1;
-        let shared = Arc::clone(lane.segments.shared());
+        let synced = lane.segments.shared().synced.load(Ordering::Acquire);
         let open = lane.segments.open_mut()?;
         let head = Head {
             payload_crc: self.crc,
             length,
-            kind: Kind::Group,
+            kind: self.kind,
+            lane: self.engine_lane,
             ordinal,
             number: self.number,
-            synced: shared.synced.load(Ordering::Acquire),
+            synced,
         };
         // Where a head is, its payload is whole: whoever finds it otherwise knows of a damage.
         compiler_fence(Ordering::Release);
-        open.put(open.at, &head.encode(open.seed))?;
-        let place = Place {
-            segment: Arc::clone(&open.segment),
-            offset: open.at as u64,
-            ordinal,
-        };
+        let offset = open.at;
+        open.put(offset, &head.encode(open.seed))?;
         open.at += bytes;
-        open.last = (ordinal, self.number);
+        open.contents.push(&head);
         lane.last_ordinal = ordinal;
         lane.last_number = self.number;
-        shared.appended.store(ordinal, Ordering::Release);
-        Ok(place)
+        lane.segments.shared().appended.store(ordinal, Ordering::Release);
+        Ok((lane, offset, ordinal))
     }
 }

@@ -6,9 +6,14 @@
 //! - A sync that failed is not tried again on the same file: the next answer may be untrue. The
 //!   segment is left, and its groups are copied by the lane's next append. Until then each sync
 //!   fails.
+//! - Of what a dead process has left nobody knows whether its last sync failed, and the kernel says
+//!   so once. So its records are written once more, the same bytes to the same place, before the
+//!   first sync of their file: only then is the answer true.
 //! - Callers that wait for the same sync share it.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,6 +29,8 @@ pub(super) struct Shared<F: Files> {
     directory: PathBuf,
     folder: PathBuf,
     header: Vec<u8>,
+    /// The process that made it.
+    pid: u32,
     /// The last record that the lane has taken.
     pub appended: AtomicU64,
     /// The last one that is on the disk, with all before it.
@@ -42,7 +49,10 @@ struct Unsynced<F: Files> {
     names: u64,
     synced_names: u64,
     is_header_synced: bool,
+    header_tries: u64,
     is_folder_synced: bool,
+    /// The folder's names may be on the disk.
+    is_maybe_on_disk: bool,
     /// How often segments were copied, and how many of these copies are on the disk.
     copies: u64,
     synced_copies: u64,
@@ -55,6 +65,7 @@ impl<F: Files> Shared<F> {
             directory: directory.to_owned(),
             folder: folder.to_owned(),
             header,
+            pid: process::id(),
             appended: AtomicU64::new(0),
             synced: AtomicU64::new(0),
             has_failed: AtomicBool::new(false),
@@ -63,12 +74,22 @@ impl<F: Files> Shared<F> {
                 names: 0,
                 synced_names: 0,
                 is_header_synced: false,
+                header_tries: 0,
                 is_folder_synced: false,
+                is_maybe_on_disk: false,
                 copies: 0,
                 synced_copies: 0,
             }),
             turn: Mutex::new(()),
         }
+    }
+
+    /// Takes over what another process has left: records up to this one, of which these are on the
+    /// disk for certain.
+    pub fn inherit(&self, appended: u64, synced: u64) {
+        self.appended.store(appended, Ordering::Release);
+        self.synced.store(synced, Ordering::Release);
+        self.unsynced().is_maybe_on_disk = true;
     }
 
     fn unsynced(&self) -> MutexGuard<'_, Unsynced<F>> {
@@ -102,16 +123,17 @@ impl<F: Files> Shared<F> {
         self.unsynced().synced_copies >= copies
     }
 
-    /// Whether any sync has succeeded: then the folder's names may be on the disk.
-    pub fn has_synced(&self) -> bool {
-        self.unsynced().is_folder_synced
+    /// Whether the folder's names may be on the disk.
+    pub fn is_maybe_on_disk(&self) -> bool {
+        self.unsynced().is_maybe_on_disk
     }
 
     fn sync(&self) -> Result<()> {
         // Before the segments are listed: each record up to it is in one of them.
         let through = self.appended.load(Ordering::Acquire);
-        let (segments, names, copies, is_header_synced, is_folder_synced) = {
-            let unsynced = self.unsynced();
+        let (segments, names, copies, is_header_synced, is_folder_synced, header_tries) = {
+            let mut unsynced = self.unsynced();
+            unsynced.header_tries += u64::from(!unsynced.is_header_synced);
             let names = (unsynced.names != unsynced.synced_names).then_some(unsynced.names);
             let segments = unsynced.segments.clone();
             (
@@ -120,18 +142,15 @@ impl<F: Files> Shared<F> {
                 unsynced.copies,
                 unsynced.is_header_synced,
                 unsynced.is_folder_synced,
+                unsynced.header_tries,
             )
         };
-        for segment in &segments {
-            if let Err(error) = segment.file.sync() {
-                segment.is_failed.store(true, Ordering::Release);
-                self.has_failed.store(true, Ordering::Release);
-                return Err(Error::io("sync", &segment.path)(error));
-            }
-        }
+        // All of them are begun before the first one is waited for.
+        self.each(&segments, Segment::write_again)?;
+        self.each(&segments, |segment| segment.file.sync())?;
         if !is_header_synced {
             // A new file each time, for the same reason.
-            folder::write_header(&self.files, &self.folder, &self.header, true)?;
+            folder::write_synced_header(&self.files, &self.folder, &self.header, header_tries)?;
         }
         if names.is_some() || !is_header_synced {
             self.sync_folder(&self.folder, &segments)?;
@@ -148,7 +167,24 @@ impl<F: Files> Shared<F> {
         unsynced.synced_copies = copies;
         unsynced.is_header_synced = true;
         unsynced.is_folder_synced = true;
+        unsynced.is_maybe_on_disk = true;
         self.synced.fetch_max(through, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Does something with each segment. The first one for which it fails is to be left.
+    fn each(
+        &self,
+        segments: &[Arc<Segment<F::File>>],
+        action: impl Fn(&Arc<Segment<F::File>>) -> io::Result<()>,
+    ) -> Result<()> {
+        for segment in segments {
+            if let Err(error) = action(segment) {
+                segment.is_failed.store(true, Ordering::Release);
+                self.has_failed.store(true, Ordering::Release);
+                return Err(Error::io("sync", &segment.path)(error));
+            }
+        }
         Ok(())
     }
 
@@ -185,7 +221,8 @@ impl<F: Files> Syncer<F> {
     /// # Errors
     ///
     /// The system's. What was on the disk before still is; of the rest nothing is known. Each
-    /// further sync fails until the lane has left the segment, which its next append does.
+    /// further sync fails until the lane has left the segment, which its next append does. In a
+    /// child of the lane's process each sync fails.
     pub fn sync(&self) -> Result<u64> {
         self.sync_through(self.shared.appended.load(Ordering::Acquire))
     }
@@ -198,6 +235,10 @@ impl<F: Files> Syncer<F> {
     pub fn sync_through(&self, ordinal: u64) -> Result<u64> {
         let shared = &self.shared;
         if self.synced() < ordinal {
+            if process::id() != shared.pid {
+                // A thread that the child does not have may hold the locks.
+                return Err(Error::Forked);
+            }
             let _turn = shared.turn.lock().unwrap_or_else(PoisonError::into_inner);
             if shared.has_failed.load(Ordering::Acquire) {
                 let error = std::io::Error::other("a sync failed before, and the groups are not copied yet");

@@ -84,9 +84,21 @@ impl Model {
         std::mem::take(&mut self.machine().kept)
     }
 
-    /// How often a segment got another name.
-    pub fn reused(&self) -> u64 {
-        self.machine().reused
+    /// Keeps one moment in so many from now on.
+    pub fn keep_moments(&self, moments: u32) {
+        self.machine().moments = moments;
+    }
+
+    /// How often a segment got another name since the last call.
+    pub fn take_reused(&self) -> u64 {
+        std::mem::take(&mut self.machine().reused)
+    }
+
+    /// Changes a file's bytes behind everybody's back.
+    pub fn edit(&self, path: &Path, edit: impl FnOnce(&mut [u8])) {
+        let mut machine = self.machine();
+        let inode = machine.state.find(path).expect("it is there");
+        edit(&mut machine.state.inodes.get_mut(&inode).expect("a file").newest);
     }
 
     pub fn now(&self) -> State {
@@ -163,6 +175,10 @@ impl Files for Model {
         let inode = self.machine().state.find(path)?;
         let model = self.clone();
         Ok(ModelFile { model, inode })
+    }
+
+    fn open_to_write(&self, path: &Path) -> io::Result<ModelFile> {
+        self.open(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

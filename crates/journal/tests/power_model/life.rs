@@ -1,41 +1,50 @@
-//! One lane's life.
+//! The lives of one lane's folder: each takes up what the one before has left.
 
 use std::path::Path;
 
 use fastrand::Rng;
-use write_buffer_journal::journal::{Journal, LaneConfig};
+use write_buffer_journal::error::Error;
+use write_buffer_journal::journal::{Adopted, Journal, LaneConfig};
 use write_buffer_journal::lane::{Lane, Limits};
+use write_buffer_journal::scan::{Ending, Scan, Stored};
 
 use crate::disk::{Faults, Model};
-use crate::recovery::{Cut, Expected, Tally, check, check_damaged};
+use crate::expected::{Expected, Record};
+use crate::recovery::{Cut, Tally, adopt, check, check_damaged, cut, take_over};
 use crate::state::State;
 
 pub const DIRECTORY: &str = "/journal";
-const STEPS: u32 = 40;
-/// One operation in so many is cut.
+/// So many lives has a folder, at most,
+const LIVES: u32 = 4;
+/// each of so many steps, at most.
+const STEPS: u32 = 30;
+/// One operation in so many is cut,
 const MOMENTS: u32 = 12;
+/// and one in so many while a life begins or ends.
+const FINE_MOMENTS: u32 = 3;
 
-pub fn config() -> LaneConfig {
+pub const WRITER: &str = "writer-1";
+
+pub fn config(seed: u64) -> LaneConfig {
     LaneConfig {
-        writer: "writer-1".to_owned(),
+        writer: WRITER.to_owned(),
         dsn: "mysql://app@db/orders".to_owned(),
         settings: "{}".to_owned(),
         limits: Limits {
             segment_bytes: 12 * 1024,
-            max_bytes: 160 * 1024,
+            max_bytes: if seed.is_multiple_of(2) { 160 * 1024 } else { 48 * 1024 },
         },
     }
 }
 
-/// A group's payload follows from its number, and is longer than a segment now and then.
-pub fn payload(rng: &mut Rng, number: u64) -> Vec<u8> {
+/// No two are alike, and one is longer than a segment now and then.
+pub fn payload(rng: &mut Rng) -> Vec<u8> {
     let bytes = match rng.u8(0..20) {
         0 => rng.usize(5_000..30_000),
         1..5 => 0,
         _ => rng.usize(0..900),
     };
-    let mut text = Rng::with_seed(number);
-    (0..bytes).map(|_| text.u8(..)).collect()
+    (0..bytes).map(|_| rng.u8(..)).collect()
 }
 
 struct Life {
@@ -43,28 +52,72 @@ struct Life {
     lane: Lane<Model>,
     rng: Rng,
     expected: Expected,
+    /// No segment of an earlier life of the machine is there.
+    is_first_boot: bool,
 }
 
 impl Life {
     fn append(&mut self, tally: &mut Tally) {
-        let number = self.expected.last_number() + self.rng.u64(1..4);
-        let payload = payload(&mut self.rng, number);
-        self.expected.groups.push((number, payload.clone()));
+        let number = self.lane.last_number() + self.rng.u64(1..4);
+        let (lane, payload) = (self.rng.u8(..), payload(&mut self.rng));
+        self.expected.records.push(Record {
+            number,
+            lane: Some(lane),
+            payload: payload.clone(),
+            is_owed: false,
+            is_lost: false,
+        });
         let half = payload.len() / 2;
-        match self.lane.append(number, &[&payload[..half], &payload[half..]]) {
-            Ok(_) => self.expected.appended = self.expected.groups.len(),
+        match self.lane.append(number, lane, &[&payload[..half], &payload[half..]]) {
+            Ok(place) => self.appended(place.ordinal),
             Err(error) => {
                 tally.full_disks += u64::from(error.is_full());
-                self.expected.groups.pop();
+                self.expected.records.pop();
             }
         }
     }
 
+    fn note(&mut self, tally: &mut Tally) {
+        let payload = payload(&mut self.rng);
+        self.expected.records.push(Record {
+            number: self.lane.last_number(),
+            lane: None,
+            payload: payload.clone(),
+            is_owed: true,
+            is_lost: false,
+        });
+        match self.lane.note(&payload) {
+            Ok(ordinal) => {
+                self.appended(ordinal);
+                tally.notes += 1;
+            }
+            Err(error) => {
+                self.expected.records.pop();
+                if let Error::Full { .. } = error {
+                    tally.full_notes += 1;
+                    let number = self.lane.last_number() + 1;
+                    assert!(
+                        self.lane.append(number, 0, &[]).is_err(),
+                        "a group has room, a note has none"
+                    );
+                }
+            }
+        }
+    }
+
+    fn appended(&mut self, ordinal: u64) {
+        self.expected.appended = self.expected.records.len();
+        assert_eq!(
+            ordinal, self.expected.appended as u64,
+            "no ordinal is left out, or used again"
+        );
+    }
+
     /// A group that somebody begins and drops.
     fn drop_record(&mut self) {
-        let number = self.expected.last_number() + 1;
-        let payload = payload(&mut self.rng, number);
-        if let Ok(mut record) = self.lane.begin(number, payload.len()) {
+        let number = self.lane.last_number() + 1;
+        let payload = payload(&mut self.rng);
+        if let Ok(mut record) = self.lane.begin(number, 0, payload.len()) {
             record.put(&payload).expect("there is room");
         }
     }
@@ -81,20 +134,31 @@ impl Life {
     }
 
     /// The server commits, and answers. Then, and no earlier, groups are settled.
-    fn commit(&mut self) {
-        let committed = self.rng.usize(self.expected.committed..=self.expected.appended);
-        self.expected.committed = committed;
+    fn commit(&mut self, position: u64) {
+        self.expected.position = position;
+        if self.rng.u8(0..4) == 0 {
+            self.expected.kept_from = match self.rng.u8(0..3) {
+                0 => u64::MAX,
+                _ => self.rng.u64(1..=self.expected.appended as u64 + 1),
+            };
+            self.lane.keep_notes_from(self.expected.kept_from);
+        }
         if self.rng.u8(0..4) > 0 {
-            let _ = self.lane.settle_through(self.expected.position());
+            self.expected.settle(position);
+            let _ = self.lane.settle_through(position);
         }
     }
 
     fn step(&mut self, tally: &mut Tally) {
-        match self.rng.u8(0..20) {
+        match self.rng.u8(0..24) {
             0..11 => self.append(tally),
-            11..14 => self.sync(tally),
-            14..17 => self.commit(),
-            17 => self.drop_record(),
+            11..15 => self.note(tally),
+            15..18 => self.sync(tally),
+            18..21 => {
+                let position = self.expected.choose_position(&mut self.rng);
+                self.commit(position);
+            }
+            21 => self.drop_record(),
             _ => {
                 let faults = Faults {
                     sync_fails: self.rng.bool(),
@@ -104,41 +168,185 @@ impl Life {
             }
         }
     }
+
+    /// Lives on, and is cut at random operations. Returns the moments of its last step, and what
+    /// held in them.
+    fn live(&mut self, seed: u64, rng: &mut Rng, tally: &mut Tally) -> (Vec<State>, Expected) {
+        let steps = rng.u32(1..=STEPS);
+        let mut last = (Vec::new(), self.expected.clone());
+        for _ in 0..steps {
+            let before = self.expected.clone();
+            self.step(tally);
+            // What was there before is there meanwhile; what came may be.
+            let meanwhile = before.meanwhile(&self.expected);
+            let mut moments = self.model.take_moments();
+            if rng.u8(0..8) == 0 {
+                moments.push(self.model.now());
+            }
+            judge(seed, &moments, &meanwhile, rng, tally);
+            last = (moments, meanwhile);
+        }
+        last
+    }
+
+    /// Ends: in the middle of its last step, after it, or while it closes.
+    fn end(
+        mut self,
+        seed: u64,
+        last: (Vec<State>, Expected),
+        rng: &mut Rng,
+        tally: &mut Tally,
+    ) -> Option<(State, Expected)> {
+        match rng.u8(0..3) {
+            0 => {
+                let (moments, meanwhile) = last;
+                let state = rng.choice(moments);
+                Some(state.map_or_else(|| (self.model.now(), self.expected), |state| (state, meanwhile)))
+            }
+            1 => Some((self.model.now(), self.expected)),
+            _ => {
+                self.model.set_faults(Faults::default());
+                self.model.keep_moments(FINE_MOMENTS);
+                let last = self.expected.records.last().map_or(0, |record| record.number);
+                self.expected.position = self.expected.position.max(last);
+                self.expected.settle(self.expected.position);
+                self.lane.settle_through(self.expected.position).expect("settled");
+                // What is not kept may go with the folder.
+                for (record, ordinal) in self.expected.records.iter_mut().zip(1..) {
+                    record.is_owed &= ordinal >= self.expected.kept_from;
+                }
+                let is_gone = self.lane.close().expect("no faults");
+                let has_kept = self.expected.records.iter().any(|record| record.is_owed);
+                assert!(!(is_gone && has_kept), "seed {seed}: it is gone, and a note was kept");
+                let mut moments = self.model.take_moments();
+                judge(seed, &moments, &self.expected, rng, tally);
+                moments.push(self.model.now());
+                tally.ends += 1;
+                rng.choice(moments).map(|state| (state, self.expected))
+            }
+        }
+    }
 }
 
-/// Lets a lane live, and cuts it at random operations.
+/// Somebody takes the folder over and goes on in it, if it is whole.
+fn go_on(
+    seed: u64,
+    state: State,
+    ending: Cut,
+    mut expected: Expected,
+    rng: &mut Rng,
+    tally: &mut Tally,
+) -> Option<Life> {
+    let (model, adopted) = take_over(seed, cut(state, ending, rng), rng.u64(..), FINE_MOMENTS);
+    let mut adopted = adopted?;
+    adopted.header().ok()?;
+    loop {
+        let (scan, places) = read(seed, &adopted, &expected);
+        let (last_ordinal, is_whole) = match scan {
+            (mut scan, Ending::Whole) => {
+                let last = scan.last_ordinal();
+                assert!(scan.next().is_none());
+                (last, Some(scan))
+            }
+            (scan, _) => {
+                assert!(
+                    matches!(adopted.resume(scan, config(seed).limits), Err(Error::NotWhole { .. })),
+                    "seed {seed}: nobody goes on in what is not whole"
+                );
+                return None;
+            }
+        };
+        model.set_faults(Faults {
+            sync_fails: rng.u8(0..4) == 0,
+            is_full: false,
+        });
+        expected.take_over(ending, last_ordinal, &places);
+        let resumed = adopted.resume(is_whole?, config(seed).limits);
+        let moments = model.take_moments();
+        tally.cuts_of_resumes += moments.len() as u64;
+        judge(seed, &moments, &expected, rng, tally);
+        match resumed {
+            Ok(lane) => {
+                match ending {
+                    Cut::Kill => tally.resumed_after_kills += 1,
+                    Cut::Power => tally.resumed_after_cuts += 1,
+                }
+                assert_eq!(
+                    (lane.last_ordinal(), lane.last_number() >= expected.position),
+                    (last_ordinal, true)
+                );
+                model.keep_moments(MOMENTS);
+                expected.go_on();
+                let is_first_boot = ending == Cut::Kill;
+                return Some(Life {
+                    model,
+                    lane,
+                    rng: rng.fork(),
+                    expected,
+                    is_first_boot,
+                });
+            }
+            // The folder could not be synced. Another one tries again.
+            Err(_) => {
+                model.set_faults(Faults::default());
+                let journal = Journal::open_on(model.clone(), Path::new(DIRECTORY)).expect("a directory");
+                adopted = adopt(seed, &journal).expect("it is there");
+            }
+        }
+    }
+}
+
+type Read = (Scan<Model>, Ending);
+
+fn read(seed: u64, adopted: &Adopted<Model>, expected: &Expected) -> (Read, Vec<usize>) {
+    let mut scan = adopted.scan(Some(expected.position)).expect("a folder");
+    let found: Vec<Stored> = scan.by_ref().collect();
+    let places = expected.places(&format!("seed {seed}, going on"), &found);
+    let ending = scan.ending();
+    ((scan, ending), places)
+}
+
+/// Lets a folder live, and cuts it at random operations.
 pub fn run(seed: u64, tally: &mut Tally) {
     let model = Model::new(seed, MOMENTS);
     let mut rng = Rng::with_seed(seed);
     let journal = Journal::open_on(model.clone(), Path::new(DIRECTORY)).expect("a directory");
-    let lane = journal.create_lane(&config()).expect("a lane");
+    let lane = journal.create_lane(&config(seed)).expect("a lane");
     let mut life = Life {
         model: model.clone(),
         lane,
         rng: rng.fork(),
-        expected: Expected::default(),
+        expected: Expected::new(),
+        is_first_boot: true,
     };
-    judge(seed, model.take_moments(), &life.expected, &mut rng, tally);
-    for _ in 0..STEPS {
-        let before = life.expected.clone();
-        life.step(tally);
-        // What was there before is there meanwhile; what came may be.
-        let meanwhile = before.meanwhile(&life.expected);
-        let mut moments = model.take_moments();
-        if rng.u8(0..8) == 0 {
-            moments.push(model.now());
+    judge(seed, &model.take_moments(), &life.expected, &mut rng, tally);
+    for number in 1..=LIVES {
+        let last = life.live(seed, &mut rng, tally);
+        for _ in 0..3 {
+            let (state, is_first_boot) = (life.model.now(), life.is_first_boot);
+            check_damaged(seed, state, &life.expected, is_first_boot, &mut rng, tally);
         }
-        judge(seed, moments, &meanwhile, &mut rng, tally);
+        tally.used_again += life.model.take_reused();
+        if number == LIVES {
+            return;
+        }
+        let is_first_boot = life.is_first_boot;
+        let Some((state, expected)) = life.end(seed, last, &mut rng, tally) else {
+            return;
+        };
+        let ending = if rng.bool() { Cut::Kill } else { Cut::Power };
+        check(seed, state.clone(), ending, &expected, &mut rng, tally);
+        match go_on(seed, state, ending, expected, &mut rng, tally) {
+            Some(next) => life = next,
+            None => return,
+        }
+        life.is_first_boot &= is_first_boot;
     }
-    for _ in 0..8 {
-        check_damaged(seed, model.now(), &life.expected, &mut rng, tally);
-    }
-    tally.used_again += model.reused();
 }
 
-fn judge(seed: u64, moments: Vec<State>, expected: &Expected, rng: &mut Rng, tally: &mut Tally) {
+fn judge(seed: u64, moments: &[State], expected: &Expected, rng: &mut Rng, tally: &mut Tally) {
     for state in moments {
-        let cut = if rng.u8(0..4) == 0 { Cut::Kill } else { Cut::Power };
-        check(seed, state, cut, expected, rng, tally);
+        let ending = if rng.u8(0..4) == 0 { Cut::Kill } else { Cut::Power };
+        check(seed, state.clone(), ending, expected, rng, tally);
     }
 }

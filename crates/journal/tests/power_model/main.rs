@@ -1,11 +1,11 @@
-//! The journal on a [file system that loses power](disk::Model): a lane takes groups, syncs,
-//! settles and is disturbed, and at random operations, also in the middle of one, either its
+//! The journal on a [file system that loses power](disk::Model): a lane takes groups and notes,
+//! syncs, settles and is disturbed, and at random operations, also in the middle of one, either its
 //! process is killed or the machine goes down. Then somebody takes over what is left, and may be
-//! cut in turn.
+//! cut in turn; and if it is whole, somebody goes on in it and lives the same life, up to four.
 //!
-//! The judge is a list of what was appended, what a sync returned for, and what the server has
-//! committed. `WRITE_BUFFER_POWER_CUTS` says how many cuts, `WRITE_BUFFER_SEED` where to begin: a
-//! failure names the seed of its run.
+//! The judge is a [list](expected::Expected) of what was appended, what a sync returned for, and
+//! what the server has committed. `WRITE_BUFFER_POWER_CUTS` says how many cuts,
+//! `WRITE_BUFFER_SEED` where to begin: a failure names the seed of its run.
 
 #![allow(
     clippy::expect_used,
@@ -16,7 +16,9 @@
 use std::io::Write as _;
 
 mod disk;
+mod expected;
 mod life;
+mod lost;
 mod recovery;
 mod state;
 
@@ -38,6 +40,12 @@ fn nothing_that_was_synced_is_lost_and_nothing_else_comes_back() {
     for (what, count) in [
         ("kills", tally.kills),
         ("groups returned", tally.groups),
+        ("notes returned", tally.notes_found),
+        ("notes without room", tally.full_notes),
+        ("lives after a kill", tally.resumed_after_kills),
+        ("lives after a power cut", tally.resumed_after_cuts),
+        ("cuts while a life begins", tally.cuts_of_resumes),
+        ("lanes that are closed", tally.ends),
         ("groups lost that nobody had synced", tally.unsynced_lost),
         ("gaps", tally.gaps),
         ("segments used again", tally.used_again),

@@ -13,19 +13,24 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use write_buffer_journal::error::Error;
 use write_buffer_journal::files::disk::Disk;
 use write_buffer_journal::journal::{Adopted, Adoption, Journal, LaneConfig};
-use write_buffer_journal::lane::{Lane, Limits};
-use write_buffer_journal::scan::Ending;
+use write_buffer_journal::lane::Limits;
+use write_buffer_journal::scan::{Ending, Stored};
+
+mod forks;
 
 const DIRECTORY: &str = "JOURNAL_CHILD";
 const SEED: &str = "JOURNAL_SEED";
 const WRITER: &str = "writer-1";
+/// What the ledger says, if the folder is there already.
+const POSITION: &str = "JOURNAL_POSITION";
 /// A process is killed in the middle so many times.
 const KILLS: u64 = 20;
+/// So many folders are gone on in, by so many processes each.
+const FOLDERS: u64 = 6;
+const LIVES: u64 = 5;
 
 struct TestFolder(PathBuf);
 
@@ -63,42 +68,71 @@ fn payload(seed: u64, number: u64) -> Vec<u8> {
     (0..bytes).map(|_| rng.u8(..)).collect()
 }
 
-/// Appends, settles what it says, and never ends by itself.
+fn lane_of(number: u64) -> u8 {
+    u8::try_from(number % 251).expect("small")
+}
+
+/// Begins a folder, or goes on in it; appends, notes, settles what it says, and never ends by
+/// itself.
 #[test]
 #[ignore = "the tests start it, with a folder in the environment"]
 fn child() {
     let Ok(directory) = std::env::var(DIRECTORY) else {
         return;
     };
-    let seed: u64 = std::env::var(SEED).map_or(0, |text| text.parse().expect("a number"));
+    let setting = |name| std::env::var(name).map_or(0, |text| text.parse().expect("a number"));
+    let (seed, position) = (setting(SEED), setting(POSITION));
     let limits = Limits {
         segment_bytes: 64 * 1024,
         max_bytes: 1 << 30,
     };
     let journal = Journal::open(Path::new(&directory)).expect("a directory");
-    let mut lane = journal.create_lane(&config(limits)).expect("a lane");
-    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut lane = match journal.adopt(WRITER).expect("asked") {
+        Adoption::Adopted(adopted) => {
+            let mut scan = adopted.scan(Some(position)).expect("a folder");
+            scan.by_ref().for_each(drop);
+            adopted.resume(scan, limits).expect("whole")
+        }
+        Adoption::Gone => journal.create_lane(&config(limits)).expect("a lane"),
+        other => panic!("{other:?}"),
+    };
+    let first = lane.last_number() + 1;
+    let mut rng = fastrand::Rng::with_seed(seed ^ first << 20);
     let mut said = std::io::stdout().lock();
-    for number in 1_u64.. {
+    // One call for each line, so that a line is whole or not there.
+    let mut say = |line: String| said.write_all(line.as_bytes()).expect("said");
+    // The test's own name stands on the first line.
+    say(format!("\nbegan {}\n", first - 1));
+    for number in first.. {
         let bytes = payload(seed, number);
-        let (first, second) = bytes.split_at(bytes.len() / 3);
-        lane.append(number, &[first, second]).expect("appended");
-        // One call for each line, so that a line is whole or not there.
-        said.write_all(format!("appended {number}\n").as_bytes()).expect("said");
-        if rng.u8(0..40) == 0 {
-            let settled = number.saturating_sub(rng.u64(0..60));
-            said.write_all(format!("committed {settled}\n").as_bytes())
-                .expect("said");
-            lane.settle_through(settled).expect("settled");
+        let (head, rest) = bytes.split_at(bytes.len() / 3);
+        lane.append(number, lane_of(number), &[head, rest]).expect("appended");
+        say(format!("appended {number}\n"));
+        match rng.u8(0..40) {
+            0 => {
+                let settled = number.saturating_sub(rng.u64(0..60)).max(position);
+                say(format!("committed {settled}\n"));
+                lane.settle_through(settled).expect("settled");
+            }
+            1..5 => {
+                lane.note(&number.to_le_bytes()).expect("noted");
+                say(format!("noted {number}\n"));
+            }
+            5 => {
+                let ordinal = lane.syncer().sync().expect("synced");
+                assert_eq!(ordinal, lane.last_ordinal());
+            }
+            _ => {}
         }
     }
 }
 
-fn start(directory: &Path, seed: u64) -> Child {
+fn start(directory: &Path, seed: u64, position: u64) -> Child {
     Command::new(std::env::current_exe().expect("this program"))
         .args(["--ignored", "--exact", "child", "--nocapture", "--test-threads=1"])
         .env(DIRECTORY, directory)
         .env(SEED, seed.to_string())
+        .env(POSITION, position.to_string())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -143,7 +177,7 @@ fn what_a_killed_process_said_it_had_appended_is_there() {
     let mut groups = 0;
     for seed in 0..KILLS {
         let folder = TestFolder::new("kill");
-        let mut child = start(&folder.0, seed);
+        let mut child = start(&folder.0, seed, 0);
         // A number, not a time: what happens does not depend on how fast the machine is.
         let enough = 1 + seed * 47;
         let said = read_until(&mut child, |said| said.get("appended") >= Some(&enough));
@@ -154,8 +188,8 @@ fn what_a_killed_process_said_it_had_appended_is_there() {
         assert_eq!(adopted.header().expect("whole").dsn, "mysql://app@db/orders");
         let mut scan = adopted.scan(Some(committed)).expect("a folder");
         let mut next = committed + 1;
-        for group in scan.by_ref() {
-            assert_eq!(group.number, next, "seed {seed}");
+        for group in scan.by_ref().filter_map(Stored::into_group) {
+            assert_eq!((group.number, group.lane), (next, lane_of(next)), "seed {seed}");
             assert!(
                 group.payload == payload(seed, next),
                 "seed {seed}: the payload of {next}"
@@ -177,9 +211,59 @@ fn what_a_killed_process_said_it_had_appended_is_there() {
 }
 
 #[test]
+fn each_process_that_goes_on_in_a_folder_finds_what_all_before_it_have_left() {
+    for seed in 100..100 + FOLDERS {
+        let folder = TestFolder::new("lives");
+        let (mut appended, mut committed, mut noted) = (0, 0, 0);
+        for life in 1..=LIVES {
+            let mut child = start(&folder.0, seed, committed);
+            let enough = appended + 1 + seed % 7 * life * 20;
+            let said = read_until(&mut child, |said| said.get("appended") >= Some(&enough));
+            let began = said["began"];
+            assert!(
+                began >= appended && began <= appended + 1,
+                "seed {seed}, life {life}: it goes on at {began} after {appended}"
+            );
+            let last = |word: &str, before: u64| said.get(word).map_or(before, |number| before.max(*number));
+            appended = last("appended", appended);
+            committed = last("committed", committed);
+            noted = last("noted", noted);
+        }
+        let journal = Journal::open(&folder.0).expect("a directory");
+        let adopted = adopt(&journal);
+        let mut scan = adopted.scan(Some(committed)).expect("a folder");
+        let (mut next, mut last_note) = (committed + 1, 0);
+        for stored in scan.by_ref() {
+            match stored {
+                Stored::Group(group) => {
+                    assert_eq!((group.number, group.lane), (next, lane_of(next)), "seed {seed}");
+                    assert!(group.payload == payload(seed, next), "seed {seed}: {next}");
+                    next += 1;
+                }
+                Stored::Note(note) => {
+                    assert_eq!(note.bytes, note.after_number.to_le_bytes(), "seed {seed}");
+                    assert!(note.after_number > last_note, "seed {seed}: {note:?} again");
+                    assert!(note.after_number < next, "seed {seed}: {note:?} before {next}");
+                    last_note = note.after_number;
+                }
+            }
+        }
+        assert_eq!(scan.ending(), Ending::Whole, "seed {seed}");
+        assert!(
+            next > appended && next <= appended + 2,
+            "seed {seed}: {next} after {appended}"
+        );
+        assert!(
+            noted <= committed || last_note >= noted,
+            "seed {seed}: {last_note} after {noted}"
+        );
+    }
+}
+
+#[test]
 fn a_stopped_process_holds_its_folder_and_a_dead_one_does_not() {
     let folder = TestFolder::new("stop");
-    let mut child = start(&folder.0, 1);
+    let mut child = start(&folder.0, 1, 0);
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     assert!(lines.any(|line| line.expect("a line").starts_with("appended ")));
     signal(&child, libc::SIGSTOP);
@@ -223,7 +307,7 @@ fn two_that_start_at_once_do_not_both_take_a_folder_over() {
         let folder = TestFolder::new("two");
         let journal = Journal::open(&folder.0).expect("a directory");
         let mut lane = journal.create_lane(&config(Limits::default())).expect("a lane");
-        lane.append(1, &[b"group"]).expect("appended");
+        lane.append(1, 0, &[b"group"]).expect("appended");
         drop(lane);
         let adopted = std::thread::scope(|scope| {
             let tries: Vec<_> = (0..4)
@@ -236,95 +320,4 @@ fn two_that_start_at_once_do_not_both_take_a_folder_over() {
         });
         assert_eq!(adopted, 1);
     }
-}
-
-/// Runs in a forked child; its answer is the exit code.
-fn in_a_fork(run: impl FnOnce() -> bool) -> bool {
-    // A child could wait for a thread that it does not have, otherwise.
-    let guard = write_buffer_journal::files::lock::hold_for_fork();
-    // SAFETY: the child runs `run` and ends by `_exit`, without unwinding or running anything of
-    // its parent's. `run` allocates, and the C library keeps its allocator usable in a child. Of
-    // the other locks that a thread may hold it takes the list of locks, which is held here.
-    #[allow(unsafe_code, reason = "the standard library has no fork")]
-    let pid = unsafe { libc::fork() };
-    drop(guard);
-    if pid == 0 {
-        let is_right = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or(false);
-        // SAFETY: it ends the process, and returns to nobody.
-        #[allow(unsafe_code, reason = "a child must not run its parent's destructors")]
-        unsafe {
-            libc::_exit(i32::from(!is_right))
-        }
-    }
-    let mut status = 0;
-    // SAFETY: the child is ours, and `status` is a place for its status.
-    #[allow(unsafe_code, reason = "the standard library waits for its own children only")]
-    let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
-    assert_eq!(waited, pid);
-    status == 0
-}
-
-#[test]
-fn a_forked_child_has_neither_lane_nor_lock() {
-    let folder = TestFolder::new("fork");
-    let journal = Journal::open(&folder.0).expect("a directory");
-    let mut lane: Lane<Disk> = journal.create_lane(&config(Limits::default())).expect("a lane");
-    lane.append(1, &[b"the parent's"]).expect("appended");
-    let us = std::process::id();
-    let is_right = in_a_fork(|| {
-        let is_refused = matches!(lane.append(2, &[b"the child's"]), Err(Error::Forked))
-            && matches!(lane.settle_through(1), Err(Error::Forked));
-        let is_held = matches!(journal.adopt(WRITER), Ok(Adoption::Held(holder)) if holder.pid == us);
-        let other = LaneConfig {
-            writer: "child".to_owned(),
-            ..config(Limits::default())
-        };
-        let mut own = journal.create_lane(&other).expect("a lane of its own");
-        own.append(1, &[b"the child's"]).expect("appended");
-        // Dropping it takes nothing from the parent, neither the mapping nor the lock.
-        drop(lane);
-        is_refused && is_held
-    });
-    assert!(is_right, "in the child");
-    // The lane was moved into the child's closure, in the parent too: so it is dead here as well.
-    let groups: Vec<Vec<u8>> = adopt(&journal)
-        .scan(Some(0))
-        .expect("a folder")
-        .map(|group| group.payload)
-        .collect();
-    assert_eq!(groups, [b"the parent's".to_vec()]);
-    let Adoption::Adopted(child) = journal.adopt("child").expect("asked") else {
-        panic!("the child is dead");
-    };
-    assert_eq!(child.scan(Some(0)).expect("a folder").count(), 1);
-}
-
-#[test]
-fn a_parent_that_dies_is_dead_whatever_its_children_do() {
-    let folder = TestFolder::new("orphan");
-    let journal = Journal::open(&folder.0).expect("a directory");
-    let lane = journal.create_lane(&config(Limits::default())).expect("a lane");
-    let (reader, writer) = std::io::pipe().expect("a pipe");
-    // A child that outlives its parent's lock: it has a copy of the descriptor.
-    let waiting = std::thread::scope(|scope| {
-        let child = scope.spawn(|| {
-            in_a_fork(|| {
-                let mut reader = &reader;
-                let mut byte = [0];
-                std::io::Read::read(&mut reader, &mut byte).is_ok()
-            })
-        });
-        drop(lane);
-        let deadline = Instant::now() + Duration::from_secs(20);
-        let adopted = loop {
-            match journal.adopt(WRITER).expect("asked") {
-                Adoption::Adopted(adopted) => break adopted,
-                other => assert!(Instant::now() < deadline, "{other:?}"),
-            }
-        };
-        assert!(adopted.header().is_ok());
-        (&writer).write_all(b"x").expect("written");
-        child.join().expect("no panic")
-    });
-    assert!(waiting);
 }

@@ -1,0 +1,55 @@
+//! Owns what a lane may take, and what of it may go.
+
+use crate::record::{Head, Kind};
+use crate::segment::Contents;
+
+/// What a lane may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// A segment's length. A larger group gets a segment of its own.
+    pub segment_bytes: u64,
+    /// On the disk, in all. Notes may take one segment more, so that they find room where a group
+    /// did.
+    pub max_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 8 << 20,
+            max_bytes: 1 << 30,
+        }
+    }
+}
+
+/// Whom a segment is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// It keeps to the bound.
+    Group,
+    /// It may pass it by a segment.
+    Note,
+    /// It may pass it: what it is a copy of goes soon.
+    Copy,
+}
+
+/// What may be given up.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Settled {
+    /// Groups up to this number,
+    pub number: u64,
+    /// and notes before this ordinal.
+    pub notes_before: u64,
+}
+
+impl Settled {
+    /// Whether nobody needs a segment with this.
+    pub fn covers(self, contents: Contents) -> bool {
+        contents.number <= self.number && contents.note < self.notes_before
+    }
+
+    /// Whether nobody needs this record.
+    pub fn covers_record(self, head: &Head) -> bool {
+        head.number <= self.number && (head.kind != Kind::Note || head.ordinal < self.notes_before)
+    }
+}
