@@ -18,6 +18,8 @@ ZTS_PHP := $(CURDIR)/target/zts-php
 ZTS_EXTENSION := $(CURDIR)/target/zts/release/libwrite_buffer.so
 WITH_MARIADB := '$(CURDIR)/scripts/with-mariadb'
 WITH_MYSQL := '$(CURDIR)/scripts/with-mysql'
+# Those tests of the engine that need a server.
+TEST_LEDGER = $(CARGO) test --quiet --package write-buffer-core --test takeover $(CARGO_LOCKED) $(CARGO_FLAGS) -- --ignored
 PHPUNIT_FLAGS := --colors=never --do-not-cache-result
 # What scripts/in-laravel13 runs. Debian's unstable branch has PHPUnit 13, where the flag has
 # another name. Deprecations of Laravel and PHP are failures there.
@@ -41,7 +43,7 @@ unexport PHP PHP_CONFIG
 .DEFAULT_GOAL := help
 .PHONY: help build build-fault-proxy build-hostile-server check test test-core test-php test-mysql test-process test-chaos-short test-chaos test-soak \
 	test-exchange test-laravel build-laravel13 test-laravel13 test-php84 test-zts demo build-bench bench \
-	bench-short lint audit install uninstall clean
+	bench-journal bench-short lint audit install uninstall clean
 
 help: ## list the targets
 	@echo 'make TARGET; variables: ORDERS, SEED (demo), SOAK_S (test-soak), PHP, PHP_CONFIG, DESTDIR (install)'
@@ -70,6 +72,8 @@ test-core: ## run the tests of the engine (Rust)
 	@echo 'testing the engine'
 	@$(WITH_MARIADB) $(CARGO) test --quiet --package write-buffer-core --package write-buffer-journal \
 		--package write-buffer-fault-proxy --package write-buffer-hostile-server $(CARGO_LOCKED) $(CARGO_FLAGS)
+	@echo 'testing the ledger'
+	@$(WITH_MARIADB) $(TEST_LEDGER)
 
 test-php: build ## run the tests of the extension (PHPUnit, on a throwaway MariaDB)
 	@scripts/install-packages test
@@ -85,6 +89,8 @@ test-mysql: build ## run those tests that are about the server on MySQL, fetched
 		elif [ $$status -ne 0 ]; then \
 			exit $$status; \
 		fi; \
+		echo 'testing the ledger on MySQL'; \
+		$(WITH_MYSQL) $(TEST_LEDGER) || exit $$?; \
 		echo 'testing the extension on MySQL'; \
 		$(WITH_MYSQL) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS) --testsuite integration,process \
 			--filter 'Integration|Twin|OutageTest' || exit $$?; \
@@ -179,6 +185,9 @@ build-bench: build build-fault-proxy
 
 bench: build-bench ## measure the extension beside other ways, and beside the server's own limit: about 20 minutes
 	@bench/run
+
+bench-journal: build ## measure a buffer with a journal beside one without, on MariaDB
+	@$(WITH_MARIADB) $(RUN_PHP) bench/journal.php
 
 bench-short: build-bench ## the same in about a minute, on MariaDB, for a look: figures not for keeping
 	@bench/run --short

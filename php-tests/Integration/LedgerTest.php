@@ -170,7 +170,8 @@ final class LedgerTest extends DatabaseTestCase
         $first->add(null, ['order_id' => 1]);
         $first->flush();
         foreach (['old' => 8, 'young' => 6] as $writer => $days) {
-            $this->pdo()->exec('INSERT INTO ' . self::LEDGER . " VALUES ('{$writer}', 0, 1, 1, NOW() - INTERVAL {$days} DAY)");
+            $this->pdo()->exec('INSERT INTO ' . self::LEDGER . " (writer, lane, last_transaction, connection, updated_at)
+                VALUES ('{$writer}', 0, 1, 1, NOW() - INTERVAL {$days} DAY)");
         }
         $second = $this->ledgerBuffer();
         $second->add(null, ['order_id' => 2]);
@@ -319,7 +320,8 @@ final class LedgerTest extends DatabaseTestCase
         $maker = $this->ledgerBuffer(ledgerTable: 'wb_least_ledger');
         $maker->add(null, ['order_id' => 1]);
         unset($maker);
-        $admin->exec("INSERT INTO wb_least_ledger VALUES ('old', 0, 1, 1, NOW() - INTERVAL 8 DAY)");
+        $admin->exec("INSERT INTO wb_least_ledger (writer, lane, last_transaction, connection, updated_at)
+            VALUES ('old', 0, 1, 1, NOW() - INTERVAL 8 DAY)");
         $admin->exec("GRANT SELECT, INSERT, UPDATE ON {$database}.wb_least_ledger TO 'wb_least'@'127.0.0.1'");
         $dsn = 'mysql://wb_least:pw-of-wb-least@127.0.0.1:' . self::setting('DB_PORT') . "/{$database}";
         foreach ([false, true] as $background) {

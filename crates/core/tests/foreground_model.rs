@@ -14,7 +14,7 @@ use write_buffer_core::clock::Clock;
 use write_buffer_core::dead_letter::LetterRow;
 use write_buffer_core::error::codes;
 use write_buffer_core::error::{Error, Kind};
-use write_buffer_core::ledger::LedgerEntry;
+use write_buffer_core::ledger::{LedgerEntry, LedgerRow, Position};
 use write_buffer_core::plan::Plan;
 use write_buffer_core::plan::limits::Limits;
 use write_buffer_core::rows::group::Group;
@@ -292,13 +292,13 @@ impl Sink for Unreachable {
         self.reach()?.commit(plan, entry, deadline, may_commit)
     }
 
-    fn register(&mut self, after: u64, deadline: Option<Instant>) -> Result<(), Error> {
-        self.reach()?.register(after, deadline)
+    fn register(&mut self, after: u64, position: Option<Position>, deadline: Option<Instant>) -> Result<(), Error> {
+        self.reach()?.register(after, position, deadline)
     }
 
     fn forget_registration(&mut self) {}
 
-    fn last_entry(&mut self, deadline: Option<Instant>) -> Result<Option<u64>, Error> {
+    fn last_entry(&mut self, deadline: Option<Instant>) -> Result<Option<LedgerRow>, Error> {
         self.reach()?.last_entry(deadline)
     }
 
@@ -389,14 +389,14 @@ impl Sink for Slow {
         panic!("nothing is written")
     }
 
-    fn register(&mut self, _after: u64, deadline: Option<Instant>) -> Result<(), Error> {
+    fn register(&mut self, _after: u64, _position: Option<Position>, deadline: Option<Instant>) -> Result<(), Error> {
         assert!(deadline.is_some(), "it belongs to the look-up");
         Ok(())
     }
 
     fn forget_registration(&mut self) {}
 
-    fn last_entry(&mut self, _deadline: Option<Instant>) -> Result<Option<u64>, Error> {
+    fn last_entry(&mut self, _deadline: Option<Instant>) -> Result<Option<LedgerRow>, Error> {
         panic!("nothing is written")
     }
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 use write_buffer_core::clock::SystemClock;
 use write_buffer_core::dead_letter::DeadLetter;
 use write_buffer_core::error::{Error, Result};
-use write_buffer_core::ledger::LedgerEntry;
+use write_buffer_core::ledger::{LedgerEntry, LedgerRow, Position};
 use write_buffer_core::plan::Plan;
 use write_buffer_core::plan::limits::Limits;
 use write_buffer_core::rows::batch::Batch;
@@ -83,14 +83,17 @@ impl Sink for FakeSink {
         world.commit_errors.pop().map_or(Ok(()), Err)
     }
 
-    fn register(&mut self, _: u64, _: Option<Instant>) -> Result<()> {
+    fn register(&mut self, _: u64, _: Option<Position>, _: Option<Instant>) -> Result<()> {
         Ok(())
     }
 
     fn forget_registration(&mut self) {}
 
-    fn last_entry(&mut self, _: Option<Instant>) -> Result<Option<u64>> {
-        Ok(Some(0))
+    fn last_entry(&mut self, _: Option<Instant>) -> Result<Option<LedgerRow>> {
+        Ok(Some(LedgerRow {
+            number: 0,
+            position: None,
+        }))
     }
 
     fn retire(&mut self, _: Instant) {}

@@ -8,7 +8,7 @@ use std::time::Instant;
 use write_buffer_core::buffer::foreground::ForegroundBuffer;
 use write_buffer_core::clock::SystemClock;
 use write_buffer_core::error::{Error, Result};
-use write_buffer_core::ledger::{LedgerEntry, LedgerUse};
+use write_buffer_core::ledger::{LedgerEntry, LedgerRow, LedgerUse, Position};
 use write_buffer_core::plan::Plan;
 use write_buffer_core::plan::limits::Limits;
 use write_buffer_core::rows::group::Group;
@@ -78,14 +78,17 @@ impl Sink for Faulty {
         self.stale_rows.unwrap_or_else(|| self.inner.stale_rows())
     }
 
-    fn register(&mut self, _: u64, _: Option<Instant>) -> Result<()> {
+    fn register(&mut self, _: u64, _: Option<Position>, _: Option<Instant>) -> Result<()> {
         Ok(())
     }
 
     fn forget_registration(&mut self) {}
 
-    fn last_entry(&mut self, _: Option<Instant>) -> Result<Option<u64>> {
-        Ok(Some(self.entered))
+    fn last_entry(&mut self, _: Option<Instant>) -> Result<Option<LedgerRow>> {
+        Ok(Some(LedgerRow {
+            number: self.entered,
+            position: None,
+        }))
     }
 
     fn retire(&mut self, _: Instant) {}

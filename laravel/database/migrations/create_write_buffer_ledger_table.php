@@ -21,6 +21,7 @@ return new class () extends Migration {
                 . '`writer` CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, '
                 . '`lane` SMALLINT UNSIGNED NOT NULL, '
                 . '`last_transaction` BIGINT UNSIGNED NOT NULL, '
+                . '`position` VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL, '
                 . '`connection` BIGINT UNSIGNED NOT NULL, '
                 . '`updated_at` TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, '
                 . 'PRIMARY KEY (`writer`, `lane`)) ENGINE = InnoDB');

@@ -99,6 +99,7 @@ pub fn decide(phase: Phase, error: &Error) -> Decision {
         | Kind::Blocked
         | Kind::Timeout
         | Kind::Interrupted
+        | Kind::TakenOver
         | Kind::GivenUp
         | Kind::Forgotten
         | Kind::Bug => Decision::Keep,
@@ -158,6 +159,7 @@ mod tests {
             ),
             (Phase::Connect, Error::connection(2003, ""), Decision::Keep),
             (Phase::Statement, Error::ledger_moved(), Decision::AskLedger),
+            (Phase::Statement, Error::taken_over(), Decision::Keep),
             (Phase::Statement, Error::schema_changed(&"t"), Decision::Replan),
             (Phase::Statement, Error::bug(""), Decision::Keep),
             (Phase::Statement, Error::timeout(""), Decision::Keep),

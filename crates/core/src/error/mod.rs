@@ -82,6 +82,8 @@ pub enum Kind {
     Interrupted,
     /// The ledger does not hold what the writer left there: see [`crate::ledger`].
     LedgerMoved,
+    /// Another process has taken this writer's place in the ledger. This one never writes again.
+    TakenOver,
     /// The table is not what the transaction was planned for: somebody altered it.
     SchemaChanged,
     /// A group was given up, and nobody holds it any more.
@@ -155,6 +157,15 @@ impl Error {
         Self::new(
             Kind::LedgerMoved,
             "the ledger does not hold the number that this writer left there",
+        )
+    }
+
+    /// Another process has taken this writer's place.
+    pub fn taken_over() -> Self {
+        Self::new(
+            Kind::TakenOver,
+            "another process has taken this writer's place in the ledger, and its rows with it: it was taken for dead. \
+             This process writes nothing more in its place: end it, or begin anew with another buffer",
         )
     }
 
@@ -275,7 +286,7 @@ impl Error {
         match self.kind {
             Kind::Connection { code, .. } => codes::classify(code) != Class::Blocked,
             Kind::Server { class, .. } => class != Class::Blocked,
-            Kind::Config | Kind::Argument | Kind::TooLarge | Kind::Blocked | Kind::Closed => false,
+            Kind::Config | Kind::Argument | Kind::TooLarge | Kind::Blocked | Kind::Closed | Kind::TakenOver => false,
             Kind::Full
             | Kind::Row
             | Kind::Timeout
@@ -356,6 +367,17 @@ impl Error {
     /// The message with all that belongs to it, for another one that is made of it.
     pub fn words(&self) -> &Message {
         &self.message
+    }
+
+    /// Whether it says that a transaction may be committed.
+    pub fn is_commit_unknown(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Connection {
+                commit_unknown: true,
+                ..
+            }
+        )
     }
 
     /// Whether there is no connection, or one that is of no use any more.

@@ -2,7 +2,8 @@
 //! that the SQL for a server spells out. [`MemoryStore::fail_next`] makes it fail, so that a unit
 //! test can see a deadlock without a server.
 //!
-//! It answers every COMMIT, so it needs no ledger. Its tables have no bound.
+//! It answers every COMMIT, so it needs no ledger of its own: only writers that are [named from
+//! outside](Sink::use_writer) have rows there. Its tables have no bound.
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
@@ -12,11 +13,12 @@ use std::time::Instant;
 use rustc_hash::FxHashMap;
 
 use crate::error::{Error, Result, codes};
-use crate::ledger::LedgerEntry;
+use crate::ledger::{LedgerEntry, LedgerRow, Position};
 use crate::plan::binder::BoundRow;
 use crate::plan::limits::Limits;
 use crate::plan::merge::merge_value;
 use crate::plan::{Operation, Plan, Statement};
+use crate::sink::memory_ledger::{LedgerRows, MemoryLedger};
 use crate::sink::{LocalModel, Sink};
 use crate::table::bound::BoundColumns;
 use crate::table::entry::TableEntry;
@@ -43,6 +45,7 @@ struct Tables {
     failures: VecDeque<u16>,
     /// Tables that take no row now, by name, and the error's code.
     blocked: Vec<(String, u16)>,
+    ledger: LedgerRows,
 }
 
 /// The tables behind one `memory:` DSN, shared by all buffers that name it.
@@ -100,9 +103,19 @@ impl MemoryStore {
             .collect()
     }
 
-    /// Empties the tables, and forgets the failures that were asked for.
+    /// The ledger's rows, by writer and lane.
+    pub fn ledger(&self) -> LedgerRows {
+        self.lock().ledger.clone()
+    }
+
+    /// Empties the tables and the ledger, and forgets the failures that were asked for.
     pub fn reset(&self) {
         *self.lock() = Tables::default();
+    }
+
+    /// Loses the ledger, as somebody does who empties its table.
+    pub fn lose_ledger(&self) {
+        self.lock().ledger.clear();
     }
 
     /// Makes the next `times` transactions fail with the server error `code`.
@@ -125,12 +138,17 @@ pub struct MemorySink {
     store: MemoryStore,
     /// Rows of the last transaction that have a guard and changed nothing.
     stale_rows: usize,
+    ledger: MemoryLedger,
 }
 
 impl MemorySink {
     /// A sink for the store.
     pub fn new(store: MemoryStore) -> Self {
-        Self { store, stale_rows: 0 }
+        Self {
+            store,
+            stale_rows: 0,
+            ledger: MemoryLedger::default(),
+        }
     }
 }
 
@@ -152,7 +170,7 @@ impl Sink for MemorySink {
     fn commit(
         &mut self,
         plan: &Plan<'_>,
-        _entry: Option<LedgerEntry>,
+        entry: Option<LedgerEntry>,
         _deadline: Option<Instant>,
         may_commit: &mut dyn FnMut() -> bool,
     ) -> Result<()> {
@@ -160,6 +178,9 @@ impl Sink for MemorySink {
         let mut store = self.store.lock();
         if let Some(code) = store.failures.pop_front() {
             return Err(simulated_failure(code));
+        }
+        if let Some(entry) = entry {
+            self.ledger.check(&store.ledger, entry)?;
         }
         for statement in &plan.statements {
             let name = &statement.bound.model.name;
@@ -171,6 +192,9 @@ impl Sink for MemorySink {
         }
         if !may_commit() {
             return Err(Error::taken_back());
+        }
+        if let Some(entry) = entry {
+            self.ledger.enter(&mut store.ledger, entry);
         }
         for statement in &plan.statements {
             let table = store.table(&statement.bound.model.name.to_string());
@@ -190,19 +214,40 @@ impl Sink for MemorySink {
         self.stale_rows
     }
 
-    // This sink answers every COMMIT, so nobody asks it for an entry.
+    fn use_writer(&mut self, writer: &str, lane: u16) -> Result<()> {
+        self.ledger.use_writer(writer, lane)
+    }
 
-    fn register(&mut self, _after: u64, _deadline: Option<Instant>) -> Result<()> {
+    fn register(&mut self, after: u64, position: Option<Position>, _deadline: Option<Instant>) -> Result<()> {
+        if self.ledger.has_name() {
+            self.ledger.register(&mut self.store.lock().ledger, after, position);
+        }
         Ok(())
     }
 
-    fn forget_registration(&mut self) {}
-
-    fn last_entry(&mut self, _deadline: Option<Instant>) -> Result<Option<u64>> {
-        Ok(None)
+    fn forget_registration(&mut self) {
+        self.ledger.forget_registration();
     }
 
-    fn retire(&mut self, _deadline: Instant) {}
+    fn last_entry(&mut self, _deadline: Option<Instant>) -> Result<Option<LedgerRow>> {
+        Ok(self.ledger.row(&self.store.lock().ledger))
+    }
+
+    fn take_over(&mut self, _deadline: Option<Instant>) -> Result<Option<LedgerRow>> {
+        self.ledger.take_over(&mut self.store.lock().ledger)
+    }
+
+    fn register_successor(&mut self, _deadline: Option<Instant>) -> Result<Option<LedgerRow>> {
+        Ok(self.ledger.register_successor(&mut self.store.lock().ledger))
+    }
+
+    fn retire(&mut self, _deadline: Instant) {
+        self.ledger.retire(&mut self.store.lock().ledger, false);
+    }
+
+    fn retire_all(&mut self, _deadline: Instant) {
+        self.ledger.retire(&mut self.store.lock().ledger, true);
+    }
 
     fn connects(&self) -> u64 {
         0

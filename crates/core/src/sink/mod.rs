@@ -11,16 +11,15 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-#[cfg(doc)]
-use crate::error::Error;
-use crate::error::Result;
-use crate::ledger::LedgerEntry;
+use crate::error::{Error, Result};
+use crate::ledger::{LedgerEntry, LedgerRow, Position};
 use crate::plan::Plan;
 use crate::plan::limits::Limits;
 use crate::table::entry::TableEntry;
 use crate::table::model::TableModel;
 
 pub mod memory;
+pub mod memory_ledger;
 pub mod mysql;
 
 /// Binds a table's rules without a server.
@@ -130,28 +129,81 @@ pub trait Sink: Send {
         0
     }
 
-    /// Makes the writer's row in the ledger, with `after` as its number, if it is not there yet.
+    /// Gives the writer's row in the ledger a name from outside, and a lane, so that a successor
+    /// can find it. Without it the writer has a name that nobody else knows.
+    ///
+    /// May be called again for another row, until a transaction was entered.
+    ///
+    /// # Errors
+    ///
+    /// [Config](crate::error::Kind::Config): a name that [is
+    /// none](crate::ledger::check_writer_name), or it comes too late.
+    fn use_writer(&mut self, _writer: &str, _lane: u16) -> Result<()> {
+        Ok(())
+    }
+
+    /// Makes the writer's row in the ledger, with `after` as its number and `position` as the
+    /// last that was committed, if it is not there yet.
     ///
     /// # Errors
     ///
     /// As [`Self::limits`]; [config](crate::error::Kind::Config): there is no ledger, and the
     /// account may not make it.
-    fn register(&mut self, after: u64, deadline: Option<Instant>) -> Result<()>;
+    fn register(&mut self, after: u64, position: Option<Position>, deadline: Option<Instant>) -> Result<()>;
 
     /// The writer's row is gone: the next [`Self::register`] makes it anew.
     fn forget_registration(&mut self);
 
-    /// The number of the last transaction that was entered in the ledger and committed, once none
-    /// is under way any more. `None`: the row is gone.
+    /// The writer's row in the ledger, once no transaction that is entered in it is under way any
+    /// more. `None`: the row is gone.
     ///
     /// # Errors
     ///
     /// As [`Self::limits`].
-    fn last_entry(&mut self, deadline: Option<Instant>) -> Result<Option<u64>>;
+    fn last_entry(&mut self, deadline: Option<Instant>) -> Result<Option<LedgerRow>>;
 
-    /// Deletes the writer's row, if that can be done at once. Otherwise the row stays, and is
-    /// pruned a week later.
+    /// Takes the place of another process that wrote under this [name](Self::use_writer): as
+    /// [`Self::last_entry`], and begins a [later epoch](crate::ledger::next_epoch) in the row. From
+    /// then on that process can commit nothing more, should it live. Returns the row as it is
+    /// afterwards. `None`: there is no such row.
+    ///
+    /// After an error it may be done or not. Doing it again is harmless.
+    ///
+    /// Whoever writes groups of several lanes takes over the rows of all of them, so that none of
+    /// them can go on, and enters in a [row of its own](crate::ledger::SUCCESSOR_LANE), taken over
+    /// last.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::limits`]. A lock wait time-out (1205): a transaction of that process is still
+    /// open.
+    fn take_over(&mut self, _deadline: Option<Instant>) -> Result<Option<LedgerRow>> {
+        Ok(None)
+    }
+
+    /// Makes the row that [`Self::take_over`] did not find, without a position, for a process that
+    /// had not entered anything when it was taken for dead. Should it live, it finds that its place
+    /// is taken. `None`: the row is there now, so it has to be taken over.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::register`].
+    fn register_successor(&mut self, _deadline: Option<Instant>) -> Result<Option<LedgerRow>> {
+        Err(Error::config("there is no ledger here"))
+    }
+
+    /// Ends the writer's row, if that can be done at once. Otherwise the row stays, and is pruned
+    /// later.
+    ///
+    /// A row of this process's own is deleted. One that was [taken over](Self::take_over) stays for
+    /// a week, at [the end](Position::END): its first owner may yet wake up, and must not find its
+    /// place free.
     fn retire(&mut self, deadline: Instant);
+
+    /// As [`Self::retire`], for the rows of all lanes under the writer's name.
+    fn retire_all(&mut self, deadline: Instant) {
+        self.retire(deadline);
+    }
 
     /// How many connections were opened.
     fn connects(&self) -> u64;

@@ -45,9 +45,12 @@ impl Writer {
             return Err(Error::taken_back());
         }
         let (rows, tag) = (batch.group(position), batch.tag(position));
-        let letter = DeadLetter::new(rows, tag, status, error, |row| {
+        let mut letter = DeadLetter::new(rows, tag, status, error, |row| {
             self.models.get(&row.shape.table).cloned()
         });
+        if let Some(id) = observer.letter_id() {
+            letter.id = id;
+        }
         match &self.dead_letter_file {
             Some(file) => file.append(&letter, deadline)?,
             None if observer.has_room_for_failure() => {}

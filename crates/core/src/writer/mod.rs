@@ -16,6 +16,7 @@
 mod give_up;
 pub mod observer;
 pub mod obstacle;
+mod own_row;
 pub mod retry;
 mod tables;
 
@@ -31,7 +32,7 @@ use crate::dead_letter::file::DeadLetterFile;
 use crate::error::decision::{Decision, decide, is_locked, parks};
 use crate::error::phase::Phase;
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, LedgerUse, Verdict};
+use crate::ledger::{Ledger, LedgerUse};
 use crate::plan::binder::Binder;
 use crate::plan::limits::Limits;
 use crate::plan::{Plan, plan};
@@ -297,32 +298,6 @@ impl Writer {
         }
     }
 
-    /// Asks the ledger what became of what is in doubt. `None`: it was not committed, or nothing is
-    /// in doubt.
-    fn settle_doubt(&mut self, deadline: Option<Instant>, observer: &mut dyn Observer) -> Result<Option<Attempt>> {
-        let was_in_doubt = self.ledger.is_in_doubt();
-        let found = self.sink.last_entry(deadline)?;
-        self.asks_ledger = false;
-        let verdict = self.ledger.judge(found);
-        if was_in_doubt {
-            let committed = matches!(verdict, Verdict::Committed(_));
-            observer.happened(&Event::LedgerAnswered { committed });
-        }
-        match verdict {
-            Verdict::Committed(written) => Ok(Some(Attempt::Committed(written))),
-            Verdict::NoTrace(attempts) => {
-                let ends = attempts.iter().map(|written| written.groups.end);
-                self.untraceable_end = ends.max().unwrap_or(0);
-                Ok(Some(Attempt::NoTrace))
-            }
-            Verdict::NotCommitted => Ok(None),
-            Verdict::Unregistered => {
-                self.sink.forget_registration();
-                Ok(None)
-            }
-        }
-    }
-
     fn attempt(
         &mut self,
         batches: &[&Batch],
@@ -440,18 +415,24 @@ impl Writer {
         deadline: Option<Instant>,
         observer: &mut dyn Observer,
     ) -> Result<()> {
-        let mut may_commit = || observer.may_commit(&written.groups);
         // While an attempt may yet be found committed, each transaction begins with the ledger's
         // row: so none is committed over it.
         if !self.ledger_use.covers(planned.is_repeatable()) && !self.ledger.has_doubts() {
+            let mut may_commit = || observer.may_commit(&written.groups);
             let committed = self.sink.commit(planned, None, deadline, &mut may_commit);
             self.stale_rows = planned.stale_rows + self.sink.stale_rows();
             return committed;
         }
         self.sink
-            .register(self.ledger.last_known(), deadline)
+            .register(self.ledger.last_known(), self.ledger.last_position(), deadline)
             .map_err(Error::after_taking)?;
-        let entry = self.ledger.begin(written.clone());
+        let position = if written.groups.is_empty() {
+            None
+        } else {
+            observer.position(&written.groups, self.ledger.next_number())?
+        };
+        let entry = self.ledger.begin(written.clone(), position);
+        let mut may_commit = || observer.may_commit(&written.groups);
         let committed = self.sink.commit(planned, Some(entry), deadline, &mut may_commit);
         let stale_rows = planned.stale_rows + self.sink.stale_rows();
         self.stale_rows = stale_rows;
@@ -470,13 +451,6 @@ impl Writer {
     pub fn forget_doubts(&mut self) {
         self.ledger.forget_doubts();
         self.untraceable_end = 0;
-    }
-
-    /// Deletes the writer's row from the ledger, at a clean end, until `deadline`.
-    pub fn retire(&mut self, deadline: Instant) {
-        if !self.ledger.is_in_doubt() {
-            self.sink.retire(deadline);
-        }
     }
 
     /// Where it writes to.

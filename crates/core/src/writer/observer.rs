@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::dead_letter::DeadLetter;
-use crate::error::Error;
+use crate::error::{Error, Result};
+use crate::ledger::Position;
 use crate::rows::batch::Batch;
 
 /// What may happen on the way to a committed transaction.
@@ -65,6 +66,16 @@ impl Commit {
 
 /// The buffer that a writer writes for.
 pub trait Observer {
+    /// Which groups are settled once these are committed, counted over all batches: asked right
+    /// before their transaction is entered in the ledger, under this number. `None`: the ledger
+    /// keeps the position that it has.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is sent, and the attempt ends as if the server had answered by this.
+    fn position(&mut self, _groups: &Range<usize>, _transaction: u64) -> Result<Option<Position>> {
+        Ok(None)
+    }
     /// Asked right before COMMIT is sent for these groups, counted over all batches. `false`:
     /// somebody has taken them away, and nothing may be committed.
     fn may_commit(&mut self, groups: &Range<usize>) -> bool;
@@ -73,6 +84,11 @@ pub trait Observer {
     /// Asked right before the next group is kept as a failure. `false`: somebody has taken it away.
     fn may_give_up(&mut self) -> bool {
         true
+    }
+    /// The name of the next group as a failure. `None`: a new one. A group that a successor may
+    /// find once more has one name for all, so that it is kept once.
+    fn letter_id(&self) -> Option<Box<str>> {
+        None
     }
     /// The next groups are committed.
     fn committed(&mut self, written: &Commit);

@@ -37,20 +37,6 @@ impl Writer {
         self.clock.now().checked_add(self.sink.look_up_time()?)
     }
 
-    /// Makes the ledger ready before the first row of this table is taken, if its rows need the
-    /// ledger.
-    ///
-    /// # Errors
-    ///
-    /// As [`Sink::register`].
-    pub fn prepare_ledger(&mut self, model: &TableModel, deadline: Option<Instant>) -> Result<()> {
-        if self.ledger_use.covers(model.is_repeatable()) {
-            let registered = self.sink.register(self.ledger.last_known(), deadline);
-            registered.map_err(|error| self.printed(error))?;
-        }
-        Ok(())
-    }
-
     /// Reads tables that are not known, if they are there.
     pub fn read_tables(&mut self, tables: &[Arc<TableEntry>], deadline: Option<Instant>) {
         for table in tables {

@@ -10,6 +10,7 @@
 
 mod end;
 mod server;
+mod successor;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

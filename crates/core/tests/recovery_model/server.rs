@@ -7,7 +7,7 @@ use std::time::Instant;
 use proptest::prelude::*;
 use write_buffer_core::error::phase::Phase;
 use write_buffer_core::error::{Error, Result};
-use write_buffer_core::ledger::LedgerEntry;
+use write_buffer_core::ledger::{LedgerEntry, LedgerRow, Position};
 use write_buffer_core::plan::Plan;
 use write_buffer_core::plan::limits::Limits;
 use write_buffer_core::sink::Sink;
@@ -310,7 +310,7 @@ impl Sink for FakeSink {
         Ok(())
     }
 
-    fn register(&mut self, after: u64, _deadline: Option<Instant>) -> Result<()> {
+    fn register(&mut self, after: u64, _position: Option<Position>, _deadline: Option<Instant>) -> Result<()> {
         if !self.is_registered {
             let mut server = self.answering();
             server.look_up()?;
@@ -325,12 +325,12 @@ impl Sink for FakeSink {
         self.is_registered = false;
     }
 
-    fn last_entry(&mut self, _deadline: Option<Instant>) -> Result<Option<u64>> {
+    fn last_entry(&mut self, _deadline: Option<Instant>) -> Result<Option<LedgerRow>> {
         let mut server = self.answering();
         server.look_up()?;
         let found = server.tables.ledger;
         server.let_late_commit();
-        Ok(found)
+        Ok(found.map(|number| LedgerRow { number, position: None }))
     }
 
     fn retire(&mut self, _deadline: Instant) {

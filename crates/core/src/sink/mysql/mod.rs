@@ -21,9 +21,10 @@ mod deletions;
 mod examined;
 pub mod executions;
 mod failures;
+mod ledger_calls;
 mod ledger_table;
 mod lock_watch;
-mod own_sessions;
+pub(crate) mod own_sessions;
 pub mod parameters;
 mod pending_command;
 mod pipeline;
@@ -49,7 +50,7 @@ use crate::error::codes;
 use crate::error::decision::{Decision, decide};
 use crate::error::phase::Phase;
 use crate::error::{Error, Result};
-use crate::ledger::LedgerEntry;
+use crate::ledger::{LedgerEntry, LedgerRow, Position, check_writer_name};
 use crate::plan::Plan;
 use crate::plan::limits::Limits;
 use crate::settings::Settings;
@@ -61,7 +62,6 @@ use crate::sink::mysql::own_sessions::OwnSessions;
 use crate::sink::mysql::pipeline::Waits;
 use crate::sink::mysql::socket::Sockets;
 use crate::sink::mysql::table_errors::{check_name, no_such_table, without_transactions};
-use crate::sink::mysql::wire::conn::Conn;
 use crate::sink::{Place, Sink};
 use crate::table::entry::TableEntry;
 use crate::table::model::TableModel;
@@ -178,20 +178,6 @@ impl MySqlSink {
         };
         connection.set_deadline(deadline)?;
         Ok(connection)
-    }
-
-    /// Runs statements of the ledger.
-    fn with_ledger<R>(
-        &mut self,
-        deadline: Option<Instant>,
-        run: impl FnOnce(&mut LedgerTable, &OwnSessions, &mut Conn) -> mysql::Result<R>,
-    ) -> Result<R> {
-        self.connection_that_commits(deadline)?;
-        let Some(connection) = &mut self.connection else {
-            return Err(Error::connection(0, "there is no connection"));
-        };
-        run(&mut self.ledger, &self.sessions, &mut connection.conn)
-            .map_err(|error| self.ledger_failed(&error, deadline))
     }
 
     /// Commits. An answer that leaves open whether that happened is
@@ -316,6 +302,9 @@ impl Sink for MySqlSink {
         may_commit: &mut dyn FnMut() -> bool,
     ) -> Result<()> {
         self.stale_rows = 0;
+        if entry.is_some_and(|entry| entry.position.is_some()) && !self.ledger.has_positions() {
+            self.make_room_for_position(deadline).map_err(Error::after_taking)?;
+        }
         let entry = entry.map(|entry| self.ledger.entry_sql(entry, self.sessions.number()));
         self.connection(deadline)?;
         let Some(connection) = &mut self.connection else {
@@ -355,77 +344,55 @@ impl Sink for MySqlSink {
         self.stale_rows
     }
 
-    fn register(&mut self, after: u64, deadline: Option<Instant>) -> Result<()> {
+    fn use_writer(&mut self, writer: &str, lane: u16) -> Result<()> {
+        check_writer_name(writer)?;
+        if self.ledger.use_writer(writer, lane) {
+            return Ok(());
+        }
+        Err(Error::config(format!(
+            "the writer cannot be called {writer:?} any more: it has entered transactions in the ledger under another name"
+        )))
+    }
+
+    fn register(&mut self, after: u64, position: Option<Position>, deadline: Option<Instant>) -> Result<()> {
         if self.connection.is_some() && self.ledger.is_registered() {
             return Ok(());
         }
-        self.ledger.name_writer().map_err(|error| {
-            Error::connection(
-                0,
-                format!("the system gives no random numbers to name this writer by: {error}"),
-            )
-        })?;
-        let database = self.connector.dsn().database.clone();
-        let names = self.connection(deadline)?.traits.names;
-        check_name(names, self.ledger.name())?;
-        let registered = self.with_ledger(deadline, |ledger, sessions, conn| {
-            ledger.register(conn, sessions.number(), after)?;
-            schema::engine_without_transactions(conn, ledger.name(), &database)
-        });
-        let engine = registered.map_err(|error| match error.code() {
-            code if codes::is_of_account_or_table(code) => Error::config(error.words().map(|why| {
-                format!(
-                    "{why}. The ledger says after a lost connection what was committed; the account {:?} needs to make it once, \
-                     or an administrator does: {}; and the account needs SELECT, INSERT and UPDATE on it, and DELETE to clean up. \
-                     Or do without, by ledger: 'never'",
-                    self.connector.dsn().user,
-                    self.ledger.create_sql()
-                )
-            })),
-            _ => error,
-        })?;
-        let Some(engine) = engine else { return Ok(()) };
-        // The next transaction looks again.
-        self.ledger.forget_registration();
-        let harm = "the ledger could not say what was committed";
-        Err(without_transactions(self.ledger.name(), &engine, harm))
+        if position.is_some() {
+            self.make_room_in_table(deadline)?;
+        }
+        self.register_by(deadline, |ledger, sessions, conn| {
+            ledger.register(conn, sessions.number(), after, position)
+        })
     }
 
     fn forget_registration(&mut self) {
         self.ledger.forget_registration();
     }
 
-    fn last_entry(&mut self, deadline: Option<Instant>) -> Result<Option<u64>> {
-        let may_be_replica = self.connector.dsn().host_count() > 1;
-        if may_be_replica && self.with_ledger(deadline, |_, _, conn| LedgerTable::is_on_replica(conn))? {
-            let place = self.connector.address();
-            self.disconnect();
-            self.connector.advance_host();
-            return Err(Error::server(
-                codes::ER_OPTION_PREVENTS_STATEMENT,
-                format!("{place} is read-only, so it cannot say whether the last COMMIT was carried out"),
-            )
-            .during(Phase::LookUp));
-        }
-        let lock_wait_s = self.connector.lock_wait_s();
-        let found = self.with_ledger(deadline, |ledger, sessions, conn| {
+    fn last_entry(&mut self, deadline: Option<Instant>) -> Result<Option<LedgerRow>> {
+        self.look_up(deadline, |ledger, sessions, conn, lock_wait_s| {
             ledger.last_entry(conn, sessions, lock_wait_s)
-        });
-        if found.is_err() {
-            // The question has settings of its own, which the session may still have.
-            self.disconnect();
-        }
-        found
+        })
+    }
+
+    fn take_over(&mut self, deadline: Option<Instant>) -> Result<Option<LedgerRow>> {
+        self.take_over_row(deadline)
+    }
+
+    fn register_successor(&mut self, deadline: Option<Instant>) -> Result<Option<LedgerRow>> {
+        let made = self.register_by(deadline, |ledger, sessions, conn| {
+            ledger.register_successor(conn, sessions.number())
+        })?;
+        Ok(made.map(|number| LedgerRow { number, position: None }))
     }
 
     fn retire(&mut self, deadline: Instant) {
-        // Without a connection this is not urgent: the row is pruned later.
-        if self.connection.is_some() && self.ledger.is_registered() {
-            let retired = self.with_ledger(Some(deadline), |ledger, _, conn| ledger.retire(conn));
-            if retired.is_err() {
-                self.disconnect();
-            }
-        }
+        self.retire_by(deadline, LedgerTable::retire);
+    }
+
+    fn retire_all(&mut self, deadline: Instant) {
+        self.retire_by(deadline, LedgerTable::retire_all);
     }
 
     fn connects(&self) -> u64 {

@@ -346,6 +346,15 @@ impl Conn {
     ///
     /// As [`Self::receive`]; a result.
     pub fn query_drop(&mut self, sql: impl AsRef<str>) -> mysql::Result<()> {
+        self.query_changes(sql).map(drop)
+    }
+
+    /// As [`Self::query_drop`], and returns how many rows it has changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::query_drop`].
+    pub fn query_changes(&mut self, sql: impl AsRef<str>) -> mysql::Result<u64> {
         self.call(Command::Query(sql.as_ref()))?;
         self.receive_ok()
     }
@@ -362,10 +371,10 @@ impl Conn {
         Ok(self.give_up_after(Err(unknown()))?)
     }
 
-    /// Takes an answer that has no result.
-    fn receive_ok(&mut self) -> mysql::Result<()> {
+    /// Takes an answer that has no result: how many rows were changed.
+    fn receive_ok(&mut self) -> mysql::Result<u64> {
         match self.receive()? {
-            Answer::Ok(_) => Ok(()),
+            Answer::Ok(done) => Ok(done.affected_rows),
             // Nobody knows what became of the command.
             Answer::Rows(_) => Ok(self.give_up_after(Err(unknown()))?),
         }
