@@ -55,6 +55,8 @@ pub const TAKEN_GROUPS: &str = "takenGroups";
 /// See [`TAKEN_ROWS`].
 pub const SKIPPED_ROWS: &str = "skippedRows";
 /// See [`TAKEN_ROWS`].
+pub const PROCESSED_ROWS: &str = "processedRows";
+/// See [`TAKEN_ROWS`].
 pub const REASONS: &str = "reasons";
 
 impl ExceptionClasses {
@@ -118,6 +120,8 @@ pub struct Incomplete<'r> {
     pub skipped: usize,
     /// The first of these reasons, each with the number of its row.
     pub reasons: &'r [(usize, String)],
+    /// How many rows of the iterable were taken or skipped, or were none.
+    pub processed: usize,
 }
 
 impl Incomplete<'_> {
@@ -149,6 +153,7 @@ impl Incomplete<'_> {
             (TAKEN_GROUPS, export::int(self.taken_groups)),
             (SKIPPED_ROWS, export::int(self.skipped)),
             (REASONS, reasons.build()),
+            (PROCESSED_ROWS, export::int(self.processed)),
         ];
         let class = ExceptionClasses::get().incomplete.0;
         for (name, mut value) in properties {
@@ -218,7 +223,7 @@ pub extern "C" fn construct_incomplete_exception(call: &mut ExecuteData, _result
 }
 
 fn set_up_incomplete_exception(call: &ExecuteData) -> Result<(), PendingException> {
-    let mut arguments = Arguments::of(call, 0, 7)?;
+    let mut arguments = Arguments::of(call, 0, 8)?;
     let parents = exception_arguments(&mut arguments)?;
     let class = ExceptionClasses::get().incomplete.0;
     let own = [
@@ -226,6 +231,7 @@ fn set_up_incomplete_exception(call: &ExecuteData) -> Result<(), PendingExceptio
         (class, SKIPPED_ROWS, arguments.int()?.map(export::int)),
         (class, REASONS, arguments.array()?.map(Zval::shallow_clone)),
         (class, TAKEN_GROUPS, arguments.int()?.map(export::int)),
+        (class, PROCESSED_ROWS, arguments.int()?.map(export::int)),
     ];
     set_properties(call, parents.into_iter().chain(own))
 }
@@ -243,6 +249,11 @@ pub extern "C" fn get_taken_groups(call: &mut ExecuteData, result: &mut Zval) {
 /// `IncompleteException::getSkippedRows()`
 pub extern "C" fn get_skipped_rows(call: &mut ExecuteData, result: &mut Zval) {
     get_number(call, result, SKIPPED_ROWS);
+}
+
+/// `IncompleteException::getProcessedRows()`
+pub extern "C" fn get_processed_rows(call: &mut ExecuteData, result: &mut Zval) {
+    get_number(call, result, PROCESSED_ROWS);
 }
 
 /// `IncompleteException::getReasons()`

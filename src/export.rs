@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use ext_php_rs::types::{ZendStr, Zval};
+use write_buffer_core::buffer::journal::inspection::{Inspected, in_words};
 use write_buffer_core::buffer::parking::ParkedTable;
+use write_buffer_core::buffer::recovery::Recovered;
 use write_buffer_core::buffer::snapshot::{LaneSnapshot, Snapshot};
 use write_buffer_core::dead_letter::line::DELETION;
 use write_buffer_core::dead_letter::{DeadLetter, LetterRow};
@@ -187,6 +189,47 @@ fn lane_metrics(lanes: &[LaneSnapshot]) -> Zval {
             .with("reconnects", int(*reconnects))
             .with("thread_state", string(thread.name()));
         list.push(lane.build());
+    }
+    list.build()
+}
+
+/// What became of dead writers' groups, as `Journal::recover()` returns it.
+pub fn recovered(recovered: &[Recovered]) -> Zval {
+    let mut list = ArrayBuilder::new();
+    for writer in recovered {
+        let path = writer
+            .set_aside
+            .as_ref()
+            .map(|(path, _)| path.as_os_str().as_encoded_bytes());
+        let damage = writer.set_aside.iter().flat_map(|(_, damages)| damages).next();
+        let error = writer.error.as_ref().map(ToString::to_string);
+        let error = error.or_else(|| damage.map(in_words));
+        let entry = ArrayBuilder::new()
+            .with("writer", string(&writer.writer))
+            .with("groups", int(writer.groups))
+            .with("rows_committed", int(writer.rows_committed))
+            .with("rows_refused", int(writer.rows_refused))
+            .with("rows_parked", int(writer.rows_parked))
+            .with("set_aside", path.map_or_else(Zval::null, string))
+            .with("error", error.map_or_else(Zval::null, string));
+        list.push(entry.build());
+    }
+    list.build()
+}
+
+/// The folders of a journal, as `Journal::inspect()` returns them.
+pub fn inspected(inspected: &[Inspected]) -> Zval {
+    let mut list = ArrayBuilder::new();
+    for writer in inspected {
+        let entry = ArrayBuilder::new()
+            .with("writer", string(&writer.writer))
+            .with("pid", writer.pid.map_or_else(Zval::null, int))
+            .with("groups", int(writer.groups))
+            .with("bytes", int(writer.bytes))
+            .with("age_oldest_ms", writer.oldest_age.map_or_else(Zval::null, milliseconds))
+            .with("dsn", writer.dsn.as_ref().map_or_else(Zval::null, string))
+            .with("damage", writer.damage.as_ref().map_or_else(Zval::null, string));
+        list.push(entry.build());
     }
     list.build()
 }

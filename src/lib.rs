@@ -14,7 +14,7 @@
 //! | [`exceptions`] | the exception classes, and the engine's errors as them |
 //! | [`convert`] | rows of any form into the engine's memory |
 //! | [`export`] | rows, failures and metrics as PHP arrays |
-//! | [`process`] | forks, threads, sockets, and the tables behind `memory:` |
+//! | [`process`] | forks, threads, sockets, locks of journals, and the tables behind `memory:` |
 //! | [`zend`] | what the binding asks of PHP itself, and most of its `unsafe` |
 
 mod buffer;
@@ -30,7 +30,7 @@ mod zend;
 use buffer::{ending, object, persistent};
 use ext_php_rs::builders::ModuleBuilder;
 use ext_php_rs::zend::{ModuleEntry, StaticModuleEntry};
-use process::{fork, memory_stores, socket};
+use process::{fork, journal_locks, memory_stores, socket};
 use settings::{ini, show};
 use zend::messages;
 
@@ -65,6 +65,7 @@ unsafe extern "C" fn start_module(_kind: i32, module_number: i32) -> i32 {
         ini::register(module_number);
         fork::watch();
         socket::watch_forks();
+        journal_locks::watch_forks();
         persistent::watch_forks();
         memory_stores::watch_forks();
         object::handlers();

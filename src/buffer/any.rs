@@ -7,6 +7,7 @@ use write_buffer_core::buffer::background::BackgroundBuffer;
 use write_buffer_core::buffer::find::{Found, KeyPart};
 use write_buffer_core::buffer::foreground::ForegroundBuffer;
 use write_buffer_core::buffer::leftovers::{EndCause, EndTime, Left};
+use write_buffer_core::buffer::recovery::Recovery;
 use write_buffer_core::buffer::snapshot::{LaneSnapshot, Snapshot, ThreadState};
 use write_buffer_core::clock::SystemClock;
 use write_buffer_core::dead_letter::{DeadLetter, FlushError};
@@ -38,13 +39,20 @@ impl AnyBuffer {
     ///
     /// Settings that cannot work together.
     pub fn open(configuration: &Configuration) -> Result<Self> {
-        let (dsn, settings) = (configuration.dsn()?, &configuration.engine);
+        let (dsn, settings) = (configuration.dsn()?, &configuration.settings()?);
         let make_background = || {
             let mut sinks = Vec::with_capacity(settings.lanes);
             for lane in 0..settings.lanes {
                 sinks.push(make_sink(dsn, settings, u16::try_from(lane).unwrap_or(u16::MAX))?);
             }
-            BackgroundBuffer::new(settings.clone(), sinks, thread::spawn_flusher)
+            let buffer = BackgroundBuffer::new(settings.clone(), sinks, thread::spawn_flusher)?;
+            if settings.journal.is_some() {
+                let recovery = recovery(dsn, settings)?;
+                if recovery.is_needed() {
+                    recovery.start(&buffer)?;
+                }
+            }
+            Ok(buffer)
         };
         match configuration.flush_mode()? {
             FlushMode::Foreground => {
@@ -90,6 +98,18 @@ impl AnyBuffer {
         match self {
             Self::Foreground(buffer) => buffer.too_large(rows, bytes),
             Self::Background(buffer) => buffer.too_large(rows, bytes),
+        }
+    }
+
+    /// Waits until all that was taken would survive a power cut.
+    ///
+    /// # Errors
+    ///
+    /// See [`BackgroundBuffer::sync`].
+    pub fn sync_journal(&self) -> Option<Result<(), FlushError>> {
+        match self {
+            Self::Foreground(_) => None,
+            Self::Background(buffer) => buffer.sync_journal(),
         }
     }
 
@@ -231,6 +251,17 @@ impl AnyBuffer {
             Self::Background(buffer) => buffer.keep_left(cause, time, in_files),
         }
     }
+}
+
+/// A recovery of what dead writers have left for this server.
+///
+/// # Errors
+///
+/// The journal's folder cannot be used.
+pub fn recovery(dsn: &Dsn, settings: &Settings) -> Result<Recovery> {
+    let dsn = dsn.clone();
+    let make = move |settings: &Settings, lane| make_sink(&dsn, settings, lane);
+    Recovery::new(settings.clone(), Box::new(make), thread::spawn_flusher)
 }
 
 fn make_sink(dsn: &Dsn, settings: &Settings, lane: u16) -> Result<Box<dyn Sink>> {

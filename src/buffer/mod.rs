@@ -13,6 +13,7 @@ pub mod open_groups;
 pub mod open_retries;
 pub mod persistent;
 pub mod put_back;
+pub mod recovering;
 pub mod state;
 pub mod tables;
 pub mod wait;

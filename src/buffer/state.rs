@@ -63,6 +63,8 @@ pub struct State {
     /// `close()` succeeded.
     pub is_closed: bool,
     fork_generation: u64,
+    /// Why a forked child has no buffer that could take rows.
+    unusable: Option<Error>,
     /// Rows that the last warning said to be lost. It is not said twice.
     reported_lost: usize,
     /// Rows that it said to be given up.
@@ -96,6 +98,7 @@ impl State {
             last_ticket: 0,
             is_closed: false,
             fork_generation: fork::fork_generation(),
+            unusable: None,
             reported_lost: 0,
             reported_refused: 0,
         })
@@ -122,15 +125,31 @@ impl State {
         self.last_ticket = 0;
         self.reported_lost = 0;
         self.reported_refused = 0;
-        // The settings made a buffer once, so they make another.
-        let Ok(buffer) = AnyBuffer::open(&self.configuration) else {
-            return;
+        let buffer = match AnyBuffer::open(&self.configuration) {
+            Ok(buffer) => buffer,
+            // The journal's folder may be gone, or another user's. The parent's buffer is not to be
+            // touched all the same.
+            Err(error) => {
+                self.unusable = Some(error);
+                self.configuration.journal.directory = None;
+                self.configuration.persistent = None;
+                // The other settings made a buffer once, so they make another.
+                let Ok(buffer) = AnyBuffer::open(&self.configuration) else {
+                    return;
+                };
+                buffer
+            }
         };
         std::mem::forget(std::mem::replace(&mut self.buffer, buffer));
         // Their locks are the parent's, too.
         std::mem::forget(std::mem::take(&mut self.last_shapes));
         self.groups.forget();
         self.living = living(&self.buffer, self.configuration.engine.shutdown_timeout);
+    }
+
+    /// See [`AnyBuffer::sync_journal`].
+    pub fn sync_journal(&self) -> Option<Result<(), FlushError>> {
+        self.buffer.sync_journal()
     }
 
     /// Takes a group that was gathered in the process of `generation`, which may be this one's
@@ -148,6 +167,9 @@ impl State {
         if self.is_closed {
             return Err(Error::closed().into());
         }
+        if let Some(error) = &self.unusable {
+            return Err(error.clone().into());
+        }
         ending::note_use();
         let is_sync = self.is_sync();
         match &mut self.buffer {
@@ -155,10 +177,10 @@ impl State {
                 let before = buffer.taken();
                 let added = buffer.add(group);
                 self.living.note_foreground_rows(buffer.pending_rows());
-                if is_sync && added.is_err() {
-                    buffer.discard_after(before);
-                    return added.map_err(FlushError::of_one_group).map(|_| Step::Done(0));
-                }
+                let added = match added {
+                    Err(failed) if is_sync => return Err(buffer.discard_after(before, failed)),
+                    added => added,
+                };
                 if buffer.taken() > before {
                     // Also if the flush failed that it made due.
                     self.last_ticket = buffer.taken();

@@ -64,8 +64,8 @@ fn add_until(
                 }));
             }
             Err(WaitError::Flush(failed)) => {
-                if failed.error.is_connection() {
-                    // It was taken, and no thread can be started.
+                if !refuses(failed.error.kind()) {
+                    // It was taken: no thread can be started, or the journal's disk failed.
                     buffer.with(|state| state.last_ticket = background.taken());
                 }
                 break Err(failed);
@@ -76,6 +76,14 @@ fn add_until(
     };
     buffer.with(|state| state.keep_scratch(group));
     added
+}
+
+/// Whether an error says that the group was not taken.
+pub fn refuses(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Config | Kind::Argument | Kind::Full | Kind::TooLarge | Kind::Closed | Kind::Interrupted
+    )
 }
 
 /// Commits all rows added before. Returns how many.
@@ -153,7 +161,7 @@ pub fn close(buffer: Handle<'_>, timeout: Option<Duration>) -> Result<(), FlushE
 }
 
 /// Why a wait did not end as it was meant to.
-enum WaitError {
+pub enum WaitError {
     /// An error of the buffer, or an interrupt that threw.
     Flush(FlushError),
     /// A signal's handler forked, and this is the child: the buffer that is waited for is the
@@ -176,7 +184,11 @@ impl Limit {
 
 /// Waits, lets PHP see its signals and its time limit, and goes on unless one of them threw, or
 /// forked.
-fn repeat_after_interrupts<R>(mut wait: impl FnMut() -> Result<R, FlushError>) -> Result<R, WaitError> {
+///
+/// # Errors
+///
+/// As the wait's own; an interrupt that threw, or forked.
+pub fn repeat_after_interrupts<R>(mut wait: impl FnMut() -> Result<R, FlushError>) -> Result<R, WaitError> {
     let generation = fork::fork_generation();
     loop {
         match wait() {

@@ -52,7 +52,7 @@ fn register_class(class: BufferClass, constructor: Handler) -> Result<()> {
     #[cfg(php82)]
     for (number, setting) in (1..).zip(SETTINGS) {
         if setting.is_secret() {
-            mark_parameter_sensitive(entry, number);
+            mark_parameter_sensitive(entry, "__construct", number);
         }
     }
     Ok(())
@@ -98,7 +98,7 @@ const fn method(
     }
 }
 
-const BUFFER_METHODS: [BufferMethod; 17] = [
+const BUFFER_METHODS: [BufferMethod; 18] = [
     method(
         "add",
         add::add,
@@ -155,6 +155,12 @@ const BUFFER_METHODS: [BufferMethod; 17] = [
         flush::flush,
         &[optional("timeoutMs", DataType::Long)],
         DataType::Long,
+    ),
+    method(
+        "sync",
+        flush::sync,
+        &[optional("timeoutMs", DataType::Long)],
+        DataType::Void,
     ),
     method("lastTicket", tickets::last_ticket, &[], DataType::Long),
     method("committedThrough", tickets::committed_through, &[], DataType::Long),

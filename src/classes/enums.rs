@@ -4,7 +4,7 @@ use anyhow::Result;
 use ext_php_rs::builders::EnumBuilder;
 use ext_php_rs::flags::ClassFlags;
 
-use crate::settings::words::{LEDGER, MERGE, MODE, OVERFLOW, Words};
+use crate::settings::words::{JOURNAL_SYNC, LEDGER, MERGE, MODE, OVERFLOW, Words};
 
 /// Registers them.
 ///
@@ -14,6 +14,7 @@ use crate::settings::words::{LEDGER, MERGE, MODE, OVERFLOW, Words};
 pub fn register() -> Result<()> {
     register_enum(&OVERFLOW)?;
     register_enum(&LEDGER)?;
+    register_enum(&JOURNAL_SYNC)?;
     register_enum(&MODE)?;
     register_enum(&MERGE)
 }

@@ -12,8 +12,9 @@ use crate::classes::interfaces::Interface;
 use crate::classes::parameters::{Parameter, with_parameters};
 use crate::classes::registration::{Handler, register};
 use crate::exceptions::{
-    ExceptionClasses, FAILURES, REASONS, SKIPPED_ROWS, TAKEN_GROUPS, TAKEN_ROWS, construct_flush_exception,
-    construct_incomplete_exception, get_failures, get_reasons, get_skipped_rows, get_taken_groups, get_taken_rows,
+    ExceptionClasses, FAILURES, PROCESSED_ROWS, REASONS, SKIPPED_ROWS, TAKEN_GROUPS, TAKEN_ROWS,
+    construct_flush_exception, construct_incomplete_exception, get_failures, get_processed_rows, get_reasons,
+    get_skipped_rows, get_taken_groups, get_taken_rows,
 };
 use crate::zend::classes::{self, Class};
 
@@ -131,6 +132,7 @@ fn incomplete_exception(parent: ClassEntryInfo) -> ClassBuilder {
         defaulting("skippedRows", DataType::Long, "0"),
         defaulting("reasons", DataType::Array, "[]"),
         defaulting("takenGroups", DataType::Long, "0"),
+        defaulting("processedRows", DataType::Long, "0"),
     ]);
     let constructor = FunctionBuilder::new("__construct", construct_incomplete_exception);
     let getter =
@@ -150,11 +152,16 @@ fn incomplete_exception(parent: ClassEntryInfo) -> ClassBuilder {
             getter("getSkippedRows", get_skipped_rows, DataType::Long),
             MethodFlags::Public,
         )
+        .method(
+            getter("getProcessedRows", get_processed_rows, DataType::Long),
+            MethodFlags::Public,
+        )
         .method(getter("getReasons", get_reasons, DataType::Array), MethodFlags::Public)
         .property(private_property(TAKEN_ROWS))
         .property(private_property(TAKEN_GROUPS))
         .property(private_property(SKIPPED_ROWS))
         .property(private_property(REASONS))
+        .property(private_property(PROCESSED_ROWS))
 }
 
 fn flush_exception(parent: ClassEntryInfo) -> ClassBuilder {

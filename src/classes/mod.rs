@@ -6,6 +6,7 @@ mod dead_letter_file;
 mod enums;
 mod exceptions;
 mod interfaces;
+mod journal;
 mod memory_sink;
 mod parameters;
 mod registration;
@@ -26,6 +27,7 @@ pub fn register() -> Result<()> {
     exceptions::register_classes()?;
     enums::register()?;
     registration::register(dead_letter_file::class())?;
+    journal::register_class()?;
     memory_sink::register_class()?;
     buffers::register_classes()
 }

@@ -18,12 +18,12 @@ use write_buffer_core::error::{Error, Kind};
 use crate::buffer::object::Handle;
 use crate::buffer::open_retries::{LineEnd, OpenLine, OpenRetry};
 use crate::buffer::state::State;
-use crate::buffer::wait;
+use crate::buffer::wait::{self, refuses};
 use crate::convert::ConversionError;
 use crate::exceptions::{Incomplete, throw_flush_error};
 use crate::export;
 use crate::methods::entry::kept_rows;
-use crate::methods::retry::{gather, id_of, is_taken, refuses};
+use crate::methods::retry::{gather, id_of, is_taken};
 use crate::process::fork;
 use crate::zend::arguments::{Arguments, refuse};
 use crate::zend::array::HeldArray;
@@ -144,6 +144,7 @@ impl<'b> Call<'b> {
             taken_groups: self.taken,
             skipped: 0,
             reasons: &[],
+            processed: 0,
         };
         Some(incomplete.throw(failed.error.code()))
     }

@@ -1,4 +1,4 @@
-//! `Buffer::flush()` and `Buffer::close()`.
+//! `Buffer::flush()`, `Buffer::sync()` and `Buffer::close()`.
 
 use std::time::Duration;
 
@@ -19,6 +19,19 @@ pub extern "C" fn flush(call: &mut ExecuteData, result: &mut Zval) {
         let rows = flushed.map_err(|failed| throw_flush_error(&failed, kept_rows(buffer)))?;
         *result = export::int(rows);
         Ok(())
+    });
+}
+
+/// `Buffer::sync()`
+pub extern "C" fn sync(call: &mut ExecuteData, _result: &mut Zval) {
+    with_buffer(call, |call, buffer| {
+        let timeout = timeout(&mut Arguments::of(call, 0, 1)?, 1)?;
+        let synced = match buffer.with(|state| state.sync_journal()) {
+            Some(synced) => synced,
+            // Only the server can have it.
+            None => wait::flush(buffer, timeout).map(drop),
+        };
+        synced.map_err(|failed| throw_flush_error(&failed, kept_rows(buffer)))
     });
 }
 

@@ -14,6 +14,7 @@ pub mod find;
 pub mod flush;
 pub mod group;
 pub mod inspect;
+pub mod journal;
 pub mod memory_sink;
 pub mod put_all;
 pub mod retry;

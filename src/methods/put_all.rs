@@ -75,6 +75,8 @@ struct Import<'call> {
 struct Tally {
     /// How many values came.
     read: usize,
+    /// How many of these were taken or skipped, or were no row: whoever goes on leaves them out.
+    processed: usize,
     /// How many rows were taken. A model without a change is none.
     taken: usize,
     skipped: usize,
@@ -173,12 +175,12 @@ impl Import<'_> {
         let rows = group.len();
         match group::add_patiently(buffer, group, generation) {
             Ok(_) => {
-                self.tally.taken += rows;
+                self.tally.note_taken(rows);
                 Ok(())
             }
             Err(failed) if !was_taken(buffer, &failed.error) => self.not_taken(failed),
             Err(failed) => {
-                self.tally.taken += rows;
+                self.tally.note_taken(rows);
                 if failed.failures.is_empty() {
                     return Err(End::Error(failed));
                 }
@@ -211,6 +213,7 @@ impl Import<'_> {
     fn skip(&mut self, why: &str) -> Result<(), End> {
         let tally = &mut self.tally;
         tally.skipped += 1;
+        tally.processed = tally.read;
         if tally.reasons.len() < REASONS_MAX {
             tally
                 .reasons
@@ -235,6 +238,12 @@ fn was_taken(buffer: Handle<'_>, error: &Error) -> bool {
 }
 
 impl Tally {
+    /// The last value was taken.
+    fn note_taken(&mut self, rows: usize) {
+        self.taken += rows;
+        self.processed = self.read;
+    }
+
     /// How many rows were taken: all of them.
     fn finish(self, buffer: Handle<'_>, ended: Result<(), End>) -> Result<usize, PendingException> {
         let kept = kept_rows(buffer);
@@ -292,6 +301,7 @@ impl Tally {
             taken_groups: self.taken,
             skipped: self.skipped,
             reasons: &self.reasons,
+            processed: self.processed,
         }
     }
 }

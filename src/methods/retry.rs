@@ -11,7 +11,7 @@ use write_buffer_core::error::{Error, Kind};
 use write_buffer_core::rows::group::Group;
 
 use crate::buffer::object::Handle;
-use crate::buffer::wait;
+use crate::buffer::wait::{self, refuses};
 use crate::convert::ConversionError;
 use crate::convert::deletions::copy_key;
 use crate::convert::moments::TimeZone;
@@ -119,6 +119,7 @@ impl Halfway {
             taken_groups: self.groups,
             skipped: 0,
             reasons: &[],
+            processed: 0,
         };
         if is_interrupted {
             incomplete.append_to_pending();
@@ -139,23 +140,9 @@ struct Failure {
 /// none, but may have committed it.
 pub fn is_taken(buffer: Handle<'_>, error: &Error) -> bool {
     if buffer.with(|state| state.is_sync()) {
-        return matches!(
-            error.kind(),
-            Kind::Connection {
-                commit_unknown: true,
-                ..
-            }
-        );
+        return error.is_commit_unknown();
     }
     !refuses(error.kind())
-}
-
-/// Whether an error says that the group was not taken.
-pub fn refuses(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Config | Kind::Argument | Kind::Full | Kind::TooLarge | Kind::Closed | Kind::Interrupted
-    )
 }
 
 /// The failure at a position must not be put back once more.

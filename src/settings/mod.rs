@@ -17,6 +17,12 @@ use write_buffer_core::dead_letter::file::DeadLetterFile;
 
 use setting::{Field, InForeground, Ini, Number, Scope, Setting};
 
+/// Why a foreground buffer has no journal.
+const NO_JOURNAL: &str = "a foreground buffer has no journal";
+
+/// Four segments of a journal.
+const JOURNAL_BYTES_MIN: i64 = 4 << 23;
+
 /// The longest time that a setting may name.
 const DAY_MS: i64 = 86_400_000;
 
@@ -203,5 +209,37 @@ pub const SETTINGS: &[Setting] = &[
         ini: Some(Ini::new(c"write_buffer.time_zone", c"")),
         scope: Scope::Every,
         field: Field::TimeZone(|to| &mut to.time_zone),
+    },
+    Setting {
+        name: "journal",
+        doc: "a folder in which what was taken survives the process",
+        ini: Some(Ini::new(c"write_buffer.journal", c"")),
+        scope: Scope::Background(InForeground::Refused(NO_JOURNAL, None)),
+        field: Field::File(|to| &mut to.journal.directory, |_| Ok(())),
+    },
+    Setting {
+        name: "journalSync",
+        doc: "when what was taken survives the machine, too",
+        ini: Some(Ini::new(c"write_buffer.journal_sync", c"none")),
+        scope: Scope::Background(InForeground::Refused(NO_JOURNAL, None)),
+        field: Field::Word(&words::JOURNAL_SYNC, |from| from.journal.sync.name()),
+    },
+    Setting {
+        name: "journalSyncMs",
+        doc: "how often journalSync: 'interval' syncs, in milliseconds",
+        ini: Some(Ini::new(c"write_buffer.journal_sync_ms", c"10")),
+        scope: Scope::Background(InForeground::Refused(NO_JOURNAL, None)),
+        field: Field::Number(1, DAY_MS, Number::Milliseconds(|to| &mut to.journal.interval)),
+    },
+    Setting {
+        name: "journalMaxBytes",
+        doc: "bound of the journal on the disk, in bytes",
+        ini: Some(Ini::new(c"write_buffer.journal_max_bytes", c"1073741824")),
+        scope: Scope::Background(InForeground::Refused(NO_JOURNAL, None)),
+        field: Field::Number(
+            JOURNAL_BYTES_MIN,
+            i64::MAX,
+            Number::Bytes(|to| &mut to.journal.max_bytes),
+        ),
     },
 ];

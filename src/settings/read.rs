@@ -53,6 +53,24 @@ impl<'call> Given<'call> {
         })
     }
 
+    /// The arguments of a buffer that only recovers a journal.
+    pub fn of_recovery(directory: &'call [u8], dsn: Option<&'call [u8]>) -> Self {
+        let argument = |setting: &'static Setting| {
+            let argument = match setting.name {
+                "dsn" => dsn.map(Argument::Text),
+                "background" => Some(Argument::Switch(true)),
+                "journal" => Some(Argument::Text(directory)),
+                "persistent" => Some(Argument::Text(b"")),
+                _ => None,
+            };
+            (setting, argument)
+        };
+        Self {
+            class: BufferClass::WriteBuffer,
+            arguments: SETTINGS.iter().map(argument).collect(),
+        }
+    }
+
     /// The configuration that they and php.ini say.
     ///
     /// An argument that this class ignores is checked all the same, so that a caller may exchange
@@ -77,6 +95,7 @@ impl<'call> Given<'call> {
         if self.class != BufferClass::WriteBuffer {
             ignored.flush_mode()?;
         }
+        configuration.keep_failures_beside_journal();
         Ok(configuration)
     }
 }
@@ -84,6 +103,11 @@ impl<'call> Given<'call> {
 impl<'call> Argument<'call> {
     fn is(self, number: Option<i64>) -> bool {
         matches!(self, Self::Number(given) if Some(given) == number)
+    }
+
+    /// Whether it says that there is no file.
+    fn is_no_file(self, field: &Field) -> bool {
+        matches!((self, field), (Self::Text([]), Field::File(..)))
     }
 
     /// The next argument of a call. `None`: null, or left out.
@@ -107,7 +131,9 @@ impl Setting {
             Scope::Background(in_foreground) if !to.background => match in_foreground {
                 InForeground::Heeded => self.set(argument, to),
                 // A setting that nothing heeds must not look as if it were heeded.
-                InForeground::Refused(why, allowed) if argument.is_some_and(|argument| !argument.is(allowed)) => {
+                InForeground::Refused(why, allowed)
+                    if argument.is_some_and(|argument| !argument.is(allowed) && !argument.is_no_file(&self.field)) =>
+                {
                     Err(Error::config(format!("{} needs background: true; {why}", self.name)))
                 }
                 // A wrong value is wrong for the next buffer, too.
@@ -245,6 +271,15 @@ fn within(source: &str, number: i64, min: i64, max: i64) -> Result<i64> {
             "{source} must be from {min} to {max}, not {number}"
         )))
     }
+}
+
+/// The path of a journal's directory.
+///
+/// # Errors
+///
+/// A path outside `open_basedir`, or that is none.
+pub fn journal_directory(given: &[u8]) -> Result<PathBuf> {
+    allowed_path("the directory", given)
 }
 
 /// The absolute path of a file that `open_basedir` allows: a process may change its folder. It does

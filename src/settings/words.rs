@@ -7,7 +7,7 @@ use write_buffer_core::ledger::LedgerUse;
 use write_buffer_core::settings::Overflow;
 use write_buffer_core::table::rules::{MergeRule, Mode};
 
-use crate::settings::configuration::Configuration;
+use crate::settings::configuration::{Configuration, SyncMode};
 use crate::zend::objects::{HeldObject, value_of_case};
 
 /// Some words, one of which is to be chosen.
@@ -45,6 +45,16 @@ pub static LEDGER: Words<Choose> = Words {
         Word::new("Auto", "auto", |to| to.engine.ledger = LedgerUse::Auto),
         Word::new("Always", "always", |to| to.engine.ledger = LedgerUse::Always),
         Word::new("Never", "never", |to| to.engine.ledger = LedgerUse::Never),
+    ],
+};
+
+/// `WriteBuffer\JournalSync`.
+pub static JOURNAL_SYNC: Words<Choose> = Words {
+    enum_name: "WriteBuffer\\JournalSync",
+    all: &[
+        Word::new("None", "none", |to| to.journal.sync = SyncMode::None),
+        Word::new("Interval", "interval", |to| to.journal.sync = SyncMode::Interval),
+        Word::new("Always", "always", |to| to.journal.sync = SyncMode::Always),
     ],
 };
 

@@ -75,20 +75,19 @@ pub fn date_time_interface() -> &'static ClassEntry {
     unsafe { &*php_date_get_interface_ce() }
 }
 
-/// Marks a parameter of a class's constructor, by its number from 1, as sensitive, so that no stack
+/// Marks a parameter of a class's method, by its number from 1, as sensitive, so that no stack
 /// trace shows it.
 #[cfg(php82)]
-pub fn mark_parameter_sensitive(class: &mut ClassEntry, number: u32) {
+pub fn mark_parameter_sensitive(class: &mut ClassEntry, method: &str, number: u32) {
     const ZEND_ATTRIBUTE_PERSISTENT: u32 = 1;
-    let constructor = class.constructor;
-    if constructor.is_null() {
-        return;
-    }
-    // SAFETY: the constructor is ours, registered a moment ago; the attribute is added as
-    // `zend_add_parameter_attribute` of PHP's headers does, where offset 1 is the first parameter.
+    // SAFETY: the class's table of methods is whole, and its values are functions. The method is
+    // ours, registered a moment ago; the attribute is added as `zend_add_parameter_attribute` of
+    // PHP's headers does, where offset 1 is the first parameter.
     unsafe {
+        let found = zend_hash_str_find(&raw const class.function_table, method.as_ptr().cast(), method.len());
+        let Some(function) = found.as_ref() else { return };
         zend_add_attribute(
-            &raw mut (*constructor).common.attributes,
+            &raw mut (*function.value.func).common.attributes,
             (*zend_ce_sensitive_parameter).name,
             0,
             ZEND_ATTRIBUTE_PERSISTENT,

@@ -10,6 +10,44 @@ use crate::table::catalog::Catalog;
 use crate::table::name::TableName;
 use crate::table::rules::TableRules;
 
+/// The dead-letter file of a buffer with a journal, in its directory, unless the settings name one.
+pub const DEAD_LETTERS: &str = "dead-letters.jsonl";
+
+/// When what was taken survives the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JournalSync {
+    /// When the system writes it: it survives the process.
+    None,
+    /// A thread syncs at least this often.
+    Interval(Duration),
+    /// Before `add()` returns.
+    Always,
+}
+
+impl JournalSync {
+    /// The name in PHP.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Interval(_) => "interval",
+            Self::Always => "always",
+        }
+    }
+}
+
+/// A journal's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalSettings {
+    /// The directory.
+    pub directory: PathBuf,
+    /// When it is synced.
+    pub sync: JournalSync,
+    /// The most that it takes on the disk, in bytes.
+    pub max_bytes: u64,
+    /// Where the rows go: the DSN without its password.
+    pub dsn: String,
+}
+
 /// A buffer's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -55,6 +93,8 @@ pub struct Settings {
     /// Whether the values of rows that a server quotes are kept out of messages. Failures have
     /// them.
     pub redact_values: bool,
+    /// The journal, if what was taken is to survive the process.
+    pub journal: Option<JournalSettings>,
 }
 
 /// What `add()` does if a group does not fit.
@@ -99,6 +139,7 @@ impl Default for Settings {
             keeps_rows: true,
             dead_letter_file: None,
             redact_values: false,
+            journal: None,
         }
     }
 }
@@ -132,6 +173,18 @@ impl Settings {
         TableName::parse(&self.ledger_table).map_err(|error| error.context("ledgerTable"))
     }
 
+    /// The same settings, with what a journal needs: each transaction is entered in the ledger, and
+    /// failures have a file.
+    #[must_use]
+    pub fn with_journal_needs(mut self) -> Self {
+        if let Some(journal) = &self.journal {
+            self.ledger = LedgerUse::Always;
+            let file = || journal.directory.join(DEAD_LETTERS);
+            self.dead_letter_file = Some(self.dead_letter_file.unwrap_or_else(file));
+        }
+        self
+    }
+
     /// Checks the settings against each other.
     ///
     /// # Errors
@@ -143,6 +196,11 @@ impl Settings {
                 "maxPendingRows ({}) is smaller than batchSize ({}), so no batch would ever be full",
                 self.max_pending_rows, self.batch_size
             )));
+        }
+        if self.journal.is_some() && self.ledger == LedgerUse::Never {
+            return Err(Error::config(
+                "a journal needs the ledger, which says what of it was committed: leave out ledger: 'never', or leave out journal",
+            ));
         }
         Ok(())
     }

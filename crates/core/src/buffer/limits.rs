@@ -17,6 +17,9 @@ pub const MAX_ROWS_PER_KEY: usize = 20;
 pub const FIRST_RETRY_BACKOFF: Duration = Duration::from_millis(50);
 /// The longest wait after a failure, on average. A server that is back is noticed within 3 s.
 pub const LONGEST_RETRY_BACKOFF: Duration = Duration::from_secs(2);
+/// The same where nobody takes connections: asking costs no server anything, and rows that are
+/// added once it is back wait for that.
+pub const LONGEST_BACKOFF_WITHOUT_SERVER: Duration = Duration::from_millis(500);
 /// The longest wait of a foreground buffer whose server cannot be reached: it waits four times as
 /// long as its caller had to wait for an answer.
 pub const LONGEST_FOREGROUND_BACKOFF: Duration = Duration::from_secs(30);

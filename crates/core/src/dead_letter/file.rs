@@ -14,8 +14,9 @@
 //! Bounds: the wait for its lock ends with the caller's time, and after five seconds
 //! ([`LOCK_TIMEOUT`]). None for the file: it grows with each group that is given up.
 
+use std::collections::HashSet;
 use std::fs::{File, TryLockError};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -75,6 +76,35 @@ impl DeadLetterFile {
     /// The file's path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The names of the groups that the file has, or the one from which somebody puts groups back,
+    /// as far as they begin so.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read.
+    pub fn names(&self, beginning: &str) -> Result<HashSet<String>> {
+        let start = format!("{{\"id\":\"{beginning}");
+        let mut names = HashSet::new();
+        let mut retry = self.path.clone().into_os_string();
+        retry.push(".retry");
+        for path in [self.path.as_path(), Path::new(&retry)] {
+            let unreadable = |error: io::Error| {
+                Error::config(format!("dead-letter file {} cannot be read: {error}", path.display())).after_taking()
+            };
+            let file = match File::open(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                opened => opened.map_err(unreadable)?,
+            };
+            for line in BufReader::new(file).split(b'\n') {
+                let line = line.map_err(unreadable)?;
+                let rest = line.strip_prefix(start.as_bytes());
+                let name = rest.and_then(|rest| rest.split(|byte| *byte == b'"').next());
+                names.extend(name.map(|name| format!("{beginning}{}", String::from_utf8_lossy(name))));
+            }
+        }
+        Ok(names)
     }
 
     /// Appends a line for the group, until `deadline`.

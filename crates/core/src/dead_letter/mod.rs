@@ -240,6 +240,17 @@ impl FlushError {
             failures: self.failures,
         }
     }
+
+    /// The same, of rows that may be committed: a COMMIT of them was not answered. What gave groups
+    /// up says itself what became of them.
+    #[must_use]
+    pub fn in_doubt(self) -> Self {
+        if !self.failures.is_empty() || self.error.is_commit_unknown() {
+            return self;
+        }
+        let words = |why: &str| format!("{why}; a COMMIT of the group was not answered before, so it may be committed");
+        Error::commit_unknown(self.error.code(), self.error.words().map(words)).into()
+    }
 }
 
 impl From<Error> for FlushError {

@@ -37,6 +37,7 @@ use crate::plan::repeats::{Repeat, StatementKeys};
 use crate::plan::versions::goes_alone;
 use crate::rows::batch::Batch;
 use crate::table::bound::BoundColumns;
+use crate::table::domain::Domain;
 use crate::table::rules::Mode;
 use crate::value::Value;
 
@@ -199,9 +200,11 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
         let repeat = keys.look(&row);
         let is_lone_deletion = row.bound.is_deletion && goes_alone(&row);
         let mut values = row.values;
-        for (value, kind) in values.iter_mut().zip(&row.bound.kinds) {
+        for (value, (kind, (domain, _))) in values.iter_mut().zip(row.bound.kinds.iter().zip(&row.bound.domains)) {
             if matches!(value, Value::DateTime(_)) {
                 *value = kind.cut(std::mem::replace(value, Value::Null));
+            } else if matches!(domain, Domain::Year) {
+                *value = domain.in_full(std::mem::replace(value, Value::Null));
             }
         }
         let as_they_are = row.bound.assigning_as_they_are(&values);

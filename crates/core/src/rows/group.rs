@@ -251,6 +251,39 @@ impl Group {
         values.iter().try_for_each(|value| self.push(value))
     }
 
+    /// Begins a row whose values are encoded already, and adds them.
+    ///
+    /// # Errors
+    ///
+    /// The group passes its bounds.
+    pub fn push_encoded(&mut self, shape: &Arc<Shape>, values: &[u8]) -> Result<(), PushError> {
+        self.begin_row(shape)?;
+        if values.len() > SHORT_BYTES {
+            self.make_room(values.len())?;
+        }
+        self.rows.arena.extend_from_slice(values);
+        Ok(())
+    }
+
+    /// The shapes of its rows: [`Self::encoded_rows`] names them by their positions.
+    pub fn shapes(&self) -> &[Arc<Shape>] {
+        &self.rows.shapes
+    }
+
+    /// Of each row the position of its shape, and the bytes of its values.
+    pub fn encoded_rows(&self) -> impl ExactSizeIterator<Item = (usize, usize)> {
+        let heads = &self.rows.heads;
+        (0..heads.len()).map(|at| {
+            let end = heads.get(at + 1).map_or(self.rows.arena.len(), |next| next.start);
+            heads.get(at).map_or((0, 0), |head| (head.shape, end - head.start))
+        })
+    }
+
+    /// The values of all rows, encoded one after the other.
+    pub fn encoded_values(&self) -> &[u8] {
+        &self.rows.arena
+    }
+
     /// Its rows, in order.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         (0..self.len()).filter_map(|at| self.rows.row(at))

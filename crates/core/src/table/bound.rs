@@ -37,7 +37,7 @@ pub struct BoundColumns {
     /// The row names one to delete.
     pub is_deletion: bool,
     /// The values that each column takes for certain, and whether it takes NULL.
-    pub(super) domains: Vec<(Domain, bool)>,
+    pub domains: Vec<(Domain, bool)>,
     /// Whether a CHECK or a generated column depends on the value, by column.
     pub(super) checked: Vec<bool>,
     /// Whether a foreign key has the column.

@@ -151,6 +151,27 @@ impl Domain {
         }
     }
 
+    /// The value as it is compared with what the column holds. A year of two digits is that of a
+    /// century there: the server stores '0' as 2000, and compares it as 0.
+    /// <https://dev.mysql.com/doc/refman/8.4/en/two-digit-years.html>
+    pub fn in_full<'v>(&self, value: Value<'v>) -> Value<'v> {
+        if *self != Self::Year {
+            return value;
+        }
+        let digits = exact(&value).and_then(|number| number.round(0).to_i64());
+        let is_zero = match &value {
+            // Only this text is the year 0.
+            Value::Bytes(bytes) => bytes.len() == 4,
+            _ => true,
+        };
+        match digits {
+            Some(0) if is_zero => value,
+            Some(year @ 0..70) => Value::Int(2000 + year),
+            Some(year @ 70..100) => Value::Int(1900 + year),
+            _ => value,
+        }
+    }
+
     /// Whether a value of an ENUM or a SET is text as the column holds it: a member's name, or
     /// names in the column's order. The server compares another text as it is, member or not.
     pub fn is_by_name(&self, value: &Value<'_>) -> bool {
@@ -496,6 +517,26 @@ mod tests {
             (&Domain::Year, Value::text("abc"), true),
         ] {
             assert_eq!(domain.refuses(&value), expected, "{domain:?}: {value:?}");
+        }
+    }
+
+    #[test]
+    fn a_year_of_two_digits_has_a_century() {
+        for (value, year) in [
+            (Value::text("0"), Value::Int(2000)),
+            (Value::text("00"), Value::Int(2000)),
+            (Value::text("69"), Value::Int(2069)),
+            (Value::text("70"), Value::Int(1970)),
+            (Value::Int(1), Value::Int(2001)),
+            (Value::Int(99), Value::Int(1999)),
+            (Value::Int(0), Value::Int(0)),
+            (Value::text("0000"), Value::text("0000")),
+            (Value::text("2010"), Value::text("2010")),
+            (Value::text("abc"), Value::text("abc")),
+            (Value::Null, Value::Null),
+        ] {
+            assert_eq!(Domain::Year.in_full(value.clone()), year, "{value:?}");
+            assert_eq!(Domain::Any.in_full(value.clone()), value);
         }
     }
 }

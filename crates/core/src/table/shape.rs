@@ -1,6 +1,6 @@
 //! A table and a row's columns, shared by all rows that have the same.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::error::Result as CoreResult;
 use crate::table::bound::BoundColumns;
@@ -42,6 +42,8 @@ pub struct Shape {
     pub route: Option<usize>,
     /// The columns bound to a model of the table, and the version of that model.
     binding: RwLock<Option<(u64, CoreResult<Arc<BoundColumns>>)>>,
+    /// Its portable form, once a journal has asked for it. `None` inside: it has none.
+    portable: OnceLock<Option<Box<[u8]>>>,
 }
 
 impl Shape {
@@ -55,6 +57,7 @@ impl Shape {
             columns,
             kind: RowKind::Row,
             binding: RwLock::new(None),
+            portable: OnceLock::new(),
         }
     }
 
@@ -63,6 +66,12 @@ impl Shape {
     pub fn of_kind(self, kind: RowKind) -> Self {
         let route = self.route.filter(|_| kind != RowKind::DeletionByPlace);
         Self { kind, route, ..self }
+    }
+
+    /// Its portable form: made by `encode` once.
+    pub fn portable(&self, encode: impl FnOnce(&Self) -> Option<Vec<u8>>) -> Option<&[u8]> {
+        let form = self.portable.get_or_init(|| encode(self).map(Vec::into_boxed_slice));
+        form.as_deref()
     }
 
     /// The columns bound to a model of the table.

@@ -99,21 +99,39 @@ impl BackgroundBuffer {
     /// What to say if the rows that are left will be lost: all but those of groups that are
     /// `in_files`. They stay.
     pub fn lost_warning(&self, cause: &EndCause, in_files: &BTreeSet<u64>) -> Option<String> {
+        if self.settings.journal.is_some() {
+            return None;
+        }
         leftovers::warning(self.shared.lock().lanes.groups(), in_files, cause)
     }
 
     /// The end of the rows that are left: they leave the buffer, and go into the dead-letter file,
-    /// but for those of groups that are `in_files` already.
+    /// but for those of groups that are `in_files` already. If there is a journal they stay there,
+    /// for whoever comes next.
     /// An attempt to write them that is under way commits nothing any more.
     pub fn keep_left(&self, cause: &EndCause, time: EndTime, in_files: &BTreeSet<u64>) -> Left {
-        let left = self.take_left();
+        let left = self.take_left(in_files);
+        if self.settings.journal.is_some() {
+            let kept = left.iter().filter(|group| in_files.contains(&group.number));
+            return Left {
+                untold: None,
+                in_files: kept.map(|group| (group.number, group.is_uncertain)).collect(),
+            };
+        }
         let file = self.settings.dead_letter_file.clone().map(DeadLetterFile::new);
         leftovers::keep(left, in_files, file.as_ref(), cause, time)
     }
 
-    fn take_left(&self) -> Vec<LeftGroup> {
+    /// Takes all groups out, but for their journal. Those that are `in_files` leave it, too.
+    pub(super) fn take_left(&self, in_files: &BTreeSet<u64>) -> Vec<LeftGroup> {
         let mut state = self.shared.lock();
         state.taken_back += 1;
+        if let Some(mut journal) = state.journal.take()
+            && !in_files.is_empty()
+        {
+            journal.settled(LaneId::new(0), in_files.iter().copied().collect());
+        }
+        // Its folder is there for a successor from now on.
         let lanes: Vec<LaneId> = state.lanes.ids().collect();
         for id in lanes {
             let lane = state.lanes.lane_mut(id);
@@ -143,6 +161,7 @@ impl BackgroundBuffer {
         state.wake_all();
         // A flusher may wait for another lane.
         self.shared.done.notify_all();
+        self.shared.unsynced.notify_all();
         if !state.abandoned {
             let goodbye = self.clock.now() + RETIRE_TIMEOUT;
             drop(self.wait(state, Some(goodbye), &|| false, State::all_threads_ended));

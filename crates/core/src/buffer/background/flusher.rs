@@ -9,7 +9,8 @@
 //! - COMMIT is sent, and a failure kept, only if nobody has taken the groups away. What an attempt
 //!   tells of groups that were taken away is not heard.
 //!
-//! Bounds: after a failure it waits 50 ms, then twice as long each time, up to 2 s, each wait
+//! Bounds: after a failure it waits 50 ms, then twice as long each time, up to 2 s, or 500 ms where
+//! nobody takes connections, each wait
 //! spread from half to one and a half.
 
 use std::ops::Range;
@@ -17,14 +18,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Instant;
 
+use crate::buffer::background::journaled::{self, Ending};
 use crate::buffer::background::lanes::LaneSet;
 use crate::buffer::background::shared::{Shared, State};
-use crate::buffer::limits::{FIRST_RETRY_BACKOFF, LONGEST_RETRY_BACKOFF, RETIRE_TIMEOUT};
+use crate::buffer::limits::{
+    FIRST_RETRY_BACKOFF, LONGEST_BACKOFF_WITHOUT_SERVER, LONGEST_RETRY_BACKOFF, RETIRE_TIMEOUT,
+};
 use crate::buffer::parking::Models;
 use crate::buffer::queue::{Due, LaneId};
 use crate::buffer::snapshot::ThreadState;
 use crate::dead_letter::DeadLetter;
-use crate::error::Error;
+use crate::error::{Error, Result, codes};
+use crate::ledger::Position;
 use crate::rows::batch::Batch;
 use crate::writer::Writer;
 use crate::writer::observer::{Commit, Event, Observer};
@@ -99,6 +104,7 @@ pub fn run(shared: &Shared, lane: LaneId, mut writer: Writer) {
         wake_waiting(&mut state);
         drop(state);
         shared.done.notify_all();
+        journaled::prepare_ahead(shared);
     }
 }
 
@@ -138,7 +144,13 @@ fn failed(state: &mut State, lane: LaneId, error: Error) {
     note(state, lane, &error);
     let flusher = &mut state.lanes.lane_mut(lane).flusher;
     let doubled = FIRST_RETRY_BACKOFF.saturating_mul(2_u32.saturating_pow(flusher.failures_in_a_row));
-    let wait = doubled.min(LONGEST_RETRY_BACKOFF).mul_f64(0.5 + fastrand::f64());
+    let nobody_listens = error.code() == codes::CR_CONN_HOST_ERROR;
+    let longest = if nobody_listens {
+        LONGEST_BACKOFF_WITHOUT_SERVER
+    } else {
+        LONGEST_RETRY_BACKOFF
+    };
+    let wait = doubled.min(longest).mul_f64(0.5 + fastrand::f64());
     flusher.failures_in_a_row += 1;
     flusher.failed_attempt = Some((flusher.attempts, error));
     state.lanes.failed(lane, Instant::now() + wait);
@@ -147,19 +159,27 @@ fn failed(state: &mut State, lane: LaneId, error: Error) {
 /// The end of the thread, within [`RETIRE_TIMEOUT`] if nothing is left to write. The thread is said
 /// to have ended only after its connection is closed: the process may exit right then.
 fn end(shared: &Shared, lane: LaneId, mut writer: Writer) {
-    let is_clean = {
-        let state = shared.lock();
-        state.lanes.lane(lane).queue.pending_rows() == 0 && state.lanes.parking().is_empty()
-    };
+    let ending = journaled::end(shared, lane);
     let retired = catch_unwind(AssertUnwindSafe(move || {
-        if is_clean {
-            writer.retire(Instant::now() + RETIRE_TIMEOUT);
-        }
+        let until = Instant::now() + RETIRE_TIMEOUT;
+        let closed = match ending {
+            Ending::Unclean => Ok(()),
+            Ending::Clean => {
+                writer.retire(until);
+                Ok(())
+            }
+            // The rows in the ledger go last: as long as the folder is there, they say what of it
+            // is settled.
+            Ending::Journaled(mut journal) => journal.close().map(|()| writer.retire_all(until)),
+        };
         drop(writer);
+        closed
     }));
     let mut state = shared.lock();
-    if retired.is_err() {
-        state.last_error = Some("a bug in write_buffer ended its end".to_owned());
+    match retired {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => state.last_error = Some(error.to_string()),
+        Err(_) => state.last_error = Some("a bug in write_buffer ended its end".to_owned()),
     }
     state.lanes.lane_mut(lane).flusher.thread = ThreadState::None;
     drop(state);
@@ -179,6 +199,7 @@ fn wait_for_work(shared: &Shared, lane: LaneId) -> Option<MutexGuard<'_, State>>
         if state.abandoned || (state.stopping && is_empty) {
             return None;
         }
+        let due = if state.holds > 0 { Due::Never } else { due };
         let flusher = &mut state.lanes.lane_mut(lane).flusher;
         flusher.thread = if flusher.failures_in_a_row > 0 {
             ThreadState::Backoff
@@ -239,10 +260,24 @@ impl Observer for LaneObserver<'_> {
         true
     }
 
+    fn position(&mut self, groups: &Range<usize>, transaction: u64) -> Result<Option<Position>> {
+        let Some(mut state) = self.lock() else {
+            return Err(Error::taken_back());
+        };
+        let (position, must_sync) = journaled::before_commit(&mut state, self.lane, groups, transaction)?;
+        drop(state);
+        if let Some(must_sync) = must_sync {
+            must_sync.wait()?;
+        }
+        Ok(position)
+    }
+
     fn committed(&mut self, commit: &Commit) {
         let Some(mut state) = self.lock() else { return };
         state.lanes.lane_mut(self.lane).flusher.metrics.committed(commit);
+        journaled::committed(&mut state, self.lane, commit);
         let lanes = state.lanes.settle(self.lane, commit.groups.len(), commit.rows);
+        journaled::give_up_settled(&mut state);
         self.tell(state, lanes);
     }
 
@@ -255,8 +290,16 @@ impl Observer for LaneObserver<'_> {
         flusher.metrics.refused(rows);
         flusher.is_giving_up = false;
         state.failures.keep(number, letter);
+        journaled::given_up(&mut state, self.lane, number);
         let lanes = state.lanes.give_up(self.lane, rows);
+        journaled::give_up_settled(&mut state);
         self.tell(state, lanes);
+    }
+
+    fn letter_id(&self) -> Option<Box<str>> {
+        let state = self.lock()?;
+        let number = state.lanes.next_to_settle(self.lane)?;
+        Some(state.journal.as_ref()?.letter_id(number))
     }
 
     fn may_lack_earlier_groups(&mut self, error: &Error) -> bool {

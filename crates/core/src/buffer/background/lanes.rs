@@ -27,9 +27,9 @@
 //! memory of keys drops settled ones while it has more than 4,096, and more than twice as many as
 //! rows are pending. It grows and drops a part at a time: no `add()` waits for all of it.
 
+mod noted;
 mod settled;
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -105,6 +105,17 @@ struct TablePositions {
     last: Vec<GroupPosition>,
     /// The last group with a row whose key is not known.
     unknown: Option<GroupPosition>,
+}
+
+/// Where a group goes.
+#[derive(Debug)]
+pub struct Chosen {
+    /// Its lane.
+    pub lane: LaneId,
+    /// Its number.
+    pub number: u64,
+    /// The groups of other lanes that it waits for.
+    after: Vec<GroupPosition>,
 }
 
 /// One lane: what waits in it, and who writes it.
@@ -193,26 +204,47 @@ impl<F> Lanes<F> {
     /// lane; a single lane needs none. Returns its lane, and the lanes whose flushers have
     /// something new to do.
     pub fn add(&mut self, group: &Group, route: Option<&Route>, now: Instant) -> (LaneId, LaneSet) {
+        let chosen = self.choose(route);
+        let lane = chosen.lane;
+        (lane, self.add_at(group, route, chosen, now))
+    }
+
+    /// Chooses the place of the next group, which [`Self::add_at`] then takes. If nobody does, its
+    /// number stands for no group, and no other group waits for it, or goes where it would have.
+    pub fn choose(&mut self, route: Option<&Route>) -> Chosen {
         self.taken += 1;
-        let mut wake = LaneSet::default();
         let (lane, after) = match route {
             Some(route) if self.all.len() > 1 => self.place(route),
             _ => (LaneId::new(0), Vec::new()),
         };
+        Chosen {
+            lane,
+            number: self.taken,
+            after,
+        }
+    }
+
+    /// Takes a group at its place, which was chosen by this route, before any other group was
+    /// taken. Enters it in the memory of keys. Returns the lanes whose flushers have something new
+    /// to do.
+    pub fn add_at(&mut self, group: &Group, route: Option<&Route>, chosen: Chosen, now: Instant) -> LaneSet {
+        let Chosen { lane, number, after } = chosen;
+        if let Some(route) = route.filter(|_| self.all.len() > 1) {
+            self.enter(route, GroupPosition { lane, number });
+        }
+        let mut wake = LaneSet::default();
         for other in &after {
             self.lane_mut(other.lane).queue.want(other.number);
             wake.add(other.lane);
         }
-        let number = self.taken;
         if self.lane_mut(lane).queue.add(group, number, after, now) == AddEffect::Wake {
             wake.add(lane);
         }
-        (lane, wake)
+        wake
     }
 
-    /// The lane of the group that is being taken, and the groups that it waits for. Enters the
-    /// group in the memory of keys.
-    fn place(&mut self, route: &Route) -> (LaneId, Vec<GroupPosition>) {
+    /// The lane of the group that is being taken, and the groups that it waits for.
+    fn place(&self, route: &Route) -> (LaneId, Vec<GroupPosition>) {
         let mut met: Vec<GroupPosition> = Vec::new();
         for (table, key) in &route.keys {
             let positions = self.tables.get(table.0);
@@ -233,7 +265,6 @@ impl<F> Lanes<F> {
             Some(position) => position.lane,
             None => self.lane_of_hash(route.hash),
         };
-        self.enter(route, lane);
         let mut after: Vec<GroupPosition> = Vec::new();
         for position in met.into_iter().filter(|position| position.lane != lane) {
             match after.iter_mut().find(|other| other.lane == position.lane) {
@@ -249,17 +280,13 @@ impl<F> Lanes<F> {
         LaneId::new(usize::try_from(at).unwrap_or(0))
     }
 
-    fn enter(&mut self, route: &Route, lane: LaneId) {
-        let here = GroupPosition {
-            lane,
-            number: self.taken,
-        };
+    fn enter(&mut self, route: &Route, here: GroupPosition) {
         for (table, key) in &route.keys {
             if self.tables.len() <= table.0 {
                 self.tables.resize(table.0 + 1, TablePositions::default());
             }
             let positions = &mut self.tables[table.0];
-            match positions.last.iter_mut().find(|last| last.lane == lane) {
+            match positions.last.iter_mut().find(|last| last.lane == here.lane) {
                 Some(last) => *last = here,
                 None => positions.last.push(here),
             }
@@ -428,38 +455,6 @@ impl<F> Lanes<F> {
         wake
     }
 
-    /// COMMIT is about to be sent for these groups of what a lane writes.
-    pub fn begin_commit(&mut self, lane: LaneId, groups: &Range<usize>) {
-        if self.parking.has_flight(lane) {
-            self.parking.begin_commit(lane, groups);
-        } else {
-            self.lane_mut(lane).queue.begin_commit(groups);
-        }
-    }
-
-    /// Nothing of it was committed.
-    pub fn commit_failed(&mut self, lane: LaneId) {
-        if self.parking.has_flight(lane) {
-            self.parking.commit_failed(lane);
-        } else {
-            self.lane_mut(lane).queue.commit_failed();
-        }
-    }
-
-    /// Nobody knows whether it was committed.
-    pub fn commit_unclear(&mut self, lane: LaneId) {
-        if self.parking.has_flight(lane) {
-            self.parking.commit_unclear(lane);
-        } else {
-            self.lane_mut(lane).queue.commit_unclear();
-        }
-    }
-
-    /// Whether a lane awaits the answer to a COMMIT.
-    pub fn awaits_commit(&self, lane: LaneId) -> bool {
-        self.lane(lane).queue.awaits_commit() || self.parking.awaits_commit(lane)
-    }
-
     /// See [`Queue::failed`].
     pub fn failed(&mut self, lane: LaneId, retry_at: Instant) {
         self.lane_mut(lane).queue.failed(retry_at);
@@ -589,5 +584,30 @@ mod tests {
         // Its route says the first lane, and its earlier row waits in the second.
         assert_eq!(add(&mut lanes, waiting, 0), 1);
         assert_eq!(add(&mut lanes, 5, 0), 0);
+    }
+
+    #[test]
+    fn a_group_that_nobody_takes_changes_no_other_ones_place() {
+        let settings = Settings {
+            lanes: 2,
+            ..Settings::default()
+        };
+        let mut catalog = Catalog::new(None, &["t"], "none", Vec::new()).expect("a catalog");
+        let shape = catalog
+            .shape(TableId(0), std::iter::once(b"id".as_slice()))
+            .expect("a shape");
+        let mut group = Group::default();
+        group.push_row(&shape, &[Value::Int(0)]).expect("short");
+        let (mut lanes, now) = (Lanes::new(&settings, [(), ()]), Instant::now());
+        let route = |keys: &[u64], hash: u64| Route {
+            hash,
+            keys: keys.iter().map(|key| (TableId(0), KeyHash::Known(*key))).collect(),
+        };
+        let add = |lanes: &mut Lanes<()>, route: &Route| lanes.add(&group, Some(route), now).0.index();
+        assert_eq!(add(&mut lanes, &route(&[1], 1)), 1);
+        assert_eq!(add(&mut lanes, &route(&[2], 0)), 0);
+        // It would go where the newest group of its keys is. There is no room for it.
+        assert_eq!(lanes.choose(Some(&route(&[1, 2], 0))).lane.index(), 0);
+        assert_eq!(add(&mut lanes, &route(&[1], 0)), 1, "it would overtake the first one");
     }
 }

@@ -26,27 +26,33 @@
 //! that makes a new buffer never meets a lock held by a thread that it does not have: see
 //! `docs/design/forks-and-ends.md`.
 
+mod checks;
 mod end;
 mod flusher;
+mod journaled;
 pub mod lanes;
 pub mod route;
+mod seen;
 mod shared;
+mod succession;
+mod syncing;
 mod tickets;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::buffer::background::lanes::{Lane, Lanes};
-use crate::buffer::background::route::{Route, Router};
-use crate::buffer::background::shared::{Flusher, Shared, State};
+use crate::buffer::background::lanes::{Chosen, Lanes};
+use crate::buffer::background::route::Route;
+use crate::buffer::background::shared::{Flusher, Shared, State, SyncerState};
 use crate::buffer::failures::Failures;
 use crate::buffer::find::{Finder, Found, KeyPart, TableIndex};
+use crate::buffer::journal::GroupJournal;
 use crate::buffer::limits::{describe_bounds, group_too_large};
-use crate::buffer::metrics::{Metrics, count};
+use crate::buffer::metrics::count;
 use crate::buffer::queue::LaneId;
-use crate::buffer::snapshot::{LaneSnapshot, Pending, Snapshot, ThreadState};
+use crate::buffer::snapshot::ThreadState;
 use crate::clock::{Clock, SystemClock};
-use crate::dead_letter::{DeadLetter, FlushError};
+use crate::dead_letter::FlushError;
 use crate::error::{Error, Result};
 use crate::rows::group::Group;
 use crate::settings::{Overflow, Settings};
@@ -57,6 +63,8 @@ use crate::writer::Writer;
 
 /// How often a waiting caller checks whether its thread is wanted elsewhere.
 const INTERRUPT_CHECK: Duration = Duration::from_millis(20);
+
+pub use succession::Hold;
 
 /// Starts a thread. The binding does that in its own way: signals must stay with PHP's thread.
 pub type Spawn = fn(Box<dyn FnOnce() + Send>) -> std::io::Result<()>;
@@ -87,8 +95,23 @@ impl BackgroundBuffer {
     /// # Errors
     ///
     /// Settings that cannot work.
-    pub fn new(settings: Settings, sinks: Vec<Box<dyn Sink>>, spawn: Spawn) -> Result<Self> {
+    pub fn new(settings: Settings, mut sinks: Vec<Box<dyn Sink>>, spawn: Spawn) -> Result<Self> {
         settings.check()?;
+        let settings = settings.with_journal_needs();
+        let journal = settings
+            .journal
+            .as_ref()
+            .map(|journal| GroupJournal::begin(journal, &settings, &mut sinks));
+        Self::with_journal(settings, sinks, spawn, journal.transpose()?)
+    }
+
+    /// As [`Self::new`], with this journal, whose writer the sinks have been told.
+    pub(in crate::buffer) fn with_journal(
+        settings: Settings,
+        sinks: Vec<Box<dyn Sink>>,
+        spawn: Spawn,
+        journal: Option<GroupJournal>,
+    ) -> Result<Self> {
         if sinks.len() != settings.lanes {
             return Err(Error::config(format!(
                 "{} lanes need as many sinks, not {}",
@@ -100,14 +123,21 @@ impl BackgroundBuffer {
         let catalog = settings.catalog(sinks.first().and_then(|sink| sink.database()))?;
         let place = sinks.first().and_then(|sink| sink.place());
         let flusher = |sink| Flusher::new(Writer::new(sink, Arc::new(SystemClock), &settings));
+        let mut lanes = Lanes::new(&settings, sinks.into_iter().map(flusher));
+        if journal.is_some() {
+            lanes.note_parked();
+        }
         let state = State {
-            lanes: Lanes::new(&settings, sinks.into_iter().map(flusher)),
+            lanes,
             failures: Failures::new(settings.dead_letter_file.is_some()),
             last_error: None,
             time_blocked: Duration::ZERO,
             draining: false,
             stopping: false,
             abandoned: false,
+            journal,
+            holds: 0,
+            syncer: SyncerState::None,
             taken_back: 0,
         };
         Ok(Self {
@@ -155,8 +185,31 @@ impl BackgroundBuffer {
         if !state.lanes.fits(group) {
             state = self.wait_for_room(state, group, limit, interrupted)?;
         }
-        let (lane, wake) = state.lanes.add(group, route.as_ref(), self.clock.now());
-        let number = state.lanes.taken();
+        let mut chosen = state.lanes.choose(route.as_ref());
+        let mut must_sync = None;
+        if self.settings.journal.is_some() {
+            (state, chosen, must_sync) = self.keep(state, group, route.as_ref(), chosen, limit, interrupted)?;
+        }
+        let number = chosen.number;
+        self.take_at(state, group, route.as_ref(), chosen)?;
+        if let Some(must_sync) = must_sync {
+            must_sync
+                .wait()
+                .map_err(|error| error.context("the group was taken, and may not survive a power cut"))?;
+        }
+        Ok(Some(number))
+    }
+
+    /// Takes a group at its place, and starts the lane's thread if there is none.
+    fn take_at(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        group: &Group,
+        route: Option<&Route>,
+        chosen: Chosen,
+    ) -> Result<()> {
+        let lane = chosen.lane;
+        let wake = state.lanes.add_at(group, route, chosen, self.clock.now());
         let stopping = state.stopping;
         let flusher = &mut state.lanes.lane_mut(lane).flusher;
         flusher.metrics.rows_added += count(group.len());
@@ -171,7 +224,7 @@ impl BackgroundBuffer {
             self.start_thread(lane)
                 .map_err(|error| error.context("the group was taken, and waits"))?;
         }
-        Ok(Some(number))
+        Ok(())
     }
 
     /// Starts the threads of lanes that have rows and none: one could not be started before.
@@ -189,36 +242,6 @@ impl BackgroundBuffer {
             .into_iter()
             .map(|lane| self.start_thread(lane))
             .fold(Ok(()), Result::and)
-    }
-
-    /// Refuses rows of a group that is being gathered, as [`Self::add`] would.
-    ///
-    /// # Errors
-    ///
-    /// A row that its table can never take.
-    pub fn check(&self, rows: &Group) -> Result<()> {
-        self.check_group(rows).map(drop)
-    }
-
-    /// Refuses a group that can never be written, as far as its tables are known. Returns its route
-    /// if there are several lanes.
-    fn check_group(&self, group: &Group) -> Result<Option<Route>> {
-        let mut router = (self.settings.lanes > 1).then(Router::default);
-        for row in group.rows() {
-            let entry = &row.shape.entry;
-            if let (None, Some(local_model)) = (entry.model(), self.local_model) {
-                entry.set_model(Some(Arc::new(local_model(entry)?)));
-            }
-            // The flusher may forget a model at any time, after an error.
-            let bound = match row.check() {
-                Ok(bound) => bound,
-                Err(error) => entry.unless_outdated(error)?,
-            };
-            if let Some(router) = &mut router {
-                router.visit(&row, bound.as_deref());
-            }
-        }
-        Ok(router.map(|router| router.route))
     }
 
     fn wait_for_room<'s>(
@@ -255,16 +278,6 @@ impl BackgroundBuffer {
             }
             None => format!("the buffer is full ({bounds}): the database takes rows more slowly than they are added"),
         }))
-    }
-
-    /// The error of a group that passed the bounds as it was gathered, with so many rows and bytes.
-    pub fn too_large(&self, rows: usize, bytes: usize) -> Error {
-        let pending = self.pending();
-        group_too_large(&describe_bounds(
-            &self.settings,
-            (pending.rows, pending.bytes),
-            (rows, bytes),
-        ))
     }
 
     /// Starts a lane's flusher. If that fails the rows stay, and whoever adds or waits next tries
@@ -432,70 +445,5 @@ impl BackgroundBuffer {
             Err(_) if !self.shared.lock().lanes.has_rows_of(id) => Ok(Found::Nothing),
             found => found,
         }
-    }
-
-    /// Whether the rows of any one table have reached the batch size, those in flight counted.
-    pub fn is_full(&self) -> bool {
-        self.shared.lock().lanes.is_full(self.settings.batch_size)
-    }
-
-    /// Rows that were taken and are not settled.
-    pub fn pending(&self) -> Pending {
-        let now = self.clock.now();
-        self.shared.lock().pending(now)
-    }
-
-    /// The counters and the state, of all lanes and of each one.
-    pub fn snapshot(&self) -> Snapshot {
-        let now = self.clock.now();
-        let state = self.shared.lock();
-        let lanes: Vec<_> = state
-            .lanes
-            .iter()
-            .map(|Lane { queue, flusher }| LaneSnapshot {
-                metrics: flusher.metrics.clone(),
-                pending_rows: queue.pending_rows(),
-                thread: flusher.thread,
-                reconnects: flusher.reconnects,
-            })
-            .collect();
-        let (pending, last_error, time_blocked) = (state.pending(now), state.last_error.clone(), state.time_blocked);
-        let (parked_rows, parked_tables) = (state.lanes.parking().rows(), state.lanes.parking().tables(now));
-        drop(state);
-        let mut metrics = Metrics::default();
-        for lane in &lanes {
-            metrics.add(&lane.metrics);
-        }
-        metrics.time_blocked = time_blocked;
-        metrics.last_error = last_error;
-        Snapshot {
-            metrics,
-            pending,
-            parked_rows,
-            parked_tables,
-            thread: lanes.iter().map(|lane| lane.thread).max().unwrap_or(ThreadState::None),
-            reconnects: lanes.iter().map(|lane| lane.reconnects).sum(),
-            lanes,
-        }
-    }
-
-    /// The failures. They stay.
-    pub fn failures(&self) -> Vec<DeadLetter> {
-        self.shared.lock().failures.all()
-    }
-
-    /// The failures. They are kept no longer.
-    pub fn take_failures(&self) -> Vec<DeadLetter> {
-        self.shared.lock().failures.take()
-    }
-
-    /// The number of rows that were given up without anybody being told.
-    pub fn untold_failed_rows(&self) -> usize {
-        self.shared.lock().failures.untold_rows()
-    }
-
-    /// The last error, as text.
-    pub fn last_error(&self) -> Option<String> {
-        self.shared.lock().last_error.clone()
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::buffer::background::lanes::{Lane, LaneSet, Lanes};
 use crate::buffer::failures::Failures;
+use crate::buffer::journal::GroupJournal;
 use crate::buffer::metrics::Metrics;
 use crate::buffer::queue::{Due, LaneId};
 use crate::buffer::snapshot::{Pending, ThreadState};
@@ -31,6 +32,8 @@ pub struct Flusher {
     pub is_connecting: bool,
     /// It keeps a group as a failure.
     pub is_giving_up: bool,
+    /// Its thread has nothing more to write.
+    pub is_ending: bool,
 }
 
 impl Flusher {
@@ -47,8 +50,20 @@ impl Flusher {
             reconnects: 0,
             is_connecting: false,
             is_giving_up: false,
+            is_ending: false,
         }
     }
+}
+
+/// What the thread does that syncs the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncerState {
+    /// There is none.
+    None,
+    /// It waits for something new.
+    Idle,
+    /// It syncs, or looks again soon.
+    Busy,
 }
 
 /// The state behind the lock.
@@ -63,6 +78,12 @@ pub struct State {
     pub stopping: bool,
     /// The time to end is over: end after the attempt that is under way.
     pub abandoned: bool,
+    /// What was taken, in files.
+    pub journal: Option<GroupJournal>,
+    /// So many wait for the rows of dead writers, which are written first.
+    pub holds: u32,
+    /// The thread that syncs the journal.
+    pub syncer: SyncerState,
     /// How often all groups were taken out of the lanes. An attempt that began before the last time
     /// may not commit, and what it tells is about groups that are not here any more.
     pub taken_back: u64,
@@ -164,14 +185,20 @@ pub struct Shared {
     state: Mutex<State>,
     /// Callers wait here, and so do flushers that wait for other lanes.
     pub done: Condvar,
+    /// The thread that syncs the journal waits here.
+    pub unsynced: Condvar,
+    /// There is a journal, or was one, which goes to a successor.
+    pub is_journaled: bool,
 }
 
 impl Shared {
     /// Shares the state.
     pub fn new(state: State) -> Self {
         Self {
+            is_journaled: state.journal.is_some(),
             state: Mutex::new(state),
             done: Condvar::new(),
+            unsynced: Condvar::new(),
         }
     }
 

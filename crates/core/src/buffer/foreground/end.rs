@@ -7,6 +7,7 @@ use crate::buffer::foreground::{ForegroundBuffer, Trigger};
 use crate::buffer::leftovers::{self, EndCause, EndTime, Left};
 use crate::buffer::limits::RETIRE_TIMEOUT;
 use crate::buffer::metrics::count;
+use crate::dead_letter::FlushError;
 use crate::dead_letter::file::DeadLetterFile;
 
 impl ForegroundBuffer {
@@ -62,9 +63,11 @@ impl ForegroundBuffer {
         }
     }
 
-    /// Drops all groups that were taken after the one with this number, for a caller that reports
-    /// each one's error itself. Their numbers are given once more.
-    pub fn discard_after(&mut self, taken: u64) {
+    /// Drops the group that was taken after the one with this number, for a caller that keeps none.
+    /// Its number is given once more. Returns what the caller hears of why it `failed`: that it may
+    /// be committed, if a COMMIT of it was not answered, whatever was met afterwards.
+    pub fn discard_after(&mut self, taken: u64, failed: FlushError) -> FlushError {
+        let is_in_doubt = self.progress.queue.is_in_doubt(taken + 1);
         let metrics = &mut self.progress.metrics;
         let pending = count(self.progress.queue.pending_rows() + self.progress.parking.rows());
         metrics.rows_added = metrics.rows_added.saturating_sub(pending);
@@ -73,5 +76,7 @@ impl ForegroundBuffer {
         self.progress.failures.forget_after(taken);
         self.taken = taken;
         self.writer.forget_doubts();
+        let failed = failed.of_one_group();
+        if is_in_doubt { failed.in_doubt() } else { failed }
     }
 }

@@ -36,6 +36,7 @@ mod tried;
 mod under_way;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -159,6 +160,8 @@ pub struct Parking {
     next_expiry: Option<Instant>,
     /// Groups left a lane's queue for here since somebody asked.
     has_taken: bool,
+    /// Those that did so and are not noted yet. `None`: nobody notes them.
+    unnoted: Option<Vec<u64>>,
 }
 
 impl Parking {
@@ -180,12 +183,30 @@ impl Parking {
             waits_for_lanes: false,
             next_expiry: None,
             has_taken: false,
+            unnoted: None,
         }
     }
 
     /// Whether nothing is parked.
     pub fn is_empty(&self) -> bool {
         self.groups.is_empty()
+    }
+
+    /// Begins to remember which groups come, for [`Self::newly_parked`].
+    pub fn note_parked(&mut self) {
+        self.unnoted.get_or_insert_default();
+    }
+
+    /// The groups that have come, until somebody takes them out.
+    pub fn newly_parked(&mut self) -> &mut Vec<u64> {
+        self.unnoted.get_or_insert_default()
+    }
+
+    /// The numbers of groups in a lane's flight, by their positions there. `None`: it has none.
+    pub fn flight_numbers(&self, lane: LaneId, groups: &Range<usize>) -> Option<Vec<u64>> {
+        let flight = self.flights.iter().find(|flight| flight.lane == lane)?;
+        let groups = flight.groups.get(groups.clone()).unwrap_or_default();
+        Some(groups.iter().map(|(number, _)| *number).collect())
     }
 
     /// Rows that are parked, or on their way again.
@@ -370,6 +391,9 @@ impl Parking {
             }
             self.log.push(number);
             self.groups.insert(number, group);
+            if let Some(unnoted) = &mut self.unnoted {
+                unnoted.push(number);
+            }
         }
         let newly_unread = self.reader.newly_unread();
         let is_in_the_way = |entry: &Arc<TableEntry>| self.causes.iter().any(|cause| Arc::ptr_eq(&cause.entry, entry));

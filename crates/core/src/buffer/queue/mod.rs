@@ -440,15 +440,18 @@ impl Queue {
         self.open.as_ref().map(|open| &open.batch)
     }
 
+    /// The number of a group in flight, by its position there.
+    pub fn number_in_flight(&self, position: usize) -> Option<u64> {
+        let at = position.checked_sub(self.done_groups)?;
+        self.unsettled.get(at).copied()
+    }
+
     /// COMMIT is about to be sent for these groups in flight.
     pub fn begin_commit(&mut self, groups: &Range<usize>) {
-        let number = |position: usize| {
-            let at = position.saturating_sub(self.done_groups);
-            self.unsettled.get(at).copied()
-        };
         if groups.is_empty() {
             return;
         }
+        let number = |position| self.number_in_flight(position);
         if let (Some(first), Some(last)) = (number(groups.start), number(groups.end.saturating_sub(1))) {
             self.doubt.begin(first, last);
         }

@@ -1,6 +1,8 @@
 //! What is settled, by the numbers of groups, and how one group gets there. Lanes settle groups in
 //! any order, and what is parked waits longer.
 
+use std::ops::Range;
+
 use crate::buffer::background::lanes::{Lanes, is_settled_everywhere};
 use crate::buffer::queue::LaneId;
 
@@ -57,5 +59,37 @@ impl<F> Lanes<F> {
     pub fn next_to_settle(&self, lane: LaneId) -> Option<u64> {
         let next = self.parking.next_in_flight(lane);
         next.or_else(|| self.lane(lane).queue.first_unsettled())
+    }
+
+    /// COMMIT is about to be sent for these groups of what a lane writes.
+    pub fn begin_commit(&mut self, lane: LaneId, groups: &Range<usize>) {
+        if self.parking.has_flight(lane) {
+            self.parking.begin_commit(lane, groups);
+        } else {
+            self.lane_mut(lane).queue.begin_commit(groups);
+        }
+    }
+
+    /// Nothing of it was committed.
+    pub fn commit_failed(&mut self, lane: LaneId) {
+        if self.parking.has_flight(lane) {
+            self.parking.commit_failed(lane);
+        } else {
+            self.lane_mut(lane).queue.commit_failed();
+        }
+    }
+
+    /// Nobody knows whether it was committed.
+    pub fn commit_unclear(&mut self, lane: LaneId) {
+        if self.parking.has_flight(lane) {
+            self.parking.commit_unclear(lane);
+        } else {
+            self.lane_mut(lane).queue.commit_unclear();
+        }
+    }
+
+    /// Whether a lane awaits the answer to a COMMIT.
+    pub fn awaits_commit(&self, lane: LaneId) -> bool {
+        self.lane(lane).queue.awaits_commit() || self.parking.awaits_commit(lane)
     }
 }
