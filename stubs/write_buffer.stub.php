@@ -16,29 +16,41 @@ namespace WriteBuffer {
      *
      * **The words**
      * - *Group*: what one add(), put() or delete() takes, or all that is added within group(). It
-     *   is taken whole or not at all, and committed in one transaction.
+     *   is taken whole or not at all, and committed in one transaction: over a connection of the
+     *   buffer's own, and never in a transaction that your PDO has open.
      * - *Taken*: the group is the buffer's from now on. It is in one place at any time: buffered,
      *   committed, or a failure. If it was *not taken*, it is in none of these.
      * - *Buffered*: taken, and not settled yet. count() counts the rows. They are in the memory of
-     *   this process alone: if it is killed they are lost, and a forked child has none of them.
+     *   this process alone: if it is killed they are lost, but for those whose COMMIT the server
+     *   had got, or that are in a *journal*. A forked child has none of them.
+     * - *Journal*: a folder that keeps what is buffered, so that it outlives its process. The next
+     *   process that uses the folder writes it: see the parameter `journal` and {@see Journal}.
      * - *Committed*: its transaction is. A row counts as committed also if it needed no write of
      *   its own: one that went into a later row of its key, one that was deleted before it was
-     *   written, and a *stale* one: by its guard a newer row was there, or the same, and stayed.
-     * - *Given up*: it will not be written. The server refuses it for good, its table took no rows
-     *   for parkTimeoutMs, or nobody knows what became of its COMMIT. It is a *failure* then, until
-     *   takeFailures() takes it: see failures().
+     *   written, and a *stale* one, which changed nothing: a newer row was there by its guard, or
+     *   the same guard and values. With the same guard, other values are written.
+     * - *Parked*: its table takes no rows now: it is missing, or a column or a right, or a rule
+     *   does not fit it, or somebody has locked it. The group waits whole, and so do later groups
+     *   that share a key with it; all others are written. It is given up after parkTimeoutMs,
+     *   whole, but never for a lock.
+     * - *Given up*: it will not be written. The server refuses it for good, it was parked too long,
+     *   or nobody knows what became of its COMMIT. It is a *failure* then, with its rows as they
+     *   were added, until takeFailures() takes it: see failures(). A row costs its own group alone:
+     *   groups with rows that were merged with it are written without it.
      * - *Settled*: committed or given up.
-     * - *Unwritten*: still buffered when its buffer ends, and not written by then. It goes into the
-     *   deadLetterFile under this status. Without one it is lost, with a warning.
+     * - *Unwritten*: still buffered when its buffer ends, and not written by then. With a journal
+     *   it stays there. Else it goes into the deadLetterFile under this status, or as `uncertain`
+     *   if its COMMIT was not answered. Without one it is lost, with a warning.
      * - *Due*: to be flushed now, since the buffer is *full*, which is that rows of one table have
      *   reached batchSize, or since its oldest row is older than flushIntervalMs.
      * - *No room*: maxPendingRows or maxPendingBytes is reached. That is something else than full.
      * - *Background*, the default: a native thread of the {@see \WriteBuffer} writes what is due.
      *   add() copies the rows and returns. It waits only for room.
      * - *Foreground*: a {@see \WriteBuffer} with `background: false`. The calling thread writes: in
-     *   flush() and close(), in waitFor(), and in the add(), put(), delete(), group(), putAll() or
-     *   retry() that makes a flush due. A server that cannot be reached is then tried again after a
-     *   pause: meanwhile these take rows and say nothing, as long as there is room.
+     *   flush() and close(), in waitFor(), and in a *call that adds* if it makes a flush due:
+     *   add(), put(), delete(), group(), putAll(), retry(). A server that cannot be reached is then
+     *   tried again after a pause: meanwhile these take rows and say nothing, as long as there is
+     *   room.
      * - *Synchronous*: a {@see \SyncWriteBuffer}. It is neither of the two.
      *
      * **A row** is one of these:
@@ -56,27 +68,39 @@ namespace WriteBuffer {
      * `getAttributes()`, else a list if it is a `Traversable`, else a `stdClass`, else what
      * `toArray()` returns: a row, or a list of them. A list within a list is a `TypeError`.
      *
+     * **Order.** The tables end as if the rows had been sent one by one, in the order in which they
+     * were added, those of a group too: a child before its parent is refused. With lanes that holds
+     * for rows of one key, and other groups may overtake: a row that is refused while one added
+     * before it waits in another lane waits for that.
+     *
+     * **One key** is what the server takes for one, by the column's type and collation: 1 and '1'
+     * of an INT, 'a' and 'A' where case does not count. Where only the server can tell, rows are
+     * not merged, and are written in their order.
+     *
      * **A partial row** leaves columns out. If its key is in the table, they stay as they are. If
      * not, they get their defaults. If one of them has no default, the row can only update: it is
      * given up if no row has its key, in the table or before it in the buffer.
      *
-     * **A new row** lacks the AUTO_INCREMENT column of its table's key, and nothing else of it. It
-     * is inserted, exactly once, and never merged. Nothing returns the number that the server gives
-     * it, and find() does not find it: if you need the id, give the row a key of your own, such as
-     * a UUID.
+     * **A new row** lacks the AUTO_INCREMENT column of its table's key, and nothing else of it:
+     * null or 0 there is refused. It is inserted, exactly once, and never merged. Nothing returns
+     * the number that the server gives it, and find() does not find it: if you need the id, give
+     * the row a key of your own, such as a UUID.
      *
      * **A value** is null, bool (stored as 1 or 0), int, finite float, string (any bytes), a backed
      * enum (its value), a `DateTimeInterface`, a `Stringable` such as `BcMath\Number`, or a `GMP`
      * number. For a JSON column give what json_encode() returns. A `DateTimeInterface` is stored as
      * its wall-clock time in its own zone, or in that of timeZone, cut, not rounded, to the
      * column's precision. Anything else is a `TypeError` that names the table and the column. Give
-     * prices as strings: a string reaches a DECIMAL column digit by digit, a float does not.
+     * prices as strings: a string reaches a DECIMAL column digit by digit, a float does not. What
+     * does not fit its column is the server's to judge, as in your own INSERT: in strict mode, its
+     * default, it refuses the row, but rounds a DECIMAL with too many digits. null is refused in a
+     * key, in a guard and in a summed column.
      *
      * **A ticket** is a group's number. The first one is 1, and they only grow. add(), put() and
      * delete() return it; of a group() lastTicket() does. Within group() they return 0, since it
-     * has none before it is taken. A call without a row, such as an empty list or a model in which
-     * nothing is dirty, takes no group and returns lastTicket(). A group that was not taken has no
-     * ticket.
+     * has none before it is taken. Outside, a call without a row, such as an empty list or a model
+     * in which nothing is dirty, takes no group and returns lastTicket(). A group that was not
+     * taken has no ticket.
      *
      * A ticket is for the buffer that gave it, in its process, and stays good after close(). All
      * objects of a persistent buffer share one sequence: a ticket of another request is good in the
@@ -88,10 +112,12 @@ namespace WriteBuffer {
      *   buffer is as it was.
      * - {@see IncompleteException}: a call that takes many groups took only some. It says how
      *   many.
-     * - {@see RefusedException}: groups were given up. {@see BlockedException},
-     *   {@see ConnectionException}, {@see TimeoutException}: rows cannot be written now, and are
-     *   still buffered. Thrown by a call that adds, they are about the flush that it made due, and
-     *   its own rows **were taken**: do not add them again.
+     * - {@see RefusedException}: groups were given up. Others may be buffered: count() says.
+     * - {@see BlockedException}, {@see ConnectionException}, {@see TimeoutException}: rows cannot
+     *   be written now, and are still buffered. If some were given up as well, the next flush()
+     *   throws that.
+     * - Thrown by a call that adds, these four are about the flush that it made due, and its own
+     *   rows **were taken**: do not add them again. Of group() and putAll() see there.
      * - {@see Retryable}: another try may help, without a change of your code. If it is also
      *   NotTaken, make the same call again. Otherwise the rows are buffered: call flush().
      *
@@ -99,15 +125,19 @@ namespace WriteBuffer {
      *
      * **The synchronous buffer** keeps nothing, so nothing is said to stay buffered of it. If
      * add(), put(), delete() or group() throws, their group was not taken and not written, whatever
-     * the class. If that is Retryable, make the same call again. After a ConnectionException look
-     * first: if the connection was lost while COMMIT was under way, the group may be in the table.
-     * A RefusedException has the group in getFailures(), and takeFailures() does not.
+     * the class. If that is Retryable, make the same call again. Only after a ConnectionException
+     * look first: if COMMIT was not answered, and nobody could be asked afterwards what became of
+     * it, the group may be in the table. A time-out of the connection is that class, too. A
+     * TimeoutException comes before anything is written. A RefusedException has the group in
+     * getFailures(), and takeFailures() does not.
      *
      * **Your own code** runs while a row is read (an accessor, `toArray()`, `__toString()`, a
      * generator), and in a signal's handler while a background buffer waits. What it throws passes
-     * through, and its class says nothing of the rows: the group that was being added is not taken,
-     * and what is buffered stays. An `\ArgumentCountError`, or a `TypeError` for a wrong argument,
-     * can come from each method. Nothing was done then.
+     * through, also a TypeError, and its class says nothing of the rows: the group that was being
+     * added is not taken, and what is buffered stays. An `\ArgumentCountError`, or a `TypeError`
+     * for a wrong argument, can come from each method. Nothing was done then. Beside these,
+     * isFull(), count(), getMetrics(), failures(), takeFailures(), lastTicket() and
+     * committedThrough() throw nothing, also after close().
      *
      * **For static analysis** the shapes have names here. PHPStan and Psalm both read them. Use one
      * in a class of yours by `@phpstan-import-type Failure from \WriteBuffer\Buffer`.
@@ -232,24 +262,27 @@ namespace WriteBuffer {
          *
          * @throws \TypeError       a row or a value has a wrong type
          * @throws ConfigException  its table cannot take a row: no key, no guard, a bad column
-         *                          name, a rule that the table cannot keep. What only the server's
-         *                          table shows, the flush finds if it was not read before: the
-         *                          group is given up then, or waits as rows do that a table does
-         *                          not take
+         *                          name, a rule that the table cannot keep. If the table was not
+         *                          read before, the flush finds it: for a fault of a row the group
+         *                          is given up then, for one of the table or a rule it is parked
          * @throws FullException    there is no room now, and was none for as long as `overflow`
-         *                          waits. Foreground: and a flush has made none
+         *                          waits. Foreground: and a flush has made none. What that flush
+         *                          gave up, the next one throws
          * @throws TooLargeException the group alone passes maxPendingRows or maxPendingBytes.
          *                          Rows are read no further then
          * @throws ClosedException  after close()
          * @throws RefusedException foreground: the flush that it made due gave groups up, this one
          *                          or others. Synchronous: the server refuses the group
          * @throws BlockedException foreground: the flush that it made due left rows that the server
-         *                          does not take now. Of a table that takes none this is said
-         *                          once. Synchronous: it does not take the group now
+         *                          does not take now. Of parked rows it says so once for each
+         *                          table, until that takes rows again. Background: the disk of
+         *                          `journalSync: 'always'` failed. Synchronous: the server does not
+         *                          take the group now
          * @throws ConnectionException foreground: the flush that it made due found no server, or
-         *                          lost it. Background: no thread can be started. Synchronous: as
-         *                          the foreground, for the group
-         * @throws TimeoutException synchronous: the server did not answer in time
+         *                          lost it. Background: no thread can be started; the next call
+         *                          that adds, flushes or waits tries again. Synchronous: as the
+         *                          foreground, for the group
+         * @throws TimeoutException synchronous alone: the table's definition was not read in time
          */
         public function add(mixed $order, mixed $trade = null): int;
 
@@ -291,18 +324,23 @@ namespace WriteBuffer {
          * **One bad row costs one row.** A row that put() refuses by a TypeError, a ConfigException
          * or a TooLargeException is skipped. So is, synchronously, one that the server refuses. All
          * others are taken. At the end an {@see IncompleteException} says which ones were skipped,
-         * and why. What the server refuses later is a failure, as always.
+         * and why: it counts them all, and has the first 100 reasons. What the server refuses later
+         * is a failure, as always.
          *
          * **What is taken stays taken**, whatever is thrown. In the foreground a flush that gives
          * groups up does not end the call: its RefusedException comes at the end, behind the
          * IncompleteException if rows were skipped. One that cannot write ends it, behind an
-         * IncompleteException: no row so far is lost, also not the last one. If your own code
-         * throws, in $rows, in a row or in $progress, the call ends and the exception passes on.
-         * All rows that $rows gave before are taken, or were skipped: then the IncompleteException
-         * is the last one of getPrevious().
+         * IncompleteException, as does in the background a thread that cannot be started: no row so
+         * far is lost, also not the last one. If your own code throws, in $rows, in a row or in
+         * $progress, the call ends and the exception passes on. All rows that $rows gave before are
+         * taken, or were skipped. If any was skipped, an IncompleteException is the last one of
+         * getPrevious(); else there is none.
          *
-         * Within group() the rows join the group: none is taken before it is. It is bounded as
-         * always, and if it is dropped, so are they.
+         * **To go on** after an IncompleteException, leave out the first getProcessedRows() of
+         * $rows.
+         *
+         * Within group() the rows join the group: none is taken before it is. If it is dropped, so
+         * are they. The row that passes its bounds ends the call.
          *
          * The groups have tickets, one after the other, and no tag: lastTicket() returns the last.
          *
@@ -316,8 +354,8 @@ namespace WriteBuffer {
          *
          * @return int the rows that were taken: all of them. A model without a change is none
          *
-         * @throws IncompleteException rows were skipped; or some were taken before an error, which
-         *                          is its getPrevious()
+         * @throws IncompleteException rows were skipped; or some were taken, and then getPrevious()
+         *                          ended it
          * @throws \TypeError       $rows is not iterable, or $progress not callable
          * @throws ConfigException  $table is not a table's name
          * @throws ClosedException  after close()
@@ -360,9 +398,9 @@ namespace WriteBuffer {
          *                          array with one that is none; an array that is empty, or has
          *                          names and numbers
          * @throws ConfigException  the table is insert-only, or its key is the server's to know; or
-         *                          $key has other columns than the table's key, or null for one. A
-         *                          key that is not known yet is checked when it is written: the
-         *                          deletion is given up then
+         *                          $key has not exactly the columns of the table's key, the guard
+         *                          aside, or null for one. If the key is not known yet, that is
+         *                          checked when it is written, and the deletion given up
          * @throws FullException    as add()
          * @throws TooLargeException as add()
          * @throws ClosedException  as add()
@@ -380,6 +418,11 @@ namespace WriteBuffer {
          * returns, as by add(). If it throws, they are dropped: not taken, and nowhere. The
          * exception passes on. So does exit().
          *
+         * **Was it taken?** An exception that the callable lets through, as of a flush() in it,
+         * says that it was not, whatever its class. Afterwards the classes say what they say of
+         * add(). If both may throw the same, compare lastTicket(): it has risen if and only if the
+         * group was taken, unless retry() was called inside.
+         *
          * Inside:
          * - add(), put() and delete() refuse what they always refuse, and such a call adds nothing.
          *   They neither flush nor wait, and return 0: lastTicket() has the group's ticket
@@ -388,8 +431,8 @@ namespace WriteBuffer {
          *   one throws a TooLargeException;
          * - an inner group() joins the outer one. If it throws, its own rows are dropped;
          * - find() sees the rows;
-         * - flush() and waitFor() write what was taken before, and not these rows. close() refuses
-         *   them: the group is dropped, and group() throws ClosedException;
+         * - flush() and waitFor() write what was taken before, and not these rows. After close()
+         *   the group is dropped, and group() throws a ClosedException;
          * - retry() puts its failures back as groups of their own, at once;
          * - a group belongs to this object and to the fiber that opened it. What another fiber adds
          *   is not in it, nor what is added to another buffer. PHP code that runs in between on the
@@ -426,7 +469,9 @@ namespace WriteBuffer {
          * by the table's rules. It does not look into the table: a column under the rule `sum`
          * holds the increment that is not yet committed, not the total, and the row may turn out
          * stale. In the background, before the thread has read the table, the key is the configured
-         * one, else `id`. A synchronous buffer has rows within group() only.
+         * one, else `id`: so name another one in `tables`, or no row is found. Keys that only the
+         * server can compare are compared byte by byte. Of a persistent buffer it finds the rows of
+         * all objects. A synchronous one has rows within group() only.
          *
          * @param string $table the table's name, as in put()
          * @param mixed  $key   the key's value, which is what a row has as a value. For a composite
@@ -455,12 +500,13 @@ namespace WriteBuffer {
         public function find(string $table, mixed $key): array|false|null;
 
         /**
-         * Commits all rows added before the call, and returns when that is done.
+         * Commits all rows added before the call, and returns when that is done. Of a persistent
+         * buffer that is what all objects added.
          *
-         * What was given up is thrown once: by the flush() or close() that gives it up, or, in the
-         * background, by the next one after the thread has. If that ends by another exception, the
-         * one after it does. While it waits in the background, PHP sees its signals and its time
-         * limit.
+         * What was given up is thrown once: by the flush() or close() that gives it up, or in the
+         * foreground by the call that adds; else, as when the thread has, by the next flush() or
+         * close(). If that ends by another exception, the one after it does. While it waits in the
+         * background, PHP sees its signals and its time limit.
          *
          * What is committed when it throws stays so. After close() it goes on working. Synchronous:
          * there is nothing to do.
@@ -480,8 +526,8 @@ namespace WriteBuffer {
          *                             getMetrics()['tables_parked'] says, and all others are
          *                             committed. Or a transaction lost its race once more than
          *                             maxRetries, the server does not take the rows at all, or
-         *                             failures have no more room: what is not committed by then
-         *                             stays buffered
+         *                             failures have no more room, in memory or in the
+         *                             deadLetterFile: what is not committed by then stays buffered
          * @throws ConnectionException no server, or the connection was lost
          * @throws TimeoutException    the time is over
          * @throws \ValueError         $timeoutMs is negative
@@ -489,12 +535,32 @@ namespace WriteBuffer {
         public function flush(?int $timeoutMs = null): int;
 
         /**
+         * Waits until all groups added before would survive a power cut of this machine. With a
+         * journal that is one write to its disk, whatever `journalSync` says, and the server is not
+         * asked: it may be away. Without a journal only the server keeps them, so it is flush().
+         *
+         * Nothing is due by it, and nothing is thrown of what became of rows. In group() it is
+         * about what was taken before. Also after close().
+         *
+         * @param int|null $timeoutMs as in flush(). With a journal it is not heeded: nobody can
+         *                            say how long a disk takes
+         *
+         * @throws RefusedException    without a journal: as flush()
+         * @throws BlockedException    the disk failed. The rows stay buffered, and survive the
+         *                             process as before. The next call has them written into
+         *                             another file. Without a journal: as flush()
+         * @throws ConnectionException without a journal: as flush()
+         * @throws TimeoutException    without a journal: as flush()
+         * @throws \ValueError         $timeoutMs is negative
+         */
+        public function sync(?int $timeoutMs = null): void;
+
+        /**
          * Returns the ticket of the last group that was taken through this object, whatever has
          * become of it; 0 before the first one, and at first in a forked child. Also if the call
          * that took it threw: after putAll() or retry() that ended halfway it is that of the last
          * group which they took. Within group() it is that of the last group before. Of a
-         * persistent buffer other objects may have taken later ones. It throws nothing, also after
-         * close().
+         * persistent buffer other objects may have taken later ones.
          */
         public function lastTicket(): int;
 
@@ -506,7 +572,7 @@ namespace WriteBuffer {
          * Groups beyond it may be settled, too: with lanes, and while a table takes no rows, groups
          * are not settled in their order. It never falls, but in a forked child, which begins anew.
          * It counts the groups of all objects of a persistent buffer, so it may be larger than
-         * lastTicket(). It asks no server, and throws nothing, also after close().
+         * lastTicket(). It asks no server. A synchronous buffer returns lastTicket().
          */
         public function committedThrough(): int;
 
@@ -516,28 +582,30 @@ namespace WriteBuffer {
          * already, stale rows included, also after close().
          *
          * What it throws says something of this group only. If the group was given up, its caller
-         * was told: flush() does not throw it again. Within group() it waits for groups that were
-         * taken before. In the background PHP sees its signals and its time limit while it waits.
+         * was told: flush() does not throw it again. A synchronous buffer returns at once. Within
+         * group() it waits for groups that were taken before. In the background PHP sees its
+         * signals and its time limit while it waits.
          *
          * @param int      $ticket    what add(), put(), delete() or lastTicket() has returned
          * @param int|null $timeoutMs as in flush(). 0 asks what has become of the group: it returns
          *                            if it is committed, and throws otherwise
          *
+         * @throws \ValueError         first of all: this buffer has given no such ticket. 0 is
+         *                             none, unless nothing was taken through this object yet: then
+         *                             there is nothing to wait for. Or $timeoutMs is negative. At
+         *                             last: the ticket is so old that nobody knows any more what
+         *                             became of it, since groups after it were given up in more
+         *                             than 65,536 places of the sequence
          * @throws RefusedException    the group was given up, however long ago, or was unwritten
-         *                             when its buffer ended. getFailures() has it while
-         *                             takeFailures() would return it, and is empty later. It stays
-         *                             given up after retry(), which gives a new ticket
+         *                             when its buffer ended, in its journal or not. getFailures()
+         *                             has it while takeFailures() would return it, and is empty
+         *                             later. It stays given up after retry(), which gives a new
+         *                             ticket
          * @throws BlockedException    its rows cannot be written now, as when a table takes none:
          *                             the group was tried once more, and stays buffered
          * @throws ConnectionException no server, or the connection was lost: the group stays
          *                             buffered
          * @throws TimeoutException    the time is over: the group stays buffered
-         * @throws \ValueError         this buffer has given no such ticket. 0 is none, unless
-         *                             nothing was taken through this object yet: then there is
-         *                             nothing to wait for. Or the ticket is so old that nobody
-         *                             knows any more what became of it: groups after it were given
-         *                             up in more than 65,536 places of the sequence. Or $timeoutMs
-         *                             is negative
          */
         public function waitFor(int $ticket, ?int $timeoutMs = null): void;
 
@@ -578,14 +646,16 @@ namespace WriteBuffer {
          *
          * The status is
          * - `refused`: it is not in the database,
-         * - `uncertain`: it may be there. Nobody can say what became of its COMMIT,
+         * - `uncertain`: it may be there. Its COMMIT was not answered, and then its buffer ended,
+         *   or the writer's row in the ledger was gone, as after a week. Or, in lines of the file,
+         *   the process was killed amid DeadLetterFile::retry(), or a journal was damaged,
          * - `unwritten`, in lines of the dead-letter file only: nothing is wrong with it. Its
          *   buffer ended before it was written.
          *
-         * At most 1,000 groups and 64 MiB are kept. With a deadLetterFile the oldest make room.
-         * Without one those do that waitFor() has thrown: whoever called it has them. If there is
-         * none of them, nothing more is given up. A forked child has none of its parent's. Also
-         * after close(). A synchronous buffer has none.
+         * At most 1,000 groups are kept, and at most 64 MiB. With a deadLetterFile the oldest make
+         * room. Without one those do that waitFor() has thrown: whoever called it has them. If
+         * there is none of them, nothing more is given up. A forked child has none of its parent's.
+         * Also after close(). A synchronous buffer has none.
          *
          * Those of a persistent buffer outlive the object and the request: any object of its name
          * in the process returns them, and the next flush() of one throws them. If nobody asks, all
@@ -601,7 +671,8 @@ namespace WriteBuffer {
         /**
          * Returns the failures, as failures() does, and forgets them: each is returned once, and
          * its rows are yours then. flush() does not throw them any more. Lines of the dead-letter
-         * file stay.
+         * file stay, with the same ids: put back the one or the other, not both. If memory_limit
+         * ends the script in this call, they are in the file alone.
          *
          * @return list<array<string, mixed>>
          *
@@ -615,7 +686,9 @@ namespace WriteBuffer {
          * Takes what takeFailures() and {@see FlushException::getFailures()} return, and lines of
          * the dead-letter file after `json_decode($line, true)`. One whose status is `uncertain`,
          * or a word that is not known, is refused: look whether its rows are in the database, and
-         * set its status to `unwritten` if they are not.
+         * set its status to `unwritten` if they are not. One without a status is put back. All are
+         * looked at first, as far as there may be room for them: if one is refused by then, none is
+         * put back.
          *
          * One that this object has put back already is refused by its id, as is one that is in the
          * list twice. Of those that it has put back it remembers the last 10,000. Another object,
@@ -625,8 +698,9 @@ namespace WriteBuffer {
          * Each is added after all that is buffered, as by add(): a guard keeps an old row from
          * replacing a newer one. Whether it is written then flush() says, or waitFor().
          *
-         * They are put back in their order, up to the first one that cannot be. If your own code
-         * throws meanwhile, as a signal's handler may, that passes on. If some were put back, an
+         * They are put back in their order, up to the first one that cannot be. The others are
+         * yours still, so keep the list: `array_slice($failures, $taken)`. If your own code throws
+         * meanwhile, as a signal's handler may, that passes on. If some were put back, an
          * IncompleteException is the last one of its getPrevious().
          *
          * @param array<array<string, mixed>> $failures
@@ -634,12 +708,11 @@ namespace WriteBuffer {
          * @phpstan-param array<FailureToRetry> $failures
          *
          * @return int how many were put back: all, or as many as there is room for, from the first
-         *             on. lastTicket() has the ticket of the last. Synchronous: how many were
-         *             committed
+         *             on, which is no exception. So retry(takeFailures()) may lose the others.
+         *             lastTicket() has the ticket of the last. Synchronous: how many were committed
          *
-         * @throws IncompleteException some were put back, and then an error ended it, which is its
-         *                          getPrevious(). Its getTakenGroups() says how many, from the
-         *                          first on
+         * @throws IncompleteException getTakenGroups() were put back, from the first on, and then
+         *                          getPrevious() ended it
          * @throws \TypeError       an element is not a failure, or its id, status or tag is no
          *                          string
          * @throws ConfigException  one may be in the database already, or was put back already, or
@@ -760,7 +833,7 @@ namespace WriteBuffer {
         /**
          * Returns the groups that were given up and not thrown before, as
          * {@see Buffer::takeFailures()}, which still returns them; of waitFor() its own group.
-         * Empty in a {@see BlockedException}. It has the first 1,000 of them, or 64 MiB.
+         * Empty in a {@see BlockedException}. It has the first ones, up to 1,000 or 64 MiB.
          *
          * @return list<array<string, mixed>>
          *
@@ -779,13 +852,14 @@ namespace WriteBuffer {
     {
     }
 
-    /** Rows cannot be written now. No row was given up: they stay buffered. */
+    /** Rows cannot be written now: they stay buffered. */
     final class BlockedException extends FlushException implements Retryable
     {
     }
 
     /**
-     * The time is over that the call was given, or the connection's. The rows stay buffered.
+     * The time is over that the call was given, or that a table's definition has to be read. The
+     * rows stay buffered. A time-out of the connection's own is a {@see ConnectionException}.
      */
     final class TimeoutException extends \RuntimeException implements Retryable
     {
@@ -793,9 +867,10 @@ namespace WriteBuffer {
 
     /**
      * A call that takes many groups took only some: putAll(), retry() or
-     * {@see DeadLetterFile::retry()}. What was taken stays taken: do not add it again. If an error
-     * ended the call, that is getPrevious(), and the code is the error's. What the class of that
-     * error says of rows holds for the group that ended the call, and not for those before it.
+     * {@see DeadLetterFile::retry()}. What was taken stays taken, but within group(): do not add it
+     * again. If an error ended the call, that is getPrevious(), and the code is the error's. What
+     * the class of that error says of rows holds for the group that ended the call, and not for
+     * those before it.
      */
     final class IncompleteException extends \RuntimeException implements Exception
     {
@@ -814,6 +889,7 @@ namespace WriteBuffer {
             int $skippedRows = 0,
             array $reasons = [],
             int $takenGroups = 0,
+            int $processedRows = 0,
         ) {
         }
 
@@ -832,6 +908,14 @@ namespace WriteBuffer {
 
         /** Returns how many rows putAll() skipped, each for a reason of its own. */
         public function getSkippedRows(): int
+        {
+        }
+
+        /**
+         * Returns how many of putAll()'s $rows are done, from the first on: taken, skipped, or
+         * models without a change. To go on, leave these out.
+         */
+        public function getProcessedRows(): int
         {
         }
 
@@ -876,7 +960,7 @@ namespace WriteBuffer {
         /** The first value. */
         case Keep = 'keep';
 
-        /** The sum, exact. NULL in the table counts as 0. */
+        /** The sum, exact. NULL in the table counts as 0; null in a row is refused. */
         case Sum = 'sum';
 
         /** The smaller value. NULL counts as no value. */
@@ -916,6 +1000,22 @@ namespace WriteBuffer {
     }
 
     /**
+     * When what was taken survives the machine, and not only the process: the parameter
+     * `journalSync`. The value of a case may stand in its place.
+     */
+    enum JournalSync: string
+    {
+        /** When the system writes it, which may be half a minute later. */
+        case None = 'none';
+
+        /** A native thread writes it to the disk at least every journalSyncMs. */
+        case Interval = 'interval';
+
+        /** It is on the disk when add() returns. */
+        case Always = 'always';
+    }
+
+    /**
      * What `deadLetterFile` names: a line for each group that was given up, or was unwritten when
      * its buffer ended.
      */
@@ -930,15 +1030,16 @@ namespace WriteBuffer {
          * it has one, else in this file, and is a failure of the buffer, too. Lines that are torn,
          * or that {@see Buffer::retry()} refuses, come back as they are: a group that alone passes
          * maxPendingRows or maxPendingBytes, and those that may be in the database. Look at these,
-         * and set their status to `unwritten` or take them out. An id that is put back twice comes
-         * back as `uncertain`. None of this is an exception: what has come back is in the file.
+         * and set their status to `unwritten` or take them out. An id that this object has put back
+         * before, also by retry(), comes back as `uncertain`: look, too. None of this is an
+         * exception: what has come back is in the file. It waits as flush() does without a time.
          *
          * **If it throws**, call it again later: each group is committed, or has its line. The
          * lines that were not put back come back as they were. At most 100 groups may still be
          * buffered: `$path.retry` keeps their lines, and its lock, until this buffer has written
          * them, in flush(), close(), the next call or at its end. What it cannot write by then
          * comes back as it was, or as `uncertain` if its COMMIT was not answered. So a group has
-         * one line. Only of a persistent buffer they come back as `uncertain` when the object ends,
+         * one line, but of a persistent buffer: when the object ends they come back as `uncertain`,
          * and its own `deadLetterFile` may get a second line, under another id.
          *
          * **Nothing is written twice.** Up to 100 lines at a time are noted in `$path.retry` as
@@ -959,9 +1060,10 @@ namespace WriteBuffer {
          *             outside
          *
          * @throws \TypeError          $buffer is another Buffer
-         * @throws IncompleteException groups were put back before a ConfigException, a
-         *                             ClosedException or a FullException, which is its
-         *                             getPrevious(). getTakenGroups() says how many
+         * @throws IncompleteException groups were put back, and then getPrevious() ended it: a
+         *                             ConfigException, a ClosedException or a FullException.
+         *                             getTakenGroups() says how many, whatever became of them: the
+         *                             file has what is left
          * @throws ConfigException     the file cannot be read or written to, is another user's, or
          *                             another process or buffer retries it; or PHP's json_decode()
          *                             is disabled
@@ -974,6 +1076,89 @@ namespace WriteBuffer {
          *                             may be committed
          */
         public static function retry(Buffer $buffer, string $path): int
+        {
+        }
+    }
+
+    /**
+     * What `journal` names: a folder that keeps what is buffered, so that it outlives its process.
+     * A buffer that names it recovers by itself what dead processes have left there. This class is
+     * for those who want it at once, and to see it: deploys, boot, monitoring.
+     *
+     * @phpstan-type Recovered = array{
+     *     writer: string,
+     *     groups: int,
+     *     rows_committed: int,
+     *     rows_refused: int,
+     *     rows_parked: int,
+     *     set_aside: ?string,
+     *     error: ?string
+     * }
+     * @phpstan-type Inspected = array{
+     *     writer: string,
+     *     pid: ?int,
+     *     groups: int,
+     *     bytes: int,
+     *     age_oldest_ms: ?float,
+     *     dsn: ?string,
+     *     damage: ?string
+     * }
+     */
+    final class Journal
+    {
+        /**
+         * Writes what dead processes have left in a journal for one DSN, each group once, by the
+         * rules that its own buffer had. It leaves alone what a living process has, also one that
+         * is stopped; what another process recovers right now; and what is for another DSN.
+         *
+         * What is given up goes into the dead-letter file: php.ini's, or `dead-letters.jsonl` in
+         * the folder. Rows whose table takes none now are waited for as long as parkTimeoutMs of
+         * php.ini says. If it is killed amid this, the next one goes on. PHP sees its signals and
+         * its time limit meanwhile.
+         *
+         * @param string      $directory the folder. If it is not there, there is nothing to do
+         * @param string|null $dsn       the DSN, as the buffers have it. Default `write_buffer.dsn`
+         * @param int|null    $timeoutMs how long it may take; null: until all is settled
+         *
+         * @return list<array<string, mixed>> an element for each dead writer: its groups that were
+         *             not committed, what became of their rows, and where its folder was set aside
+         *             if it was damaged. `error` says why not all was written, and null that
+         *             nothing is left. Without a server that is said here, and nothing is thrown
+         *
+         * @phpstan-return list<Recovered>
+         *
+         * @throws ConfigException     there is no DSN, or it is `memory:`; the folder cannot be
+         *                             used; or php.ini has a setting that cannot work
+         * @throws ConnectionException no thread can be started
+         * @throws TimeoutException    the time is over, and a server does not answer. What is left
+         *                             stays in the folder
+         * @throws \ValueError         $directory is empty, or $timeoutMs is negative
+         */
+        public static function recover(
+            string $directory,
+            #[\SensitiveParameter] ?string $dsn = null,
+            ?int $timeoutMs = null,
+        ): array {
+        }
+
+        /**
+         * Looks at a journal. It asks no server, waits for nobody and changes nothing.
+         *
+         * @param string $directory the folder. If it is not there, the list is empty
+         *
+         * @return list<array<string, mixed>> an element for each folder in it, those that were set
+         *             aside too. `pid`: the process that has it, null if that is dead. `groups`:
+         *             those that can be read, committed ones among them whose file is still there.
+         *             `bytes`: what it takes on the disk. `age_oldest_ms`: the age of its oldest
+         *             file. `dsn`: without the password, null if it cannot be read. `damage`: what
+         *             is wrong, and where
+         *
+         * @phpstan-return list<Inspected>
+         *
+         * @throws ConfigException the folder cannot be read, or is another user's
+         * @throws \ValueError     $directory is empty
+         */
+        public static function inspect(string $directory): array
         {
         }
     }
@@ -1037,10 +1222,14 @@ namespace {
      * batch. It can be neither cloned nor serialized.
      *
      * Needs no `close()`. Destruction waits for up to shutdownTimeoutMs until all is written, also
-     * after `exit` or an uncaught exception. What it cannot write is *unwritten*: it goes into the
-     * deadLetterFile. Without one it is lost, with a PHP warning that names the server, the reason,
-     * the tables and the first keys. Failures that nobody was told of are a warning, too. Of a
-     * persistent buffer the end of the process does all this, and PHP's log has the warning.
+     * after `exit`, an uncaught exception or a fatal error, as of memory_limit or
+     * max_execution_time. What it cannot write is *unwritten*: it stays in the journal, and the
+     * next process writes it, or it goes into the deadLetterFile, or into a file beside that if
+     * another process has locked it, which a warning names. Without either, or if the file cannot
+     * be written to, it is lost, with a PHP warning that names the server, the reason, the tables
+     * and the first keys. Failures that no exception and no file has told of are a warning, too.
+     * Those in memory end with it, without one if an exception has told of them. Of a persistent
+     * buffer the end of the process does all this, and PHP's log has the warning.
      *
      * @phpstan-import-type Rules from \WriteBuffer\Buffer
      */
@@ -1053,7 +1242,8 @@ namespace {
          * Every parameter but the rules is nullable. Null, or a parameter left out, takes the value
          * of the php.ini setting `write_buffer.NAME_IN_SNAKE_CASE`. The default that is named with
          * a parameter is that setting's own. An argument wins over php.ini. To switch off what
-         * php.ini sets, give an empty string as deadLetterFile, persistent, routeBy or timeZone.
+         * php.ini sets, give an empty string as deadLetterFile, journal, persistent, routeBy or
+         * timeZone.
          *
          * @param string|null $dsn `mysql://user:pass@host:3306/db?option=value`, with
          *        `host1:3306,host2:3306` for the servers of one cluster, `unix_socket=/path` for a
@@ -1082,9 +1272,11 @@ namespace {
          *        merged nor sorted). `mode`: default upsert, and insert for the trade table, whose
          *        rows are then neither merged nor deleted. `merge`: a rule for each column
          *        (default: replace). `guard`: a column; a row is replaced only by one whose guard
-         *        is not smaller. `allowSecondUnique` accepts that a row may update another row
-         *        through a second unique index. `repeatable` accepts that rows are written twice if
-         *        the ledger is off. `coalesce`: false writes every version of a row, in order
+         *        is not smaller. Another is turned away whole, sums and all, in the buffer as in
+         *        the table. `allowSecondUnique` accepts that a row may update another row through a
+         *        second unique index; else such a table is refused. `repeatable` accepts that rows
+         *        are written twice if the ledger is off, or refused by what they have written
+         *        themselves. `coalesce`: false writes every version of a row, in order
          * @param int|null $maxPendingRows bound of buffered rows: beyond it there is no room.
          *        Default 100000
          * @param int|null $maxPendingBytes bound of buffered bytes: beyond it there is no room.
@@ -1139,6 +1331,20 @@ namespace {
          *        or an offset such as `+02:00`. Without it each is written as its wall-clock time
          *        in its own zone. It is no setting of the server's session: that is the DSN's
          *        `timezone`
+         * @param string|null $journal a folder in which what was taken survives the process, as
+         *        SIGKILL, the OOM killer or a crash end it. The next buffer that names it, for the
+         *        same DSN, writes what is left there, each group once, before rows of its own. It
+         *        is made with mode 0700 if its parent is there, is on a disk of this machine, and
+         *        is one user's. All transactions are then entered in the ledger, and what is given
+         *        up goes into `dead-letters.jsonl` in it, unless deadLetterFile names another file.
+         *        Needs `background` and a server. See `docs/journal.md`. Default: none
+         * @param \WriteBuffer\JournalSync|string|null $journalSync when what was taken survives
+         *        the machine, too: `none`, when the system writes it; `interval`, journalSyncMs
+         *        later; `always`, when add() returns. sync() asks for it once. Default `none`
+         * @param int|null $journalSyncMs how often `journalSync: 'interval'` syncs, in
+         *        milliseconds. Default 10
+         * @param int|null $journalMaxBytes bound of the journal on the disk, in bytes, for each
+         *        buffer: at it there is no room, as `overflow` says. Default 1073741824
          *
          * @phpstan-param array<string, Rules> $tables
          *
@@ -1174,6 +1380,10 @@ namespace {
             ?int $parkTimeoutMs = null,
             ?int $maxPreparedStatements = null,
             ?string $timeZone = null,
+            ?string $journal = null,
+            \WriteBuffer\JournalSync|string|null $journalSync = null,
+            ?int $journalSyncMs = null,
+            ?int $journalMaxBytes = null,
         ) {
         }
 
@@ -1202,6 +1412,10 @@ namespace {
         }
 
         public function flush(?int $timeoutMs = null): int
+        {
+        }
+
+        public function sync(?int $timeoutMs = null): void
         {
         }
 
@@ -1258,16 +1472,14 @@ namespace {
     /**
      * The same interface, without a buffer: each add(), put(), delete() and group(), and each group
      * of putAll() and retry(), is committed before the call returns, so an error appears at the
-     * very line. waitFor() returns at once. For tests and scripts.
+     * very line. For tests and scripts.
      *
-     * One call may add as much as maxPendingRows and maxPendingBytes say.
+     * One call may add as much as maxPendingRows and maxPendingBytes say. flush(), sync() and
+     * waitFor() have nothing to do, and close() ends the adding.
      *
-     * If it throws, nothing is kept, and the group was not written, with one exception: if the
-     * connection is lost while COMMIT is under way, and no server can be reached afterwards, the
-     * group may be committed. That is a {@see \WriteBuffer\ConnectionException}. Of putAll() and
-     * retry() the groups before it are committed, and an {@see \WriteBuffer\IncompleteException}
-     * says how many. There are no failures here: {@see \WriteBuffer\FlushException::getFailures()}
-     * has the group that was refused.
+     * What its exceptions say of rows: see *The synchronous buffer* of {@see \WriteBuffer\Buffer}.
+     * Of putAll() and retry() the groups before are committed, and an
+     * {@see \WriteBuffer\IncompleteException} says how many.
      *
      * @phpstan-import-type Rules from \WriteBuffer\Buffer
      */
@@ -1283,7 +1495,8 @@ namespace {
          *
          * It ignores those that have no meaning without a buffer: batchSize, flushIntervalMs,
          * background, overflow, overflowTimeoutMs, shutdownTimeoutMs, lanes, routeBy, persistent,
-         * deadLetterFile and parkTimeoutMs. Such an argument is checked all the same: what
+         * deadLetterFile, parkTimeoutMs, journal, journalSync, journalSyncMs and journalMaxBytes.
+         * Such an argument is checked all the same: what
          * WriteBuffer refuses of it by itself, or without `background`, is refused here, too. What
          * php.ini has for these is not checked.
          *
@@ -1324,6 +1537,10 @@ namespace {
             ?int $parkTimeoutMs = null,
             ?int $maxPreparedStatements = null,
             ?string $timeZone = null,
+            ?string $journal = null,
+            \WriteBuffer\JournalSync|string|null $journalSync = null,
+            ?int $journalSyncMs = null,
+            ?int $journalMaxBytes = null,
         ) {
         }
 
@@ -1352,6 +1569,10 @@ namespace {
         }
 
         public function flush(?int $timeoutMs = null): int
+        {
+        }
+
+        public function sync(?int $timeoutMs = null): void
         {
         }
 

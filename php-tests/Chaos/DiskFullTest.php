@@ -55,6 +55,59 @@ final class DiskFullTest extends ChaosTestCase
         $this->assertNothingLostOrDoubled();
     }
 
+    /** The journal is on that disk: no room there is an exception, and no signal. */
+    public function testAJournalsDiskThatIsFull(): void
+    {
+        $journal = self::setting('WRITE_BUFFER_SMALL_DISK') . '/journal';
+        $child = $this->start(<<<'PHP'
+            $buffer = Child::buffer(
+                journal: $argv[1], journalMaxBytes: 1 << 30, overflow: 'throw', maxPendingRows: 10_000_000,
+                maxPendingBytes: 1 << 30, batchSize: 10_000, flushIntervalMs: 3_600_000, journalSync: $argv[2],
+            );
+            $pad = str_repeat('x', 10_000);
+            $id = 0;
+            $take = static function (int $most) use ($buffer, $pad, &$id): array {
+                for ($count = 0; $count < $most; $count++) {
+                    $thrown = Child::thrownBy(static fn () => $buffer->group(static function () use ($buffer, $pad, $id): void {
+                        Child::add($buffer, $id + 1);
+                        $buffer->put('wb_process_pads', ['id' => $id + 1, 'pad' => $pad]);
+                    }));
+                    if ($thrown[0] !== '') {
+                        return $thrown;
+                    }
+                    $id++;
+                }
+
+                return ['', ''];
+            };
+            Child::report('first', $take(10));
+            Child::hear();
+            Child::report('full', $take(100_000));
+            Child::report('taken', $id);
+            Child::hear();
+            Child::report('more', $take(10));
+            $buffer->flush();
+            Child::report('all', $id);
+            PHP, [$journal, 'interval']);
+        $this->createTable('wb_process_pads', 'id INT PRIMARY KEY, pad TEXT NOT NULL');
+        self::assertSame(['', ''], $child->reported('first'));
+        $this->fillDisk();
+        $child->send();
+        [$class, $message] = $child->reported('full');
+        self::assertSame('WriteBuffer\FullException', $class, $message);
+        self::assertMatchesRegularExpression('/space/i', $message);
+        $this->freeDisk();
+        $this->bringServerBack();
+        $child->send();
+        self::assertSame(['', ''], $child->reported('more'));
+        $all = $child->reported('all');
+        self::assertSame($child->reported('taken') + 10, $all);
+        $this->assertEndsWell($child);
+        $this->assertOrders(range(1, $all), $child);
+        self::assertSame((string) $all, $this->value('SELECT COUNT(*) FROM wb_process_pads'));
+        self::assertSame([], glob("{$journal}/*", GLOB_ONLYDIR));
+    }
+
     /**
      * MariaDB refuses to write. MySQL's COMMIT waits, a minute at a time, until the binary log's
      * disk has room. Both die if InnoDB itself must write, and may stop listening long before they

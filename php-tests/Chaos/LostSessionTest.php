@@ -6,6 +6,9 @@ namespace WriteBuffer\Tests\Chaos;
 
 use PDO;
 use PHPUnit\Framework\Attributes\DataProvider;
+use WriteBuffer\ConfigException;
+use WriteBuffer\ConnectionException;
+use WriteBuffer\DeadLetterFile;
 use WriteBuffer\Tests\Chaos\Support\ChaosTestCase;
 use WriteBuffer\Tests\Support\SecondServer;
 
@@ -87,7 +90,8 @@ final class LostSessionTest extends ChaosTestCase
         $buffer->flush();
         $ledger = $this->rows('write_buffer_ledger', 'writer, lane, connection', 'updated_at DESC')[0];
         $second->exec((string) $this->pdo()->query('SHOW CREATE TABLE write_buffer_ledger')->fetchColumn(1));
-        $second->exec("INSERT INTO write_buffer_ledger VALUES ('{$ledger['writer']}', 0, 2, {$ledger['connection']}, NOW())");
+        $second->exec("INSERT INTO write_buffer_ledger (writer, lane, last_transaction, connection, updated_at)
+            VALUES ('{$ledger['writer']}', 0, 2, {$ledger['connection']}, NOW())");
         $bystander = $this->sessionOfNumber((int) $ledger['connection']);
         $holder = $this->connectToSecond();
         $holder->beginTransaction();
@@ -102,6 +106,52 @@ final class LostSessionTest extends ChaosTestCase
         self::assertSame(1, $buffer->flush(), 'the ledger says that it is committed');
         self::assertSame([['1', '2']], $second->query('SELECT * FROM wb_lost')->fetchAll(PDO::FETCH_NUM));
         $buffer->close();
+    }
+
+    /**
+     * The answer to COMMIT is lost, and so is the server: nobody can ask it what became of the
+     * group, which is in the table. A synchronous buffer keeps none, so it says so.
+     */
+    public function testASynchronousBufferSaysThatAGroupMayBeCommitted(): void
+    {
+        $buffer = new \SyncWriteBuffer($this->proxy($proxy), tables: ['wb_lost' => ['mode' => 'insert']]);
+        $connecting = 100;
+        $lose = static function (callable $act) use ($proxy, $buffer, &$connecting): ?\Throwable {
+            // So there is a connection, which has a row in the ledger and knows the table.
+            $buffer->put('wb_lost', ['id' => ++$connecting, 'n' => 0]);
+            $proxy->arm('lost', 'cut-after-answer ' . self::COMMIT);
+            $proxy->arm('away', 'cut-before every=1 on query SELECT VERSION');
+            $thrown = self::thrownBy($act);
+            $proxy->disarm('away');
+
+            return $thrown;
+        };
+        $failure = static fn (int $id): array => [
+            'id' => "f{$id}", 'rows' => [['table' => 'wb_lost', 'row' => ['id' => $id, 'n' => $id]]],
+        ];
+        $thrown = $lose(static fn () => $buffer->put('wb_lost', ['id' => 2, 'n' => 2]));
+        self::assertInstanceOf(ConnectionException::class, $thrown);
+        self::assertStringContainsString('may be committed', $thrown->getMessage());
+        self::assertSame(1, $buffer->lastTicket(), 'of the row before');
+
+        self::assertInstanceOf(ConnectionException::class, $lose(static fn () => $buffer->retry([$failure(3)])));
+        $thrown = self::thrownBy(static fn () => $buffer->retry([$failure(3)]));
+        self::assertInstanceOf(ConfigException::class, $thrown, 'it may be there');
+
+        $file = (string) tempnam(sys_get_temp_dir(), 'write-buffer-lost-');
+        try {
+            file_put_contents($file, json_encode($failure(4)) . "\n");
+            $lose(static fn () => DeadLetterFile::retry($buffer, $file));
+            self::assertSame('uncertain', json_decode((string) file_get_contents($file), true)['status'] ?? 'none');
+            self::assertSame(0, DeadLetterFile::retry($buffer, $file));
+        } finally {
+            unlink($file);
+        }
+        self::assertSame(3, $proxy->struck('lost'), $proxy->describe());
+        $ids = array_column($this->rows('wb_lost', '*', 'id'), 'id');
+        self::assertSame(['2', '3', '4', '101', '102', '103'], $ids, 'each once');
+        $buffer->put('wb_lost', ['id' => 5, 'n' => 5]);
+        self::assertSame(4, $buffer->lastTicket());
     }
 
     private function lossyBuffer(string $dsn, bool $background): \WriteBuffer

@@ -76,7 +76,7 @@ final class DocsTest extends TestCase
                 static fn () => new \WriteBuffer('memory:', ...['background' => true, $name => $wrong]),
             );
         }
-        self::assertSame([10, 2], [$numbers, $words], 'numbers, and choices of words');
+        self::assertSame([12, 3], [$numbers, $words], 'numbers, and choices of words');
     }
 
     /** The page and the stub name those that it heeds, and those that it ignores. */

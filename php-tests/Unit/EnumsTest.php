@@ -6,6 +6,7 @@ namespace WriteBuffer\Tests\Unit;
 
 use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\ConfigException;
+use WriteBuffer\JournalSync;
 use WriteBuffer\Ledger;
 use WriteBuffer\Merge;
 use WriteBuffer\Mode;
@@ -29,6 +30,7 @@ final class EnumsTest extends MemoryTestCase
         ];
         yield 'Overflow' => [Overflow::class, ['Block' => 'block', 'Throw' => 'throw']];
         yield 'Ledger' => [Ledger::class, ['Auto' => 'auto', 'Always' => 'always', 'Never' => 'never']];
+        yield 'JournalSync' => [JournalSync::class, ['None' => 'none', 'Interval' => 'interval', 'Always' => 'always']];
     }
 
     /**
@@ -53,8 +55,8 @@ final class EnumsTest extends MemoryTestCase
             self::assertSame($case, eval('return ' . var_export($case, true) . ';'), 'a cached configuration');
             self::assertSame("\"{$case->value}\"", json_encode($case));
         }
-        self::assertNull($enum::tryFrom('none'));
-        self::assertThrowsMatching(\ValueError::class, '/"none" is not a valid backing value/', static fn () => $enum::from('none'));
+        self::assertNull($enum::tryFrom('nothing'));
+        self::assertThrowsMatching(\ValueError::class, '/"nothing" is not a valid backing value/', static fn () => $enum::from('nothing'));
     }
 
     public function testSettingsMayBeCases(): void

@@ -39,6 +39,10 @@ final class IniTest extends TestCase
         'write_buffer.park_timeout_ms' => '60000',
         'write_buffer.max_prepared_statements' => '32',
         'write_buffer.time_zone' => '',
+        'write_buffer.journal' => '',
+        'write_buffer.journal_sync' => 'none',
+        'write_buffer.journal_sync_ms' => '10',
+        'write_buffer.journal_max_bytes' => '1073741824',
     ];
 
     /** @var array<string, string> */
@@ -105,6 +109,7 @@ final class IniTest extends TestCase
     {
         $settings = [
             'dead_letter_file' => sys_get_temp_dir() . '/write-buffer-off.jsonl',
+            'journal' => sys_get_temp_dir() . '/write-buffer-off',
             'persistent' => 'name',
             'route_by' => 'symbol',
             'time_zone' => 'UTC',
@@ -113,9 +118,18 @@ final class IniTest extends TestCase
             ini_set("write_buffer.{$name}", $value);
         }
         $dsn = 'mysql://user:pass@127.0.0.1:1/database';
-        $names = array_flip(['deadLetterFile', 'persistent', 'routeBy', 'timeZone']);
-        self::assertCount(4, array_intersect_key((new \WriteBuffer($dsn, background: true))->__debugInfo(), $names));
-        $off = new \WriteBuffer($dsn, background: true, deadLetterFile: '', persistent: '', routeBy: '', timeZone: '');
+        $names = array_flip(['deadLetterFile', 'journal', 'persistent', 'routeBy', 'timeZone']);
+        self::assertCount(5, array_intersect_key((new \WriteBuffer($dsn, background: true))->__debugInfo(), $names));
+        @rmdir(sys_get_temp_dir() . '/write-buffer-off');
+        $off = new \WriteBuffer(
+            $dsn,
+            background: true,
+            deadLetterFile: '',
+            journal: '',
+            persistent: '',
+            routeBy: '',
+            timeZone: '',
+        );
         self::assertSame([], array_intersect_key($off->__debugInfo(), $names));
     }
 

@@ -14,6 +14,7 @@ use WriteBuffer\IncompleteException;
 use WriteBuffer\MemorySink;
 use WriteBuffer\RefusedException;
 use WriteBuffer\Tests\Support\MemoryTestCase;
+use WriteBuffer\Tests\Support\StoredModel;
 
 /** What `putAll()` does not take, and what ends it. */
 final class PutAllErrorTest extends MemoryTestCase
@@ -162,6 +163,7 @@ final class PutAllErrorTest extends MemoryTestCase
             self::assertSame([$sync ? 3 : 4, 0, $code, 4], [
                 $thrown->getTakenRows(), $thrown->getSkippedRows(), $thrown->getCode(), $asked,
             ]);
+            self::assertSame($sync ? 3 : 4, $thrown->getProcessedRows());
             self::assertStringStartsWith('putAll() took ' . ($sync ? 3 : 4) . ' rows; row 4 ended it: ', $thrown->getMessage());
             self::assertCount($sync ? 0 : 2, $buffer);
             MemorySink::reset();
@@ -218,15 +220,50 @@ final class PutAllErrorTest extends MemoryTestCase
         self::assertSame([], MemorySink::tables());
     }
 
+    /**
+     * Whoever goes on behind the rows that are done takes each of the others, and none again.
+     *
+     * @dataProvider buffers
+     *
+     * @param \Closure(self): Buffer $make
+     */
+    #[DataProvider('buffers')]
+    public function testSaysBehindWhichRowsToGoOn(\Closure $make): void
+    {
+        $buffer = $make($this);
+        $unchanged = new StoredModel(['id' => 9], []);
+        $rows = [$unchanged, ['id' => 1], 'no row', $unchanged, ['id' => 2], ['id' => 3], $unchanged, ['id' => 4]];
+        $broken = ['id' => new class () {
+            public function __toString(): string
+            {
+                throw new \DomainException('not now');
+            }
+        }];
+        $thrown = self::thrownBy(static fn () => $buffer->putAll('t', array_replace($rows, [5 => $broken])));
+        self::assertInstanceOf(\DomainException::class, $thrown);
+        $incomplete = $thrown->getPrevious();
+        self::assertInstanceOf(IncompleteException::class, $incomplete);
+        self::assertSame([5, 2, 1], [
+            $incomplete->getProcessedRows(), $incomplete->getTakenRows(), $incomplete->getSkippedRows(),
+        ]);
+        self::assertSame(2, $buffer->putAll('t', array_slice($rows, $incomplete->getProcessedRows())));
+        $buffer->flush();
+        self::assertSame([1, 2, 3, 4], array_column(self::rowsOf('t'), 'id'));
+        $whole = self::thrownBy(static fn () => $buffer->putAll('t', ['no row', ...$rows]));
+        self::assertInstanceOf(IncompleteException::class, $whole);
+        self::assertSame(9, $whole->getProcessedRows());
+    }
+
     public function testAnIncompleteExceptionCanBeMadeByHand(): void
     {
         $previous = new \RuntimeException('before');
-        $made = new IncompleteException('by hand', 7, $previous, 3, 2, [5 => 'no'], 1);
+        $made = new IncompleteException('by hand', 7, $previous, 3, 2, [5 => 'no'], 1, 6);
         self::assertSame(
-            ['by hand', 7, $previous, 3, 2, [5 => 'no'], 1],
+            ['by hand', 7, $previous, 3, 2, [5 => 'no'], 1, 6],
             [
                 $made->getMessage(), $made->getCode(), $made->getPrevious(),
                 $made->getTakenRows(), $made->getSkippedRows(), $made->getReasons(), $made->getTakenGroups(),
+                $made->getProcessedRows(),
             ],
         );
         $made = new IncompleteException(skippedRows: 1);

@@ -7,9 +7,11 @@ namespace WriteBuffer\Tests\Unit;
 use PHPStan\PhpDocParser\Ast\PhpDoc\ReturnTagValueNode;
 use WriteBuffer\Buffer;
 use WriteBuffer\FlushException;
+use WriteBuffer\Journal;
 use WriteBuffer\MemorySink;
 use WriteBuffer\Merge;
 use WriteBuffer\Mode;
+use WriteBuffer\Tests\Support\KeepsJournal;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 use WriteBuffer\Tests\Support\Shapes;
 use WriteBuffer\Tests\Support\StubDocs;
@@ -17,6 +19,8 @@ use WriteBuffer\Tests\Support\StubDocs;
 /** The shapes that the stub names, against what the extension returns. */
 final class StubShapesTest extends MemoryTestCase
 {
+    use KeepsJournal;
+
     protected function setUp(): void
     {
         parent::setUp();
@@ -67,6 +71,24 @@ final class StubShapesTest extends MemoryTestCase
         } finally {
             MemorySink::reset();
             @unlink($file);
+        }
+    }
+
+    public function testWhatIsReturnedOfAJournalHasItsShape(): void
+    {
+        $this->makeJournal();
+        try {
+            // Nobody listens there.
+            $dsn = 'mysql://app@127.0.0.1:1/shop';
+            $buffer = new \WriteBuffer($dsn, background: true, journal: $this->journal, shutdownTimeoutMs: 1);
+            $buffer->put('t', ['id' => 1]);
+            self::assertHasShape('inspect', Journal::inspect($this->journal), Journal::class);
+            unset($buffer);
+            $recovered = Journal::recover($this->journal, $dsn, 1_000);
+            self::assertCount(1, $recovered);
+            self::assertHasShape('recover', $recovered, Journal::class);
+        } finally {
+            $this->removeJournal();
         }
     }
 

@@ -59,7 +59,7 @@ final class StubTest extends TestCase
 
     public function testTheClassesAreThoseOfTheStub(): void
     {
-        self::assertCount(22, self::stubClasses());
+        self::assertCount(24, self::stubClasses());
         self::assertEqualsCanonicalizing(array_keys(self::stubClasses()), array_keys(self::extensionClasses()));
     }
 

@@ -26,7 +26,7 @@ final class SyncSettingsTest extends MemoryTestCase
             [\WriteBuffer::class, \SyncWriteBuffer::class],
         );
         self::assertSame($buffered, $synchronous);
-        self::assertCount(23, $synchronous);
+        self::assertCount(27, $synchronous);
     }
 
     public function testIgnoresWhatHasNoMeaningForIt(): void
@@ -44,6 +44,10 @@ final class SyncSettingsTest extends MemoryTestCase
             persistent: 'name',
             deadLetterFile: $file,
             parkTimeoutMs: 1,
+            journal: $file,
+            journalSync: 'always',
+            journalSyncMs: 1,
+            journalMaxBytes: PHP_INT_MAX,
         );
         $settings = static fn (\SyncWriteBuffer $of): array => array_diff_key($of->__debugInfo(), ['metrics' => 0]);
         self::assertSame($settings($this->syncBuffer()), $settings($buffer));
@@ -92,6 +96,12 @@ final class SyncSettingsTest extends MemoryTestCase
         yield 'persistent in the foreground' => [['background' => false, 'persistent' => 'name']];
         yield 'deadLetterFile' => [['deadLetterFile' => '/tmp']];
         yield 'parkTimeoutMs' => [['parkTimeoutMs' => -1]];
+        yield 'journal' => [['background' => true, 'journal' => "/tmp/a\0b"]];
+        yield 'journal in the foreground' => [['background' => false, 'journal' => '/tmp/journal']];
+        yield 'journalSync' => [['background' => true, 'journalSync' => 'often']];
+        yield 'journalSync in the foreground' => [['background' => false, 'journalSync' => 'none']];
+        yield 'journalSyncMs' => [['background' => true, 'journalSyncMs' => 0]];
+        yield 'journalMaxBytes' => [['background' => true, 'journalMaxBytes' => (4 << 23) - 1]];
     }
 
     /**
