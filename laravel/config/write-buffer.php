@@ -140,6 +140,23 @@ return [
             // written.
             'dead_letter_file' => env('WRITE_BUFFER_DEAD_LETTER_FILE'),
 
+            // A folder in which what was taken survives SIGKILL, the OOM killer and
+            // crashes. The next process that uses the buffer writes what is left,
+            // each group once; `write-buffer:recover` does so at once. The disk is
+            // the machine's own, and the folder is one user's. WRITE_BUFFER_JOURNAL is
+            // true, or an absolute path. For the driver "native" in the background.
+            'journal' => env('WRITE_BUFFER_JOURNAL') === true
+                ? storage_path('write-buffer')
+                : env('WRITE_BUFFER_JOURNAL'),
+
+            // When it survives a power cut, too: "none", when the system writes it,
+            // "interval", journal_sync_ms later, or "always", when add() returns; or a
+            // case of WriteBuffer\JournalSync. And how much of the disk each process
+            // may take.
+            'journal_sync' => env('WRITE_BUFFER_JOURNAL_SYNC'),
+            'journal_sync_ms' => env('WRITE_BUFFER_JOURNAL_SYNC_MS'),
+            'journal_max_bytes' => env('WRITE_BUFFER_JOURNAL_MAX_BYTES'),
+
             // Which transactions are entered in the ledger: "auto", "always" or
             // "never", or a case of WriteBuffer\Ledger. And its table,
             // write_buffer_ledger, without a prefix: "table" or "database.table".

@@ -25,6 +25,8 @@ interface Buffer extends \Countable
 
     public function flush(?int $timeoutMs = null): int;
 
+    public function sync(?int $timeoutMs = null): void;
+
     public function lastTicket(): int;
 
     public function committedThrough(): int;

@@ -19,6 +19,7 @@ final class IncompleteException extends \RuntimeException implements Exception
         private readonly int $skippedRows = 0,
         private readonly array $reasons = [],
         private readonly int $takenGroups = 0,
+        private readonly int $processedRows = 0,
     ) {
         parent::__construct($message, $code, $previous);
     }
@@ -36,6 +37,11 @@ final class IncompleteException extends \RuntimeException implements Exception
     public function getSkippedRows(): int
     {
         return $this->skippedRows;
+    }
+
+    public function getProcessedRows(): int
+    {
+        return $this->processedRows;
     }
 
     /** @return array<int, string> */

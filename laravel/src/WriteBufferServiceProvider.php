@@ -15,6 +15,8 @@ use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Console\AboutSection;
 use WriteBuffer\Laravel\Console\FailedCommand;
 use WriteBuffer\Laravel\Console\InstallCommand;
+use WriteBuffer\Laravel\Console\JournalCommand;
+use WriteBuffer\Laravel\Console\RecoverCommand;
 use WriteBuffer\Laravel\Console\StatusCommand;
 use WriteBuffer\Laravel\Eloquent\BufferedFinder;
 use WriteBuffer\Laravel\Eloquent\BufferedRelations;
@@ -69,7 +71,9 @@ final class WriteBufferServiceProvider extends ServiceProvider
         TestEnd::register($this->app, $this->app->make(BufferManager::class));
 
         if ($this->app->runningInConsole()) {
-            $this->commands([FailedCommand::class, InstallCommand::class, StatusCommand::class]);
+            $this->commands([
+                FailedCommand::class, InstallCommand::class, JournalCommand::class, RecoverCommand::class, StatusCommand::class,
+            ]);
             $this->publishes(
                 [__DIR__ . '/../config/write-buffer.php' => $this->app->configPath('write-buffer.php')],
                 'write-buffer-config',

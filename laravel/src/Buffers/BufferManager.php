@@ -178,6 +178,14 @@ class BufferManager
         return BufferSettings::of($config, new RowReader($prefix))['tables'];
     }
 
+    /** Where a buffer of the extension writes: a DSN, with its password. */
+    public function dsn(string $name): string
+    {
+        $config = $this->config($name);
+
+        return self::dsnOf($config, $this->place(BufferSettings::driver($config), $config));
+    }
+
     /** Whether values of rows stay out of a buffer's messages. */
     public function redactsValues(string $name): bool
     {
@@ -389,6 +397,12 @@ class BufferManager
     }
 
     /** @param array<string, mixed> $config */
+    private static function dsnOf(#[\SensitiveParameter] array $config, ?Place $place): string
+    {
+        return $place === null ? (string) $config['dsn'] : NativeDsn::fromConfig($place->config());
+    }
+
+    /** @param array<string, mixed> $config */
     private function makeNative(
         string $driver,
         #[\SensitiveParameter] array $config,
@@ -402,7 +416,7 @@ class BufferManager
             );
         }
         $reader = new RowReader((string) $place?->prefix());
-        $dsn = $place === null ? $config['dsn'] : NativeDsn::fromConfig($place->config());
+        $dsn = self::dsnOf($config, $place);
         $settings = BufferSettings::of($config, $reader);
         $tables = BufferSettings::tables($config);
         $buffer = $driver === 'sync'

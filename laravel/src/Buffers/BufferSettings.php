@@ -6,6 +6,7 @@ namespace WriteBuffer\Laravel\Buffers;
 
 use UnitEnum;
 use WriteBuffer\ConfigException;
+use WriteBuffer\JournalSync;
 use WriteBuffer\Laravel\Rows\RowReader;
 use WriteBuffer\Laravel\Tables\TableRules;
 use WriteBuffer\Ledger;
@@ -29,6 +30,8 @@ final class BufferSettings
         'lanes' => 'lanes',
         'park_timeout_ms' => 'parkTimeoutMs',
         'max_prepared_statements' => 'maxPreparedStatements',
+        'journal_sync_ms' => 'journalSyncMs',
+        'journal_max_bytes' => 'journalMaxBytes',
     ];
 
     private const TEXTS = [
@@ -39,13 +42,22 @@ final class BufferSettings
         'ledger' => 'ledger',
         'ledger_table' => 'ledgerTable',
         'time_zone' => 'timeZone',
+        'journal' => 'journal',
+        'journal_sync' => 'journalSync',
     ];
 
     /** Texts that may be cases of an enum. */
     private const ENUMS = [
         'overflow' => Overflow::class,
         'ledger' => Ledger::class,
+        'journal_sync' => JournalSync::class,
     ];
+
+    /** The drivers that the extension has. */
+    private const NATIVE = ['native', 'sync'];
+
+    /** The file in a journal's folder that gets what is given up, if no other one is named. */
+    private const DEAD_LETTERS = 'dead-letters.jsonl';
 
     /** What is there beside those. */
     private const OTHERS = [
@@ -133,9 +145,13 @@ final class BufferSettings
      * and one configuration serves both drivers. A setting that is null takes php.ini's value if
      * the extension is loaded, and its default otherwise.
      *
+     * A journal is a promise, not a setting of the thread: whoever asks for one is told.
+     *
      * @param array<string, mixed> $config
      *
      * @return array<string, mixed> parameters by name
+     *
+     * @throws ConfigException
      */
     public static function ofPhp(#[\SensitiveParameter] array $config, RowReader $reader): array
     {
@@ -145,6 +161,12 @@ final class BufferSettings
                 throw new ConfigException("table {$table}: 'key' => 'server' needs the extension; with the driver php name the"
                     . " columns of a unique key in `tables`, or use mode 'insert'");
             }
+        }
+        if (($settings['journal'] ?? '') !== '') {
+            throw new ConfigException(
+                'journal in config/write-buffer.php needs the driver "native": what the driver "php" has taken dies with'
+                . ' its process. Set journal to false (WRITE_BUFFER_JOURNAL=false), or use the driver "native"'
+            );
         }
         [$settings['orderTable'], $settings['tradeTable']] = self::tables($config);
         foreach (self::INTEGERS as $key => $parameter) {
@@ -215,6 +237,47 @@ final class BufferSettings
         };
     }
 
+    /**
+     * The folder of a buffer's journal, as the configuration or php.ini names it. The driver `sync`
+     * has none of its own: but a `native` one may have left rows there.
+     *
+     * @param array<string, mixed> $config
+     *
+     * @throws ConfigException
+     */
+    public static function journal(#[\SensitiveParameter] array $config): ?string
+    {
+        if (!in_array(self::driver($config), self::NATIVE, true)) {
+            return null;
+        }
+        if (isset($config['journal'])) {
+            $journal = self::has($config, 'journal') ? self::text('journal', $config['journal']) : '';
+        } else {
+            // Without a background php.ini's is ignored.
+            $background = $config['background'] ?? ini_get('write_buffer.background');
+            $isHeeded = filter_var($background, FILTER_VALIDATE_BOOLEAN);
+            $journal = $isHeeded ? (string) ini_get('write_buffer.journal') : '';
+        }
+
+        return $journal === '' ? null : $journal;
+    }
+
+    /**
+     * The file that gets what a buffer gives up.
+     *
+     * @param array<string, mixed> $config
+     */
+    public static function deadLetterFile(#[\SensitiveParameter] array $config): ?string
+    {
+        $file = ($config['dead_letter_file'] ?? '') ?: (string) ini_get('write_buffer.dead_letter_file');
+        if ($file !== '') {
+            return (string) $file;
+        }
+        $journal = self::driver($config) === 'native' ? self::journal($config) : null;
+
+        return $journal === null ? null : "{$journal}/" . self::DEAD_LETTERS;
+    }
+
     /** @param array<string, mixed> $config */
     public static function isAfterCommit(#[\SensitiveParameter] array $config): bool
     {
@@ -239,6 +302,9 @@ final class BufferSettings
 
     private static function text(string $key, mixed $value): string
     {
+        if ($key === 'journal') {
+            return self::folder($key, $value);
+        }
         $enum = self::ENUMS[$key] ?? null;
         if ($enum !== null && $value instanceof $enum) {
             return $value->value;
@@ -251,9 +317,27 @@ final class BufferSettings
         return (string) $value;
     }
 
+    /**
+     * The path of a folder; false: none. A relative one would be another folder in a request than
+     * in a command: below public/, for instance.
+     */
+    private static function folder(string $key, mixed $value): string
+    {
+        if ($value === false) {
+            return '';
+        }
+        if (!is_string($value) || !str_starts_with($value, '/')) {
+            throw new ConfigException("{$key} in config/write-buffer.php must be the absolute path of a folder, such as"
+                . " storage_path('write-buffer'), or false, not "
+                . (is_scalar($value) ? var_export($value, true) : get_debug_type($value)));
+        }
+
+        return $value;
+    }
+
     private static function integer(string $key, mixed $value): int
     {
-        if (is_string($value) && str_ends_with($key, 'max_pending_bytes')) {
+        if (is_string($value) && str_ends_with($key, '_bytes')) {
             $value = preg_replace_callback(
                 '/^\s*([0-9]+)([kmg])\s*$/iD',
                 static fn (array $size): string => (string) ($size[1] * 1_024 ** strpos(' kmg', strtolower($size[2]))),

@@ -8,6 +8,7 @@ use Illuminate\Contracts\Container\Container;
 use Illuminate\Database\Connection;
 use Illuminate\Database\QueryException;
 use Throwable;
+use WriteBuffer\Buffer;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Laravel\Buffers\BufferManager;
 use WriteBuffer\Laravel\Buffers\BufferSettings;
@@ -50,12 +51,14 @@ final class BufferChecks
             return;
         }
         try {
+            $journal = $this->journal($name);
+            yield from $journal === null
+                ? []
+                : JournalChecks::problems($journal, (string) $this->container->make('path.public'));
             // Making the buffer checks its settings and its tables' rules.
-            $wasMade = isset($this->buffers->made()[$name]);
-            $buffer = $this->buffers->buffer($name);
-            if (!$wasMade) {
-                $this->buffers->purge($name);
-            }
+            $buffer = isset($this->buffers->made()[$name])
+                ? $this->buffers->buffer($name)
+                : $this->made($name, $journal !== null);
             if (!$buffer instanceof PlacedBuffer) {
                 return;
             }
@@ -70,6 +73,52 @@ final class BufferChecks
         if ($isNative && ($config['ledger'] ?? null) !== 'never') {
             $table = (string) ($config['ledger_table'] ?? '');
             yield from $this->ledgerProblems($connection, $table === '' ? 'write_buffer_ledger' : $table);
+        }
+    }
+
+    /** @return iterable<string> what works, and is less than somebody may think */
+    public function remarks(string $name): iterable
+    {
+        try {
+            $journal = $this->journal($name);
+        } catch (ConfigException) {
+            // problems() has said it.
+            return;
+        }
+        if ($journal !== null) {
+            yield from JournalChecks::remarks($journal);
+        }
+    }
+
+    private function journal(string $name): ?string
+    {
+        $config = (array) $this->container->make('config')->get("write-buffer.buffers.{$name}");
+
+        return BufferSettings::driver($config) === 'native' ? BufferSettings::journal($config) : null;
+    }
+
+    /**
+     * A buffer that the manager forgets. If it has a journal, it is an empty one: a check recovers
+     * no rows.
+     */
+    private function made(string $name, bool $hasJournal): Buffer
+    {
+        $repository = $this->container->make('config');
+        $key = "write-buffer.buffers.{$name}";
+        $config = $repository->get($key);
+        $folder = sys_get_temp_dir() . '/write-buffer-check-' . bin2hex(random_bytes(8));
+        try {
+            if ($hasJournal) {
+                $repository->set($key, ['journal' => $folder] + $config);
+            }
+
+            return $this->buffers->buffer($name);
+        } finally {
+            $this->buffers->purge($name);
+            $repository->set($key, $config);
+            if (is_dir($folder)) {
+                rmdir($folder);
+            }
         }
     }
 

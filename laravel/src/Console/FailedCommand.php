@@ -7,8 +7,10 @@ namespace WriteBuffer\Laravel\Console;
 use Illuminate\Console\Command;
 use RuntimeException;
 use TypeError;
+use WriteBuffer\ConfigException;
 use WriteBuffer\Exception as BufferException;
 use WriteBuffer\Laravel\Buffers\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferSettings;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\Laravel\DeadLetters\DeadLetterFile;
 use WriteBuffer\Laravel\Drivers\Php\PhpBuffer;
@@ -46,9 +48,16 @@ final class FailedCommand extends Command
 
             return 1;
         }
-        $file = $this->laravel->make('config')->get("write-buffer.buffers.{$name}.dead_letter_file")
-            ?: (string) ini_get('write_buffer.dead_letter_file');
-        if ($file === '') {
+        try {
+            $file = BufferSettings::deadLetterFile(
+                (array) $this->laravel->make('config')->get("write-buffer.buffers.{$name}"),
+            );
+        } catch (ConfigException $e) {
+            $this->error(ConsoleText::of("The buffer {$name}: {$e->getMessage()}"));
+
+            return 1;
+        }
+        if ($file === null) {
             $this->error(ConsoleText::of("The buffer {$name} has no dead_letter_file in config/write-buffer.php."));
 
             return 1;

@@ -46,6 +46,9 @@ final class InstallCommand extends Command
                 $this->warn(ConsoleText::of("Buffer {$name}: {$problem}"));
                 $problems++;
             }
+            foreach ($checks->remarks($name) as $remark) {
+                $this->warn(ConsoleText::of("Buffer {$name}: {$remark}"));
+            }
         }
         if ($problems > 0) {
             $this->line('The configuration is in config/write-buffer.php. Correct this, and check again:'

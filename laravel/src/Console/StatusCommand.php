@@ -31,8 +31,11 @@ final class StatusCommand extends Command
         'refused', 'thread',
     ];
 
-    public function handle(): int
+    private Journals $journals;
+
+    public function handle(BufferManager $manager): int
     {
+        $this->journals = new Journals($this->laravel, $manager);
         $wrong = $this->option('json') ? [] : [...$this->unknownSettings()];
         foreach ($wrong as $problem) {
             $this->error(ConsoleText::of(ucfirst($problem)));
@@ -77,11 +80,13 @@ final class StatusCommand extends Command
         if ($entries === []) {
             $this->info('No process of this machine has a buffer, or none has ended a request, a job or a command'
                 . ' yet.');
-
-            return;
+        } else {
+            $this->table(self::HEADINGS, array_map([$this, 'row'], $entries));
+            $this->explain($entries);
         }
-        $this->table(self::HEADINGS, array_map([$this, 'row'], $entries));
-        $this->explain($entries);
+        foreach ($this->journals->summaries() as $summary) {
+            $this->line(ConsoleText::of($summary));
+        }
         foreach ($entries as ['buffer' => $buffer, 'metrics' => $metrics]) {
             if ($metrics['last_error'] !== null) {
                 $error = ConsoleText::of($metrics['last_error'], 160);
@@ -91,8 +96,8 @@ final class StatusCommand extends Command
     }
 
     /**
-     * Says what needs somebody: tables that take no rows, rows that wait for too long, and rows of
-     * processes that have ended.
+     * Says what needs somebody: tables that take no rows, rows that wait for too long, rows of
+     * processes that have ended, and journals that nobody recovers.
      *
      * @param list<array<string, mixed>> $entries
      */
@@ -119,6 +124,7 @@ final class StatusCommand extends Command
                 $problems[] = "{$of}: {$pending} rows wait, the oldest for {$seconds} s{$asOf}";
             }
         }
+        array_push($problems, ...$this->journals->problems((float) $this->option('max-age')));
         foreach ($problems as $problem) {
             $this->error(ConsoleText::of($problem));
         }
@@ -152,7 +158,7 @@ final class StatusCommand extends Command
         }
         if (array_filter($pending, static fn (array $entry): bool => !$entry['lives']) !== []) {
             $this->line('"ended with rows": an end in good order has written them, or they are "unwritten" in the'
-                . ' dead-letter file (write-buffer:failed). A process that was killed has lost them.');
+                . ' dead-letter file (write-buffer:failed). A process that was killed has lost them, unless it had a journal.');
         }
     }
 

@@ -12,6 +12,11 @@ trait PassesOn
         return $this->buffer->flush($timeoutMs);
     }
 
+    public function sync(?int $timeoutMs = null): void
+    {
+        $this->buffer->sync($timeoutMs);
+    }
+
     public function lastTicket(): int
     {
         return $this->buffer->lastTicket();

@@ -47,6 +47,9 @@ final class Import
 
     private int $skipped = 0;
 
+    /** Rows that were taken or skipped, or were none: whoever goes on leaves them out. */
+    private int $processed = 0;
+
     /** @var array<int, string> by the number of the row, from 1 */
     private array $reasons = [];
 
@@ -134,11 +137,15 @@ final class Import
                 $taken = 0;
             }
         } catch (BufferException $e) {
-            $this->taken += $this->keepsRows ? $taken : 0;
+            if ($this->keepsRows) {
+                $this->taken += $taken;
+                $this->processed = $this->read;
+            }
 
             return $e;
         }
         $this->taken += $taken;
+        $this->processed = $this->read;
 
         return null;
     }
@@ -189,7 +196,16 @@ final class Import
             $message .= '; ' . self::rows($this->skipped) . " skipped, the first was row {$number}: {$why}";
         }
 
-        return new IncompleteException($message, $code, $previous, $this->taken, $this->skipped, $this->reasons, $this->taken);
+        return new IncompleteException(
+            $message,
+            $code,
+            $previous,
+            $this->taken,
+            $this->skipped,
+            $this->reasons,
+            $this->taken,
+            $this->processed,
+        );
     }
 
     /** Makes an exception the last one before another, as PHP does for those of destructors. */

@@ -161,6 +161,12 @@ final class BufferFake implements Buffer, HeldGroupOwner
         return $rows;
     }
 
+    /** As flush(): it has no journal. */
+    public function sync(?int $timeoutMs = null): void
+    {
+        $this->flush($timeoutMs);
+    }
+
     public function lastTicket(): int
     {
         return count($this->groups);

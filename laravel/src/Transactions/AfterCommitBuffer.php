@@ -243,6 +243,13 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
         return $this->late === [] ? $this->buffer->flush($timeoutMs) : $this->drain($timeoutMs);
     }
 
+    /** What had no room at its commit is added first. Held rows go on waiting. */
+    public function sync(?int $timeoutMs = null): void
+    {
+        $this->addLate();
+        $this->buffer->sync($timeoutMs);
+    }
+
     /** The last ticket of the inner buffer. Held rows have none yet. */
     public function lastTicket(): int
     {

@@ -45,8 +45,8 @@ final class PutAllTest extends ContractTestCase
             [],
             (object) ['id' => 6, 'user_id' => 7],
         ]));
-        self::assertSame([2, 4, [2, 3, 4, 5]], [
-            $thrown->getTakenRows(), $thrown->getSkippedRows(), array_keys($thrown->getReasons()),
+        self::assertSame([2, 4, 6, [2, 3, 4, 5]], [
+            $thrown->getTakenRows(), $thrown->getSkippedRows(), $thrown->getProcessedRows(), array_keys($thrown->getReasons()),
         ]);
         self::assertStringContainsString('array is no value', $thrown->getReasons()[2]);
         self::assertSame('an element is string, which is neither an array nor an object', $thrown->getReasons()[3]);
@@ -152,7 +152,7 @@ final class PutAllTest extends ContractTestCase
         $thrown = self::incomplete(static fn () => $buffer->group(
             static fn () => $buffer->putAll('orders', self::orders(1, 10)),
         ));
-        self::assertSame(3, $thrown->getTakenRows());
+        self::assertSame([3, 3], [$thrown->getTakenRows(), $thrown->getProcessedRows()]);
         self::assertInstanceOf(TooLargeException::class, $thrown->getPrevious());
         self::assertCount(0, $buffer, 'nobody caught it, so the group was dropped');
     }

@@ -79,6 +79,8 @@ final class PlaceTest extends TestCase
             $this->judge->exec("DROP DATABASE {$tenant}");
             $this->judge->exec("REVOKE ALL ON {$tenant}.* FROM {$this->account}");
         }
+        // PHPUnit keeps each test, and the server has a bound for connections.
+        unset($this->judge);
     }
 
     /** @return list<int> */

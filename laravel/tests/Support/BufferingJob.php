@@ -13,8 +13,8 @@ use WriteBuffer\Buffer;
 use WriteBuffer\Laravel\Queue\FlushBuffer;
 
 /**
- * A job that notes how many rows the table has, and adds one. It may fail, or leave a transaction
- * open.
+ * A job that notes how many rows the table has, and adds one. It may fail, hang, or leave a
+ * transaction open.
  */
 final class BufferingJob implements ShouldQueue
 {
@@ -46,6 +46,11 @@ final class BufferingJob implements ShouldQueue
             DB::beginTransaction();
         }
         $buffer->add(['id' => $this->id, 'v' => $this->value]);
+        if ($this->what === 'hang') {
+            // Somebody kills it.
+            echo "taken\n";
+            fgets(STDIN);
+        }
         if ($this->what === 'fail') {
             throw new RuntimeException('on purpose');
         }

@@ -6,6 +6,7 @@ namespace WriteBuffer\Laravel\Tests\Unit;
 
 use PHPUnit\Framework\TestCase;
 use WriteBuffer\ConfigException;
+use WriteBuffer\JournalSync;
 use WriteBuffer\Laravel\Buffers\BufferSettings;
 use WriteBuffer\Laravel\Rows\RowReader;
 use WriteBuffer\Laravel\Tables\TableRules;
@@ -79,6 +80,66 @@ final class BufferSettingsTest extends TestCase
             } catch (ConfigException $e) {
                 self::assertSame($message, $e->getMessage());
             }
+        }
+    }
+
+    public function testAJournalIsAnAbsolutePathOrFalse(): void
+    {
+        $config = [
+            'journal' => '/var/lib/shop', 'journal_sync' => JournalSync::Interval, 'journal_sync_ms' => '20', 'journal_max_bytes' => '2g',
+        ];
+        foreach ([$config, self::cached($config)] as $read) {
+            $settings = BufferSettings::of($read, new RowReader());
+            self::assertSame(['/var/lib/shop', 'interval', 20, 2 << 30], [
+                $settings['journal'], $settings['journalSync'], $settings['journalSyncMs'], $settings['journalMaxBytes'],
+            ]);
+        }
+        foreach ([null, ''] as $unset) {
+            self::assertArrayNotHasKey('journal', BufferSettings::of(['journal' => $unset], new RowReader()));
+            self::assertArrayNotHasKey('journal', BufferSettings::ofPhp(['journal' => $unset], new RowReader()));
+        }
+        // Also php.ini's is off then.
+        self::assertSame('', BufferSettings::of(['journal' => false], new RowReader())['journal']);
+        self::assertArrayNotHasKey('journal', BufferSettings::ofPhp(['journal' => false], new RowReader()));
+        foreach (['journal', '1', true, 1, './journal'] as $wrong) {
+            try {
+                BufferSettings::of(['journal' => $wrong], new RowReader());
+                self::fail('taken: ' . var_export($wrong, true));
+            } catch (ConfigException $e) {
+                self::assertStringContainsString('must be the absolute path of a folder', $e->getMessage());
+            }
+        }
+    }
+
+    public function testWhoseJournalItIs(): void
+    {
+        $before = [ini_get('write_buffer.journal'), ini_get('write_buffer.background')];
+        try {
+            self::assertNull(BufferSettings::journal([]));
+            self::assertNull(BufferSettings::deadLetterFile([]));
+            ini_set('write_buffer.journal', '/ini');
+            ini_set('write_buffer.background', '1');
+            foreach (
+                [
+                    [[], '/ini', '/ini/dead-letters.jsonl'],
+                    [['journal' => '/own'], '/own', '/own/dead-letters.jsonl'],
+                    [['dead_letter_file' => '/file'], '/ini', '/file'],
+                    [['driver' => 'sync', 'journal' => '/own'], '/own', null],
+                    [['journal' => false], null, null],
+                    [['background' => false], null, null],
+                    [['driver' => 'php'], null, null],
+                    [['driver' => 'null', 'journal' => '/own'], null, null],
+                ] as [$config, $journal, $file]
+            ) {
+                self::assertSame(
+                    [$journal, $file],
+                    [BufferSettings::journal($config), BufferSettings::deadLetterFile($config)],
+                    (string) json_encode($config),
+                );
+            }
+        } finally {
+            ini_set('write_buffer.journal', (string) $before[0]);
+            ini_set('write_buffer.background', (string) $before[1]);
         }
     }
 

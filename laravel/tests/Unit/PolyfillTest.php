@@ -27,7 +27,7 @@ final class PolyfillTest extends TestCase
         foreach (
             ['Exception', 'NotTaken', 'Retryable', 'ConfigException', 'ConnectionException', 'FullException',
             'TooLargeException', 'FlushException', 'RefusedException', 'BlockedException', 'TimeoutException',
-            'ClosedException', 'IncompleteException', 'Buffer', 'Mode', 'Merge', 'Overflow', 'Ledger'] as $name
+            'ClosedException', 'IncompleteException', 'Buffer', 'Mode', 'Merge', 'Overflow', 'Ledger', 'JournalSync'] as $name
         ) {
             $class = new ReflectionClass("WriteBuffer\\{$name}");
             $interfaces = $class->getInterfaceNames();

@@ -139,6 +139,12 @@ final class PhpWriteBuffer implements Buffer
         return $count;
     }
 
+    /** It has no journal, so only the server can have them. */
+    public function sync(?int $timeoutMs = null): void
+    {
+        $this->flush($timeoutMs);
+    }
+
     public function lastTicket(): int
     {
         return $this->lastTicket;

@@ -76,6 +76,10 @@ final class MemoryBuffer implements Buffer
         return 0;
     }
 
+    public function sync(?int $timeoutMs = null): void
+    {
+    }
+
     public function lastTicket(): int
     {
         return count($this->groups);

@@ -97,6 +97,10 @@ final class NullBuffer implements Buffer
         return 0;
     }
 
+    public function sync(?int $timeoutMs = null): void
+    {
+    }
+
     public function lastTicket(): int
     {
         return $this->lastTicket;

@@ -220,6 +220,12 @@ final class PhpBuffer implements Buffer, TakesRows
         return $this->writeAndTell($timeoutMs);
     }
 
+    /** As flush(): it has no journal. */
+    public function sync(?int $timeoutMs = null): void
+    {
+        $this->flush($timeoutMs);
+    }
+
     public function lastTicket(): int
     {
         return $this->lastTicket;

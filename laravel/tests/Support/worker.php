@@ -1,0 +1,77 @@
+<?php
+
+// A queue worker of an application with this package, as artisan's queue:work is one. It works on
+// the jobs of the queue `database` until there is none.
+//
+// The argument is JSON: the `connection`, and the settings of the `buffer`. The exception handler
+// prints what it is told.
+
+declare(strict_types=1);
+
+use Illuminate\Config\Repository;
+use Illuminate\Contracts\Console\Kernel as KernelContract;
+use Illuminate\Contracts\Debug\ExceptionHandler;
+use Illuminate\Foundation\Application;
+use Illuminate\Foundation\Bootstrap\HandleExceptions;
+use Illuminate\Foundation\Console\Kernel;
+use Illuminate\Queue\WorkerOptions;
+use Illuminate\Support\Facades\Facade;
+use WriteBuffer\Laravel\WriteBufferServiceProvider;
+
+require dirname(__DIR__) . '/bootstrap.php';
+
+$work = json_decode($argv[1], true, 512, JSON_THROW_ON_ERROR);
+$app = new Application(__DIR__);
+$app->instance('env', 'production');
+$app->instance('config', new Repository([
+    'app' => ['env' => 'production', 'key' => str_repeat('k', 32), 'cipher' => 'AES-256-CBC'],
+    'cache' => ['default' => 'array', 'stores' => ['array' => ['driver' => 'array']]],
+    'queue' => ['default' => 'database', 'failed' => ['driver' => 'null'], 'connections' => [
+        'database' => ['driver' => 'database', 'table' => 'wb_jobs', 'queue' => 'default', 'retry_after' => 90],
+    ]],
+    'database' => ['default' => 'mysql', 'connections' => ['mysql' => $work['connection']]],
+    'write-buffer' => [
+        'default' => 'default',
+        'status' => false,
+        'flush_timeout_ms' => 120_000,
+        'buffers' => ['default' => $work['buffer']],
+    ],
+]));
+$app->singleton(KernelContract::class, Kernel::class);
+$app->instance(ExceptionHandler::class, new class () implements ExceptionHandler {
+    public function report(Throwable $e): void
+    {
+        echo 'reported: ', $e->getMessage(), "\n";
+    }
+
+    public function shouldReport(Throwable $e): bool
+    {
+        return true;
+    }
+
+    public function render($request, Throwable $e): never
+    {
+        throw $e;
+    }
+
+    public function renderForConsole($output, Throwable $e): void
+    {
+    }
+});
+Facade::setFacadeApplication($app);
+foreach (
+    [
+        \Illuminate\Bus\BusServiceProvider::class,
+        \Illuminate\Cache\CacheServiceProvider::class,
+        \Illuminate\Database\DatabaseServiceProvider::class,
+        \Illuminate\Encryption\EncryptionServiceProvider::class,
+        \Illuminate\Queue\QueueServiceProvider::class,
+        WriteBufferServiceProvider::class,
+    ] as $provider
+) {
+    $app->register($provider);
+}
+$app->bootstrapWith([HandleExceptions::class]);
+$app->boot();
+
+$app->make('queue.worker')->daemon('database', 'default', new WorkerOptions(sleep: 0, maxTries: 1, stopWhenEmpty: true));
