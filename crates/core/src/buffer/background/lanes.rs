@@ -555,8 +555,8 @@ mod tests {
     use crate::table::catalog::Catalog;
     use crate::value::Value;
 
-    #[test]
-    fn settled_keys_are_forgotten_and_waiting_ones_are_not() {
+    /// Two lanes, and a group of one row.
+    fn two_lanes() -> (Lanes<()>, Group) {
         let settings = Settings {
             lanes: 2,
             ..Settings::default()
@@ -565,10 +565,15 @@ mod tests {
         let shape = catalog
             .shape(TableId(0), std::iter::once(b"id".as_slice()))
             .expect("a shape");
-        let (mut lanes, now) = (Lanes::new(&settings, [(), ()]), Instant::now());
+        let mut group = Group::default();
+        group.push_row(&shape, &[Value::Int(0)]).expect("short");
+        (Lanes::new(&settings, [(), ()]), group)
+    }
+
+    #[test]
+    fn settled_keys_are_forgotten_and_waiting_ones_are_not() {
+        let ((mut lanes, group), now) = (two_lanes(), Instant::now());
         let add = |lanes: &mut Lanes<()>, key: u64, route: u64| {
-            let mut group = Group::default();
-            group.push_row(&shape, &[Value::Int(0)]).expect("short");
             let keys = vec![(TableId(0), KeyHash::Known(key))];
             lanes.add(&group, Some(&Route { hash: route, keys }), now).0.index()
         };
@@ -588,17 +593,7 @@ mod tests {
 
     #[test]
     fn a_group_that_nobody_takes_changes_no_other_ones_place() {
-        let settings = Settings {
-            lanes: 2,
-            ..Settings::default()
-        };
-        let mut catalog = Catalog::new(None, &["t"], "none", Vec::new()).expect("a catalog");
-        let shape = catalog
-            .shape(TableId(0), std::iter::once(b"id".as_slice()))
-            .expect("a shape");
-        let mut group = Group::default();
-        group.push_row(&shape, &[Value::Int(0)]).expect("short");
-        let (mut lanes, now) = (Lanes::new(&settings, [(), ()]), Instant::now());
+        let ((mut lanes, group), now) = (two_lanes(), Instant::now());
         let route = |keys: &[u64], hash: u64| Route {
             hash,
             keys: keys.iter().map(|key| (TableId(0), KeyHash::Known(*key))).collect(),

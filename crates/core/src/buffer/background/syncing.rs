@@ -132,9 +132,7 @@ impl BackgroundBuffer {
         let must_sync = self.shared.lock().journal.as_ref().and_then(GroupJournal::all);
         Some(must_sync.map_or(Ok(()), |must_sync| must_sync.wait().map_err(FlushError::from)))
     }
-}
 
-impl BackgroundBuffer {
     /// The last record that the journal has taken, and the last that would survive a power cut, as
     /// long as there is a journal.
     pub fn journal_progress(&self) -> Option<(u64, u64)> {

@@ -189,8 +189,13 @@ impl GroupJournal {
     ///
     /// A directory that cannot be used.
     fn open(settings: &JournalSettings, writer: &str, rules: String) -> Result<Self> {
-        Ok(Self {
-            journal: Journal::open(&settings.directory).map_err(|error| refused(&error))?,
+        let journal = Journal::open(&settings.directory).map_err(|error| refused(&error))?;
+        Ok(Self::new(journal, settings, writer, rules))
+    }
+
+    fn new(journal: Journal<Disk>, settings: &JournalSettings, writer: &str, rules: String) -> Self {
+        Self {
+            journal,
             settings: settings.clone(),
             writer: writer.to_owned(),
             rules,
@@ -203,7 +208,7 @@ impl GroupJournal {
             unnoted: FxHashMap::default(),
             noted: None,
             given_up: 0,
-        })
+        }
     }
 
     /// Goes on in a dead writer's journal, for this successor.
@@ -216,20 +221,11 @@ impl GroupJournal {
         registered: u64,
     ) -> Self {
         Self {
-            journal,
-            settings: settings.clone(),
-            writer: writer.to_owned(),
-            // They stand in the folder's header.
-            rules: String::new(),
             lane: Some(lane),
-            heads: HeadEncoder::default(),
             succession,
             registered,
-            owed: FxHashMap::default(),
-            owed_by_all: 0,
-            unnoted: FxHashMap::default(),
-            noted: None,
-            given_up: 0,
+            // Its rules stand in the folder's header.
+            ..Self::new(journal, settings, writer, String::new())
         }
     }
 
@@ -455,11 +451,6 @@ impl GroupJournal {
         if let Some(lane) = &mut self.lane {
             lane.put_ahead(prepared);
         }
-    }
-
-    /// Lets the lane go: its folder stays, for whoever comes next.
-    pub fn abandon(&mut self) {
-        self.lane = None;
     }
 
     /// Removes the folder, since all of it is settled: up to the last group.

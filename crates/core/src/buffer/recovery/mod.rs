@@ -222,36 +222,28 @@ impl Recovery {
         fates.retain(|(number, _)| kept.binary_search(number).is_err());
         recovered.groups = fates.len() as u64;
         let begins_after = scan.begins_after();
-        match scan.ending() {
-            _ if headless.is_some() => {
-                recovered.rows_refused = self.dump(dead, &adopted, &history, &rows)?;
-                let path = adopted.set_aside().map_err(|error| blocked(&error))?;
-                recovered.set_aside = Some((path, headless.into_iter().collect()));
-                return Ok(Taken::Done(recovered));
+        let ending = scan.ending();
+        let is_power_cut = matches!(ending, Ending::PowerCut(_));
+        let damages = match ending {
+            _ if headless.is_some() => headless.map(|damage| vec![damage]),
+            Ending::Whole if begins_after > history.gone_through() => Some(vec![Damage {
+                path: adopted.folder().to_owned(),
+                offset: 0,
+                kind: DamageKind::Missing,
+            }]),
+            Ending::Damaged(damages) => Some(damages),
+            Ending::Whole | Ending::PowerCut(_) => None,
+        };
+        if damages.is_some() || is_power_cut {
+            recovered.rows_refused = self.dump(dead, &adopted, &history, &rows)?;
+            match damages {
+                Some(damages) => {
+                    let path = adopted.set_aside().map_err(|error| blocked(&error))?;
+                    recovered.set_aside = Some((path, damages));
+                }
+                None => adopted.remove().map_err(|error| blocked(&error))?,
             }
-            Ending::Whole if begins_after > history.gone_through() => {
-                recovered.rows_refused = self.dump(dead, &adopted, &history, &rows)?;
-                let damage = Damage {
-                    path: adopted.folder().to_owned(),
-                    offset: 0,
-                    kind: DamageKind::Missing,
-                };
-                let path = adopted.set_aside().map_err(|error| blocked(&error))?;
-                recovered.set_aside = Some((path, vec![damage]));
-                return Ok(Taken::Done(recovered));
-            }
-            Ending::Whole => {}
-            Ending::PowerCut(_) => {
-                recovered.rows_refused = self.dump(dead, &adopted, &history, &rows)?;
-                adopted.remove().map_err(|error| blocked(&error))?;
-                return Ok(Taken::Done(recovered));
-            }
-            Ending::Damaged(damages) => {
-                recovered.rows_refused = self.dump(dead, &adopted, &history, &rows)?;
-                let path = adopted.set_aside().map_err(|error| blocked(&error))?;
-                recovered.set_aside = Some((path, damages));
-                return Ok(Taken::Done(recovered));
-            }
+            return Ok(Taken::Done(recovered));
         }
         let groups = adopted.scan(None).map_err(|error| blocked(&error))?;
         let buffer = self.go_on((adopted, scan), dead, &history, &rows, kept)?;
