@@ -8,12 +8,8 @@
 
 declare(strict_types=1);
 
-use Illuminate\Config\Repository;
 use Illuminate\Contracts\Console\Kernel as KernelContract;
-use Illuminate\Contracts\Debug\ExceptionHandler;
-use Illuminate\Foundation\Application;
 use Illuminate\Foundation\Bootstrap\HandleExceptions;
-use Illuminate\Foundation\Console\Kernel;
 use Symfony\Component\Console\Input\ArgvInput;
 use Symfony\Component\Console\Output\StreamOutput;
 use WriteBuffer\Buffer;
@@ -23,9 +19,7 @@ use WriteBuffer\Laravel\WriteBufferServiceProvider;
 require dirname(__DIR__) . '/bootstrap.php';
 
 $work = json_decode($argv[1], true, 512, JSON_THROW_ON_ERROR);
-$app = new Application(__DIR__);
-$app->instance('env', 'production');
-$app->instance('config', new Repository([
+$app = (require __DIR__ . '/application.php')([
     'app' => ['env' => 'production'],
     'database' => ['default' => 'mysql', 'connections' => ['mysql' => $work['connection']]],
     'write-buffer' => [
@@ -34,28 +28,7 @@ $app->instance('config', new Repository([
         'flush_after' => ['command' => $work['flush'], 'request' => $work['flush']],
         'buffers' => ['default' => $work['buffer']],
     ],
-]));
-$app->singleton(KernelContract::class, Kernel::class);
-$app->instance(ExceptionHandler::class, new class () implements ExceptionHandler {
-    public function report(Throwable $e): void
-    {
-        echo 'reported: ', $e->getMessage(), "\n";
-    }
-
-    public function shouldReport(Throwable $e): bool
-    {
-        return true;
-    }
-
-    public function render($request, Throwable $e): never
-    {
-        throw $e;
-    }
-
-    public function renderForConsole($output, Throwable $e): void
-    {
-    }
-});
+]);
 $app->register(\Illuminate\Database\DatabaseServiceProvider::class);
 $app->register(WriteBufferServiceProvider::class);
 $app->bootstrapWith([HandleExceptions::class]);

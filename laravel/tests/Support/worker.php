@@ -8,12 +8,7 @@
 
 declare(strict_types=1);
 
-use Illuminate\Config\Repository;
-use Illuminate\Contracts\Console\Kernel as KernelContract;
-use Illuminate\Contracts\Debug\ExceptionHandler;
-use Illuminate\Foundation\Application;
 use Illuminate\Foundation\Bootstrap\HandleExceptions;
-use Illuminate\Foundation\Console\Kernel;
 use Illuminate\Queue\WorkerOptions;
 use Illuminate\Support\Facades\Facade;
 use WriteBuffer\Laravel\WriteBufferServiceProvider;
@@ -21,9 +16,7 @@ use WriteBuffer\Laravel\WriteBufferServiceProvider;
 require dirname(__DIR__) . '/bootstrap.php';
 
 $work = json_decode($argv[1], true, 512, JSON_THROW_ON_ERROR);
-$app = new Application(__DIR__);
-$app->instance('env', 'production');
-$app->instance('config', new Repository([
+$app = (require __DIR__ . '/application.php')([
     'app' => ['env' => 'production', 'key' => str_repeat('k', 32), 'cipher' => 'AES-256-CBC'],
     'cache' => ['default' => 'array', 'stores' => ['array' => ['driver' => 'array']]],
     'queue' => ['default' => 'database', 'failed' => ['driver' => 'null'], 'connections' => [
@@ -36,28 +29,7 @@ $app->instance('config', new Repository([
         'flush_timeout_ms' => 120_000,
         'buffers' => ['default' => $work['buffer']],
     ],
-]));
-$app->singleton(KernelContract::class, Kernel::class);
-$app->instance(ExceptionHandler::class, new class () implements ExceptionHandler {
-    public function report(Throwable $e): void
-    {
-        echo 'reported: ', $e->getMessage(), "\n";
-    }
-
-    public function shouldReport(Throwable $e): bool
-    {
-        return true;
-    }
-
-    public function render($request, Throwable $e): never
-    {
-        throw $e;
-    }
-
-    public function renderForConsole($output, Throwable $e): void
-    {
-    }
-});
+]);
 Facade::setFacadeApplication($app);
 foreach (
     [
