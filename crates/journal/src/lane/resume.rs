@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Lane;
-use super::bounds::{Limits, Settled};
+use super::bounds::Limits;
 use super::segments::{Sealed, Segments};
 use super::sync::Shared;
 use crate::error::{Error, Result};
@@ -61,12 +61,6 @@ impl<F: Files> Lane<F> {
             segments,
             last_number: log.last_number,
             last_ordinal: log.last_ordinal,
-            settled: Settled {
-                number: log.after,
-                notes_before: 0,
-            },
-            settled_at: 0,
-            notes_kept_from: u64::MAX,
             pid: process::id(),
             _lock: lock,
         })
