@@ -1,8 +1,12 @@
 //! Single stories of a journal's directory: what one process leaves, and what the next one makes of
 //! it.
 
+mod damage;
 mod gaps;
+mod order;
+mod steps;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,12 +19,15 @@ use write_buffer_core::sink::memory::{MemorySink, MemoryStore, StoredRow};
 use write_buffer_core::table::rules::{KeyRule, Mode, TableRules};
 use write_buffer_core::value::Value;
 
-use crate::crash;
+use crate::crash::{self, Files};
 
 /// Nothing takes as long.
 const LONG: Duration = Duration::from_mins(1);
 /// Insert-only, without a key: what is written twice is there twice.
 const TABLE: &str = "events";
+
+/// So many groups are left in a folder.
+const GROUPS: i64 = 9;
 
 /// A directory, and the server.
 struct House {
@@ -48,6 +55,13 @@ impl House {
             directories: vec![crash::new_directory()],
             sync: JournalSync::None,
         }
+    }
+
+    /// A directory with these files.
+    fn of(files: &Files) -> Self {
+        let house = Self::new();
+        crash::write(house.directory(), files);
+        house
     }
 
     fn directory(&self) -> &Path {
@@ -109,18 +123,41 @@ impl House {
         names
     }
 
-    /// What the server has, in order.
-    fn rows(&self) -> Vec<i64> {
-        let tables = self.store.tables();
-        let rows = tables.iter().find(|(name, _)| name == TABLE).map(|(_, rows)| rows);
-        let number = |row: &StoredRow| match row.first() {
-            Some((_, Value::Int(number))) => *number,
-            other => panic!("{other:?} is no number"),
-        };
-        let mut numbers: Vec<i64> = rows.into_iter().flatten().map(number).collect();
-        numbers.sort_unstable();
-        numbers
+    fn letter_file(&self) -> PathBuf {
+        self.directory().join("dead-letters.jsonl")
     }
+
+    /// The statuses of each group in the dead-letter file. A line that is torn is none.
+    fn letters(&self) -> BTreeMap<i64, Vec<String>> {
+        let text = fs::read_to_string(self.letter_file()).unwrap_or_default();
+        let mut letters: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+        for line in text.lines() {
+            let Ok(read) = serde_json::from_str::<serde_json::Value>(line) else {
+                continue;
+            };
+            let number = read["rows"][0]["row"]["n"].as_i64().expect("a number");
+            let status = read["status"].as_str().expect("a status").to_owned();
+            letters.entry(number).or_default().push(status);
+        }
+        letters
+    }
+
+    fn rows(&self) -> Vec<i64> {
+        numbers(&self.store)
+    }
+}
+
+/// What the server has, in order.
+fn numbers(store: &MemoryStore) -> Vec<i64> {
+    let tables = store.tables();
+    let rows = tables.iter().find(|(name, _)| name == TABLE).map(|(_, rows)| rows);
+    let number = |row: &StoredRow| match row.first() {
+        Some((_, Value::Int(number))) => *number,
+        other => panic!("{other:?} is no number"),
+    };
+    let mut numbers: Vec<i64> = rows.into_iter().flatten().map(number).collect();
+    numbers.sort_unstable();
+    numbers
 }
 
 /// Adds a group of one row, which takes a kilobyte.
