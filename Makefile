@@ -41,8 +41,9 @@ endif
 unexport PHP PHP_CONFIG
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-fault-proxy build-hostile-server check test test-core test-php test-mysql test-process test-chaos-short test-chaos test-soak \
-	test-exchange test-laravel build-laravel10 build-laravel13 test-laravel10 test-laravel13 test-php84 test-zts demo build-bench bench \
+.PHONY: help build build-fault-proxy build-hostile-server check test test-core test-php test-instructions update-instructions \
+	test-mysql test-process test-chaos-short test-chaos test-soak test-exchange test-laravel build-laravel10 build-laravel13 \
+	test-laravel10 test-laravel13 test-php84 test-zts demo build-bench bench \
 	bench-journal bench-short lint audit install uninstall clean
 
 help: ## list the targets
@@ -65,7 +66,7 @@ check: lint ## run lint, and the tests that need no server: for every change, in
 	@$(BUILD_ENV) $(CARGO) build --quiet $(CARGO_LOCKED) $(CARGO_FLAGS)
 	@$(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS) --testsuite unit
 
-test: test-core test-php test-mysql test-process test-chaos-short test-exchange test-laravel ## run all tests
+test: test-core test-php test-instructions test-mysql test-process test-chaos-short test-exchange test-laravel ## run all tests
 
 test-core: ## run the tests of the engine (Rust)
 	@scripts/install-packages build test
@@ -79,6 +80,15 @@ test-php: build ## run the tests of the extension (PHPUnit, on a throwaway Maria
 	@scripts/install-packages test
 	@echo 'testing the extension'
 	@$(WITH_MARIADB) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS) --testsuite unit,integration
+
+test-instructions: build ## count the instructions of an order by callgrind, and compare them with bench/instructions.json
+	@scripts/install-packages test
+	@echo 'counting instructions'
+	@$(WITH_MARIADB) $(RUN_PHP) bench/check-instructions.php
+
+update-instructions: build ## write bench/instructions.json anew
+	@scripts/install-packages test
+	@$(WITH_MARIADB) $(RUN_PHP) bench/check-instructions.php update
 
 test-mysql: build ## run those tests that are about the server on MySQL, fetched once
 	@scripts/install-packages test
