@@ -117,6 +117,9 @@ impl World {
         for row in group.rows() {
             router.visit(&row, row.check().expect("a row that can be written").as_deref());
         }
+        if number.is_multiple_of(2) {
+            router.route.hash = Some(number);
+        }
         self.lanes.add(&group, Some(&router.route), self.now);
         self.added_rows += rows.len();
         self.pending.insert(number);
