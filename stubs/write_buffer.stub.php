@@ -1344,8 +1344,9 @@ namespace {
          *        their lanes; groups of different keys are not. Needs `background`. Default 1
          * @param string|null $routeBy the column whose value chooses a group's lane, `symbol` for
          *        instance. Groups of one value go to one lane, unless a row of theirs still waits
-         *        in another one. Without it, or if no row of a group has it, the key of the group's
-         *        first row chooses
+         *        in another one. Without it, or if no row of a group has it, consecutive groups go
+         *        to one lane, to the first one as long as it keeps up. That writes most rows a
+         *        second
          * @param string|null $persistent a name. The buffer, its thread and its connection outlive
          *        the object and the request, and every object that gives this name in the process
          *        shares them, with the rows, the tickets and the failures. The end of an object
