@@ -76,13 +76,14 @@ fn encode_execute(output: &mut Vec<u8>, statement: u32, parameters: &[Parameter<
         return;
     }
     let nulls = output.len();
-    let types = nulls + parameters.len().div_ceil(8) + 1;
-    output.resize(types + 2 * parameters.len(), 0);
-    set(output, types - 1, |new_types| *new_types = 1);
-    for (at, parameter) in parameters.iter().enumerate() {
+    let has_types = nulls.saturating_add(parameters.len().div_ceil(8));
+    let types = has_types.saturating_add(1);
+    output.resize(types.saturating_add(parameters.len().saturating_mul(2)), 0);
+    set(output, has_types, |mark| *mark = 1);
+    for (place, (at, parameter)) in (types..).step_by(2).zip(parameters.iter().enumerate()) {
         let kind = match parameter {
             Parameter::Null => {
-                set(output, nulls + at / 8, |eight| *eight |= 1 << (at % 8));
+                set(output, nulls.saturating_add(at / 8), |eight| *eight |= 1 << (at % 8));
                 TYPE_NULL
             }
             Parameter::Int(number) => {
@@ -95,7 +96,7 @@ fn encode_execute(output: &mut Vec<u8>, statement: u32, parameters: &[Parameter<
                 TYPE_VAR_STRING
             }
         };
-        set(output, types + 2 * at, |place| *place = kind);
+        set(output, place, |place| *place = kind);
     }
 }
 
