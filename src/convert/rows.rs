@@ -67,6 +67,16 @@ impl<T: Tables> Converter<'_, T> {
         Ok(())
     }
 
+    /// Converts a row that only updates the row with its key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::convert`].
+    pub fn convert_update(&mut self, row: Elements<'_>) -> Result<()> {
+        let columns: Vec<_> = row.entries().map(|(key, value)| (key.bytes(), value)).collect();
+        self.update(&columns)
+    }
+
     fn value_of_argument(&mut self, value: &Zval, allow_null: bool) -> Result<()> {
         if let Some(array) = HeldArray::of(value) {
             self.row_or_list(array.elements())
@@ -193,14 +203,23 @@ impl<T: Tables> Converter<'_, T> {
 
     /// An Eloquent model, by its methods. Its own table wins.
     fn model(&mut self, object: &HeldObject) -> Result<()> {
-        if is_stored(object)? {
+        let says_what_changed = object.has_method("getdirty");
+        let is_stored = is_stored(object, says_what_changed)?;
+        if is_stored && says_what_changed {
             return self.stored_model(object);
         }
         let methods = ["gettable", "getkeyname", "getattributes"];
         let [own, key, attributes] = object.call_each(methods).ok_or(PendingException)?;
         let default_table = self.table;
         self.enter_table_of_model(own.as_ref(), key.as_ref())?;
-        let converted = attributes.map_or(Ok(()), |attributes| self.attributes(object, attributes));
+        let converted = match attributes {
+            None => Ok(()),
+            Some(attributes) if is_stored => {
+                let attributes = self.columns(object, "getAttributes", attributes)?;
+                self.convert_update(attributes.elements())
+            }
+            Some(attributes) => self.attributes(object, attributes),
+        };
         self.table = default_table;
         converted
     }
@@ -256,8 +275,8 @@ impl<T: Tables> Converter<'_, T> {
         Ok(held)
     }
 
-    /// What has changed of a model whose row is there already, and what says which row it is. All
-    /// of it if that has changed, or is not there.
+    /// What has changed of a model whose row is there already, and what says which row it is: an
+    /// update. All of it, to be written, if that has changed, or is not there.
     fn changes(&mut self, object: &HeldObject, identity: &Identity) -> Result<()> {
         let methods = ["getattributes", "getdirty"];
         let [Some(attributes), Some(dirty)] = object.call_each(methods).ok_or(PendingException)? else {
@@ -271,8 +290,12 @@ impl<T: Tables> Converter<'_, T> {
         let Some(columns) = changed_columns(identity, attributes.elements(), dirty.elements()) else {
             return self.row(attributes.elements());
         };
+        self.update(&columns)
+    }
+
+    fn update(&mut self, columns: &[NamedValue<'_>]) -> Result<()> {
         let names = columns.iter().map(|(name, _)| name.as_ref());
-        let shape = self.tables.shape(self.table, names)?;
+        let shape = self.tables.update(self.table, names)?;
         self.group.begin_row(&shape).map_err(|_| self.too_large())?;
         for (place, (_, value)) in columns.iter().enumerate() {
             self.value(&shape, place, value.dereference())?;
@@ -350,13 +373,11 @@ impl<T: Tables> Converter<'_, T> {
     }
 }
 
-/// Whether a model says what has changed in a row that is there already.
-fn is_stored(object: &HeldObject) -> Result<bool, PendingException> {
-    if !object.has_method("getdirty") {
-        return Ok(false);
-    }
+/// Whether a model says that its row is there already. A method is asked only if the model also
+/// says what has changed: a query has such a one too.
+fn is_stored(object: &HeldObject, says_what_changed: bool) -> Result<bool, PendingException> {
     let exists = match object.declared_property("exists") {
-        None if object.has_method("exists") => object.call("exists"),
+        None if says_what_changed && object.has_method("exists") => object.call("exists"),
         exists => exists,
     };
     if exception_is_pending() {
