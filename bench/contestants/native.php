@@ -18,11 +18,11 @@ return static function (Task $task): Contestant {
     $lanes = $task->int('lanes', 1);
     try {
         $buffer = new WriteBuffer(
-            dsn: Database::dsn(),
+            dsn: Database::dsn($task->bool('tls')),
             batchSize: $task->int('batch'),
             background: $task->bool('background'),
             lanes: $lanes === 1 ? null : $lanes,
-            routeBy: $lanes === 1 ? null : 'symbol',
+            routeBy: $task->bool('route') ? 'symbol' : null,
         );
     } catch (ConfigException $e) {
         if (str_contains($e->getMessage(), 'not available')) {
