@@ -11,8 +11,8 @@ declare(strict_types=1);
 
 use Bench\Contestant;
 use Bench\Database;
+use Bench\DataFiles;
 use Bench\Rows;
-use Bench\Server;
 use Bench\Task;
 
 return static function (Task $task): Contestant {
@@ -26,50 +26,26 @@ return static function (Task $task): Contestant {
         /** @var list<list<string>> and all */
         private array $all = [];
 
-        /** @var list<string> */
-        private array $files = [];
+        private ?DataFiles $files = null;
 
         public function stage(Task $task): void
         {
-            [$folder, $serversFolder] = Server::fileFolder(Database::root());
-            $rows = new Rows($task->int('seed'));
+            $this->files = new DataFiles(Database::root(), new Rows($task->int('seed')));
             $parts = $task->int('connections');
             $size = intdiv($task->int('orders') + $parts - 1, $parts);
             $commit = $task->int('commit', $size);
-            for ($part = 0; $part < $parts; $part++) {
-                $first = $part * $size + 1;
+            for ($first = 1; $first <= $task->int('orders'); $first += $size) {
                 $end = min($first + $size, $task->int('orders') + 1);
-                $this->few[] = $this->file($folder, $serversFolder, $rows, $first, min($first + 100, $end));
+                $this->few[] = [...$this->files->statements($first, min($first + 100, $end)), 'COMMIT'];
                 $statements = [];
                 for ($at = $first; $at < $end; $at += $commit) {
-                    array_push($statements, ...$this->file($folder, $serversFolder, $rows, $at, min($at + $commit, $end)));
+                    array_push($statements, ...$this->files->statements($at, min($at + $commit, $end)), ...['COMMIT']);
                 }
                 $this->all[] = $statements;
                 $connection = new mysqli(null, 'root', '', getenv('DB_DATABASE'), 0, getenv('DB_SOCKET'));
                 $connection->autocommit(false);
                 $this->connections[] = $connection;
             }
-        }
-
-        /** @return list<string> the statements that load these rows, and commit them */
-        private function file(string $folder, string $serversFolder, Rows $rows, int $first, int $end): array
-        {
-            $texts = ['orders' => '', 'trades' => ''];
-            for ($id = $first; $id < $end; $id++) {
-                [$order, $trade] = $rows->pair($id);
-                $texts['orders'] .= implode("\t", $order) . "\n";
-                $texts['trades'] .= implode("\t", $trade) . "\n";
-            }
-            $statements = [];
-            foreach ($texts as $table => $text) {
-                $name = sprintf('bench-%d-%d-%s', getmypid(), count($this->files), $table);
-                $this->files[] = $file = "{$folder}/{$name}";
-                file_put_contents($file, $text);
-                $columns = implode(',', $table === 'orders' ? Rows::ORDER_COLUMNS : Rows::TRADE_COLUMNS);
-                $statements[] = "LOAD DATA INFILE '{$serversFolder}/{$name}' INTO TABLE {$table} CHARACTER SET utf8mb4 ({$columns})";
-            }
-
-            return [...$statements, 'COMMIT'];
         }
 
         public function write(array $pairs): void
@@ -94,11 +70,6 @@ return static function (Task $task): Contestant {
                     }
                 }
             }
-        }
-
-        public function __destruct()
-        {
-            array_map('unlink', $this->files);
         }
     };
     $contestant->stage($task);

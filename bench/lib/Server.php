@@ -4,7 +4,6 @@ declare(strict_types=1);
 
 namespace Bench;
 
-use PDO;
 use RuntimeException;
 
 /** The throwaway server's process. */
@@ -69,15 +68,5 @@ final class Server
         }
 
         return explode(' ', substr($stat, $end + 2));
-    }
-
-    /** @return array{string, string} a folder for LOAD DATA: our path, and the server's */
-    public static function fileFolder(PDO $pdo): array
-    {
-        // MySQL runs in a tree of its own, where paths begin elsewhere.
-        $ours = dirname((string) realpath((string) getenv('DB_DATA_DIR'))) . '/tmp';
-        $its = (string) $pdo->query('SELECT @@GLOBAL.secure_file_priv')->fetchColumn();
-
-        return [$ours, rtrim($its, '/')];
     }
 }

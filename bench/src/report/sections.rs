@@ -1,7 +1,7 @@
 //! Which figures are in which table.
 
 use crate::contestants::{LIMIT, LOADS_BY_ONE, NEAR};
-use crate::probes::{self, Finding};
+use crate::probes::{self, Finding, SWITCHES};
 use crate::report::table::Table;
 use crate::results::{Contestant, Curve, Figures, Latency, Measured, Percentiles, Round, contestant, fastest};
 use crate::stats::{Summary, number, whole};
@@ -45,6 +45,7 @@ pub fn of(figures: &Figures) -> Vec<Section> {
         "add() at fixed rates, from when an order was due, µs",
         latency(&figures.latency),
     );
+    add(probes::title(SWITCHES), findings(figures.findings(SWITCHES)));
     add(
         "The exchange, matchOrders() from end to end",
         measured("orders/s", &figures.exchange),
@@ -55,7 +56,7 @@ pub fn of(figures: &Figures) -> Vec<Section> {
     for curve in &figures.growth {
         add(&format!("{}, {}", curve.title, curve.y), growth(curve));
     }
-    for section in probes::sections() {
+    for section in probes::sections().filter(|section| *section != SWITCHES) {
         add(probes::title(section), findings(figures.findings(section)));
     }
     add("Targets", targets(figures));
