@@ -25,7 +25,7 @@ return static function (Task $task): Contestant {
             routeBy: $task->bool('route') ? 'symbol' : null,
         );
     } catch (ConfigException $e) {
-        if (str_contains($e->getMessage(), 'not available')) {
+        if (str_contains($e->getMessage(), 'not available') || ($lanes === 0 && str_contains($e->getMessage(), 'lanes'))) {
             throw new Unavailable($e->getMessage(), 0, $e);
         }
 

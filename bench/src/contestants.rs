@@ -113,6 +113,7 @@ pub fn near(effort: Effort) -> Vec<Spec> {
         native("background", "WriteBuffer, background", many, 1),
         native("background-2-runs", "WriteBuffer, 2 lanes", many, 2),
         native("background-4-runs", "WriteBuffer, 4 lanes", many, 4),
+        native("background-auto", "WriteBuffer, lanes that open by themselves", many, 0),
         routed("background-2", "WriteBuffer, 2 lanes, by symbol", many, 2),
         routed("background-4", "WriteBuffer, 4 lanes, by symbol", many, 4),
         spec(LIMIT, "stored procedure, 100 a COMMIT", LIMIT, many),
@@ -145,6 +146,12 @@ pub fn far(effort: Effort) -> Vec<Spec> {
         far(native("background", "WriteBuffer, background", many, 1)),
         far(spec("tls", "WriteBuffer, background, TLS", "native", many).with(tls())),
         far(native("background-4-runs", "WriteBuffer, 4 lanes", many, 4)),
+        far(native(
+            "background-auto",
+            "WriteBuffer, lanes that open by themselves",
+            many,
+            0,
+        )),
         far(spec(
             "eloquent",
             "Eloquent, save() and create()",
