@@ -157,7 +157,9 @@ fn of_network(list: &[Contestant]) -> Vec<Target> {
 }
 
 fn quotient(list: &[Measured], name: &str, to: &str) -> Option<f64> {
-    Some(named(list, name)?.median()? / named(list, to)?.median()?)
+    // Noise may make nothing, or less, of a time from which that of an empty loop is subtracted.
+    let to = named(list, to)?.median().filter(|to| *to > 0.0)?;
+    Some(named(list, name)?.median()? / to)
 }
 
 fn of_add(figures: &Figures) -> Vec<Target> {
@@ -223,6 +225,19 @@ fn growth(figures: &Figures) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn noise_is_no_quotient() {
+        let measured = |name: &str, value| Measured {
+            name: name.to_owned(),
+            label: String::new(),
+            values: vec![value],
+        };
+        let list = [measured("one", 3.0), measured("two", 2.0), measured("noise", -1.0)];
+        assert_eq!(quotient(&list, "one", "two"), Some(1.5));
+        assert_eq!(quotient(&list, "one", "noise"), None);
+        assert_eq!(quotient(&list, "one", "missing"), None);
+    }
 
     #[test]
     fn bounds_are_reached_from_their_side() {
