@@ -214,6 +214,8 @@ final class EloquentTest extends MemoryTestCase
     public function testWhetherAModelIsStoredIsAskedEachTime(): void
     {
         $buffer = $this->buffer();
+        $stored = [1, 3, 5, 6, 7];
+        $buffer->put('x', array_map(static fn (int $id): array => ['id' => $id, 'b' => 0], $stored));
         $exists = false;
         foreach (range(0, 7) as $id) {
             $model = new EloquentThing();
