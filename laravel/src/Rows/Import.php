@@ -28,10 +28,10 @@ use WriteBuffer\TooLargeException;
  */
 final class Import
 {
-    /** What readers say of the parameter, before what is wrong with it. */
     /** The status of a failure that may be in the table. */
     private const UNCERTAIN = 'uncertain';
 
+    /** What readers say of the parameter, before what is wrong with it. */
     public const PARAMETER = 'Argument #2 ($rows)';
 
     /** $progress is called after so many rows. */
