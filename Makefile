@@ -44,7 +44,7 @@ unexport PHP PHP_CONFIG
 .PHONY: help build build-fault-proxy build-hostile-server check test test-core test-php test-instructions update-instructions \
 	test-mysql test-process test-chaos-short test-chaos test-soak test-exchange test-laravel build-laravel10 build-laravel13 \
 	test-laravel10 test-laravel13 test-php84 test-zts demo build-bench bench \
-	bench-journal bench-short lint audit install uninstall clean
+	bench-journal bench-lanes bench-short lint audit install uninstall clean
 
 help: ## list the targets
 	@echo 'make TARGET; variables: ORDERS, SEED (demo), SOAK_S (test-soak), PHP, PHP_CONFIG, DESTDIR (install)'
@@ -205,6 +205,10 @@ bench: build-bench ## measure the extension beside other ways, and beside the se
 
 bench-journal: build ## measure a buffer with a journal beside one without, on MariaDB
 	@$(WITH_MARIADB) $(RUN_PHP) bench/journal.php
+
+bench-lanes: build ## measure how groups are spread over lanes, on MariaDB
+	@$(WITH_MARIADB) $(RUN_PHP) bench/lanes.php new
+	@$(WITH_MARIADB) $(RUN_PHP) bench/lanes.php hot
 
 bench-short: build-bench ## the same in about a minute, on MariaDB, for a look: figures not for keeping
 	@bench/run --short

@@ -62,7 +62,9 @@ namespace WriteBuffer {
      *   own table wins over the one that the call names, or that the settings do. If its row is
      *   there already (a public property `exists`, or a method `exists()`, is true) and it has
      *   `getDirty()`, the row is what that returns, with the columns of the key and the guard; if
-     *   nothing is dirty, there is none,
+     *   nothing is dirty, there is none. Such a row only updates: it is given up if no row has its
+     *   key, in the table or before it in the buffer. So does one of all attributes if a model
+     *   with a property `exists` that is true has no `getDirty()`,
      * - an object with `toArray()`.
      *
      * **A list of rows** is an array whose first key is a number, or a `Traversable`, of rows. An
@@ -673,8 +675,9 @@ namespace WriteBuffer {
          *
          * Each is a group, with an id that no other one has, in any process; the tag that it was
          * added with; its rows, its status, the server's error code (0 for our own), the reason,
-         * and when it was given up (Unix time, in seconds). A deletion has its key under `delete`.
-         * Its line in the dead-letter file has the same id.
+         * and when it was given up (Unix time, in seconds). The update of a model has
+         * `update`, true, beside its row. A deletion has its key under `delete`. Its line in the
+         * dead-letter file has the same id.
          *
          * The status is
          * - `refused`: it is not in the database,
@@ -1344,8 +1347,9 @@ namespace {
          *        their lanes; groups of different keys are not. Needs `background`. Default 1
          * @param string|null $routeBy the column whose value chooses a group's lane, `symbol` for
          *        instance. Groups of one value go to one lane, unless a row of theirs still waits
-         *        in another one. Without it, or if no row of a group has it, the key of the group's
-         *        first row chooses
+         *        in another one. Without it, or if no row of a group has it, consecutive groups go
+         *        to one lane, to the first one as long as it keeps up. That writes most rows a
+         *        second
          * @param string|null $persistent a name. The buffer, its thread and its connection outlive
          *        the object and the request, and every object that gives this name in the process
          *        shares them, with the rows, the tickets and the failures. The end of an object

@@ -59,9 +59,10 @@ final class JournalTest extends ChaosTestCase
     public static function settings(): iterable
     {
         yield 'none' => ['lanes: 1', 14, 250];
-        yield 'none, lanes' => ['lanes: 3', 14, 250];
+        yield 'none, lanes by key' => ["lanes: 3, routeBy: 'id'", 7, 125];
+        yield 'none, lanes in runs' => ['lanes: 3, batchSize: 2', 7, 125];
         yield 'interval' => ["journalSync: 'interval', journalSyncMs: 1, lanes: 1", 8, 150];
-        yield 'interval, lanes' => ["journalSync: 'interval', journalSyncMs: 1, lanes: 2", 7, 150];
+        yield 'interval, lanes' => ["journalSync: 'interval', journalSyncMs: 1, lanes: 2, routeBy: 'id'", 7, 150];
         yield 'always' => ["journalSync: 'always', lanes: 2", 7, 200];
     }
 
@@ -83,7 +84,7 @@ final class JournalTest extends ChaosTestCase
             self::await('another server process', static fn (): bool => self::serverPid() !== $killed);
             $this->forgetConnections();
         };
-        $this->killUntil(self::scaled(8, 60), 'lanes: 2', static function () use (&$killed, $awaitServer): void {
+        $this->killUntil(self::scaled(8, 60), "lanes: 2, routeBy: 'id'", static function () use (&$killed, $awaitServer): void {
             $awaitServer();
             $killed = self::serverPid();
             self::assertTrue(posix_kill($killed, SIGKILL));

@@ -101,6 +101,8 @@ final class EloquentTest extends MemoryTestCase
             'uuid' => 'a', 'price' => '1.00', 'is_maker' => 1, 'meta' => '{"a":1}', 'orders_count' => 5,
         ]);
         $buffer = $this->buffer();
+        $buffer->add((new EloquentOrder())->setRawAttributes(['uuid' => 'a']));
+        $buffer->flush();
         $buffer->add($order);
         self::assertCount(0, $buffer, 'nothing has changed');
         $order->is_maker = true;

@@ -35,6 +35,10 @@ impl Tables for Handle<'_> {
         self.with(|state| state.buffer.with_catalog(|catalog| catalog.shape(table, columns)))
     }
 
+    fn update<'c>(&self, table: TableId, columns: impl Iterator<Item = &'c [u8]> + Clone) -> Result<Arc<Shape>> {
+        self.with(|state| state.buffer.with_catalog(|catalog| catalog.update(table, columns)))
+    }
+
     fn deletion<'c>(
         &self,
         table: TableId,

@@ -70,6 +70,9 @@ pub trait Tables {
     fn name(&self, table: TableId) -> String;
     /// The shape of a row's columns.
     fn shape<'c>(&self, table: TableId, columns: impl Iterator<Item = &'c [u8]> + Clone) -> Result<Arc<Shape>>;
+    /// The shape of a row that only updates the row with its key; where no row can name another, of
+    /// one to be written.
+    fn update<'c>(&self, table: TableId, columns: impl Iterator<Item = &'c [u8]> + Clone) -> Result<Arc<Shape>>;
     /// The shape of a deletion: with these columns, or with so many values in the key's order.
     fn deletion<'c>(
         &self,

@@ -85,7 +85,10 @@ impl ModelClass {
             Some(slot) => Exists::Slot(slot, property),
             None => Exists::Property(property),
         });
-        let by_method = || object.method("exists").map(Exists::Method);
+        let dirty = object.method("getdirty");
+        // A method is asked only of a model that also says what has changed: a query has such a one
+        // too.
+        let by_method = || object.method("exists").filter(|_| dirty.is_some()).map(Exists::Method);
         let (table, key_name) = (object.method("gettable"), object.method("getkeyname"));
         let is_getter = |method: Option<Method>| {
             let class = method.as_ref().and_then(Method::declared_by);
@@ -99,20 +102,17 @@ impl ModelClass {
             names_are_right: Cell::new(false),
             table,
             key_name,
-            dirty: object.method("getdirty"),
+            dirty,
             exists: exists.or_else(by_method).unwrap_or(Exists::Nothing),
         })
     }
 
-    /// Whether a model says what has changed in a row that is there already.
+    /// Whether a model says that its row is there already.
     ///
     /// # Errors
     ///
     /// It threw.
     pub fn is_stored(&self, object: &HeldObject) -> Result<bool, PendingException> {
-        if self.dirty.is_none() {
-            return Ok(false);
-        }
         let exists = match self.exists {
             Exists::Slot(slot, property) => match object.value_in(slot) {
                 Some(value) => Some(value),

@@ -68,6 +68,16 @@ impl<T: Tables> Converter<'_, T> {
         Ok(())
     }
 
+    /// Converts a row that only updates the row with its key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::convert`].
+    pub fn convert_update(&mut self, row: Elements<'_>) -> Result<()> {
+        let columns: Vec<_> = row.entries().map(|(key, value)| (key.bytes(), value)).collect();
+        self.update(&columns)
+    }
+
     fn value_of_argument(&mut self, value: &Zval, allow_null: bool) -> Result<()> {
         if let Some(array) = HeldArray::of(value) {
             self.row_or_list(array.elements())
@@ -194,14 +204,22 @@ impl<T: Tables> Converter<'_, T> {
 
     /// An Eloquent model, by its methods. Its own table wins.
     fn model(&mut self, object: &HeldObject, class: &ModelClass) -> Result<()> {
-        if class.is_stored(object)? {
+        let is_stored = class.is_stored(object)?;
+        if is_stored && class.dirty.is_some() {
             return self.stored_model(object, class);
         }
         let [own, key] = class.names(object)?;
         let [attributes] = object.call_all([Some(class.attributes)]).ok_or(PendingException)?;
         let default_table = self.table;
         self.enter_table_of_model(own.as_ref(), key.as_ref())?;
-        let converted = attributes.map_or(Ok(()), |attributes| self.attributes(object, attributes));
+        let converted = match attributes {
+            None => Ok(()),
+            Some(attributes) if is_stored => {
+                let attributes = self.columns(object, "getAttributes", attributes)?;
+                self.convert_update(attributes.elements())
+            }
+            Some(attributes) => self.attributes(object, attributes),
+        };
         self.table = default_table;
         converted
     }
@@ -264,8 +282,8 @@ impl<T: Tables> Converter<'_, T> {
         Ok(held)
     }
 
-    /// What has changed of a model whose row is there already, and what says which row it is. All
-    /// of it if that has changed, or is not there.
+    /// What has changed of a model whose row is there already, and what says which row it is: an
+    /// update. All of it, to be written, if that has changed, or is not there.
     fn changes(&mut self, object: &HeldObject, class: &ModelClass, identity: &Identity) -> Result<()> {
         let methods = [Some(class.attributes), class.dirty];
         let [Some(attributes), Some(dirty)] = object.call_all(methods).ok_or(PendingException)? else {
@@ -279,8 +297,12 @@ impl<T: Tables> Converter<'_, T> {
         let Some(columns) = changed_columns(identity, attributes.elements(), dirty.elements()) else {
             return self.row(attributes.elements());
         };
+        self.update(&columns)
+    }
+
+    fn update(&mut self, columns: &[NamedValue<'_>]) -> Result<()> {
         let names = columns.iter().map(|(name, _)| name.as_ref());
-        let shape = self.tables.shape(self.table, names)?;
+        let shape = self.tables.update(self.table, names)?;
         self.group.begin_row(&shape).map_err(|_| self.too_large())?;
         for (place, (_, value)) in columns.iter().enumerate() {
             self.value(&shape, place, value.dereference())?;

@@ -156,7 +156,7 @@ final class QuickSave
                 unset($changes[$updatedAt]);
             }
 
-            return $of($model, new ModelRow($table, $keyName, true, $identity + $model->attributes, $dirty), $changes);
+            return $of($model, new ChangedRow($table, $keyName, $identity + $model->attributes, $dirty), $changes);
         };
     }
 }

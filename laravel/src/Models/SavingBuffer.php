@@ -393,7 +393,7 @@ final class SavingBuffer implements Buffer, HoldsRows
         $rules = $this->rules[$row->getTable()] ?? [];
         $isNamed = isset($rules['key']);
         $isAsked = !$isNamed && $this->identities !== null && $this->plan($model)->asksForKeys;
-        if (!$row->exists || !($isNamed || $isAsked) || ($rules['key'] ?? null) === TableRules::KEY_OF_SERVER || ($rules['mode'] ?? null) === TableRules::INSERT) {
+        if (!$row instanceof ChangedRow || !($isNamed || $isAsked) || ($rules['key'] ?? null) === TableRules::KEY_OF_SERVER || ($rules['mode'] ?? null) === TableRules::INSERT) {
             return $row;
         }
         $identity = $isNamed
@@ -408,7 +408,7 @@ final class SavingBuffer implements Buffer, HoldsRows
         }
         $columns = $isAsked ? $identity?->with($row->getAttributes(), $row->getDirty()) : null;
 
-        return $columns === null ? $row : new ModelRow($row->getTable(), $row->getKeyName(), false, $columns);
+        return $columns === null ? $row : new ModelRow($row->getTable(), $row->getKeyName(), true, $columns);
     }
 
     /** @return list<string>|null the columns of the key, if they are not the model's one */

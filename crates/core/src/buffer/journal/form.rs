@@ -95,6 +95,7 @@ fn encode_head(group: &Group, head: &mut Vec<u8>) -> Result<()> {
 fn encode_shape(shape: &Shape) -> Option<Vec<u8>> {
     let kind = match shape.kind {
         RowKind::Row => group::RowKind::Row,
+        RowKind::Update => group::RowKind::Update,
         RowKind::Deletion => group::RowKind::Deletion,
         RowKind::DeletionByPlace => group::RowKind::DeletionByPlace,
     };
@@ -164,6 +165,7 @@ fn look_up(shape: &group::Shape<'_>, catalog: &mut Catalog) -> Result<Arc<Shape>
     let columns = shape.columns.iter().map(|column| column.as_bytes());
     match shape.kind {
         group::RowKind::Row => catalog.shape(table, columns),
+        group::RowKind::Update => catalog.update(table, columns),
         group::RowKind::Deletion => catalog.deletion(table, columns),
         group::RowKind::DeletionByPlace => catalog.deletion_by_place(table, shape.columns.len()),
     }
@@ -209,6 +211,7 @@ mod tests {
         let shapes = [
             catalog.shape(orders, names(&["id", "price"])).expect("a shape"),
             catalog.shape(other, names(&["Id", "é"])).expect("a shape"),
+            catalog.update(orders, names(&["id", "price"])).expect("a shape"),
             catalog.deletion(orders, names(&["id", "version"])).expect("a shape"),
             catalog.deletion_by_place(orders, 2).expect("a shape"),
         ];

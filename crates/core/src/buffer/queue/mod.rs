@@ -18,6 +18,7 @@
 //! [`MAX_TRANSACTION_ROWS`] too, but for such a group, and for rows of few keys that a foreground
 //! buffer will merge.
 
+mod late;
 mod set_aside;
 
 use std::collections::VecDeque;

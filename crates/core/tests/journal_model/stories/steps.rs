@@ -3,6 +3,7 @@
 //! row in the ledger.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use write_buffer_core::buffer::background::BackgroundBuffer;
@@ -15,6 +16,8 @@ use crate::world::{Status, StepSink, World};
 /// Three in a segment, and ten in a transaction: each COMMIT settles some segments.
 const ADDED: i64 = 40;
 const BATCH: usize = 10;
+/// How often somebody looks whether a process was killed.
+const LOOK: Duration = Duration::from_millis(1);
 
 fn settings(house: &House) -> Settings {
     let mut settings = house.settings();
@@ -41,7 +44,11 @@ fn write(world: &Arc<World>, house: &mut House, stops_at: Option<u64>) -> (i64, 
             added += 1;
         }
         drop(hold);
-        drop(buffer.flush(Some(LONG), &is_killed));
+        // Nobody waits for the world under the buffer's lock, which a step takes the other way
+        // round.
+        while !is_killed() && buffer.pending().rows > 0 {
+            drop(buffer.flush(Some(LOOK), &|| false));
+        }
     }
     if !is_killed() {
         buffer.stop();
@@ -57,15 +64,16 @@ fn succeed(world: &Arc<World>, house: &mut House, stops_at: Option<u64>) -> bool
         Box::new(move |_: &Settings, _| Ok(Box::new(StepSink::new(&world, process)) as _))
     };
     let recovery = Recovery::new(settings(house), make_sink, spawn).expect("a recovery");
-    let until = Instant::now() + LONG;
+    let (is_over, until) = (Arc::new(AtomicBool::new(false)), Instant::now() + LONG);
     let stops = {
-        let world = Arc::clone(world);
-        move || !world.is_running(process) || Instant::now() > until
+        let is_over = Arc::clone(&is_over);
+        move || is_over.load(Ordering::Relaxed) || Instant::now() > until
     };
     let thread = std::thread::spawn(move || recovery.run(&stops));
     while world.is_running(process) && !thread.is_finished() {
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::sleep(LOOK);
     }
+    is_over.store(true, Ordering::Relaxed);
     let is_killed = end(world, house, process);
     let recovered = thread.join().expect("no panic");
     let mut errors = recovered.iter().filter_map(|recovered| recovered.error.as_ref());
