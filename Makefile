@@ -196,11 +196,11 @@ demo: build ## save ORDERS orders by Eloquent, by PHP and by the extension, and 
 	@echo 'matching $(ORDERS) orders on a throwaway MariaDB'
 	@$(WITH_MARIADB) $(RUN_PHP) examples/spot-exchange/artisan exchange:demo --orders=$(ORDERS) --seed=$(SEED)
 
-build-bench: build build-fault-proxy
+build-bench: build
 	@scripts/install-packages bench
 	@$(CARGO) build --release --quiet --package write-buffer-bench $(CARGO_LOCKED) $(CARGO_FLAGS)
 
-bench: build-bench ## measure the extension beside other ways, and beside the server's own limit: about 20 minutes
+bench: build-bench ## measure the extension beside other ways, and beside the server's own limit: about an hour
 	@bench/run
 
 bench-journal: build ## measure a buffer with a journal beside one without, on MariaDB
@@ -210,7 +210,7 @@ bench-lanes: build ## measure how groups are spread over lanes, on MariaDB
 	@$(WITH_MARIADB) $(RUN_PHP) bench/lanes.php new
 	@$(WITH_MARIADB) $(RUN_PHP) bench/lanes.php hot
 
-bench-short: build-bench ## the same in about a minute, on MariaDB, for a look: figures not for keeping
+bench-short: build-bench ## the same in some minutes, on MariaDB, for a look: figures not for keeping
 	@bench/run --short
 
 lint: ## check formatting, clippy, PHP syntax and style, composer.json, shell scripts, lengths, import circles and licences
