@@ -562,9 +562,9 @@ namespace WriteBuffer {
          * journal that is one write to its disk, whatever `journalSync` says, and the server is not
          * asked: it may be away. Without a journal only the server keeps them, so it is flush().
          *
-         * With a journal nothing is due by it, and nothing is thrown of what became of rows. Without
-         * one all is as in flush(). In group() it is about what was taken before. Also after
-         * close().
+         * With a journal nothing is due by it, and nothing is thrown of what became of rows.
+         * Without one all is as in flush(). In group() it is about what was taken before. Also
+         * after close().
          *
          * @param int|null $timeoutMs as in flush(). With a journal it is not heeded: nobody can
          *                            say how long a disk takes
