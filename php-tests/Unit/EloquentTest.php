@@ -214,8 +214,10 @@ final class EloquentTest extends MemoryTestCase
     public function testWhetherAModelIsStoredIsAskedEachTime(): void
     {
         $buffer = $this->buffer();
-        $stored = [1, 3, 5, 6, 7];
-        $buffer->put('x', array_map(static fn (int $id): array => ['id' => $id, 'b' => 0], $stored));
+        foreach (range(0, 7) as $id) {
+            $buffer->put('x', ['id' => $id, 'a' => 0, 'b' => 0]);
+        }
+        $buffer->flush();
         $exists = false;
         foreach (range(0, 7) as $id) {
             $model = new EloquentThing();
@@ -236,8 +238,9 @@ final class EloquentTest extends MemoryTestCase
             $buffer->flush();
         }
         $whole = static fn (int $id): array => ['id' => $id, 'a' => 1, 'b' => 3];
-        $part = static fn (int $id, int $b = 3): array => ['id' => $id, 'b' => $b];
-        self::assertEqualsCanonicalizing(
+        // Its "a" has not changed, so it is not written.
+        $part = static fn (int $id, int $b = 3): array => ['id' => $id, 'a' => 0, 'b' => $b];
+        self::assertEquals(
             [$whole(0), $part(1), $whole(2), $part(3, 4), $whole(4), $part(5), $part(6), $part(7, 4)],
             self::rowsOf('x'),
         );

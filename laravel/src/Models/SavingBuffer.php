@@ -300,11 +300,16 @@ final class SavingBuffer implements Buffer, HoldsRows
             }
         }
         $fiber = $this->open === [] ? null : self::fiber();
+        $connection = $this->connection;
         foreach ($saves as $save) {
             if ($fiber !== null && isset($this->open[$fiber])) {
                 $this->open[$fiber][] = SavedState::of($save->model);
             }
-            $save->finish($this->connection);
+            if ($connection === null && $save->takesDefaultConnection()) {
+                // Once for all: an application looks it up in its configuration.
+                $connection = Model::getConnectionResolver()?->getDefaultConnection();
+            }
+            $save->finish($connection);
         }
 
         return $thrown === null ? $ticket : throw $thrown;
