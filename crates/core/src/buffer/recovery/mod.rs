@@ -24,8 +24,8 @@ mod letters;
 mod successor;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use write_buffer_journal::files::disk::Disk;
@@ -65,6 +65,8 @@ pub struct Recovery {
     spawn: Spawn,
     /// A look has found something, and its thread is at work.
     is_at_work: AtomicBool,
+    /// The dead writers that the last look has seen.
+    seen: Mutex<BTreeSet<String>>,
 }
 
 /// A dead writer, and how its rows are written.
@@ -96,15 +98,35 @@ impl Recovery {
             make_sink,
             spawn,
             is_at_work: AtomicBool::new(false),
+            seen: Mutex::default(),
         })
     }
 
     /// Whether a writer has left something. Another process may be faster.
     pub fn is_needed(&self) -> bool {
-        let writers = self.directory.writers().unwrap_or_default();
-        writers.iter().any(
-            |writer| matches!(self.directory.adopt(writer), Ok(Adoption::Adopted(adopted)) if self.is_ours(&adopted)),
-        )
+        self.writers().iter().any(|writer| self.is_dead(writer))
+    }
+
+    fn writers(&self) -> Vec<String> {
+        self.directory.writers().unwrap_or_default()
+    }
+
+    fn is_dead(&self, writer: &str) -> bool {
+        matches!(self.directory.adopt(writer), Ok(Adoption::Adopted(adopted)) if self.is_ours(&adopted))
+    }
+
+    /// The writers that were dead already when this was asked last. Whoever starts in a dead one's
+    /// place comes first: it writes the old rows before its own.
+    pub fn long_dead(&self) -> Vec<String> {
+        let dead: BTreeSet<String> = self
+            .writers()
+            .into_iter()
+            .filter(|writer| self.is_dead(writer))
+            .collect();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let long_dead = dead.intersection(&seen).cloned().collect();
+        *seen = dead;
+        long_dead
     }
 
     fn is_ours(&self, adopted: &Adopted) -> bool {
@@ -114,7 +136,7 @@ impl Recovery {
     /// Takes over what dead writers have left, and writes it, until `stops`.
     pub fn run(&self, stops: &dyn Fn() -> bool) -> Vec<Recovered> {
         let mut taken = AllTaken::default();
-        while self.take_all(&mut taken, stops) {
+        while self.take_all(&self.writers(), &mut taken, stops) {
             taken.make_room(stops);
         }
         taken.wait_until_tried(stops);
@@ -138,7 +160,7 @@ impl Recovery {
             let mut taken = AllTaken::default();
             let (mut hold, began) = (Some(hold), Instant::now());
             loop {
-                while recovery.take_all(&mut taken, &stops) {
+                while recovery.take_all(&recovery.writers(), &mut taken, &stops) {
                     taken.make_room(&stops);
                 }
                 let mut has_server = true;
@@ -173,8 +195,8 @@ impl Recovery {
     }
 
     /// Has a buffer look for dead writers now and then, as often as the settings say. So a process
-    /// that lives for long writes what others leave, and nobody has to start for that. Its own rows
-    /// do not wait meanwhile.
+    /// that lives for long writes what others leave, and nobody has to start for that. Whoever
+    /// starts meanwhile is given the time between two looks. Its own rows do not wait.
     pub fn watch(self: &Arc<Self>, buffer: &BackgroundBuffer) {
         let recovery = Arc::clone(self);
         let look = move |watch| recovery.look(watch);
@@ -186,14 +208,15 @@ impl Recovery {
         if self.is_at_work.swap(true, Ordering::AcqRel) {
             return;
         }
-        if !self.is_needed() {
+        let long_dead = self.long_dead();
+        if long_dead.is_empty() {
             self.is_at_work.store(false, Ordering::Release);
             return;
         }
         let watch = Arc::new(watch);
         let (recovery, watching) = (Arc::clone(self), Arc::clone(&watch));
         let body = move || {
-            recovery.write_until_done(&watching);
+            recovery.write_until_done(long_dead, &watching);
             recovery.is_at_work.store(false, Ordering::Release);
         };
         if let Err(error) = self.spawn(Box::new(body)) {
@@ -202,12 +225,12 @@ impl Recovery {
         }
     }
 
-    /// Takes over what there is, and what comes as long as some of it waits for a table.
-    fn write_until_done(&self, watch: &Watch) {
+    /// Takes over what these have left, and looks on as long as some of it waits for a table.
+    fn write_until_done(&self, mut writers: Vec<String>, watch: &Watch) {
         let stops = || watch.is_stopping();
         let mut taken = AllTaken::default();
         loop {
-            while self.take_all(&mut taken, &stops) {
+            while self.take_all(&writers, &mut taken, &stops) {
                 taken.make_room(&stops);
             }
             taken.wait_until_tried(&stops);
@@ -221,32 +244,33 @@ impl Recovery {
             while !stops() && taken.is_waiting() && Instant::now() < next {
                 std::thread::sleep(LOOK);
             }
+            writers = self.long_dead();
         }
         taken.end(&stops);
     }
 
-    /// Takes over what dead writers have left, as long as there is a place for it. Returns whether
-    /// some of it is left.
-    fn take_all(&self, taken: &mut AllTaken, stops: &dyn Fn() -> bool) -> bool {
-        for writer in self.directory.writers().unwrap_or_default() {
-            if stops() || taken.has_tried(&writer) {
+    /// Takes over what those of these writers have left that are dead, as long as there is a place
+    /// for it. Returns whether some of it is left.
+    fn take_all(&self, writers: &[String], taken: &mut AllTaken, stops: &dyn Fn() -> bool) -> bool {
+        for writer in writers {
+            if stops() || taken.has_tried(writer) {
                 continue;
             }
-            let adopted = match self.directory.adopt(&writer) {
+            let adopted = match self.directory.adopt(writer) {
                 Ok(Adoption::Adopted(adopted)) if self.is_ours(&adopted) => *adopted,
                 Ok(_) => continue,
                 Err(error) => {
-                    taken.done.push(failed(writer, blocked(&error)));
+                    taken.done.push(failed(writer.clone(), blocked(&error)));
                     continue;
                 }
             };
             if taken.is_full() {
                 return true;
             }
-            match self.succeed(adopted, &writer, stops) {
+            match self.succeed(adopted, writer, stops) {
                 Ok(Taken::Done(recovered)) => taken.done.push(recovered),
                 Ok(Taken::Going(successor)) => taken.successors.push(*successor),
-                Err(error) => taken.done.push(failed(writer, error)),
+                Err(error) => taken.done.push(failed(writer.clone(), error)),
             }
         }
         false

@@ -52,6 +52,26 @@ fn all_rows(house: &House) -> usize {
     house.store.tables().iter().map(|(_, rows)| rows.len()).sum()
 }
 
+/// Whoever starts in the dead one's place comes first: it has the time between two looks.
+#[test]
+fn what_is_seen_for_the_first_time_is_left_alone() {
+    let house = House::new();
+    let recovery = house.recovery();
+    let from = dead(&house, TABLE, 1..2);
+    put(&from, house.directory());
+    assert!(recovery.is_needed());
+    assert_eq!(recovery.long_dead(), [""; 0]);
+    // Somebody starts, and dies as well.
+    house.recover();
+    let other = dead(&house, TABLE, 2..3);
+    put(&other, house.directory());
+    assert_eq!(recovery.long_dead(), [""; 0], "it is another one");
+    assert_eq!(recovery.long_dead(), house.folders());
+    house.recover();
+    assert_eq!(recovery.long_dead(), [""; 0]);
+    assert_eq!(house.rows(), [1, 2]);
+}
+
 #[test]
 fn an_idle_process_writes_what_others_leave_later() {
     let house = House::new();
