@@ -111,8 +111,11 @@ impl Recovery {
         self.directory.writers().unwrap_or_default()
     }
 
+    /// Whether a writer has left something that is for this server, as far as can be seen without
+    /// taking it over: somebody who starts right now does not find that it is taken.
     fn is_dead(&self, writer: &str) -> bool {
-        matches!(self.directory.adopt(writer), Ok(Adoption::Adopted(adopted)) if self.is_ours(&adopted))
+        let header = self.directory.left_behind(writer);
+        header.is_some_and(|header| header.map_or(true, |header| header.dsn == self.journal.dsn))
     }
 
     /// The writers that were dead already when this was asked last. Whoever starts in a dead one's
