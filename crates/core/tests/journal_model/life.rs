@@ -45,6 +45,7 @@ pub struct Program {
     pub sync: JournalSync,
     lanes: usize,
     max_bytes: u64,
+    look_interval: Duration,
     max_pending_rows: usize,
     pub added: BTreeMap<i64, Added>,
     blocked: Vec<&'static str>,
@@ -64,6 +65,7 @@ impl Program {
             },
             lanes: rng.usize(1..5),
             max_bytes: if rng.bool() { 64 << 10 } else { 1 << 20 },
+            look_interval: Duration::from_millis(rng.u64(1..20)),
             max_pending_rows: if rng.bool() { 8 } else { 1000 },
             added: BTreeMap::new(),
             blocked: Vec::new(),
@@ -105,6 +107,7 @@ impl Program {
                 sync: self.sync,
                 max_bytes: self.max_bytes,
                 dsn: "memory:".to_owned(),
+                look_interval: self.look_interval,
             }),
             ..Settings::default()
         }
@@ -228,6 +231,7 @@ impl Life {
             Box::new(move |_, _| Ok(sink(&world, process)))
         };
         let recovery = Recovery::new(settings.clone(), make_sink, spawn).expect("a recovery");
+        let recovery = Arc::new(recovery);
         let mut life = Self {
             process,
             kind,
@@ -242,6 +246,7 @@ impl Life {
             let sinks = (0..program.lanes).map(|_| sink(world, process)).collect();
             let buffer = Arc::new(BackgroundBuffer::new(settings, sinks, spawn).expect("a buffer"));
             recovery.start(&buffer).expect("started");
+            recovery.watch(&buffer);
             world.lock().processes[process].buffer = Some(Arc::clone(&buffer));
             life.writer = buffer.journal_writer().expect("a journal");
             life.buffer = Some(buffer);
