@@ -30,6 +30,7 @@ const CONTESTANTS = [
     '4 lanes, by key' => ['lanes' => 4, 'routeBy' => 'id'],
     '4 lanes, by symbol' => ['lanes' => 4, 'routeBy' => 'symbol'],
     '4 lanes, in runs' => ['lanes' => 4],
+    'lanes: 0' => ['lanes' => 0],
 ];
 
 /** The CPU time of the server so far, in seconds. */
@@ -66,7 +67,7 @@ function measure(PDO $pdo, array $pairs, bool $isHot, array $settings): array
         'dsn' => Database::dsn(),
         'background' => true,
         'tradeTable' => $isHot ? 'balances' : 'trades',
-        'tables' => ['balances' => ['merge' => ['free' => 'sum']]],
+        'tables' => ['balances' => ['mode' => 'upsert', 'merge' => ['free' => 'sum']]],
     ]);
     // Connections and tables' definitions are there when the clock starts.
     foreach (array_slice($pairs, 0, 4_000) as [$order, $trade]) {

@@ -145,6 +145,7 @@ pub fn metrics(snapshot: &Snapshot) -> Zval {
         .with("reconnects", int(snapshot.reconnects))
         .with("time_blocked_ms", milliseconds(metrics.time_blocked))
         .with("lanes", int(snapshot.lanes.len() as u64))
+        .with("lanes_open", int(snapshot.lanes_open as u64))
         .with("lane_metrics", lane_metrics(&snapshot.lanes))
         .with("thread_state", string(snapshot.thread.name()))
         .with("pid", int(std::process::id()))

@@ -253,6 +253,7 @@ namespace WriteBuffer {
      *     reconnects: int,
      *     time_blocked_ms: float,
      *     lanes: int,
+     *     lanes_open: int,
      *     lane_metrics: list<LaneMetrics>,
      *     thread_state: 'none'|'idle'|'writing'|'backoff',
      *     pid: int,
@@ -1344,7 +1345,9 @@ namespace {
          *        with a request or a process, share the longest of their times. Default 5000
          * @param int|null $lanes how many threads write side by side, each over a connection of its
          *        own. Rows of one key are written in the order in which they were added, whatever
-         *        their lanes; groups of different keys are not. Needs `background`. Default 1
+         *        their lanes; groups of different keys are not. 0: as many as it needs. It begins
+         *        with one, opens another while a backlog lasts, up to 4, and closes those that
+         *        are not needed for five seconds. Needs `background`. Default 1
          * @param string|null $routeBy the column whose value chooses a group's lane, `symbol` for
          *        instance. Groups of one value go to one lane, unless a row of theirs still waits
          *        in another one. Without it, or if no row of a group has it, consecutive groups go

@@ -121,7 +121,8 @@ return [
             'background' => null,
 
             // How many threads write side by side, each over its own
-            // connection, and the column whose value chooses a row's thread.
+            // connection: 0 for as many as a backlog needs. And the column whose
+            // value chooses a row's thread.
             'lanes' => env('WRITE_BUFFER_LANES'),
             'route_by' => null,
 

@@ -61,6 +61,7 @@ final class JournalTest extends ChaosTestCase
         yield 'none' => ['lanes: 1', 14, 250];
         yield 'none, lanes by key' => ["lanes: 3, routeBy: 'id'", 7, 125];
         yield 'none, lanes in runs' => ['lanes: 3, batchSize: 2', 7, 125];
+        yield 'none, as many lanes as it needs' => ['lanes: 0, batchSize: 1', 7, 125];
         yield 'interval' => ["journalSync: 'interval', journalSyncMs: 1, lanes: 1", 8, 150];
         yield 'interval, lanes' => ["journalSync: 'interval', journalSyncMs: 1, lanes: 2, routeBy: 'id'", 7, 150];
         yield 'always' => ["journalSync: 'always', lanes: 2", 7, 200];

@@ -248,6 +248,112 @@ final class LanesTest extends DatabaseTestCase
         self::assertSame([600, 0, 0, 0], $rows);
     }
 
+    /** Adds orders, from the one behind $id on, until each lane has had some. */
+    private function openAll(WriteBuffer $buffer, int &$id): void
+    {
+        $before = array_column($buffer->getMetrics()['lane_metrics'], 'rows_added');
+        self::await('four lanes', static function () use ($buffer, $before, &$id): bool {
+            for ($end = $id + 1_000; $id < $end;) {
+                $id++;
+                $buffer->add(['id' => $id, 'symbol' => self::SYMBOLS[$id % 5], 'version' => 1], ['id' => $id, 'order_id' => $id]);
+            }
+            ['lane_metrics' => $metrics, 'lanes_open' => $open] = $buffer->getMetrics();
+            $added = array_map(static fn (array $lane, int $rows): int => $lane['rows_added'] - $rows, $metrics, $before);
+
+            return count(array_filter($added)) === 4 && $open === 4;
+        });
+    }
+
+    /** @return iterable<string, array{?string}> */
+    public static function openingRoutes(): iterable
+    {
+        yield 'in runs' => [null];
+        yield 'by key' => ['id'];
+    }
+
+    /**
+     * It opens lanes under a backlog, and closes them when that is over.
+     *
+     * @dataProvider openingRoutes
+     */
+    #[DataProvider('openingRoutes')]
+    public function testOpensLanesAsLongAsItNeedsThem(?string $routeBy): void
+    {
+        $this->admin()->exec('DROP TABLE IF EXISTS write_buffer_ledger');
+        $buffer = $this->lanes(['lanes' => 0, 'routeBy' => $routeBy]);
+        $lanes = static fn (): array => [$buffer->getMetrics()['lanes'], $buffer->getMetrics()['lanes_open']];
+        $id = 0;
+        for (; $id < 500; $id++) {
+            $buffer->add(['id' => $id + 1, 'symbol' => 'X', 'version' => 1], ['id' => $id + 1, 'order_id' => $id + 1]);
+            if ($id % 10 === 0) {
+                $buffer->flush();
+            }
+        }
+        self::assertSame([4, 1], $lanes());
+        $buffer->flush();
+        self::assertCount(1, $this->bufferConnections());
+
+        foreach ([1, 2] as $_) {
+            $this->openAll($buffer, $id);
+            $buffer->flush();
+            self::await('one lane', static fn (): bool => $lanes() === [4, 1]);
+            self::await('one connection', fn (): bool => count($this->bufferConnections()) === 1);
+            self::assertSame(['0'], array_column($this->rows('write_buffer_ledger', 'lane', '1'), 'lane'));
+        }
+        $buffer->add(['id' => 1, 'symbol' => 'X', 'version' => 2]);
+        $buffer->flush();
+        self::assertSame([4, 1], $lanes());
+        self::assertSame((string) $id, $this->value('SELECT COUNT(*) FROM lane_orders'));
+        self::assertSame((string) $id, $this->value('SELECT COUNT(*) FROM lane_trades'));
+        self::assertSame('2', $this->value('SELECT version FROM lane_orders WHERE id = 1'));
+        $metrics = $buffer->getMetrics();
+        self::assertSame([0, 0], [$metrics['reconnects'], $metrics['rows_refused']]);
+    }
+
+    /** As many as there are workers, and not four times as many. */
+    public function testBuffersWithoutABacklogHaveOneConnectionEach(): void
+    {
+        $this->awaitNoConnections();
+        $buffers = [];
+        for ($worker = 0; $worker < 50; $worker++) {
+            $buffers[] = $buffer = $this->lanes(['lanes' => 0, 'batchSize' => 100]);
+            for ($at = 1; $at <= 40; $at++) {
+                $id = 1_000 * $worker + $at;
+                $buffer->add(['id' => $id, 'symbol' => self::SYMBOLS[$at % 5], 'version' => 1], ['id' => $id, 'order_id' => $id]);
+            }
+        }
+        foreach ($buffers as $buffer) {
+            $buffer->flush();
+        }
+        self::assertCount(50, $this->bufferConnections());
+        self::assertSame('2000', $this->value('SELECT COUNT(*) FROM lane_orders'));
+    }
+
+    /** A server that stands still gets no more connections. */
+    public function testABacklogWithoutProgressOpensNothing(): void
+    {
+        $buffer = $this->lanes(['lanes' => 0, 'flushIntervalMs' => 1]);
+        $buffer->add(['id' => 1, 'symbol' => 'X', 'version' => 1], ['id' => 1, 'order_id' => 1]);
+        $buffer->flush();
+        $this->admin()->exec('FLUSH TABLES WITH READ LOCK');
+        try {
+            $id = 1;
+            // Far longer than a backlog has to last.
+            for ($until = hrtime(true) + 500_000_000; hrtime(true) < $until;) {
+                $id++;
+                $buffer->add(['id' => $id, 'symbol' => 'X', 'version' => 1], ['id' => $id, 'order_id' => $id]);
+                if ($id % 100 === 0) {
+                    usleep(5_000);
+                }
+            }
+            self::assertSame(1, $buffer->getMetrics()['lanes_open']);
+        } finally {
+            $this->admin()->exec('UNLOCK TABLES');
+        }
+        $buffer->flush();
+        self::assertSame((string) $id, $this->value('SELECT COUNT(*) FROM lane_orders'));
+    }
+
     public function testADifferentNumberOfLanesIsAnotherPersistentBuffer(): void
     {
         $settings = ['persistent' => 'lanes-' . bin2hex(random_bytes(4))];

@@ -313,4 +313,25 @@ final class JournalTest extends JournalTestCase
         chmod($this->journal, 0o777);
         self::assertThrowsMatching(ConfigException::class, '/chmod 700/', fn () => Journal::inspect($this->journal));
     }
+
+    /** A lane that was closed has no connection by which its row could go. Another one has. */
+    public function testLanesThatWereClosedLeaveNothingBehind(): void
+    {
+        $child = $this->start(<<<'PHP'
+            $buffer = Child::buffer(journal: $argv[1], lanes: 0, batchSize: 5, flushIntervalMs: 1);
+            $id = 0;
+            Child::await('four lanes', static function () use ($buffer, &$id): bool {
+                Child::add($buffer, $id + 1, $id += 500);
+
+                return $buffer->getMetrics()['lanes_open'] === 4;
+            }, 120.0);
+            $buffer->flush();
+            Child::await('one lane', static fn (): bool => $buffer->getMetrics()['lanes_open'] === 1, 120.0);
+            Child::report('added', $id);
+            $buffer->close();
+            PHP, [$this->journal]);
+        $this->assertEndsWell($child);
+        self::assertSame((string) $child->reported('added'), $this->value('SELECT COUNT(*) FROM ' . Child::ORDERS));
+        $this->assertNothingIsLeft();
+    }
 }

@@ -26,8 +26,8 @@ final class ConstructErrorTest extends MemoryTestCase
             'parkTimeoutMs' => [0, 86_400_000],
             'maxPreparedStatements' => [0, 16_382],
         ];
-        foreach ([0, 65, -1] as $lanes) {
-            yield "lanes {$lanes}" => [['background' => true, 'lanes' => $lanes], "lanes must be from 1 to 64, not {$lanes}"];
+        foreach ([65, -1] as $lanes) {
+            yield "lanes {$lanes}" => [['background' => true, 'lanes' => $lanes], "lanes must be from 0 to 64, not {$lanes}"];
         }
         foreach ($bounds as $name => [$min, $max]) {
             foreach ([$min - 1, PHP_INT_MIN, ...($max === PHP_INT_MAX ? [] : [$max + 1, PHP_INT_MAX])] as $value) {

@@ -79,6 +79,7 @@ final class GetMetricsTest extends MemoryTestCase
                 'reconnects' => 0,
                 'time_blocked_ms' => 0.0,
                 'lanes' => 1,
+                'lanes_open' => 1,
                 'lane_metrics' => [[
                     'rows_added' => 0,
                     'rows_committed' => 0,

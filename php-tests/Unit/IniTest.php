@@ -214,7 +214,7 @@ final class IniTest extends TestCase
             'Mars',
             "timeZone must be a time zone of PHP's, such as 'UTC', 'Europe/Berlin' or '+02:00', not \"Mars\"",
         ];
-        yield 'lanes' => ['write_buffer.lanes', '65', 'write_buffer.lanes in php.ini must be from 1 to 64, not 65'];
+        yield 'lanes' => ['write_buffer.lanes', '65', 'write_buffer.lanes in php.ini must be from 0 to 64, not 65'];
         yield 'overflow' => ['write_buffer.overflow', 'drop', 'overflow must be \'block\' or \'throw\', not "drop"'];
         yield 'ledger' => ['write_buffer.ledger', 'on', 'ledger must be \'auto\', \'always\' or \'never\', not "on"'];
     }

@@ -151,7 +151,7 @@ final class SyncSettingsTest extends MemoryTestCase
         $output = PhpProcess::run(
             '$buffer = new SyncWriteBuffer("memory:"); $buffer->put("t", ["id" => 1]); echo "written";'
                 . 'try { new WriteBuffer("memory:"); } catch (WriteBuffer\ConfigException $e) { echo ", refused"; }',
-            ['write_buffer.batch_size' => 'none', 'write_buffer.overflow' => 'none', 'write_buffer.lanes' => '0'],
+            ['write_buffer.batch_size' => 'none', 'write_buffer.overflow' => 'none', 'write_buffer.lanes' => '65'],
         );
         self::assertSame('written, refused', $output);
     }

@@ -41,8 +41,8 @@ impl AnyBuffer {
     pub fn open(configuration: &Configuration) -> Result<Self> {
         let (dsn, settings) = (configuration.dsn()?, &configuration.settings()?);
         let make_background = || {
-            let mut sinks = Vec::with_capacity(settings.lanes);
-            for lane in 0..settings.lanes {
+            let mut sinks = Vec::with_capacity(settings.most_lanes());
+            for lane in 0..settings.most_lanes() {
                 sinks.push(make_sink(dsn, settings, u16::try_from(lane).unwrap_or(u16::MAX))?);
             }
             let buffer = BackgroundBuffer::new(settings.clone(), sinks, thread::spawn_flusher)?;
@@ -186,6 +186,7 @@ impl AnyBuffer {
                     thread: ThreadState::None,
                     reconnects: buffer.reconnects(),
                 }],
+                lanes_open: 1,
             },
             Self::Background(buffer) => buffer.snapshot(),
         }

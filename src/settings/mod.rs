@@ -138,7 +138,7 @@ pub const SETTINGS: &[Setting] = &[
         ini: Some(Ini::new(c"write_buffer.lanes", c"1")),
         scope: Scope::Background(InForeground::Refused("a foreground buffer has one connection", Some(1))),
         field: Field::Number(
-            1,
+            0,
             MAX_LANES.cast_signed() as i64,
             Number::Count(|to| &mut to.engine.lanes),
         ),

@@ -10,6 +10,9 @@ use crate::table::catalog::Catalog;
 use crate::table::name::TableName;
 use crate::table::rules::TableRules;
 
+/// The most lanes of a buffer that opens them itself.
+pub const AUTO_LANES: usize = 4;
+
 /// The dead-letter file of a buffer with a journal, in its directory, unless the settings name one.
 pub const DEAD_LETTERS: &str = "dead-letters.jsonl";
 
@@ -82,7 +85,8 @@ pub struct Settings {
     pub ledger: LedgerUse,
     /// The ledger's table.
     pub ledger_table: String,
-    /// The number of lanes: flushers that write side by side, each over a connection of its own.
+    /// The number of lanes: flushers that write side by side, each over a connection of its own. 0:
+    /// as many as the backlog needs, up to [`AUTO_LANES`].
     pub lanes: usize,
     /// The column whose value chooses a group's lane. `None`: they go in runs.
     pub route_by: Option<String>,
@@ -167,6 +171,11 @@ impl Settings {
         }
         let catalog = catalog.with_ledger(self.ledger)?;
         Ok(catalog.routed_by(self.route_by.clone()))
+    }
+
+    /// How many lanes there may be.
+    pub fn most_lanes(&self) -> usize {
+        if self.lanes == 0 { AUTO_LANES } else { self.lanes }
     }
 
     /// The ledger's table.

@@ -5,9 +5,9 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use write_buffer_core::buffer::background::lanes::Lanes;
+use write_buffer_core::buffer::background::lanes::{CLOSE_AFTER, Lanes, OPEN_AFTER};
 use write_buffer_core::buffer::background::route::{KeyHash, Route};
-use write_buffer_core::buffer::queue::LaneId;
+use write_buffer_core::buffer::queue::{Due, LaneId};
 use write_buffer_core::rows::group::Group;
 use write_buffer_core::settings::Settings;
 use write_buffer_core::table::entry::TableId;
@@ -185,6 +185,55 @@ fn groups_with_a_key_that_waits_follow_it_and_are_part_of_no_run() {
     assert_eq!(world.add(), 1);
     assert_eq!(world.add_keys(&[u64::MAX]), 0);
     assert_eq!(world.add(), 1);
+}
+
+#[test]
+fn a_lane_that_closes_keeps_the_order_of_what_it_has() {
+    let mut world = World::new(&Settings { lanes: 0, ..settings() }, 10);
+    let drain = |world: &mut World, lane| {
+        world.begin(lane);
+        world.settle(lane);
+    };
+    let fill = |world: &mut World| {
+        for _ in 0..2 * SHORTEST {
+            world.add();
+        }
+    };
+    // A backlog that lasts, of a server that writes.
+    fill(&mut world);
+    assert_eq!(world.lanes.open_lanes(), 1);
+    world.now += OPEN_AFTER;
+    world.add();
+    assert_eq!(world.lanes.open_lanes(), 1, "nothing was written");
+    drain(&mut world, 0);
+    fill(&mut world);
+    assert_eq!(world.lanes.open_lanes(), 1, "the backlog was over");
+    world.begin(0);
+    world.now += OPEN_AFTER;
+    fill(&mut world);
+    world.settle(0);
+    fill(&mut world);
+    assert_eq!(world.lanes.open_lanes(), 2);
+    drain(&mut world, 0);
+    drain(&mut world, 1);
+    // The second lane has something, and its time is over.
+    let key = (0..1_000)
+        .find(|_| world.add() == 1)
+        .map(|_| world.next)
+        .expect("a key");
+    world.begin(0);
+    world.settle(0);
+    world.now += CLOSE_AFTER;
+    let second = world.id(1);
+    assert_eq!(world.lanes.closes(second, world.now), Due::Never, "it has rows");
+    assert_eq!(world.lanes.open_lanes(), 1);
+    assert_eq!(world.add(), 0);
+    // It follows.
+    assert_eq!(world.add_keys(&[key]), 1);
+    drain(&mut world, 1);
+    assert_eq!(world.lanes.closes(second, world.now), Due::Now);
+    assert_eq!(world.add_keys(&[key]), 0);
+    assert!(!world.lanes.needs_route());
 }
 
 #[derive(Debug, Clone)]

@@ -46,6 +46,8 @@ enum Step {
     Begin(usize),
     Settle(usize, usize),
     Fail(usize, u64),
+    /// A lane's thread looks whether its connection may go.
+    Close(usize),
     Find(usize, i64),
 }
 
@@ -62,10 +64,11 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (prop::collection::vec(row(), 1..4), any::<Option<u64>>()).prop_map(|(rows, route)| Step::Add { rows, route }),
         1 => Just(Step::Flush),
         1 => any::<u64>().prop_map(Step::WaitFor),
-        2 => (1..150_u64).prop_map(Step::Pass),
+        3 => prop_oneof![9 => 1..150_u64, 1 => 5_000..6_000_u64].prop_map(Step::Pass),
         6 => (0..LANES).prop_map(Step::Begin),
         6 => (0..LANES, 1..6_usize).prop_map(|(lane, groups)| Step::Settle(lane, groups)),
         1 => (0..LANES, 0..300_u64).prop_map(|(lane, wait)| Step::Fail(lane, wait)),
+        2 => (0..LANES).prop_map(Step::Close),
         2 => (0..2_usize, 0..6_i64).prop_map(|(table, key)| Step::Find(table, key)),
     ]
 }
@@ -211,11 +214,14 @@ proptest! {
     })]
 
     #[test]
-    fn rows_of_one_key_never_overtake_each_other(steps in prop::collection::vec(step(), 1..150)) {
+    fn rows_of_one_key_never_overtake_each_other(
+        steps in prop::collection::vec(step(), 1..150),
+        opens_itself in any::<bool>(),
+    ) {
         let settings = Settings {
             batch_size: 4,
             flush_interval: INTERVAL,
-            lanes: LANES,
+            lanes: if opens_itself { 0 } else { LANES },
             // Runs are short: of four rows.
             max_pending_rows: 8 * LANES,
             ..Settings::default()
@@ -261,6 +267,12 @@ proptest! {
                     let expected = world.waiting.get(&(table, key)).cloned().unwrap_or_default();
                     prop_assert_eq!(rows, expected, "table {} key {}", table, key);
                 }
+                Step::Close(lane) => {
+                    if lanes.closes(id(&lanes, lane), now) == Due::Now {
+                        prop_assert!(opens_itself && lane > 0 && lane >= lanes.open_lanes());
+                        prop_assert_eq!(lanes.lane(id(&lanes, lane)).queue.pending_rows(), 0);
+                    }
+                }
                 Step::Fail(lane, milliseconds) => {
                     if !world.in_flight[lane].is_empty() {
                         lanes.failed(id(&lanes, lane), now + Duration::from_millis(milliseconds));
@@ -281,6 +293,8 @@ proptest! {
                 lanes.due(id(&lanes, lane), now) == Due::Never && lanes.lane(id(&lanes, lane)).queue.pending_rows() > 0
             };
             prop_assert!(!(0..LANES).any(waits) || (0..LANES).any(is_busy), "all lanes sleep");
+            prop_assert!((1..=LANES).contains(&lanes.open_lanes()));
+            prop_assert!(opens_itself || lanes.open_lanes() == LANES);
             // Each row is in exactly one place, and is found in its order.
             for (table, _) in shapes.iter().enumerate() {
                 let rows: Vec<i64> = lanes.rows_of(TableId(table)).map(|row| numbers(&row).2).collect();

@@ -67,6 +67,7 @@ final class Metrics
             'reconnects' => 0,
             'time_blocked_ms' => 0.0,
             'lanes' => 1,
+            'lanes_open' => 1,
             'lane_metrics' => [],
             'thread_state' => 'none',
             'pid' => (int) getmypid(),

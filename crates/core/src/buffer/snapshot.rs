@@ -70,6 +70,8 @@ pub struct Snapshot {
     pub reconnects: u64,
     /// Each lane by itself.
     pub lanes: Vec<LaneSnapshot>,
+    /// How many of them take new groups, or still have a connection.
+    pub lanes_open: usize,
 }
 
 /// A lane at one instant.

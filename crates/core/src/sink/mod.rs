@@ -205,6 +205,9 @@ pub trait Sink: Send {
         self.retire(deadline);
     }
 
+    /// Ends the connection, if there is one, outside a transaction. The next use opens another one.
+    fn disconnect(&mut self) {}
+
     /// How many connections were opened.
     fn connects(&self) -> u64;
 }

@@ -82,6 +82,8 @@ pub struct Writer {
     probe_lock_retries: Option<u32>,
     /// The [stale rows](Commit::stale_rows) of the last attempt that came to its COMMIT.
     stale_rows: usize,
+    /// The connections and reconnections until the connection was closed last.
+    closed_after: (u64, u64),
     /// What the tables were at the last attempt.
     models: FxHashMap<TableId, Arc<TableModel>>,
 }
@@ -106,6 +108,7 @@ impl Writer {
             lock_retries: 0,
             probe_lock_retries: None,
             stale_rows: 0,
+            closed_after: (0, 0),
             models: FxHashMap::default(),
         }
     }
@@ -460,7 +463,15 @@ impl Writer {
 
     /// Connections opened after the first.
     pub fn reconnects(&self) -> u64 {
-        self.sink.connects().saturating_sub(1)
+        let since_closed = self.sink.connects() - self.closed_after.0;
+        self.closed_after.1 + since_closed.saturating_sub(1)
+    }
+
+    /// Ends the connection, if there is one and nothing is under way. The next use opens another
+    /// one, which is no reconnection.
+    pub fn disconnect(&mut self) {
+        self.closed_after = (self.sink.connects(), self.reconnects());
+        self.sink.disconnect();
     }
 }
 

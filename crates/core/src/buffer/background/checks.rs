@@ -1,6 +1,7 @@
 //! What a [background buffer](crate::buffer::background) refuses before it takes it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::buffer::background::BackgroundBuffer;
 use crate::buffer::background::route::{Route, Router};
@@ -21,7 +22,11 @@ impl BackgroundBuffer {
     /// Refuses a group that can never be written, as far as its tables are known. Returns its route
     /// if there are several lanes.
     pub(super) fn check_group(&self, group: &Group) -> Result<Option<Route>> {
-        let mut router = (self.settings.lanes > 1).then(Router::default);
+        // The journal is waited for between the choice of a lane and the lane: what is needed then
+        // is not known now.
+        let is_journaled = self.settings.journal.is_some() && self.settings.most_lanes() > 1;
+        let needs_route = is_journaled || self.shared.needs_route.load(Ordering::Relaxed);
+        let mut router = needs_route.then(Router::default);
         for row in group.rows() {
             let entry = &row.shape.entry;
             if let Some(local_model) = self.local_model
@@ -43,6 +48,18 @@ impl BackgroundBuffer {
             }
         }
         Ok(router.map(|router| router.route))
+    }
+
+    /// The route of a group that passed [`Self::check_group`].
+    pub(super) fn route(group: &Group) -> Route {
+        let mut router = Router::default();
+        for row in group.rows() {
+            if row.check(|bound| router.visit(&row, bound)).is_err() {
+                // Its key counts as unknown.
+                router.visit(&row, None);
+            }
+        }
+        router.route
     }
 
     /// The error of a group that passed the bounds as it was gathered, with so many rows and bytes.

@@ -9,6 +9,9 @@
 //! - COMMIT is sent, and a failure kept, only if nobody has taken the groups away. What an attempt
 //!   tells of groups that were taken away is not heard.
 //!
+//! Of a buffer that opens and closes lanes, a lane that is closed and has nothing to write has no
+//! connection. Its thread waits without an alarm.
+//!
 //! Bounds: after a failure it waits 50 ms, then twice as long each time, up to 2 s, or 500 ms where
 //! nobody takes connections, each wait
 //! spread from half to one and a half.
@@ -20,7 +23,7 @@ use std::time::Instant;
 
 use crate::buffer::background::journaled::{self, Ending};
 use crate::buffer::background::lanes::LaneSet;
-use crate::buffer::background::shared::{Shared, State, Watch};
+use crate::buffer::background::shared::{ConnectionUse, Shared, State, Watch};
 use crate::buffer::limits::{
     FIRST_RETRY_BACKOFF, LONGEST_BACKOFF_WITHOUT_SERVER, LONGEST_RETRY_BACKOFF, RETIRE_TIMEOUT,
 };
@@ -40,11 +43,17 @@ pub fn run(shared: &Arc<Shared>, lane: LaneId, mut writer: Writer) {
     let mut taken_back = 0;
     loop {
         let work = {
-            let Some(mut state) = wait_for_work(shared, lane) else {
-                return end(shared, lane, writer);
+            let mut state = match wait_for_work(shared, lane) {
+                Next::Work(state) => state,
+                Next::Close => {
+                    close(shared, lane, &mut writer);
+                    continue;
+                }
+                Next::End => return end(shared, lane, writer),
             };
             let flusher = &mut state.lanes.lane_mut(lane).flusher;
             flusher.thread = ThreadState::Writing;
+            flusher.connection = ConnectionUse::Open;
             flusher.attempts += 1;
             if state.taken_back != taken_back {
                 // The groups of the attempt before this one do not come again.
@@ -156,6 +165,32 @@ fn failed(state: &mut State, lane: LaneId, error: Error) {
     state.lanes.failed(lane, Instant::now() + wait);
 }
 
+/// What a lane's thread does next.
+enum Next<'s> {
+    /// Something is due.
+    Work(MutexGuard<'s, State>),
+    /// The lane is closed, and its connection goes.
+    Close,
+    /// The thread ends.
+    End,
+}
+
+/// Closes the connection of a lane that has nothing to write, within [`RETIRE_TIMEOUT`]. Its row in
+/// the ledger goes with it. With a journal it stays, and says what of the lane's groups is settled.
+fn close(shared: &Shared, lane: LaneId, writer: &mut Writer) {
+    let closed = catch_unwind(AssertUnwindSafe(|| {
+        if !shared.is_journaled {
+            writer.retire(Instant::now() + RETIRE_TIMEOUT);
+        }
+        writer.disconnect();
+    }));
+    let mut state = shared.lock();
+    state.lanes.lane_mut(lane).flusher.reconnects = writer.reconnects();
+    if closed.is_err() {
+        state.last_error = Some("a bug in write_buffer ended the end of a connection".to_owned());
+    }
+}
+
 /// The end of the thread, within [`RETIRE_TIMEOUT`] if nothing is left to write. The thread is said
 /// to have ended only after its connection is closed: the process may exit right then.
 fn end(shared: &Shared, lane: LaneId, mut writer: Writer) {
@@ -186,8 +221,8 @@ fn end(shared: &Shared, lane: LaneId, mut writer: Writer) {
     shared.done.notify_all();
 }
 
-/// Waits until something is due. `None`: the thread has to end.
-fn wait_for_work(shared: &Arc<Shared>, lane: LaneId) -> Option<MutexGuard<'_, State>> {
+/// Waits until there is something to do.
+fn wait_for_work(shared: &Arc<Shared>, lane: LaneId) -> Next<'_> {
     let mut state = shared.lock();
     let work = state.work(lane);
     loop {
@@ -197,7 +232,7 @@ fn wait_for_work(shared: &Arc<Shared>, lane: LaneId) -> Option<MutexGuard<'_, St
         // settled.
         let is_empty = state.lanes.pending_rows() == 0;
         if state.abandoned || (state.stopping && is_empty) {
-            return None;
+            return Next::End;
         }
         // Whoever holds it looks itself.
         let may_look = lane == LaneId::new(0) && !state.stopping && state.holds == 0;
@@ -210,14 +245,22 @@ fn wait_for_work(shared: &Arc<Shared>, lane: LaneId) -> Option<MutexGuard<'_, St
         }
         let next_look = looks.map(|looks| looks.next());
         let due = if state.holds > 0 { Due::Never } else { due };
+        let closes = match state.lanes.lane(lane).flusher.connection {
+            ConnectionUse::Open => state.lanes.closes(lane, now),
+            ConnectionUse::None | ConnectionUse::Closed => Due::Never,
+        };
         let flusher = &mut state.lanes.lane_mut(lane).flusher;
         flusher.thread = if flusher.failures_in_a_row > 0 {
             ThreadState::Backoff
         } else {
             ThreadState::Idle
         };
-        let until = match due {
-            Due::Now => return Some(state),
+        if due != Due::Now && closes == Due::Now {
+            flusher.connection = ConnectionUse::Closed;
+            return Next::Close;
+        }
+        let until = match due.or(closes) {
+            Due::Now => return Next::Work(state),
             Due::Never => next_look,
             Due::At(at) => Some(next_look.map_or(at, |next| next.min(at))),
         };

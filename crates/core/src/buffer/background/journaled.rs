@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::buffer::background::lanes::Lane;
-use crate::buffer::background::shared::{Flusher, Shared, State};
+use crate::buffer::background::shared::{ConnectionUse, Flusher, Shared, State};
 use crate::buffer::journal::{GroupJournal, MustSync};
 use crate::buffer::queue::LaneId;
 use crate::buffer::snapshot::ThreadState;
@@ -100,7 +100,14 @@ pub fn end(shared: &Shared, lane: LaneId) -> Ending {
     if !shared.is_journaled {
         return if is_clean { Ending::Clean } else { Ending::Unclean };
     }
-    let has_ended = |lane: &Lane<Flusher>| lane.flusher.thread == ThreadState::None || lane.flusher.is_ending;
+    // A lane that is closed has no connection to remove rows by. The first one is never closed.
+    let is_closed = |flusher: &Flusher| flusher.connection == ConnectionUse::Closed;
+    if is_closed(&state.lanes.lane(lane).flusher) {
+        return Ending::Unclean;
+    }
+    let has_ended = |Lane { flusher, .. }: &Lane<Flusher>| {
+        flusher.thread == ThreadState::None || flusher.is_ending || is_closed(flusher)
+    };
     if !state.lanes.iter().all(has_ended) {
         return Ending::Unclean;
     }

@@ -21,6 +21,9 @@
 //! Nothing waits for ever. A group that waits opens a batch of its own, so a batch waits only for
 //! groups that were added before its first one. Whichever batch was opened first waits for nothing.
 //!
+//! With `lanes: 0` only some lanes take new groups: see [`width`]. A lane that closes writes what
+//! it has, and is followed there by rows of the same keys.
+//!
 //! `docs/design/order-between-lanes.md` says why.
 //!
 //! Bounds: 64 lanes ([`MAX_LANES`]); `max_pending_rows` and `max_pending_bytes` over all lanes;
@@ -31,14 +34,18 @@ mod memory;
 mod noted;
 mod runs;
 mod settled;
+mod widening;
+mod width;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 pub use crate::buffer::background::lanes::lane::{Lane, LaneSet, MAX_LANES};
+pub use crate::buffer::background::lanes::width::{CLOSE_AFTER, OPEN_AFTER};
 
 use crate::buffer::background::lanes::memory::Memory;
 use crate::buffer::background::lanes::runs::Runs;
+use crate::buffer::background::lanes::width::Width;
 use crate::buffer::background::route::{KeyHash, Route};
 use crate::buffer::leftovers::LeftGroup;
 use crate::buffer::parking::{LaneProgress, Models, Parking, Work};
@@ -60,6 +67,8 @@ pub struct Chosen {
     pub number: u64,
     /// The groups of other lanes that it waits for.
     after: Vec<GroupPosition>,
+    /// Any lane may have it.
+    is_free: bool,
     /// It is part of the lane's run.
     is_in_run: bool,
 }
@@ -76,6 +85,7 @@ pub struct Lanes<F> {
     taken: u64,
     memory: Memory,
     runs: Runs,
+    width: Width,
     /// What waits for a table. A lane's queue does not have it any more.
     parking: Parking,
 }
@@ -93,8 +103,10 @@ impl<F> Lanes<F> {
         };
         let lanes: Vec<_> = flushers.into_iter().map(lane).collect();
         assert!((1..=MAX_LANES).contains(&lanes.len()), "from 1 to {MAX_LANES} lanes");
+        let runs = Runs::new(settings, lanes.len());
         Self {
-            runs: Runs::new(settings, lanes.len()),
+            width: Width::new(settings, lanes.len(), runs.shortest()),
+            runs,
             all: lanes,
             max_pending_rows: settings.max_pending_rows,
             max_pending_bytes: settings.max_pending_bytes,
@@ -149,14 +161,20 @@ impl<F> Lanes<F> {
     pub fn choose(&mut self, route: Option<&Route>, now: impl FnOnce() -> Instant) -> Chosen {
         self.taken += 1;
         match route {
-            Some(route) if self.all.len() > 1 => self.place(route, self.taken, now),
+            Some(route) if self.needs_route() => self.place(route, self.taken, now),
             _ => Chosen {
                 lane: LaneId::new(0),
                 number: self.taken,
                 after: Vec::new(),
+                is_free: false,
                 is_in_run: false,
             },
         }
+    }
+
+    /// Whether the next group needs a route. Without one it goes to the first lane.
+    pub fn needs_route(&self) -> bool {
+        self.all.len() > 1 && self.width.knows_keys()
     }
 
     /// Takes a group at its place, which was chosen by this route, before any other group was
@@ -167,12 +185,13 @@ impl<F> Lanes<F> {
             lane,
             number,
             after,
+            is_free,
             is_in_run,
         } = chosen;
         if is_in_run {
             self.runs.took(lane, group);
         }
-        if let Some(route) = route.filter(|_| self.all.len() > 1) {
+        if let Some(route) = route.filter(|_| self.needs_route()) {
             let (here, pending_rows, lanes) = (GroupPosition { lane, number }, self.pending_rows(), &self.all);
             let is_settled = |position: &GroupPosition| is_settled(lanes, position);
             self.memory.enter(route, here, pending_rows, is_settled);
@@ -185,6 +204,9 @@ impl<F> Lanes<F> {
         if self.lane_mut(lane).queue.add(group, number, after, now) == AddEffect::Wake {
             wake.add(lane);
         }
+        if self.width.is_auto() {
+            self.widen(number, is_free, now);
+        }
         wake
     }
 
@@ -194,11 +216,12 @@ impl<F> Lanes<F> {
         met.retain(|position| !self.is_group_settled(position));
         let any_unknown = route.keys.iter().any(|(_, key)| *key == KeyHash::Unknown);
         let newest = met.iter().max_by_key(|position| position.number);
+        let is_free = !any_unknown && newest.is_none();
         let (lane, is_in_run) = match (newest, route.hash) {
             _ if any_unknown => (LaneId::new(0), false),
             (Some(position), _) => (position.lane, false),
             (None, Some(hash)) => (self.lane_of_hash(hash), false),
-            (None, None) => (self.runs.lane(&self.all, now()), true),
+            (None, None) => (self.runs.lane(&self.all[..self.width.open()], now()), true),
         };
         let mut after: Vec<GroupPosition> = Vec::new();
         for position in met.into_iter().filter(|position| position.lane != lane) {
@@ -211,12 +234,13 @@ impl<F> Lanes<F> {
             lane,
             number,
             after,
+            is_free,
             is_in_run,
         }
     }
 
     fn lane_of_hash(&self, hash: u64) -> LaneId {
-        let at = hash % self.all.len() as u64;
+        let at = hash % self.width.open() as u64;
         LaneId::new(usize::try_from(at).unwrap_or(0))
     }
 
@@ -265,7 +289,7 @@ impl<F> Lanes<F> {
     pub fn due(&self, lane: LaneId, now: Instant) -> Due {
         let queue = &self.lane(lane).queue;
         let due = queue.due(now, |after| self.is_group_settled(after));
-        if self.parking.is_empty() || !queue.has_nothing_in_flight() {
+        if self.parking.is_empty() || !queue.has_nothing_in_flight() || self.leaves_parked_to_others(lane) {
             return due;
         }
         due.or(self.parking.due(lane, now, queue.retry_at()))
@@ -273,7 +297,8 @@ impl<F> Lanes<F> {
 
     /// Takes up what a lane has to do. `None`: all that was due is parked.
     pub fn take_up(&mut self, lane: LaneId, now: Instant) -> Option<Work> {
-        if !self.parking.is_empty() && self.lane(lane).queue.has_nothing_in_flight() {
+        let has_nothing = self.lane(lane).queue.has_nothing_in_flight();
+        if !self.parking.is_empty() && has_nothing && !self.leaves_parked_to_others(lane) {
             let parked = self.parking.take(lane, now, &Progress(&self.all));
             if parked.is_some() {
                 self.lane_mut(lane).queue.retry_now();

@@ -3,6 +3,7 @@
 //! meanwhile.
 //!
 //! It has one or several lanes. Each is a queue, a thread, a connection and a row in the ledger.
+//! With `lanes: 0` it opens and closes them itself.
 //!
 //! A batch counts rows as they were added: their keys may not be known before the flusher has read
 //! the table's schema, and `add()` does not wait for that.
@@ -39,6 +40,7 @@ mod succession;
 mod syncing;
 mod tickets;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -114,10 +116,10 @@ impl BackgroundBuffer {
         spawn: Spawn,
         journal: Option<GroupJournal>,
     ) -> Result<Self> {
-        if sinks.len() != settings.lanes {
+        if sinks.len() != settings.most_lanes() {
             return Err(Error::config(format!(
                 "{} lanes need as many sinks, not {}",
-                settings.lanes,
+                settings.most_lanes(),
                 sinks.len()
             )));
         }
@@ -180,13 +182,17 @@ impl BackgroundBuffer {
     /// fit; or if the wait was [interrupted](crate::error::Kind::Interrupted). If the thread cannot
     /// be started, the group was taken.
     pub fn add(&self, group: &Group, limit: Option<Instant>, interrupted: &dyn Fn() -> bool) -> Result<Option<u64>> {
-        let route = self.check_group(group)?;
+        let mut route = self.check_group(group)?;
         if group.is_empty() {
             return Ok(None);
         }
         let mut state = self.shared.lock();
         if !state.lanes.fits(group) {
             state = self.wait_for_room(state, group, limit, interrupted)?;
+        }
+        if route.is_none() && state.lanes.needs_route() {
+            // It was not needed a moment ago.
+            route = Some(Self::route(group));
         }
         let mut chosen = state.lanes.choose(route.as_ref(), || self.clock.now());
         let mut must_sync = None;
@@ -213,6 +219,11 @@ impl BackgroundBuffer {
     ) -> Result<()> {
         let lane = chosen.lane;
         let wake = state.lanes.add_at(group, route, chosen, self.clock.now());
+        if self.settings.lanes == 0 {
+            self.shared
+                .needs_route
+                .store(state.lanes.needs_route(), Ordering::Relaxed);
+        }
         let stopping = state.stopping;
         let flusher = &mut state.lanes.lane_mut(lane).flusher;
         flusher.metrics.rows_added += count(group.len());

@@ -2,6 +2,7 @@
 
 use crate::buffer::background::BackgroundBuffer;
 use crate::buffer::background::lanes::Lane;
+use crate::buffer::background::shared::{ConnectionUse, Flusher};
 use crate::buffer::metrics::Metrics;
 use crate::buffer::snapshot::{LaneSnapshot, Pending, Snapshot, ThreadState};
 use crate::clock::Clock as _;
@@ -33,6 +34,10 @@ impl BackgroundBuffer {
                 reconnects: flusher.reconnects,
             })
             .collect();
+        let is_open = |(at, lane): (usize, &Lane<Flusher>)| {
+            at < state.lanes.open_lanes() || lane.flusher.connection == ConnectionUse::Open
+        };
+        let lanes_open = state.lanes.iter().enumerate().filter(|lane| is_open(*lane)).count();
         let (pending, last_error, time_blocked) = (state.pending(now), state.last_error.clone(), state.time_blocked);
         let (parked_rows, parked_tables) = (state.lanes.parking().rows(), state.lanes.parking().tables(now));
         drop(state);
@@ -50,6 +55,7 @@ impl BackgroundBuffer {
             thread: lanes.iter().map(|lane| lane.thread).max().unwrap_or(ThreadState::None),
             reconnects: lanes.iter().map(|lane| lane.reconnects).sum(),
             lanes,
+            lanes_open,
         }
     }
 

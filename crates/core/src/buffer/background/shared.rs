@@ -2,6 +2,7 @@
 //! while a group is copied, a queue changes or counters are read, and never while something is
 //! sent.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,17 @@ use crate::buffer::queue::{Due, LaneId};
 use crate::buffer::snapshot::{Pending, ThreadState};
 use crate::error::Error;
 use crate::writer::Writer;
+
+/// What became of a lane's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionUse {
+    /// Nobody has needed one.
+    None,
+    /// There is one, or was one that was lost.
+    Open,
+    /// The lane closed it, and has written nothing since.
+    Closed,
+}
 
 /// What a lane has beside its queue: its writer, and how that went.
 pub struct Flusher {
@@ -28,6 +40,7 @@ pub struct Flusher {
     pub failed_attempt: Option<(u64, Error)>,
     pub failures_in_a_row: u32,
     pub reconnects: u64,
+    pub connection: ConnectionUse,
     /// It opens a connection.
     pub is_connecting: bool,
     /// It keeps a group as a failure.
@@ -48,6 +61,7 @@ impl Flusher {
             failed_attempt: None,
             failures_in_a_row: 0,
             reconnects: 0,
+            connection: ConnectionUse::None,
             is_connecting: false,
             is_giving_up: false,
             is_ending: false,
@@ -189,6 +203,8 @@ pub struct Shared {
     pub done: Condvar,
     /// The thread that syncs the journal waits here.
     pub unsynced: Condvar,
+    /// The next group needs a route: see [`Lanes::needs_route`].
+    pub needs_route: AtomicBool,
     /// There is a journal, or was one, which goes to a successor.
     pub is_journaled: bool,
 }
@@ -197,6 +213,7 @@ impl Shared {
     /// Shares the state.
     pub fn new(state: State) -> Self {
         Self {
+            needs_route: AtomicBool::new(state.lanes.needs_route()),
             is_journaled: state.journal.is_some(),
             state: Mutex::new(state),
             done: Condvar::new(),

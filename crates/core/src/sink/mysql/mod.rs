@@ -395,6 +395,11 @@ impl Sink for MySqlSink {
         self.retire_by(deadline, LedgerTable::retire_all);
     }
 
+    fn disconnect(&mut self) {
+        drop(self.locks.take_successor());
+        self.lose(false);
+    }
+
     fn connects(&self) -> u64 {
         self.connects
     }

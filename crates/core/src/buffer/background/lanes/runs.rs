@@ -19,6 +19,7 @@
 use std::time::Instant;
 
 use crate::buffer::background::lanes::lane::Lane;
+use crate::buffer::background::lanes::width::Waiting;
 use crate::buffer::limits::{MAX_TRANSACTION_BYTES, MAX_TRANSACTION_ROWS};
 use crate::buffer::queue::{LaneId, Queue};
 use crate::rows::group::Group;
@@ -53,16 +54,27 @@ impl Runs {
         }
     }
 
-    /// The lane of the next group.
+    /// The shortest run, in rows and bytes.
+    pub fn shortest(&self) -> Waiting {
+        Waiting {
+            rows: self.shortest,
+            bytes: self.most_bytes,
+        }
+    }
+
+    /// The lane of the next group, of these.
     pub fn lane<F>(&self, lanes: &[Lane<F>], now: Instant) -> LaneId {
-        let current = &lanes[self.lane.index()].queue;
         let has = |queue: &Queue, rows, bytes| {
             queue.pending_rows() < rows && queue.pending_bytes() < bytes && !queue.is_late(now)
         };
-        let goes_on = current.pending_rows() > 0 && self.rows < self.length(lanes) && self.bytes < self.most_bytes;
+        // A lane that is closed is not there.
+        let current = lanes.get(self.lane.index()).map(|lane| &lane.queue);
+        let goes_on = current.is_some_and(|queue| queue.pending_rows() > 0)
+            && self.rows < self.length(lanes)
+            && self.bytes < self.most_bytes;
         // What a lane has that began a run as it kept up.
         let (rows, bytes) = (self.shortest / 2 + self.shortest, self.most_bytes / 2 + self.most_bytes);
-        if goes_on && has(current, rows, bytes) {
+        if goes_on && current.is_some_and(|queue| has(queue, rows, bytes)) {
             return self.lane;
         }
         let keeps_up = |queue: &Queue| has(queue, self.shortest / 2, self.most_bytes / 2);
