@@ -31,7 +31,7 @@ const SYNC_PROCESSES = 4;
 const FILE_BYTES = 8 << 20;
 const PAGE_BYTES = 4096;
 /** Nothing is refused for want of room. */
-const BOUNDS = ['maxPendingRows' => 100_000_000, 'maxPendingBytes' => 8 << 30, 'journalMaxBytes' => 8 << 30];
+const BOUNDS = ['maxPendingRows' => 100_000_000, 'journalMaxBytes' => 8 << 30];
 
 /** Adds pairs that are alike but for their ids, after this one. */
 function add(WriteBuffer $buffer, int $count, int &$id): void

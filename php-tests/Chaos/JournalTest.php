@@ -60,6 +60,9 @@ final class JournalTest extends ChaosTestCase
     {
         yield 'none' => ['lanes: 1', 14, 250];
         yield 'none, lanes' => ['lanes: 3', 14, 250];
+        // Nearly all that waits is in the journal alone.
+        yield 'none, little memory' => ['lanes: 1, maxPendingBytes: 131072', 10, 200];
+        yield 'none, lanes, little memory' => ['lanes: 2, maxPendingBytes: 262144', 8, 150];
         yield 'interval' => ["journalSync: 'interval', journalSyncMs: 1, lanes: 1", 8, 150];
         yield 'interval, lanes' => ["journalSync: 'interval', journalSyncMs: 1, lanes: 2", 7, 150];
         yield 'always' => ["journalSync: 'always', lanes: 2", 7, 200];

@@ -46,6 +46,7 @@ pub struct Program {
     lanes: usize,
     max_bytes: u64,
     max_pending_rows: usize,
+    max_pending_bytes: usize,
     pub added: BTreeMap<i64, Added>,
     blocked: Vec<&'static str>,
     /// The machine was off, and nobody had waited for the disk.
@@ -65,6 +66,8 @@ impl Program {
             lanes: rng.usize(1..5),
             max_bytes: if rng.bool() { 64 << 10 } else { 1 << 20 },
             max_pending_rows: if rng.bool() { 8 } else { 1000 },
+            // So little that most of what waits is in the journal alone.
+            max_pending_bytes: if rng.bool() { 8 << 10 } else { 64 << 20 },
             added: BTreeMap::new(),
             blocked: Vec::new(),
             may_lose: false,
@@ -86,6 +89,7 @@ impl Program {
         Settings {
             batch_size: 3,
             max_pending_rows: self.max_pending_rows,
+            max_pending_bytes: self.max_pending_bytes,
             flush_interval: Duration::from_millis(1),
             lanes: self.lanes,
             route_by: Some("route".to_owned()),
@@ -268,6 +272,7 @@ impl Life {
                 (_, Some(buffer)) => {
                     let (id, added) = program.next(self.process, rng);
                     let number = add(buffer, id, &added, rng);
+                    world.saw_stored(buffer.rows_in_journal() > 0);
                     if let Some(number) = number {
                         program.added.get_mut(&id).expect("it was just added").number = Some(number);
                         let mut state = world.lock();

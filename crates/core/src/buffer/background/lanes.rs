@@ -29,9 +29,12 @@
 
 mod noted;
 mod settled;
+mod stored;
 
 use std::sync::Arc;
 use std::time::Instant;
+
+use write_buffer_journal::segment::Spot;
 
 use crate::buffer::background::route::{KeyHash, Route};
 use crate::buffer::leftovers::LeftGroup;
@@ -116,6 +119,8 @@ pub struct Chosen {
     pub number: u64,
     /// The groups of other lanes that it waits for.
     after: Vec<GroupPosition>,
+    /// Where it is in the journal.
+    pub spot: Option<Spot>,
 }
 
 /// One lane: what waits in it, and who writes it.
@@ -170,7 +175,7 @@ impl<F> Lanes<F> {
     }
 
     /// All lanes, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &Lane<F>> {
+    pub fn iter(&self) -> impl Iterator<Item = &Lane<F>> + Clone {
         self.all.iter()
     }
 
@@ -221,6 +226,7 @@ impl<F> Lanes<F> {
             lane,
             number: self.taken,
             after,
+            spot: None,
         }
     }
 
@@ -228,7 +234,12 @@ impl<F> Lanes<F> {
     /// taken. Enters it in the memory of keys. Returns the lanes whose flushers have something new
     /// to do.
     pub fn add_at(&mut self, group: &Group, route: Option<&Route>, chosen: Chosen, now: Instant) -> LaneSet {
-        let Chosen { lane, number, after } = chosen;
+        let Chosen {
+            lane,
+            number,
+            after,
+            spot,
+        } = chosen;
         if let Some(route) = route.filter(|_| self.all.len() > 1) {
             self.enter(route, GroupPosition { lane, number });
         }
@@ -237,7 +248,9 @@ impl<F> Lanes<F> {
             self.lane_mut(other.lane).queue.want(other.number);
             wake.add(other.lane);
         }
-        if self.lane_mut(lane).queue.add(group, number, after, now) == AddEffect::Wake {
+        let queue = &mut self.lane_mut(lane).queue;
+        queue.keeps_at(spot);
+        if queue.add(group, number, after, now) == AddEffect::Wake {
             wake.add(lane);
         }
         wake
@@ -460,8 +473,8 @@ impl<F> Lanes<F> {
         self.lane_mut(lane).queue.failed(retry_at);
     }
 
-    /// All groups that are not settled, in the order in which they were added. Of each: its number,
-    /// whether it may be committed all the same, and its rows.
+    /// All groups in memory that are not settled, in the order in which they were added. Of each:
+    /// its number, whether it may be committed all the same, and its rows.
     pub fn groups(&self) -> impl Iterator<Item = (u64, bool, impl Iterator<Item = Row<'_>>)> {
         let mut groups: Vec<_> = self.parking.all_groups().collect();
         for Lane { queue, .. } in &self.all {
@@ -474,7 +487,8 @@ impl<F> Lanes<F> {
         groups.into_iter()
     }
 
-    /// Takes all groups that are not settled, in the order in which they were added.
+    /// Takes all groups that are not settled, in the order in which they were added, but for those
+    /// that are in the journal alone: these are [taken](Self::take_stored) before.
     pub fn take_left(&mut self) -> Vec<LeftGroup> {
         let mut left: Vec<LeftGroup> = self.all.iter_mut().flat_map(|lane| lane.queue.take_left()).collect();
         left.extend(self.parking.take_left());
@@ -482,7 +496,7 @@ impl<F> Lanes<F> {
         left
     }
 
-    /// All rows of a table that are not settled, in the order in which they were added.
+    /// All rows of a table in memory that are not settled, in the order in which they were added.
     pub fn rows_of(&self, table: TableId) -> impl Iterator<Item = Row<'_>> {
         let mut rows: Vec<(u64, Row<'_>)> = Vec::new();
         for (number, group) in self.all.iter().flat_map(|lane| lane.queue.groups()) {

@@ -27,6 +27,8 @@ pub struct Flusher {
     pub attempts: u64,
     pub failed_attempt: Option<(u64, Error)>,
     pub failures_in_a_row: u32,
+    /// How often in a row what comes next could not be read back from the journal.
+    pub unread: u32,
     pub reconnects: u64,
     /// It opens a connection.
     pub is_connecting: bool,
@@ -47,6 +49,7 @@ impl Flusher {
             attempts: 0,
             failed_attempt: None,
             failures_in_a_row: 0,
+            unread: 0,
             reconnects: 0,
             is_connecting: false,
             is_giving_up: false,

@@ -11,6 +11,7 @@ impl<F> Lanes<F> {
             lane: LaneId::new(0),
             number,
             after: Vec::new(),
+            spot: None,
         }
     }
 
