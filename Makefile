@@ -21,11 +21,11 @@ WITH_MYSQL := '$(CURDIR)/scripts/with-mysql'
 # Those tests of the engine that need a server.
 TEST_LEDGER = $(CARGO) test --quiet --package write-buffer-core --test takeover $(CARGO_LOCKED) $(CARGO_FLAGS) -- --ignored
 PHPUNIT_FLAGS := --colors=never --do-not-cache-result
-# What scripts/in-laravel13 runs. Debian's unstable branch has PHPUnit 13, where the flag has
-# another name. Deprecations of Laravel and PHP are failures there.
-LARAVEL13_EXTENSION := $(CURDIR)/target/laravel13/release/libwrite_buffer.so
-LARAVEL13_PHPUNIT := '$(CURDIR)/scripts/in-laravel13' env WRITE_BUFFER_EXTENSION='$(LARAVEL13_EXTENSION)' \
-	'$(CURDIR)/scripts/php-with-extension' /usr/bin/phpunit --colors=never --do-not-record-test-run-history \
+# What scripts/in-laravel runs, in the tree of the target's LARAVEL. PHPUnit 13 has another name for
+# a flag. Deprecations of Laravel and PHP are failures there.
+LARAVEL_EXTENSION = $(CURDIR)/target/laravel$(LARAVEL)/release/libwrite_buffer.so
+LARAVEL_PHPUNIT = '$(CURDIR)/scripts/in-laravel' $(LARAVEL) env WRITE_BUFFER_EXTENSION='$(LARAVEL_EXTENSION)' \
+	'$(CURDIR)/scripts/php-with-extension' /usr/bin/phpunit --colors=never $(LARAVEL_PHPUNIT_FLAGS) \
 	--display-all-issues --fail-on-deprecation --fail-on-phpunit-deprecation --fail-on-notice
 
 # rustup puts cargo there; a shell may not have read its profile.
@@ -41,9 +41,10 @@ endif
 unexport PHP PHP_CONFIG
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-fault-proxy build-hostile-server check test test-core test-php test-mysql test-process test-chaos-short test-chaos test-soak \
-	test-exchange test-laravel build-laravel13 test-laravel13 test-php84 test-zts demo build-bench bench \
-	bench-journal bench-short lint audit install uninstall clean
+.PHONY: help build build-fault-proxy build-hostile-server check test test-core test-php test-instructions update-instructions \
+	test-mysql test-process test-chaos-short test-chaos test-soak test-exchange test-laravel build-laravel10 build-laravel13 \
+	test-laravel10 test-laravel13 test-php84 test-zts demo build-bench bench \
+	bench-journal bench-lanes bench-short lint audit install uninstall clean
 
 help: ## list the targets
 	@echo 'make TARGET; variables: ORDERS, SEED (demo), SOAK_S (test-soak), PHP, PHP_CONFIG, DESTDIR (install)'
@@ -65,7 +66,7 @@ check: lint ## run lint, and the tests that need no server: for every change, in
 	@$(BUILD_ENV) $(CARGO) build --quiet $(CARGO_LOCKED) $(CARGO_FLAGS)
 	@$(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS) --testsuite unit
 
-test: test-core test-php test-mysql test-process test-chaos-short test-exchange test-laravel ## run all tests
+test: test-core test-php test-instructions test-mysql test-process test-chaos-short test-exchange test-laravel ## run all tests
 
 test-core: ## run the tests of the engine (Rust)
 	@scripts/install-packages build test
@@ -79,6 +80,15 @@ test-php: build ## run the tests of the extension (PHPUnit, on a throwaway Maria
 	@scripts/install-packages test
 	@echo 'testing the extension'
 	@$(WITH_MARIADB) $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS) --testsuite unit,integration
+
+test-instructions: build ## count the instructions of an order by callgrind, and compare them with bench/instructions.json
+	@scripts/install-packages test
+	@echo 'counting instructions'
+	@$(WITH_MARIADB) $(RUN_PHP) bench/check-instructions.php
+
+update-instructions: build ## write bench/instructions.json anew
+	@scripts/install-packages test
+	@$(WITH_MARIADB) $(RUN_PHP) bench/check-instructions.php update
 
 test-mysql: build ## run those tests that are about the server on MySQL, fetched once
 	@scripts/install-packages test
@@ -141,29 +151,36 @@ test-laravel: build ## run the tests of the Laravel package (PHPUnit, Laravel 8.
 	@fpm=$$(scripts/fetch-fpm) && cd laravel && $(WITH_MARIADB) env PHP_FPM="$$fpm" $(RUN_PHP) \
 		$(PHPUNIT) $(PHPUNIT_FLAGS)
 
+build-laravel10 test-laravel10: LARAVEL := 10
+test-laravel10: LARAVEL_PHPUNIT_FLAGS := --do-not-cache-result
+build-laravel13 test-laravel13 test-php84: LARAVEL := 13
+test-laravel13 test-php84: LARAVEL_PHPUNIT_FLAGS := --do-not-record-test-run-history
+
 # Builds on the machine itself, with the headers of that PHP: a newer libc runs what is linked with
 # an older one.
-build-laravel13:
+build-laravel10 build-laravel13:
 	@scripts/install-packages build
-	@scripts/fetch-laravel13 >/dev/null
-	@echo 'building the extension for PHP 8.4'
-	@PHP='$(CURDIR)/scripts/laravel13/php' PHP_CONFIG='$(CURDIR)/scripts/laravel13/php-config' \
-		$(CARGO) build --release --quiet --target-dir target/laravel13 $(CARGO_LOCKED) $(CARGO_FLAGS)
+	@scripts/fetch-laravel $(LARAVEL) >/dev/null
+	@echo 'building the extension for the PHP of Laravel $(LARAVEL)'
+	@LARAVEL=$(LARAVEL) PHP='$(CURDIR)/scripts/laravel/php' PHP_CONFIG='$(CURDIR)/scripts/laravel/php-config' \
+		$(CARGO) build --release --quiet --target-dir target/laravel$(LARAVEL) $(CARGO_LOCKED) $(CARGO_FLAGS)
 
-test-laravel13: build-laravel13 ## run the tests of the Laravel package, and the example's, on Laravel 13 and PHP 8.4, fetched once
+test-laravel10: build-laravel10 ## run the tests of the Laravel package, and the example's, on Laravel 10 and PHP 8.4, fetched once
+test-laravel13: build-laravel13 ## the same on Laravel 13
+test-laravel10 test-laravel13:
 	@scripts/install-packages test
-	@echo 'testing the Laravel package on Laravel 13'
-	@cd laravel && $(WITH_MARIADB) $(LARAVEL13_PHPUNIT)
-	@echo 'testing the Laravel package on Laravel 13 and MySQL'
-	@cd laravel && $(WITH_MYSQL) $(LARAVEL13_PHPUNIT)
-	@echo 'testing the example on Laravel 13'
-	@cd examples/spot-exchange && $(WITH_MARIADB) $(LARAVEL13_PHPUNIT)
+	@echo 'testing the Laravel package on Laravel $(LARAVEL)'
+	@cd laravel && $(WITH_MARIADB) $(LARAVEL_PHPUNIT)
+	@echo 'testing the Laravel package on Laravel $(LARAVEL) and MySQL'
+	@cd laravel && $(WITH_MYSQL) $(LARAVEL_PHPUNIT)
+	@echo 'testing the example on Laravel $(LARAVEL)'
+	@cd examples/spot-exchange && $(WITH_MARIADB) $(LARAVEL_PHPUNIT)
 
 test-php84: build-laravel13 ## run the tests of the extension, but for php-fpm, on the PHP 8.4 and PHPUnit 13 of test-laravel13
 	@scripts/install-packages test
 	@echo 'testing the extension on PHP 8.4'
-	@$(WITH_MARIADB) $(LARAVEL13_PHPUNIT) --testsuite unit,integration
-	@$(WITH_MARIADB) $(LARAVEL13_PHPUNIT) php-tests/Process
+	@$(WITH_MARIADB) $(LARAVEL_PHPUNIT) --testsuite unit,integration
+	@$(WITH_MARIADB) $(LARAVEL_PHPUNIT) php-tests/Process
 
 test-zts: ## run the tests of the extension on a thread-safe debug PHP, built from source once
 	@scripts/install-packages build test
@@ -188,6 +205,10 @@ bench: build-bench ## measure the extension beside other ways, and beside the se
 
 bench-journal: build ## measure a buffer with a journal beside one without, on MariaDB
 	@$(WITH_MARIADB) $(RUN_PHP) bench/journal.php
+
+bench-lanes: build ## measure how groups are spread over lanes, on MariaDB
+	@$(WITH_MARIADB) $(RUN_PHP) bench/lanes.php new
+	@$(WITH_MARIADB) $(RUN_PHP) bench/lanes.php hot
 
 bench-short: build-bench ## the same in about a minute, on MariaDB, for a look: figures not for keeping
 	@bench/run --short

@@ -24,7 +24,7 @@ pub struct ExceptionClasses {
     /// `WriteBuffer\ConfigException`.
     pub config: Class,
     /// `WriteBuffer\ConnectionException`.
-    pub connection: Class,
+    pub connection: Waiting,
     /// `WriteBuffer\FullException`.
     pub full: Class,
     /// `WriteBuffer\TooLargeException`.
@@ -34,13 +34,31 @@ pub struct ExceptionClasses {
     /// `WriteBuffer\RefusedException`.
     pub refused: Class,
     /// `WriteBuffer\BlockedException`.
-    pub blocked: Class,
+    pub blocked: Waiting,
     /// `WriteBuffer\TimeoutException`.
-    pub timeout: Class,
+    pub timeout: Waiting,
     /// `WriteBuffer\ClosedException`.
     pub closed: Class,
     /// `WriteBuffer\IncompleteException`.
     pub incomplete: Class,
+}
+
+/// A class for what cannot be written now, and the one below it for a synchronous buffer.
+pub struct Waiting {
+    /// The rows stay buffered.
+    pub buffered: Class,
+    /// The group was not taken.
+    pub dropped: Class,
+}
+
+impl Waiting {
+    fn of(&self, failed: &FlushError) -> &'static ClassEntry {
+        if failed.is_dropped {
+            self.dropped.0
+        } else {
+            self.buffered.0
+        }
+    }
 }
 
 static CLASSES: OnceLock<ExceptionClasses> = OnceLock::new();
@@ -90,10 +108,11 @@ pub fn throw_flush_error(failed: &FlushError, kept: usize) -> PendingException {
         Kind::Full => (classes.full.0, false),
         Kind::TooLarge => (classes.too_large.0, false),
         Kind::Closed => (classes.closed.0, false),
-        Kind::Timeout => (classes.timeout.0, true),
-        _ if error.is_connection() => (classes.connection.0, true),
+        _ if failed.leaves_doubt() => (classes.refused.0, true),
+        Kind::Timeout => (classes.timeout.of(failed), true),
+        _ if error.is_connection() => (classes.connection.of(failed), true),
         Kind::GivenUp => (classes.refused.0, true),
-        _ if failed.failures.is_empty() => (classes.blocked.0, true),
+        _ if failed.failures.is_empty() => (classes.blocked.of(failed), true),
         _ => (classes.refused.0, true),
     };
     let mut message = error.to_string();

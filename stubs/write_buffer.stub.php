@@ -16,10 +16,10 @@ namespace WriteBuffer {
      *
      * **The words**
      * - *Group*: what one add(), put() or delete() takes, or all that is added within group(). It
-     *   is taken whole or not at all, and committed in one transaction: over a connection of the
-     *   buffer's own, and never in a transaction that your PDO has open.
-     * - *Taken*: the group is the buffer's from now on. It is in one place at any time: buffered,
-     *   committed, or a failure. If it was *not taken*, it is in none of these.
+     *   is taken whole or not at all, and committed whole: one transaction may have many groups,
+     *   over a connection of the buffer's own, and never in a transaction that your PDO has open.
+     * - *Taken*: the group is the buffer's from now on. It is buffered, and then committed, given
+     *   up, or unwritten. If it was *not taken*, nothing of it is anywhere.
      * - *Buffered*: taken, and not settled yet. count() counts the rows. They are in the memory of
      *   this process alone: if it is killed they are lost, but for those whose COMMIT the server
      *   had got, or that are in a *journal*. A forked child has none of them.
@@ -27,8 +27,9 @@ namespace WriteBuffer {
      *   process that uses the folder writes it: see the parameter `journal` and {@see Journal}.
      * - *Committed*: its transaction is. A row counts as committed also if it needed no write of
      *   its own: one that went into a later row of its key, one that was deleted before it was
-     *   written, and a *stale* one, which changed nothing: a newer row was there by its guard, or
-     *   the same guard and values. With the same guard, other values are written.
+     *   written, and a *stale* one, which changed nothing: the table had a row with a larger guard,
+     *   or the same row. With the same guard, other values are written. Metrics count stale rows;
+     *   nothing says which group had them.
      * - *Parked*: its table takes no rows now: it is missing, or a column or a right, or a rule
      *   does not fit it, or somebody has locked it. The group waits whole, and so do later groups
      *   that share a key with it; all others are written. It is given up after parkTimeoutMs,
@@ -43,7 +44,8 @@ namespace WriteBuffer {
      *   if its COMMIT was not answered. Without one it is lost, with a warning.
      * - *Due*: to be flushed now, since the buffer is *full*, which is that rows of one table have
      *   reached batchSize, or since its oldest row is older than flushIntervalMs.
-     * - *No room*: maxPendingRows or maxPendingBytes is reached. That is something else than full.
+     * - *No room*: with the group, maxPendingRows or maxPendingBytes would be exceeded, or
+     *   journalMaxBytes. That is something else than full.
      * - *Background*, the default: a native thread of the {@see \WriteBuffer} writes what is due.
      *   add() copies the rows and returns. It waits only for room.
      * - *Foreground*: a {@see \WriteBuffer} with `background: false`. The calling thread writes: in
@@ -68,10 +70,21 @@ namespace WriteBuffer {
      * `getAttributes()`, else a list if it is a `Traversable`, else a `stdClass`, else what
      * `toArray()` returns: a row, or a list of them. A list within a list is a `TypeError`.
      *
+     * **What is promised.** Each group that was taken is committed exactly once, or is a failure,
+     * or is told as unwritten. Without a *journal* a killed process loses what it had buffered.
+     * With `ledger: 'never'`, or for `repeatable` tables, a lost answer to COMMIT may double rows.
+     * `docs/guarantees.md` has the conditions, and the test of each.
+     *
+     * **When is a row checked?** Its form and the types of its values in the call. Its columns, its
+     * key and the rules in the call, too, if this buffer has read the table's definition; else when
+     * it is written. What is at fault in the row is given up then; what is at fault in the table,
+     * or a rule, parks the row. What only the server can judge it judges when it is written.
+     *
      * **Order.** The tables end as if the rows had been sent one by one, in the order in which they
      * were added, those of a group too: a child before its parent is refused. With lanes that holds
-     * for rows of one key, and other groups may overtake: a row that is refused while one added
-     * before it waits in another lane waits for that.
+     * for rows of one key, and other groups may overtake. A row that is refused while an earlier
+     * one still waits in another lane is tried again after that. Two processes, or two buffers,
+     * have no order between them: of rows of one key the last COMMIT wins, or the larger guard.
      *
      * **One key** is what the server takes for one, by the column's type and collation: 1 and '1'
      * of an INT, 'a' and 'A' where case does not count. Where only the server can tell, rows are
@@ -91,10 +104,10 @@ namespace WriteBuffer {
      * number. For a JSON column give what json_encode() returns. A `DateTimeInterface` is stored as
      * its wall-clock time in its own zone, or in that of timeZone, cut, not rounded, to the
      * column's precision. Anything else is a `TypeError` that names the table and the column. Give
-     * prices as strings: a string reaches a DECIMAL column digit by digit, a float does not. What
-     * does not fit its column is the server's to judge, as in your own INSERT: in strict mode, its
-     * default, it refuses the row, but rounds a DECIMAL with too many digits. null is refused in a
-     * key, in a guard and in a summed column.
+     * prices as strings: a string reaches a DECIMAL column digit by digit, a float does not. **The
+     * server rounds a DECIMAL with too many digits behind the point, and says nothing**: round
+     * yourself. What else does not fit its column it refuses in strict mode, its default, as in
+     * your own INSERT. null is refused in a key, in a guard and in a summed column.
      *
      * **A ticket** is a group's number. The first one is 1, and they only grow. add(), put() and
      * delete() return it; of a group() lastTicket() does. Within group() they return 0, since it
@@ -108,28 +121,28 @@ namespace WriteBuffer {
      * unknown there, or is the number of a group of its own. So pass no ticket between processes.
      *
      * **What an exception says of your rows**, by its class:
-     * - {@see NotTaken}, and PHP's own `TypeError` and `ValueError`: the call took nothing. The
-     *   buffer is as it was.
+     * - {@see NotTaken}, and PHP's own `TypeError` and `ValueError` of a call that adds: nothing of
+     *   this call was taken.
      * - {@see IncompleteException}: a call that takes many groups took only some. It says how
      *   many.
-     * - {@see RefusedException}: groups were given up. Others may be buffered: count() says.
-     * - {@see BlockedException}, {@see ConnectionException}, {@see TimeoutException}: rows cannot
-     *   be written now, and are still buffered. If some were given up as well, the next flush()
-     *   throws that.
-     * - Thrown by a call that adds, these four are about the flush that it made due, and its own
-     *   rows **were taken**: do not add them again. Of group() and putAll() see there.
+     * - {@see RefusedException}: groups were given up, which getFailures() has. Others may be
+     *   buffered: count() says.
+     * - {@see BlockedException}, {@see ConnectionException}, {@see TimeoutException}, without
+     *   NotTaken: rows cannot be written now, and are still buffered. Groups that were given up
+     *   meanwhile the next flush() throws. If a call that adds throws one of these, or a
+     *   RefusedException, it is about the flush that it made due, and in the background about a
+     *   thread or a disk: its own rows **were taken**, so do not add them again. Of group() and
+     *   putAll() see there.
      * - {@see Retryable}: another try may help, without a change of your code. If it is also
      *   NotTaken, make the same call again. Otherwise the rows are buffered: call flush().
      *
      * So `@throws` says only when, and what differs.
      *
-     * **The synchronous buffer** keeps nothing, so nothing is said to stay buffered of it. If
-     * add(), put(), delete() or group() throws, their group was not taken and not written, whatever
-     * the class. If that is Retryable, make the same call again. Only after a ConnectionException
-     * look first: if COMMIT was not answered, and nobody could be asked afterwards what became of
-     * it, the group may be in the table. A time-out of the connection is that class, too. A
-     * TimeoutException comes before anything is written. A RefusedException has the group in
-     * getFailures(), and takeFailures() does not.
+     * **The synchronous buffer** keeps nothing. Its BlockedException, ConnectionException and
+     * TimeoutException are those of the namespace `WriteBuffer\Synchronous`, which are NotTaken:
+     * the group was not written. Its RefusedException has the group in getFailures(), and
+     * takeFailures() does not. Look at its status: with `uncertain` the COMMIT was not answered,
+     * and nobody could be asked afterwards, so the group may be in the table.
      *
      * **Your own code** runs while a row is read (an accessor, `toArray()`, `__toString()`, a
      * generator), and in a signal's handler while a background buffer waits. What it throws passes
@@ -146,7 +159,8 @@ namespace WriteBuffer {
      * @phpstan-type Value = null|bool|int|float|string|ObjectValue
      * @phpstan-type Row = array<string, Value>|object
      * @phpstan-type Rows = Row|iterable<Row>
-     * @phpstan-type Key = int|string|ObjectValue|array<int|string, Value>
+     * @phpstan-type KeyValue = bool|int|float|string|ObjectValue
+     * @phpstan-type Key = int|string|ObjectValue|non-empty-array<int|string, KeyValue>
      * @phpstan-type StoredValue = int|float|string|null
      * @phpstan-type StoredRow = array<string, StoredValue>
      * @phpstan-type Rules = array{
@@ -164,7 +178,7 @@ namespace WriteBuffer {
      *     id: string,
      *     tag: ?string,
      *     rows: list<FailedRow|FailedDeletion>,
-     *     status: string,
+     *     status: 'refused'|'uncertain'|'unwritten',
      *     code: int,
      *     message: string,
      *     time: float
@@ -199,7 +213,7 @@ namespace WriteBuffer {
      *     retries: int,
      *     retries_deadlock: int,
      *     reconnects: int,
-     *     thread_state: string
+     *     thread_state: 'none'|'idle'|'writing'|'backoff'
      * }
      * @phpstan-type Metrics = array{
      *     flush_count: int,
@@ -238,7 +252,7 @@ namespace WriteBuffer {
      *     time_blocked_ms: float,
      *     lanes: int,
      *     lane_metrics: list<LaneMetrics>,
-     *     thread_state: string,
+     *     thread_state: 'none'|'idle'|'writing'|'backoff',
      *     pid: int,
      *     last_error: ?string
      * }
@@ -262,13 +276,12 @@ namespace WriteBuffer {
          *
          * @throws \TypeError       a row or a value has a wrong type
          * @throws ConfigException  its table cannot take a row: no key, no guard, a bad column
-         *                          name, a rule that the table cannot keep. If the table was not
-         *                          read before, the flush finds it: for a fault of a row the group
-         *                          is given up then, for one of the table or a rule it is parked
+         *                          name, a rule that the table cannot keep. See *When is a row
+         *                          checked?*
          * @throws FullException    there is no room now, and was none for as long as `overflow`
          *                          waits. Foreground: and a flush has made none. What that flush
          *                          gave up, the next one throws
-         * @throws TooLargeException the group alone passes maxPendingRows or maxPendingBytes.
+         * @throws TooLargeException the group alone exceeds maxPendingRows or maxPendingBytes.
          *                          Rows are read no further then
          * @throws ClosedException  after close()
          * @throws RefusedException foreground: the flush that it made due gave groups up, this one
@@ -327,17 +340,18 @@ namespace WriteBuffer {
          * and why: it counts them all, and has the first 100 reasons. What the server refuses later
          * is a failure, as always.
          *
-         * **What is taken stays taken**, whatever is thrown. In the foreground a flush that gives
-         * groups up does not end the call: its RefusedException comes at the end, behind the
-         * IncompleteException if rows were skipped. One that cannot write ends it, behind an
-         * IncompleteException, as does in the background a thread that cannot be started: no row so
-         * far is lost, also not the last one. If your own code throws, in $rows, in a row or in
-         * $progress, the call ends and the exception passes on. All rows that $rows gave before are
-         * taken, or were skipped. If any was skipped, an IncompleteException is the last one of
-         * getPrevious(); else there is none.
+         * **What is taken stays taken**, whatever is thrown:
+         * - Rows were skipped: an IncompleteException at the end.
+         * - Foreground: a flush gave groups up. That does not end the call. Its RefusedException
+         *   comes at the end, or is getPrevious() of the IncompleteException.
+         * - Rows cannot be written now, or there is no room, or no thread can be started: that ends
+         *   the call. If rows were taken before, it is getPrevious() of an IncompleteException.
+         * - Your own code throws, in $rows, in a row or in $progress: that ends the call, and the
+         *   exception passes on. All rows that $rows gave before are taken, or were skipped. If any
+         *   was skipped, an IncompleteException is the last one of getPrevious().
          *
          * **To go on** after an IncompleteException, leave out the first getProcessedRows() of
-         * $rows.
+         * $rows. A generator is made anew for that: PHP cannot rewind one.
          *
          * Within group() the rows join the group: none is taken before it is. If it is dropped, so
          * are they. The row that passes its bounds ends the call.
@@ -351,8 +365,10 @@ namespace WriteBuffer {
          *                                which ends the call
          *
          * @phpstan-param iterable<Row> $rows
+         * @param-immediately-invoked-callable $progress
          *
-         * @return int the rows that were taken: all of them. A model without a change is none
+         * @return int the rows that were taken: all of them. A model without a change is none. No
+         *             ticket: see lastTicket()
          *
          * @throws IncompleteException rows were skipped; or some were taken, and then getPrevious()
          *                          ended it
@@ -418,10 +434,10 @@ namespace WriteBuffer {
          * returns, as by add(). If it throws, they are dropped: not taken, and nowhere. The
          * exception passes on. So does exit().
          *
-         * **Was it taken?** An exception that the callable lets through, as of a flush() in it,
-         * says that it was not, whatever its class. Afterwards the classes say what they say of
-         * add(). If both may throw the same, compare lastTicket(): it has risen if and only if the
-         * group was taken, unless retry() was called inside.
+         * **Was it taken?** Thrown inside the callable, as by a flush() there: no, whatever the
+         * class. Thrown after it: as the classes say of add(). If both may throw the same, compare
+         * lastTicket(): it has risen if and only if the group was taken, unless retry() was called
+         * inside.
          *
          * Inside:
          * - add(), put() and delete() refuse what they always refuse, and such a call adds nothing.
@@ -448,6 +464,8 @@ namespace WriteBuffer {
          * @param callable(): T $rows adds the rows
          * @param string|null   $tag  as in put(). Without it the group has the first tag that a
          *                            call inside gives. Later ones are ignored
+         *
+         * @param-immediately-invoked-callable $rows
          *
          * @return T what the callable returns. It is lost if an exception comes after it
          *
@@ -480,10 +498,13 @@ namespace WriteBuffer {
          *
          * @phpstan-param Key $key
          *
-         * @return array<string, int|float|string|null>|false|null null: none has this key. false:
-         *         its deletion is buffered, and no row after it
+         * @return array<string, int|float|string|null>|false|null null: none has this key, so look
+         *         into the table. false: its deletion is buffered, and no row after it: the row in
+         *         the table is about to go. Values are what would be written: a DateTimeInterface,
+         *         an enum or a GMP number is its text
          *
          * @phpstan-return StoredRow|false|null
+         * @phpstan-impure
          *
          * @throws \TypeError       the key is no value, null, or an array with one of these. Or its
          *                          columns are not those of the table's key, which is looked at if
@@ -539,8 +560,9 @@ namespace WriteBuffer {
          * journal that is one write to its disk, whatever `journalSync` says, and the server is not
          * asked: it may be away. Without a journal only the server keeps them, so it is flush().
          *
-         * Nothing is due by it, and nothing is thrown of what became of rows. In group() it is
-         * about what was taken before. Also after close().
+         * With a journal nothing is due by it, and nothing is thrown of what became of rows. Without
+         * one all is as in flush(). In group() it is about what was taken before. Also after
+         * close().
          *
          * @param int|null $timeoutMs as in flush(). With a journal it is not heeded: nobody can
          *                            say how long a disk takes
@@ -561,6 +583,8 @@ namespace WriteBuffer {
          * that took it threw: after putAll() or retry() that ended halfway it is that of the last
          * group which they took. Within group() it is that of the last group before. Of a
          * persistent buffer other objects may have taken later ones.
+         *
+         * @phpstan-impure
          */
         public function lastTicket(): int;
 
@@ -573,13 +597,15 @@ namespace WriteBuffer {
          * are not settled in their order. It never falls, but in a forked child, which begins anew.
          * It counts the groups of all objects of a persistent buffer, so it may be larger than
          * lastTicket(). It asks no server. A synchronous buffer returns lastTicket().
+         *
+         * @phpstan-impure
          */
         public function committedThrough(): int;
 
         /**
          * Waits until a group is committed, and for nothing that came later. It makes the group due
          * at once, with what was added before it. Returns at once if the group is committed
-         * already, stale rows included, also after close().
+         * already, also after close(). A row that a guard turned away counts as committed.
          *
          * What it throws says something of this group only. If the group was given up, its caller
          * was told: flush() does not throw it again. A synchronous buffer returns at once. Within
@@ -597,12 +623,13 @@ namespace WriteBuffer {
          *                             became of it, since groups after it were given up in more
          *                             than 65,536 places of the sequence
          * @throws RefusedException    the group was given up, however long ago, or was unwritten
-         *                             when its buffer ended, in its journal or not. getFailures()
-         *                             has it while takeFailures() would return it, and is empty
-         *                             later. It stays given up after retry(), which gives a new
-         *                             ticket
+         *                             when its buffer ended. getFailures() has it while
+         *                             takeFailures() would return it, and is empty later. It stays
+         *                             given up after retry(), which gives a new ticket
          * @throws BlockedException    its rows cannot be written now, as when a table takes none:
-         *                             the group was tried once more, and stays buffered
+         *                             the group was tried once more, and stays buffered. Or it was
+         *                             unwritten when its buffer ended, and is in its journal: the
+         *                             next process writes it
          * @throws ConnectionException no server, or the connection was lost: the group stays
          *                             buffered
          * @throws TimeoutException    the time is over: the group stays buffered
@@ -613,6 +640,8 @@ namespace WriteBuffer {
          * Returns whether the buffered rows of any one table have reached batchSize. In the
          * foreground those with the same key count once. It says nothing of the room. Always false
          * of a synchronous buffer.
+         *
+         * @phpstan-impure
          */
         public function isFull(): bool;
 
@@ -625,6 +654,7 @@ namespace WriteBuffer {
          * @return array<string, mixed>
          *
          * @phpstan-return Metrics
+         * @phpstan-impure
          */
         public function getMetrics(): array;
 
@@ -632,12 +662,14 @@ namespace WriteBuffer {
          * Returns the number of buffered rows. A row that went into another one still counts: it is
          * not committed yet. Of a persistent buffer those of all its objects. Always 0 of a
          * synchronous buffer.
+         *
+         * @phpstan-impure
          */
         public function count(): int;
 
         /**
          * Returns the failures (dead letters), which takeFailures() will return. They stay, and
-         * flush() still throws them.
+         * flush() still throws those that it has not thrown yet.
          *
          * Each is a group, with an id that no other one has, in any process; the tag that it was
          * added with; its rows, its status, the server's error code (0 for our own), the reason,
@@ -653,9 +685,9 @@ namespace WriteBuffer {
          *   buffer ended before it was written.
          *
          * At most 1,000 groups are kept, and at most 64 MiB. With a deadLetterFile the oldest make
-         * room. Without one those do that waitFor() has thrown: whoever called it has them. If
-         * there is none of them, nothing more is given up. A forked child has none of its parent's.
-         * Also after close(). A synchronous buffer has none.
+         * room. Without one, those do that waitFor() has thrown: whoever called it has them. If
+         * there is none of them, nothing more is given up: see flush()'s BlockedException. A forked
+         * child has none of its parent's. Also after close(). A synchronous buffer has none.
          *
          * Those of a persistent buffer outlive the object and the request: any object of its name
          * in the process returns them, and the next flush() of one throws them. If nobody asks, all
@@ -665,6 +697,7 @@ namespace WriteBuffer {
          * @return list<array<string, mixed>>
          *
          * @phpstan-return list<Failure>
+         * @phpstan-impure
          */
         public function failures(): array;
 
@@ -686,9 +719,9 @@ namespace WriteBuffer {
          * Takes what takeFailures() and {@see FlushException::getFailures()} return, and lines of
          * the dead-letter file after `json_decode($line, true)`. One whose status is `uncertain`,
          * or a word that is not known, is refused: look whether its rows are in the database, and
-         * set its status to `unwritten` if they are not. One without a status is put back. All are
-         * looked at first, as far as there may be room for them: if one is refused by then, none is
-         * put back.
+         * set its status to `unwritten` if they are not. One without a status is put back. They are
+         * looked at first, as many at a time as maxPendingBytes allows: if one is refused by then,
+         * none of these is put back.
          *
          * One that this object has put back already is refused by its id, as is one that is in the
          * list twice. Of those that it has put back it remembers the last 10,000. Another object,
@@ -699,27 +732,26 @@ namespace WriteBuffer {
          * replacing a newer one. Whether it is written then flush() says, or waitFor().
          *
          * They are put back in their order, up to the first one that cannot be. The others are
-         * yours still, so keep the list: `array_slice($failures, $taken)`. If your own code throws
-         * meanwhile, as a signal's handler may, that passes on. If some were put back, an
-         * IncompleteException is the last one of its getPrevious().
+         * yours still, so keep the list: `array_slice($failures, $e->getTakenGroups())`. If your
+         * own code throws meanwhile, as a signal's handler may, that passes on. If some were put
+         * back, an IncompleteException is the last one of its getPrevious().
          *
          * @param array<array<string, mixed>> $failures
          *
          * @phpstan-param array<FailureToRetry> $failures
          *
-         * @return int how many were put back: all, or as many as there is room for, from the first
-         *             on, which is no exception. So retry(takeFailures()) may lose the others.
-         *             lastTicket() has the ticket of the last. Synchronous: how many were committed
+         * @return int how many were put back: all. Synchronous: how many were committed.
+         *             lastTicket() has the ticket of the last
          *
          * @throws IncompleteException getTakenGroups() were put back, from the first on, and then
-         *                          getPrevious() ended it
+         *                          getPrevious() ended it: a FullException, for instance
          * @throws \TypeError       an element is not a failure, or its id, status or tag is no
          *                          string
          * @throws ConfigException  one may be in the database already, or was put back already, or
          *                          the first one is refused as by add(). The message says which
          *                          one it is
          * @throws FullException    there is no room for the first one
-         * @throws TooLargeException the first one alone passes maxPendingRows or maxPendingBytes
+         * @throws TooLargeException one alone exceeds maxPendingRows or maxPendingBytes
          * @throws ClosedException  after close(), also of an empty list
          * @throws RefusedException foreground: as add(), and all were put back. Synchronous: as
          *                          add(), for the first one
@@ -758,16 +790,15 @@ namespace WriteBuffer {
     {
     }
 
-    /** The call took nothing: the buffer is as it was. */
+    /** Nothing of this call was taken. */
     interface NotTaken extends Exception
     {
     }
 
     /**
      * Another try may help, without a change of your code. With {@see NotTaken}: make the same call
-     * again. Without: the rows are buffered, so call flush(), and do not add them again.
-     * {@see \SyncWriteBuffer} buffers nothing: there make the same call again, after a look at the
-     * table if it is a {@see ConnectionException}.
+     * again. Without: rows are buffered, so call flush(), and do not add them again. Of a call that
+     * takes no rows, such as find() or {@see Journal::recover()}: call it again.
      */
     interface Retryable extends Exception
     {
@@ -785,20 +816,21 @@ namespace WriteBuffer {
      * The server cannot be reached, refused the login, or the connection was lost. The rows stay
      * buffered. The code is the server's error code, or the client's (2002 and above), or 0.
      */
-    final class ConnectionException extends \RuntimeException implements Retryable
+    class ConnectionException extends \RuntimeException implements Retryable
     {
     }
 
     /**
-     * There is no room: maxPendingRows or maxPendingBytes is reached, and the rows before could not
-     * be written in time. Nothing was taken. There may be room later.
+     * There is no room: with the group, maxPendingRows, maxPendingBytes or journalMaxBytes would be
+     * exceeded, and the rows before could not be written in time. Nothing was taken. There may be
+     * room later.
      */
     final class FullException extends \OverflowException implements NotTaken, Retryable
     {
     }
 
     /**
-     * The group alone passes maxPendingRows or maxPendingBytes. It was not taken, and never will
+     * The group alone exceeds maxPendingRows or maxPendingBytes. It was not taken, and never will
      * be: add fewer rows at once, or raise the bound.
      */
     final class TooLargeException extends \LengthException implements NotTaken
@@ -832,8 +864,9 @@ namespace WriteBuffer {
 
         /**
          * Returns the groups that were given up and not thrown before, as
-         * {@see Buffer::takeFailures()}, which still returns them; of waitFor() its own group.
-         * Empty in a {@see BlockedException}. It has the first ones, up to 1,000 or 64 MiB.
+         * {@see Buffer::takeFailures()}, which still returns them; of waitFor(), and of a
+         * {@see \SyncWriteBuffer}, its own group. Empty in a {@see BlockedException}. It has the
+         * first ones, up to 1,000 or 64 MiB.
          *
          * @return list<array<string, mixed>>
          *
@@ -846,14 +879,15 @@ namespace WriteBuffer {
 
     /**
      * Groups were given up: they are failures in {@see Buffer::takeFailures()}. Of a
-     * {@see \SyncWriteBuffer}: the group was refused, and getFailures() alone has it.
+     * {@see \SyncWriteBuffer} getFailures() alone has the group: it was refused, or its COMMIT was
+     * not answered, as its status says.
      */
     final class RefusedException extends FlushException
     {
     }
 
     /** Rows cannot be written now: they stay buffered. */
-    final class BlockedException extends FlushException implements Retryable
+    class BlockedException extends FlushException implements Retryable
     {
     }
 
@@ -861,7 +895,7 @@ namespace WriteBuffer {
      * The time is over that the call was given, or that a table's definition has to be read. The
      * rows stay buffered. A time-out of the connection's own is a {@see ConnectionException}.
      */
-    final class TimeoutException extends \RuntimeException implements Retryable
+    class TimeoutException extends \RuntimeException implements Retryable
     {
     }
 
@@ -869,8 +903,8 @@ namespace WriteBuffer {
      * A call that takes many groups took only some: putAll(), retry() or
      * {@see DeadLetterFile::retry()}. What was taken stays taken, but within group(): do not add it
      * again. If an error ended the call, that is getPrevious(), and the code is the error's. What
-     * the class of that error says of rows holds for the group that ended the call, and not for
-     * those before it.
+     * the class of that error says of rows, and of another try, holds for the group that ended the
+     * call, and not for those before it.
      */
     final class IncompleteException extends \RuntimeException implements Exception
     {
@@ -1025,36 +1059,28 @@ namespace WriteBuffer {
          * Puts the groups of a dead-letter file back, waits until they are committed, and takes
          * them out of the file.
          *
-         * It takes the file away first, to `$path.retry`, so new lines go into a new one. What is
-         * given up once more is a new line with a new id, in the buffer's own `deadLetterFile` if
-         * it has one, else in this file, and is a failure of the buffer, too. Lines that are torn,
-         * or that {@see Buffer::retry()} refuses, come back as they are: a group that alone passes
-         * maxPendingRows or maxPendingBytes, and those that may be in the database. Look at these,
-         * and set their status to `unwritten` or take them out. An id that this object has put back
-         * before, also by retry(), comes back as `uncertain`: look, too. None of this is an
+         * What is given up once more is a new line with a new id, in the buffer's own
+         * `deadLetterFile` if it has one, else in this file, and is a failure of the buffer, too.
+         * Lines that are torn, or that {@see Buffer::retry()} refuses, come back as they are: look
+         * at these, and set their status to `unwritten` or take them out. An id that this object
+         * has put back before, also by retry(), comes back as `uncertain`. None of this is an
          * exception: what has come back is in the file. It waits as flush() does without a time.
          *
-         * **If it throws**, call it again later: each group is committed, or has its line. The
-         * lines that were not put back come back as they were. At most 100 groups may still be
-         * buffered: `$path.retry` keeps their lines, and its lock, until this buffer has written
-         * them, in flush(), close(), the next call or at its end. What it cannot write by then
-         * comes back as it was, or as `uncertain` if its COMMIT was not answered. So a group has
-         * one line, but of a persistent buffer: when the object ends they come back as `uncertain`,
-         * and its own `deadLetterFile` may get a second line, under another id.
+         * **If it throws**, call it again later: each group is committed, or has its line. While
+         * groups are still buffered, `$path.retry` keeps their lines, and its lock.
          *
-         * **Nothing is written twice.** Up to 100 lines at a time are noted in `$path.retry` as
-         * begun before they are put back, and as done when they are settled. If the process is
-         * killed amid this, the next call gives the lines that were begun back as `uncertain`, goes
-         * on with the others, and then with `$path` itself. Within the call a lost answer to COMMIT
-         * is what it is to the buffer: the ledger knows, unless `ledger` is off for these tables.
-         * Two processes do not retry one file at once: the second one throws.
+         * **Nothing is written twice**, also if the process is killed amid this: the next call
+         * gives the lines that were begun, at most 100, back as `uncertain`, and goes on with the
+         * others. Two processes do not retry one file at once: the second one throws.
          *
          * The file is read into memory whole. No path but `$path` must lead to it, and
-         * `$path.retry` is no link.
+         * `$path.retry` is no link. See `docs/operations.md`.
          *
          * @param Buffer $buffer writes the groups: a {@see \WriteBuffer} or a
          *                       {@see \SyncWriteBuffer}. Its `deadLetterFile` may be the same file
          * @param string $path   the file. If it is not there, there is nothing to do
+         *
+         * @phpstan-param \WriteBuffer|\SyncWriteBuffer $buffer
          *
          * @return int how many groups were committed. Within group() of the buffer it works as
          *             outside
@@ -1123,15 +1149,16 @@ namespace WriteBuffer {
          * @return list<array<string, mixed>> an element for each dead writer: its groups that were
          *             not committed, what became of their rows, and where its folder was set aside
          *             if it was damaged. `error` says why not all was written, and null that
-         *             nothing is left. Without a server that is said here, and nothing is thrown
+         *             nothing is left: a server that cannot be reached is said here, and is no
+         *             exception
          *
          * @phpstan-return list<Recovered>
          *
          * @throws ConfigException     there is no DSN, or it is `memory:`; the folder cannot be
          *                             used; or php.ini has a setting that cannot work
          * @throws ConnectionException no thread can be started
-         * @throws TimeoutException    the time is over, and a server does not answer. What is left
-         *                             stays in the folder
+         * @throws TimeoutException    the time is over: a server is slow, or was connected and does
+         *                             not answer. What is left stays in the folder
          * @throws \ValueError         $directory is empty, or $timeoutMs is negative
          */
         public static function recover(
@@ -1215,6 +1242,27 @@ namespace WriteBuffer {
     }
 }
 
+namespace WriteBuffer\Synchronous {
+
+    /**
+     * Of a {@see \SyncWriteBuffer}, which keeps nothing: the group was neither taken nor written.
+     * Make the same call again.
+     */
+    final class BlockedException extends \WriteBuffer\BlockedException implements \WriteBuffer\NotTaken
+    {
+    }
+
+    /** As {@see BlockedException}. */
+    final class ConnectionException extends \WriteBuffer\ConnectionException implements \WriteBuffer\NotTaken
+    {
+    }
+
+    /** As {@see BlockedException}. It comes before anything is sent. */
+    final class TimeoutException extends \WriteBuffer\TimeoutException implements \WriteBuffer\NotTaken
+    {
+    }
+}
+
 namespace {
 
     /**
@@ -1248,10 +1296,11 @@ namespace {
          * @param string|null $dsn `mysql://user:pass@host:3306/db?option=value`, with
          *        `host1:3306,host2:3306` for the servers of one cluster, `unix_socket=/path` for a
          *        socket, or `memory:`. User, password and database are percent-encoded. Options:
-         *        unix_socket, tls (off, required), tls_ca, tls_cert, tls_key (PEM files),
-         *        tls_verify (identity, ca, none), charset, collation, timezone, sql_mode,
-         *        isolation_level, connect_timeout_ms, read_timeout_ms, write_timeout_ms,
-         *        lock_wait_timeout_ms. See `docs/dsn.md`. Default: `write_buffer.dsn`
+         *        unix_socket, tls (`off`, the default; `required`), tls_ca, tls_cert, tls_key (PEM
+         *        files), tls_verify (`identity`, the default; `ca`; `none`), charset, collation,
+         *        timezone, sql_mode, isolation_level, connect_timeout_ms, read_timeout_ms,
+         *        write_timeout_ms, lock_wait_timeout_ms. `docs/dsn.md` has all defaults.
+         *        Default: `write_buffer.dsn`
          * @param int|null $batchSize rows of one table that make the buffer full: a flush is due
          *        then. In the foreground those with the same key count once. Default 100
          * @param int|null $flushIntervalMs milliseconds, since the oldest buffered row, after which
@@ -1295,8 +1344,9 @@ namespace {
          *        their lanes; groups of different keys are not. Needs `background`. Default 1
          * @param string|null $routeBy the column whose value chooses a group's lane, `symbol` for
          *        instance. Groups of one value go to one lane, unless a row of theirs still waits
-         *        in another one. Without it, or if no row of a group has it, the key of the group's
-         *        first row chooses
+         *        in another one. Without it, or if no row of a group has it, consecutive groups go
+         *        to one lane, to the first one as long as it keeps up. That writes most rows a
+         *        second
          * @param string|null $persistent a name. The buffer, its thread and its connection outlive
          *        the object and the request, and every object that gives this name in the process
          *        shares them, with the rows, the tickets and the failures. The end of an object

@@ -26,7 +26,9 @@ return [
     | and after each command. A persistent buffer is not flushed after a
     | response, since it stays for the next request. Before a response with a
     | Location all are, since the client comes back at once. Errors are reported
-    | to the exception handler. The time-out is for each buffer.
+    | to the exception handler. The time-out is for each buffer. With false the
+    | rows wait for the thread, for batch_size, or for the end of the process,
+    | and what the thread could not write is reported all the same.
     |
     */
 

@@ -8,6 +8,6 @@ namespace WriteBuffer;
  * Rows cannot be written now. No row was given up: they stay buffered. If the extension is loaded,
  * its own class is used.
  */
-final class BlockedException extends FlushException implements Retryable
+class BlockedException extends FlushException implements Retryable
 {
 }

@@ -8,6 +8,6 @@ namespace WriteBuffer;
  * The server cannot be reached, refused the login, or the connection was lost. The rows stay
  * buffered. If the extension is loaded, its own class is used.
  */
-final class ConnectionException extends \RuntimeException implements Retryable
+class ConnectionException extends \RuntimeException implements Retryable
 {
 }

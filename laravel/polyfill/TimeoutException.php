@@ -8,6 +8,6 @@ namespace WriteBuffer;
  * The time given to flush(), close() or waitFor() is over. The rows stay buffered. If the extension
  * is loaded, its own class is used.
  */
-final class TimeoutException extends \RuntimeException implements Retryable
+class TimeoutException extends \RuntimeException implements Retryable
 {
 }

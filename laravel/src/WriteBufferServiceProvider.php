@@ -60,11 +60,8 @@ final class WriteBufferServiceProvider extends ServiceProvider
             fn (ConnectionEvent $event) => $this->app->make(OpenTransactions::class)->handle($event),
         );
         $end = new EndOfWorkFlusher($this->app);
-        Listeners::register($this->app->make('events'), $end);
+        Listeners::register($this->app, $end);
         (new FlushLog($this->app))->register($this->app->make('events'));
-        $this->app->terminating(static function () use ($end): void {
-            $end->flush('request');
-        });
 
         BufferedFinder::register();
         BufferedRelations::register();

@@ -52,6 +52,7 @@ final class DeletionFaultsTest extends ChaosTestCase
             'in the foreground' => ['background' => false],
             'in the background' => ['background' => true, 'flushIntervalMs' => 2],
             'in three lanes' => ['background' => true, 'flushIntervalMs' => 2, 'lanes' => 3],
+            'in three lanes, by key' => ['background' => true, 'flushIntervalMs' => 2, 'lanes' => 3, 'routeBy' => 'id'],
             'as text' => ['background' => true, 'flushIntervalMs' => 2, 'maxPreparedStatements' => 0],
         ];
         foreach ($rules as $rule => $of) {

@@ -7,8 +7,8 @@ namespace WriteBuffer\Tests\Chaos;
 use PDO;
 use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\ConfigException;
-use WriteBuffer\ConnectionException;
 use WriteBuffer\DeadLetterFile;
+use WriteBuffer\RefusedException;
 use WriteBuffer\Tests\Chaos\Support\ChaosTestCase;
 use WriteBuffer\Tests\Support\SecondServer;
 
@@ -110,7 +110,7 @@ final class LostSessionTest extends ChaosTestCase
 
     /**
      * The answer to COMMIT is lost, and so is the server: nobody can ask it what became of the
-     * group, which is in the table. A synchronous buffer keeps none, so it says so.
+     * group, which is in the table. A synchronous buffer keeps none, so it gives it up as such.
      */
     public function testASynchronousBufferSaysThatAGroupMayBeCommitted(): void
     {
@@ -130,11 +130,17 @@ final class LostSessionTest extends ChaosTestCase
             'id' => "f{$id}", 'rows' => [['table' => 'wb_lost', 'row' => ['id' => $id, 'n' => $id]]],
         ];
         $thrown = $lose(static fn () => $buffer->put('wb_lost', ['id' => 2, 'n' => 2]));
-        self::assertInstanceOf(ConnectionException::class, $thrown);
+        self::assertInstanceOf(RefusedException::class, $thrown);
         self::assertStringContainsString('may be committed', $thrown->getMessage());
+        [$lost] = $thrown->getFailures();
+        self::assertSame(
+            ['uncertain', [['table' => 'wb_lost', 'row' => ['id' => 2, 'n' => 2]]]],
+            [$lost['status'], $lost['rows']],
+        );
+        self::assertInstanceOf(ConfigException::class, self::thrownBy(static fn () => $buffer->retry([$lost])));
         self::assertSame(1, $buffer->lastTicket(), 'of the row before');
 
-        self::assertInstanceOf(ConnectionException::class, $lose(static fn () => $buffer->retry([$failure(3)])));
+        self::assertInstanceOf(RefusedException::class, $lose(static fn () => $buffer->retry([$failure(3)])));
         $thrown = self::thrownBy(static fn () => $buffer->retry([$failure(3)]));
         self::assertInstanceOf(ConfigException::class, $thrown, 'it may be there');
 

@@ -41,7 +41,7 @@ final class SoakTest extends ChaosTestCase
 
     /** By worker: its buffer's class and settings, and the steps between two calls of flush(). */
     private const WORKERS = [
-        1 => ['WriteBuffer', 'lanes: 4, flushIntervalMs: 200, parkTimeoutMs: 3_000', 0],
+        1 => ['WriteBuffer', 'lanes: 4, routeBy: \'id\', flushIntervalMs: 200, parkTimeoutMs: 3_000', 0],
         2 => ['WriteBuffer', 'lanes: 4, batchSize: 20, flushIntervalMs: 100, parkTimeoutMs: 3_000', 50],
         3 => ['WriteBuffer', 'lanes: 4, parkTimeoutMs: 0', 0],
         4 => ['SyncWriteBuffer', '', 0],

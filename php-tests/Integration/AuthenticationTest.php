@@ -6,7 +6,7 @@ namespace WriteBuffer\Tests\Integration;
 
 use PDO;
 use PDOException;
-use WriteBuffer\ConnectionException;
+use WriteBuffer\Synchronous\ConnectionException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 
 /**

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer\Tests\Integration;
 
 use WriteBuffer\ConnectionException;
+use WriteBuffer\Synchronous;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\Tests\Support\PhpProcess;
 use WriteBuffer\Tests\Support\Proxies;
@@ -242,7 +243,7 @@ final class ConnectionTest extends DatabaseTestCase
             );
             $sync = $this->syncBuffer(dsn: $dsn, orderTable: 'wb_orders');
             self::assertThrowsMatching(
-                ConnectionException::class,
+                Synchronous\ConnectionException::class,
                 "/^{$pattern}\$/D",
                 static fn () => $sync->add(['id' => 1]),
                 $code,

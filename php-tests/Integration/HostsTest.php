@@ -6,11 +6,11 @@ namespace WriteBuffer\Tests\Integration;
 
 use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\ConfigException;
-use WriteBuffer\ConnectionException;
-use WriteBuffer\TimeoutException;
+use WriteBuffer\Synchronous\ConnectionException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\Tests\Support\Proxies;
 use WriteBuffer\Tests\Support\SecondServer;
+use WriteBuffer\TimeoutException;
 
 /** A DSN with several hosts: which one is tried when, and what is said of those that failed. */
 final class HostsTest extends DatabaseTestCase

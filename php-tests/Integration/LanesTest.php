@@ -44,7 +44,8 @@ final class LanesTest extends DatabaseTestCase
     /** @return iterable<string, array{?string}> */
     public static function routes(): iterable
     {
-        yield 'by key' => [null];
+        yield 'in runs' => [null];
+        yield 'by key' => ['id'];
         yield 'by symbol' => ['symbol'];
         yield 'by a column that no row has' => ['no_such_column'];
     }
@@ -78,6 +79,16 @@ final class LanesTest extends DatabaseTestCase
                 $buffer->flush();
             }
         }
+        // However orders are spread: new ones come faster than one lane writes them.
+        self::await('work for each lane', static function () use ($buffer, &$orders): bool {
+            $next = 1_000 + count($orders);
+            for ($id = $next; $id < $next + 1_000; $id++) {
+                $orders[$id] = ['id' => $id, 'symbol' => self::SYMBOLS[$id % 5], 'version' => 1, 'note' => ''];
+                $buffer->add($orders[$id]);
+            }
+
+            return count(array_filter(array_column($buffer->getMetrics()['lane_metrics'], 'rows_added'))) === 4;
+        });
         $buffer->flush();
 
         ksort($orders);
@@ -170,7 +181,7 @@ final class LanesTest extends DatabaseTestCase
     public function testEveryLaneHasItsRowInTheLedger(): void
     {
         $this->admin()->exec('DROP TABLE IF EXISTS write_buffer_ledger');
-        $buffer = $this->lanes();
+        $buffer = $this->lanes(['routeBy' => 'id']);
         for ($id = 1; $id <= 100; $id++) {
             $buffer->add(['id' => $id, 'symbol' => 'X', 'version' => 1], ['id' => $id, 'order_id' => $id]);
         }
@@ -220,6 +231,21 @@ final class LanesTest extends DatabaseTestCase
         self::assertSame('4000', $this->value('SELECT COUNT(*) FROM lane_trades'));
         self::assertGreaterThan(1, $buffer->getMetrics()['reconnects']);
         self::assertSame([], $buffer->takeFailures());
+    }
+
+    /** As long as one lane keeps up, the others need no connection. */
+    public function testWithoutABacklogOneConnectionIsEnough(): void
+    {
+        $buffer = $this->lanes(['flushIntervalMs' => 3_600_000]);
+        for ($id = 1; $id <= 300; $id++) {
+            $buffer->add(['id' => $id, 'symbol' => 'X', 'version' => 1], ['id' => $id, 'order_id' => $id]);
+            if ($id % 10 === 0) {
+                $buffer->flush();
+            }
+        }
+        self::assertCount(1, $this->bufferConnections());
+        $rows = array_column($buffer->getMetrics()['lane_metrics'], 'rows_committed');
+        self::assertSame([600, 0, 0, 0], $rows);
     }
 
     public function testADifferentNumberOfLanesIsAnotherPersistentBuffer(): void

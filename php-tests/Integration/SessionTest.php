@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace WriteBuffer\Tests\Integration;
 
 use PHPUnit\Framework\Attributes\DataProvider;
-use WriteBuffer\ConnectionException;
+use WriteBuffer\Synchronous\ConnectionException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\Tests\Support\Proxies;
 

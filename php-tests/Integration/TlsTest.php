@@ -6,7 +6,7 @@ namespace WriteBuffer\Tests\Integration;
 
 use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\ConfigException;
-use WriteBuffer\ConnectionException;
+use WriteBuffer\Synchronous\ConnectionException;
 use WriteBuffer\Tests\Support\DatabaseTestCase;
 use WriteBuffer\Tests\Support\PhpProcess;
 

@@ -121,7 +121,7 @@ final class ForkTest extends ProcessTestCase
     {
         $child = $this->runToItsEnd(
             <<<'PHP'
-                $buffer = Child::buffer(background: true, lanes: 4);
+                $buffer = Child::buffer(background: true, lanes: 4, routeBy: 'id');
                 Child::add($buffer, 1, 400);
                 $buffer->flush();
                 Child::add($buffer, 401, 600);

@@ -158,7 +158,7 @@ final class GroupTest extends ProcessTestCase
     public function testAGroupOverSeveralLanesIsWholeAndLast(): void
     {
         $child = $this->runToItsEnd(<<<'PHP'
-            $buffer = Child::buffer(lanes: 4, batchSize: 5);
+            $buffer = Child::buffer(lanes: 4, routeBy: 'id', batchSize: 5);
             for ($round = 1; $round <= 100; $round++) {
                 $ids = range(1 + $round % 7, 12);
                 foreach ($ids as $id) {

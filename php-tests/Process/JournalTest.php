@@ -23,7 +23,8 @@ final class JournalTest extends JournalTestCase
         yield 'lanes by a column' => [self::NEVER . ", lanes: 3, routeBy: 'id'"];
         yield 'persistent' => [self::NEVER . ", persistent: 'name'"];
         yield 'some of it was written' => ['batchSize: 6, flushIntervalMs: 1, journal: $argv[1]'];
-        yield 'some of it was written, by lanes' => ['batchSize: 6, flushIntervalMs: 1, lanes: 4, journal: $argv[1]'];
+        yield 'some of it was written, by lanes' => ["batchSize: 6, flushIntervalMs: 1, lanes: 4, routeBy: 'id', journal: \$argv[1]"];
+        yield 'some of it was written, in runs' => ['batchSize: 6, flushIntervalMs: 1, lanes: 4, journal: $argv[1]'];
     }
 
     /**

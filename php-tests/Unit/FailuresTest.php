@@ -9,6 +9,7 @@ use WriteBuffer\Buffer;
 use WriteBuffer\ConfigException;
 use WriteBuffer\FlushException;
 use WriteBuffer\FullException;
+use WriteBuffer\IncompleteException;
 use WriteBuffer\MemorySink;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 
@@ -101,7 +102,9 @@ final class FailuresTest extends MemoryTestCase
         // Nothing is written, so it stays full.
         MemorySink::failNext(2006, 1_000);
         $buffer->put('log', ['id' => 9]);
-        self::assertSame(1, $buffer->retry([$failure(1), $failure(2)]));
+        $thrown = self::thrownBy(static fn () => $buffer->retry([$failure(1), $failure(2)]));
+        self::assertInstanceOf(IncompleteException::class, $thrown);
+        self::assertSame(1, $thrown->getTakenGroups());
         self::assertInstanceOf(FullException::class, self::thrownBy(static fn () => $buffer->retry([$failure(2)])));
         MemorySink::reset();
         $buffer->flush();

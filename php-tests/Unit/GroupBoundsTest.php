@@ -169,9 +169,19 @@ final class GroupBoundsTest extends MemoryTestCase
 
     public function testRetryTakesNoMoreThanTheBoundsAtOnce(): void
     {
-        $failure = ['rows' => [['table' => 't', 'row' => ['id' => 1, 'text' => str_repeat('x', self::MIB)]]]];
-        $buffer = $this->buffer(background: false, maxPendingBytes: 3 * self::MIB);
-        self::assertSame(2, $buffer->retry(array_fill(0, 1_000, $failure)));
-        self::assertSame(1, $buffer->retry([$failure]));
+        $output = PhpProcess::run(<<<'PHP'
+            $most = static function (): int {
+                preg_match('/VmHWM:\s+(\d+)/', file_get_contents('/proc/self/status'), $most);
+                return intdiv((int) $most[1], 1024);
+            };
+            $failure = ['rows' => [['table' => 't', 'row' => ['id' => 1, 'text' => str_repeat('x', 1 << 20)]]]];
+            $buffer = new WriteBuffer(dsn: 'memory:', background: false, maxPendingBytes: 3 << 20);
+            $buffer->retry([$failure, $failure, $failure]);
+            $before = $most();
+            echo $buffer->retry(array_fill(0, 256, $failure)), ' ', $most() - $before;
+            PHP);
+        self::assertMatchesRegularExpression('/^256 \d+$/D', $output);
+        // The rows of all are 256 MiB.
+        self::assertLessThan(64, (int) substr($output, 4));
     }
 }

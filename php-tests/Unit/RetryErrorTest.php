@@ -215,7 +215,7 @@ final class RetryErrorTest extends MemoryTestCase
         foreach ([$this->buffer(), $this->syncBuffer()] as $buffer) {
             self::assertThrows(
                 ConfigException::class,
-                "failure 2 is \"{$status}\": its rows may be in the database already, and would be doubled. None was put back."
+                "failure 2 is \"{$status}\": its rows may be in the database already, and would be doubled."
                     . " Look, and leave it out if they are there; else set its 'status' to 'unwritten', and retry() it",
                 static fn () => $buffer->retry([
                     ['status' => 'unwritten', 'rows' => $rows],

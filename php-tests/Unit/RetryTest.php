@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Tests\Unit;
 
+use WriteBuffer\FullException;
+use WriteBuffer\IncompleteException;
 use WriteBuffer\MemorySink;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 
@@ -83,18 +85,21 @@ final class RetryTest extends MemoryTestCase
         self::assertInstanceOf(\TypeError::class, $thrown);
     }
 
-    public function testGivesTheNumberThatFits(): void
+    public function testSaysHowManyThereWasRoomFor(): void
     {
         $buffer = $this->buffer(background: true, maxPendingRows: 3, batchSize: 3, overflow: 'throw');
         $failure = static fn (int $id): array => ['rows' => [['table' => 'orders', 'row' => ['id' => $id]]]];
         MemorySink::failNext(1146, 1_000);
         $buffer->add(['id' => 1]);
         $failures = array_map($failure, [2, 3, 4, 5]);
-        self::assertSame(2, $buffer->retry($failures));
+        $thrown = self::thrownBy(static fn () => $buffer->retry($failures));
+        self::assertInstanceOf(IncompleteException::class, $thrown);
+        self::assertInstanceOf(FullException::class, $thrown->getPrevious());
+        self::assertSame([2, 2, 3], [$thrown->getTakenGroups(), $thrown->getTakenRows(), $buffer->lastTicket()]);
         self::assertCount(3, $buffer);
         MemorySink::reset();
         $buffer->flush();
-        self::assertSame(2, $buffer->retry(array_slice($failures, 2)));
+        self::assertSame(2, $buffer->retry(array_slice($failures, $thrown->getTakenGroups())));
         self::assertSame(2, $buffer->flush());
         self::assertSame([1, 2, 3, 4, 5], array_column(self::rowsOf('orders'), 'id'));
     }

@@ -37,11 +37,12 @@ final class StubDocTest extends TestCase
 {
     /** PHP's own types, and those that every analyser knows. */
     private const TYPES = [
-        'array', 'bool', 'callable', 'false', 'float', 'int', 'iterable', 'list', 'mixed', 'null', 'object', 'string', 'void',
+        'array', 'bool', 'callable', 'false', 'float', 'int', 'iterable', 'list', 'mixed', 'non-empty-array', 'null', 'object',
+        'string', 'void',
     ];
 
-    /** Tags that say something to people only. */
-    private const PLAIN_TAGS = ['@see'];
+    /** Tags that say something to people only, or that the parser does not read. */
+    private const PLAIN_TAGS = ['@see', '@phpstan-impure', '@param-immediately-invoked-callable'];
 
     /** Classes of PHP's that not every PHP has. */
     private const OPTIONAL_CLASSES = ['GMP'];

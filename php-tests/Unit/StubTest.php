@@ -30,15 +30,12 @@ final class StubTest extends TestCase
         if (!class_exists(self::PREFIX . 'WriteBuffer', false)) {
             $code = (string) file_get_contents(dirname(__DIR__, 2) . '/stubs/write_buffer.stub.php');
             $code = preg_replace('/\A<\?php/', '', $code);
-            $code = str_replace(
-                ['namespace WriteBuffer {', "namespace {\n", '\\WriteBuffer\\'],
-                [
-                    'namespace ' . self::PREFIX . 'WriteBuffer {',
-                    'namespace ' . rtrim(self::PREFIX, '\\') . " {\n",
-                    '\\' . self::PREFIX . 'WriteBuffer\\',
-                ],
-                $code,
-            );
+            $code = strtr($code, [
+                'namespace WriteBuffer {' => 'namespace ' . self::PREFIX . 'WriteBuffer {',
+                'namespace WriteBuffer\\Synchronous {' => 'namespace ' . self::PREFIX . 'WriteBuffer\\Synchronous {',
+                "namespace {\n" => 'namespace ' . rtrim(self::PREFIX, '\\') . " {\n",
+                '\\WriteBuffer\\' => '\\' . self::PREFIX . 'WriteBuffer\\',
+            ]);
             eval($code);
         }
         $classes = [];
@@ -59,7 +56,7 @@ final class StubTest extends TestCase
 
     public function testTheClassesAreThoseOfTheStub(): void
     {
-        self::assertCount(24, self::stubClasses());
+        self::assertCount(27, self::stubClasses());
         self::assertEqualsCanonicalizing(array_keys(self::stubClasses()), array_keys(self::extensionClasses()));
     }
 

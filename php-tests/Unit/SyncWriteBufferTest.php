@@ -4,11 +4,11 @@ declare(strict_types=1);
 
 namespace WriteBuffer\Tests\Unit;
 
-use WriteBuffer\BlockedException;
 use WriteBuffer\Buffer;
-use WriteBuffer\ConnectionException;
 use WriteBuffer\MemorySink;
+use WriteBuffer\NotTaken;
 use WriteBuffer\RefusedException;
+use WriteBuffer\Retryable;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 use WriteBuffer\Tests\Support\Text;
 
@@ -35,14 +35,17 @@ final class SyncWriteBufferTest extends MemoryTestCase
     public function testKeepsNothingWhenItThrows(): void
     {
         $buffer = $this->syncBuffer(maxRetries: 0);
-        foreach ([[1213, 1, BlockedException::class], [2006, 4, ConnectionException::class]] as [$code, $times, $class]) {
+        foreach ([[1213, 1, 'BlockedException'], [2006, 4, 'ConnectionException']] as [$code, $times, $class]) {
             MemorySink::failNext($code, $times);
-            self::assertThrowsMatching(
-                $class,
+            $thrown = self::assertThrowsMatching(
+                "WriteBuffer\\Synchronous\\{$class}",
                 '/^simulated (deadlock|lost connection), asked for by MemorySink::failNext\(\)$/D',
                 static fn () => $buffer->add([['id' => 1], ['id' => 2]], ['id' => 3]),
                 $code,
             );
+            self::assertInstanceOf("WriteBuffer\\{$class}", $thrown);
+            self::assertInstanceOf(NotTaken::class, $thrown);
+            self::assertInstanceOf(Retryable::class, $thrown);
             self::assertCount(0, $buffer);
             self::assertSame(0, $buffer->flush());
             self::assertNull($buffer->find('orders', 1));

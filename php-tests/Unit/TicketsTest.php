@@ -107,7 +107,7 @@ final class TicketsTest extends MemoryTestCase
     /** One lane's group is waited for. Nobody asked for those of the others. */
     public function testLeavesOtherLanesAlone(): void
     {
-        $buffer = $this->buffer(background: true, lanes: 4);
+        $buffer = $this->buffer(background: true, lanes: 4, routeBy: 'id');
         for ($id = 1; $id <= 40; $id++) {
             $buffer->put('log', ['id' => $id]);
         }

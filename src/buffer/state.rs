@@ -143,6 +143,7 @@ impl State {
         std::mem::forget(std::mem::replace(&mut self.buffer, buffer));
         // Their locks are the parent's, too.
         std::mem::forget(std::mem::take(&mut self.last_shapes));
+        std::mem::forget(self.scratch.take());
         self.groups.forget();
         self.living = living(&self.buffer, self.configuration.engine.shutdown_timeout);
     }

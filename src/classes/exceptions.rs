@@ -12,14 +12,17 @@ use crate::classes::interfaces::Interface;
 use crate::classes::parameters::{Parameter, with_parameters};
 use crate::classes::registration::{Handler, register};
 use crate::exceptions::{
-    ExceptionClasses, FAILURES, PROCESSED_ROWS, REASONS, SKIPPED_ROWS, TAKEN_GROUPS, TAKEN_ROWS,
+    ExceptionClasses, FAILURES, PROCESSED_ROWS, REASONS, SKIPPED_ROWS, TAKEN_GROUPS, TAKEN_ROWS, Waiting,
     construct_flush_exception, construct_incomplete_exception, get_failures, get_processed_rows, get_reasons,
     get_skipped_rows, get_taken_groups, get_taken_rows,
 };
 use crate::zend::classes::{self, Class};
 
-/// `WriteBuffer\FlushException`, for the classes below it.
+// The classes that have others below them.
 static FLUSH: OnceLock<Class> = OnceLock::new();
+static BLOCKED: OnceLock<Class> = OnceLock::new();
+static CONNECTION: OnceLock<Class> = OnceLock::new();
+static TIMEOUT: OnceLock<Class> = OnceLock::new();
 
 /// Registers the interfaces: the one of all exceptions, and those that mark some of them.
 ///
@@ -51,9 +54,22 @@ pub fn register_classes() -> Result<()> {
         let builder = exception(name, parent, interfaces).flags(ClassFlags::Final);
         register(builder).map(|class| Class(class))
     };
-    let flush = register(flush_exception(runtime)).map(|class| Class(class))?;
-    FLUSH.get_or_init(|| flush);
-    let of_flush: ClassEntryInfo = (flush_class, "\\WriteBuffer\\FlushException");
+    let open = |builder: ClassBuilder, known: &OnceLock<Class>| {
+        let class = Class(register(builder)?);
+        known.get_or_init(|| class);
+        anyhow::Ok(class)
+    };
+    let waiting = |name: &str, parent, known: &OnceLock<Class>, itself: ClassEntryInfo| {
+        let buffered = exception(&format!("WriteBuffer\\{name}"), parent, &[Retryable]);
+        let buffered = open(buffered, known)?;
+        let dropped = class(&format!("WriteBuffer\\Synchronous\\{name}"), itself, &[NotTaken])?;
+        anyhow::Ok(Waiting { buffered, dropped })
+    };
+    let flush = open(flush_exception(runtime), &FLUSH)?;
+    let of_flush: ClassEntryInfo = (|| known(&FLUSH), "\\WriteBuffer\\FlushException");
+    let of_blocked: ClassEntryInfo = (|| known(&BLOCKED), "\\WriteBuffer\\BlockedException");
+    let of_connection: ClassEntryInfo = (|| known(&CONNECTION), "\\WriteBuffer\\ConnectionException");
+    let of_timeout: ClassEntryInfo = (|| known(&TIMEOUT), "\\WriteBuffer\\TimeoutException");
     ExceptionClasses {
         config: class("WriteBuffer\\ConfigException", argument, &[NotTaken])?,
         full: class("WriteBuffer\\FullException", overflow, &[NotTaken, Retryable])?,
@@ -62,9 +78,9 @@ pub fn register_classes() -> Result<()> {
         incomplete: Class(register(incomplete_exception(runtime))?),
         flush,
         refused: class("WriteBuffer\\RefusedException", of_flush, &[])?,
-        blocked: class("WriteBuffer\\BlockedException", of_flush, &[Retryable])?,
-        connection: class("WriteBuffer\\ConnectionException", runtime, &[Retryable])?,
-        timeout: class("WriteBuffer\\TimeoutException", runtime, &[Retryable])?,
+        blocked: waiting("BlockedException", of_flush, &BLOCKED, of_blocked)?,
+        connection: waiting("ConnectionException", runtime, &CONNECTION, of_connection)?,
+        timeout: waiting("TimeoutException", runtime, &TIMEOUT, of_timeout)?,
     }
     .set();
     Ok(())
@@ -75,8 +91,8 @@ fn spl(class: fn() -> &'static ClassEntry, name: &'static str) -> ClassEntryInfo
 }
 
 #[expect(clippy::expect_used, reason = "the class is registered before those below it")]
-fn flush_class() -> &'static ClassEntry {
-    FLUSH.get().expect("the class is registered").0
+fn known(class: &OnceLock<Class>) -> &'static ClassEntry {
+    class.get().expect("the class is registered").0
 }
 
 fn interface(name: &str, parent: ClassEntryInfo) -> ClassBuilder {

@@ -2,8 +2,8 @@
 //! their order, and plain values. Such a row is compared and copied in one pass, without a look-up
 //! and without PHP code.
 //!
-//! Invariant: of a row that is anything else nothing is left in the group, for
-//! [`crate::convert::rows`].
+//! Invariant: of a row that is anything else nothing is in the group, for
+//! [`crate::convert::rows`]. So is a row of more than 64 KiB.
 //!
 //! Bound: one shape a table is remembered.
 
@@ -15,6 +15,7 @@ use ext_php_rs::types::Zval;
 use write_buffer_core::rows::group::Group;
 use write_buffer_core::table::entry::TableId;
 use write_buffer_core::table::shape::Shape;
+use write_buffer_core::value::room::Room;
 
 use crate::zend::array::{Elements, name_of};
 use crate::zend::values::{Plain, is_interned};
@@ -60,19 +61,16 @@ impl LastShapes {
         let Some(buckets) = elements.buckets().filter(|buckets| buckets.len() == last.keys.len()) else {
             return false;
         };
-        let before = group.mark();
-        if group.begin_row(&last.shape).is_err() {
-            return false;
-        }
-        for ((bucket, known), column) in buckets.iter().zip(&last.keys).zip(&*last.shape.columns) {
-            let is_same =
-                name_of(bucket).is_some_and(|key| ptr::eq(key, *known) || key.as_bytes() == column.as_bytes());
-            if !is_same || !push_plain(group, &bucket.val) {
-                group.rewind(before);
-                return false;
+        group.push_at_once(&last.shape, |room| {
+            for ((bucket, known), column) in buckets.iter().zip(&last.keys).zip(&*last.shape.columns) {
+                let key = name_of(bucket)?;
+                if !ptr::eq(key, *known) && key.as_bytes() != column.as_bytes() {
+                    return None;
+                }
+                put_plain(room, &bucket.val)?;
             }
-        }
-        true
+            Some(())
+        })
     }
 }
 
@@ -81,14 +79,15 @@ fn address(key: &zend_string) -> *const zend_string {
     if is_interned(key) { key } else { ptr::null() }
 }
 
-/// Copies a value that needs no PHP code and no error. `false`: it is another one.
-fn push_plain(group: &mut Group, value: &Zval) -> bool {
-    match Plain::of(value).or_else(|| value.reference().and_then(Plain::of)) {
-        Some(Plain::Null) => group.push_null(),
-        Some(Plain::Int(number)) => group.push_int(number),
-        Some(Plain::Float(number)) if number.is_finite() => group.push_float(number),
-        Some(Plain::Text(text)) => return group.push_bytes(text).is_ok(),
-        _ => return false,
+/// Copies a value that needs no PHP code and no error. `None`: it is another one, or there is no
+/// room.
+#[inline]
+fn put_plain(room: &mut Room<'_>, value: &Zval) -> Option<()> {
+    match Plain::of(value).or_else(|| value.reference().and_then(Plain::of))? {
+        Plain::Null => room.null(),
+        Plain::Int(number) => room.int(number),
+        Plain::Float(number) if number.is_finite() => room.float(number),
+        Plain::Float(_) => None,
+        Plain::Text(text) => room.bytes(text),
     }
-    true
 }

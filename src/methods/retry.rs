@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ExecuteData;
+use write_buffer_core::dead_letter::Status;
 use write_buffer_core::dead_letter::line::{BINARY_MARK, DATE_TIME_MARK, DELETION, decode_binary};
-use write_buffer_core::dead_letter::{FlushError, Status};
 use write_buffer_core::error::{Error, Kind};
 use write_buffer_core::rows::group::Group;
 
@@ -35,84 +35,115 @@ pub extern "C" fn retry(call: &mut ExecuteData, result: &mut Zval) {
             return Err(throw_error(Error::closed()));
         }
         let generation = fork::fork_generation();
-        let (groups, total) = gather_all(buffer, failures).map_err(throw_conversion_error)?;
-        *result = export::int(add_all(buffer, groups, total, generation)?);
+        *result = export::int(put_back_all(buffer, failures, generation)?);
         Ok(())
     });
 }
 
-/// Takes the groups in order, as far as they fit. Returns how many. `total`: of so many failures.
-///
-/// What ends it halfway is behind an exception that says how many were put back: alone it would say
-/// that none was, or that all were.
-fn add_all(buffer: Handle<'_>, groups: Vec<Failure>, total: usize, generation: u64) -> Result<usize, PendingException> {
-    let count = groups.len();
-    let is_sync = buffer.with(|state| state.is_sync());
-    let mut rows = 0;
-    for (taken, Failure { id, group }) in groups.into_iter().enumerate() {
-        // PHP code may run while the last one is waited for, and put back this one.
-        let is_new = id
-            .as_ref()
-            .is_none_or(|id| buffer.with(|state| state.put_back.enter(id)));
-        let rows_before = rows;
-        rows += group.len();
-        let added = if is_new {
-            wait::add(buffer, Box::new(group), generation)
-        } else {
-            Err(was_put_back(taken).into())
-        };
-        let Err(mut failed) = added else {
-            continue;
-        };
-        let was_taken = is_new && is_taken(buffer, &failed.error);
-        if let Some(id) = id.filter(|_| is_new && !was_taken) {
-            buffer.with(|state| state.put_back.take_back(&id));
+/// Puts all failures back, in their order: as many at a time as the buffer's bounds allow at once.
+/// Returns how many.
+fn put_back_all(buffer: Handle<'_>, failures: Option<&Zval>, generation: u64) -> Result<usize, PendingException> {
+    let Some(failures) = failures.and_then(HeldArray::of) else {
+        return Ok(0);
+    };
+    let mut progress = Progress {
+        groups: 0,
+        rows: 0,
+        total: failures.elements().count(),
+    };
+    let mut ids = HashSet::new();
+    while progress.groups < progress.total {
+        match gather_some(buffer, &failures, progress.groups, &mut ids) {
+            Ok(groups) => progress.add_all(buffer, groups, generation)?,
+            Err(error) => return Err(progress.end_at_conversion(error)),
         }
-        if matches!(failed.error.kind(), Kind::Full | Kind::TooLarge) && taken > 0 {
-            return Ok(taken);
-        }
-        // It was put back, and the flush that it made due failed.
-        let is_back = was_taken && !is_sync;
-        let halfway = Halfway {
-            groups: taken + usize::from(is_back),
-            rows: if is_back { rows } else { rows_before },
-            total,
-            cause: if is_back {
-                format!("the flush that failure {} made due failed", taken + 1)
-            } else {
-                format!("failure {} ended it", taken + 1)
-            },
-        };
-        let words = failed.error.to_string();
-        if total > 1 && is_new && !is_back && failed.error.kind() != Kind::Interrupted {
-            failed.error = failed.error.context(&format!("failure {} of {total}", taken + 1));
-        }
-        return Err(halfway.throw(&failed, &words, kept_rows(buffer)));
     }
-    Ok(count)
+    Ok(progress.groups)
 }
 
-/// How far a call came that an error ended.
-struct Halfway {
+/// How far a call has come.
+struct Progress {
+    /// How many failures were put back, and their rows.
     groups: usize,
     rows: usize,
+    /// Of so many.
     total: usize,
-    cause: String,
 }
 
-impl Halfway {
-    /// Throws the error. If some were put back it is behind an exception that says how many.
-    fn throw(&self, failed: &FlushError, words: &str, kept: usize) -> PendingException {
-        let pending = throw_flush_error(failed, kept);
+impl Progress {
+    /// Takes the groups in order.
+    ///
+    /// What ends it halfway is behind an exception that says how many were put back: alone it would
+    /// say that none was, or that all were.
+    fn add_all(&mut self, buffer: Handle<'_>, groups: Vec<Failure>, generation: u64) -> Result<(), PendingException> {
+        let is_sync = buffer.with(|state| state.is_sync());
+        for Failure { id, group } in groups {
+            let number = self.groups + 1;
+            // PHP code may run while the last one is waited for, and put back this one.
+            let is_new = id
+                .as_ref()
+                .is_none_or(|id| buffer.with(|state| state.put_back.enter(id)));
+            let rows = group.len();
+            let added = if is_new {
+                wait::add(buffer, Box::new(group), generation)
+            } else {
+                Err(was_put_back(self.groups).into())
+            };
+            let Err(mut failed) = added else {
+                self.groups = number;
+                self.rows += rows;
+                continue;
+            };
+            let was_taken = is_new && is_taken(buffer, &failed.error);
+            if let Some(id) = id.filter(|_| is_new && !was_taken) {
+                buffer.with(|state| state.put_back.take_back(&id));
+            }
+            // It was put back, and the flush that it made due failed.
+            let is_back = was_taken && !is_sync;
+            if is_back {
+                self.groups = number;
+                self.rows += rows;
+            }
+            let words = failed.error.to_string();
+            if self.total > 1 && is_new && !is_back && failed.error.kind() != Kind::Interrupted {
+                failed.error = failed.error.context(&format!("failure {number} of {}", self.total));
+            }
+            let cause = if is_back {
+                format!("the flush that failure {number} made due failed: {words}")
+            } else {
+                format!("failure {number} ended it: {words}")
+            };
+            let pending = throw_flush_error(&failed, kept_rows(buffer));
+            return Err(self.end(
+                pending,
+                &cause,
+                failed.error.kind() == Kind::Interrupted,
+                failed.error.code(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// One that is no failure, or that is refused, ends it before any of those that were looked at
+    /// with it is put back.
+    fn end_at_conversion(&self, error: ConversionError) -> PendingException {
+        let (cause, code) = match &error {
+            ConversionError::Pending(_) => (String::new(), 0),
+            ConversionError::Type { message, .. } => (message.clone(), 0),
+            ConversionError::Config(error) => (error.to_string(), error.code()),
+        };
+        let is_interrupted = matches!(error, ConversionError::Pending(_));
+        let pending = throw_conversion_error(error);
+        self.end(pending, &cause, is_interrupted, code)
+    }
+
+    /// Ends the call by what is pending. If some were put back, and not all, an exception says how
+    /// many: before it, or behind what user code threw.
+    fn end(&self, pending: PendingException, cause: &str, is_interrupted: bool, code: u16) -> PendingException {
         if self.groups == 0 || self.groups == self.total {
             return pending;
         }
-        let is_interrupted = failed.error.kind() == Kind::Interrupted;
-        let end = if is_interrupted {
-            "the rest was not".to_owned()
-        } else {
-            format!("{}: {words}", self.cause)
-        };
+        let end = if is_interrupted { "the rest was not" } else { cause };
         let incomplete = Incomplete {
             message: format!("retry() put back {} of {} failures; {end}", self.groups, self.total),
             taken: self.rows,
@@ -125,7 +156,7 @@ impl Halfway {
             incomplete.append_to_pending();
             return pending;
         }
-        incomplete.throw(failed.error.code())
+        incomplete.throw(code)
     }
 }
 
@@ -154,41 +185,43 @@ fn was_put_back(at: usize) -> Error {
     ))
 }
 
-/// The groups of the failures, as many as the buffer's bounds allow at once, and how many failures
-/// there are. User code may run.
-fn gather_all(buffer: Handle<'_>, failures: Option<&Zval>) -> Result<(Vec<Failure>, usize), ConversionError> {
-    let Some(failures) = failures.and_then(HeldArray::of) else {
-        return Ok((Vec::new(), 0));
-    };
-    let total = failures.elements().count();
+/// The groups of the failures from a position on, as many as the buffer's bounds allow at once, at
+/// least one. `ids`: of all that were looked at. User code may run.
+fn gather_some(
+    buffer: Handle<'_>,
+    failures: &HeldArray,
+    from: usize,
+    ids: &mut HashSet<Box<[u8]>>,
+) -> Result<Vec<Failure>, ConversionError> {
     let most = buffer.with(|state| state.configuration.engine.max_pending_bytes);
     let mut groups: Vec<Failure> = Vec::new();
-    let mut ids: HashSet<Box<[u8]>> = HashSet::new();
     let mut bytes = 0_usize;
-    for (at, failure) in failures.elements().values().enumerate() {
+    for (at, failure) in failures.elements().values().enumerate().skip(from) {
         let id = HeldArray::peek(failure, |failure| id_of(failure).ok().flatten()).flatten();
         if id
             .as_ref()
-            .is_some_and(|id| buffer.with(|state| state.put_back.has(id)) || !ids.insert(id.clone()))
+            .is_some_and(|id| buffer.with(|state| state.put_back.has(id)) || ids.contains(id))
         {
-            return Err(was_put_back(at).context("none was put back").into());
+            let error = was_put_back(at);
+            let error = if from == 0 {
+                error.context("none was put back")
+            } else {
+                error
+            };
+            return Err(error.into());
         }
-        match gather(buffer, at, failure) {
-            Err(ConversionError::Config(error)) if error.kind() == Kind::TooLarge && at > 0 => break,
-            Err(error) => return Err(error),
-            Ok(group) => {
-                bytes = bytes.saturating_add(group.size_bytes());
-                if bytes > most && at > 0 {
-                    break;
-                }
-                groups.push(Failure { id, group: *group });
-            }
+        let group = gather(buffer, at, failure)?;
+        bytes = bytes.saturating_add(group.size_bytes());
+        if bytes > most && !groups.is_empty() {
+            break;
         }
+        ids.extend(id.clone());
+        groups.push(Failure { id, group: *group });
     }
     if exception_is_pending() {
         return Err(PendingException.into());
     }
-    Ok((groups, total))
+    Ok(groups)
 }
 
 /// The id of a failure, if it has one.
@@ -243,7 +276,7 @@ pub fn gather(buffer: Handle<'_>, at: usize, failure: &Zval) -> Result<Box<Group
         && !Status::may_be_retried(status)
     {
         return Err(Error::config(format!(
-            "failure {} is \"{}\": its rows may be in the database already, and would be doubled. None was put back. Look, and \
+            "failure {} is \"{}\": its rows may be in the database already, and would be doubled. Look, and \
              leave it out if they are there; else set its 'status' to 'unwritten', and retry() it",
             at + 1,
             status.escape_ascii()

@@ -79,7 +79,7 @@ pub struct Settings {
     pub ledger_table: String,
     /// The number of lanes: flushers that write side by side, each over a connection of its own.
     pub lanes: usize,
-    /// The column whose value chooses a group's lane. `None`: the key of its first row does.
+    /// The column whose value chooses a group's lane. `None`: they go in runs.
     pub route_by: Option<String>,
     /// How long rows may wait for a table that takes none, until they are given up. Zero: for ever.
     pub park_timeout: Duration,

@@ -36,7 +36,8 @@ struct ModelRow {
 enum Step {
     Add {
         rows: Vec<ModelRow>,
-        route: u64,
+        /// `None`: any lane may take the group.
+        route: Option<u64>,
     },
     Flush,
     /// Somebody waits for a group: one of those taken, by its place among them.
@@ -58,7 +59,7 @@ fn row() -> impl Strategy<Value = ModelRow> {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => (prop::collection::vec(row(), 1..4), any::<u64>()).prop_map(|(rows, route)| Step::Add { rows, route }),
+        8 => (prop::collection::vec(row(), 1..4), any::<Option<u64>>()).prop_map(|(rows, route)| Step::Add { rows, route }),
         1 => Just(Step::Flush),
         1 => any::<u64>().prop_map(Step::WaitFor),
         2 => (1..150_u64).prop_map(Step::Pass),
@@ -115,7 +116,14 @@ fn id(lanes: &Lanes<()>, lane: usize) -> LaneId {
 }
 
 impl World {
-    fn add(&mut self, lanes: &mut Lanes<()>, shapes: &[Arc<Shape>], rows: &[ModelRow], route: u64, now: Instant) {
+    fn add(
+        &mut self,
+        lanes: &mut Lanes<()>,
+        shapes: &[Arc<Shape>],
+        rows: &[ModelRow],
+        route: Option<u64>,
+        now: Instant,
+    ) {
         let mut group = Group::default();
         let mut keys = Vec::new();
         self.groups.push(self.next + 1);
@@ -208,6 +216,8 @@ proptest! {
             batch_size: 4,
             flush_interval: INTERVAL,
             lanes: LANES,
+            // Runs are short: of four rows.
+            max_pending_rows: 8 * LANES,
             ..Settings::default()
         };
         let mut catalog = Catalog::new(None, &["a", "b"], "none", Vec::new()).expect("a catalog");

@@ -164,7 +164,7 @@ fn measure(case: &Case) -> (usize, usize) {
             group.push_row(&shape, &row).expect("within the bounds");
             let hash = FxBuildHasher.hash_one(id.to_string());
             route.keys.push((table, KeyHash::Known(hash)));
-            route.hash = hash;
+            route.hash = Some(hash);
         }
         lanes.add(&group, Some(&route), now);
         if case.is_parked && first % 1_000 == 0 {

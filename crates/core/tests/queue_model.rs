@@ -122,7 +122,7 @@ proptest! {
                     prop_assert_eq!(queue.fits(&group), fits);
                     if fits {
                         let before = queue.due(lane, now);
-                        let mut chosen = queue.choose(None);
+                        let mut chosen = queue.choose(None, || now);
                         let ordinal = chosen.number;
                         chosen.spot = stores.then_some(Spot { ordinal, sequence: 1, offset: 0 });
                         let wake = queue.add_at(&group, None, chosen, now);

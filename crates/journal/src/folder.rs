@@ -159,22 +159,25 @@ fn with_extension(files: &impl Files, folder: &Path, extension: &str) -> io::Res
 /// Removes a lane's folder, which holds nothing any more that is not elsewhere. `lock` goes last,
 /// so that nobody else is here meanwhile.
 ///
+/// The segments go one after the other, the last one last: a note in it says what the others were.
 /// With `is_synced` each step is on the disk before the next one: a power cut leaves no segment
-/// without its header.
+/// without its header, and none without the last one.
 ///
 /// # Errors
 ///
 /// The system's, and a file that is none of ours. Nothing is lost: another try may follow.
 pub fn remove(files: &impl Files, directory: &Path, folder: &Path, is_synced: bool) -> Result<()> {
     let listed = |names: io::Result<Vec<PathBuf>>| names.map_err(Error::io("list", folder));
-    for path in listed(segments(files, folder))?
-        .iter()
-        .chain(&listed(begun(files, folder))?)
-    {
-        files.remove_file(path).map_err(Error::io("remove", path))?;
-    }
-    if is_synced {
-        files.sync_folder(folder).map_err(Error::io("sync", folder))?;
+    let mut segments = listed(segments(files, folder))?;
+    let last = segments.pop();
+    segments.extend(listed(begun(files, folder))?);
+    for paths in [&segments[..], last.as_slice()] {
+        for path in paths {
+            files.remove_file(path).map_err(Error::io("remove", path))?;
+        }
+        if is_synced && !paths.is_empty() {
+            files.sync_folder(folder).map_err(Error::io("sync", folder))?;
+        }
     }
     for name in [HEADER, LOCK] {
         let path = folder.join(name);

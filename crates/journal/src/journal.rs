@@ -1,8 +1,8 @@
 //! Owns a journal's directory: a folder for each lane, of this process, of others, of the dead.
 //!
-//! Whoever takes over a folder has its lock. It reads the groups after the ledger's position,
-//! writes them under the dead writer's name, and removes the folder, or [goes on](Adopted::resume)
-//! in it. If it dies in turn, nothing has changed for the next one but the ledger's position.
+//! Whoever takes over a folder has its lock. It reads the groups, writes those that are not settled
+//! under the dead writer's name, and removes the folder, or [goes on](Adopted::resume) in it. If it
+//! dies in turn, nothing has changed for the next one but the ledger's position.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::files::{File as _, Files, Holder, Locked, Ownership};
 use crate::folder;
 use crate::header::{HeaderError, LaneHeader};
 use crate::lane::{Lane, Limits};
-use crate::scan::{Ending, Scan, Stored};
+use crate::scan::{Ending, GivenUp, Scan, Stored};
 
 /// A journal's directory.
 #[derive(Debug, Clone)]
@@ -184,25 +184,25 @@ impl<F: Files> Journal<F> {
     }
 
     /// What each folder holds, those that were set aside too. Changes nothing, and waits for
-    /// nobody.
+    /// nobody. `says` reads the notes.
     ///
     /// # Errors
     ///
     /// The directory cannot be listed. Folders that vanish meanwhile are left out.
-    pub fn inspect(&self) -> Result<Vec<Inspection>> {
+    pub fn inspect(&self, says: GivenUp) -> Result<Vec<Inspection>> {
         let is_lane = |name: &String| !name.starts_with('.');
         let names = self.names()?.into_iter().filter(is_lane);
-        Ok(names.filter_map(|name| self.inspect_one(name)).collect())
+        Ok(names.filter_map(|name| self.inspect_one(name, says)).collect())
     }
 
-    fn inspect_one(&self, name: String) -> Option<Inspection> {
+    fn inspect_one(&self, name: String, says: GivenUp) -> Option<Inspection> {
         let folder = self.directory.join(&name);
         if self.files.ownership(&folder).ok()? == Ownership::NoFolder {
             return None;
         }
         let holder = self.files.holder(&folder.join(folder::LOCK)).ok()?;
         let header = folder::read_header(&self.files, &folder).unwrap_or(Err(HeaderError::Damaged));
-        let mut scan = Scan::new(&self.files, &folder, None).ok()?;
+        let mut scan = Scan::new(&self.files, &folder, says).ok()?;
         let (mut groups, mut notes) = (0, 0);
         let (mut first_number, mut last_number) = (None, None);
         let mut count = |scan: &mut Scan<F>| {
@@ -271,13 +271,13 @@ impl<F: Files> Adopted<F> {
         self.header.as_ref().map_err(|error| *error)
     }
 
-    /// Reads the groups after a number, and the notes: see [`Scan::new`].
+    /// Reads the groups and the notes: see [`Scan::new`].
     ///
     /// # Errors
     ///
     /// The folder cannot be listed.
-    pub fn scan(&self, after: Option<u64>) -> Result<Scan<F>> {
-        Scan::new(&self.journal.files, &self.folder, after)
+    pub fn scan(&self, says: GivenUp) -> Result<Scan<F>> {
+        Scan::new(&self.journal.files, &self.folder, says)
     }
 
     /// Goes on in the folder, which stays locked: groups and notes are appended to it, with higher
@@ -285,9 +285,9 @@ impl<F: Files> Adopted<F> {
     /// whoever comes next finds all of it, old and new, in order. The header stays as it is: so go
     /// on only if the rules and settings in it are yours.
     ///
-    /// `scan` has read to the end, and its [ending](Scan::ending) is whole. What it has read from
-    /// is taken for settled. New numbers come after each position that the ledger has: a group that
-    /// was committed may be lost here by a power cut, and its number is not to be used again.
+    /// `scan` has read to the end, and its [ending](Scan::ending) is whole. Whoever appends groups
+    /// chooses numbers above each that the ledger has: a group that was committed may be lost here
+    /// by a power cut, and its number is not to be used again.
     ///
     /// Another scan that was begun before this call may go on reading, also while the lane is
     /// appended to and settled, as long as nothing is settled that it has not returned.

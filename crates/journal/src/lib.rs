@@ -14,7 +14,7 @@
 //! A group's way: [`Lane::begin`](lane::Lane::begin) finds room for it, [`Record::put`] copies its
 //! bytes into the mapped segment, [`Record::commit`] writes the head before them: from then on it
 //! outlives the process, and costs no system call. [`Syncer`](lane::sync::Syncer) makes it outlive
-//! the machine. [`Lane::settle_through`](lane::Lane::settle_through) gives it up, once the ledger
+//! the machine. [`Lane::give_up_through`](lane::Lane::give_up_through) gives it up, once the ledger
 //! says that it is committed. Whoever comes after a death calls
 //! [`Journal::adopt`](journal::Journal::adopt) and [`Adopted::scan`](journal::Adopted::scan), and
 //! removes the folder, or goes on in it by [`Adopted::resume`](journal::Adopted::resume).

@@ -142,8 +142,6 @@ pub(crate) struct Contents {
     pub ordinal: u64,
     /// The number of its last group, or of the last one before it.
     pub number: u64,
-    /// The ordinal of its last note; 0 if it has none.
-    pub note: u64,
     /// How many records it has.
     pub records: u64,
 }
@@ -154,7 +152,6 @@ impl Contents {
         Self {
             ordinal,
             number,
-            note: 0,
             records: 0,
         }
     }
@@ -164,9 +161,6 @@ impl Contents {
         self.ordinal = head.ordinal;
         self.number = head.number;
         self.records += 1;
-        if head.kind == Kind::Note {
-            self.note = head.ordinal;
-        }
     }
 }
 

@@ -254,12 +254,26 @@ final class BufferSettings
             $journal = self::has($config, 'journal') ? self::text('journal', $config['journal']) : '';
         } else {
             // Without a background php.ini's is ignored.
-            $background = $config['background'] ?? ini_get('write_buffer.background');
-            $isHeeded = filter_var($background, FILTER_VALIDATE_BOOLEAN);
-            $journal = $isHeeded ? (string) ini_get('write_buffer.journal') : '';
+            $journal = self::isInBackground($config) ? (string) ini_get('write_buffer.journal') : '';
         }
 
         return $journal === '' ? null : $journal;
+    }
+
+    /**
+     * Whether a native thread writes the rows.
+     *
+     * @param array<string, mixed> $config
+     */
+    public static function hasThread(#[\SensitiveParameter] array $config): bool
+    {
+        return self::driver($config) === 'native' && self::isInBackground($config);
+    }
+
+    /** @param array<string, mixed> $config */
+    private static function isInBackground(#[\SensitiveParameter] array $config): bool
+    {
+        return filter_var($config['background'] ?? ini_get('write_buffer.background'), FILTER_VALIDATE_BOOLEAN);
     }
 
     /**

@@ -7,10 +7,8 @@ namespace WriteBuffer\Laravel\DeadLetters;
 use Closure;
 use WriteBuffer\ConfigException;
 use WriteBuffer\Exception as BufferException;
-use WriteBuffer\FullException;
 use WriteBuffer\IncompleteException;
 use WriteBuffer\Laravel\Rows\Row;
-use WriteBuffer\TooLargeException;
 
 /**
  * A buffer's retry(): puts failures back in their order, up to the first one that cannot be, and
@@ -23,7 +21,7 @@ final class Retry
      * @param Closure(list<Row>, ?string): void $take       takes a group with its tag
      * @param Closure(): int                    $lastTicket of the last group that was taken
      *
-     * @return int how many were put back: all, or as many as there is room for
+     * @return int how many were put back: all
      *
      * @throws BufferException
      */
@@ -38,8 +36,6 @@ final class Retry
             $thrown = null;
             try {
                 $take($rows, DeadLetter::tag($failures[$at]));
-            } catch (FullException | TooLargeException $e) {
-                return $at > 0 ? $at : throw $e;
             } catch (ConfigException $e) {
                 $thrown = new ConfigException("Argument #1 (\$failures): element {$at}: {$e->getMessage()}", 0, $e);
             } catch (BufferException $e) {

@@ -12,6 +12,7 @@ use WriteBuffer\Buffer;
 use WriteBuffer\Exception as BufferException;
 use WriteBuffer\FlushException;
 use WriteBuffer\Laravel\Buffers\BufferManager;
+use WriteBuffer\Laravel\Buffers\BufferSettings;
 use WriteBuffer\Laravel\Buffers\PackageSettings;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\Laravel\Drivers\Metrics;
@@ -54,6 +55,8 @@ final class EndOfWorkFlusher
     {
         if ($this->container->make('config')->get("write-buffer.flush_after.{$kind}", true)) {
             $this->flushAll($kind);
+        } else {
+            $this->tellAll();
         }
         $this->container->make(OpenTransactions::class)->reportUnthrown();
         $this->dispatchWritten();
@@ -90,12 +93,25 @@ final class EndOfWorkFlusher
             }
             if ($isPersistent && $kind === 'request') {
                 // It stays for the next request, and its thread goes on writing.
-                $this->tell($name, $buffer);
+                $this->tell($name, $buffer, true);
             } else {
                 $this->flushOne($name, $buffer, $timeoutMs, $isPersistent);
             }
         }
         $this->container->make(BufferManager::class)->forgetEarlier();
+    }
+
+    /** Tells of what threads have met, where nothing is flushed. */
+    private function tellAll(): void
+    {
+        $config = $this->container->make('config');
+        foreach ($this->container->make(BufferManager::class)->all() as $name => $buffer) {
+            // Without a thread, what was met was thrown where rows were added.
+            $hasThread = BufferSettings::hasThread((array) $config->get("write-buffer.buffers.{$name}"));
+            if ($hasThread && !($buffer instanceof HoldsRows && $buffer->isHolding())) {
+                $this->tell($name, $buffer, $this->isPersistent($name));
+            }
+        }
     }
 
     /** Reports rows that wait for a transaction which the last job left open: nobody else would. */
@@ -133,9 +149,9 @@ final class EndOfWorkFlusher
     }
 
     /** Tells of what the thread of a buffer has met that is not flushed now. */
-    private function tell(string $name, Buffer $buffer): void
+    private function tell(string $name, Buffer $buffer, bool $isPersistent): void
     {
-        [$letters, $parked] = $this->untold($name, $buffer, true);
+        [$letters, $parked] = $this->untold($name, $buffer, $isPersistent);
         if ($letters !== []) {
             $this->failed($name, $buffer, $this->refusal($name, $letters));
             try {

@@ -15,6 +15,7 @@ use WriteBuffer\ConfigException;
 use WriteBuffer\Exception as BufferException;
 use WriteBuffer\FullException;
 use WriteBuffer\IncompleteException;
+use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\NotTaken;
 use WriteBuffer\RefusedException;
 use WriteBuffer\TooLargeException;
@@ -132,6 +133,8 @@ final class Import
         } catch (RefusedException $e) {
             if ($this->keepsRows) {
                 $this->refused ??= $e;
+            } elseif (array_column($e->getFailures(), 'status') === [DeadLetter::UNCERTAIN]) {
+                return $e;
             } else {
                 $this->skip($e->getMessage());
                 $taken = 0;

@@ -10,7 +10,6 @@ use SyncWriteBuffer;
 use Throwable;
 use TypeError;
 use WriteBuffer\Buffer;
-use WriteBuffer\ConnectionException;
 use WriteBuffer\Exception as BufferException;
 use WriteBuffer\FullException;
 use WriteBuffer\Laravel\DeadLetters\DeadLetter;
@@ -372,6 +371,8 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
                 $collect($e);
             } catch (FullException $full) {
                 // The flush makes room.
+            } catch (Retryable $e) {
+                throw $e;
             } catch (TypeError | NotTaken $e) {
                 // It was given up. The others are written all the same.
                 $wrong ??= $e;
@@ -404,14 +405,16 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
             } catch (FullException $e) {
                 throw $e;
             } catch (TypeError | NotTaken $e) {
-                $this->giveUp($e, DeadLetter::REFUSED, ...array_shift($this->late));
+                // What may help later is a buffer's that keeps nothing: it has only tried it.
+                $status = $e instanceof Retryable ? DeadLetter::UNWRITTEN : DeadLetter::REFUSED;
+                $this->giveUp($e, $status, ...array_shift($this->late));
                 throw $e;
             } catch (Throwable $e) {
                 // Any other exception says that the group was taken. But a buffer that keeps
-                // nothing has only tried to write it.
+                // nothing keeps no failure either.
                 $group = array_shift($this->late);
                 if (!$this->keepsRows) {
-                    $this->giveUp($e, $this->statusOf($e, $group[0]), ...$group);
+                    $this->giveUp($e, DeadLetter::REFUSED, ...$group);
                 }
                 throw $e;
             }
@@ -440,28 +443,9 @@ final class AfterCommitBuffer implements Buffer, HeldGroupOwner, HoldsRows
         }
         $this->failedRows += count($rows);
         $this->failedGroups++;
-        $code = $e instanceof BufferException && !$e instanceof NotTaken ? (int) $e->getCode() : 0;
+        $isOfServer = $e instanceof BufferException && ($e instanceof Retryable || !$e instanceof NotTaken);
+        $code = $isOfServer ? (int) $e->getCode() : 0;
         $this->failures[] = DeadLetter::of($rows, $status, $code, $e->getMessage(), $tag);
-    }
-
-    /**
-     * What is to be said of a group that a buffer that keeps nothing has not written.
-     *
-     * @param list<Row> $rows
-     */
-    private function statusOf(Throwable $e, array $rows): string
-    {
-        if ($e instanceof RefusedException) {
-            return DeadLetter::REFUSED;
-        }
-        foreach ($e instanceof ConnectionException ? $rows : [] as $row) {
-            if (!$this->tables->rules($row->table)->isRepeatable()) {
-                // Its COMMIT may have been carried out.
-                return DeadLetter::UNCERTAIN;
-            }
-        }
-
-        return DeadLetter::UNWRITTEN;
     }
 
     /** Whether rows are read here: for a group, or to be held. */

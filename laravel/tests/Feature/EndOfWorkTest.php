@@ -6,12 +6,10 @@ namespace WriteBuffer\Laravel\Tests\Feature;
 
 use Illuminate\Console\Scheduling\Schedule;
 use Illuminate\Contracts\Console\Kernel;
-use Illuminate\Contracts\Debug\ExceptionHandler;
 use Illuminate\Foundation\Http\Events\RequestHandled;
 use Illuminate\Http\RedirectResponse;
 use Illuminate\Queue\WorkerOptions;
 use Illuminate\Support\Facades\Route;
-use PDO;
 use Throwable;
 use WriteBuffer\BlockedException;
 use WriteBuffer\Buffer;
@@ -22,48 +20,13 @@ use WriteBuffer\Laravel\Events\FlushFailed;
 use WriteBuffer\Laravel\Exceptions\FlushFailedException;
 use WriteBuffer\Laravel\Exceptions\OpenTransactionException;
 use WriteBuffer\Laravel\Tests\Support\BufferingJob;
-use WriteBuffer\Laravel\Tests\Support\TestCase;
+use WriteBuffer\Laravel\Tests\Support\EndOfWorkTestCase;
 use WriteBuffer\RefusedException;
 use WriteBuffer\TimeoutException;
 
 /** The buffers are flushed when work ends, and what such a flush meets is reported. */
-final class EndOfWorkTest extends TestCase
+final class EndOfWorkTest extends EndOfWorkTestCase
 {
-    private ?PDO $judge = null;
-
-    protected function bufferConfiguration(): array
-    {
-        return ['default' => 'default', 'buffers' => ['default' => [
-            'driver' => 'native',
-            'background' => false,
-            'flush_interval_ms' => 3_600_000,
-        ]]];
-    }
-
-    protected function setUp(): void
-    {
-        parent::setUp();
-        BufferingJob::$seen = [];
-        $this->createTable('orders_away', 'id INT');
-        $this->judge()->exec('DROP TABLE orders_away');
-        $this->createTable('orders', 'id INT PRIMARY KEY, v INT NOT NULL');
-        $this->createTable('wb_jobs', 'id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, queue VARCHAR(255) NOT NULL, '
-            . 'payload LONGTEXT NOT NULL, attempts TINYINT UNSIGNED NOT NULL, reserved_at INT UNSIGNED, '
-            . 'available_at INT UNSIGNED NOT NULL, created_at INT UNSIGNED NOT NULL');
-    }
-
-    /** @return list<int> */
-    private function written(): array
-    {
-        return array_column($this->rows('orders'), 'id');
-    }
-
-    /** @return list<Throwable> */
-    private function reported(): array
-    {
-        return $this->app->make(ExceptionHandler::class)->reported;
-    }
-
     private function work(BufferingJob ...$jobs): void
     {
         foreach ($jobs as $job) {
@@ -128,19 +91,6 @@ final class EndOfWorkTest extends TestCase
 
         self::assertCount(1, $this->buffer());
         $this->buffer()->flush();
-    }
-
-    public function testItCanBeTurnedOff(): void
-    {
-        $this->app->make('config')->set('write-buffer.flush_after.request', false);
-        Route::get('/buffer', function (): string {
-            $this->buffer()->add(['id' => 1, 'v' => 1]);
-
-            return 'ok';
-        });
-        $this->get('/buffer')->assertOk();
-
-        self::assertCount(1, $this->buffer());
     }
 
     public function testACommand(): void
@@ -292,45 +242,6 @@ final class EndOfWorkTest extends TestCase
         }
         $this->buffer()->add(['id' => 3, 'v' => 1]);
         self::assertSame(1, \WriteBuffer\Laravel\Facades\WriteBuffer::flushAll(5_000));
-    }
-
-    private function judge(): PDO
-    {
-        return $this->judge ??= new PDO(
-            'mysql:unix_socket=' . self::setting('DB_SOCKET') . ';dbname=' . self::setting('DB_DATABASE'),
-            'root',
-        );
-    }
-
-    private function await(string $what, callable $condition): void
-    {
-        $deadline = hrtime(true) + 30 * 10 ** 9;
-        while (!$condition()) {
-            self::assertLessThan($deadline, hrtime(true), "no {$what}");
-            usleep(1_000);
-        }
-    }
-
-    /** @param array<string, mixed> $settings */
-    private function inTheBackground(array $settings = []): Buffer
-    {
-        $this->app->make('config')->set('write-buffer.buffers.default', $settings + [
-            'driver' => 'native', 'flush_interval_ms' => 1,
-        ]);
-
-        return $this->buffer();
-    }
-
-    /** @return list<list<int>> the keys of the rows that were given up, of each report */
-    private function reportedIds(): array
-    {
-        return array_map(
-            static fn (Throwable $e): array => array_map(
-                static fn (array $group): int => $group['rows'][0]['key']['id'],
-                $e->context()['given_up'],
-            ),
-            $this->reported(),
-        );
     }
 
     public function testARowThatWasGivenUpIsReportedAlsoIfTheFlushTakesTooLong(): void

@@ -25,7 +25,7 @@ $app = (require __DIR__ . '/application.php')([
     'write-buffer' => [
         'default' => 'default',
         'status' => false,
-        'flush_after' => ['command' => $work['flush'], 'request' => $work['flush']],
+        'flush_after' => ['command' => $work['flush']],
         'buffers' => ['default' => $work['buffer']],
     ],
 ]);

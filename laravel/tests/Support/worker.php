@@ -37,6 +37,7 @@ foreach (
         \Illuminate\Cache\CacheServiceProvider::class,
         \Illuminate\Database\DatabaseServiceProvider::class,
         \Illuminate\Encryption\EncryptionServiceProvider::class,
+        \Illuminate\Foundation\Providers\FoundationServiceProvider::class,
         \Illuminate\Queue\QueueServiceProvider::class,
         WriteBufferServiceProvider::class,
     ] as $provider

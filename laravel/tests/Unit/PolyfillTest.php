@@ -27,7 +27,8 @@ final class PolyfillTest extends TestCase
         foreach (
             ['Exception', 'NotTaken', 'Retryable', 'ConfigException', 'ConnectionException', 'FullException',
             'TooLargeException', 'FlushException', 'RefusedException', 'BlockedException', 'TimeoutException',
-            'ClosedException', 'IncompleteException', 'Buffer', 'Mode', 'Merge', 'Overflow', 'Ledger', 'JournalSync'] as $name
+            'ClosedException', 'IncompleteException', 'Synchronous\\BlockedException', 'Synchronous\\ConnectionException',
+            'Synchronous\\TimeoutException', 'Buffer', 'Mode', 'Merge', 'Overflow', 'Ledger', 'JournalSync'] as $name
         ) {
             $class = new ReflectionClass("WriteBuffer\\{$name}");
             $interfaces = $class->getInterfaceNames();
@@ -62,7 +63,7 @@ final class PolyfillTest extends TestCase
     private static function describeInProcess(array $options): array
     {
         $code = 'spl_autoload_register(static function (string $class): void {'
-            . '$file = ' . var_export(dirname(__DIR__, 2) . '/polyfill/', true) . ' . substr($class, 12) . ".php";'
+            . '$file = ' . var_export(dirname(__DIR__, 2) . '/polyfill/', true) . ' . strtr(substr($class, 12), "\\\\", "/") . ".php";'
             . 'if (is_file($file)) { require $file; } });'
             . 'eval("namespace PHPUnit\\\\Framework; class TestCase {}");'
             . 'require ' . var_export(__FILE__, true) . ';'

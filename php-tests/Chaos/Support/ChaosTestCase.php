@@ -83,6 +83,10 @@ abstract class ChaosTestCase extends ProcessTestCase
         bool $repeatsRefused = false,
     ): Writer {
         $stepsMin ??= self::scaled(1_000, 2_000);
+        if (str_contains($settings, 'lanes:')) {
+            // In runs, or each order by itself.
+            $settings .= [', routeBy: null', ", routeBy: 'id'"][mt_rand(0, 1)];
+        }
         $path = var_export(__DIR__ . '/Load.php', true);
         $repeats = var_export($repeatsRefused, true);
         $code = <<<PHP

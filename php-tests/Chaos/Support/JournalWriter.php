@@ -47,6 +47,8 @@ final class JournalWriter
             'batchSize' => 20,
             'flushIntervalMs' => 5,
             'tables' => self::rules(),
+            // Whatever the machine's speed: it waits for room.
+            'overflowTimeoutMs' => 3_600_000,
             // A table that is away is waited for until it is back.
             'parkTimeoutMs' => 0,
         ]);

@@ -39,10 +39,11 @@ final class ChildProcess
      * @param string                $code      PHP code without the opening tag; `Child` is there
      * @param list<string>          $arguments what the code finds in `$argv` from 1 on
      * @param array<string, string> $settings  php.ini settings
+     * @param list<string>          $under     the command that starts PHP, with its arguments
      */
-    public function __construct(string $code, array $arguments = [], array $settings = [])
+    public function __construct(string $code, array $arguments = [], array $settings = [], array $under = [])
     {
-        $command = [PHP_BINARY];
+        $command = [...$under, PHP_BINARY];
         $settings += ['display_errors' => 'stderr', 'log_errors' => '0', 'html_errors' => '0', 'memory_limit' => '512M'];
         if (($extension = Extension::file()) !== null) {
             array_push($command, '-d', "extension={$extension}");

@@ -46,10 +46,11 @@ abstract class ProcessTestCase extends DatabaseTestCase
     /**
      * @param list<string>          $arguments
      * @param array<string, string> $settings
+     * @param list<string>          $under     the command that starts PHP
      */
-    protected function start(string $code, array $arguments = [], array $settings = []): ChildProcess
+    protected function start(string $code, array $arguments = [], array $settings = [], array $under = []): ChildProcess
     {
-        return $this->children[] = new ChildProcess($code, $arguments, $settings);
+        return $this->children[] = new ChildProcess($code, $arguments, $settings, $under);
     }
 
     /**

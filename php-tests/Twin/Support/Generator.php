@@ -80,6 +80,8 @@ final class Generator
             $ordered = array_filter($this->tables, static fn (RandomTable $table): bool => $table->isOrdered());
             if ($ordered === [] && Dice::percent(30)) {
                 $settings['lanes'] = Dice::pick([2, 3]);
+                // In runs, or by the keys of most tables.
+                $settings['routeBy'] = Dice::pick([null, 'id']);
             }
         }
 

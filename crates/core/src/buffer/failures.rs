@@ -11,6 +11,7 @@
 //! remembered; of groups before these nobody can say it any more.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 
 use crate::dead_letter::{DeadLetter, FlushError};
 use crate::error::Error;
@@ -49,6 +50,8 @@ pub struct Failures {
     /// Of groups up to this number nobody knows whether they were given up, unless they are in a
     /// run.
     forgotten: u64,
+    /// Those of groups that the end left in the journal.
+    in_journal: Vec<RangeInclusive<u64>>,
     has_dead_letter_file: bool,
 }
 
@@ -114,6 +117,14 @@ impl Failures {
         }
     }
 
+    /// The end left a group in the journal. They come in their order.
+    pub fn left_in_journal(&mut self, number: u64) {
+        match self.in_journal.last_mut() {
+            Some(last) if last.end() + 1 == number => *last = *last.start()..=number,
+            _ => self.in_journal.push(number..=number),
+        }
+    }
+
     /// Groups after this number were not taken, after all: their numbers are those of others.
     pub fn forget_after(&mut self, number: u64) {
         drop(self.runs.split_off(&(number + 1)));
@@ -138,8 +149,15 @@ impl Failures {
     ///
     /// # Errors
     ///
-    /// It was given up, or nobody knows.
+    /// It was given up, or is in the journal, or nobody knows.
     pub fn tell_of(&mut self, number: u64) -> Result<(), FlushError> {
+        if self.in_journal.iter().any(|run| run.contains(&number)) {
+            return Err(Error::blocked(format!(
+                "the buffer has ended, and the rows of ticket {number} are in its journal: the next buffer that names it \
+                 writes them, or WriteBuffer\\Journal::recover() does"
+            ))
+            .into());
+        }
         if !self.is_in_a_run(number) {
             return if number > self.forgotten {
                 Ok(())
@@ -184,7 +202,7 @@ impl Failures {
         } else {
             Vec::new()
         };
-        FlushError { error, failures }
+        FlushError::new(error, failures)
     }
 
     /// The caller of a flush hears of this. If it has groups, all that were given up so far count

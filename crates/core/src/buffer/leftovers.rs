@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::dead_letter::file::DeadLetterFile;
-use crate::dead_letter::{DeadLetter, Status};
+use crate::dead_letter::{DeadLetter, FlushError, Status};
 use crate::error::{Error, count_rows};
 use crate::rows::arena::Row;
 use crate::rows::batch::Batch;
@@ -91,6 +91,26 @@ impl LeftGroup {
     /// Its rows.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.batch.group(self.position)
+    }
+
+    /// It `failed`, and may be committed: a COMMIT of it was not answered. Nobody will know what
+    /// became of it. What gave it up says that itself.
+    pub fn in_doubt(&self, failed: FlushError) -> FlushError {
+        if !failed.failures.is_empty() {
+            return failed;
+        }
+        let words = |why: &str| format!("{why}; a COMMIT of the group was not answered before, so it may be committed");
+        let error = match failed.error {
+            error if error.is_commit_unknown() => error,
+            error => Error::commit_unknown(error.code(), error.words().map(words)),
+        };
+        let failure = self.letter(Status::Uncertain, &error);
+        FlushError::new(error, vec![failure])
+    }
+
+    fn letter(&self, status: Status, error: &Error) -> DeadLetter {
+        let tag = self.batch.tag(self.position);
+        DeadLetter::new(self.rows(), tag, status, error, |row| row.shape.entry.model())
     }
 }
 
@@ -228,8 +248,7 @@ fn letter(group: &LeftGroup, cause: &Error) -> DeadLetter {
             cause.clone().context("not written before the buffer ended"),
         )
     };
-    let tag = group.batch.tag(group.position);
-    DeadLetter::new(group.rows(), tag, status, &error, |row| row.shape.entry.model())
+    group.letter(status, &error)
 }
 
 #[derive(Default)]

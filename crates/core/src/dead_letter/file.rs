@@ -79,7 +79,7 @@ impl DeadLetterFile {
     }
 
     /// The names of the groups that the file has, or the one from which somebody puts groups back,
-    /// as far as they begin so.
+    /// as far as they begin so. A line that is torn keeps no group: whoever wrote it was killed.
     ///
     /// # Errors
     ///
@@ -99,9 +99,11 @@ impl DeadLetterFile {
             };
             for line in BufReader::new(file).split(b'\n') {
                 let line = line.map_err(unreadable)?;
-                let rest = line.strip_prefix(start.as_bytes());
-                let name = rest.and_then(|rest| rest.split(|byte| *byte == b'"').next());
-                names.extend(name.map(|name| format!("{beginning}{}", String::from_utf8_lossy(name))));
+                if line.starts_with(start.as_bytes())
+                    && let Ok(letter) = serde_json::from_slice::<serde_json::Value>(&line)
+                {
+                    names.extend(letter["id"].as_str().map(str::to_owned));
+                }
             }
         }
         Ok(names)
@@ -353,6 +355,37 @@ mod tests {
             .lines()
             .filter(|line| serde_json::from_str::<serde_json::Value>(line).is_ok());
         assert_eq!((text.lines().count(), whole.count()), (3, 2));
+        std::fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
+    fn a_torn_line_keeps_no_group() {
+        let folder = folder("names");
+        let path = folder.join("failed.jsonl");
+        let file = DeadLetterFile::new(path.clone());
+        for name in ["w-1", "w-2", "other-3"] {
+            let letter = DeadLetter {
+                id: name.into(),
+                ..letter(vec![("id", Value::Int(7))])
+            };
+            file.append(&letter, None).expect("written");
+        }
+        let text = std::fs::read(&path).expect("the file");
+        let names = |names: [&str; 2]| names.into_iter().map(str::to_owned).collect::<HashSet<_>>();
+        assert_eq!(file.names("w-").expect("read"), names(["w-1", "w-2"]));
+        let second = text.iter().position(|byte| *byte == b'\n').expect("a line") + 1;
+        let third = text[second..].iter().position(|byte| *byte == b'\n').expect("a line") + second;
+        for end in second..=third {
+            std::fs::write(&path, &text[..end]).expect("written");
+            file.append(&letter(vec![("id", Value::Int(8))]), None)
+                .expect("written");
+            let expected = if end == third {
+                names(["w-1", "w-2"])
+            } else {
+                names(["w-1", "w-1"])
+            };
+            assert_eq!(file.names("w-").expect("read"), expected, "torn at {end} of {third}");
+        }
         std::fs::remove_dir_all(folder).expect("removed");
     }
 

@@ -202,6 +202,8 @@ pub struct FlushError {
     pub error: Error,
     /// Groups that were given up and not reported before.
     pub failures: Vec<DeadLetter>,
+    /// The group that was to be taken is nowhere: neither buffered, nor written.
+    pub is_dropped: bool,
 }
 
 impl FlushError {
@@ -223,8 +225,21 @@ impl FlushError {
                 None => message,
             }
         });
-        let error = error_of(first.code, message);
-        Some(Self { error, failures })
+        Some(Self::new(error_of(first.code, message), failures))
+    }
+
+    /// An error, and the groups that were given up.
+    pub fn new(error: Error, failures: Vec<DeadLetter>) -> Self {
+        Self {
+            error,
+            failures,
+            is_dropped: false,
+        }
+    }
+
+    /// Whether a group may be in the database, and nobody will ever know: its failure says so.
+    pub fn leaves_doubt(&self) -> bool {
+        self.error.is_commit_unknown() && !self.failures.is_empty()
     }
 
     /// The same, for a buffer that keeps no failures: the error of the first group is all there is
@@ -235,28 +250,13 @@ impl FlushError {
             None => self.error,
             Some(first) => first.error(),
         };
-        Self {
-            error,
-            failures: self.failures,
-        }
-    }
-
-    /// The same, of rows that may be committed: a COMMIT of them was not answered. What gave groups
-    /// up says itself what became of them.
-    #[must_use]
-    pub fn in_doubt(self) -> Self {
-        if !self.failures.is_empty() || self.error.is_commit_unknown() {
-            return self;
-        }
-        let words = |why: &str| format!("{why}; a COMMIT of the group was not answered before, so it may be committed");
-        Error::commit_unknown(self.error.code(), self.error.words().map(words)).into()
+        Self { error, ..self }
     }
 }
 
 impl From<Error> for FlushError {
     fn from(error: Error) -> Self {
-        let failures = Vec::new();
-        Self { error, failures }
+        Self::new(error, Vec::new())
     }
 }
 

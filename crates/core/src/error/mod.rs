@@ -204,6 +204,11 @@ impl Error {
         )
     }
 
+    /// Rows that cannot be written now.
+    pub fn blocked(message: impl Into<Message>) -> Self {
+        Self::new(Kind::Blocked, message)
+    }
+
     /// A group that was given up, and is not held any more.
     pub fn given_up(message: impl Into<Message>) -> Self {
         Self::new(Kind::GivenUp, message)

@@ -236,8 +236,7 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
                 && repeat == Repeat::No
                 && !statement.is_alone
                 && statement.operation == operation
-                && Arc::ptr_eq(&statement.bound.model, &bound.model)
-                && statement.bound.columns == bound.columns
+                && have_same_columns(&statement.bound, &bound)
         };
         let scanned = statements.len().min(from + SCANNED_STATEMENTS);
         let near = statements.get(from..scanned).unwrap_or_default();
@@ -264,6 +263,11 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
             }
         }
     }
+}
+
+/// Whether rows of both can share a statement. Nearly always both are one, and no name is compared.
+fn have_same_columns(one: &Arc<BoundColumns>, other: &Arc<BoundColumns>) -> bool {
+    Arc::ptr_eq(one, other) || (Arc::ptr_eq(&one.model, &other.model) && one.columns == other.columns)
 }
 
 #[cfg(test)]

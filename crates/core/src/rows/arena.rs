@@ -25,18 +25,40 @@ pub(super) struct RowHead {
 pub(super) struct Rows {
     pub arena: Vec<u8>,
     pub heads: Vec<RowHead>,
+    /// Those in use, and behind them the ones that were when it was [cleared](Self::clear): the
+    /// next rows are likely to have the same.
     pub shapes: Vec<Arc<Shape>>,
+    used_shapes: usize,
     /// The positions of the shapes, by address, once there are more than [`SCANNED_SHAPES`].
     pub by_address: FxHashMap<usize, usize>,
 }
 
 impl Rows {
+    /// Empty ones with room for so many rows, whose values have so many bytes.
+    pub fn with_capacity(rows: usize, arena_bytes: usize) -> Self {
+        Self {
+            arena: Vec::with_capacity(arena_bytes),
+            heads: Vec::with_capacity(rows),
+            ..Self::default()
+        }
+    }
+
+    /// The shapes in use.
+    pub fn shapes(&self) -> &[Arc<Shape>] {
+        self.shapes.get(..self.used_shapes).unwrap_or_default()
+    }
+
     /// The position of a shape, which is nearly always the last one used.
     pub fn shape(&mut self, shape: &Arc<Shape>) -> usize {
-        let last = self.shapes.len().saturating_sub(SCANNED_SHAPES);
+        let last = self.used_shapes.saturating_sub(SCANNED_SHAPES);
         let is_it = |known: &Arc<Shape>| Arc::ptr_eq(known, shape);
-        if let Some(at) = self.shapes.iter().skip(last).rposition(is_it) {
+        if let Some(at) = self.shapes().iter().skip(last).rposition(is_it) {
             return last + at;
+        }
+        if self.shapes.get(self.used_shapes).is_some_and(is_it) {
+            // No more than are scanned were kept, so none is to be found by its address.
+            self.used_shapes += 1;
+            return self.used_shapes - 1;
         }
         if last > 0
             && let Some(at) = self.by_address.get(&address(shape))
@@ -46,8 +68,9 @@ impl Rows {
         self.push_shape(shape)
     }
 
-    /// Other shapes in the places of these.
+    /// Other shapes in the places of those in use.
     pub fn replace_shapes(&mut self, shapes: Vec<Arc<Shape>>) {
+        self.used_shapes = shapes.len();
         self.shapes = shapes;
         self.by_address.clear();
         if self.shapes.len() > SCANNED_SHAPES {
@@ -58,20 +81,22 @@ impl Rows {
 
     #[cold]
     fn push_shape(&mut self, shape: &Arc<Shape>) -> usize {
+        self.shapes.truncate(self.used_shapes);
         self.shapes.push(Arc::clone(shape));
+        self.used_shapes = self.shapes.len();
         if self.shapes.len() > SCANNED_SHAPES {
             let indexed = self.by_address.len();
             let new = self.shapes.iter().enumerate().skip(indexed);
             self.by_address.extend(new.map(|(at, shape)| (address(shape), at)));
         }
-        self.shapes.len() - 1
+        self.used_shapes - 1
     }
 
     pub fn row(&self, at: usize) -> Option<Row<'_>> {
         let head = self.heads.get(at)?;
         let end = self.heads.get(at + 1).map_or(self.arena.len(), |next| next.start);
         Some(Row {
-            shape: self.shapes.get(head.shape)?,
+            shape: self.shapes().get(head.shape)?,
             encoded: self.arena.get(head.start..end)?,
         })
     }
@@ -81,11 +106,15 @@ impl Rows {
         self.arena.capacity() + self.heads.capacity() * size_of::<RowHead>()
     }
 
+    /// Forgets all rows. A few shapes stay.
     pub fn clear(&mut self) {
         self.arena.clear();
         self.heads.clear();
-        self.shapes.clear();
-        self.by_address.clear();
+        self.used_shapes = 0;
+        if self.shapes.len() > SCANNED_SHAPES {
+            self.shapes.clear();
+            self.by_address.clear();
+        }
     }
 }
 
@@ -103,18 +132,19 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// Its columns bound to its table, after a check of its values. `None` if the table is not
-    /// known yet.
+    /// What `look` makes of its columns bound to its table, after a check of its values. `None` if
+    /// the table is not known yet. `look` is short: meanwhile nobody can bind them anew.
     ///
     /// # Errors
     ///
     /// A row that its table can never take.
-    pub fn check(&self) -> CoreResult<Option<Arc<BoundColumns>>> {
-        let bound = self.shape.bound()?;
-        if let Some(bound) = &bound {
-            bound.check(self.values())?;
-        }
-        Ok(bound)
+    pub fn check<R>(&self, look: impl FnOnce(Option<&BoundColumns>) -> R) -> CoreResult<R> {
+        self.shape.with_bound(|bound| {
+            if let Some(bound) = bound {
+                bound.check(self.values())?;
+            }
+            Ok(look(bound.map(|bound| &**bound)))
+        })
     }
 
     pub(super) fn encoded(&self) -> &'a [u8] {
@@ -150,8 +180,9 @@ mod tests {
                     assert_eq!(rows.shape(shape), at, "round {round}");
                 }
             }
-            assert_eq!(rows.shapes.len(), shapes.len());
+            assert_eq!(rows.shapes().len(), shapes.len());
             rows.clear();
+            assert_eq!(rows.shapes().len(), 0);
         }
         for shape in &shapes {
             rows.shape(shape);
@@ -159,5 +190,38 @@ mod tests {
         rows.replace_shapes(shapes.iter().rev().cloned().collect());
         assert_eq!(rows.shape(&shapes[0]), shapes.len() - 1);
         assert_eq!(rows.shape(&shapes[99]), 0);
+    }
+
+    #[test]
+    fn what_was_cleared_does_not_show_in_other_rows() {
+        let mut catalog = Catalog::new(None, &["t"], "none", Vec::new()).expect("a catalog");
+        let shapes = ["a", "b", "c"].map(|name| {
+            let columns = std::iter::once(name.as_bytes());
+            catalog.shape(TableId(0), columns).expect("a shape")
+        });
+        let mut rows = Rows::default();
+        // The same shapes again, fewer, others, in another order.
+        for order in [
+            &[0, 1, 2][..],
+            &[0, 1, 2],
+            &[0],
+            &[1, 0],
+            &[0, 2, 1, 0],
+            &[],
+            &[2, 0, 1],
+        ] {
+            rows.clear();
+            let mut seen: Vec<usize> = Vec::new();
+            for at in order {
+                let expected = seen.iter().position(|other| other == at).unwrap_or(seen.len());
+                assert_eq!(rows.shape(&shapes[*at]), expected, "{order:?}");
+                if expected == seen.len() {
+                    seen.push(*at);
+                }
+                let known: Vec<_> = rows.shapes().iter().map(Arc::as_ptr).collect();
+                let wanted: Vec<_> = seen.iter().map(|at| Arc::as_ptr(&shapes[*at])).collect();
+                assert_eq!(known, wanted, "{order:?}");
+            }
+        }
     }
 }

@@ -50,11 +50,7 @@ impl Batch {
     /// An empty batch that is likely to get so many rows, with values of so many bytes.
     pub fn with_capacity(now: Instant, rows: usize, arena_bytes: usize) -> Self {
         Self {
-            rows: Rows {
-                arena: Vec::with_capacity(arena_bytes.min(MAX_RESERVED_BYTES)),
-                heads: Vec::with_capacity(rows),
-                ..Rows::default()
-            },
+            rows: Rows::with_capacity(rows, arena_bytes.min(MAX_RESERVED_BYTES)),
             group_ends: Vec::with_capacity(rows.div_ceil(2)),
             tags: Vec::new(),
             tag_bytes: 0,
@@ -74,7 +70,7 @@ impl Batch {
         let offset = self.rows.arena.len();
         self.rows.arena.extend_from_slice(&group.rows.arena);
         for head in &group.rows.heads {
-            let Some(shape) = group.rows.shapes.get(head.shape) else {
+            let Some(shape) = group.shapes().get(head.shape) else {
                 continue;
             };
             let at = self.rows.shape(shape);
@@ -172,12 +168,12 @@ impl Batch {
 
     /// The tables that it has rows for. Some come more than once.
     pub fn tables(&self) -> impl Iterator<Item = (TableId, &Arc<TableEntry>)> {
-        self.rows.shapes.iter().map(|shape| (shape.table, &shape.entry))
+        self.rows.shapes().iter().map(|shape| (shape.table, &shape.entry))
     }
 
     /// The tables and columns of its rows.
     pub fn shapes(&self) -> impl Iterator<Item = &Arc<Shape>> {
-        self.rows.shapes.iter()
+        self.rows.shapes().iter()
     }
 
     /// The most rows that any one table has.

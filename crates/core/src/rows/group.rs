@@ -4,13 +4,14 @@
 //!
 //! Bounds: a group has those that it was made with. They hold while it is gathered: a row or a long
 //! string that passes them is refused before it is copied. Numbers and short strings are counted
-//! when the next row begins, so the last row may pass the bounds by 4 MiB.
+//! when the next row begins, so the last row may pass the bounds by 4 MiB. The room in which rows
+//! are encoded has at most 64 KiB.
 
 use std::sync::Arc;
 
 use crate::rows::arena::{GROUP_BYTES, Row, RowHead, Rows};
 use crate::table::shape::Shape;
-use crate::value;
+use crate::value::room::Room;
 use crate::value::{STRING_OVERHEAD_BYTES, Value, ValueTooLong};
 
 /// The memory that a group keeps for the next one, once it was written. One `add()` seldom needs
@@ -19,6 +20,10 @@ const MAX_KEPT_BYTES: usize = 1024 * 1024;
 
 /// Strings up to this length are not held against the bounds one by one. A row has 4,096 columns.
 const SHORT_BYTES: usize = 1024;
+
+/// The sizes of the room in which a row is encoded at once. Longer rows are taken value by value.
+const MIN_ROOM_BYTES: usize = 1024;
+const MAX_ROOM_BYTES: usize = 64 * 1024;
 
 /// Why a row or a value was not taken into a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +62,8 @@ pub struct Group {
     refused: (usize, usize),
     /// What its caller calls it.
     tag: Option<Arc<str>>,
+    /// Where a row is encoded before it is taken.
+    room: Vec<u8>,
 }
 
 impl Default for Group {
@@ -76,6 +83,7 @@ impl Group {
             before: (0, 0),
             refused: (0, 0),
             tag: None,
+            room: Vec::new(),
         }
     }
 
@@ -102,7 +110,7 @@ impl Group {
     ///
     /// As `shape`.
     pub fn reshaped<E>(mut self, shape: impl FnMut(&Arc<Shape>) -> Result<Arc<Shape>, E>) -> Result<Self, E> {
-        let shapes = self.rows.shapes.iter().map(shape).collect::<Result<_, E>>()?;
+        let shapes = self.shapes().iter().map(shape).collect::<Result<_, E>>()?;
         self.rows.replace_shapes(shapes);
         Ok(self)
     }
@@ -152,7 +160,7 @@ impl Group {
         let offset = self.rows.arena.len();
         self.rows.arena.extend_from_slice(&other.rows.arena);
         for head in &other.rows.heads {
-            if let Some(shape) = other.rows.shapes.get(head.shape) {
+            if let Some(shape) = other.shapes().get(head.shape) {
                 let shape = self.rows.shape(shape);
                 let start = head.start + offset;
                 self.rows.heads.push(RowHead { shape, start });
@@ -196,35 +204,38 @@ impl Group {
         }
     }
 
-    /// Adds NULL to the row that was begun last.
+    /// Adds a row whose values `encode` puts into a room, one after the other: it may begin again
+    /// in a larger one. `false`: it returned `None`, the room is not to be larger, or the row passes
+    /// the group's bounds. Then the group is as it was.
     #[inline]
-    pub fn push_null(&mut self) {
-        value::encode_null(&mut self.rows.arena);
-    }
-
-    /// Adds an int to the row that was begun last.
-    #[inline]
-    pub fn push_int(&mut self, number: i64) {
-        value::encode_int(&mut self.rows.arena, number);
-    }
-
-    /// Adds a float to the row that was begun last.
-    #[inline]
-    pub fn push_float(&mut self, number: f64) {
-        value::encode_float(&mut self.rows.arena, number);
-    }
-
-    /// Adds a string to the row that was begun last.
-    ///
-    /// # Errors
-    ///
-    /// It is too long, or passes the group's bounds.
-    #[inline]
-    pub fn push_bytes(&mut self, bytes: &[u8]) -> Result<(), PushError> {
-        if bytes.len() > SHORT_BYTES {
-            self.make_room(bytes.len())?;
+    pub fn push_at_once(&mut self, shape: &Arc<Shape>, encode: impl Fn(&mut Room<'_>) -> Option<()>) -> bool {
+        if self.len() >= self.max_rows || self.rows.arena.len() >= self.max_bytes {
+            return false;
         }
-        Ok(value::encode_bytes(&mut self.rows.arena, bytes)?)
+        let bytes = loop {
+            let mut room = Room::new(&mut self.room);
+            let done = encode(&mut room);
+            match (done, room.left()) {
+                (Some(()), Some(left)) => break self.room.len() - left,
+                (None, None) if self.room.len() < MAX_ROOM_BYTES => self.enlarge_room(),
+                _ => return false,
+            }
+        };
+        if bytes > SHORT_BYTES && self.make_room(bytes).is_err() {
+            return false;
+        }
+        let shape = self.rows.shape(shape);
+        let start = self.rows.arena.len();
+        self.rows.heads.push(RowHead { shape, start });
+        let encoded = self.room.get(..bytes).unwrap_or_default();
+        self.rows.arena.extend_from_slice(encoded);
+        true
+    }
+
+    #[cold]
+    fn enlarge_room(&mut self) {
+        let larger = (2 * self.room.len()).max(MIN_ROOM_BYTES);
+        self.room.resize(larger, 0);
     }
 
     /// Adds a value to the row that was begun last.
@@ -267,7 +278,7 @@ impl Group {
 
     /// The shapes of its rows: [`Self::encoded_rows`] names them by their positions.
     pub fn shapes(&self) -> &[Arc<Shape>] {
-        &self.rows.shapes
+        self.rows.shapes()
     }
 
     /// Of each row the position of its shape, and the bytes of its values.
@@ -388,7 +399,7 @@ mod tests {
         assert_eq!(part.refused_size().0, 4);
         part.rewind(after_one);
         let long = vec![b'x'; 10_000 - whole.size_bytes()];
-        assert_eq!(part.push_bytes(&long), Err(PushError::GroupTooLarge));
+        assert_eq!(part.push(&Value::bytes(&long)), Err(PushError::GroupTooLarge));
         let bytes = whole.size_bytes() + part.size_bytes() + STRING_OVERHEAD_BYTES + long.len() - GROUP_BYTES;
         assert_eq!(part.refused_size(), (3, bytes));
         part.clear();
@@ -402,6 +413,43 @@ mod tests {
         whole.rewind(before);
         let values: Vec<Vec<Value<'_>>> = whole.rows().map(|row| row.values().collect()).collect();
         assert_eq!(values, vec![row.to_vec(); 2]);
+    }
+
+    #[test]
+    fn a_row_is_taken_at_once_or_leaves_nothing() {
+        let (shape, mut group) = (shape(), Group::bounded(4, 2 * MAX_ROOM_BYTES));
+        let push = |group: &mut Group, text: &[u8]| {
+            group.push_at_once(&shape, |room| {
+                room.int(7)?;
+                room.bytes(text)
+            })
+        };
+        let text = vec![b'x'; MAX_ROOM_BYTES];
+        let mut taken: Vec<Vec<Value<'_>>> = Vec::new();
+        for (bytes, is_taken) in [
+            (3, true),
+            (5_000, true),
+            (MAX_ROOM_BYTES, false),
+            (40_000, true),
+            (5, true),
+        ] {
+            assert_eq!(push(&mut group, &text[..bytes]), is_taken, "{bytes}");
+            if is_taken {
+                taken.push(vec![Value::Int(7), Value::bytes(&text[..bytes])]);
+            }
+            let rows: Vec<Vec<Value<'_>>> = group.rows().map(|row| row.values().collect()).collect();
+            assert_eq!(rows, taken);
+        }
+        // A row too many; and a value that it does not take.
+        assert!(!push(&mut group, b"y"));
+        group.clear();
+        assert!(!group.push_at_once(&shape, |room| room.int(7).and(None)));
+        assert!(group.is_empty() && group.encoded_values().is_empty());
+        // Bytes too many.
+        for is_taken in [true, true, false] {
+            assert_eq!(push(&mut group, &text[..50_000]), is_taken);
+        }
+        assert_eq!(group.len(), 2);
     }
 
     #[test]

@@ -100,21 +100,26 @@ impl Shape {
         key.map(position).collect()
     }
 
-    /// The columns bound to the table's model. `None` while there is no model. Bound once per
-    /// model.
+    /// What `look` makes of the columns bound to the table's model: of `None` while there is no
+    /// model. Bound once per model.
     ///
     /// # Errors
     ///
-    /// Columns with which no row can be written.
-    pub fn bound(&self) -> CoreResult<Option<Arc<BoundColumns>>> {
+    /// Columns with which no row can be written; what `look` returns.
+    pub fn with_bound<R>(&self, look: impl FnOnce(Option<&Arc<BoundColumns>>) -> CoreResult<R>) -> CoreResult<R> {
         // The version is read before the model: a model that comes in between is bound under an old
         // version.
         let version = self.entry.model_version();
         if let Some((bound_for, bound)) = &*self.binding.read().unwrap_or_else(PoisonError::into_inner)
             && *bound_for == version
         {
-            return bound.clone().map(Some);
+            return look(Some(bound.as_ref().map_err(Clone::clone)?));
         }
+        look(self.bind_anew(version)?.as_ref())
+    }
+
+    #[cold]
+    fn bind_anew(&self, version: u64) -> CoreResult<Option<Arc<BoundColumns>>> {
         let Some(model) = self.entry.model() else {
             return Ok(None);
         };

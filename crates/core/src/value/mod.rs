@@ -1,4 +1,5 @@
-//! Owns one column's value, its encoded form in a batch, and exact numbers ([`decimal`]).
+//! Owns one column's value, its encoded form in a batch ([`room`]: many values at once), and exact
+//! numbers ([`decimal`]).
 //!
 //! A batch keeps its values in one byte vector, each as a tag byte and a payload. So taking a row
 //! costs no allocation per value, and dropping it costs none either.
@@ -10,6 +11,7 @@
 
 pub mod decimal;
 pub mod float_text;
+pub mod room;
 
 use std::borrow::Cow;
 
@@ -104,22 +106,22 @@ impl<'a> Value<'a> {
 pub struct ValueTooLong;
 
 #[inline]
-pub(crate) fn encode_null(arena: &mut Vec<u8>) {
+fn encode_null(arena: &mut Vec<u8>) {
     arena.push(TAG_NULL);
 }
 
 #[inline]
-pub(crate) fn encode_int(arena: &mut Vec<u8>, number: i64) {
+fn encode_int(arena: &mut Vec<u8>, number: i64) {
     encode_word(arena, TAG_INT, number.to_le_bytes());
 }
 
 #[inline]
-pub(crate) fn encode_float(arena: &mut Vec<u8>, number: f64) {
+fn encode_float(arena: &mut Vec<u8>, number: f64) {
     encode_word(arena, TAG_FLOAT, number.to_le_bytes());
 }
 
 #[inline]
-pub(crate) fn encode_bytes(arena: &mut Vec<u8>, bytes: &[u8]) -> Result<(), ValueTooLong> {
+fn encode_bytes(arena: &mut Vec<u8>, bytes: &[u8]) -> Result<(), ValueTooLong> {
     encode_string(arena, TAG_BYTES, bytes)
 }
 

@@ -31,7 +31,8 @@ pub fn new_directory() -> PathBuf {
     directory
 }
 
-fn read(directory: &Path) -> Files {
+/// All files of a directory, and of its folders.
+pub fn read(directory: &Path) -> Files {
     let mut files = Files::new();
     let mut add = |path: PathBuf| {
         if let (Ok(bytes), Ok(name)) = (fs::read(&path), path.strip_prefix(directory)) {
@@ -66,18 +67,28 @@ pub fn copy(directory: &Path) -> Copy {
         files = again;
     }
     let copy = new_directory();
-    make(&copy);
-    for (name, bytes) in &files {
-        let path = copy.join(name);
+    write(&copy, &files);
+    Copy {
+        ordinals: last_ordinals(&copy),
+        directory: copy,
+    }
+}
+
+/// Makes a directory with these files.
+pub fn write(directory: &Path, files: &Files) {
+    make(directory);
+    for (name, bytes) in files {
+        let path = directory.join(name);
         if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
             make(folder);
         }
         fs::write(path, bytes).expect("written");
     }
-    Copy {
-        ordinals: last_ordinals(&copy),
-        directory: copy,
-    }
+}
+
+/// The first segment of a folder.
+pub fn first_segment(folder: &Path) -> PathBuf {
+    segments(folder).swap_remove(0).path
 }
 
 fn make(folder: &Path) {

@@ -338,7 +338,7 @@ impl Life {
             // Its recovery may go on for a while.
             let journal = Journal::open(&self.directory).expect("a journal");
             let is_locked = || {
-                let folders = journal.inspect().expect("a list");
+                let folders = journal.inspect(|_| None).expect("a list");
                 folders.iter().any(|folder| folder.holder.is_some())
             };
             let is_over = || buffer.snapshot().thread == ThreadState::None && !is_locked();

@@ -19,6 +19,7 @@
 mod crash;
 mod judge;
 mod life;
+mod stories;
 mod world;
 
 use std::fs;

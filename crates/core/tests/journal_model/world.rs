@@ -84,6 +84,8 @@ pub struct State {
     /// Who made a row in the ledger, or took it over last.
     owners: BTreeMap<(String, u16), usize>,
     pub wrong: Vec<String>,
+    /// At each COMMIT all that the journal has is on the disk.
+    pub commits_are_synced: bool,
 }
 
 #[derive(Default)]
@@ -163,6 +165,14 @@ impl State {
     fn has_changed(&mut self, process: usize) {
         let process = &mut self.processes[process];
         process.last_change = crash::last_ordinals(&process.directory);
+    }
+
+    fn check_synced(&mut self, process: usize) {
+        let buffer = self.processes[process].buffer.as_ref();
+        let progress = buffer.and_then(|buffer| buffer.journal_progress());
+        if self.commits_are_synced && progress.is_none_or(|(appended, synced)| synced < appended) {
+            self.wrong.push(format!("COMMIT waits for the disk: {progress:?}"));
+        }
     }
 
     fn fault(&mut self, process: usize) -> Option<Fault> {
@@ -297,6 +307,7 @@ impl Sink for StepSink {
                 _ => {}
             }
             own.sink.commit(plan, entry, deadline, may_commit)?;
+            state.check_synced(process);
             if state.processes[process].status == Status::Zombie {
                 state
                     .wrong

@@ -1,7 +1,4 @@
-//! Owns what a lane may take, and what of it may go.
-
-use crate::record::{Head, Kind};
-use crate::segment::Contents;
+//! Owns what a lane may take.
 
 /// What a lane may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,25 +28,4 @@ pub(super) enum Room {
     Note,
     /// It may pass it: what it is a copy of goes soon.
     Copy,
-}
-
-/// What may be given up.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Settled {
-    /// Groups up to this number,
-    pub number: u64,
-    /// and notes before this ordinal.
-    pub notes_before: u64,
-}
-
-impl Settled {
-    /// Whether nobody needs a segment with this.
-    pub fn covers(self, contents: Contents) -> bool {
-        contents.number <= self.number && contents.note < self.notes_before
-    }
-
-    /// Whether nobody needs this record.
-    pub fn covers_record(self, head: &Head) -> bool {
-        head.number <= self.number && (head.kind != Kind::Note || head.ordinal < self.notes_before)
-    }
 }

@@ -1,23 +1,23 @@
 //! Leaves segments whose sync has failed.
 //!
 //! After a failed sync the kernel may hold pages for clean that are not on the disk, and a second
-//! sync of the file says that all is well. So the unsettled groups are read (the pages are still in
-//! memory), and the notes, and written to another file. The old one stays until that one is synced,
-//! or its groups are settled: of the two, at least one has each group.
+//! sync of the file says that all is well. So its records are read (the pages are still in memory),
+//! and written to another file. The old one stays until that one is synced, or is given up: of the
+//! two, at least one has each record.
 //!
 //! The copies have the ordinals and numbers of the originals. Recovery takes each ordinal once.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::bounds::{Room, Settled};
+use super::bounds::Room;
 use super::segments::{Copied, Open, Sealed, Segments};
 use crate::error::{Error, Result};
 use crate::files::{Files, Mapping as _};
 use crate::record::{HEAD_BYTES, Head, record_bytes};
 use crate::segment::{Found, Segment, Walk};
 
-pub(super) fn leave_failed<F: Files>(segments: &mut Segments<F>, settled: Settled) -> Result<()> {
+pub(super) fn leave_failed<F: Files>(segments: &mut Segments<F>) -> Result<()> {
     segments.seal();
     let is_failed = |sealed: &Sealed<F>| sealed.segment.is_failed.load(Ordering::Acquire);
     // Those after it as well: so the copies' ordinals follow each other.
@@ -28,7 +28,7 @@ pub(super) fn leave_failed<F: Files>(segments: &mut Segments<F>, settled: Settle
         .skip(first)
         .map(|sealed| Arc::clone(&sealed.segment))
         .collect();
-    let mut run = CopyRun::new(&sources, settled);
+    let mut run = CopyRun::new(&sources);
     let result = sources.iter().try_for_each(|source| run.copy(segments, source));
     if let Err(error) = result {
         // Nothing was given up. The next try begins anew.
@@ -60,17 +60,15 @@ pub(super) fn leave_failed<F: Files>(segments: &mut Segments<F>, settled: Settle
 }
 
 struct CopyRun<F: Files> {
-    settled: Settled,
-    /// The ordinal and number of the last record that was copied, or is not to be.
+    /// The ordinal and number of the last record that was copied.
     last: (u64, u64),
     segments: Vec<Open<F>>,
 }
 
 impl<F: Files> CopyRun<F> {
-    fn new(sources: &[Arc<Segment<F::File>>], settled: Settled) -> Self {
+    fn new(sources: &[Arc<Segment<F::File>>]) -> Self {
         let header = sources.first().map(|first| first.header);
         Self {
-            settled,
             last: header.map_or((0, 0), |header| (header.base_ordinal, header.base_number)),
             segments: Vec::new(),
         }
@@ -88,10 +86,7 @@ impl<F: Files> CopyRun<F> {
             }
             let is_next = found.head.ordinal == self.last.0 + 1;
             self.last.0 = found.head.ordinal - 1;
-            // Once one is copied, all after it are: copies leave no holes.
-            if !self.segments.is_empty() || !self.settled.covers_record(&found.head) {
-                self.append(segments, &found, is_next)?;
-            }
+            self.append(segments, &found, is_next)?;
             self.last = (found.head.ordinal, found.head.number);
         }
         let checked = source.check_records(records);

@@ -4,9 +4,9 @@
 //! - A group that [`Record::commit`] returned for is in the file, and outlives the process. What
 //!   was begun and not committed is not there.
 //! - Numbers of groups grow; ordinals count each record.
-//! - A segment is given up only when each of its groups is settled, or copied into another one that
-//!   is on the disk. Nothing is written to mark a group as settled: the ledger says it.
-//! - A note is there as long as its segment: see [`Lane::note`].
+//! - A segment is given up only when its owner says so, or when it is copied into another one that
+//!   is on the disk.
+//! - Nothing is written to mark a group as settled: the ledger says it.
 //! - No append leaves the lane worse than it was: one that fails has appended nothing.
 //!
 //! Bounds: `max_bytes` on the disk, but for copies after a failed sync and one segment for notes;
@@ -37,7 +37,7 @@ use crate::record::{HEAD_BYTES, Head, Kind, record_bytes};
 use crate::segment::{PAYLOAD_BYTES_MAX, Place, Spot};
 use ahead::{Ahead, Prepared};
 pub use bounds::Limits;
-use bounds::{Room, Settled};
+use bounds::Room;
 use segments::Segments;
 use sync::{Shared, Syncer};
 
@@ -47,12 +47,6 @@ pub struct Lane<F: Files> {
     segments: Segments<F>,
     last_number: u64,
     last_ordinal: u64,
-    /// What the last call of `settle_through` has let go,
-    settled: Settled,
-    /// and the last record then: the next call lets notes up to it go.
-    settled_at: u64,
-    /// The first note that the engine wants to keep.
-    notes_kept_from: u64,
     /// The process that made it.
     pid: u32,
     /// Let go after everything else.
@@ -88,9 +82,6 @@ impl<F: Files> Lane<F> {
             segments,
             last_number: 0,
             last_ordinal: 0,
-            settled: Settled::default(),
-            settled_at: 0,
-            notes_kept_from: u64::MAX,
             pid: process::id(),
             _lock: lock,
         })
@@ -117,8 +108,7 @@ impl<F: Files> Lane<F> {
         self.segments.bytes()
     }
 
-    /// The number of the last group that it has taken. In a resumed lane that is not below the
-    /// ledger's position.
+    /// The number of the last group that it has taken.
     pub fn last_number(&self) -> u64 {
         self.last_number
     }
@@ -181,11 +171,8 @@ impl<F: Files> Lane<F> {
     ///
     /// Returns its ordinal: what [`sync_through`](Syncer::sync_through) takes.
     ///
-    /// A note is found as long as its segment is not given up. A call of [`Self::settle_through`]
-    /// that settles all groups before it may do that, but not the first call after it was noted. So
-    /// what is to live on is noted again before each call that would, or it is
-    /// [kept](Self::keep_notes_from). What was given up may still be found: a note that no longer
-    /// holds needs another one that says so.
+    /// A note is found as long as it is not [given up](Self::give_up_through). What was given up
+    /// may still be found: a note that no longer holds needs another one that says so.
     ///
     /// # Errors
     ///
@@ -219,38 +206,25 @@ impl<F: Files> Lane<F> {
         })
     }
 
-    /// All groups up to a number are settled: committed for certain, or kept elsewhere for certain.
-    /// Segments that hold nothing else are used again, or removed, with the notes in them. Notes
-    /// since the last call, and those that [are kept](Self::keep_notes_from), keep their segments.
-    ///
-    /// The caller's part of the order: COMMIT was answered, or the file with the failures is
-    /// synced, before this is called.
-    ///
-    /// # Errors
-    ///
-    /// A segment that cannot be removed. That is no harm: what is in it is settled.
-    pub fn settle_through(&mut self, number: u64) -> Result<()> {
-        self.check_process()?;
-        self.settled = Settled {
-            number: self.settled.number.max(number.min(self.last_number)),
-            notes_before: self.settled_at.saturating_add(1).min(self.notes_kept_from),
-        };
-        self.settled_at = self.last_ordinal;
-        self.segments.give_up_settled(self.settled)
-    }
-
-    /// The ordinal of the last record that [`Self::settle_through`] may give up if it is called
-    /// with this number now or later. `None`: there is nothing to give up.
+    /// The last record of those sealed segments all of whose groups have numbers up to this one.
+    /// `None`: there is nothing to give up.
     pub fn sealed_within(&self, number: u64) -> Option<u64> {
         self.segments.sealed_within(number)
     }
 
-    /// Keeps the notes from this ordinal on, and their segments, until another call says otherwise.
-    /// `u64::MAX` keeps none, which is what a lane begins with. It does not bring back what was
-    /// given up.
-    pub fn keep_notes_from(&mut self, ordinal: u64) {
-        self.notes_kept_from = ordinal;
-        self.settled.notes_before = self.settled.notes_before.min(ordinal);
+    /// Records up to this one are needed no more: what of them is groups is settled. Segments that
+    /// hold nothing else are used again, or removed.
+    ///
+    /// The caller's part of the order: COMMIT was answered, or the file with the failures is
+    /// synced, and a [note](Self::note) says that records [up to this one](crate::scan::GivenUp)
+    /// may be gone, before this is called.
+    ///
+    /// # Errors
+    ///
+    /// A segment that cannot be removed. That is no harm: what is in it is settled.
+    pub fn give_up_through(&mut self, ordinal: u64) -> Result<()> {
+        self.check_process()?;
+        self.segments.give_up_through(ordinal)
     }
 
     /// What can be [prepared](ahead) now, so that no append has to.
@@ -263,8 +237,8 @@ impl<F: Files> Lane<F> {
         self.segments.put_ahead(prepared);
     }
 
-    /// Leaves the segments whose sync has failed: their unsettled groups are copied into new ones,
-    /// which can be synced. Each append does this first.
+    /// Leaves the segments whose sync has failed: their records are copied into new ones, which
+    /// can be synced. Each append does this first.
     ///
     /// # Errors
     ///
@@ -274,22 +248,18 @@ impl<F: Files> Lane<F> {
             return Ok(());
         }
         self.check_process()?;
-        copy::leave_failed(&mut self.segments, self.settled)
+        copy::leave_failed(&mut self.segments)
     }
 
-    /// Removes the folder, if each group is settled and no note [is kept](Self::keep_notes_from).
-    /// Otherwise it stays, for whoever comes next. Returns whether it is gone.
+    /// Removes the folder. Each of its groups is settled, and its last note says that all records
+    /// before it may be gone: it goes last.
     ///
     /// # Errors
     ///
     /// The system's. What is left is settled.
-    pub fn close(mut self) -> Result<bool> {
+    pub fn close(mut self) -> Result<()> {
         self.check_process()?;
-        if self.settled.number < self.last_number || self.segments.last_note() >= self.notes_kept_from {
-            return Ok(false);
-        }
-        self.segments.remove_folder()?;
-        Ok(true)
+        self.segments.remove_folder()
     }
 }
 

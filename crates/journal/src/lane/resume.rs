@@ -22,13 +22,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Lane;
-use super::bounds::{Limits, Settled};
+use super::bounds::Limits;
 use super::segments::{Sealed, Segments};
 use super::sync::Shared;
 use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::folder;
-use crate::header::LaneHeader;
+use crate::header::{LaneHeader, SegmentHeader};
 use crate::scan::WholeLog;
 use crate::segment::{Contents, Segment};
 
@@ -61,12 +61,6 @@ impl<F: Files> Lane<F> {
             segments,
             last_number: log.last_number,
             last_ordinal: log.last_ordinal,
-            settled: Settled {
-                number: log.after,
-                notes_before: 0,
-            },
-            settled_at: 0,
-            notes_kept_from: u64::MAX,
             pid: process::id(),
             _lock: lock,
         })
@@ -79,9 +73,11 @@ fn is_astray(contents: Contents, log: &WholeLog) -> bool {
 }
 
 fn remove_leftovers<F: Files>(files: &F, folder: &Path, log: &WholeLog) -> Result<()> {
+    // Nobody else may tell what was given up, before this lane does.
+    let tells = |header: &SegmentHeader| log.given_up > 0 && header.given_up == log.given_up;
     let kept = |path: &PathBuf| {
-        let mut segments = log.segments.iter();
-        segments.any(|segment| segment.path == *path && !is_astray(segment.contents, log))
+        let mut segments = log.segments.iter().filter(|segment| segment.path == *path);
+        segments.any(|segment| !is_astray(segment.contents, log) || tells(&segment.header))
     };
     let begun = folder::begun(files, folder).map_err(Error::io("list", folder))?;
     let mut segments = folder::segments(files, folder).map_err(Error::io("list", folder))?;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::ahead::{Ahead, MappingOf, Prepared, Spare};
-use super::bounds::{Limits, Room, Settled};
+use super::bounds::{Limits, Room};
 use super::sync::Shared;
 use crate::error::{Error, Result};
 use crate::files::{BootId, File as _, Files, Mapping as _, is_forked};
@@ -375,23 +375,24 @@ impl<F: Files> Segments<F> {
         gone.map(|sealed| sealed.contents.ordinal).last()
     }
 
-    /// Gives up segments all of whose groups are settled, and those whose copies are on the disk.
-    pub fn give_up_settled(&mut self, settled: Settled) -> Result<()> {
+    /// Gives up segments that have no record after this one, and those whose copies are on the
+    /// disk.
+    pub fn give_up_through(&mut self, ordinal: u64) -> Result<()> {
         let mut result = Ok(());
-        while let Some(first) = self.sealed.front().filter(|first| settled.covers(first.contents)) {
+        while let Some(first) = self.sealed.front().filter(|first| first.contents.ordinal <= ordinal) {
             self.shared.forget(&first.segment);
             if let Some(sealed) = self.sealed.pop_front() {
                 result = result.and(self.give_up(sealed));
             }
         }
-        result.and(self.give_up_copied(settled))
+        result.and(self.give_up_copied(ordinal))
     }
 
-    fn give_up_copied(&mut self, settled: Settled) -> Result<()> {
+    fn give_up_copied(&mut self, ordinal: u64) -> Result<()> {
         let mut result = Ok(());
         let shared = &self.shared;
         let is_needless =
-            |copied: &Copied<F>| settled.covers(copied.sealed.contents) || shared.are_copies_synced(copied.copies);
+            |copied: &Copied<F>| copied.sealed.contents.ordinal <= ordinal || shared.are_copies_synced(copied.copies);
         let (gone, left) = std::mem::take(&mut self.copied).into_iter().partition(is_needless);
         self.copied = left;
         for copied in gone as Vec<Copied<F>> {
@@ -435,13 +436,6 @@ impl<F: Files> Segments<F> {
                 self.remove_file(path)
             }
         }
-    }
-
-    /// The last note that is there; 0 if there is none.
-    pub fn last_note(&self) -> u64 {
-        let open = self.open.iter().map(|open| open.contents.note);
-        let sealed = self.sealed.iter().map(|sealed| sealed.contents.note);
-        open.chain(sealed).max().unwrap_or(0)
     }
 
     /// Takes over what another process has left: segments in their order.

@@ -8,8 +8,7 @@
 //!   what was synced when it was written. So it is known for a damage if the missing one was among
 //!   that.
 //!
-//! A gap in what is settled is no damage, unless it is amid the records of one segment, of this
-//! life of the machine, and may have been a note.
+//! What was given up is not missed: see [`GivenUp`](super::GivenUp).
 
 use std::path::{Path, PathBuf};
 
@@ -62,10 +61,8 @@ pub(crate) struct WholeLog {
     pub segments: Vec<WholeSegment>,
     /// The last record.
     pub last_ordinal: u64,
-    /// The last group's number, or the position, if that is later.
+    /// The last group's number.
     pub last_number: u64,
-    /// The position that was read from.
-    pub after: u64,
     /// The last record that is on the disk for certain, with all before it.
     pub synced: u64,
     /// Records up to this one were given up.

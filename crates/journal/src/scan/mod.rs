@@ -5,11 +5,9 @@
 //! original that is lost, and an original for a copy that was never finished. The log ends before
 //! the first ordinal that no segment has. What that end means is for [`ending`] to say.
 //!
-//! What was settled is not missed: its segments are used again, and their old records may be half
-//! there. Groups begin with the last segment that comes after a number that is settled; notes are
-//! read from the first segment on, over the gaps before that one; and both go on behind a gap if
-//! what comes there is settled, since numbers grow. A segment's header says which records had been
-//! given up when it was begun: nothing begins before them, if the position is not before them too.
+//! What was [given up](GivenUp) is not missed: its segments are used again, and their old records
+//! may be half there. Whoever gave it up has noted that before. So at a gap the notes behind it are
+//! asked, and if one says so the log goes on behind what was given up.
 //!
 //! A lane may have had several lives, one after the other, each of which [went
 //! on](crate::journal::Adopted::resume) where the one before had ended whole. So each segment has
@@ -31,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::files::{BootId, File, Files, read_full};
 use crate::folder;
 use crate::header::{HeaderError, SEGMENT_HEADER_BYTES, SegmentHeader};
-use crate::record::{Head, Kind};
+use crate::record::Kind;
 use crate::segment::{Contents, Found, Segment, Walk};
 pub(crate) use ending::WholeLog;
 pub use ending::{Damage, DamageKind, Ending};
@@ -90,6 +88,10 @@ impl Stored {
     }
 }
 
+/// Reads a note: records up to this ordinal may be gone, since what of them is groups is settled.
+/// `None`: the note says nothing of that.
+pub type GivenUp = fn(&[u8]) -> Option<u64>;
+
 /// Reads the groups and notes of a lane. It iterates over them until the first that is missing.
 #[derive(Debug)]
 pub struct Scan<F: Files> {
@@ -99,16 +101,12 @@ pub struct Scan<F: Files> {
     headless: Vec<PathBuf>,
     /// The machine's life now.
     boot_id: Option<BootId>,
-    after: u64,
-    /// Nobody knows the position.
-    is_unknown: bool,
-    /// It went on behind a gap that it takes for given up.
-    has_guessed: bool,
-    next: u64,
-    /// All before this ordinal is settled.
-    floor: u64,
-    /// Records up to this ordinal were given up, as the newest header says that does.
+    says: GivenUp,
+    /// Records up to this one were given up, as headers say, and notes once they were
     given_up: u64,
+    /// asked.
+    has_asked: bool,
+    next: u64,
     last_number: u64,
     current: usize,
     /// Where the last record ended.
@@ -164,31 +162,22 @@ impl<F: File> Peeked<F> {
 }
 
 impl<F: Files> Scan<F> {
-    /// Reads what comes after a number, which is the ledger's position, 0 before the first commit.
-    ///
-    /// `None` for all that is there, if nobody knows the position. Settled groups are among them,
-    /// but for those of which a header says that they were given up. A gap before a segment's first
-    /// record is taken for given up too: nobody can say, so nobody [goes
-    /// on](crate::journal::Adopted::resume) behind it.
-    ///
-    /// Notes come whatever the number is, from the first segment on that is there and was not given
-    /// up: some of them may be older than what the engine has settled.
+    /// Reads all that is there and was not given up. Settled groups may be among it: the ledger
+    /// says which ones are.
     ///
     /// # Errors
     ///
     /// The folder cannot be listed. What is wrong with a single file comes with the [`Ending`].
-    pub fn new(files: &F, folder: &Path, after: Option<u64>) -> Result<Self> {
+    pub fn new(files: &F, folder: &Path, says: GivenUp) -> Result<Self> {
         let mut scan = Self {
             walks: Vec::new(),
             damages: Vec::new(),
             headless: Vec::new(),
             boot_id: files.boot_id().ok(),
-            after: after.unwrap_or(0),
-            is_unknown: after.is_none(),
-            has_guessed: false,
-            next: 1,
-            floor: 1,
+            says,
             given_up: 0,
+            has_asked: false,
+            next: 1,
             last_number: 0,
             current: 0,
             place: (Arc::from(folder), 0),
@@ -199,19 +188,9 @@ impl<F: Files> Scan<F> {
             scan.open(files, path);
         }
         scan.walks.sort_by_key(|peeked| peeked.header().sequence);
-        let headers = || scan.walks.iter().map(Peeked::header);
-        let settled = headers().filter(|header| header.base_number <= scan.after);
-        let base = settled.map(|header| header.base_ordinal).max();
-        let first = headers().map(|header| header.base_ordinal).min().unwrap_or(0);
-        let given_up = headers().map(|header| header.given_up).max().unwrap_or(0);
-        scan.floor = match (base, after) {
-            (Some(base), Some(_)) => base.saturating_add(1),
-            // Groups after the position are missing: what comes before any that is there.
-            (None, Some(_)) => first.max(1),
-            (_, None) => first.max(given_up).saturating_add(1),
-        };
-        scan.next = scan.floor.min(first.max(given_up).saturating_add(1));
-        scan.given_up = given_up;
+        let given_up = scan.walks.iter().map(|peeked| peeked.header().given_up);
+        scan.given_up = given_up.max().unwrap_or(0);
+        scan.next = scan.given_up.saturating_add(1);
         Ok(scan)
     }
 
@@ -272,12 +251,6 @@ impl<F: Files> Scan<F> {
         self.walks.iter().any(|peeked| !peeked.is_same_boot)
     }
 
-    /// The ordinal behind which the first segment begins that is there: 0 if none was given up.
-    pub fn begins_after(&self) -> u64 {
-        let bases = self.walks.iter().map(|peeked| peeked.header().base_ordinal);
-        bases.min().unwrap_or(0)
-    }
-
     /// When the oldest segment was begun, in milliseconds since 1970.
     pub fn oldest_unix_ms(&self) -> Option<u64> {
         self.walks.iter().map(|peeked| peeked.header().begun_unix_ms).min()
@@ -319,42 +292,24 @@ impl<F: Files> Scan<F> {
             .find(|at| self.walks.get_mut(*at).is_some_and(&mut has_next))
     }
 
-    /// A segment that has a record behind a gap before which all is settled: since numbers grow, or
-    /// since it comes before the floor.
-    fn find_settled(&mut self) -> Option<usize> {
-        let (next, floor, after, synced) = (self.next, self.floor, self.after, &mut self.synced);
-        let is_settled = |head: &Head| match head.kind {
-            _ if head.ordinal <= floor => true,
-            Kind::Group => head.number <= after.saturating_add(1),
-            Kind::Note | Kind::Unknown(_) => head.number <= after,
-        };
-        let is_unknown = self.is_unknown;
-        let is_first = |head: &Head, base: u64| is_unknown && head.ordinal == base.saturating_add(1);
-        let settled = self.walks.iter_mut().enumerate().filter_map(|(at, peeked)| {
-            if next < floor && peeked.header().base_ordinal >= floor {
-                return None;
-            }
-            let base = peeked.header().base_ordinal;
-            let head = peeked.peek(next, synced)?.head;
-            let is_guess = !is_settled(&head);
-            (!is_guess || is_first(&head, base)).then_some((head.ordinal, at, is_guess))
+    /// Goes on behind a gap, if a note says that what is missing was given up.
+    fn skip_given_up(&mut self) -> bool {
+        let (next, synced) = (self.next, &mut self.synced);
+        let has_later = self.walks.iter_mut().any(|peeked| peeked.peek(next, synced).is_some());
+        if !has_later || std::mem::replace(&mut self.has_asked, true) {
+            return false;
+        }
+        let said = self.walks.iter().filter_map(|peeked| {
+            let mut walk = peeked.walk.again();
+            walk.without_payloads();
+            let notes = std::iter::from_fn(|| walk.next_found()).filter(|found| found.head.kind == Kind::Note);
+            // Nobody gives up what comes later.
+            let say = |note: Found| (self.says)(&note.payload).filter(|said| *said < note.head.ordinal);
+            notes.filter_map(say).max()
         });
-        let (ordinal, at, is_guess) = settled.min()?;
-        self.has_guessed |= is_guess;
-        self.pass(ordinal);
-        Some(at)
-    }
-
-    /// The segment that has the next record, on this side of a gap or behind one.
-    fn seek(&mut self) -> Option<usize> {
-        if let Some(at) = self.find().or_else(|| self.find_settled()) {
-            return Some(at);
-        }
-        if self.next >= self.floor {
-            return None;
-        }
-        self.pass(self.floor);
-        self.find().or_else(|| self.find_settled())
+        self.given_up = self.given_up.max(said.max().unwrap_or(0));
+        self.next = next.max(self.given_up.saturating_add(1));
+        self.next > next
     }
 
     fn take(&mut self) -> Option<(Found, Arc<Path>)> {
@@ -368,7 +323,11 @@ impl<F: Files> Scan<F> {
             let peeked = self.walks.get_mut(self.current)?;
             let found = peeked.peek(self.next, &mut self.synced);
             if found.is_none_or(|found| found.head.ordinal != self.next) {
-                self.current = self.seek()?;
+                self.current = match self.find() {
+                    Some(at) => at,
+                    None if self.skip_given_up() => self.find()?,
+                    None => return None,
+                };
             }
         }
         let peeked = self.walks.get_mut(self.current)?;
@@ -412,7 +371,7 @@ impl<F: Files> Iterator for Scan<F> {
                         bytes: payload,
                     }));
                 }
-                Kind::Group if head.number > self.after => {
+                Kind::Group => {
                     return Some(Stored::Group(StoredGroup {
                         number: head.number,
                         lane: head.lane,
@@ -421,7 +380,8 @@ impl<F: Files> Iterator for Scan<F> {
                         offset,
                     }));
                 }
-                _ => {}
+                // A walk returns none.
+                Kind::Unknown(_) => {}
             }
         }
     }

@@ -58,7 +58,7 @@ fn a_forked_child_has_neither_lane_nor_lock() {
         let is_refused = matches!(lane.append(2, 0, &[b"the child's"]), Err(Error::Forked))
             && matches!(lane.note(b"the child's"), Err(Error::Forked))
             && matches!(lane.syncer().sync(), Err(Error::Forked))
-            && matches!(lane.settle_through(1), Err(Error::Forked));
+            && matches!(lane.give_up_through(1), Err(Error::Forked));
         let is_held = matches!(journal.adopt(WRITER), Ok(Adoption::Held(holder)) if holder.pid == us);
         let other = LaneConfig {
             writer: "child".to_owned(),
@@ -73,7 +73,7 @@ fn a_forked_child_has_neither_lane_nor_lock() {
     assert!(is_right, "in the child");
     // The lane was moved into the child's closure, in the parent too: so it is dead here as well.
     let groups: Vec<Vec<u8>> = adopt(&journal)
-        .scan(Some(0))
+        .scan(|_| None)
         .expect("a folder")
         .filter_map(Stored::into_group)
         .map(|group| group.payload)
@@ -82,7 +82,7 @@ fn a_forked_child_has_neither_lane_nor_lock() {
     let Adoption::Adopted(child) = journal.adopt("child").expect("asked") else {
         panic!("the child is dead");
     };
-    assert_eq!(child.scan(Some(0)).expect("a folder").count(), 1);
+    assert_eq!(child.scan(|_| None).expect("a folder").count(), 1);
 }
 
 #[test]

@@ -59,6 +59,14 @@ fn config(limits: Limits) -> LaneConfig {
     }
 }
 
+/// What a note begins with that says that records may be gone.
+const GIVEN_UP: &[u8] = b"given up through ";
+
+fn given_up(note: &[u8]) -> Option<u64> {
+    let ordinal = note.strip_prefix(GIVEN_UP)?;
+    Some(u64::from_le_bytes(ordinal.try_into().ok()?))
+}
+
 fn payload(seed: u64, number: u64) -> Vec<u8> {
     let mut rng = fastrand::Rng::with_seed(seed ^ number << 20);
     let bytes = match rng.u8(0..50) {
@@ -89,7 +97,7 @@ fn child() {
     let journal = Journal::open(Path::new(&directory)).expect("a directory");
     let mut lane = match journal.adopt(WRITER).expect("asked") {
         Adoption::Adopted(adopted) => {
-            let mut scan = adopted.scan(Some(position)).expect("a folder");
+            let mut scan = adopted.scan(given_up).expect("a folder");
             scan.by_ref().for_each(drop);
             adopted.resume(scan, limits).expect("whole")
         }
@@ -112,7 +120,10 @@ fn child() {
             0 => {
                 let settled = number.saturating_sub(rng.u64(0..60)).max(position);
                 say(format!("committed {settled}\n"));
-                lane.settle_through(settled).expect("settled");
+                if let Some(last) = lane.sealed_within(settled) {
+                    lane.note(&[GIVEN_UP, &last.to_le_bytes()].concat()).expect("noted");
+                    lane.give_up_through(last).expect("given up");
+                }
             }
             1..5 => {
                 lane.note(&number.to_le_bytes()).expect("noted");
@@ -186,9 +197,10 @@ fn what_a_killed_process_said_it_had_appended_is_there() {
         assert_eq!(journal.writers().expect("listed"), [WRITER]);
         let adopted = adopt(&journal);
         assert_eq!(adopted.header().expect("whole").dsn, "mysql://app@db/orders");
-        let mut scan = adopted.scan(Some(committed)).expect("a folder");
+        let mut scan = adopted.scan(given_up).expect("a folder");
         let mut next = committed + 1;
-        for group in scan.by_ref().filter_map(Stored::into_group) {
+        let found = scan.by_ref().filter_map(Stored::into_group);
+        for group in found.filter(|group| group.number > committed) {
             assert_eq!((group.number, group.lane), (next, lane_of(next)), "seed {seed}");
             assert!(
                 group.payload == payload(seed, next),
@@ -231,15 +243,17 @@ fn each_process_that_goes_on_in_a_folder_finds_what_all_before_it_have_left() {
         }
         let journal = Journal::open(&folder.0).expect("a directory");
         let adopted = adopt(&journal);
-        let mut scan = adopted.scan(Some(committed)).expect("a folder");
+        let mut scan = adopted.scan(given_up).expect("a folder");
         let (mut next, mut last_note) = (committed + 1, 0);
         for stored in scan.by_ref() {
             match stored {
+                Stored::Group(group) if group.number <= committed => {}
                 Stored::Group(group) => {
                     assert_eq!((group.number, group.lane), (next, lane_of(next)), "seed {seed}");
                     assert!(group.payload == payload(seed, next), "seed {seed}: {next}");
                     next += 1;
                 }
+                Stored::Note(note) if given_up(&note.bytes).is_some() => {}
                 Stored::Note(note) => {
                     assert_eq!(note.bytes, note.after_number.to_le_bytes(), "seed {seed}");
                     assert!(note.after_number > last_note, "seed {seed}: {note:?} again");
@@ -274,7 +288,7 @@ fn a_stopped_process_holds_its_folder_and_a_dead_one_does_not() {
             other => panic!("{other:?}"),
         }
         // Looking at it takes nothing from it.
-        let seen = journal.inspect().expect("listed");
+        let seen = journal.inspect(given_up).expect("listed");
         assert_eq!(seen[0].holder.expect("held").pid, child.id());
         assert!(seen[0].groups > 0 && seen[0].bytes > 0);
     }
@@ -290,7 +304,7 @@ fn a_stopped_process_holds_its_folder_and_a_dead_one_does_not() {
         journal.writers().expect("listed").is_empty(),
         "nobody takes it over again"
     );
-    let seen = journal.inspect().expect("listed");
+    let seen = journal.inspect(given_up).expect("listed");
     assert_eq!((seen[0].name.as_str(), seen[0].holder), ("writer-1.damaged", None));
 }
 

@@ -2,10 +2,11 @@
 
 use std::fs;
 
-use write_buffer_journal::header::HeaderError;
+use write_buffer_journal::header::{HeaderError, SegmentHeader};
+use write_buffer_journal::record::{self, Head};
 use write_buffer_journal::scan::{DamageKind, Ending, Stored};
 
-use crate::{TestFolder, adopt, lane, limits, next_numbers, segments};
+use crate::{GIVEN_UP, TestFolder, adopt, given_up, lane, limits, next_numbers, segments};
 
 #[test]
 fn a_damaged_record_amid_valid_ones_is_reported_by_its_place() {
@@ -23,7 +24,7 @@ fn a_damaged_record_amid_valid_ones_is_reported_by_its_place() {
     bytes[third + 50] ^= 1;
     fs::write(&path, &bytes).expect("written");
     let adopted = adopt(&journal);
-    let mut scan = adopted.scan(Some(0)).expect("a folder");
+    let mut scan = adopted.scan(given_up).expect("a folder");
     assert_eq!(next_numbers(&mut scan), [1, 2]);
     let Ending::Damaged(damages) = scan.ending() else {
         panic!("it is damaged");
@@ -37,17 +38,13 @@ fn a_damaged_record_amid_valid_ones_is_reported_by_its_place() {
     assert!(scan.pass_gap());
     assert_eq!(next_numbers(&mut scan), [4, 5]);
     assert!(!scan.pass_gap());
-    // What is settled is nobody's loss.
-    let mut scan = adopted.scan(Some(3)).expect("a folder");
-    assert_eq!(next_numbers(&mut scan), [4, 5]);
-    assert_eq!(scan.ending(), Ending::Whole);
     // A later version's segment.
     bytes[third + 50] ^= 1;
     bytes[8] = 2;
     let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..80]);
     bytes[12..16].copy_from_slice(&crc.to_le_bytes());
     fs::write(&path, &bytes).expect("written");
-    let ending = adopted.scan(Some(0)).expect("a folder").ending();
+    let ending = adopted.scan(given_up).expect("a folder").ending();
     assert!(
         matches!(&ending, Ending::Damaged(damages) if damages[0].kind == DamageKind::Version(2)),
         "{ending:?}"
@@ -88,8 +85,7 @@ fn no_bytes_make_recovery_panic() {
             fs::write(folder.join(name), damaged(bytes.clone(), &mut rng)).expect("written");
         }
         let adopted = adopt(&journal);
-        let after = rng.u64(0..50);
-        let mut scan = adopted.scan(Some(after)).expect("a folder");
+        let mut scan = adopted.scan(given_up).expect("a folder");
         let (mut last_number, mut last_ordinal) = (0, 0);
         loop {
             for stored in scan.by_ref() {
@@ -116,7 +112,7 @@ fn no_bytes_make_recovery_panic() {
             }
         }
         // Who may go on finds what he appends.
-        let mut scan = adopted.scan(Some(after)).expect("a folder");
+        let mut scan = adopted.scan(given_up).expect("a folder");
         let before = scan.by_ref().count();
         if let Ok(mut lane) = adopted.resume(scan, limits()) {
             let number = lane.last_number() + 1;
@@ -126,7 +122,7 @@ fn no_bytes_make_recovery_panic() {
             }
             drop(lane);
             let adopted = adopt(&journal);
-            let mut scan = adopted.scan(Some(after)).expect("a folder");
+            let mut scan = adopted.scan(given_up).expect("a folder");
             let found: Vec<Stored> = scan.by_ref().collect();
             assert_eq!(
                 (found.len(), scan.ending()),
@@ -156,37 +152,53 @@ fn damaged(mut bytes: Vec<u8>, rng: &mut fastrand::Rng) -> Vec<u8> {
     bytes
 }
 
+/// What a note says may be gone is nobody's loss, and is not looked at.
 #[test]
-fn a_note_that_is_lost_amid_what_is_settled_is_a_damage() {
+fn what_was_given_up_is_no_damage() {
     let folder = TestFolder::new("lost-note");
     let journal = folder.journal();
     let mut lane = lane(&journal, 1 << 30);
-    lane.append(1, 0, &[&[9; 100]]).expect("appended");
-    lane.note(&[9; 100]).expect("noted");
-    lane.append(2, 0, &[&[9; 100]]).expect("appended");
-    lane.append(3, 0, &[&[9; 100]]).expect("appended");
+    for number in 1..=4 {
+        lane.append(number, 0, &[&[9; 100]]).expect("appended");
+    }
+    let note = lane.note(&[GIVEN_UP, &3_u64.to_le_bytes()].concat()).expect("noted");
+    lane.append(5, 0, &[&[9; 100]]).expect("appended");
     let path = lane.folder().join(&segments(lane.folder())[0]);
     drop(lane);
     let adopted = adopt(&journal);
     let bytes = fs::read(&path).expect("read");
     let record = |at: usize| 4096 + at * 144;
-    // A bit of a head or of a payload, and whether it may pass.
-    for (at, may_pass) in [(record(1) + 20, false), (record(1) + 50, false), (record(2) + 50, true)] {
+    // A bit of the head, or of the payload, of a record.
+    for (damaged, found, is_whole) in [
+        (record(1) + 20, &[1, 4, 5][..], true),
+        (record(1) + 50, &[1, 4, 5], true),
+        (record(2) + 50, &[1, 2, 4, 5], true),
+        (record(3) + 50, &[1, 2, 3], false),
+        // The note itself.
+        (record(4) + 50, &[1, 2, 3, 4], false),
+    ] {
         let mut changed = bytes.clone();
-        changed[at] ^= 1;
+        changed[damaged] ^= 1;
         fs::write(&path, &changed).expect("written");
-        let mut scan = adopted.scan(Some(2)).expect("a folder");
-        assert_eq!(next_numbers(&mut scan), [3]);
-        match scan.ending() {
-            Ending::Whole => assert!(may_pass, "{at}"),
-            Ending::Damaged(damages) => {
-                assert!(!may_pass, "{at}");
-                assert!(
-                    damages.iter().any(|damage| damage.offset == record(1) as u64),
-                    "{damages:?}"
-                );
-            }
-            other @ Ending::PowerCut(_) => panic!("{other:?}"),
-        }
+        let mut scan = adopted.scan(given_up).expect("a folder");
+        assert_eq!(next_numbers(&mut scan), found, "{damaged}");
+        assert_eq!(scan.ending() == Ending::Whole, is_whole, "{damaged}");
+    }
+    // A note that is lost explains nothing, and one tells of nothing that comes after it.
+    for told in [note - 1, note, u64::MAX] {
+        let mut changed = bytes.clone();
+        changed[record(1) + 50] ^= 1;
+        let (head, payload) = changed[record(4)..].split_at_mut(40);
+        payload[GIVEN_UP.len()..][..8].copy_from_slice(&told.to_le_bytes());
+        let header = SegmentHeader::decode(&bytes).expect("a header");
+        let seed = record::seed(header.salt);
+        let mut whole = Head::decode(head, seed).expect("a head");
+        whole.payload_crc = crc32c::crc32c_append(seed, &payload[..whole.length as usize]);
+        head.copy_from_slice(&whole.encode(seed));
+        fs::write(&path, &changed).expect("written");
+        let mut scan = adopted.scan(given_up).expect("a folder");
+        let (found, is_whole): (&[u64], bool) = if told < note { (&[1, 5], true) } else { (&[1], false) };
+        assert_eq!(next_numbers(&mut scan), found, "{told}");
+        assert_eq!(scan.ending() == Ending::Whole, is_whole, "{told}");
     }
 }

@@ -62,9 +62,28 @@ fn adopt(journal: &Journal) -> Adopted {
     }
 }
 
+/// What a note begins with that says that records may be gone.
+const GIVEN_UP: &[u8] = b"given up through ";
+
+/// Reads a note.
+fn given_up(note: &[u8]) -> Option<u64> {
+    let ordinal = note.strip_prefix(GIVEN_UP)?;
+    Some(u64::from_le_bytes(ordinal.try_into().ok()?))
+}
+
+/// Groups up to a number are settled: notes that, and gives them up.
+fn settle(lane: &mut Lane<Disk>, number: u64) {
+    if let Some(last) = lane.sealed_within(number) {
+        lane.note(&[GIVEN_UP, &last.to_le_bytes()].concat()).expect("noted");
+        lane.give_up_through(last).expect("given up");
+    }
+}
+
+/// The numbers of the groups after one.
 fn numbers(adopted: &Adopted, after: u64) -> Vec<u64> {
-    let scan = adopted.scan(Some(after)).expect("a folder");
-    scan.filter_map(Stored::into_group).map(|group| group.number).collect()
+    let scan = adopted.scan(given_up).expect("a folder");
+    let numbers = scan.filter_map(Stored::into_group).map(|group| group.number);
+    numbers.filter(|number| *number > after).collect()
 }
 
 /// The numbers of the groups that a scan comes upon next.
@@ -91,15 +110,16 @@ fn limits() -> Limits {
 }
 
 /// Reads to the end, which is whole, and goes on.
-fn go_on(journal: &Journal, after: u64) -> Lane<Disk> {
+fn go_on(journal: &Journal) -> Lane<Disk> {
     let adopted = adopt(journal);
-    let mut scan = adopted.scan(Some(after)).expect("a folder");
+    let mut scan = adopted.scan(given_up).expect("a folder");
     assert!(scan.by_ref().count() < 1_000_000);
     assert_eq!(scan.ending(), Ending::Whole);
     adopted.resume(scan, limits()).expect("whole")
 }
 
-/// What a scan returns, in short: a group's number and lane, a note's number and text.
+/// What a scan returns, in short: a group's number and lane, a note's number and text, but for what
+/// was given up.
 fn told(scan: &mut Scan<Disk>) -> Vec<String> {
     let tell = |stored| match stored {
         Stored::Group(StoredGroup { number, lane, .. }) => format!("{number}@{lane}"),
@@ -109,5 +129,6 @@ fn told(scan: &mut Scan<Disk>) -> Vec<String> {
             format!("{after_number}:{}", String::from_utf8_lossy(&bytes))
         }
     };
-    scan.map(tell).collect()
+    let is_told = |stored: &Stored| !matches!(stored, Stored::Note(note) if given_up(&note.bytes).is_some());
+    scan.filter(is_told).map(tell).collect()
 }

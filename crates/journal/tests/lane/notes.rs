@@ -6,12 +6,13 @@ use write_buffer_journal::journal::Adopted;
 use write_buffer_journal::lane::Lane;
 use write_buffer_journal::scan::{Ending, Stored};
 
-use crate::{SEGMENT_BYTES, TestFolder, adopt, go_on, lane, segments, told};
+use crate::{SEGMENT_BYTES, TestFolder, adopt, given_up, go_on, lane, settle, told};
 
 /// The notes that are found, as text.
-fn notes(adopted: &Adopted, after: u64) -> Vec<String> {
-    let scan = adopted.scan(Some(after)).expect("a folder");
+fn notes(adopted: &Adopted) -> Vec<String> {
+    let scan = adopted.scan(given_up).expect("a folder");
     let notes = scan.filter_map(Stored::into_note).map(|note| note.bytes);
+    let notes = notes.filter(|note| given_up(note).is_none());
     notes.map(|bytes| String::from_utf8(bytes).expect("text")).collect()
 }
 
@@ -31,17 +32,13 @@ fn groups_say_their_lane_and_notes_stand_between_them() {
     drop(lane);
     let adopted = adopt(&journal);
     let all = ["0:first", "5@3", "5:again", "5:again", "9@255", "9:"];
-    let mut scan = adopted.scan(Some(0)).expect("a folder");
+    let mut scan = adopted.scan(given_up).expect("a folder");
     assert_eq!(told(&mut scan), all);
     assert_eq!(
         (scan.ending(), scan.last_number(), scan.last_ordinal()),
         (Ending::Whole, 9, 6)
     );
-    assert_eq!(told(&mut adopted.scan(None).expect("a folder")), all);
-    let after = |after| told(&mut adopted.scan(Some(after)).expect("a folder"));
-    assert_eq!(after(5), ["0:first", "5:again", "5:again", "9@255", "9:"]);
-    assert_eq!(after(9), ["0:first", "5:again", "5:again", "9:"]);
-    let seen = journal.inspect().expect("listed");
+    let seen = journal.inspect(given_up).expect("listed");
     assert_eq!((seen[0].groups, seen[0].notes), (2, 4));
     assert_eq!((seen[0].first_number, seen[0].last_number), (Some(5), Some(9)));
 }
@@ -70,13 +67,10 @@ fn notes_find_room_where_a_group_did() {
     assert!(matches!(error, Error::Full { .. }), "{error}");
     assert_eq!(lane.bytes(), 4 * SEGMENT_BYTES);
     lane.note(b"a short one").expect("room is left in the segment");
-    lane.settle_through(3).expect("settled");
+    settle(&mut lane, 3);
     lane.append(10, 0, &[b"short"]).expect("there is room again");
     for number in 11..=40 {
-        // The notes go with the second call.
-        for _ in 1..=2 {
-            lane.settle_through(number - 1).expect("settled");
-        }
+        settle(&mut lane, number - 1);
         lane.append(number, 0, &[&payload]).expect("there is room");
         lane.note(&payload).expect("there is room");
         assert!(lane.bytes() <= 4 * SEGMENT_BYTES, "{}", lane.bytes());
@@ -104,53 +98,52 @@ fn a_segment_that_is_given_up_is_no_room_for_groups_as_long_as_notes_need_it() {
         lane.note(&payload).expect("there is room");
     }
     assert_eq!(lane.bytes(), 4 * SEGMENT_BYTES);
-    // The first segment goes, the note after it stays for one call.
-    lane.settle_through(1).expect("settled");
+    // The first segment goes, the second one is what notes needed.
+    lane.give_up_through(1).expect("given up");
     let group = lane.append(3, 0, &[&large]);
     assert!(matches!(group, Err(Error::Full { .. })), "{group:?}");
-    lane.settle_through(1).expect("settled");
+    settle(&mut lane, 1);
     lane.append(3, 0, &[&large]).expect("there is room");
     lane.note(&payload).expect("there is room");
     assert_eq!(lane.bytes(), 4 * SEGMENT_BYTES);
 }
 
 #[test]
-fn a_note_stays_for_one_call_and_as_long_as_it_is_kept() {
+fn a_note_stays_until_what_is_given_up_reaches_it() {
     let folder = TestFolder::new("kept");
     let journal = folder.journal();
     let mut lane = lane(&journal, 1 << 30);
     let payload = vec![1; 50_000];
-    // Each group takes a segment, and the note behind it stays in that.
+    // Each group takes a segment, and the notes behind it stay in that.
     let append = |lane: &mut Lane<Disk>, number: u64| {
         lane.append(number, 0, &[&payload]).expect("appended");
         lane.note(format!("after {number}").as_bytes()).expect("noted")
     };
-    append(&mut lane, 1);
-    append(&mut lane, 2);
-    lane.settle_through(2).expect("settled");
-    let third = append(&mut lane, 3);
-    append(&mut lane, 4);
-    lane.keep_notes_from(third);
-    lane.settle_through(4).expect("settled");
-    append(&mut lane, 5);
-    lane.settle_through(5).expect("settled");
-    append(&mut lane, 6);
-    lane.settle_through(6).expect("settled");
-    assert!(!lane.close().expect("asked"), "notes are kept");
-    let adopted = adopt(&journal);
-    // The first segments are spare by now, and the last header says so.
-    assert_eq!(notes(&adopted, 6), ["after 3", "after 4", "after 5", "after 6"]);
-    drop(adopted);
-    // Whoever goes on has them for one call.
-    let mut lane = go_on(&journal, 6);
-    lane.settle_through(6).expect("settled");
-    assert_eq!(segments(lane.folder()).len(), 4);
-    lane.settle_through(6).expect("settled");
-    assert_eq!(segments(lane.folder()).len(), 2, "spare ones");
-    append(&mut lane, 7);
+    for number in 1..=6 {
+        append(&mut lane, number);
+        settle(&mut lane, number.saturating_sub(2));
+    }
+    // Nothing up to a record in the middle of a segment gives that up.
+    let last = lane.sealed_within(5).expect("sealed");
+    lane.give_up_through(last - 1).expect("given up");
     drop(lane);
     let adopted = adopt(&journal);
-    assert_eq!(notes(&adopted, 6), ["after 7"]);
+    let found = notes(&adopted);
+    assert!(
+        found.ends_with(&["after 5".to_owned(), "after 6".to_owned()]),
+        "{found:?}"
+    );
+    assert!(found.len() < 5, "spare ones are there until they are used: {found:?}");
+    drop(adopted);
+    let mut lane = go_on(&journal);
+    settle(&mut lane, 5);
+    append(&mut lane, 7);
+    drop(lane);
+    let found = notes(&adopt(&journal));
+    assert!(
+        found.ends_with(&["after 6".to_owned(), "after 7".to_owned()]),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -165,11 +158,11 @@ fn what_is_noted_again_before_groups_are_settled_is_there() {
         for name in 1..=10 {
             lane.note(format!("{number} {name} {long}").as_bytes()).expect("noted");
         }
-        lane.settle_through(number).expect("settled");
+        settle(&mut lane, number - 1);
         assert!(lane.bytes() <= 8 * SEGMENT_BYTES, "{}", lane.bytes());
     }
     drop(lane);
-    let found = notes(&adopt(&journal), 200);
+    let found = notes(&adopt(&journal));
     for name in 1..=10 {
         let note = format!("200 {name} {long}");
         assert_eq!(found.iter().filter(|found| **found == note).count(), 1, "{name}");

@@ -5,6 +5,20 @@ use write_buffer_journal::scan::{Stored, StoredGroup, StoredNote};
 
 use crate::recovery::Cut;
 
+/// What a note begins with that says that records may be gone.
+const GIVEN_UP: &[u8] = b"given up through ";
+
+/// The note that says so.
+pub fn given_up_note(ordinal: u64) -> Vec<u8> {
+    [GIVEN_UP, &ordinal.to_le_bytes()].concat()
+}
+
+/// Reads a note.
+pub fn given_up(note: &[u8]) -> Option<u64> {
+    let ordinal = note.strip_prefix(GIVEN_UP)?;
+    Some(u64::from_le_bytes(ordinal.try_into().ok()?))
+}
+
 /// A group or a note that was appended. Its ordinal is its place in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -13,10 +27,6 @@ pub struct Record {
     /// The engine's lane; `None` for a note.
     pub lane: Option<u8>,
     pub payload: Vec<u8>,
-    /// A note that has to be found.
-    pub is_owed: bool,
-    /// A group that no sync had returned for, and that a power cut took: nobody has it any more.
-    pub is_lost: bool,
 }
 
 /// What is known of a lane's records.
@@ -29,16 +39,16 @@ pub struct Expected {
     pub synced: usize,
     /// What the ledger says.
     pub position: u64,
-    /// Notes from this ordinal on are kept.
-    pub kept_from: u64,
-    /// The last record when groups were settled last.
-    settled_at: u64,
+    /// Records up to this ordinal may be gone.
+    pub given_up: usize,
+    /// Nothing was given up before the note that says so was synced.
+    pub waits: bool,
 }
 
 impl Expected {
-    pub fn new() -> Self {
+    pub fn new(waits: bool) -> Self {
         Self {
-            kept_from: u64::MAX,
+            waits,
             ..Self::default()
         }
     }
@@ -48,37 +58,22 @@ impl Expected {
         Self {
             records: later.records.clone(),
             position: later.position,
+            given_up: later.given_up,
             ..self
         }
     }
 
-    /// Groups after a number, as places in the list.
-    pub fn groups_after(&self, number: u64) -> Vec<usize> {
-        let groups = self.records.iter().enumerate();
-        groups
-            .filter(|(_, record)| record.lane.is_some() && record.number > number && !record.is_lost)
-            .map(|(at, _)| at)
-            .collect()
-    }
-
     /// Numbers of groups that may be settled now: of those that were appended.
     pub fn choose_position(&self, rng: &mut Rng) -> u64 {
-        let groups = self.groups_after(self.position);
-        let numbers = groups.iter().map(|at| self.records[*at].number);
-        rng.choice([self.position].into_iter().chain(numbers).collect::<Vec<_>>())
-            .expect("one at least")
+        let groups = self.records.iter().filter(|record| record.lane.is_some());
+        let after = groups
+            .map(|group| group.number)
+            .filter(|number| *number > self.position);
+        let numbers: Vec<u64> = [self.position].into_iter().chain(after).collect();
+        rng.choice(numbers).expect("one at least")
     }
 
-    /// `settle_through` was called: from now on it owes less.
-    pub fn settle(&mut self, number: u64) {
-        let notes_before = self.kept_from.min(self.settled_at + 1);
-        for (record, ordinal) in self.records.iter_mut().zip(1..) {
-            record.is_owed &= record.number > number || ordinal >= notes_before;
-        }
-        self.settled_at = self.records.len() as u64;
-    }
-
-    /// So many records of which at least must be there.
+    /// So many records of which at least must be there, unless they were given up.
     pub fn wanted(&self, cut: Cut) -> usize {
         match cut {
             Cut::Kill => self.appended,
@@ -86,33 +81,15 @@ impl Expected {
         }
     }
 
-    /// Whether any of the first so many has to be found.
-    pub fn owes_any(&self, wanted: usize) -> bool {
-        let mut first = self.records.iter().take(wanted);
-        first.any(|record| match record.lane {
-            Some(_) => record.number > self.position && !record.is_lost,
-            None => record.is_owed,
-        })
-    }
-
-    /// A successor is about to go on behind this record, and has found these. What it has not may
-    /// still come back: it is settled.
-    pub fn take_over(&mut self, cut: Cut, last_ordinal: u64, found: &[usize]) {
+    /// Somebody is about to go on behind this record.
+    pub fn take_over(&mut self, cut: Cut, last_ordinal: u64) {
         let last = usize::try_from(last_ordinal).expect("small");
         assert!(last <= self.records.len(), "{last} of {}", self.records.len());
-        for (at, record) in self.records.iter_mut().enumerate() {
-            record.is_owed &= found.contains(&at);
-            // One that a sync had returned for is found: that was checked before.
-            let may_be_lost = cut == Cut::Power && at >= self.synced && record.number > self.position;
-            record.is_lost |= may_be_lost && record.lane.is_some() && !found.contains(&at);
-        }
         self.appended = last;
         self.synced = match cut {
             Cut::Kill => self.synced.min(last),
             Cut::Power => last,
         };
-        self.kept_from = u64::MAX;
-        self.settled_at = 0;
     }
 
     /// The successor goes on: what it has not found is gone.
@@ -151,22 +128,8 @@ impl Expected {
         }
     }
 
-    /// What a scan has to return up to where it ended, and does not: groups after the position, and
-    /// notes.
+    /// What is not there of the first so many, and was not given up.
     pub fn missing(&self, found: &[usize], wanted: usize) -> Vec<usize> {
-        // The log ends there. Before it nothing may be missing, whether it was synced or not: but
-        // for a note amid what is settled.
-        let end = found.last().map_or(0, |last| last + 1);
-        let first_group = self.groups_after(self.position).first().copied();
-        let is_within = |at: usize| at < end && first_group.is_some_and(|first| at > first);
-        let owed = self
-            .records
-            .iter()
-            .enumerate()
-            .filter(|(at, record)| match record.lane {
-                Some(_) => record.number > self.position && !record.is_lost && (*at < wanted || *at < end),
-                None => record.is_owed && (*at < wanted || is_within(*at)),
-            });
-        owed.map(|(at, _)| at).filter(|at| !found.contains(at)).collect()
+        (self.given_up..wanted).filter(|at| !found.contains(at)).collect()
     }
 }

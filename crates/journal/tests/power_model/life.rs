@@ -11,7 +11,7 @@ use write_buffer_journal::scan::{Ending, Scan, Stored};
 use write_buffer_journal::segment::Spot;
 
 use crate::disk::{Faults, Model};
-use crate::expected::{Expected, Record};
+use crate::expected::{Expected, Record, given_up, given_up_note};
 use crate::recovery::{Cut, Tally, adopt, check, check_damaged, cut, take_over};
 use crate::state::State;
 
@@ -23,7 +23,7 @@ const STEPS: u32 = 30;
 /// One operation in so many is cut,
 const MOMENTS: u32 = 12;
 /// and one in so many while a life begins or ends.
-const FINE_MOMENTS: u32 = 3;
+pub const FINE_MOMENTS: u32 = 3;
 
 pub const WRITER: &str = "writer-1";
 
@@ -62,14 +62,14 @@ struct Life {
 
 impl Life {
     fn append(&mut self, tally: &mut Tally) {
-        let number = self.lane.last_number() + self.rng.u64(1..4);
+        // Above each that the ledger has: it may be lost here.
+        let last = self.lane.last_number().max(self.expected.position);
+        let number = last + self.rng.u64(1..4);
         let (lane, payload) = (self.rng.u8(..), payload(&mut self.rng));
         self.expected.records.push(Record {
             number,
             lane: Some(lane),
             payload: payload.clone(),
-            is_owed: false,
-            is_lost: false,
         });
         let half = payload.len() / 2;
         match self.lane.append(number, lane, &[&payload[..half], &payload[half..]]) {
@@ -89,19 +89,18 @@ impl Life {
         }
     }
 
-    fn note(&mut self, tally: &mut Tally) {
-        let payload = payload(&mut self.rng);
+    /// Returns whether there was room.
+    fn note(&mut self, payload: &[u8], tally: &mut Tally) -> bool {
         self.expected.records.push(Record {
             number: self.lane.last_number(),
             lane: None,
-            payload: payload.clone(),
-            is_owed: true,
-            is_lost: false,
+            payload: payload.to_owned(),
         });
-        match self.lane.note(&payload) {
+        match self.lane.note(payload) {
             Ok(ordinal) => {
                 self.appended(ordinal);
                 tally.notes += 1;
+                true
             }
             Err(error) => {
                 self.expected.records.pop();
@@ -113,6 +112,7 @@ impl Life {
                         "a group has room, a note has none"
                     );
                 }
+                false
             }
         }
     }
@@ -134,31 +134,39 @@ impl Life {
         }
     }
 
-    fn sync(&mut self, tally: &mut Tally) {
+    /// Returns whether it went well.
+    fn sync(&mut self, tally: &mut Tally) -> bool {
         let appended = self.expected.appended;
         match self.lane.syncer().sync() {
             Ok(ordinal) => {
                 assert_eq!(ordinal, appended as u64, "it covers all");
                 self.expected.synced = appended;
+                true
             }
-            Err(_) => tally.failed_syncs += 1,
+            Err(_) => {
+                tally.failed_syncs += 1;
+                false
+            }
         }
     }
 
-    /// The server commits, and answers. Then, and no earlier, groups are settled.
-    fn commit(&mut self, position: u64) {
+    /// The server commits, and answers. Then, and no earlier, groups are settled; and only when
+    /// that is noted, their segments go.
+    fn commit(&mut self, position: u64, tally: &mut Tally) {
         self.expected.position = position;
         if self.rng.u8(0..4) == 0 {
-            self.expected.kept_from = match self.rng.u8(0..3) {
-                0 => u64::MAX,
-                _ => self.rng.u64(1..=self.expected.appended as u64 + 1),
-            };
-            self.lane.keep_notes_from(self.expected.kept_from);
+            return;
         }
-        if self.rng.u8(0..4) > 0 {
-            self.expected.settle(position);
-            let _ = self.lane.settle_through(position);
-            self.unsettled.retain(|(_, number, _)| *number > position);
+        let Some(last) = self.lane.sealed_within(position) else {
+            return;
+        };
+        if !self.note(&given_up_note(last), tally) {
+            return;
+        }
+        self.expected.given_up = self.expected.given_up.max(usize::try_from(last).expect("small"));
+        if !self.expected.waits || self.sync(tally) {
+            let _ = self.lane.give_up_through(last);
+            self.unsettled.retain(|(spot, ..)| spot.ordinal > last);
         }
     }
 
@@ -191,11 +199,16 @@ impl Life {
         match self.rng.u8(0..26) {
             24.. => self.read_back(seed, tally),
             0..11 => self.append(tally),
-            11..15 => self.note(tally),
-            15..18 => self.sync(tally),
+            11..15 => {
+                let payload = payload(&mut self.rng);
+                self.note(&payload, tally);
+            }
+            15..18 => {
+                self.sync(tally);
+            }
             18..21 => {
                 let position = self.expected.choose_position(&mut self.rng);
-                self.commit(position);
+                self.commit(position, tally);
             }
             21 => self.drop_record(),
             _ => {
@@ -246,17 +259,18 @@ impl Life {
             _ => {
                 self.model.set_faults(Faults::default());
                 self.model.keep_moments(FINE_MOMENTS);
-                let last = self.expected.records.last().map_or(0, |record| record.number);
-                self.expected.position = self.expected.position.max(last);
-                self.expected.settle(self.expected.position);
-                self.lane.settle_through(self.expected.position).expect("settled");
-                // What is not kept may go with the folder.
-                for (record, ordinal) in self.expected.records.iter_mut().zip(1..) {
-                    record.is_owed &= ordinal >= self.expected.kept_from;
+                let last = self.lane.last_ordinal();
+                self.expected.position = self.expected.position.max(self.lane.last_number());
+                let is_noted = self.note(&given_up_note(last), tally);
+                if is_noted {
+                    // The last note goes with the folder.
+                    self.expected.given_up = self.expected.records.len();
                 }
-                let is_gone = self.lane.close().expect("no faults");
-                let has_kept = self.expected.records.iter().any(|record| record.is_owed);
-                assert!(!(is_gone && has_kept), "seed {seed}: it is gone, and a note was kept");
+                if !is_noted || (self.expected.waits && !self.sync(tally)) {
+                    return Some((self.model.now(), self.expected));
+                }
+                self.model.take_moments();
+                self.lane.close().expect("no faults");
                 let mut moments = self.model.take_moments();
                 judge(seed, &moments, &self.expected, rng, tally);
                 moments.push(self.model.now());
@@ -280,8 +294,7 @@ fn go_on(
     let mut adopted = adopted?;
     adopted.header().ok()?;
     loop {
-        let (scan, places) = read(seed, &adopted, &expected);
-        let (last_ordinal, is_whole) = match scan {
+        let (last_ordinal, is_whole) = match read(seed, &adopted, &expected) {
             (mut scan, Ending::Whole) => {
                 let last = scan.last_ordinal();
                 assert!(scan.next().is_none());
@@ -299,7 +312,7 @@ fn go_on(
             sync_fails: rng.u8(0..4) == 0,
             is_full: false,
         });
-        expected.take_over(ending, last_ordinal, &places);
+        expected.take_over(ending, last_ordinal);
         let resumed = adopted.resume(is_whole?, config(seed).limits);
         let moments = model.take_moments();
         tally.cuts_of_resumes += moments.len() as u64;
@@ -310,10 +323,7 @@ fn go_on(
                     Cut::Kill => tally.resumed_after_kills += 1,
                     Cut::Power => tally.resumed_after_cuts += 1,
                 }
-                assert_eq!(
-                    (lane.last_ordinal(), lane.last_number() >= expected.position),
-                    (last_ordinal, true)
-                );
+                assert_eq!(lane.last_ordinal(), last_ordinal);
                 model.keep_moments(MOMENTS);
                 expected.go_on();
                 let is_first_boot = ending == Cut::Kill;
@@ -336,14 +346,12 @@ fn go_on(
     }
 }
 
-type Read = (Scan<Model>, Ending);
-
-fn read(seed: u64, adopted: &Adopted<Model>, expected: &Expected) -> (Read, Vec<usize>) {
-    let mut scan = adopted.scan(Some(expected.position)).expect("a folder");
+fn read(seed: u64, adopted: &Adopted<Model>, expected: &Expected) -> (Scan<Model>, Ending) {
+    let mut scan = adopted.scan(given_up).expect("a folder");
     let found: Vec<Stored> = scan.by_ref().collect();
-    let places = expected.places(&format!("seed {seed}, going on"), &found);
+    expected.places(&format!("seed {seed}, going on"), &found);
     let ending = scan.ending();
-    ((scan, ending), places)
+    (scan, ending)
 }
 
 /// Lets a folder live, and cuts it at random operations.
@@ -356,7 +364,7 @@ pub fn run(seed: u64, tally: &mut Tally) {
         model: model.clone(),
         lane,
         rng: rng.fork(),
-        expected: Expected::new(),
+        expected: Expected::new(!seed.is_multiple_of(3)),
         is_first_boot: true,
         unsettled: VecDeque::new(),
     };

@@ -48,6 +48,7 @@ fn nothing_that_was_synced_is_lost_and_nothing_else_comes_back() {
         ("lanes that are closed", tally.ends),
         ("groups lost that nobody had synced", tally.unsynced_lost),
         ("gaps", tally.gaps),
+        ("gaps that a note explains", tally.skips),
         ("segments used again", tally.used_again),
         ("failed syncs", tally.failed_syncs),
         ("full disks", tally.full_disks),

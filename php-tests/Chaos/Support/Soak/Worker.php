@@ -80,12 +80,14 @@ final class Worker
         $isSync = $this->buffer instanceof \SyncWriteBuffer;
         try {
             Groups::add($this->buffer, $group);
-        } catch (\WriteBuffer\ConnectionException) {
-            return $isSync ? WorkerLog::MAYBE : WorkerLog::TAKEN;
-        } catch (\WriteBuffer\FlushException) {
-            return $isSync ? WorkerLog::REFUSED : WorkerLog::TAKEN;
+        } catch (\WriteBuffer\RefusedException $e) {
+            $isUncertain = array_column($e->getFailures(), 'status') === ['uncertain'];
+
+            return $isSync ? ($isUncertain ? WorkerLog::MAYBE : WorkerLog::REFUSED) : WorkerLog::TAKEN;
         } catch (\WriteBuffer\NotTaken) {
             return WorkerLog::REFUSED;
+        } catch (\WriteBuffer\Retryable) {
+            return WorkerLog::TAKEN;
         }
 
         return WorkerLog::TAKEN;

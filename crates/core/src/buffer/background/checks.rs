@@ -24,16 +24,22 @@ impl BackgroundBuffer {
         let mut router = (self.settings.lanes > 1).then(Router::default);
         for row in group.rows() {
             let entry = &row.shape.entry;
-            if let (None, Some(local_model)) = (entry.model(), self.local_model) {
+            if let Some(local_model) = self.local_model
+                && entry.model().is_none()
+            {
                 entry.set_model(Some(Arc::new(local_model(entry)?)));
             }
-            // The flusher may forget a model at any time, after an error.
-            let bound = match row.check() {
-                Ok(bound) => bound,
-                Err(error) => entry.unless_outdated(error)?,
-            };
-            if let Some(router) = &mut router {
-                router.visit(&row, bound.as_deref());
+            let visited = row.check(|bound| {
+                if let Some(router) = &mut router {
+                    router.visit(&row, bound);
+                }
+            });
+            if let Err(error) = visited {
+                // The flusher may forget a model at any time, after an error.
+                entry.unless_outdated::<()>(error)?;
+                if let Some(router) = &mut router {
+                    router.visit(&row, None);
+                }
             }
         }
         Ok(router.map(|router| router.route))

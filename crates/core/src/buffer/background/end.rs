@@ -135,9 +135,9 @@ impl BackgroundBuffer {
     pub(super) fn take_left(&self, in_files: &BTreeSet<u64>) -> (Vec<LeftGroup>, Vec<Arc<StoredBatch>>) {
         let mut state = self.shared.lock();
         state.taken_back += 1;
-        if let Some(mut journal) = state.journal.take()
-            && !in_files.is_empty()
-        {
+        let journal = state.journal.take();
+        let stays_in_journal = journal.is_some();
+        if let Some(mut journal) = journal.filter(|_| !in_files.is_empty()) {
             journal.settled(LaneId::new(0), in_files.iter().copied().collect());
         }
         // Its folder is there for a successor from now on.
@@ -153,7 +153,11 @@ impl BackgroundBuffer {
         let in_journal: usize = stored.iter().map(|stored| stored.numbers().count()).sum();
         state.lanes.lane_mut(LaneId::new(0)).flusher.metrics.groups_refused += count(left.len() + in_journal);
         for group in &left {
-            state.failures.not_committed(group.number);
+            if stays_in_journal && !in_files.contains(&group.number) {
+                state.failures.left_in_journal(group.number);
+            } else {
+                state.failures.not_committed(group.number);
+            }
         }
         for number in stored.iter().flat_map(|stored| stored.numbers().iter()) {
             state.failures.not_committed(number);

@@ -2,8 +2,8 @@
 //! there. Pure, as the queues are.
 //!
 //! A lane keeps the order of its own rows. Between lanes three rules keep it:
-//! - A group goes to the lane that its route chooses, unless a row of one of its keys still waits
-//!   in another lane. Then it goes there.
+//! - A group goes to the lane that its [route](Route) prefers, or that has the [run](runs), unless
+//!   a row of one of its keys still waits in another lane. Then it goes there.
 //! - If such rows wait in several lanes, the group waits in one of them until the others have
 //!   written theirs.
 //! - A row whose key is not certain counts as a row of any key of its table, and its group goes to
@@ -23,11 +23,13 @@
 //!
 //! `docs/design/order-between-lanes.md` says why.
 //!
-//! Bounds: 64 lanes ([`MAX_LANES`]); `max_pending_rows` and `max_pending_bytes` over all lanes. The
-//! memory of keys drops settled ones while it has more than 4,096, and more than twice as many as
-//! rows are pending. It grows and drops a part at a time: no `add()` waits for all of it.
+//! Bounds: 64 lanes ([`MAX_LANES`]); `max_pending_rows` and `max_pending_bytes` over all lanes;
+//! those of the [memory of keys](memory).
 
+mod lane;
+mod memory;
 mod noted;
+mod runs;
 mod settled;
 mod stored;
 
@@ -36,11 +38,14 @@ use std::time::Instant;
 
 use write_buffer_journal::segment::Spot;
 
+pub use crate::buffer::background::lanes::lane::{Lane, LaneSet, MAX_LANES};
+
+use crate::buffer::background::lanes::memory::Memory;
+use crate::buffer::background::lanes::runs::Runs;
 use crate::buffer::background::route::{KeyHash, Route};
 use crate::buffer::leftovers::LeftGroup;
 use crate::buffer::parking::{LaneProgress, Models, Parking, Work};
 use crate::buffer::queue::{AddEffect, Due, GroupPosition, LaneId, Queue};
-use crate::buffer::sharded::ShardedMap;
 use crate::error::Error;
 use crate::rows::arena::Row;
 use crate::rows::batch::Batch;
@@ -48,67 +53,6 @@ use crate::rows::group::Group;
 use crate::settings::Settings;
 use crate::table::entry::TableId;
 use crate::writer::obstacle::Obstacle;
-
-/// The most lanes: more than a server profits from, and as many as a [`LaneSet`] has bits.
-pub const MAX_LANES: usize = 64;
-/// The memory of keys keeps up to this many, settled or not.
-const KEYS_KEPT: usize = 4_096;
-/// The most memory that counts for the key of a row.
-const MAX_KEY_BYTES: usize = 40;
-/// Another part of the memory of keys is looked at for each so many keys that are entered.
-const KEYS_PER_SWEEP: usize = 256;
-
-/// A group's position in one word: the memory of keys has one for each row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct PackedPosition(u64);
-
-impl PackedPosition {
-    fn new(position: GroupPosition) -> Self {
-        Self(position.number * MAX_LANES as u64 + position.lane.index() as u64)
-    }
-
-    fn unpacked(self) -> GroupPosition {
-        let lane = self.0 % MAX_LANES as u64;
-        GroupPosition {
-            lane: LaneId::new(usize::try_from(lane).unwrap_or_default()),
-            number: self.0 / MAX_LANES as u64,
-        }
-    }
-}
-
-/// The hash of a table's key among those of all tables.
-fn key_hash(table: TableId, hash: u64) -> u64 {
-    hash.wrapping_add((table.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
-}
-
-/// Some lanes of one set, as bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LaneSet(u64);
-
-impl LaneSet {
-    fn add(&mut self, lane: LaneId) {
-        self.0 |= 1 << lane.index();
-    }
-
-    /// The lanes.
-    pub fn ids(self) -> impl Iterator<Item = LaneId> {
-        let mut left = self.0;
-        std::iter::from_fn(move || {
-            let lane = left.trailing_zeros() as usize;
-            left &= left.wrapping_sub(1);
-            (lane < MAX_LANES).then(|| LaneId::new(lane))
-        })
-    }
-}
-
-/// The last groups of one table.
-#[derive(Debug, Clone, Default)]
-struct TablePositions {
-    /// The last group with a row of the table, by lane.
-    last: Vec<GroupPosition>,
-    /// The last group with a row whose key is not known.
-    unknown: Option<GroupPosition>,
-}
 
 /// Where a group goes.
 #[derive(Debug)]
@@ -121,15 +65,8 @@ pub struct Chosen {
     after: Vec<GroupPosition>,
     /// Where it is in the journal.
     pub spot: Option<Spot>,
-}
-
-/// One lane: what waits in it, and who writes it.
-#[derive(Debug)]
-pub struct Lane<F> {
-    /// What waits.
-    pub queue: Queue,
-    /// Who writes it. In tests of the rules alone: nobody.
-    pub flusher: F,
+    /// It is part of the lane's run.
+    is_in_run: bool,
 }
 
 /// The lanes of a background buffer: see the module.
@@ -142,10 +79,8 @@ pub struct Lanes<F> {
     max_pending_bytes: usize,
     /// The number of groups ever taken, which is the number of the last one.
     taken: u64,
-    /// The last group with a row of a key, by the key's hash. After a collision a group waits
-    /// without need, and nothing else.
-    keys: ShardedMap<PackedPosition>,
-    tables: Vec<TablePositions>,
+    memory: Memory,
+    runs: Runs,
     /// What waits for a table. A lane's queue does not have it any more.
     parking: Parking,
 }
@@ -164,12 +99,12 @@ impl<F> Lanes<F> {
         let lanes: Vec<_> = flushers.into_iter().map(lane).collect();
         assert!((1..=MAX_LANES).contains(&lanes.len()), "from 1 to {MAX_LANES} lanes");
         Self {
+            runs: Runs::new(settings, lanes.len()),
             all: lanes,
             max_pending_rows: settings.max_pending_rows,
             max_pending_bytes: settings.max_pending_bytes,
             taken: 0,
-            keys: ShardedMap::default(),
-            tables: Vec::new(),
+            memory: Memory::default(),
             parking: Parking::new(settings),
         }
     }
@@ -209,24 +144,24 @@ impl<F> Lanes<F> {
     /// lane; a single lane needs none. Returns its lane, and the lanes whose flushers have
     /// something new to do.
     pub fn add(&mut self, group: &Group, route: Option<&Route>, now: Instant) -> (LaneId, LaneSet) {
-        let chosen = self.choose(route);
+        let chosen = self.choose(route, || now);
         let lane = chosen.lane;
         (lane, self.add_at(group, route, chosen, now))
     }
 
     /// Chooses the place of the next group, which [`Self::add_at`] then takes. If nobody does, its
     /// number stands for no group, and no other group waits for it, or goes where it would have.
-    pub fn choose(&mut self, route: Option<&Route>) -> Chosen {
+    pub fn choose(&mut self, route: Option<&Route>, now: impl FnOnce() -> Instant) -> Chosen {
         self.taken += 1;
-        let (lane, after) = match route {
-            Some(route) if self.all.len() > 1 => self.place(route),
-            _ => (LaneId::new(0), Vec::new()),
-        };
-        Chosen {
-            lane,
-            number: self.taken,
-            after,
-            spot: None,
+        match route {
+            Some(route) if self.all.len() > 1 => self.place(route, self.taken, now),
+            _ => Chosen {
+                lane: LaneId::new(0),
+                number: self.taken,
+                after: Vec::new(),
+                is_in_run: false,
+                spot: None,
+            },
         }
     }
 
@@ -238,10 +173,16 @@ impl<F> Lanes<F> {
             lane,
             number,
             after,
+            is_in_run,
             spot,
         } = chosen;
+        if is_in_run {
+            self.runs.took(lane, group);
+        }
         if let Some(route) = route.filter(|_| self.all.len() > 1) {
-            self.enter(route, GroupPosition { lane, number });
+            let (here, pending_rows, lanes) = (GroupPosition { lane, number }, self.pending_rows(), &self.all);
+            let is_settled = |position: &GroupPosition| is_settled(lanes, position);
+            self.memory.enter(route, here, pending_rows, is_settled);
         }
         let mut wake = LaneSet::default();
         for other in &after {
@@ -256,27 +197,17 @@ impl<F> Lanes<F> {
         wake
     }
 
-    /// The lane of the group that is being taken, and the groups that it waits for.
-    fn place(&self, route: &Route) -> (LaneId, Vec<GroupPosition>) {
-        let mut met: Vec<GroupPosition> = Vec::new();
-        for (table, key) in &route.keys {
-            let positions = self.tables.get(table.0);
-            match key {
-                KeyHash::Known(hash) => {
-                    let known = self.keys.get(key_hash(*table, *hash));
-                    met.extend(known.map(|position| position.unpacked()));
-                    met.extend(positions.and_then(|positions| positions.unknown));
-                }
-                KeyHash::Unknown => met.extend(positions.iter().flat_map(|positions| &positions.last)),
-            }
-        }
+    /// The place of the group that is being taken.
+    fn place(&self, route: &Route, number: u64, now: impl FnOnce() -> Instant) -> Chosen {
+        let mut met = self.memory.met(route);
         met.retain(|position| !self.is_group_settled(position));
         let any_unknown = route.keys.iter().any(|(_, key)| *key == KeyHash::Unknown);
         let newest = met.iter().max_by_key(|position| position.number);
-        let lane = match newest {
-            _ if any_unknown => LaneId::new(0),
-            Some(position) => position.lane,
-            None => self.lane_of_hash(route.hash),
+        let (lane, is_in_run) = match (newest, route.hash) {
+            _ if any_unknown => (LaneId::new(0), false),
+            (Some(position), _) => (position.lane, false),
+            (None, Some(hash)) => (self.lane_of_hash(hash), false),
+            (None, None) => (self.runs.lane(&self.all, now()), true),
         };
         let mut after: Vec<GroupPosition> = Vec::new();
         for position in met.into_iter().filter(|position| position.lane != lane) {
@@ -285,45 +216,18 @@ impl<F> Lanes<F> {
                 None => after.push(position),
             }
         }
-        (lane, after)
+        Chosen {
+            lane,
+            number,
+            after,
+            is_in_run,
+            spot: None,
+        }
     }
 
     fn lane_of_hash(&self, hash: u64) -> LaneId {
         let at = hash % self.all.len() as u64;
         LaneId::new(usize::try_from(at).unwrap_or(0))
-    }
-
-    fn enter(&mut self, route: &Route, here: GroupPosition) {
-        for (table, key) in &route.keys {
-            if self.tables.len() <= table.0 {
-                self.tables.resize(table.0 + 1, TablePositions::default());
-            }
-            let positions = &mut self.tables[table.0];
-            match positions.last.iter_mut().find(|last| last.lane == here.lane) {
-                Some(last) => *last = here,
-                None => positions.last.push(here),
-            }
-            match key {
-                KeyHash::Unknown => positions.unknown = Some(here),
-                KeyHash::Known(hash) => {
-                    let packed = PackedPosition::new(here);
-                    self.keys.update(key_hash(*table, *hash), |position| *position = packed);
-                }
-            }
-        }
-        // At least half of them are settled, in each part about as many.
-        let most = KEYS_KEPT.max(2 * self.pending_rows());
-        let sweeps = 1 + route.keys.len() / KEYS_PER_SWEEP;
-        for _ in 0..sweeps {
-            if self.keys.count() <= most {
-                break;
-            }
-            let lanes = &self.all;
-            self.keys.sweep(|position| {
-                let position = position.unpacked();
-                position == here || !is_settled(lanes, &position)
-            });
-        }
     }
 
     fn is_group_settled(&self, position: &GroupPosition) -> bool {
@@ -523,7 +427,7 @@ impl<F> Lanes<F> {
     /// The memory that they take, in bytes, with that of their keys.
     pub fn pending_bytes(&self) -> usize {
         let batches: usize = self.all.iter().map(|lane| lane.queue.pending_bytes()).sum();
-        batches + self.parking.bytes() + self.keys.size_bytes().min(MAX_KEY_BYTES * self.pending_rows())
+        batches + self.parking.bytes() + self.memory.bytes(self.pending_rows())
     }
 
     /// When the oldest of them was taken.
@@ -566,6 +470,7 @@ fn is_settled<F>(lanes: &[Lane<F>], position: &GroupPosition) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::buffer::background::lanes::memory::KEYS_KEPT;
     use crate::table::catalog::Catalog;
     use crate::value::Value;
 
@@ -589,7 +494,8 @@ mod tests {
         let ((mut lanes, group), now) = (two_lanes(), Instant::now());
         let add = |lanes: &mut Lanes<()>, key: u64, route: u64| {
             let keys = vec![(TableId(0), KeyHash::Known(key))];
-            lanes.add(&group, Some(&Route { hash: route, keys }), now).0.index()
+            let hash = Some(route);
+            lanes.add(&group, Some(&Route { hash, keys }), now).0.index()
         };
         let waiting = u64::MAX;
         assert_eq!(add(&mut lanes, waiting, 1), 1);
@@ -599,7 +505,7 @@ mod tests {
             lanes.begin(LaneId::new(0), now);
             lanes.settle(LaneId::new(0), 1, 1);
         }
-        assert!(lanes.keys.count() <= KEYS_KEPT + 1, "{} keys", lanes.keys.count());
+        assert!(lanes.memory.count() <= KEYS_KEPT + 1, "{} keys", lanes.memory.count());
         // Its route says the first lane, and its earlier row waits in the second.
         assert_eq!(add(&mut lanes, waiting, 0), 1);
         assert_eq!(add(&mut lanes, 5, 0), 0);
@@ -609,14 +515,14 @@ mod tests {
     fn a_group_that_nobody_takes_changes_no_other_ones_place() {
         let ((mut lanes, group), now) = (two_lanes(), Instant::now());
         let route = |keys: &[u64], hash: u64| Route {
-            hash,
+            hash: Some(hash),
             keys: keys.iter().map(|key| (TableId(0), KeyHash::Known(*key))).collect(),
         };
         let add = |lanes: &mut Lanes<()>, route: &Route| lanes.add(&group, Some(route), now).0.index();
         assert_eq!(add(&mut lanes, &route(&[1], 1)), 1);
         assert_eq!(add(&mut lanes, &route(&[2], 0)), 0);
         // It would go where the newest group of its keys is. There is no room for it.
-        assert_eq!(lanes.choose(Some(&route(&[1, 2], 0))).lane.index(), 0);
+        assert_eq!(lanes.choose(Some(&route(&[1, 2], 0)), || now).lane.index(), 0);
         assert_eq!(add(&mut lanes, &route(&[1], 0)), 1, "it would overtake the first one");
     }
 }

@@ -193,7 +193,7 @@ impl BackgroundBuffer {
         if !state.lanes.fits(group) {
             state = self.wait_for_room(state, group, limit, interrupted)?;
         }
-        let mut chosen = state.lanes.choose(route.as_ref());
+        let mut chosen = state.lanes.choose(route.as_ref(), || self.clock.now());
         let mut must_sync = None;
         if self.settings.journal.is_some() {
             (state, chosen, must_sync) = self.keep(state, group, route.as_ref(), chosen, limit, interrupted)?;

@@ -14,8 +14,9 @@ use crate::value::Value;
 /// What decides the lane of a group.
 #[derive(Debug, Default)]
 pub struct Route {
-    /// A hash of the column that groups are routed by, or of the first row's key.
-    pub hash: u64,
+    /// A hash of the value of the column that groups are routed by. `None`: no row has the column,
+    /// or there is none, and any lane will do.
+    pub hash: Option<u64>,
     /// Each row's table, and a hash of its key. Rows that can meet no other row are not here.
     pub keys: Vec<TableKey>,
 }
@@ -25,8 +26,6 @@ pub struct Route {
 pub struct Router {
     /// What is known so far.
     pub route: Route,
-    is_routed_by_column: bool,
-    is_routed: bool,
     key: Vec<u8>,
 }
 
@@ -34,10 +33,8 @@ impl Router {
     /// Looks at the next row.
     pub fn visit(&mut self, row: &Row<'_>, bound: Option<&BoundColumns>) {
         let table = row.shape.table;
-        // The first row that has the column decides. If none has it, the first row's key does.
-        if let Some(at) = row.shape.route.filter(|_| !self.is_routed_by_column) {
-            self.is_routed_by_column = true;
-            self.is_routed = true;
+        // The first row that has the column decides.
+        if let Some(at) = row.shape.route.filter(|_| self.route.hash.is_none()) {
             self.key.clear();
             if let Some(value) = row.values().nth(at) {
                 // A number and its text are one value here, as they are to most columns.
@@ -46,13 +43,9 @@ impl Router {
                     value => drop(value.encode(&mut self.key)),
                 }
             }
-            self.route.hash = FxBuildHasher.hash_one(&self.key);
+            self.route.hash = Some(FxBuildHasher.hash_one(&self.key));
         }
         let key = key_hash(row, bound, &mut self.key);
-        if let (Some(KeyHash::Known(hash)), false) = (key, self.is_routed) {
-            self.is_routed = true;
-            self.route.hash = hash;
-        }
         self.route.keys.extend(key.map(|key| (table, key)));
     }
 }

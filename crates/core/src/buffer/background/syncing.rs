@@ -57,7 +57,7 @@ impl BackgroundBuffer {
             if !state.lanes.fits(group) {
                 state = self.wait_for_room(state, group, limit, interrupted)?;
             }
-            chosen = state.lanes.choose(route);
+            chosen = state.lanes.choose(route, || self.clock.now());
         }
     }
 

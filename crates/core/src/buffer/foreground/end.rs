@@ -64,19 +64,26 @@ impl ForegroundBuffer {
     }
 
     /// Drops the group that was taken after the one with this number, for a caller that keeps none.
-    /// Its number is given once more. Returns what the caller hears of why it `failed`: that it may
-    /// be committed, if a COMMIT of it was not answered, whatever was met afterwards.
+    /// Its number is given once more. Returns what the caller hears of why it `failed`: that it is
+    /// nowhere; or its failure, which says that it may be committed, if a COMMIT of it was not
+    /// answered, whatever was met afterwards.
     pub fn discard_after(&mut self, taken: u64, failed: FlushError) -> FlushError {
         let is_in_doubt = self.progress.queue.is_in_doubt(taken + 1);
-        let metrics = &mut self.progress.metrics;
-        let pending = count(self.progress.queue.pending_rows() + self.progress.parking.rows());
-        metrics.rows_added = metrics.rows_added.saturating_sub(pending);
-        drop(self.progress.take_left());
+        let rows = self.progress.pending_rows();
+        let left = self.progress.take_left();
         drop(self.progress.failures.take());
         self.progress.failures.forget_after(taken);
         self.taken = taken;
         self.writer.forget_doubts();
-        let failed = failed.of_one_group();
-        if is_in_doubt { failed.in_doubt() } else { failed }
+        let mut failed = failed.of_one_group();
+        let metrics = &mut self.progress.metrics;
+        if let Some(group) = left.first().filter(|_| is_in_doubt) {
+            failed = group.in_doubt(failed);
+            metrics.refused(rows);
+        } else {
+            metrics.rows_added = metrics.rows_added.saturating_sub(count(rows));
+        }
+        failed.is_dropped = failed.failures.is_empty();
+        failed
     }
 }

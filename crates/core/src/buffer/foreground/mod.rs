@@ -320,13 +320,15 @@ impl ForegroundBuffer {
         group
             .rows()
             .map(|row| {
-                let bound = match row.check() {
-                    Ok(bound) => bound,
+                let key = row.check(|bound| {
+                    let bound =
+                        bound.filter(|bound| bound.model.mode == Mode::Upsert && !bound.model.writes_each_version())?;
+                    bound.key_hash(&row.values(), &mut scratch)
+                });
+                let key = match key {
+                    Ok(key) => key,
                     Err(error) => row.shape.entry.unless_outdated(error)?,
                 };
-                let bound =
-                    bound.filter(|bound| bound.model.mode == Mode::Upsert && !bound.model.writes_each_version());
-                let key = bound.and_then(|bound| bound.key_hash(&row.values(), &mut scratch));
                 Ok((row.shape.table, key))
             })
             .collect()

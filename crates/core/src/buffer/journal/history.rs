@@ -62,7 +62,6 @@ struct Epoch {
 pub struct History {
     epochs: Vec<Epoch>,
     settled_through: u64,
-    gone_through: u64,
     may_lack_notes: bool,
 }
 
@@ -71,7 +70,6 @@ impl Default for History {
         Self {
             epochs: vec![Epoch::default()],
             settled_through: 0,
-            gone_through: 0,
             may_lack_notes: false,
         }
     }
@@ -103,13 +101,8 @@ impl History {
                 }
             }
             Note::Settled(groups) => epoch.settled.extend(groups),
-            Note::SettledThrough {
-                number,
-                ordinal,
-                registered,
-            } => {
+            Note::SettledThrough { number, registered, .. } => {
                 self.settled_through = self.settled_through.max(number);
-                self.gone_through = self.gone_through.max(ordinal);
                 epoch.registered |= registered;
             }
             Note::TakenOver { .. } => {}
@@ -124,11 +117,6 @@ impl History {
     /// How many successors there were.
     pub fn successors(&self) -> usize {
         self.epochs.len() - 1
-    }
-
-    /// Records up to this ordinal may be gone.
-    pub fn gone_through(&self) -> u64 {
-        self.gone_through
     }
 
     /// The lanes that were about to have a row in the ledger.
@@ -384,7 +372,6 @@ mod tests {
             ordinal: 20,
             registered: 1,
         }]);
-        assert_eq!(history.gone_through(), 20);
         assert_eq!(history.fate(9, 0, &rows([])), Fate::Settled);
         assert_eq!(history.fate(10, 0, &rows([])), Fate::Uncertain);
         assert_eq!(history.registered_lanes().collect::<Vec<_>>(), [0]);

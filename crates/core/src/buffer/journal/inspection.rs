@@ -7,7 +7,7 @@ use write_buffer_journal::header::HeaderError;
 use write_buffer_journal::journal::{Inspection, Journal};
 use write_buffer_journal::scan::{Damage, DamageKind, Ending};
 
-use crate::buffer::journal::refused;
+use crate::buffer::journal::{given_up, refused};
 use crate::error::Result;
 
 /// A writer's folder.
@@ -39,7 +39,7 @@ pub fn inspect(directory: &Path) -> Result<Vec<Inspected>> {
     if !directory.exists() {
         return Ok(Vec::new());
     }
-    let found = Journal::open(directory).and_then(|journal| journal.inspect());
+    let found = Journal::open(directory).and_then(|journal| journal.inspect(given_up));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(found
         .map_err(|error| refused(&error))?

@@ -130,10 +130,26 @@ pub struct GroupJournal {
     owed_by_all: u64,
     /// Groups whose [`Note::Settled`] is not written yet, by the lane that settled them.
     unnoted: FxHashMap<LaneId, Vec<u64>>,
-    /// Groups up to this number are settled, and that stands in the record with this ordinal.
-    noted: Option<(u64, u64)>,
+    noted: Option<Noted>,
     /// How often segments were given up.
     given_up: u64,
+}
+
+/// A [`Note::SettledThrough`] after which segments may be given up.
+#[derive(Debug, Clone, Copy)]
+struct Noted {
+    /// Records up to this one,
+    through: u64,
+    /// as the record with this ordinal says.
+    ordinal: u64,
+}
+
+/// Reads a note, for whoever scans a journal.
+pub fn given_up(note: &[u8]) -> Option<u64> {
+    match Note::decode(note) {
+        Some(Note::SettledThrough { ordinal, .. }) => Some(ordinal),
+        _ => None,
+    }
 }
 
 /// What has to be waited for, without the lock.
@@ -423,29 +439,29 @@ impl GroupJournal {
     pub fn give_up_settled(&mut self, through: u64) -> Result<()> {
         let Some(lane) = &self.lane else { return Ok(()) };
         if self.noted.is_none()
-            && let Some(ordinal) = lane.sealed_within(through)
+            && let Some(last) = lane.sealed_within(through)
         {
             let ordinal = self.note(&Note::SettledThrough {
                 number: through,
-                ordinal,
+                ordinal: last,
                 registered: self.registered,
             })?;
-            self.noted = Some((through, ordinal));
+            self.noted = Some(Noted { through: last, ordinal });
         }
-        let (Some((through, ordinal)), Some(lane)) = (self.noted, &mut self.lane) else {
+        let (Some(Noted { through, ordinal }), Some(lane)) = (self.noted, &mut self.lane) else {
             return Ok(());
         };
         if self.settings.sync == JournalSync::None || lane.syncer().synced() >= ordinal {
             self.noted = None;
             self.given_up += 1;
-            lane.settle_through(through).map_err(|error| blocked(&error))?;
+            lane.give_up_through(through).map_err(|error| blocked(&error))?;
         }
         Ok(())
     }
 
     /// What has to be on the disk before segments are given up that are settled.
     pub fn owed_to_room(&self) -> Option<MustSync> {
-        self.must_sync(self.noted?.1)
+        self.must_sync(self.noted?.ordinal)
     }
 
     /// How often segments were given up.
@@ -484,10 +500,9 @@ impl GroupJournal {
         {
             must_sync.wait()?;
         }
-        let Some(mut lane) = self.lane.take() else {
+        let Some(lane) = self.lane.take() else {
             return Ok(());
         };
-        let closed = lane.settle_through(number).and_then(|()| lane.close());
-        closed.map(drop).map_err(|error| blocked(&error))
+        lane.close().map_err(|error| blocked(&error))
     }
 }

@@ -21,6 +21,7 @@
 //! [`MAX_TRANSACTION_ROWS`] too, but for such a group, and for rows of few keys that a foreground
 //! buffer will merge.
 
+mod late;
 mod locate;
 pub mod numbers;
 mod position;
@@ -522,9 +523,7 @@ impl Queue {
     /// When the oldest of them was taken.
     pub fn oldest(&self) -> Option<Instant> {
         let in_flight = self.in_flight.first().map(|batch| batch.oldest);
-        let sealed = || self.sealed.front().map(|sealed| sealed.rows.oldest());
-        let open = || self.open.as_ref().map(|open| open.batch.oldest);
-        in_flight.or_else(sealed).or_else(open)
+        in_flight.or_else(|| self.waits_since())
     }
 
     /// The tables that have rows here. Some come more than once.

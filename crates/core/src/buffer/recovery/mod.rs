@@ -33,7 +33,7 @@ use crate::buffer::background::{BackgroundBuffer, Spawn};
 use crate::buffer::journal::form::Decoder;
 use crate::buffer::journal::history::{Fate, History, RowFound};
 use crate::buffer::journal::notes::Note;
-use crate::buffer::journal::{GroupJournal, blocked, letter_id, refused, rules, successor_limits};
+use crate::buffer::journal::{GroupJournal, blocked, given_up, letter_id, refused, rules, successor_limits};
 use crate::buffer::queue::LaneId;
 pub use crate::buffer::recovery::successor::Recovered;
 use crate::buffer::recovery::successor::{AllTaken, Successor};
@@ -186,7 +186,7 @@ impl Recovery {
             writer: writer.to_owned(),
             ..Recovered::default()
         };
-        let scan = adopted.scan(None).map_err(|error| blocked(&error))?;
+        let scan = adopted.scan(given_up).map_err(|error| blocked(&error))?;
         let mut scan = scan.without_payloads();
         let (mut history, groups) = read(&mut scan)?;
         let settings = match adopted.header() {
@@ -221,16 +221,10 @@ impl Recovery {
         history.note(Note::Settled(kept.clone()));
         fates.retain(|(number, _)| kept.binary_search(number).is_err());
         recovered.groups = fates.len() as u64;
-        let begins_after = scan.begins_after();
         let ending = scan.ending();
         let is_power_cut = matches!(ending, Ending::PowerCut(_));
         let damages = match ending {
             _ if headless.is_some() => headless.map(|damage| vec![damage]),
-            Ending::Whole if begins_after > history.gone_through() => Some(vec![Damage {
-                path: adopted.folder().to_owned(),
-                offset: 0,
-                kind: DamageKind::Missing,
-            }]),
             Ending::Damaged(damages) => Some(damages),
             Ending::Whole | Ending::PowerCut(_) => None,
         };
@@ -245,7 +239,7 @@ impl Recovery {
             }
             return Ok(Taken::Done(recovered));
         }
-        let groups = adopted.scan(None).map_err(|error| blocked(&error))?;
+        let groups = adopted.scan(given_up).map_err(|error| blocked(&error))?;
         let buffer = self.go_on((adopted, scan), dead, &history, &rows, kept)?;
         let mut successor = Successor {
             buffer,
@@ -349,7 +343,7 @@ impl Recovery {
         let kept = file.names(&format!("{}-", adopted.writer()))?;
         let mut catalog = dead.settings.catalog(self.sink(dead, 0)?.database())?;
         let (mut decoder, mut without_rules) = (Decoder::default(), Decoder::default());
-        let mut scan = adopted.scan(None).map_err(|error| blocked(&error))?;
+        let mut scan = adopted.scan(given_up).map_err(|error| blocked(&error))?;
         // Without its header nobody knows which server they are for.
         let (mut count, mut is_behind_gap) = (0, adopted.header().is_err());
         loop {

@@ -148,7 +148,13 @@ fn parameters<'p>(
         Operation::Update => update_order(&planned.bound),
         Operation::SharedUpdate => shared_columns(&planned.bound).collect(),
         Operation::Delete => delete_order(&planned.bound),
-        Operation::Upsert | Operation::Insert => return rows.iter().flatten().map(Parameter::from).collect(),
+        Operation::Upsert | Operation::Insert => {
+            let mut parameters = Vec::with_capacity(rows.len() * planned.bound.columns.len());
+            for row in rows {
+                parameters.extend(row.iter().map(Parameter::from));
+            }
+            return parameters;
+        }
     };
     let values = rows.iter().flat_map(|row| order.iter().filter_map(|at| row.get(*at)));
     values.map(Parameter::from).collect()

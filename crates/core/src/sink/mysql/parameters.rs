@@ -94,6 +94,8 @@ pub fn settle_types(
             list_integers(parameters, bound);
             send_bits_as_numbers(parameters, order.iter().cycle().map(|at| bound.kinds.get(*at)));
         }
+        // Few tables have one, and these are most of the rows.
+        Operation::Upsert | Operation::Insert if !bound.kinds.contains(&ColumnKind::Bit) => {}
         Operation::Upsert | Operation::Insert => {
             send_bits_as_numbers(parameters, bound.kinds.iter().map(Some).cycle());
         }

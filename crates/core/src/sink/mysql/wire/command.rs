@@ -75,20 +75,20 @@ fn encode_execute(output: &mut Vec<u8>, statement: u32, parameters: &[Parameter<
     if parameters.is_empty() {
         return;
     }
+    // At once: each append looks whether there is room.
+    output.reserve(parameters.len().div_ceil(8) + 1 + parameters.iter().map(encoded_bytes).sum::<usize>());
     for eight in parameters.chunks(8) {
         let nulls = (0_u8..8)
             .zip(eight)
-            .map(|(at, one)| u8::from(*one == Parameter::Null) << at);
+            .map(|(at, one)| u8::from(matches!(one, Parameter::Null)) << at);
         output.push(nulls.fold(0, |all, one| all | one));
     }
     output.push(1);
-    for parameter in parameters {
-        let kind = match parameter {
-            Parameter::Null => TYPE_NULL,
-            Parameter::Int(_) => TYPE_LONGLONG,
-            Parameter::Text(_) => TYPE_VAR_STRING,
-        };
-        output.extend_from_slice(&[kind, 0]);
+    let types = output.len();
+    output.resize(types + 2 * parameters.len(), 0);
+    let types = output.get_mut(types..).unwrap_or_default().chunks_exact_mut(2);
+    for (kind, parameter) in types.zip(parameters) {
+        kind.copy_from_slice(&[type_of(parameter), 0]);
     }
     for parameter in parameters {
         match parameter {
@@ -99,6 +99,23 @@ fn encode_execute(output: &mut Vec<u8>, statement: u32, parameters: &[Parameter<
                 output.extend_from_slice(text);
             }
         }
+    }
+}
+
+fn type_of(parameter: &Parameter<'_>) -> u8 {
+    match parameter {
+        Parameter::Null => TYPE_NULL,
+        Parameter::Int(_) => TYPE_LONGLONG,
+        Parameter::Text(_) => TYPE_VAR_STRING,
+    }
+}
+
+/// The bytes of a parameter and of its type, at most.
+fn encoded_bytes(parameter: &Parameter<'_>) -> usize {
+    match parameter {
+        Parameter::Null => 2,
+        Parameter::Int(_) => 2 + 8,
+        Parameter::Text(text) => 2 + 9 + text.len(),
     }
 }
 

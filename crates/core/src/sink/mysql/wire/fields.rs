@@ -79,15 +79,23 @@ impl<'p> Fields<'p> {
 }
 
 /// Appends a number of one to nine bytes.
+#[inline]
 pub fn push_length(output: &mut Vec<u8>, length: usize) {
+    match u8::try_from(length) {
+        // Most texts are short.
+        Ok(length @ 0..=0xfa) => output.push(length),
+        _ => push_large_length(output, length),
+    }
+}
+
+fn push_large_length(output: &mut Vec<u8>, length: usize) {
     let bytes = (length as u64).to_le_bytes();
     let (marker, used) = match length {
-        0..=0xfa => (None, 1),
-        0xfb..=0xffff => (Some(0xfc), 2),
-        0x1_0000..=0xff_ffff => (Some(0xfd), 3),
-        _ => (Some(0xfe), 8),
+        0..=0xffff => (0xfc, 2),
+        0x1_0000..=0xff_ffff => (0xfd, 3),
+        _ => (0xfe, 8),
     };
-    output.extend(marker);
+    output.push(marker);
     output.extend_from_slice(bytes.get(..used).unwrap_or_default());
 }
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes trees of Debian's unstable branch, sid, for what Debian's releases do not have, such as
-# MySQL. Scripts like fetch-mysql source it and call fetch_tree. A tree is a minimal system of that
-# branch with a few more packages, run by chroot. The machine itself gets only debootstrap and
-# Debian's keys.
+# Makes trees of another Debian than the machine's, for what that one does not have, such as MySQL.
+# Scripts like fetch-mysql source it and call fetch_tree. A tree is a minimal system of one of
+# Debian's releases, or of its unstable branch, sid, with a few more packages, run by chroot. The
+# machine itself gets only debootstrap and Debian's keys.
 #
 # The packages come from the mirror of the machine's apt, whoever that is. So debootstrap must find
 # a signature by Debian's keys (--force-check-gpg): without keys it would warn, and go on. It does
@@ -11,6 +11,7 @@
 #
 # The script that sources it sets
 #
+#   SUITE           the release, or sid
 #   WHAT DURATION   what is fetched and how long that takes, for messages
 #   PACKAGES        what debootstrap adds to a minimal system, separated by commas
 #   finish TREE     completes a new tree
@@ -74,7 +75,7 @@ bootstrap() {
     rm -rf --one-file-system "$new"
     echo "fetching $WHAT (once, $DURATION)" >&2
     timeout "$BOOTSTRAP_TIMEOUT_S" nice "${isolated[@]}" debootstrap --variant=minbase --include="$PACKAGES" \
-        --force-check-gpg --keyring="$KEYRING" sid "$new" "$uri" </dev/null >"$log" 2>&1 || unavailable "debootstrap failed" "$log"
+        --force-check-gpg --keyring="$KEYRING" "$SUITE" "$new" "$uri" </dev/null >"$log" 2>&1 || unavailable "debootstrap failed" "$log"
     rm -rf "$new"/var/cache/apt/archives/*.deb "$new"/var/lib/apt/lists/*
     finish "$new"
     works "$new" || unavailable "the $WHAT that was fetched does not run" "$log"
@@ -83,9 +84,14 @@ bootstrap() {
 }
 
 # Prints the tree's path, and makes the tree first if it is missing.
+#
+#   fetch_tree FOLDER [ARGUMENT…]
+#
+# The arguments are those of the script that are before FOLDER.
 fetch_tree() {
     local folder lock
     folder=$(realpath --canonicalize-missing -- "$1")
+    shift
     if [[ -e $folder ]]; then
         works "$folder" || unavailable "the $WHAT in $folder does not run; remove the folder to have it made anew"
         echo "$folder"
@@ -94,12 +100,12 @@ fetch_tree() {
 
     if [[ $EUID -ne 0 ]]; then
         if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-            exec sudo -n bash "$0" "$folder"
+            exec sudo -n bash "$0" "$@" "$folder"
         fi
-        unavailable "$WHAT is not there yet; run as root: $root/scripts/$(basename "$0") $folder"
+        unavailable "$WHAT is not there yet; run as root: $root/scripts/$(basename "$0") $* $folder"
     fi
 
-    bash "$root/scripts/install-packages" sid >&2 || unavailable 'debootstrap cannot be installed'
+    bash "$root/scripts/install-packages" tree >&2 || unavailable 'debootstrap cannot be installed'
     mkdir -p "$(dirname "$folder")"
     exec {lock}>"$folder.lock"
     flock --timeout "$BOOTSTRAP_TIMEOUT_S" "$lock" || unavailable "another run makes $folder since $BOOTSTRAP_TIMEOUT_S s"
