@@ -24,9 +24,8 @@ const ROUNDS = 15;
 const PAIRS_A_ROUND = 20_000;
 const RECOVERIES = 3;
 const SYNC_ROUNDS = 7;
-const SYNCS = 300;
-/** Processes that begin together have started by then. */
-const START_S = 1.0;
+/** So many that processes which begin at one moment are at work together nearly all of the time. */
+const SYNCS = 1000;
 const SYNC_PROCESSES = 4;
 const FILE_BYTES = 8 << 20;
 const PAGE_BYTES = 4096;
@@ -160,7 +159,7 @@ function measureRecovery(string $folder, int $pairs): void
     }
     printf("%-64s %6.0f pairs/s, normally %.0f\n", 'recovery', $pairs / median($recovered), $pairs / median($normal));
     target('recovery, to the normal rate', ratio($normal, $recovered), 0.9, true);
-    target('memory of a row that waits, in bytes, file-backed pages apart', median($memory), 1, false);
+    target('memory of a further row that waits, in bytes, file-backed pages apart', median($memory), 1, false);
 }
 
 /** Calls sync() after each pair, and fdatasync() after each page, in so many processes. */
@@ -170,11 +169,17 @@ function measureSync(string $folder, int $processes): void
     $rates = [];
     for ($round = 0; $round < SYNC_ROUNDS; $round++) {
         foreach (['sync', 'fdatasync'] as $part) {
-            $at = sprintf('%.3F', microtime(true) + START_S);
+            $gate = "{$folder}.gate";
+            touch($gate);
             $outputs = [];
             for ($process = 0; $process < $processes; $process++) {
-                $outputs[] = start($part, $folder, $process + $round * $processes, $at);
+                $outputs[] = start($part, $folder, $process + $round * $processes, $gate);
             }
+            // One that begins alone has the disk to itself.
+            while (count(glob("{$gate}.*") ?: []) < $processes) {
+                usleep(1_000);
+            }
+            unlink($gate);
             $rates[$part][] = array_sum(array_map('floatval', array_map('stream_get_contents', $outputs)));
         }
     }
@@ -183,10 +188,15 @@ function measureSync(string $folder, int $processes): void
     target($what . ', to fdatasync()', ratio($rates['sync'], $rates['fdatasync']), 0.9, true);
 }
 
-/** Calls a second, from this moment on. */
-function rate(callable $what, float $from): float
+/** Calls a second, once all processes are ready. */
+function rate(callable $what, string $gate): float
 {
-    usleep(max(0, (int) (1e6 * ($from - microtime(true)))));
+    $ready = "{$gate}." . getmypid();
+    touch($ready);
+    for (clearstatcache(); file_exists($gate); clearstatcache()) {
+        usleep(1_000);
+    }
+    unlink($ready);
 
     return SYNCS / seconds(static function () use ($what): void {
         for ($call = 0; $call < SYNCS; $call++) {
@@ -211,9 +221,12 @@ switch (ctype_digit($part) ? '' : $part) {
     case 'die':
         $buffer = buffer($folder, ...BOUNDS);
         $id = 0;
+        $half = intdiv((int) $argv[3], 2);
+        // By then the part of maxPendingBytes is full that is for what is written next.
+        add($buffer, $half, $id);
         $before = anonymousBytes();
-        add($buffer, (int) $argv[3], $id);
-        echo (anonymousBytes() - $before) / 2 / $id;
+        add($buffer, (int) $argv[3] - $half, $id);
+        echo (anonymousBytes() - $before) / 2 / ($id - $half);
         fflush(STDOUT);
         posix_kill(getmypid(), SIGKILL);
         break;
@@ -227,7 +240,7 @@ switch (ctype_digit($part) ? '' : $part) {
         echo rate(static function () use ($buffer, &$id): void {
             add($buffer, 1, $id);
             $buffer->sync();
-        }, (float) $argv[4]);
+        }, $argv[4]);
         $buffer->close();
         break;
 
@@ -241,7 +254,7 @@ switch (ctype_digit($part) ? '' : $part) {
             fseek($file, PAGE_BYTES * $call % FILE_BYTES);
             fwrite($file, $page);
             fdatasync($file);
-        }, (float) $argv[4]);
+        }, $argv[4]);
         unlink($path);
         break;
 
