@@ -24,14 +24,13 @@ use Bench\Task;
 require __DIR__ . '/lib/autoload.php';
 
 const PAIRS_A_ROUND = 20_000;
-const SYNCS = 300;
-/** Processes that begin together have started by then. */
-const START_S = 1.0;
+/** So many that processes which begin at one moment are at work together nearly all of the time. */
+const SYNCS = 1000;
 const SYNC_PROCESSES = 4;
 const FILE_BYTES = 8 << 20;
 const PAGE_BYTES = 4096;
 /** Nothing is refused for want of room. */
-const BOUNDS = ['maxPendingRows' => 100_000_000, 'maxPendingBytes' => 8 << 30, 'journalMaxBytes' => 8 << 30];
+const BOUNDS = ['maxPendingRows' => 100_000_000, 'journalMaxBytes' => 8 << 30];
 
 /** Adds pairs that are alike but for their ids, after this one. */
 function add(WriteBuffer $buffer, int $count, int &$id): void
@@ -141,11 +140,17 @@ function measureSync(Findings $findings, string $folder, int $processes, int $ro
     for ($round = 0; $round < $rounds; $round++) {
         $rates = [];
         foreach (['sync', 'fdatasync'] as $part) {
-            $at = sprintf('%.3F', microtime(true) + START_S);
+            $gate = "{$folder}.gate";
+            touch($gate);
             $outputs = [];
             for ($process = 0; $process < $processes; $process++) {
-                $outputs[] = start($part, $folder, $process + $round * $processes, $at);
+                $outputs[] = start($part, $folder, $process + $round * $processes, $gate);
             }
+            // One that begins alone has the disk to itself.
+            while (count(glob("{$gate}.*") ?: []) < $processes) {
+                usleep(1_000);
+            }
+            unlink($gate);
             $rates[$part] = array_sum(array_map('floatval', array_map('stream_get_contents', $outputs)));
         }
         $what = "sync() after each pair, {$processes} processes";
@@ -154,10 +159,15 @@ function measureSync(Findings $findings, string $folder, int $processes, int $ro
     }
 }
 
-/** Calls a second, from this moment on. */
-function rate(callable $what, float $from): float
+/** Calls a second, once all processes are ready. */
+function rate(callable $what, string $gate): float
 {
-    usleep(max(0, (int) (1e6 * ($from - microtime(true)))));
+    $ready = "{$gate}." . getmypid();
+    touch($ready);
+    for (clearstatcache(); file_exists($gate); clearstatcache()) {
+        usleep(1_000);
+    }
+    unlink($ready);
 
     return SYNCS / seconds(static function () use ($what): void {
         for ($call = 0; $call < SYNCS; $call++) {
@@ -182,9 +192,12 @@ switch (ctype_digit($part) || Task::isGiven() ? '' : $part) {
     case 'die':
         $buffer = buffer($folder, ...BOUNDS);
         $id = 0;
+        $half = intdiv((int) $argv[3], 2);
+        // By then the part of maxPendingBytes is full that is for what is written next.
+        add($buffer, $half, $id);
         $before = anonymousBytes();
-        add($buffer, (int) $argv[3], $id);
-        echo (anonymousBytes() - $before) / 2 / $id;
+        add($buffer, (int) $argv[3] - $half, $id);
+        echo (anonymousBytes() - $before) / 2 / ($id - $half);
         fflush(STDOUT);
         posix_kill(getmypid(), SIGKILL);
         break;
@@ -198,7 +211,7 @@ switch (ctype_digit($part) || Task::isGiven() ? '' : $part) {
         echo rate(static function () use ($buffer, &$id): void {
             add($buffer, 1, $id);
             $buffer->sync();
-        }, (float) $argv[4]);
+        }, $argv[4]);
         $buffer->close();
         break;
 
@@ -212,7 +225,7 @@ switch (ctype_digit($part) || Task::isGiven() ? '' : $part) {
             fseek($file, PAGE_BYTES * $call % FILE_BYTES);
             fwrite($file, $page);
             fdatasync($file);
-        }, (float) $argv[4]);
+        }, $argv[4]);
         unlink($path);
         break;
 

@@ -1333,7 +1333,7 @@ namespace {
          * @param int|null $maxPendingRows bound of buffered rows: beyond it there is no room.
          *        Default 100000
          * @param int|null $maxPendingBytes bound of buffered bytes: beyond it there is no room.
-         *        Default 67108864
+         *        Rows that wait in a journal alone take next to none. Default 67108864
          * @param \WriteBuffer\Overflow|string|null $overflow what add() does in the background if
          *        a bound is reached: `block` waits for it, `throw` throws a FullException. In the
          *        foreground it flushes, and throws a FullException if that makes no room. Default

@@ -62,6 +62,9 @@ final class JournalTest extends ChaosTestCase
         yield 'none, lanes by key' => ["lanes: 3, routeBy: 'id'", 7, 125];
         yield 'none, lanes in runs' => ['lanes: 3, batchSize: 2', 7, 125];
         yield 'none, as many lanes as it needs' => ['lanes: 0, batchSize: 1', 7, 125];
+        // Nearly all that waits is in the journal alone.
+        yield 'none, little memory' => ['lanes: 1, maxPendingBytes: 131072', 10, 200];
+        yield 'none, lanes, little memory' => ['lanes: 2, maxPendingBytes: 262144', 8, 150];
         yield 'interval' => ["journalSync: 'interval', journalSyncMs: 1, lanes: 1", 8, 150];
         yield 'interval, lanes' => ["journalSync: 'interval', journalSyncMs: 1, lanes: 2, routeBy: 'id'", 7, 150];
         yield 'always' => ["journalSync: 'always', lanes: 2", 7, 200];

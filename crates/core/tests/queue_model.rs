@@ -1,5 +1,6 @@
 //! The queue of one lane against a plain model: random interleavings of adding, flushing, time, and
-//! a flusher that commits, gives up or fails. Time is passed in, and nothing waits.
+//! a flusher that commits, gives up or fails. In half of the cases what waits for long is stored in
+//! a journal, and given back by the model. Time is passed in, and nothing waits.
 
 #![allow(clippy::expect_used, reason = "a test ends where its own set-up fails")]
 
@@ -9,10 +10,12 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use write_buffer_core::buffer::background::lanes::Lanes;
 use write_buffer_core::buffer::queue::Due;
+use write_buffer_core::rows::batch::Batch;
 use write_buffer_core::rows::group::Group;
 use write_buffer_core::settings::Settings;
 use write_buffer_core::table::catalog::Catalog;
 use write_buffer_core::value::Value;
+use write_buffer_journal::segment::Spot;
 
 const INTERVAL: Duration = Duration::from_millis(100);
 const BATCH_SIZE: usize = 5;
@@ -88,7 +91,7 @@ proptest! {
     })]
 
     #[test]
-    fn rows_leave_once_and_in_order(steps in prop::collection::vec(step(), 1..120)) {
+    fn rows_leave_once_and_in_order(stores in any::<bool>(), steps in prop::collection::vec(step(), 1..120)) {
         let settings = Settings {
             batch_size: BATCH_SIZE,
             flush_interval: INTERVAL,
@@ -99,6 +102,10 @@ proptest! {
         let table = catalog.table("t").expect("a table");
         let shape = catalog.shape(table, std::iter::once(b"id".as_slice())).expect("a shape");
         let mut queue = Lanes::new(&settings, [()]);
+        if stores {
+            // A batch or two stay in memory.
+            queue.store(&Settings { max_pending_bytes: 2_000, ..settings.clone() });
+        }
         let lane = queue.ids().next().expect("one lane");
         let mut model = Model::default();
         let mut now = Instant::now();
@@ -115,7 +122,10 @@ proptest! {
                     prop_assert_eq!(queue.fits(&group), fits);
                     if fits {
                         let before = queue.due(lane, now);
-                        let (_, wake) = queue.add(&group, None, now);
+                        let mut chosen = queue.choose(None, || now);
+                        let ordinal = chosen.number;
+                        chosen.spot = stores.then_some(Spot { ordinal, sequence: 1, offset: 0 });
+                        let wake = queue.add_at(&group, None, chosen, now);
                         model.next_row += i64::try_from(rows).expect("few");
                         model.groups.push_back(ModelGroup { rows: numbers, taken: now });
                         // A flusher that sleeps must be woken if it has something to do sooner.
@@ -131,6 +141,26 @@ proptest! {
                 }
                 Step::Pass(milliseconds) => now += Duration::from_millis(milliseconds),
                 Step::Begin if queue.due(lane, now) == Due::Now => {
+                    let mut next = model.settled + 1;
+                    let mut read = Vec::new();
+                    for stored in queue.wants_back(lane, now) {
+                        prop_assert_eq!((stored.numbers().first(), model.in_flight), (next, 0));
+                        prop_assert_eq!(stored.through(), stored.numbers().last());
+                        let mut batch = Batch::new(stored.oldest());
+                        batch.first_group = next;
+                        let before = usize::try_from(next - model.settled - 1).expect("few");
+                        for known in model.groups.iter().skip(before).take(stored.numbers().count()) {
+                            let mut group = Group::default();
+                            for number in &known.rows {
+                                group.push_row(&shape, &[Value::Int(*number)]).expect("short");
+                            }
+                            batch.append(&group, now);
+                        }
+                        prop_assert_eq!(batch.rows(), stored.rows());
+                        next = stored.numbers().last() + 1;
+                        read.push((stored, batch));
+                    }
+                    prop_assert!(queue.take_back(lane, read, &[]));
                     let (batches, done) = queue.begin(lane, now);
                     let taken: Vec<i64> = batches
                         .iter()
@@ -168,9 +198,20 @@ proptest! {
             }
 
             // Each row is in exactly one place, and nothing but these rows is there.
-            let rows: Vec<i64> = queue.rows_of(table).map(|row| number(&row.values().next().expect("a value"))).collect();
-            prop_assert_eq!(&rows, &model.rows());
+            let in_memory: Vec<i64> =
+                queue.rows_of(table).map(|row| number(&row.values().next().expect("a value"))).collect();
+            let stored = || queue.lane(lane).queue.stored();
+            let is_stored = |number: u64| stored().any(|stored| stored.numbers().position(number).is_some());
+            let groups = (model.settled + 1..).zip(&model.groups);
+            let not_stored = groups.filter(|(number, _)| !is_stored(*number)).flat_map(|(_, group)| &group.rows);
+            prop_assert_eq!(&in_memory, &not_stored.copied().collect::<Vec<_>>());
+            let rows = model.rows();
+            prop_assert_eq!(in_memory.len() + stored().map(|stored| stored.rows()).sum::<usize>(), rows.len());
+            prop_assert!(stores || stored().next().is_none());
             prop_assert_eq!(queue.pending_rows(), rows.len());
+            for number in 0..=model.taken() + 1 {
+                prop_assert_eq!(queue.has(number), number > model.settled && number <= model.taken());
+            }
             prop_assert_eq!(queue.pending_bytes() == 0, rows.is_empty());
             prop_assert_eq!(queue.oldest().is_some(), !rows.is_empty());
             prop_assert_eq!(queue.is_settled(model.settled), true);

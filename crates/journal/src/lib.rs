@@ -31,6 +31,7 @@
 //! | [`scan`] | the groups and notes of a lane that was left behind, in their order | no |
 //! | [`scan::ending`] | why they end where they end | no |
 //! | [`lane`] | a lane that takes groups and notes: room, settling, syncing, a successor | no |
+//! | [`lane::stretch`] | groups that a lane still has, to be read back | no |
 //! | [`segment`] | a segment's file, and the walk over its records | no |
 //! | [`folder`] | the names in a lane's folder: how they come and go | no |
 //! | [`header`] | what stands at the head of a folder and of a segment | yes |

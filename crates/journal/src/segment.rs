@@ -188,9 +188,20 @@ impl<F: File> Place<F> {
     /// Reads the groups of this segment, from this one on, and the notes between them.
     pub fn groups(&self) -> Walk<F> {
         let mut walk = Walk::new(Arc::clone(&self.segment));
-        walk.at = self.offset;
+        walk.begin_at(self.offset);
         walk
     }
+}
+
+/// Where a record was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spot {
+    /// Its ordinal.
+    pub ordinal: u64,
+    /// The number of its segment.
+    pub sequence: u64,
+    /// Where it begins there.
+    pub offset: u64,
 }
 
 /// A record that is whole.
@@ -267,6 +278,11 @@ impl<F: File> Walk<F> {
             faults: Vec::new(),
             is_without_payloads: false,
         }
+    }
+
+    /// Begins at a record that stands here.
+    pub(crate) fn begin_at(&mut self, offset: u64) {
+        self.at = offset;
     }
 
     /// Groups are checked all the same, and their payloads are not kept.

@@ -1,18 +1,20 @@
 //! Looks for a row that is still buffered.
 //!
 //! Cost: each row is indexed once, by the first `find()` after it came, and once more when it is
-//! parked (see [`key_index`](crate::buffer::key_index) and
-//! [`parked_index`](crate::buffer::parked_index)). Then it reads the rows of the key.
+//! parked, or stands in the journal alone (see [`key_index`](crate::buffer::key_index),
+//! [`parked_index`](crate::buffer::parked_index) and
+//! [`stored_index`](crate::buffer::stored_index)). Then it reads the rows of the key.
 
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use crate::buffer::group_index::GroupIndex;
-use crate::buffer::key_index::{KeyIndex, View};
+use crate::buffer::key_index::{KeyIndex, Order, Stage, View};
 use crate::buffer::parked_index::{ParkedIndex, ParkedView};
 use crate::buffer::parking::Parking;
 use crate::buffer::queue::Queue;
+use crate::buffer::stored_index::{FoundRows, Read, StoredIndex, StoredView};
 use crate::dead_letter::NamedRow;
 use crate::error::{Error, Result};
 use crate::plan::binder::{Binder, BoundRow};
@@ -43,6 +45,16 @@ pub struct TableIndex {
     table: TableId,
     queues: KeyIndex,
     parked: ParkedIndex,
+    stored: StoredIndex,
+}
+
+/// What a look saw.
+#[derive(Debug)]
+pub struct Seen {
+    view: View,
+    /// What is parked.
+    pub parked: ParkedView,
+    stored: StoredView,
 }
 
 impl TableIndex {
@@ -51,35 +63,46 @@ impl TableIndex {
             table,
             queues: KeyIndex::new(table, model),
             parked: ParkedIndex::default(),
+            stored: StoredIndex::default(),
         }
     }
 
     /// Looks at the queues of all lanes, in order, and at what is parked, under their lock.
-    /// `wanted` has the hash of the key that is looked for.
+    /// `wanted` has the hash of the key that is looked for; `read` says how what is in the journal
+    /// alone is read.
     pub fn look<'q>(
         &mut self,
-        queues: impl Iterator<Item = &'q Queue>,
+        queues: impl Iterator<Item = &'q Queue> + Clone,
         parking: &Parking,
         wanted: u64,
-    ) -> (View, ParkedView) {
-        (self.queues.look(queues, wanted), self.parked.look(parking, wanted))
+        read: Read<'_>,
+    ) -> Seen {
+        Seen {
+            view: self.queues.look(queues.clone(), wanted),
+            parked: self.parked.look(parking, wanted),
+            stored: self.stored.look(queues, self.table, wanted, read),
+        }
     }
 
     /// Indexes what is new to a look, without the lock. Returns whether there was anything.
-    fn learn(&mut self, (view, parked): &(View, ParkedView)) -> bool {
-        if view.is_complete && parked.is_complete() {
-            return false;
+    fn learn(&mut self, seen: &Seen) -> Result<bool> {
+        if seen.view.is_complete && seen.parked.is_complete() && seen.stored.is_complete() {
+            return Ok(false);
         }
         let queues = &mut self.queues;
-        self.parked.learn(parked, self.table, |row| queues.hash_of_row(row));
-        self.queues.learn(view);
-        true
+        self.parked
+            .learn(&seen.parked, self.table, |row| queues.hash_of_row(row));
+        let learned = self
+            .stored
+            .learn(&seen.stored, self.table, |row| queues.hash_of_row(row));
+        self.queues.learn(&seen.view);
+        learned.map(|()| true)
     }
 }
 
 /// What lets an index look at a buffer's queues, and at what it has parked, and says how many rows
 /// wait there.
-pub type Look<'l> = &'l mut dyn FnMut(&mut TableIndex, u64) -> ((View, ParkedView), usize);
+pub type Look<'l> = &'l mut dyn FnMut(&mut TableIndex, u64) -> (Seen, usize);
 
 /// Finds rows, and keeps an index of each table that was asked for.
 #[derive(Debug, Default)]
@@ -138,16 +161,32 @@ fn find(
     let hash = index.queues.hash_of_key(&wanted);
     let (seen, pending_rows) = loop {
         let (seen, pending_rows) = look(index, hash);
-        if !index.learn(&seen) {
+        if !index.learn(&seen)? {
             break (seen, pending_rows);
         }
     };
-    let (view, parked) = &seen;
+    let parked = seen.parked.rows(table);
+    let parked = parked.map(|(number, at, row)| ((Stage::Parked, number, at), row));
+    let stored = seen.stored.read()?;
+    let others = parked.chain(stored.iter().flat_map(|found| rows_of(found, table)));
     let found = index
         .queues
-        .with_rows(view, hash, parked.rows(table), |rows| merge_rows(rows, model, &wanted));
+        .with_rows(&seen.view, hash, others, |rows| merge_rows(rows, model, &wanted));
     index.queues.forget_settled(pending_rows);
+    index.stored.forget_settled(pending_rows);
     found
+}
+
+/// A stored group's rows of a table. All rows of its batch come from here, so any numbers do that
+/// keep the order of its groups. The rows of a group keep theirs.
+fn rows_of(found: &FoundRows, table: TableId) -> impl Iterator<Item = (Order, Row<'_>)> {
+    let stage = if found.is_in_flight {
+        Stage::InFlight
+    } else {
+        Stage::Waiting
+    };
+    let at = usize::try_from(found.number - found.batch).unwrap_or(usize::MAX);
+    found.of(table).map(move |row| ((stage, found.batch, at), row))
 }
 
 /// The row of a key that will be there once a group is taken that is being gathered. `found` is

@@ -8,7 +8,9 @@
 //! Invariants:
 //! - No row is missed: the rows of a key have one hash, whatever the server's equality is. Whoever
 //!   reads a place looks whether the row has the key.
-//! - A settled row is not found: a batch counts only as long as its queue has it.
+//! - A settled row is not found: a batch counts only as long as its queue has it. Batches that are
+//!   in the journal alone, or were read back, are found by
+//!   [another index](crate::buffer::stored_index).
 //! - Rows of one key come in the order in which they were added. In one lane that is the order of
 //!   batches. A group that goes to another lane than earlier rows of its key waits for these, so it
 //!   opens a batch: the number of its first group is higher than those of all of them.
@@ -145,15 +147,18 @@ pub struct View {
 /// What of a key's rows comes first. Groups that are parked were in flight when they were, beside
 /// earlier ones: later ones of their keys are parked behind them, or not in flight yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
+pub enum Stage {
+    /// It is being written.
     InFlight,
+    /// It is parked.
     Parked,
+    /// Neither.
     Waiting,
 }
 
 /// A row's place in the order of a key's rows: the number of its batch's first group, or of its
 /// group if that is parked, and the row there.
-type Order = (Stage, u64, usize);
+pub type Order = (Stage, u64, usize);
 
 /// The index of one table: see the module.
 #[derive(Debug)]
@@ -207,12 +212,11 @@ impl KeyIndex {
             };
             let new_in_flight = in_flight
                 .iter()
-                .filter(|batch| batch.first_group > seen && !batch.is_rest);
+                .filter(|batch| batch.first_group > seen && is_added(batch));
             of_lane.new.extend(new_in_flight.cloned());
             seen = of_lane.new.last().map_or(seen, |batch| batch.first_group);
-            let mut waiting = queue.sealed_behind(seen);
-            of_lane.new.extend(waiting.by_ref().take(BATCHES_AT_ONCE).cloned());
-            drop(waiting);
+            let waiting = queue.sealed_behind(seen).filter(|batch| is_added(batch));
+            of_lane.new.extend(waiting.take(BATCHES_AT_ONCE).cloned());
             view.is_complete &= of_lane.new.is_empty();
             if let Some(open) = queue.open_batch() {
                 self.read_open(lane, open, wanted, &mut of_lane);
@@ -319,14 +323,14 @@ impl KeyIndex {
         hash_of(kinds.zip(values.iter().copied().cloned()), &mut self.scratch)
     }
 
-    /// Calls back with the rows that may have the key of a look, in their order. `parked` has those
-    /// that are [parked](crate::buffer::parked_index): each with its group's number, and where it
-    /// is there.
+    /// Calls back with the rows that may have the key of a look, in their order. `others` are those
+    /// that are [parked](crate::buffer::parked_index), or were
+    /// [stored](crate::buffer::stored_index).
     pub fn with_rows<'v, R>(
         &mut self,
         view: &'v View,
         wanted: u64,
-        parked: impl Iterator<Item = (u64, usize, Row<'v>)>,
+        others: impl Iterator<Item = (Order, Row<'v>)>,
         read: impl FnOnce(Vec<Row<'_>>) -> R,
     ) -> R {
         self.sort_new();
@@ -353,14 +357,15 @@ impl KeyIndex {
             rows.extend(open.map(|(at, row)| ((Stage::Waiting, *first_group, at), row)));
             // Batches in flight that are not known: their rows were taken from others.
             let known = self.lanes.get(lane);
-            let unknown = |batch: &&Arc<Batch>| batch.rows_of(self.table) > 0 && !is_known(known, batch);
+            let unknown =
+                |batch: &&Arc<Batch>| batch.rows_of(self.table) > 0 && !batch.is_read_back && !is_known(known, batch);
             for batch in seen.in_flight.iter().filter(unknown) {
                 let all = (0..batch.rows()).filter(|at| seen.has_unsettled(batch, *at));
                 let all = all.filter_map(|at| Some(((Stage::InFlight, batch.first_group, at), batch.row(at)?)));
                 rows.extend(all.filter(|(_, row)| row.shape.table == self.table));
             }
         }
-        rows.extend(parked.map(|(number, at, row)| ((Stage::Parked, number, at), row)));
+        others.for_each(|other| rows.push(other));
         rows.sort_by_key(|(order, _)| *order);
         read(rows.into_iter().map(|(_, row)| row).collect())
     }
@@ -401,6 +406,11 @@ impl LaneView {
         }
         false
     }
+}
+
+/// Whether a batch is as its groups were added. Others are found elsewhere.
+fn is_added(batch: &Batch) -> bool {
+    !batch.is_rest && !batch.is_read_back
 }
 
 fn is_known(lane: Option<&LaneIndex>, batch: &Arc<Batch>) -> bool {

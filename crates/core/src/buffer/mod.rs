@@ -45,3 +45,4 @@ pub mod queue;
 pub mod recovery;
 pub mod sharded;
 pub mod snapshot;
+pub mod stored_index;

@@ -37,6 +37,8 @@ pub struct Batch {
     pub first_group: u64,
     /// It is what was left of another batch as groups were set aside.
     pub is_rest: bool,
+    /// It was read back from the journal.
+    pub is_read_back: bool,
 }
 
 impl Batch {
@@ -56,6 +58,7 @@ impl Batch {
             oldest: now,
             first_group: 0,
             is_rest: false,
+            is_read_back: false,
         }
     }
 

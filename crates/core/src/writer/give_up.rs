@@ -26,6 +26,23 @@ impl Writer {
         (done..total).try_for_each(|group| self.give_up(batches, group, (Status::Refused, error), deadline, observer))
     }
 
+    /// Keeps groups whose rows are lost in the dead-letter file, unless they are there already.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written to. They are to be kept again.
+    pub fn keep_lost(&self, letters: &[DeadLetter]) -> Result<()> {
+        let Some(file) = &self.dead_letter_file else {
+            return Err(Error::bug("a journal without a dead-letter file"));
+        };
+        for letter in letters {
+            if !file.names(&letter.id)?.contains(&*letter.id) {
+                file.append(letter, None)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps a group that can never be written, then lets it leave the buffer.
     pub(super) fn give_up(
         &mut self,

@@ -47,6 +47,7 @@ pub struct Program {
     max_bytes: u64,
     look_interval: Duration,
     max_pending_rows: usize,
+    max_pending_bytes: usize,
     pub added: BTreeMap<i64, Added>,
     blocked: Vec<&'static str>,
     /// The machine was off, and nobody had waited for the disk.
@@ -67,6 +68,8 @@ impl Program {
             max_bytes: if rng.bool() { 64 << 10 } else { 1 << 20 },
             look_interval: Duration::from_millis(rng.u64(1..20)),
             max_pending_rows: if rng.bool() { 8 } else { 1000 },
+            // So little that most of what waits is in the journal alone.
+            max_pending_bytes: if rng.bool() { 8 << 10 } else { 64 << 20 },
             added: BTreeMap::new(),
             blocked: Vec::new(),
             may_lose: false,
@@ -88,6 +91,7 @@ impl Program {
         Settings {
             batch_size: 3,
             max_pending_rows: self.max_pending_rows,
+            max_pending_bytes: self.max_pending_bytes,
             flush_interval: Duration::from_millis(1),
             lanes: self.lanes,
             route_by: Some("route".to_owned()),
@@ -273,6 +277,7 @@ impl Life {
                 (_, Some(buffer)) => {
                     let (id, added) = program.next(self.process, rng);
                     let number = add(buffer, id, &added, rng);
+                    world.saw_stored(buffer.rows_in_journal() > 0);
                     if let Some(number) = number {
                         program.added.get_mut(&id).expect("it was just added").number = Some(number);
                         let mut state = world.lock();

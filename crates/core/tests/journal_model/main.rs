@@ -37,8 +37,9 @@ fn number(name: &str, default: u64) -> u64 {
     text.map_or(default, |text| text.parse().expect("a number"))
 }
 
-/// Plays a program. Returns how often zombies were refused.
-fn play(seed: u64) -> Result<u64, String> {
+/// Plays a program. Returns how often zombies were refused, and how often rows were in the journal
+/// alone.
+fn play(seed: u64) -> Result<(u64, u64), String> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let faults = [0, 0, 10, 30][rng.usize(0..4)];
     let world = World::new(rng.u64(..), faults);
@@ -104,13 +105,14 @@ fn play(seed: u64) -> Result<u64, String> {
     }
     let judged = judge::judge(&world, &program, &directory, &left);
     let refusals = world.lock().refusals;
+    let stored = world.lock().stored;
     if judged.is_ok() {
         for directory in &directories {
             drop(fs::remove_dir_all(directory));
         }
     }
     judged
-        .map(|()| refusals)
+        .map(|()| (refusals, stored))
         .map_err(|wrong| format!("program {seed} in {directories:?}: {wrong}"))
 }
 
@@ -120,7 +122,7 @@ fn each_group_is_written_once_whoever_dies() {
         number("JOURNAL_MODEL_PROGRAMS", PROGRAMS),
         number("JOURNAL_MODEL_SEED", 1),
     );
-    let (next, refusals) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (next, refusals, stored) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let wrong: Vec<String> = std::thread::scope(|scope| {
         let play_some = || {
             let mut wrong = Vec::new();
@@ -130,7 +132,10 @@ fn each_group_is_written_once_whoever_dies() {
                     return wrong;
                 }
                 match play(first + at) {
-                    Ok(refused) => drop(refusals.fetch_add(refused, Ordering::Relaxed)),
+                    Ok((refused, were_stored)) => {
+                        refusals.fetch_add(refused, Ordering::Relaxed);
+                        stored.fetch_add(were_stored, Ordering::Relaxed);
+                    }
                     Err(error) => wrong.push(error),
                 }
             }
@@ -143,4 +148,8 @@ fn each_group_is_written_once_whoever_dies() {
     });
     assert!(wrong.is_empty(), "{}: {}", wrong.len(), wrong.join("\n"));
     assert!(refusals.into_inner() > 0 || programs < PROGRAMS, "no zombie went on");
+    assert!(
+        stored.into_inner() > 0 || programs < PROGRAMS,
+        "all rows were in memory"
+    );
 }

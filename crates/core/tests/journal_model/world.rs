@@ -80,6 +80,8 @@ pub struct State {
     pub required: BTreeSet<i64>,
     /// How often a process was told that its place is taken.
     pub refusals: u64,
+    /// How often rows were in the journal alone.
+    pub stored: u64,
     /// Who made a row in the ledger, or took it over last.
     owners: BTreeMap<(String, u16), usize>,
     pub wrong: Vec<String>,
@@ -134,6 +136,10 @@ impl World {
     pub fn stop(&self, process: usize) {
         self.lock().stop(process);
         self.changed.notify_all();
+    }
+
+    pub fn saw_stored(&self, is_stored: bool) {
+        self.lock().stored += u64::from(is_stored);
     }
 
     pub fn is_running(&self, process: usize) -> bool {

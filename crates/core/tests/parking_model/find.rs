@@ -24,7 +24,8 @@ impl World {
             let lanes = &self.lanes;
             let mut look = |index: &mut TableIndex, wanted| {
                 let queues = lanes.iter().map(|lane| &lane.queue);
-                (index.look(queues, lanes.parking(), wanted), lanes.pending_rows())
+                let seen = index.look(queues, lanes.parking(), wanted, &|_| None);
+                (seen, lanes.pending_rows())
             };
             let found = self
                 .finder
@@ -65,8 +66,9 @@ fn a_find_reads_no_group_but_those_of_its_key() {
         let mut read = Vec::new();
         let lanes = &world.lanes;
         let mut look = |index: &mut TableIndex, wanted| {
-            let seen = index.look(lanes.iter().map(|lane| &lane.queue), lanes.parking(), wanted);
-            read.push(seen.1.rows(TableId(0)).count());
+            let queues = lanes.iter().map(|lane| &lane.queue);
+            let seen = index.look(queues, lanes.parking(), wanted, &|_| None);
+            read.push(seen.parked.rows(TableId(0)).count());
             (seen, lanes.pending_rows())
         };
         let key = [(None, Value::Int(key))];

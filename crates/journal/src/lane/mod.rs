@@ -21,6 +21,7 @@ mod bounds;
 mod copy;
 mod resume;
 mod segments;
+pub mod stretch;
 pub mod sync;
 
 use std::path::Path;
@@ -33,7 +34,7 @@ use crate::files::{Files, Locked};
 use crate::folder;
 use crate::header::LaneHeader;
 use crate::record::{HEAD_BYTES, Head, Kind, record_bytes};
-use crate::segment::{PAYLOAD_BYTES_MAX, Place};
+use crate::segment::{PAYLOAD_BYTES_MAX, Place, Spot};
 use ahead::{Ahead, Prepared};
 pub use bounds::Limits;
 use bounds::Room;
@@ -179,7 +180,7 @@ impl<F: Files> Lane<F> {
     pub fn note(&mut self, bytes: &[u8]) -> Result<u64> {
         let mut record = self.begin_record(Kind::Note, self.last_number, 0, bytes.len())?;
         record.put(bytes)?;
-        record.end()
+        Ok(record.end()?.ordinal)
     }
 
     fn begin_record(&mut self, kind: Kind, number: u64, lane: u8, payload_bytes: usize) -> Result<Record<'_, F>> {
@@ -352,13 +353,18 @@ impl<F: Files> Record<'_, F> {
         })
     }
 
-    /// As [`Self::commit`]. Returns its ordinal alone, which costs less.
+    /// As [`Self::commit`]. Returns where it stands in a form that holds nothing, which costs less.
     ///
     /// # Errors
     ///
     /// As [`Self::commit`].
-    pub fn end(self) -> Result<u64> {
-        Ok(self.finish()?.2)
+    pub fn end(self) -> Result<Spot> {
+        let (lane, offset, ordinal) = self.finish()?;
+        Ok(Spot {
+            ordinal,
+            sequence: lane.segments.open_mut()?.segment.header.sequence,
+            offset: offset as u64,
+        })
     }
 }
 

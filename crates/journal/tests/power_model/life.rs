@@ -1,5 +1,6 @@
 //! The lives of one lane's folder: each takes up what the one before has left.
 
+use std::collections::VecDeque;
 use std::path::Path;
 
 use fastrand::Rng;
@@ -7,6 +8,7 @@ use write_buffer_journal::error::Error;
 use write_buffer_journal::journal::{Adopted, Journal, LaneConfig};
 use write_buffer_journal::lane::{Lane, Limits};
 use write_buffer_journal::scan::{Ending, Scan, Stored};
+use write_buffer_journal::segment::Spot;
 
 use crate::disk::{Faults, Model};
 use crate::expected::{Expected, Record, given_up, given_up_note};
@@ -54,6 +56,8 @@ struct Life {
     expected: Expected,
     /// No segment of an earlier life of the machine is there.
     is_first_boot: bool,
+    /// Groups of this life that are not settled: where, number and payload.
+    unsettled: VecDeque<(Spot, u64, Vec<u8>)>,
 }
 
 impl Life {
@@ -69,7 +73,15 @@ impl Life {
         });
         let half = payload.len() / 2;
         match self.lane.append(number, lane, &[&payload[..half], &payload[half..]]) {
-            Ok(place) => self.appended(place.ordinal),
+            Ok(place) => {
+                self.appended(place.ordinal);
+                let spot = Spot {
+                    ordinal: place.ordinal,
+                    sequence: place.segment.header.sequence,
+                    offset: place.offset,
+                };
+                self.unsettled.push_back((spot, number, payload));
+            }
             Err(error) => {
                 tally.full_disks += u64::from(error.is_full());
                 self.expected.records.pop();
@@ -154,11 +166,38 @@ impl Life {
         self.expected.given_up = self.expected.given_up.max(usize::try_from(last).expect("small"));
         if !self.expected.waits || self.sync(tally) {
             let _ = self.lane.give_up_through(last);
+            self.unsettled.retain(|(spot, ..)| spot.ordinal > last);
         }
     }
 
-    fn step(&mut self, tally: &mut Tally) {
-        match self.rng.u8(0..24) {
+    /// Reads some of the groups back that are not settled, wherever they were copied meanwhile.
+    fn read_back(&mut self, seed: u64, tally: &mut Tally) {
+        let first = self.rng.usize(0..=self.unsettled.len());
+        let last = self.rng.usize(0..=self.unsettled.len());
+        let wanted: Vec<_> = self.unsettled.range(first..last.max(first)).cloned().collect();
+        let (Some((from, ..)), Some((through, ..))) = (wanted.first(), wanted.last()) else {
+            return;
+        };
+        let mut found = Vec::new();
+        let stretch = self.lane.stretch(*from, through.ordinal);
+        let faults = stretch.read(*from, through.ordinal, |group| {
+            found.push((group.head.ordinal, group.head.number, group.payload));
+            true
+        });
+        let wanted = wanted
+            .into_iter()
+            .map(|(spot, number, payload)| (spot.ordinal, number, payload));
+        assert!(
+            found.iter().cloned().eq(wanted),
+            "seed {seed}: other groups than were taken"
+        );
+        assert_eq!(faults.len(), 0, "seed {seed}");
+        tally.read_back += found.len() as u64;
+    }
+
+    fn step(&mut self, seed: u64, tally: &mut Tally) {
+        match self.rng.u8(0..26) {
+            24.. => self.read_back(seed, tally),
             0..11 => self.append(tally),
             11..15 => {
                 let payload = payload(&mut self.rng);
@@ -189,7 +228,7 @@ impl Life {
         let mut last = (Vec::new(), self.expected.clone());
         for _ in 0..steps {
             let before = self.expected.clone();
-            self.step(tally);
+            self.step(seed, tally);
             // What was there before is there meanwhile; what came may be.
             let meanwhile = before.meanwhile(&self.expected);
             let mut moments = self.model.take_moments();
@@ -294,6 +333,7 @@ fn go_on(
                     rng: rng.fork(),
                     expected,
                     is_first_boot,
+                    unsettled: VecDeque::new(),
                 });
             }
             // The folder could not be synced. Another one tries again.
@@ -326,6 +366,7 @@ pub fn run(seed: u64, tally: &mut Tally) {
         rng: rng.fork(),
         expected: Expected::new(!seed.is_multiple_of(3)),
         is_first_boot: true,
+        unsettled: VecDeque::new(),
     };
     judge(seed, &model.take_moments(), &life.expected, &mut rng, tally);
     for number in 1..=LIVES {

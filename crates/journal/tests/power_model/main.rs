@@ -64,6 +64,7 @@ fn nothing_that_was_synced_is_lost_and_nothing_else_comes_back() {
         ("full disks", tally.full_disks),
         ("cuts of a recovery", tally.cuts_of_recoveries),
         ("damages", tally.damages),
+        ("groups read back", tally.read_back),
     ] {
         assert!(count >= least, "too few {what}: {tally:?}");
     }

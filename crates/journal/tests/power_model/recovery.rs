@@ -46,6 +46,7 @@ pub struct Tally {
     pub cuts_of_recoveries: u64,
     pub damages: u64,
     pub damaged_headers: u64,
+    pub read_back: u64,
 }
 
 /// What is left after the process, or the machine, has ended.

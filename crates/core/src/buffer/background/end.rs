@@ -7,6 +7,7 @@
 //! threads if all rows were written.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::buffer::background::BackgroundBuffer;
 use crate::buffer::background::shared::State;
@@ -14,6 +15,7 @@ use crate::buffer::leftovers::{self, EndCause, EndTime, Left, LeftGroup};
 use crate::buffer::limits::RETIRE_TIMEOUT;
 use crate::buffer::metrics::count;
 use crate::buffer::queue::LaneId;
+use crate::buffer::queue::stored::StoredBatch;
 use crate::clock::Clock as _;
 use crate::dead_letter::file::DeadLetterFile;
 use crate::error::{Error, Result};
@@ -110,12 +112,18 @@ impl BackgroundBuffer {
     /// for whoever comes next.
     /// An attempt to write them that is under way commits nothing any more.
     pub fn keep_left(&self, cause: &EndCause, time: EndTime, in_files: &BTreeSet<u64>) -> Left {
-        let left = self.take_left(in_files);
+        let (left, stored) = self.take_left(in_files);
         if self.settings.journal.is_some() {
             let kept = left.iter().filter(|group| in_files.contains(&group.number));
+            let is_stored = |number: &u64| stored.iter().any(|stored| stored.numbers().position(*number).is_some());
+            // What was not in memory was never sent.
+            let stored = in_files.iter().copied().filter(is_stored).map(|number| (number, false));
             return Left {
                 untold: None,
-                in_files: kept.map(|group| (group.number, group.is_uncertain)).collect(),
+                in_files: kept
+                    .map(|group| (group.number, group.is_uncertain))
+                    .chain(stored)
+                    .collect(),
             };
         }
         let file = self.settings.dead_letter_file.clone().map(DeadLetterFile::new);
@@ -123,7 +131,8 @@ impl BackgroundBuffer {
     }
 
     /// Takes all groups out, but for their journal. Those that are `in_files` leave it, too.
-    pub(super) fn take_left(&self, in_files: &BTreeSet<u64>) -> Vec<LeftGroup> {
+    /// Returns those in memory, and those in the journal alone.
+    pub(super) fn take_left(&self, in_files: &BTreeSet<u64>) -> (Vec<LeftGroup>, Vec<Arc<StoredBatch>>) {
         let mut state = self.shared.lock();
         state.taken_back += 1;
         let journal = state.journal.take();
@@ -139,8 +148,10 @@ impl BackgroundBuffer {
         }
         let parked = count(state.lanes.parking().rows());
         state.lanes.lane_mut(LaneId::new(0)).flusher.metrics.rows_refused += parked;
+        let stored = state.lanes.take_stored();
         let left = state.lanes.take_left();
-        state.lanes.lane_mut(LaneId::new(0)).flusher.metrics.groups_refused += count(left.len());
+        let in_journal: usize = stored.iter().map(|stored| stored.numbers().count()).sum();
+        state.lanes.lane_mut(LaneId::new(0)).flusher.metrics.groups_refused += count(left.len() + in_journal);
         for group in &left {
             if stays_in_journal && !in_files.contains(&group.number) {
                 state.failures.left_in_journal(group.number);
@@ -148,10 +159,13 @@ impl BackgroundBuffer {
                 state.failures.not_committed(group.number);
             }
         }
+        for number in stored.iter().flat_map(|stored| stored.numbers().iter()) {
+            state.failures.not_committed(number);
+        }
         drop(state);
         // A flusher may wait for another lane, and a caller for room.
         self.shared.done.notify_all();
-        left
+        (left, stored)
     }
 
     /// The end: lets the threads go. Rows that are not written by now are lost: an attempt that is

@@ -21,17 +21,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use crate::buffer::background::attempts::{failed, note, succeeded};
 use crate::buffer::background::journaled::{self, Ending};
 use crate::buffer::background::lanes::LaneSet;
+use crate::buffer::background::read_back;
 use crate::buffer::background::shared::{ConnectionUse, Shared, State, Watch};
-use crate::buffer::limits::{
-    FIRST_RETRY_BACKOFF, LONGEST_BACKOFF_WITHOUT_SERVER, LONGEST_RETRY_BACKOFF, RETIRE_TIMEOUT,
-};
+use crate::buffer::limits::RETIRE_TIMEOUT;
 use crate::buffer::parking::Models;
 use crate::buffer::queue::{Due, LaneId};
 use crate::buffer::snapshot::ThreadState;
 use crate::dead_letter::DeadLetter;
-use crate::error::{Error, Result, codes};
+use crate::error::{Error, Result};
 use crate::ledger::Position;
 use crate::rows::batch::Batch;
 use crate::writer::Writer;
@@ -43,13 +43,16 @@ pub fn run(shared: &Arc<Shared>, lane: LaneId, mut writer: Writer) {
     let mut taken_back = 0;
     loop {
         let work = {
-            let mut state = match wait_for_work(shared, lane) {
+            let state = match wait_for_work(shared, lane) {
                 Next::Work(state) => state,
                 Next::Close => {
                     close(shared, lane, &mut writer);
                     continue;
                 }
                 Next::End => return end(shared, lane, writer),
+            };
+            let Some(mut state) = read_back::read_back(shared, lane, state, &writer) else {
+                continue;
             };
             let flusher = &mut state.lanes.lane_mut(lane).flusher;
             flusher.thread = ThreadState::Writing;
@@ -124,18 +127,6 @@ fn wake_waiting(state: &mut State) {
     }
 }
 
-fn succeeded(state: &mut State, lane: LaneId) {
-    let flusher = &mut state.lanes.lane_mut(lane).flusher;
-    flusher.failures_in_a_row = 0;
-    flusher.failed_attempt = None;
-}
-
-/// Notes an error of an attempt.
-fn note(state: &mut State, lane: LaneId, error: &Error) {
-    state.lanes.lane_mut(lane).flusher.metrics.failed(error);
-    state.last_error = Some(error.to_string());
-}
-
 /// Parks what an obstacle stands in the way of. What is left is tried at once.
 fn met(state: &mut State, lane: LaneId, obstacle: Obstacle, models: &Models) {
     let error = obstacle.error().clone();
@@ -146,23 +137,6 @@ fn met(state: &mut State, lane: LaneId, obstacle: Obstacle, models: &Models) {
         }
         Ok(false) | Err(_) => failed(state, lane, error),
     }
-}
-
-/// Notes that nothing can be written now. The lane waits, longer each time.
-fn failed(state: &mut State, lane: LaneId, error: Error) {
-    note(state, lane, &error);
-    let flusher = &mut state.lanes.lane_mut(lane).flusher;
-    let doubled = FIRST_RETRY_BACKOFF.saturating_mul(2_u32.saturating_pow(flusher.failures_in_a_row));
-    let nobody_listens = error.code() == codes::CR_CONN_HOST_ERROR;
-    let longest = if nobody_listens {
-        LONGEST_BACKOFF_WITHOUT_SERVER
-    } else {
-        LONGEST_RETRY_BACKOFF
-    };
-    let wait = doubled.min(longest).mul_f64(0.5 + fastrand::f64());
-    flusher.failures_in_a_row += 1;
-    flusher.failed_attempt = Some((flusher.attempts, error));
-    state.lanes.failed(lane, Instant::now() + wait);
 }
 
 /// What a lane's thread does next.

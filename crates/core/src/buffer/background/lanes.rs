@@ -34,11 +34,14 @@ mod memory;
 mod noted;
 mod runs;
 mod settled;
+mod stored;
 mod widening;
 mod width;
 
 use std::sync::Arc;
 use std::time::Instant;
+
+use write_buffer_journal::segment::Spot;
 
 pub use crate::buffer::background::lanes::lane::{Lane, LaneSet, MAX_LANES};
 pub use crate::buffer::background::lanes::width::{CLOSE_AFTER, OPEN_AFTER};
@@ -69,6 +72,8 @@ pub struct Chosen {
     after: Vec<GroupPosition>,
     /// Any lane may have it.
     is_free: bool,
+    /// Where it is in the journal.
+    pub spot: Option<Spot>,
     /// It is part of the lane's run.
     is_in_run: bool,
 }
@@ -117,7 +122,7 @@ impl<F> Lanes<F> {
     }
 
     /// All lanes, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &Lane<F>> {
+    pub fn iter(&self) -> impl Iterator<Item = &Lane<F>> + Clone {
         self.all.iter()
     }
 
@@ -168,6 +173,7 @@ impl<F> Lanes<F> {
                 after: Vec::new(),
                 is_free: false,
                 is_in_run: false,
+                spot: None,
             },
         }
     }
@@ -187,6 +193,7 @@ impl<F> Lanes<F> {
             after,
             is_free,
             is_in_run,
+            spot,
         } = chosen;
         if is_in_run {
             self.runs.took(lane, group);
@@ -201,7 +208,9 @@ impl<F> Lanes<F> {
             self.lane_mut(other.lane).queue.want(other.number);
             wake.add(other.lane);
         }
-        if self.lane_mut(lane).queue.add(group, number, after, now) == AddEffect::Wake {
+        let queue = &mut self.lane_mut(lane).queue;
+        queue.keeps_at(spot);
+        if queue.add(group, number, after, now) == AddEffect::Wake {
             wake.add(lane);
         }
         if self.width.is_auto() {
@@ -236,6 +245,7 @@ impl<F> Lanes<F> {
             after,
             is_free,
             is_in_run,
+            spot: None,
         }
     }
 
@@ -392,8 +402,8 @@ impl<F> Lanes<F> {
         self.lane_mut(lane).queue.failed(retry_at);
     }
 
-    /// All groups that are not settled, in the order in which they were added. Of each: its number,
-    /// whether it may be committed all the same, and its rows.
+    /// All groups in memory that are not settled, in the order in which they were added. Of each:
+    /// its number, whether it may be committed all the same, and its rows.
     pub fn groups(&self) -> impl Iterator<Item = (u64, bool, impl Iterator<Item = Row<'_>>)> {
         let mut groups: Vec<_> = self.parking.all_groups().collect();
         for Lane { queue, .. } in &self.all {
@@ -406,7 +416,8 @@ impl<F> Lanes<F> {
         groups.into_iter()
     }
 
-    /// Takes all groups that are not settled, in the order in which they were added.
+    /// Takes all groups that are not settled, in the order in which they were added, but for those
+    /// that are in the journal alone: these are [taken](Self::take_stored) before.
     pub fn take_left(&mut self) -> Vec<LeftGroup> {
         let mut left: Vec<LeftGroup> = self.all.iter_mut().flat_map(|lane| lane.queue.take_left()).collect();
         left.extend(self.parking.take_left());
@@ -414,7 +425,7 @@ impl<F> Lanes<F> {
         left
     }
 
-    /// All rows of a table that are not settled, in the order in which they were added.
+    /// All rows of a table in memory that are not settled, in the order in which they were added.
     pub fn rows_of(&self, table: TableId) -> impl Iterator<Item = Row<'_>> {
         let mut rows: Vec<(u64, Row<'_>)> = Vec::new();
         for (number, group) in self.all.iter().flat_map(|lane| lane.queue.groups()) {

@@ -28,11 +28,13 @@
 //! that makes a new buffer never meets a lock held by a thread that it does not have: see
 //! `docs/design/forks-and-ends.md`.
 
+mod attempts;
 mod checks;
 mod end;
 mod flusher;
 mod journaled;
 pub mod lanes;
+mod read_back;
 pub mod route;
 mod seen;
 mod shared;
@@ -53,6 +55,7 @@ use crate::buffer::journal::GroupJournal;
 use crate::buffer::limits::{describe_bounds, group_too_large};
 use crate::buffer::metrics::count;
 use crate::buffer::queue::LaneId;
+use crate::buffer::queue::stored::StoredBatch;
 use crate::buffer::snapshot::ThreadState;
 use crate::clock::{Clock, SystemClock};
 use crate::dead_letter::FlushError;
@@ -61,6 +64,7 @@ use crate::rows::group::Group;
 use crate::settings::{Overflow, Settings};
 use crate::sink::{LocalModel, Place, Sink};
 use crate::table::catalog::Catalog;
+use crate::table::entry::{TableEntry, TableId};
 use crate::table::model::TableModel;
 use crate::writer::Writer;
 
@@ -106,7 +110,11 @@ impl BackgroundBuffer {
             .journal
             .as_ref()
             .map(|journal| GroupJournal::begin(journal, &settings, &mut sinks));
-        Self::with_journal(settings, sinks, spawn, journal.transpose()?)
+        let buffer = Self::with_journal(settings, sinks, spawn, journal.transpose()?)?;
+        if buffer.settings.journal.is_some() {
+            buffer.shared.lock().lanes.store(&buffer.settings);
+        }
+        Ok(buffer)
     }
 
     /// As [`Self::new`], with this journal, whose writer the sinks have been told.
@@ -442,22 +450,42 @@ impl BackgroundBuffer {
             Ok,
         );
         let found = model.and_then(|model| {
-            let mut look = |index: &mut TableIndex, wanted| {
-                let lanes = &self.shared.lock().lanes;
-                let seen = index.look(lanes.iter().map(|lane| &lane.queue), lanes.parking(), wanted);
-                (seen, lanes.pending_rows())
-            };
-            let mut finder = self.finder.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = finder.find(id, &model, key, &mut look)?;
-            if found != Found::Nothing || !self.shared.lock().lanes.parking().blocks(&entry) {
-                return Ok(found);
+            loop {
+                let stored_before = self.shared.lock().lanes.times_stored();
+                let found = self.find_by(id, &entry, &model, key);
+                // What left the memory after it was looked for was not found there.
+                if self.shared.lock().lanes.times_stored() == stored_before {
+                    return found;
+                }
             }
-            finder.find_blocked(id, &entry, key, &mut look)
         });
         match found {
             // Nothing could be found by any key.
             Err(_) if !self.shared.lock().lanes.has_rows_of(id) => Ok(Found::Nothing),
             found => found,
         }
+    }
+
+    fn find_by(
+        &self,
+        id: TableId,
+        entry: &Arc<TableEntry>,
+        model: &Arc<TableModel>,
+        key: &[KeyPart<'_>],
+    ) -> Result<Found> {
+        let mut look = |index: &mut TableIndex, wanted| {
+            let state = self.shared.lock();
+            let (lanes, journal) = (&state.lanes, state.journal.as_ref());
+            let read = |stored: &Arc<StoredBatch>| journal?.reading(stored);
+            let queues = lanes.iter().map(|lane| &lane.queue);
+            let seen = index.look(queues, lanes.parking(), wanted, &read);
+            (seen, lanes.pending_rows())
+        };
+        let mut finder = self.finder.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = finder.find(id, model, key, &mut look)?;
+        if found != Found::Nothing || !self.shared.lock().lanes.parking().blocks(entry) {
+            return Ok(found);
+        }
+        finder.find_blocked(id, entry, key, &mut look)
     }
 }

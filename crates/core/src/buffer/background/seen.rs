@@ -20,6 +20,11 @@ impl BackgroundBuffer {
         self.shared.lock().pending(now)
     }
 
+    /// Those of them that are in the journal alone.
+    pub fn rows_in_journal(&self) -> usize {
+        self.shared.lock().lanes.stored_rows()
+    }
+
     /// The counters and the state, of all lanes and of each one.
     pub fn snapshot(&self) -> Snapshot {
         let now = self.clock.now();

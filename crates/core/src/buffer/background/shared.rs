@@ -39,6 +39,8 @@ pub struct Flusher {
     pub attempts: u64,
     pub failed_attempt: Option<(u64, Error)>,
     pub failures_in_a_row: u32,
+    /// How often in a row what comes next could not be read back from the journal.
+    pub unread: u32,
     pub reconnects: u64,
     pub connection: ConnectionUse,
     /// It opens a connection.
@@ -60,6 +62,7 @@ impl Flusher {
             attempts: 0,
             failed_attempt: None,
             failures_in_a_row: 0,
+            unread: 0,
             reconnects: 0,
             connection: ConnectionUse::None,
             is_connecting: false,

@@ -41,7 +41,8 @@ impl BackgroundBuffer {
                 return Err(Error::closed());
             };
             let error = match journal.append(chosen.number, chosen.lane, group) {
-                Ok(must_sync) => {
+                Ok((spot, must_sync)) => {
+                    chosen.spot = Some(spot);
                     if state.syncer == SyncerState::Idle {
                         state.syncer = SyncerState::Busy;
                         self.shared.unsynced.notify_one();

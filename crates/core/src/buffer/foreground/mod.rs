@@ -192,7 +192,7 @@ impl ForegroundBuffer {
             model => model?,
         };
         let mut look = |index: &mut TableIndex, wanted| {
-            let seen = index.look(std::iter::once(queue), parking, wanted);
+            let seen = index.look(std::iter::once(queue), parking, wanted, &|_| None);
             (seen, queue.pending_rows() + parking.rows())
         };
         let found = self.finder.find(table, &model, key, &mut look)?;

@@ -122,6 +122,37 @@ impl Decoder {
     /// Bytes of a later version, or that are no group; a table or columns that this catalog
     /// refuses.
     pub fn decode(&mut self, payload: &[u8], catalog: &mut Catalog) -> Result<&Group> {
+        self.decode_by(payload, |shape| look_up(shape, catalog))
+    }
+
+    /// Reads a group back whose shapes are among these.
+    ///
+    /// # Errors
+    ///
+    /// They are not; bytes that are no group.
+    pub fn decode_known(&mut self, payload: &[u8], known: &[Arc<Shape>]) -> Result<&Group> {
+        let is_it = |shape: &group::Shape<'_>, known: &Shape| {
+            let columns = shape.columns.iter().map(|column| &**column);
+            known.kind == kind_of(shape.kind)
+                && known.columns.iter().map(|column| &**column).eq(columns)
+                && known.entry.name.to_string() == shape.table
+        };
+        self.decode_by(payload, |shape| {
+            let found = known.iter().find(|known| is_it(shape, known));
+            found.cloned().ok_or_else(|| malformed(Malformed::Damaged))
+        })
+    }
+
+    /// The group that was read last.
+    pub fn into_group(self) -> Group {
+        self.group
+    }
+
+    fn decode_by(
+        &mut self,
+        payload: &[u8],
+        mut look_up: impl FnMut(&group::Shape<'_>) -> Result<Arc<Shape>>,
+    ) -> Result<&Group> {
         let parts = Parts::new(payload).map_err(malformed)?;
         let unread = parts.unread_shapes();
         if (self.unread.0, self.unread.1.as_slice()) != unread {
@@ -130,7 +161,7 @@ impl Decoder {
             self.shapes.clear();
             let shapes = parts.shapes().map_err(malformed)?;
             for shape in &shapes {
-                self.shapes.push((look_up(shape, catalog)?, shape.columns.len()));
+                self.shapes.push((look_up(shape)?, shape.columns.len()));
             }
             self.unread = (unread.0, unread.1.to_vec());
         }
@@ -160,14 +191,23 @@ fn malformed(malformed: Malformed) -> Error {
     }
 }
 
+fn kind_of(kind: group::RowKind) -> RowKind {
+    match kind {
+        group::RowKind::Row => RowKind::Row,
+        group::RowKind::Deletion => RowKind::Deletion,
+        group::RowKind::Update => RowKind::Update,
+        group::RowKind::DeletionByPlace => RowKind::DeletionByPlace,
+    }
+}
+
 fn look_up(shape: &group::Shape<'_>, catalog: &mut Catalog) -> Result<Arc<Shape>> {
     let table = catalog.table(shape.table)?;
     let columns = shape.columns.iter().map(|column| column.as_bytes());
-    match shape.kind {
-        group::RowKind::Row => catalog.shape(table, columns),
-        group::RowKind::Update => catalog.update(table, columns),
-        group::RowKind::Deletion => catalog.deletion(table, columns),
-        group::RowKind::DeletionByPlace => catalog.deletion_by_place(table, shape.columns.len()),
+    match kind_of(shape.kind) {
+        RowKind::Row => catalog.shape(table, columns),
+        RowKind::Update => catalog.update(table, columns),
+        RowKind::Deletion => catalog.deletion(table, columns),
+        RowKind::DeletionByPlace => catalog.deletion_by_place(table, shape.columns.len()),
     }
 }
 

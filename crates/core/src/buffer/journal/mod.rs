@@ -22,7 +22,8 @@
 //! `'none'` that holds for flights and settled groups, so that a power cut doubles nothing.
 //!
 //! [`history`] reads all that back. It is pure, and so are the [form] of a group and the [rules] by
-//! which its rows are written.
+//! which its rows are written. The groups of this process that stand here alone are
+//! [read back](reading) when their turn comes.
 //!
 //! Invariants:
 //! - A group is in the journal before `add()` returns, with the number that is its ticket.
@@ -34,9 +35,12 @@ pub mod form;
 pub mod history;
 pub mod inspection;
 pub mod notes;
+pub mod reading;
 pub mod rules;
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use write_buffer_journal::error::Error as JournalError;
@@ -45,10 +49,13 @@ use write_buffer_journal::journal::{Journal, LaneConfig};
 use write_buffer_journal::lane::ahead::{Ahead, Prepared};
 use write_buffer_journal::lane::sync::Syncer;
 use write_buffer_journal::lane::{Lane, Limits};
+use write_buffer_journal::segment::Spot;
 
 use crate::buffer::journal::form::HeadEncoder;
 use crate::buffer::journal::notes::Note;
+use crate::buffer::journal::reading::Reading;
 use crate::buffer::queue::LaneId;
+use crate::buffer::queue::stored::StoredBatch;
 use crate::error::{Error, Result};
 use crate::rows::group::Group;
 use crate::settings::{JournalSettings, JournalSync, Settings};
@@ -278,12 +285,12 @@ impl GroupJournal {
         self.lane.as_mut().ok_or(JournalError::Forked)
     }
 
-    /// Keeps a group. Returns what has to be waited for before it is said to be taken.
+    /// Keeps a group. Returns where, and what has to be waited for before it is said to be taken.
     ///
     /// # Errors
     ///
     /// No room, a group that is too large, a disk that fails. It was not kept.
-    pub fn append(&mut self, number: u64, lane: LaneId, group: &Group) -> Result<Option<MustSync>> {
+    pub fn append(&mut self, number: u64, lane: LaneId, group: &Group) -> Result<(Spot, Option<MustSync>)> {
         self.heads.encode(group)?;
         self.lane().map_err(|error| refused(&error))?;
         let Self { heads, lane: own, .. } = self;
@@ -297,10 +304,15 @@ impl GroupJournal {
         };
         // It was just made.
         let own = own.as_mut().ok_or(JournalError::Forked);
-        let ordinal = own.and_then(append).map_err(|error| refused(&error))?;
-        Ok((self.settings.sync == JournalSync::Always)
-            .then(|| self.must_sync(ordinal))
-            .flatten())
+        let spot = own.and_then(append).map_err(|error| refused(&error))?;
+        let waits = self.settings.sync == JournalSync::Always;
+        Ok((spot, waits.then(|| self.must_sync(spot.ordinal)).flatten()))
+    }
+
+    /// Groups that stand here alone, to be read without the lock.
+    pub fn reading(&self, stored: &Arc<StoredBatch>) -> Option<Reading> {
+        let stretch = self.lane.as_ref()?.stretch(stored.begins()?, stored.through());
+        Some(Reading::new(Arc::clone(stored), stretch))
     }
 
     fn must_sync(&self, ordinal: u64) -> Option<MustSync> {

@@ -11,6 +11,9 @@
 //! - A batch that waits for a group of another lane is not taken up before that group is settled.
 //!   Only its first group waits.
 //!
+//! - Of a buffer with a journal, batches that wait for long are [there alone](storing). They count
+//!   in `pending_rows`, and are read back before they are taken up.
+//!
 //! `crates/core/tests/queue_model.rs` holds the first three.
 //!
 //! Bounds: the caller asks for room before it adds. A batch, and so a transaction, has at most
@@ -19,7 +22,15 @@
 //! buffer will merge.
 
 mod late;
+mod locate;
+pub mod numbers;
+mod position;
+pub mod sealed;
 mod set_aside;
+pub mod stored;
+mod storing;
+
+pub use position::{GroupPosition, LaneId};
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -31,6 +42,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::buffer::doubt::Doubt;
 use crate::buffer::leftovers::LeftGroup;
 use crate::buffer::limits::{MAX_ROWS_PER_KEY, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_ROWS};
+use crate::buffer::queue::sealed::{Kept, SealedBatch, Stored};
+use crate::buffer::queue::stored::Span;
 use crate::rows::arena::Row;
 use crate::rows::batch::Batch;
 use crate::rows::group::Group;
@@ -69,30 +82,6 @@ pub enum AddEffect {
     Wake,
 }
 
-/// A lane, by its position in its set. Only that set makes one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LaneId(usize);
-
-impl LaneId {
-    pub(in crate::buffer) fn new(index: usize) -> Self {
-        Self(index)
-    }
-
-    /// The position, from 0.
-    pub fn index(self) -> usize {
-        self.0
-    }
-}
-
-/// A group of another lane that has to be settled first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GroupPosition {
-    /// Its lane.
-    pub lane: LaneId,
-    /// Its number.
-    pub number: u64,
-}
-
 /// A row's table, and a hash of its key if that is known and rows of one key become one.
 pub type RowKey = (TableId, Option<u64>);
 
@@ -124,15 +113,8 @@ struct WaitingBatch {
     /// The groups that its first group waits for.
     after: Vec<GroupPosition>,
     is_full: bool,
-}
-
-/// A batch that takes no more groups, and waits.
-#[derive(Debug)]
-struct SealedBatch {
-    batch: Arc<Batch>,
-    /// The groups that its first group waits for.
-    after: Vec<GroupPosition>,
-    is_full: bool,
+    /// Where it is in the journal, if all of it is.
+    span: Option<Span>,
 }
 
 /// Whether a batch with the group would be larger than a transaction.
@@ -152,7 +134,7 @@ pub struct Queue {
     done_groups: usize,
     pending_rows: usize,
     pending_bytes: usize,
-    /// The numbers of the groups that are not settled.
+    /// The numbers of the groups that are not settled, and not in the journal alone.
     unsettled: VecDeque<u64>,
     /// Those of them that may be committed all the same.
     doubt: Doubt,
@@ -164,6 +146,7 @@ pub struct Queue {
     is_full_in_flight: bool,
     /// The rows and bytes of the last batch: the next one is likely to have as many.
     last_batch: (usize, usize),
+    stored: Stored,
 }
 
 impl Queue {
@@ -184,6 +167,7 @@ impl Queue {
             retry_at: None,
             is_full_in_flight: false,
             last_batch: (0, 0),
+            stored: Stored::default(),
         }
     }
 
@@ -242,14 +226,13 @@ impl Queue {
                 distinct: DistinctRows::default(),
                 after,
                 is_full: false,
+                span: None,
             }
         });
-        let bytes_before = if open.batch.is_empty() {
-            0
-        } else {
-            open.batch.size_bytes()
-        };
+        let is_first = open.batch.is_empty();
+        let bytes_before = if is_first { 0 } else { open.batch.size_bytes() };
         open.batch.append(group, now);
+        open.span = self.stored.next_span(open.span, is_first);
         self.pending_rows += group.len();
         self.pending_bytes += open.batch.size_bytes() - bytes_before;
         self.unsettled.push_back(number);
@@ -260,11 +243,14 @@ impl Queue {
         if let Some(mut open) = self.open.take() {
             self.last_batch = (open.batch.rows(), open.batch.arena_bytes());
             open.batch.give_back_memory();
+            let batch = Arc::new(open.batch);
             self.sealed.push_back(SealedBatch {
-                batch: Arc::new(open.batch),
+                rows: Kept::Memory(Arc::clone(&batch)),
                 after: open.after,
                 is_full: open.is_full,
+                span: open.span,
             });
+            self.has_sealed(batch);
         }
     }
 
@@ -284,6 +270,7 @@ impl Queue {
         self.pending_bytes = 0;
         self.is_full_in_flight = false;
         self.retry_at = None;
+        self.stored.forget();
     }
 
     /// Makes all groups up to a number due at once. After a failure they wait like others.
@@ -298,12 +285,13 @@ impl Queue {
 
     /// The number of the first group that is not settled.
     pub fn first_unsettled(&self) -> Option<u64> {
-        self.unsettled.front().copied()
+        let stored = self.next_stored().map(|stored| stored.numbers().first());
+        stored.or_else(|| self.unsettled.front().copied())
     }
 
     /// Whether a group waits here, or is in flight.
     pub fn has(&self, group: u64) -> bool {
-        self.unsettled.binary_search(&group).is_ok()
+        self.unsettled.binary_search(&group).is_ok() || self.stored_with(group).is_some()
     }
 
     /// Whether all groups up to a number are settled.
@@ -367,15 +355,16 @@ impl Queue {
             let (mut rows, mut bytes) = (0, 0);
             let may_go = |next: &&SealedBatch| next.after.iter().all(&is_settled);
             while let Some(next) = self.sealed.front().filter(may_go) {
-                rows += next.batch.rows();
-                bytes += next.batch.size_bytes();
+                let Kept::Memory(batch) = &next.rows else { break };
+                rows += batch.rows();
+                bytes += batch.size_bytes();
                 if !self.in_flight.is_empty() && (rows > MAX_TRANSACTION_ROWS || bytes > MAX_TRANSACTION_BYTES) {
                     break;
                 }
-                if let Some(next) = self.sealed.pop_front() {
-                    self.is_full_in_flight |= next.is_full;
-                    self.in_flight.push(next.batch);
-                }
+                self.is_full_in_flight |= next.is_full;
+                self.stored.has_taken(batch);
+                self.in_flight.push(Arc::clone(batch));
+                self.sealed.pop_front();
             }
         }
         (self.in_flight.clone(), self.done_groups)
@@ -424,16 +413,17 @@ impl Queue {
 
     /// The first batch that is not in flight, by the number of its first group.
     pub fn first_waiting(&self) -> Option<u64> {
-        self.waiting().next().map(|batch| batch.first_group)
+        let sealed = self.sealed.front().map(|sealed| sealed.rows.first_group());
+        sealed.or_else(|| self.open.as_ref().map(|open| open.batch.first_group))
     }
 
-    /// The batches that take no more groups and are not in flight, behind the one with this first
-    /// group.
+    /// The batches in memory that take no more groups and are not in flight, behind the one with
+    /// this first group.
     pub fn sealed_behind(&self, first_group: u64) -> impl Iterator<Item = &Arc<Batch>> {
         let from = self
             .sealed
-            .partition_point(|sealed| sealed.batch.first_group <= first_group);
-        self.sealed.range(from..).map(|sealed| &sealed.batch)
+            .partition_point(|sealed| sealed.rows.first_group() <= first_group);
+        self.sealed.range(from..).filter_map(|sealed| sealed.rows.memory())
     }
 
     /// The batch that takes groups.
@@ -478,12 +468,13 @@ impl Queue {
         self.doubt.covers(number)
     }
 
-    /// Takes all groups that are not settled, in order.
+    /// Takes all groups that are not settled, in order, but for those that are in the journal
+    /// alone: these are forgotten.
     pub fn take_left(&mut self) -> Vec<LeftGroup> {
         self.seal();
-        let waiting = std::mem::take(&mut self.sealed).into_iter();
+        let waiting = std::mem::take(&mut self.sealed);
         let mut batches = std::mem::take(&mut self.in_flight);
-        batches.extend(waiting.map(|waiting| waiting.batch));
+        batches.extend(waiting.iter().filter_map(|waiting| waiting.rows.memory().cloned()));
         let positions = batches
             .iter()
             .flat_map(|batch| (0..batch.group_count()).map(move |position| (batch, position)));
@@ -501,16 +492,14 @@ impl Queue {
         left
     }
 
-    fn waiting(&self) -> impl Iterator<Item = &Batch> {
-        let sealed = self.sealed.iter().map(|waiting| &*waiting.batch);
-        sealed.chain(self.open.iter().map(|waiting| &waiting.batch))
-    }
-
+    /// Those in memory.
     fn batches(&self) -> impl Iterator<Item = &Batch> {
-        self.in_flight.iter().map(|batch| &**batch).chain(self.waiting())
+        let sealed = self.sealed.iter().filter_map(|sealed| sealed.rows.memory());
+        let closed = self.in_flight.iter().chain(sealed);
+        closed.map(|batch| &**batch).chain(self.open_batch())
     }
 
-    /// All groups that are not settled, in order, each with its number.
+    /// All groups in memory that are not settled, in order, each with its number.
     pub fn groups(&self) -> impl Iterator<Item = (u64, impl Iterator<Item = Row<'_>>)> {
         let groups = self.batches().flat_map(Batch::groups).skip(self.done_groups);
         self.unsettled.iter().copied().zip(groups)
@@ -518,7 +507,7 @@ impl Queue {
 
     /// Whether any batch has rows of a table.
     pub fn has_rows_of(&self, table: TableId) -> bool {
-        self.batches().any(|batch| batch.rows_of(table) > 0)
+        self.batches().any(|batch| batch.rows_of(table) > 0) || self.stored().any(|stored| stored.rows_of(table) > 0)
     }
 
     /// Rows that were taken and are not settled.
@@ -533,17 +522,21 @@ impl Queue {
 
     /// When the oldest of them was taken.
     pub fn oldest(&self) -> Option<Instant> {
-        self.batches().map(|batch| batch.oldest).next()
+        let in_flight = self.in_flight.first().map(|batch| batch.oldest);
+        in_flight.or_else(|| self.waits_since())
     }
 
     /// The tables that have rows here. Some come more than once.
     pub fn tables(&self) -> impl Iterator<Item = TableId> {
-        self.batches().flat_map(Batch::tables).map(|(table, _)| table)
+        let of_batches = self.batches().flat_map(Batch::tables).map(|(table, _)| table);
+        let stored = self.stored().flat_map(|stored| stored.shapes());
+        of_batches.chain(stored.map(|shape| shape.table))
     }
 
     /// The number of rows of a table. Settled rows count until their whole transaction is settled.
     pub fn rows_of(&self, table: TableId) -> usize {
-        self.batches().map(|batch| batch.rows_of(table)).sum()
+        let stored: usize = self.stored().map(|stored| stored.rows_of(table)).sum();
+        stored + self.batches().map(|batch| batch.rows_of(table)).sum::<usize>()
     }
 }
 

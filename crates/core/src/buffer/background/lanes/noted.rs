@@ -12,6 +12,7 @@ impl<F> Lanes<F> {
             number,
             after: Vec::new(),
             is_free: false,
+            spot: None,
             is_in_run: false,
         }
     }
