@@ -42,7 +42,7 @@ unexport PHP PHP_CONFIG
 
 .DEFAULT_GOAL := help
 .PHONY: help build build-fault-proxy build-hostile-server check test test-core test-php test-instructions update-instructions \
-	test-mysql test-process test-chaos-short test-chaos test-soak test-exchange test-laravel build-laravel10 build-laravel13 \
+	test-mysql test-process test-chaos-short test-mutations test-chaos test-soak test-exchange test-laravel build-laravel10 build-laravel13 \
 	test-laravel10 test-laravel13 test-php84 test-zts demo build-bench bench \
 	bench-journal bench-lanes bench-short lint audit install uninstall clean
 
@@ -125,6 +125,11 @@ test-chaos-short: build build-fault-proxy build-hostile-server
 	@scripts/install-packages test galera
 	@scripts/test-chaos short $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
 
+test-mutations: ## take one safeguard out of the journal at a time, and demand that a test fails
+	@scripts/install-packages build test
+	@echo 'taking safeguards out of the journal'
+	@$(WITH_MARIADB) scripts/test-mutations
+
 test-chaos: build build-fault-proxy build-hostile-server ## run the tests that kill servers, cut connections and fill disks, and random programs, at length
 	@scripts/install-packages test galera
 	@echo 'testing the connection by a million damaged sessions'
@@ -133,6 +138,7 @@ test-chaos: build build-fault-proxy build-hostile-server ## run the tests that k
 	@echo 'testing the journal by 100,000 power cuts'
 	@WRITE_BUFFER_POWER_CUTS=100000 $(CARGO) test --release --quiet --package write-buffer-journal $(CARGO_LOCKED) \
 		$(CARGO_FLAGS) --test power_model
+	@$(MAKE) --no-print-directory test-mutations
 	@scripts/test-chaos full $(RUN_PHP) $(PHPUNIT) $(PHPUNIT_FLAGS)
 
 test-soak: build ## harm tables and servers for SOAK_S seconds on each server while processes write, and say how late rows were
@@ -196,11 +202,11 @@ demo: build ## save ORDERS orders by Eloquent, by PHP and by the extension, and 
 	@echo 'matching $(ORDERS) orders on a throwaway MariaDB'
 	@$(WITH_MARIADB) $(RUN_PHP) examples/spot-exchange/artisan exchange:demo --orders=$(ORDERS) --seed=$(SEED)
 
-build-bench: build build-fault-proxy
+build-bench: build
 	@scripts/install-packages bench
 	@$(CARGO) build --release --quiet --package write-buffer-bench $(CARGO_LOCKED) $(CARGO_FLAGS)
 
-bench: build-bench ## measure the extension beside other ways, and beside the server's own limit: about 20 minutes
+bench: build-bench ## measure the extension beside other ways, and beside the server's own limit: about an hour
 	@bench/run
 
 bench-journal: build ## measure a buffer with a journal beside one without, on MariaDB
@@ -210,7 +216,7 @@ bench-lanes: build ## measure how groups are spread over lanes, on MariaDB
 	@$(WITH_MARIADB) $(RUN_PHP) bench/lanes.php new
 	@$(WITH_MARIADB) $(RUN_PHP) bench/lanes.php hot
 
-bench-short: build-bench ## the same in about a minute, on MariaDB, for a look: figures not for keeping
+bench-short: build-bench ## the same in some minutes, on MariaDB, for a look: figures not for keeping
 	@bench/run --short
 
 lint: ## check formatting, clippy, PHP syntax and style, composer.json, shell scripts, lengths, import circles and licences

@@ -15,9 +15,13 @@ fn main() -> Result<()> {
     println!("cargo:rerun-if-changed=Cargo.lock");
     println!("cargo:rustc-env=MYSQL_CRATE_VERSION={}", locked_version("mysql")?);
 
-    println!("cargo:rustc-check-cfg=cfg(php82)");
-    if php_version()? >= 80_200 {
+    println!("cargo:rustc-check-cfg=cfg(php82, php84)");
+    let version = php_version()?;
+    if version >= 80_200 {
         println!("cargo:rustc-cfg=php82");
+    }
+    if version >= 80_400 {
+        println!("cargo:rustc-cfg=php84");
     }
     Ok(())
 }

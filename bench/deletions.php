@@ -13,12 +13,14 @@
 declare(strict_types=1);
 
 use Bench\Database;
+use Bench\Findings;
 use Bench\Rows;
 use Bench\Schema;
+use Bench\Server;
+use Bench\Task;
 
 require __DIR__ . '/lib/autoload.php';
 
-const ROUNDS = 7;
 const OPERATIONS = 200_000;
 const KEYS = [100, 1_000, 10_000];
 
@@ -26,12 +28,9 @@ const KEYS = [100, 1_000, 10_000];
 function cpu_s(): float
 {
     $usage = getrusage();
-    $stat = (string) file_get_contents('/proc/' . (int) getenv('DB_SERVER_PID') . '/stat');
-    // Behind the name: the state, and then the fields from the fourth on. In hundredths.
-    $fields = explode(' ', substr($stat, (int) strrpos($stat, ')') + 2));
 
     return $usage['ru_utime.tv_sec'] + $usage['ru_stime.tv_sec']
-        + ($usage['ru_utime.tv_usec'] + $usage['ru_stime.tv_usec']) / 1e6 + ((int) $fields[11] + (int) $fields[12]) / 100;
+        + ($usage['ru_utime.tv_usec'] + $usage['ru_stime.tv_usec'] + Server::cpuUs()) / 1e6;
 }
 
 /**
@@ -68,44 +67,30 @@ function operations_per_second(array $rows, int $deletions, array &$left): array
     return [OPERATIONS / $elapsed, OPERATIONS / $cpu];
 }
 
-/** @param list<float> $values */
-function median(array $values): float
-{
-    sort($values);
-
-    return $values[intdiv(count($values), 2)];
-}
-
-$reader = Database::pdo(direct: true);
-$generator = new Rows();
-foreach (KEYS as $keys) {
-    $rows = array_column($generator->pairs($keys), 0);
-    $speeds = [0 => [], 20 => []];
-    for ($round = 0; $round < ROUNDS; $round++) {
-        foreach (array_keys($speeds) as $deletions) {
-            Schema::create($reader);
-            $left = [];
-            $speeds[$deletions][] = operations_per_second($rows, $deletions, $left);
-            $expected = array_keys(array_filter($left));
-            sort($expected);
-            $found = $reader->query('SELECT id FROM orders ORDER BY id')->fetchAll(PDO::FETCH_COLUMN);
-            if (array_map('intval', $found) !== $expected) {
-                throw new RuntimeException("{$keys} keys, {$deletions} % deletions: the table has other rows");
+Findings::run(static function (Task $task, Findings $findings): void {
+    $reader = Database::pdo(direct: true);
+    $generator = new Rows();
+    $rounds = $task->rounds(7, 1);
+    foreach (KEYS as $keys) {
+        $rows = array_column($generator->pairs($keys), 0);
+        for ($round = 0; $round < $rounds; $round++) {
+            $speeds = [];
+            foreach ([0, 20] as $deletions) {
+                Schema::create($reader);
+                $left = [];
+                $speeds[] = operations_per_second($rows, $deletions, $left);
+                $expected = array_keys(array_filter($left));
+                sort($expected);
+                $found = $reader->query('SELECT id FROM orders ORDER BY id')->fetchAll(PDO::FETCH_COLUMN);
+                if (array_map('intval', $found) !== $expected) {
+                    throw new RuntimeException("{$keys} keys, {$deletions} % deletions: the table has other rows");
+                }
             }
+            [$without, $with] = $speeds;
+            $what = "{$keys} keys, 20 % deletions";
+            $findings->add("{$what}: operations/s", 'operations/s', $with[0]);
+            $findings->add("{$what}: to upserts alone, by time", '', $with[0] / $without[0]);
+            $findings->add("{$what}: to upserts alone, by CPU time", '', $with[1] / $without[1]);
         }
     }
-    foreach (['by the clock', 'by CPU time'] as $by => $what) {
-        [$without, $with] = array_map(static fn (array $rounds): array => array_column($rounds, $by), [$speeds[0], $speeds[20]]);
-        $ratios = array_map(static fn (float $with, float $without): float => $with / $without, $with, $without);
-        printf(
-            "%6d keys, %s: %7.0f operations/s with 20 %% deletions, %7.0f without: ratio %.2f (%.2f to %.2f)\n",
-            $keys,
-            $what,
-            median($with),
-            median($without),
-            median($ratios),
-            min($ratios),
-            max($ratios),
-        );
-    }
-}
+});

@@ -15,15 +15,15 @@
 declare(strict_types=1);
 
 use Bench\Database;
+use Bench\Findings;
 use Bench\Rows;
 use Bench\Schema;
+use Bench\Server;
+use Bench\Task;
 
 require __DIR__ . '/lib/autoload.php';
 
-const ROUNDS = 15;
 const PAIRS_A_ROUND = 20_000;
-const RECOVERIES = 3;
-const SYNC_ROUNDS = 7;
 /** So many that processes which begin at one moment are at work together nearly all of the time. */
 const SYNCS = 1000;
 const SYNC_PROCESSES = 4;
@@ -58,30 +58,6 @@ function seconds(callable $what): float
     return (hrtime(true) - $start) / 1e9;
 }
 
-/** @param list<float> $values */
-function median(array $values): float
-{
-    sort($values);
-
-    return $values[intdiv(count($values), 2)];
-}
-
-/**
- * @param list<float> $values
- * @param list<float> $to
- */
-function ratio(array $values, array $to): float
-{
-    return median(array_map(static fn (float $one, float $other): float => $one / $other, $values, $to));
-}
-
-function target(string $what, float $value, float $bound, bool $isAtLeast): void
-{
-    $isReached = $isAtLeast ? $value >= $bound : $value <= $bound;
-    $verdict = $isReached ? 'reached' : 'not reached';
-    printf("%-64s %6.2f  (%s %.2f: %s)\n", $what, $value, $isAtLeast ? '≥' : '≤', $bound, $verdict);
-}
-
 /** Starts this script once more, for another part. Returns its output. */
 function start(string|int ...$arguments): mixed
 {
@@ -100,7 +76,7 @@ function anonymousBytes(): int
 }
 
 /** add(), and all until it is committed. */
-function measureAdd(string $folder): void
+function measureAdd(Findings $findings, string $folder, int $rounds): void
 {
     $never = ['flushIntervalMs' => 3_600_000, 'maxPendingRows' => 200_000];
     $buffers = [
@@ -110,64 +86,59 @@ function measureAdd(string $folder): void
         'interval' => buffer($folder, ...$never, journalSync: 'interval'),
     ];
     $id = 0;
-    $adds = $wholes = [];
-    for ($round = -1; $round < ROUNDS; $round++) {
+    for ($round = -1; $round < $rounds; $round++) {
+        $adds = $wholes = [];
         foreach ($buffers as $name => $buffer) {
-            $add = seconds(static function () use ($buffer, &$id): void {
+            $adds[$name] = seconds(static function () use ($buffer, &$id): void {
                 add($buffer, PAIRS_A_ROUND, $id);
             });
-            $flush = seconds(static fn (): int => $buffer->flush());
+            $wholes[$name] = $adds[$name] + seconds(static fn (): int => $buffer->flush());
             // The first round warms up.
             if ($round >= 0) {
-                $adds[$name][] = $add;
-                $wholes[$name][] = $add + $flush;
+                $findings->add("add() of a pair, {$name}", 'ns', 1e9 * $adds[$name] / PAIRS_A_ROUND);
+                $findings->add("until all is committed, {$name}", 'pairs/s', PAIRS_A_ROUND / $wholes[$name]);
             }
         }
+        if ($round >= 0) {
+            $findings->atMost(1.3, 'add() of a pair, journal to without', '', $adds['none'] / $adds['without']);
+            $findings->atLeast(0.95, 'throughput, journal to ledger alone', '', $wholes['ledger'] / $wholes['none']);
+        }
     }
-    foreach ($buffers as $name => $buffer) {
+    foreach ($buffers as $buffer) {
         $buffer->close();
-        printf(
-            "%-64s %6.0f ns, %8.0f pairs/s until all is committed\n",
-            "add() of a pair, {$name}",
-            1e9 * median($adds[$name]) / PAIRS_A_ROUND,
-            PAIRS_A_ROUND / median($wholes[$name]),
-        );
     }
-    target('add() of a pair, journal to without', ratio($adds['none'], $adds['without']), 1.3, false);
-    target('throughput, journal to ledger alone', ratio($wholes['ledger'], $wholes['none']), 0.95, true);
 }
 
 /** Writes pairs with a journal, then has a process die with as many, and writes those. */
-function measureRecovery(string $folder, int $pairs): void
+function measureRecovery(Findings $findings, string $folder, int $pairs, int $rounds): void
 {
-    $server = (int) getenv('DB_SERVER_PID');
-    $normal = $recovered = $memory = [];
-    for ($round = 0; $round < RECOVERIES; $round++) {
+    for ($round = 0; $round < $rounds; $round++) {
         Schema::create(Database::pdo());
-        $normal[] = (float) stream_get_contents(start('write', $folder, $pairs));
+        $normal = (float) stream_get_contents(start('write', $folder, $pairs));
         Schema::create(Database::pdo());
-        posix_kill($server, SIGSTOP);
-        $memory[] = (float) stream_get_contents(start('die', $folder, $pairs));
-        posix_kill($server, SIGCONT);
-        $recovered[] = seconds(static function () use ($folder): void {
+        posix_kill(Server::pid(), SIGSTOP);
+        $memory = (float) stream_get_contents(start('die', $folder, $pairs));
+        posix_kill(Server::pid(), SIGCONT);
+        $recovered = seconds(static function () use ($folder): void {
             WriteBuffer\Journal::recover($folder, Database::dsn());
         });
         $rows = (int) Database::pdo()->query('SELECT COUNT(*) FROM trades')->fetchColumn();
         if ($rows !== $pairs) {
-            exit("{$rows} trades were recovered, of {$pairs}\n");
+            throw new RuntimeException("{$rows} trades were recovered, of {$pairs}");
         }
+        $findings->add('recovery', 'pairs/s', $pairs / $recovered);
+        $findings->add('the normal rate', 'pairs/s', $pairs / $normal);
+        $findings->atLeast(0.9, 'recovery, to the normal rate', '', $normal / $recovered);
+        $findings->atMost(1, 'memory of a further row that waits, file-backed pages apart', 'bytes', $memory);
     }
-    printf("%-64s %6.0f pairs/s, normally %.0f\n", 'recovery', $pairs / median($recovered), $pairs / median($normal));
-    target('recovery, to the normal rate', ratio($normal, $recovered), 0.9, true);
-    target('memory of a further row that waits, in bytes, file-backed pages apart', median($memory), 1, false);
 }
 
 /** Calls sync() after each pair, and fdatasync() after each page, in so many processes. */
-function measureSync(string $folder, int $processes): void
+function measureSync(Findings $findings, string $folder, int $processes, int $rounds): void
 {
     Schema::create(Database::pdo());
-    $rates = [];
-    for ($round = 0; $round < SYNC_ROUNDS; $round++) {
+    for ($round = 0; $round < $rounds; $round++) {
+        $rates = [];
         foreach (['sync', 'fdatasync'] as $part) {
             $gate = "{$folder}.gate";
             touch($gate);
@@ -180,12 +151,12 @@ function measureSync(string $folder, int $processes): void
                 usleep(1_000);
             }
             unlink($gate);
-            $rates[$part][] = array_sum(array_map('floatval', array_map('stream_get_contents', $outputs)));
+            $rates[$part] = array_sum(array_map('floatval', array_map('stream_get_contents', $outputs)));
         }
+        $what = "sync() after each pair, {$processes} processes";
+        $findings->add($what, 'calls/s', $rates['sync']);
+        $findings->atLeast(0.9, "{$what}, to fdatasync()", '', $rates['sync'] / $rates['fdatasync']);
     }
-    $what = "sync() after each pair, {$processes} processes";
-    printf("%-64s %6.0f/s, fdatasync() %.0f/s\n", $what, median($rates['sync']), median($rates['fdatasync']));
-    target($what . ', to fdatasync()', ratio($rates['sync'], $rates['fdatasync']), 0.9, true);
 }
 
 /** Calls a second, once all processes are ready. */
@@ -207,7 +178,7 @@ function rate(callable $what, string $gate): float
 
 $part = $argv[1] ?? '';
 $folder = $argv[2] ?? '';
-switch (ctype_digit($part) ? '' : $part) {
+switch (ctype_digit($part) || Task::isGiven() ? '' : $part) {
     case 'write':
         $buffer = buffer($folder, ...BOUNDS);
         $id = 0;
@@ -259,12 +230,16 @@ switch (ctype_digit($part) ? '' : $part) {
         break;
 
     default:
-        $folder = sys_get_temp_dir() . '/write-buffer-journal-' . getmypid();
-        Schema::create(Database::pdo());
-        measureAdd($folder);
-        measureSync($folder, 1);
-        measureSync($folder, SYNC_PROCESSES);
-        measureRecovery($folder, (int) ($part ?: 500_000));
-        array_map('unlink', glob("{$folder}/*") ?: []);
-        rmdir($folder);
+        Findings::run(static function (Task $task, Findings $findings) use ($part): void {
+            $folder = sys_get_temp_dir() . '/write-buffer-journal-' . getmypid();
+            Schema::create(Database::pdo());
+            measureAdd($findings, $folder, $task->rounds(15, 3));
+            foreach ([1, SYNC_PROCESSES] as $processes) {
+                measureSync($findings, $folder, $processes, $task->rounds(7, 1));
+            }
+            $pairs = ctype_digit($part) ? (int) $part : ($task->bool('short') ? 50_000 : 500_000);
+            measureRecovery($findings, $folder, $pairs, $task->rounds(3, 1));
+            array_map('unlink', glob("{$folder}/*") ?: []);
+            rmdir($folder);
+        });
 }

@@ -11,7 +11,13 @@
 
 declare(strict_types=1);
 
-const ROUNDS = 7;
+use Bench\Database;
+use Bench\Findings;
+use Bench\Server;
+use Bench\Task;
+
+require __DIR__ . '/lib/autoload.php';
+
 const ROWS = 20_000;
 const TABLES = [
     'orders' => 'id BIGINT PRIMARY KEY, user_id BIGINT NOT NULL, symbol VARCHAR(16) NOT NULL, price DECIMAL(20,8) NOT NULL,
@@ -20,15 +26,6 @@ const TABLES = [
     'narrow' => 'id BIGINT PRIMARY KEY, name VARCHAR(16) NOT NULL, v INT NOT NULL',
     'by_text' => 'id CHAR(26) CHARACTER SET ascii PRIMARY KEY, name VARCHAR(16) NOT NULL, v INT NOT NULL',
 ];
-
-/** The server's CPU time so far, in microseconds. */
-function cpu_us(): float
-{
-    $stat = (string) file_get_contents('/proc/' . getenv('DB_SERVER_PID') . '/stat');
-    $fields = explode(' ', substr($stat, (int) strrpos($stat, ')') + 2));
-
-    return ((int) $fields[11] + (int) $fields[12]) * 10_000.0;
-}
 
 /** @return array<string, int|string> */
 function row(string $table, int $id, int $round, bool $isWhole): array
@@ -48,48 +45,38 @@ function row(string $table, int $id, int $round, bool $isWhole): array
     return $row + ($isWhole ? ['user_id' => $id % 997, 'symbol' => 'S' . $id % 7, 'price' => '123.45678901'] : []);
 }
 
-/** @param list<float> $values */
-function median(array $values): float
-{
-    sort($values);
-
-    return $values[intdiv(count($values), 2)];
-}
-
-$pdo = new PDO(sprintf('mysql:unix_socket=%s;dbname=%s', getenv('DB_SOCKET'), getenv('DB_DATABASE')), 'root');
-$pdo->setAttribute(PDO::ATTR_ERRMODE, PDO::ERRMODE_EXCEPTION);
-foreach (TABLES as $table => $definition) {
-    $name = "bench_partial_{$table}";
-    $pdo->exec("DROP TABLE IF EXISTS {$name}");
-    $pdo->exec("CREATE TABLE {$name} ({$definition})");
-    $buffer = new WriteBuffer((string) getenv('WRITE_BUFFER_TEST_DSN'), batchSize: 1_000);
-    $rates = $cpu = $ratios = [];
-    for ($round = 0; $round <= ROUNDS; $round++) {
-        foreach (['whole', 'partial'] as $at => $kind) {
-            $rows = array_map(
-                static fn (int $id): array => row($table, $id, 2 * $round + $at, $kind === 'whole'),
-                range(1, ROWS),
-            );
-            [$cpuBefore, $before] = [cpu_us(), hrtime(true)];
-            foreach ($rows as $row) {
-                $buffer->put($name, $row);
+Findings::run(static function (Task $task, Findings $findings): void {
+    $pdo = Database::root();
+    $rounds = $task->rounds(7, 2);
+    foreach (TABLES as $table => $definition) {
+        $name = "bench_partial_{$table}";
+        $pdo->exec("DROP TABLE IF EXISTS {$name}");
+        $pdo->exec("CREATE TABLE {$name} ({$definition})");
+        $buffer = new WriteBuffer(Database::dsn(), batchSize: 1_000);
+        for ($round = 0; $round <= $rounds; $round++) {
+            $rates = [];
+            foreach (['whole', 'partial'] as $at => $kind) {
+                $rows = array_map(
+                    static fn (int $id): array => row($table, $id, 2 * $round + $at, $kind === 'whole'),
+                    range(1, ROWS),
+                );
+                [$cpuBefore, $before] = [Server::cpuUs(), hrtime(true)];
+                foreach ($rows as $row) {
+                    $buffer->put($name, $row);
+                }
+                $buffer->flush();
+                $rates[$kind] = ROWS / (hrtime(true) - $before) * 1e9;
+                // The first round makes the rows, and prepares the statements.
+                if ($round > 0) {
+                    $findings->add("{$table}, {$kind} rows: rows/s", 'rows/s', $rates[$kind]);
+                    $findings->add("{$table}, {$kind} rows: the server's CPU a row", 'µs', (Server::cpuUs() - $cpuBefore) / ROWS);
+                }
             }
-            $buffer->flush();
-            // The first round makes the rows, and prepares the statements.
             if ($round > 0) {
-                $rates[$kind][] = ROWS / (hrtime(true) - $before) * 1e9;
-                $cpu[$kind][] = (cpu_us() - $cpuBefore) / ROWS;
+                $findings->add("{$table}: partial rows to whole ones, by time", '', $rates['partial'] / $rates['whole']);
             }
         }
-        if ($round > 0) {
-            $ratios[] = end($rates['partial']) / end($rates['whole']);
-        }
+        $buffer->close();
+        $pdo->exec("DROP TABLE {$name}");
     }
-    $buffer->close();
-    $pdo->exec("DROP TABLE {$name}");
-    printf("%-8s", $table);
-    foreach ($rates as $kind => $found) {
-        printf(" %s: %7.0f rows/s, server %5.2f us a row;", $kind, median($found), median($cpu[$kind]));
-    }
-    printf(" partial to whole %.2f\n", median($ratios));
-}
+});

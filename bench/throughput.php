@@ -8,6 +8,7 @@ use Bench\Checksum;
 use Bench\Database;
 use Bench\Rows;
 use Bench\Schema;
+use Bench\Server;
 use Bench\Task;
 use Bench\Usage;
 
@@ -21,14 +22,16 @@ Task::run(static function (Task $task): array {
     $pairs = $rows->pairs($task->int('orders'));
 
     // Prepares connections, classes and statements before the clock starts.
-    $contestant->write(array_slice($pairs, 0, $task->int('batch')));
+    $contestant->write(array_slice($pairs, 0, $task->int('warm', $task->int('batch'))));
     Schema::truncate($pdo);
 
+    $serverUs = Server::cpuUs();
     $usage = Usage::start();
     $contestant->write($pairs);
     $figures = $usage->stop();
+    $serverUs = Server::cpuUs() - $serverUs;
 
     Checksum::compare($pdo, $rows, count($pairs));
 
-    return $figures + ['orders' => count($pairs), 'metrics' => isset($contestant->buffer) ? $contestant->buffer->getMetrics() : null];
+    return $figures + ['orders' => count($pairs), 'server_us' => $serverUs];
 });

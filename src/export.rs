@@ -7,7 +7,7 @@ use write_buffer_core::buffer::journal::inspection::{Inspected, in_words};
 use write_buffer_core::buffer::parking::ParkedTable;
 use write_buffer_core::buffer::recovery::Recovered;
 use write_buffer_core::buffer::snapshot::{LaneSnapshot, Snapshot};
-use write_buffer_core::dead_letter::line::DELETION;
+use write_buffer_core::dead_letter::line::{DELETION, UPDATE};
 use write_buffer_core::dead_letter::{DeadLetter, LetterRow};
 use write_buffer_core::table::shape::RowKind;
 use write_buffer_core::value::Value;
@@ -84,6 +84,7 @@ pub fn failures(letters: &[DeadLetter]) -> Zval {
             let entry = ArrayBuilder::new().with("table", string(table));
             let entry = match kind {
                 RowKind::Row => entry.with("row", row(columns)),
+                RowKind::Update => entry.with("row", row(columns)).with(UPDATE, boolean(true)),
                 RowKind::Deletion => entry.with(DELETION, row(columns)),
                 RowKind::DeletionByPlace => entry.with(DELETION, values(columns)),
             };

@@ -62,7 +62,9 @@ namespace WriteBuffer {
      *   own table wins over the one that the call names, or that the settings do. If its row is
      *   there already (a public property `exists`, or a method `exists()`, is true) and it has
      *   `getDirty()`, the row is what that returns, with the columns of the key and the guard; if
-     *   nothing is dirty, there is none,
+     *   nothing is dirty, there is none. Such a row only updates: it is given up if no row has its
+     *   key, in the table or before it in the buffer. So does one of all attributes if a model
+     *   with a property `exists` that is true has no `getDirty()`,
      * - an object with `toArray()`.
      *
      * **A list of rows** is an array whose first key is a number, or a `Traversable`, of rows. An
@@ -560,9 +562,9 @@ namespace WriteBuffer {
          * journal that is one write to its disk, whatever `journalSync` says, and the server is not
          * asked: it may be away. Without a journal only the server keeps them, so it is flush().
          *
-         * With a journal nothing is due by it, and nothing is thrown of what became of rows. Without
-         * one all is as in flush(). In group() it is about what was taken before. Also after
-         * close().
+         * With a journal nothing is due by it, and nothing is thrown of what became of rows.
+         * Without one all is as in flush(). In group() it is about what was taken before. Also
+         * after close().
          *
          * @param int|null $timeoutMs as in flush(). With a journal it is not heeded: nobody can
          *                            say how long a disk takes
@@ -673,8 +675,9 @@ namespace WriteBuffer {
          *
          * Each is a group, with an id that no other one has, in any process; the tag that it was
          * added with; its rows, its status, the server's error code (0 for our own), the reason,
-         * and when it was given up (Unix time, in seconds). A deletion has its key under `delete`.
-         * Its line in the dead-letter file has the same id.
+         * and when it was given up (Unix time, in seconds). The update of a model has
+         * `update`, true, beside its row. A deletion has its key under `delete`. Its line in the
+         * dead-letter file has the same id.
          *
          * The status is
          * - `refused`: it is not in the database,

@@ -4,10 +4,10 @@
 
 declare(strict_types=1);
 
-use App\Models\Order;
-use App\Models\Trade;
 use Bench\Contestant;
 use Bench\Database;
+use Bench\Order;
+use Bench\Trade;
 
 return static function (): Contestant {
     Database::laravel()->getPdo();

@@ -18,14 +18,14 @@ return static function (Task $task): Contestant {
     $lanes = $task->int('lanes', 1);
     try {
         $buffer = new WriteBuffer(
-            dsn: Database::dsn(),
+            dsn: Database::dsn($task->bool('tls')),
             batchSize: $task->int('batch'),
             background: $task->bool('background'),
             lanes: $lanes === 1 ? null : $lanes,
-            routeBy: $lanes === 1 ? null : 'symbol',
+            routeBy: $task->bool('route') ? 'symbol' : null,
         );
     } catch (ConfigException $e) {
-        if (str_contains($e->getMessage(), 'not available')) {
+        if (str_contains($e->getMessage(), 'not available') || ($lanes === 0 && str_contains($e->getMessage(), 'lanes'))) {
             throw new Unavailable($e->getMessage(), 0, $e);
         }
 

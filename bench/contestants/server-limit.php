@@ -10,6 +10,7 @@ declare(strict_types=1);
 
 use Bench\Contestant;
 use Bench\Database;
+use Bench\DataFiles;
 use Bench\Rows;
 use Bench\Schema;
 use Bench\Task;
@@ -17,18 +18,11 @@ use Bench\Task;
 return static function (Task $task): Contestant {
     $pdo = Database::pdo();
     Schema::createStaging($pdo);
-    $rows = new Rows($task->int('seed'));
-    $count = $task->int('orders');
+    $root = Database::root();
+    $files = new DataFiles($root, new Rows($task->int('seed')));
     $batchSize = $task->int('batch');
-    for ($id = 1; $id <= $count; $id += 500) {
-        $texts = ['orders' => [], 'trades' => []];
-        foreach ($rows->pairs(min(500, $count - $id + 1), $id) as [$order, $trade]) {
-            $texts['orders'][] = "('" . implode("','", $order) . "')";
-            $texts['trades'][] = "('" . implode("','", $trade) . "')";
-        }
-        foreach ($texts as $table => $tuples) {
-            $pdo->exec("INSERT INTO staging_{$table} VALUES " . implode(',', $tuples));
-        }
+    foreach ($files->statements(1, $task->int('orders') + 1, 'staging_') as $statement) {
+        $root->exec($statement);
     }
     $copy = static function (string $table, array $columns, bool $isUpsert) use ($batchSize): string {
         $names = implode(', ', $columns);

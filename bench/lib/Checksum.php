@@ -20,11 +20,16 @@ final class Checksum
     /** Rows whose checksums the server joins in one text, which must fit into a packet. */
     private const CHUNK = 10_000;
 
-    /** @throws RuntimeException if a table differs */
-    public static function compare(PDO $pdo, Rows $rows, int $count): void
+    /**
+     * @param list<string> $tables
+     *
+     * @throws RuntimeException if a table differs
+     */
+    public static function compare(PDO $pdo, Rows $rows, int $count, array $tables = ['orders', 'trades']): void
     {
         $expected = self::expected($rows, $count);
-        foreach (['orders' => Rows::ORDER_COLUMNS, 'trades' => Rows::TRADE_COLUMNS] as $table => $columns) {
+        foreach ($tables as $table) {
+            $columns = $table === 'orders' ? Rows::ORDER_COLUMNS : Rows::TRADE_COLUMNS;
             $found = self::ofTable($pdo, $table, $columns);
             if ($found !== $expected[$table]) {
                 $number = $pdo->query("SELECT COUNT(*) FROM {$table}")->fetchColumn();

@@ -30,8 +30,19 @@ final class Database
         );
     }
 
-    /** The DSN for the extension. */
-    public static function dsn(): string
+    /** The administrator, over the server's socket: the benchmark's account may load no files. */
+    public static function root(): PDO
+    {
+        return new PDO(
+            sprintf('mysql:unix_socket=%s;dbname=%s;charset=utf8mb4', getenv('DB_SOCKET'), getenv('DB_DATABASE')),
+            'root',
+            '',
+            [PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION],
+        );
+    }
+
+    /** The DSN for the extension. With TLS it checks the server's certificate and address. */
+    public static function dsn(bool $isTls = false): string
     {
         return sprintf(
             'mysql://%s:%s@%s:%d/%s?charset=utf8mb4',
@@ -40,7 +51,7 @@ final class Database
             getenv('DB_HOST'),
             self::port(),
             rawurlencode((string) getenv('DB_DATABASE')),
-        );
+        ) . ($isTls ? '&tls_ca=' . rawurlencode(getenv('DB_TLS_DIR') . '/ca.pem') : '');
     }
 
     /** Laravel's connection, also Eloquent's, with the exchange's config/database.php. */

@@ -18,12 +18,12 @@ final class Task
     /**
      * Does the task and prints the answer, which may be that this build cannot do it.
      *
-     * @param callable(self): array<string, mixed> $work
+     * @param callable(self): array<int|string, mixed> $work
      */
     public static function run(callable $work): never
     {
         try {
-            $settings = json_decode((string) ($GLOBALS['argv'][1] ?? '{}'), true, 16, JSON_THROW_ON_ERROR);
+            $settings = json_decode(self::isGiven() ? $GLOBALS['argv'][1] : '{}', true, 16, JSON_THROW_ON_ERROR);
             $answer = $work(new self($settings));
         } catch (Unavailable $e) {
             $answer = ['unavailable' => $e->getMessage()];
@@ -33,6 +33,18 @@ final class Task
         }
         echo json_encode($answer, JSON_THROW_ON_ERROR | JSON_PRESERVE_ZERO_FRACTION), "\n";
         exit(0);
+    }
+
+    /** Whether the conductor has started this program, and not somebody by hand. */
+    public static function isGiven(): bool
+    {
+        return str_starts_with((string) ($GLOBALS['argv'][1] ?? ''), '{');
+    }
+
+    /** The rounds of a program: those that the conductor was told, or these. */
+    public function rounds(int $full, int $short): int
+    {
+        return $this->int('rounds', 0) ?: ($this->bool('short') ? $short : $full);
     }
 
     public function int(string $name, ?int $default = null): int

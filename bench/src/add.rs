@@ -9,9 +9,10 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::effort::Effort;
 use crate::php::Php;
 use crate::progress::Progress;
-use crate::results::{Form, Measured};
+use crate::results::Measured;
 
 /// Pairs in each loop under callgrind.
 const PAIRS_COUNTED: u64 = 1_000;
@@ -38,9 +39,9 @@ fn measured(name: &str, label: &str, values: Vec<f64>) -> Measured {
 }
 
 /// Measures nanoseconds per pair.
-pub fn nanoseconds(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Measured>> {
+pub fn nanoseconds(php: &Php, progress: &Progress, effort: Effort) -> Result<Vec<Measured>> {
     progress.step("add(): nanoseconds");
-    let task = json!({"rounds": form.choose(60, 15)});
+    let task = json!({"rounds": effort.choose(60, 15)});
     let mut loops: BTreeMap<String, Vec<f64>> = php.ask("bench/add.php", &task)?.figures()?;
     LOOPS
         .into_iter()
@@ -117,8 +118,8 @@ struct Grown {
 }
 
 /// Measures bytes per buffered pair.
-pub fn memory(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Measured>> {
-    let pairs = form.choose(100_000, 50_000);
+pub fn memory(php: &Php, progress: &Progress, effort: Effort) -> Result<Vec<Measured>> {
+    let pairs = effort.choose(100_000, 50_000);
     let ask = |contestant: &str| -> Result<Grown> {
         progress.step(&format!("memory of a buffered pair: {contestant}"));
         let task = json!({"contestant": contestant, "pairs": pairs});

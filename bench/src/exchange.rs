@@ -7,9 +7,10 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::effort::Effort;
 use crate::php::Php;
 use crate::progress::Progress;
-use crate::results::{Form, Measured};
+use crate::results::Measured;
 use crate::stats::number;
 
 #[derive(Deserialize)]
@@ -20,12 +21,12 @@ struct Matched {
 }
 
 /// Measures matched orders per second, until the last commit.
-pub fn measure(php: &Php, progress: &Progress, form: Form, folder: &Path) -> Result<Vec<Measured>> {
+pub fn measure(php: &Php, progress: &Progress, effort: Effort, folder: &Path) -> Result<Vec<Measured>> {
     // Uses TCP, like all of this benchmark.
     let php = php.with_variable("DB_SOCKET", "");
     let _: Value = php.ask("bench/drop.php", &json!({}))?.figures()?;
-    let few = form.choose(1_000, 200);
-    let many = form.choose(20_000, 5_000);
+    let few = effort.choose(1_000, 200);
+    let many = effort.choose(20_000, 5_000);
     let mut all = Vec::new();
     for (name, label) in [
         ("eloquent", "Eloquent, save() and create()"),
@@ -38,7 +39,7 @@ pub fn measure(php: &Php, progress: &Progress, form: Form, folder: &Path) -> Res
             values: Vec::new(),
         });
     }
-    let rounds = form.choose(3, 1);
+    let rounds = effort.rounds(3, 1);
     for round in 1..=rounds {
         let mut checksums = Vec::new();
         for measured in &mut all {

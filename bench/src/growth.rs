@@ -6,9 +6,10 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::effort::Effort;
 use crate::php::Php;
 use crate::progress::Progress;
-use crate::results::{Curve, Form, Line, Round};
+use crate::results::{Curve, Line, Round};
 use crate::stats::{Summary, number};
 
 /// The curve with a target.
@@ -48,20 +49,20 @@ fn curve(name: &str, title: &str, x: &str, y: &str, lines: Vec<Line>) -> Curve {
 }
 
 /// Measures all curves.
-pub fn measure(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Curve>> {
-    let mut curves = by_rows(php, progress, form)?;
-    curves.push(by_columns(php, progress, form)?);
-    curves.push(by_batch_size(php, progress, form)?);
-    curves.push(by_processes(php, progress, form)?);
+pub fn measure(php: &Php, progress: &Progress, effort: Effort) -> Result<Vec<Curve>> {
+    let mut curves = by_rows(php, progress, effort)?;
+    curves.push(by_columns(php, progress, effort)?);
+    curves.push(by_batch_size(php, progress, effort)?);
+    curves.push(by_processes(php, progress, effort)?);
     Ok(curves)
 }
 
-fn by_rows(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Curve>> {
+fn by_rows(php: &Php, progress: &Progress, effort: Effort) -> Result<Vec<Curve>> {
     // A few rows take little time, so they are repeated, each time with a new buffer.
     let steps: [(u32, u32); 4] = [(10_000, 20), (100_000, 5), (1_000_000, 2), (10_000_000, 1)];
     // With many keys little is coalesced: the last step would measure the server, for minutes.
-    let few_steps = form.choose(4, 2);
-    let many_steps = form.choose(3, 2);
+    let few_steps = effort.choose(4, 2);
+    let many_steps = effort.choose(3, 2);
     let (mut wall, mut cpu) = (Vec::new(), Vec::new());
     for (label, keys, count) in [
         ("100 keys", FEW_KEYS, few_steps),
@@ -87,12 +88,12 @@ fn by_rows(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Curve>> {
     ])
 }
 
-fn by_columns(php: &Php, progress: &Progress, form: Form) -> Result<Curve> {
-    let rows = form.choose(20_000, 3_000);
+fn by_columns(php: &Php, progress: &Progress, effort: Effort) -> Result<Curve> {
+    let rows = effort.choose(20_000, 3_000);
     let (mut wall, mut cpu) = (line("until committed"), line("client CPU"));
     for columns in [2, 10, 20, 40, 60] {
         progress.step(&format!("growth: {columns} columns"));
-        let task = json!({"rows": rows, "keys": rows, "columns": columns, "repeat": form.choose(3, 1)});
+        let task = json!({"rows": rows, "keys": rows, "columns": columns, "repeat": effort.choose(3, 1)});
         let costs: Costs = php.ask("bench/growth.php", &task)?.figures()?;
         wall.points.push((f64::from(columns), median(costs.wall_us)?));
         cpu.points.push((f64::from(columns), median(costs.process_us)?));
@@ -101,7 +102,7 @@ fn by_columns(php: &Php, progress: &Progress, form: Form) -> Result<Curve> {
     Ok(curve("columns", title, "columns", "µs/row", vec![wall, cpu]))
 }
 
-fn by_batch_size(php: &Php, progress: &Progress, form: Form) -> Result<Curve> {
+fn by_batch_size(php: &Php, progress: &Progress, effort: Effort) -> Result<Curve> {
     let mut lines = Vec::new();
     for (label, background) in [("background", true), ("foreground", false)] {
         let mut line = line(label);
@@ -109,10 +110,10 @@ fn by_batch_size(php: &Php, progress: &Progress, form: Form) -> Result<Curve> {
             progress.step(&format!("growth: batchSize {batch}, {label}"));
             let task = json!({
                 "contestant": "native", "background": background, "batch": batch, "seed": 1,
-                "orders": form.choose(20_000, 2_000),
+                "orders": effort.choose(20_000, 2_000),
             });
             let mut rates = Vec::new();
-            for _ in 0..form.choose(3, 1) {
+            for _ in 0..effort.choose(3, 1) {
                 let round: Round = php.ask("bench/throughput.php", &task)?.figures()?;
                 rates.push(round.rate());
             }
@@ -129,13 +130,13 @@ struct Elapsed {
     elapsed_s: f64,
 }
 
-fn by_processes(php: &Php, progress: &Progress, form: Form) -> Result<Curve> {
-    let orders = form.choose(32_000, 4_000);
+fn by_processes(php: &Php, progress: &Progress, effort: Effort) -> Result<Curve> {
+    let orders = effort.choose(32_000, 4_000);
     let mut line = line("background, all processes together");
     for processes in [1, 2, 4, 8] {
         progress.step(&format!("growth: {processes} PHP processes"));
         let mut rates = Vec::new();
-        for _ in 0..form.choose(3, 1) {
+        for _ in 0..effort.choose(3, 1) {
             rates.push(orders as f64 / together(php, orders, processes)?);
         }
         line.points.push((processes as f64, median(rates)?));

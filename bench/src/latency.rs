@@ -3,9 +3,10 @@
 use anyhow::Result;
 use serde_json::json;
 
+use crate::effort::Effort;
 use crate::php::Php;
 use crate::progress::Progress;
-use crate::results::{Form, Latency, Percentiles};
+use crate::results::{Latency, Percentiles};
 use crate::stats::number;
 
 /// The measurement with a target.
@@ -41,7 +42,7 @@ impl Spec {
     }
 }
 
-fn specs(form: Form) -> Vec<Spec> {
+fn specs(effort: Effort) -> Vec<Spec> {
     let all = [
         ("none", 5_000, 0),
         ("native", 5_000, 0),
@@ -55,21 +56,21 @@ fn specs(form: Form) -> Vec<Spec> {
         rate,
         stopped_ms,
     });
-    specs.skip(form.choose(0, 3)).collect()
+    specs.skip(effort.choose(0, 3)).collect()
 }
 
 /// Runs all measurements, in rounds.
-pub fn measure(php: &Php, progress: &Progress, form: Form) -> Result<Vec<Latency>> {
-    let specs = specs(form);
+pub fn measure(php: &Php, progress: &Progress, effort: Effort) -> Result<Vec<Latency>> {
+    let specs = specs(effort);
     let mut all: Vec<Latency> = specs.iter().map(Spec::empty).collect();
-    let rounds = form.choose(3, 1);
+    let rounds = effort.rounds(3, 1);
     for round in 1..=rounds {
         for (spec, latency) in specs.iter().zip(&mut all) {
             progress.step(&format!("round {round} of {rounds}: {}", latency.label));
             let task = json!({
                 "contestant": spec.contestant,
                 "rate": spec.rate,
-                "ms": form.choose(4_000, 1_000) + spec.stopped_ms,
+                "ms": effort.choose(4_000, 1_000) + spec.stopped_ms,
                 "stopped_ms": spec.stopped_ms,
             });
             let percentiles: Percentiles = php.ask("bench/latency.php", &task)?.figures()?;

@@ -6,31 +6,13 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::effort::Form;
 use crate::machine::Machine;
+use crate::probes::{Finding, Found};
 use crate::stats::Summary;
 
 /// The servers, in the order of the report.
 const KINDS: [&str; 2] = ["mariadb", "mysql"];
-
-/// How long the measurements take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Form {
-    /// Many rows, many rounds.
-    Full,
-    /// A minute, for a look: the figures are not worth keeping.
-    Short,
-}
-
-impl Form {
-    /// Returns one of two values, by the form.
-    pub fn choose<T>(self, full: T, short: T) -> T {
-        match self {
-            Self::Full => full,
-            Self::Short => short,
-        }
-    }
-}
 
 /// All that was measured on a server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -63,6 +45,9 @@ pub struct Figures {
     /// Matched orders per second of the exchange.
     #[serde(default)]
     pub exchange: Vec<Measured>,
+    /// What single programs found, by their sections.
+    #[serde(default)]
+    pub probes: Vec<Found>,
 }
 
 /// A figure, measured once or more.
@@ -163,6 +148,8 @@ pub struct Round {
     pub thread_us: f64,
     /// CPU time of the process, all threads.
     pub process_us: f64,
+    /// CPU time of the server, all threads.
+    pub server_us: f64,
     /// Resident memory before, including the rows to write.
     pub rss_before_kib: f64,
     /// Its peak.
@@ -183,6 +170,11 @@ impl Round {
     /// CPU time of the process per order.
     pub fn process_us_an_order(&self) -> f64 {
         self.process_us / self.orders as f64
+    }
+
+    /// CPU time of the server per order.
+    pub fn server_us_an_order(&self) -> f64 {
+        self.server_us / self.orders as f64
     }
 }
 
@@ -219,6 +211,7 @@ impl Figures {
             memory: Vec::new(),
             growth: Vec::new(),
             exchange: Vec::new(),
+            probes: Vec::new(),
         })
     }
 
@@ -248,10 +241,29 @@ impl Figures {
         fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Finds a contestant of the throughput by its name.
-    pub fn contestant(&self, name: &str) -> Option<&Contestant> {
-        self.throughput.iter().find(|contestant| contestant.name == name)
+    /// Keeps what the program of a section found, in place of what it found before.
+    pub fn keep(&mut self, found: Found) {
+        self.probes.retain(|other| other.section != found.section);
+        self.probes.push(found);
     }
+
+    /// What the program of a section found.
+    pub fn findings(&self, section: &str) -> &[Finding] {
+        let found = self.probes.iter().find(|found| found.section == section);
+        found.map_or(&[], |found| &found.findings)
+    }
+}
+
+/// Finds a contestant by its name.
+pub fn contestant<'a>(list: &'a [Contestant], name: &str) -> Option<&'a Contestant> {
+    list.iter().find(|contestant| contestant.name == name)
+}
+
+/// Returns the contestant with the highest rate, of those that this is said of.
+pub fn fastest(list: &[Contestant], is_one: impl Fn(&Contestant) -> bool) -> Option<&Contestant> {
+    let rate = |contestant: &Contestant| contestant.summary(Round::rate).map_or(0.0, |summary| summary.median);
+    let all = list.iter().filter(|one| is_one(one) && !one.rounds.is_empty());
+    all.max_by(|one, other| rate(one).total_cmp(&rate(other)))
 }
 
 /// Finds a figure by its name.

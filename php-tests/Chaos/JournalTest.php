@@ -79,6 +79,35 @@ final class JournalTest extends ChaosTestCase
         $this->assertEachRowOnce();
     }
 
+    /** Nobody starts: one that lives looks, and gives whoever starts half a minute. */
+    public function testAProcessThatLivesWritesWhatAnotherLeaves(): void
+    {
+        if (self::scaled(true, false)) {
+            self::markTestSkipped('it takes a minute: make test-chaos');
+        }
+        $start = fn (string $settings, int $id): ChildProcess => $this->start(<<<PHP
+            \$buffer = Child::buffer({$settings}, journal: \$argv[1]);
+            Child::add(\$buffer, {$id});
+            Child::say('taken');
+            Child::hear();
+            PHP, [$this->journal]);
+        $living = $start('flushIntervalMs: 1', 1);
+        $living->waitFor('taken');
+        $dying = $start('batchSize: 10_000, flushIntervalMs: 3_600_000', 2);
+        $dying->waitFor('taken');
+        $dying->signal(SIGKILL);
+        // Longer than anything else is waited for.
+        $limit = hrtime(true) + 180 * 10 ** 9;
+        while ($this->orderCount() < 2) {
+            self::assertLessThan($limit, hrtime(true), 'the dead one\'s order');
+            usleep(100_000);
+        }
+        self::await('no folder but its own', fn (): bool => count($this->folders()) === 1);
+        $living->send();
+        $this->assertEndsWell($living);
+        self::assertSame([], $this->folders());
+    }
+
     public function testTheServerIsKilledToo(): void
     {
         self::wantServer(true);

@@ -17,7 +17,7 @@ final class JournalDiskTest extends JournalTestCase
 {
     private const GROUPS = 6;
 
-    /** @return iterable<string, array{string, string, int}> the system's calls, its error, and how many calls */
+    /** @return iterable<string, array{string, string, int}> calls, their error, and how many */
     public static function faults(): iterable
     {
         yield 'a disk that cannot write' => ['fdatasync,fsync', 'EIO', 10];

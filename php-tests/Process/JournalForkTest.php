@@ -63,18 +63,31 @@ final class JournalForkTest extends ProcessTestCase
             $pid = Child::fork(static function (): void {
                 global $buffer;
                 Child::add($buffer, 101, 150);
-                posix_kill(getmypid(), SIGKILL);
+                Child::report('child', getmypid());
+                while (true) {
+                    sleep(60);
+                }
             });
             Child::report('end', Child::reap($pid));
             Child::hear();
             Child::add($buffer, 51, 60);
             PHP, [$this->journal]);
-        self::assertSame('signal 9', $parent->reported('end'));
+        $child = $parent->reported('child');
+        // A process that lives looks for dead ones; one that is stopped does not.
+        $parent->signal(SIGSTOP);
+        self::assertTrue(posix_kill($child, SIGKILL));
+        self::await('a folder that is nobody\'s', fn (): bool => in_array(
+            null,
+            array_column(\WriteBuffer\Journal::inspect($this->journal), 'pid'),
+            true,
+        ));
         self::assertCount(2, $this->folders());
         $dsn = $this->dsnWith('connect_timeout_ms=60000&lock_wait_timeout_ms=3600000');
         self::assertSame([50], array_column(\WriteBuffer\Journal::recover($this->journal, $dsn), 'groups'));
         self::assertCount(1, $this->folders());
         $this->assertOrders(range(101, 150), $parent);
+        $parent->signal(SIGCONT);
+        self::assertSame('signal 9', $parent->reported('end'));
         $parent->send();
         $this->assertEndsWell($parent);
         $this->assertOrders([...range(1, 60), ...range(101, 150)], $parent, 'id');

@@ -77,6 +77,38 @@ final class JournalTest extends JournalTestCase
         self::assertSame([], $this->recover(), 'there is nothing more to do');
     }
 
+    public function testAnUpdateIsOneAlsoWhenAnotherProcessWritesIt(): void
+    {
+        $this->pdo()->exec('INSERT INTO ' . Child::ORDERS . " VALUES (7, 'before', 7)");
+        // All columns, so that an INSERT of them would do.
+        self::kill($this->holder(3, before: <<<'PHP'
+            $model = static fn (int $id): object => new class ($id) {
+                public bool $exists = true;
+
+                public function __construct(private int $id)
+                {
+                }
+
+                public function getAttributes(): array
+                {
+                    return ['id' => $this->id, 'v' => 'changed', 'n' => 1];
+                }
+            };
+            $buffer->put(Child::ORDERS, $model(7));
+            $buffer->put(Child::ORDERS, $model(500));
+            PHP));
+        $recovered = $this->recover();
+        self::assertSame([1, 0], [$recovered[0]['rows_refused'], $recovered[0]['rows_parked']]);
+        self::assertSame('changed 8', $this->value("SELECT CONCAT(v, ' ', n) FROM " . Child::ORDERS . ' WHERE id = 7'));
+        self::assertNull($this->value('SELECT v FROM ' . Child::ORDERS . ' WHERE id = 500'));
+        self::assertSame(4, $this->orderCount());
+        [$letter] = $this->deadLetters();
+        self::assertSame(
+            [['table' => Child::ORDERS, 'row' => ['id' => 500, 'v' => 'changed', 'n' => 1], 'update' => true]],
+            $letter['rows'],
+        );
+    }
+
     public function testInspectSaysWhatIsThere(): void
     {
         self::assertSame([], Journal::inspect($this->journal));

@@ -7,10 +7,14 @@ namespace WriteBuffer\Tests\Unit;
 use PHPUnit\Framework\Attributes\DataProvider;
 use WriteBuffer\Buffer;
 use WriteBuffer\MemorySink;
+use WriteBuffer\RefusedException;
 use WriteBuffer\Tests\Support\MemoryTestCase;
 use WriteBuffer\Tests\Support\StoredModel;
 
-/** Of a model whose row is there already, add() and put() take what has changed. */
+/**
+ * Of a model whose row is there already, add() and put() take what has changed. It only updates: if
+ * its row is gone, it is refused.
+ */
 final class StoredModelTest extends MemoryTestCase
 {
     private const ATTRIBUTES = ['id' => 7, 'v' => 'new', 'w' => 'old', 'version' => 3];
@@ -87,10 +91,27 @@ final class StoredModelTest extends MemoryTestCase
             ] as $act
         ) {
             foreach ([$this->buffer(tables: $tables), $this->syncBuffer(tables: $tables)] as $buffer) {
-                $act($buffer);
-                self::assertCount($row === null || $buffer instanceof \SyncWriteBuffer ? 0 : 1, $buffer);
-                $buffer->flush();
-                self::assertSame($row === null ? [] : [$row], self::rowsOf('models'));
+                $isUpdate = $row !== null && $row !== self::ATTRIBUTES;
+                try {
+                    $act($buffer);
+                    self::assertCount($row === null || $buffer instanceof \SyncWriteBuffer ? 0 : 1, $buffer);
+                    $buffer->flush();
+                    self::assertFalse($isUpdate, 'its row was not there');
+                    self::assertSame($row === null ? [] : [$row], self::rowsOf('models'));
+                } catch (RefusedException $e) {
+                    self::assertTrue($isUpdate, $e->getMessage());
+                    self::assertSame(
+                        [['table' => 'models', 'row' => $row, 'update' => true]],
+                        $e->getFailures()[0]['rows'],
+                    );
+                    self::assertSame([], self::rowsOf('models'));
+                    $buffer->takeFailures();
+                    $before = ['x' => 'stays'] + (array_key_exists('v', $row) ? ['v' => 'before'] : []) + $row;
+                    $buffer->put('models', $before);
+                    $act($buffer);
+                    $buffer->flush();
+                    self::assertSame([array_replace($before, $row)], self::rowsOf('models'));
+                }
                 MemorySink::reset();
             }
         }
@@ -144,12 +165,59 @@ final class StoredModelTest extends MemoryTestCase
             }
         };
         $buffer = $this->buffer();
+        $buffer->put('models', ['id' => 7, 'v' => 0, 'w' => 0]);
         $buffer->add([$model(true)]);
         $buffer->flush();
-        self::assertSame([['id' => 7, 'w' => 2]], self::rowsOf('models'));
+        self::assertSame([['id' => 7, 'v' => 0, 'w' => 2]], self::rowsOf('models'));
         $buffer->add($model(false));
         $buffer->flush();
         self::assertEquals([['id' => 7, 'v' => 1, 'w' => 2]], self::rowsOf('models'));
+    }
+
+    public function testAModelThatDoesNotSayWhatHasChangedUpdatesAll(): void
+    {
+        $model = static fn (mixed $exists): object => new class ($exists) {
+            public function __construct(public readonly mixed $exists)
+            {
+            }
+
+            /** @return array<string, mixed> */
+            public function getAttributes(): array
+            {
+                return ['id' => 7, 'v' => 1];
+            }
+
+            public function exists(): never
+            {
+                throw new \LogicException('exists() is called');
+            }
+        };
+        $buffer = $this->buffer();
+        $buffer->put('models', $model(true));
+        try {
+            $buffer->flush();
+            self::fail('its row was not there');
+        } catch (RefusedException $e) {
+            self::assertSame(
+                [['table' => 'models', 'row' => ['id' => 7, 'v' => 1], 'update' => true]],
+                $e->getFailures()[0]['rows'],
+            );
+        }
+        // Put back, it is an update still.
+        $failures = $buffer->takeFailures();
+        $buffer->retry($failures);
+        try {
+            $buffer->flush();
+            self::fail('its row was not there');
+        } catch (RefusedException $e) {
+            self::assertSame($failures[0]['rows'], $e->getFailures()[0]['rows']);
+        }
+        $buffer->takeFailures();
+        $buffer->put('models', $model(false));
+        $buffer->put('models', ['id' => 7, 'w' => 2]);
+        $buffer->put('models', $model(true));
+        $buffer->flush();
+        self::assertSame([['id' => 7, 'v' => 1, 'w' => 2]], self::rowsOf('models'));
     }
 
     public function testAPropertyThatIsNotPublicIsNotAsked(): void

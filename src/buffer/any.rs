@@ -47,10 +47,11 @@ impl AnyBuffer {
             }
             let buffer = BackgroundBuffer::new(settings.clone(), sinks, thread::spawn_flusher)?;
             if settings.journal.is_some() {
-                let recovery = recovery(dsn, settings)?;
+                let recovery = Arc::new(recovery(dsn, settings)?);
                 if recovery.is_needed() {
                     recovery.start(&buffer)?;
                 }
+                recovery.watch(&buffer);
             }
             Ok(buffer)
         };

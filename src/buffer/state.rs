@@ -3,7 +3,8 @@
 //!
 //! Invariant: nothing here runs PHP code.
 //!
-//! Bounds: 1 MiB of one group's memory and one shape a table are kept for the next row.
+//! Bounds: 1 MiB of one group's memory, one shape a table and 16 classes of models are kept for the
+//! next row.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -26,6 +27,7 @@ use crate::buffer::open_groups::OpenGroups;
 use crate::buffer::open_retries::{LineEnd, OpenRetries};
 use crate::buffer::put_back::PutBack;
 use crate::convert::fast_path::LastShapes;
+use crate::convert::models::Models;
 use crate::process::fork;
 use crate::settings::configuration::{BufferClass, Configuration};
 
@@ -60,6 +62,8 @@ pub struct State {
     pub last_ticket: u64,
     /// What the last rows looked like.
     pub last_shapes: LastShapes,
+    /// What is known of the models that were added.
+    pub models: Models,
     /// `close()` succeeded.
     pub is_closed: bool,
     fork_generation: u64,
@@ -93,6 +97,7 @@ impl State {
             scratch: None,
             groups: OpenGroups::default(),
             last_shapes: LastShapes::default(),
+            models: Models::default(),
             put_back: PutBack::default(),
             retries: OpenRetries::default(),
             last_ticket: 0,
@@ -144,6 +149,8 @@ impl State {
         // Their locks are the parent's, too.
         std::mem::forget(std::mem::take(&mut self.last_shapes));
         std::mem::forget(self.scratch.take());
+        // Their tables are those of the parent's buffer.
+        self.models = Models::default();
         self.groups.forget();
         self.living = living(&self.buffer, self.configuration.engine.shutdown_timeout);
     }

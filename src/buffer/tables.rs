@@ -2,6 +2,7 @@
 //!
 //! Each question is a step of its own, between calls of user code.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use write_buffer_core::error::{Error, Result};
@@ -11,7 +12,9 @@ use write_buffer_core::table::shape::Shape;
 
 use crate::buffer::object::Handle;
 use crate::convert::Tables;
+use crate::convert::models::{ModelClass, Names};
 use crate::zend::array::Elements;
+use crate::zend::objects::HeldObject;
 
 impl Tables for Handle<'_> {
     fn table(&self, name: &str) -> Result<TableId> {
@@ -30,6 +33,10 @@ impl Tables for Handle<'_> {
 
     fn shape<'c>(&self, table: TableId, columns: impl Iterator<Item = &'c [u8]> + Clone) -> Result<Arc<Shape>> {
         self.with(|state| state.buffer.with_catalog(|catalog| catalog.shape(table, columns)))
+    }
+
+    fn update<'c>(&self, table: TableId, columns: impl Iterator<Item = &'c [u8]> + Clone) -> Result<Arc<Shape>> {
+        self.with(|state| state.buffer.with_catalog(|catalog| catalog.update(table, columns)))
     }
 
     fn deletion<'c>(
@@ -60,6 +67,18 @@ impl Tables for Handle<'_> {
 
     fn identity(&self, table: TableId, key: Option<&str>) -> Option<Identity> {
         self.with(|state| state.buffer.with_catalog(|catalog| catalog.entry(table)?.identity(key)))
+    }
+
+    fn model_class(&self, object: &HeldObject) -> Option<Rc<ModelClass>> {
+        self.with(|state| state.models.class_of(object))
+    }
+
+    fn table_of_names(&self, names: Names) -> Option<TableId> {
+        self.with(|state| state.models.table_of(names))
+    }
+
+    fn remember_names(&self, names: Names, table: TableId) {
+        self.with(|state| state.models.remember_table(names, table));
     }
 
     fn hint_key(&self, table: TableId, column: &str) {

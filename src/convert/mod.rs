@@ -8,10 +8,12 @@
 
 pub mod deletions;
 pub mod fast_path;
+pub mod models;
 pub mod moments;
 pub mod rows;
 pub mod values;
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use write_buffer_core::error::{Error, Result};
@@ -19,8 +21,10 @@ use write_buffer_core::rows::group::Group;
 use write_buffer_core::table::entry::{Identity, TableId};
 use write_buffer_core::table::shape::Shape;
 
+use crate::convert::models::{ModelClass, Names};
 use crate::zend::array::Elements;
 use crate::zend::messages::PendingException;
+use crate::zend::objects::HeldObject;
 
 /// Why a row was not taken.
 #[derive(Debug)]
@@ -66,6 +70,9 @@ pub trait Tables {
     fn name(&self, table: TableId) -> String;
     /// The shape of a row's columns.
     fn shape<'c>(&self, table: TableId, columns: impl Iterator<Item = &'c [u8]> + Clone) -> Result<Arc<Shape>>;
+    /// The shape of a row that only updates the row with its key; where no row can name another, of
+    /// one to be written.
+    fn update<'c>(&self, table: TableId, columns: impl Iterator<Item = &'c [u8]> + Clone) -> Result<Arc<Shape>>;
     /// The shape of a deletion: with these columns, or with so many values in the key's order.
     fn deletion<'c>(
         &self,
@@ -73,6 +80,12 @@ pub trait Tables {
         columns: Option<impl Iterator<Item = &'c [u8]> + Clone>,
         values: usize,
     ) -> Result<Arc<Shape>>;
+    /// What is known of the class of an object. `None`: it is no model.
+    fn model_class(&self, object: &HeldObject) -> Option<Rc<ModelClass>>;
+    /// The table of a model that gave these names, if another one gave them before.
+    fn table_of_names(&self, names: Names) -> Option<TableId>;
+    /// Remembers the table of a model that gave these names, and whose key it knows.
+    fn remember_names(&self, names: Names, table: TableId);
     /// The key that a model names.
     fn hint_key(&self, table: TableId, column: &str);
     /// What says which row of the table a model means. `key`: the column that it names. `None`:

@@ -9,6 +9,7 @@ use write_buffer_core::rows::group::{Group, PushError};
 use write_buffer_core::table::entry::{Identity, TableId};
 use write_buffer_core::table::shape::Shape;
 
+use crate::convert::models::{ModelClass, Names};
 use crate::convert::moments::TimeZone;
 use crate::convert::values::{Scalar, ValueError};
 use crate::convert::{ConversionError, Tables};
@@ -65,6 +66,16 @@ impl<T: Tables> Converter<'_, T> {
             return Err(PendingException.into());
         }
         Ok(())
+    }
+
+    /// Converts a row that only updates the row with its key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::convert`].
+    pub fn convert_update(&mut self, row: Elements<'_>) -> Result<()> {
+        let columns: Vec<_> = row.entries().map(|(key, value)| (key.bytes(), value)).collect();
+        self.update(&columns)
     }
 
     fn value_of_argument(&mut self, value: &Zval, allow_null: bool) -> Result<()> {
@@ -147,8 +158,8 @@ impl<T: Tables> Converter<'_, T> {
     }
 
     fn object(&mut self, object: &HeldObject, may_be_list: bool) -> Result<()> {
-        if object.has_method("getattributes") {
-            return self.model(object);
+        if let Some(class) = self.tables.model_class(object) {
+            return self.model(object, &class);
         }
         let class = object.class_name();
         // Objects that are one value: given as a row they are a mistake, whatever else they can do.
@@ -192,29 +203,36 @@ impl<T: Tables> Converter<'_, T> {
     }
 
     /// An Eloquent model, by its methods. Its own table wins.
-    fn model(&mut self, object: &HeldObject) -> Result<()> {
-        if is_stored(object)? {
-            return self.stored_model(object);
+    fn model(&mut self, object: &HeldObject, class: &ModelClass) -> Result<()> {
+        let is_stored = class.is_stored(object)?;
+        if is_stored && class.dirty.is_some() {
+            return self.stored_model(object, class);
         }
-        let methods = ["gettable", "getkeyname", "getattributes"];
-        let [own, key, attributes] = object.call_each(methods).ok_or(PendingException)?;
+        let [own, key] = class.names(object)?;
+        let [attributes] = object.call_all([Some(class.attributes)]).ok_or(PendingException)?;
         let default_table = self.table;
         self.enter_table_of_model(own.as_ref(), key.as_ref())?;
-        let converted = attributes.map_or(Ok(()), |attributes| self.attributes(object, attributes));
+        let converted = match attributes {
+            None => Ok(()),
+            Some(attributes) if is_stored => {
+                let attributes = self.columns(object, "getAttributes", attributes)?;
+                self.convert_update(attributes.elements())
+            }
+            Some(attributes) => self.attributes(object, attributes),
+        };
         self.table = default_table;
         converted
     }
 
     /// A model whose row is there already.
-    fn stored_model(&mut self, object: &HeldObject) -> Result<()> {
-        let methods = ["gettable", "getkeyname"];
-        let [own, key] = object.call_each(methods).ok_or(PendingException)?;
+    fn stored_model(&mut self, object: &HeldObject, class: &ModelClass) -> Result<()> {
+        let [own, key] = class.names(object)?;
         let default_table = self.table;
         self.enter_table_of_model(own.as_ref(), key.as_ref())?;
         let identity = self.tables.identity(self.table, key.as_ref().and_then(text_of));
         let converted = match identity {
-            None => self.all_of_model(object),
-            Some(identity) => self.changes(object, &identity),
+            None => self.all_of_model(object, class),
+            Some(identity) => self.changes(object, class, &identity),
         };
         self.table = default_table;
         converted
@@ -222,17 +240,25 @@ impl<T: Tables> Converter<'_, T> {
 
     /// Goes on with the table of a model, by what its methods returned.
     fn enter_table_of_model(&mut self, own: Option<&Held>, key: Option<&Held>) -> Result<()> {
+        let names = Names::of(own, key);
+        if let Some(known) = names.and_then(|names| self.tables.table_of_names(names)) {
+            self.table = known;
+            return Ok(());
+        }
         if let Some(own) = own.and_then(text_of) {
             self.table = self.tables.table(own)?;
         }
         if let Some(key) = key.and_then(text_of) {
             self.tables.hint_key(self.table, key);
         }
+        if let Some(names) = names {
+            self.tables.remember_names(names, self.table);
+        }
         Ok(())
     }
 
-    fn all_of_model(&mut self, object: &HeldObject) -> Result<()> {
-        let [attributes] = object.call_each(["getattributes"]).ok_or(PendingException)?;
+    fn all_of_model(&mut self, object: &HeldObject, class: &ModelClass) -> Result<()> {
+        let [attributes] = object.call_all([Some(class.attributes)]).ok_or(PendingException)?;
         attributes.map_or(Ok(()), |attributes| self.attributes(object, attributes))
     }
 
@@ -256,11 +282,11 @@ impl<T: Tables> Converter<'_, T> {
         Ok(held)
     }
 
-    /// What has changed of a model whose row is there already, and what says which row it is. All
-    /// of it if that has changed, or is not there.
-    fn changes(&mut self, object: &HeldObject, identity: &Identity) -> Result<()> {
-        let methods = ["getattributes", "getdirty"];
-        let [Some(attributes), Some(dirty)] = object.call_each(methods).ok_or(PendingException)? else {
+    /// What has changed of a model whose row is there already, and what says which row it is: an
+    /// update. All of it, to be written, if that has changed, or is not there.
+    fn changes(&mut self, object: &HeldObject, class: &ModelClass, identity: &Identity) -> Result<()> {
+        let methods = [Some(class.attributes), class.dirty];
+        let [Some(attributes), Some(dirty)] = object.call_all(methods).ok_or(PendingException)? else {
             return Ok(());
         };
         let dirty = self.columns(object, "getDirty", dirty)?;
@@ -271,8 +297,12 @@ impl<T: Tables> Converter<'_, T> {
         let Some(columns) = changed_columns(identity, attributes.elements(), dirty.elements()) else {
             return self.row(attributes.elements());
         };
+        self.update(&columns)
+    }
+
+    fn update(&mut self, columns: &[NamedValue<'_>]) -> Result<()> {
         let names = columns.iter().map(|(name, _)| name.as_ref());
-        let shape = self.tables.shape(self.table, names)?;
+        let shape = self.tables.update(self.table, names)?;
         self.group.begin_row(&shape).map_err(|_| self.too_large())?;
         for (place, (_, value)) in columns.iter().enumerate() {
             self.value(&shape, place, value.dereference())?;
@@ -348,21 +378,6 @@ impl<T: Tables> Converter<'_, T> {
             self.tables.name(self.table)
         ))
     }
-}
-
-/// Whether a model says what has changed in a row that is there already.
-fn is_stored(object: &HeldObject) -> Result<bool, PendingException> {
-    if !object.has_method("getdirty") {
-        return Ok(false);
-    }
-    let exists = match object.declared_property("exists") {
-        None if object.has_method("exists") => object.call("exists"),
-        exists => exists,
-    };
-    if exception_is_pending() {
-        return Err(PendingException);
-    }
-    Ok(exists.and_then(|exists| exists.dereference().bool()) == Some(true))
 }
 
 /// A column's name and value.

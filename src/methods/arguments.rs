@@ -13,6 +13,7 @@ use crate::convert::moments::TimeZone;
 use crate::convert::rows::Converter;
 use crate::convert::{ConversionError, Tables as _};
 use crate::zend::arguments::{Arguments, refuse};
+use crate::zend::array::Elements;
 use crate::zend::messages::PendingException;
 
 /// A table's name.
@@ -62,6 +63,28 @@ pub fn tag(arguments: &mut Arguments<'_>, number: u32) -> Result<Option<Arc<str>
 /// The zone to which moments are converted.
 pub fn time_zone(buffer: Handle<'_>) -> TimeZone {
     TimeZone::of(buffer.with(|state| state.configuration.time_zone.clone()))
+}
+
+/// Copies a row of the first argument that only updates the row with its key. User code may run.
+///
+/// # Errors
+///
+/// It cannot be taken.
+pub fn copy_update(
+    buffer: Handle<'_>,
+    group: &mut Group,
+    row: Elements<'_>,
+    table: TableId,
+    zone: TimeZone,
+) -> Result<(), ConversionError> {
+    Converter {
+        tables: &buffer,
+        group,
+        argument: 1,
+        table,
+        zone,
+    }
+    .convert_update(row)
 }
 
 /// Copies the rows of an argument, a row or a list of rows, into a group. User code may run.

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ExecuteData;
 use write_buffer_core::dead_letter::Status;
-use write_buffer_core::dead_letter::line::{BINARY_MARK, DATE_TIME_MARK, DELETION, decode_binary};
+use write_buffer_core::dead_letter::line::{BINARY_MARK, DATE_TIME_MARK, DELETION, UPDATE, decode_binary};
 use write_buffer_core::error::{Error, Kind};
 use write_buffer_core::rows::group::Group;
 
@@ -17,7 +17,7 @@ use crate::convert::deletions::copy_key;
 use crate::convert::moments::TimeZone;
 use crate::exceptions::{Incomplete, throw_conversion_error, throw_error, throw_flush_error};
 use crate::export;
-use crate::methods::arguments::{copy_rows, table, tag_of};
+use crate::methods::arguments::{copy_rows, copy_update, table, tag_of};
 use crate::methods::entry::{kept_rows, with_buffer};
 use crate::process::fork;
 use crate::zend::arguments::Arguments;
@@ -302,8 +302,15 @@ pub fn gather(buffer: Handle<'_>, at: usize, failure: &Zval) -> Result<Box<Group
         }
         let row = elements.get("row").and_then(HeldArray::of).ok_or_else(wrong)?;
         let row = decoded(row.elements()).ok_or_else(wrong)?;
+        let is_update = elements
+            .get(UPDATE)
+            .is_some_and(|update| update.dereference().bool() == Some(true));
         // Its moments are wall-clock times already.
-        copy_rows(buffer, &mut group, &row, table, 1, false, TimeZone::default())?;
+        let zone = TimeZone::default();
+        match HeldArray::of(&row).filter(|_| is_update) {
+            Some(row) => copy_update(buffer, &mut group, row.elements(), table, zone)?,
+            None => copy_rows(buffer, &mut group, &row, table, 1, false, zone)?,
+        }
     }
     if group.is_empty() {
         return Err(wrong());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use write_buffer_core::dsn::Dsn;
 use write_buffer_core::error::{Error, Result};
-use write_buffer_core::settings::{DEAD_LETTERS, JournalSettings, JournalSync, Settings};
+use write_buffer_core::settings::{DEAD_LETTERS, JournalSettings, JournalSync, LOOK_INTERVAL, Settings};
 
 /// A class whose objects are buffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,6 +169,7 @@ impl Configuration {
                 },
                 max_bytes: self.journal.max_bytes as u64,
                 dsn: dsn.to_string(),
+                look_interval: LOOK_INTERVAL,
             });
         }
         Ok(settings)

@@ -7,7 +7,7 @@ use std::ffi::{CString, c_char, c_int};
 use std::ptr;
 
 use ext_php_rs::ffi;
-use ext_php_rs::zend::{ClassEntry, ExecutorGlobals};
+use ext_php_rs::zend::ClassEntry;
 use write_buffer_core::error::message::clean;
 
 use crate::zend::{bailout, request};
@@ -25,7 +25,9 @@ pub struct PendingException;
 
 /// Whether an exception is pending, or the request is ending.
 pub fn exception_is_pending() -> bool {
-    ExecutorGlobals::has_exception() || bailout::is_ending()
+    // SAFETY: PHP's globals are there as long as PHP, and this thread's own.
+    let exception = unsafe { (*ffi::ext_php_rs_executor_globals()).exception };
+    !exception.is_null() || bailout::is_ending()
 }
 
 /// Throws an exception of a class, unless one is pending already. Returns the new one.

@@ -7,6 +7,7 @@ use std::ffi::c_char;
 use std::ptr::{self, NonNull};
 
 use ext_php_rs::ffi::{self, zend_class_entry, zend_function, zend_object, zval};
+use ext_php_rs::flags::DataType;
 use ext_php_rs::types::{ZendStr, Zval};
 use ext_php_rs::zend::ClassEntry;
 
@@ -28,6 +29,39 @@ unsafe extern "C" {
 
 /// An object, with a reference of its own.
 pub struct HeldObject(Held);
+
+/// A public, non-static method of a class: found once, for all objects of that class. It is kept
+/// no longer than the class, which may go with the request.
+#[derive(Clone, Copy)]
+pub struct Method {
+    class: *const zend_class_entry,
+    function: *mut zend_function,
+}
+
+impl Method {
+    /// The name of the class that declares it, which may be one above its objects'.
+    pub fn declared_by(&self) -> Option<&str> {
+        // SAFETY: the method is kept no longer than its class, and so than the class above it. All
+        // functions have the fields of `common`.
+        let class = unsafe { (*self.function).common.scope.as_ref() };
+        class.and_then(ClassEntry::name)
+    }
+}
+
+/// Where a property stands in the objects of a class, if nothing runs when it is read there. Kept
+/// as [`Method`].
+#[derive(Clone, Copy)]
+pub struct Slot {
+    class: *const zend_class_entry,
+    offset: u32,
+}
+
+/// A public, non-static property that a class declares, as [`Method`].
+#[derive(Clone, Copy)]
+pub struct Property {
+    class: *const zend_class_entry,
+    info: *const ffi::zend_property_info,
+}
 
 impl HeldObject {
     /// The object that is in a variable now.
@@ -95,40 +129,109 @@ impl HeldObject {
             .map(|name| format!("{}::{name}", self.class_name()))
     }
 
+    /// What no other class has while this one is there.
+    pub fn class_address(&self) -> usize {
+        ptr::from_ref(self.class()).addr()
+    }
+
     /// Whether it has a public, non-static method of this lower-case name.
     pub fn has_method(&self, name: &str) -> bool {
         self.method(name).is_some()
     }
 
-    fn method(&self, name: &str) -> Option<*mut zend_function> {
+    /// Its public, non-static method of this lower-case name.
+    pub fn method(&self, name: &str) -> Option<Method> {
         // SAFETY: a class's table of functions lives as long as the class.
         unsafe {
-            let table = &raw const (*(*self.pointer()).ce).function_table;
-            let found = ffi::zend_hash_str_find_ptr_lc(table, name.as_ptr().cast(), name.len()).cast::<zend_function>();
-            let flags = found.as_ref()?.common.fn_flags;
-            (flags & ffi::ZEND_ACC_PUBLIC != 0 && flags & ffi::ZEND_ACC_STATIC == 0).then_some(found)
+            let class = (*self.pointer()).ce;
+            let table = &raw const (*class).function_table;
+            let found = ffi::zend_hash_str_find_ptr_lc(table, name.as_ptr().cast(), name.len());
+            let function = found.cast::<zend_function>();
+            let flags = function.as_ref()?.common.fn_flags;
+            let is_open = flags & ffi::ZEND_ACC_PUBLIC != 0 && flags & ffi::ZEND_ACC_STATIC == 0;
+            is_open.then_some(Method { class, function })
         }
     }
 
-    /// The value of a public property that its class declares. User code may run. `None`: there is
-    /// none, or it threw.
-    pub fn declared_property(&self, name: &str) -> Option<Held> {
-        let object = self.pointer();
+    /// The public, non-static property of this name that its class declares.
+    pub fn property(&self, name: &str) -> Option<Property> {
         // SAFETY: a class's table of properties lives as long as the class, and holds pointers to
         // their descriptions.
-        let info = unsafe {
-            let table = &raw const (*(*object).ce).properties_info;
+        unsafe {
+            let class = (*self.pointer()).ce;
+            let table = &raw const (*class).properties_info;
             let found = ffi::zend_hash_str_find(table, name.as_ptr().cast(), name.len());
-            found.as_ref()?.value.ptr.cast::<ffi::zend_property_info>().as_ref()?
-        };
-        if info.flags & ffi::ZEND_ACC_PUBLIC == 0 || info.flags & ffi::ZEND_ACC_STATIC != 0 {
+            let info = found.as_ref()?.value.ptr.cast::<ffi::zend_property_info>();
+            let flags = info.as_ref()?.flags;
+            let is_open = flags & ffi::ZEND_ACC_PUBLIC != 0 && flags & ffi::ZEND_ACC_STATIC == 0;
+            is_open.then_some(Property { class, info })
+        }
+    }
+
+    /// Where its declared property of this name stands, whoever may read it. `None`: it has none,
+    /// or PHP code may run for it.
+    pub fn slot(&self, name: &str) -> Option<Slot> {
+        // Since PHP 8.4 a property may have hooks.
+        if cfg!(php84) {
             return None;
         }
+        // SAFETY: as for `Self::property`. The offset is that of a slot of the object, unless the
+        // property is static.
+        unsafe {
+            let object = self.pointer();
+            let class = (*object).ce;
+            let is_plain = (*(*object).handlers).read_property.is_some_and(|read| {
+                ptr::fn_addr_eq(
+                    read,
+                    ffi::zend_std_read_property as unsafe extern "C" fn(_, _, _, _, _) -> _,
+                )
+            });
+            let table = &raw const (*class).properties_info;
+            let found = ffi::zend_hash_str_find(table, name.as_ptr().cast(), name.len());
+            let info = found.as_ref()?.value.ptr.cast::<ffi::zend_property_info>().as_ref()?;
+            let is_there = is_plain && info.flags & ffi::ZEND_ACC_STATIC == 0;
+            is_there.then_some(Slot {
+                class,
+                offset: info.offset,
+            })
+        }
+    }
+
+    /// The value that stands in a slot now. `None`: the slot is another class's, or empty.
+    pub fn value_in(&self, slot: Slot) -> Option<Held> {
+        if !self.is_of(slot.class) {
+            return None;
+        }
+        // SAFETY: the object is of the class that has a slot there, and alive.
+        let value = unsafe { self.pointer().cast::<Zval>().byte_add(slot.offset as usize).as_ref()? };
+        (value.get_type() != DataType::Undef).then(|| Held::of(value))
+    }
+
+    fn is_of(&self, class: *const zend_class_entry) -> bool {
+        // SAFETY: the object is alive.
+        ptr::eq(unsafe { (*self.pointer()).ce }, class)
+    }
+
+    /// The value of a property. User code may run. `None`: it threw, or the property is another
+    /// class's.
+    pub fn read(&self, property: Property) -> Option<Held> {
+        if !self.is_of(property.class) {
+            return None;
+        }
+        let object = self.pointer();
         let mut slot = Zval::new();
-        // SAFETY: the object is held; the value is copied before the slot goes.
+        // SAFETY: the class is alive, since the object is, and with it the property's description
+        // and name. The value is copied before the slot goes.
         let value = run(|| unsafe {
-            let (start, length) = (name.as_ptr().cast(), name.len());
-            let found = ffi::zend_read_property((*object).ce, object, start, length, true, &raw mut slot);
+            let name = (*property.info).name;
+            let read = (*(*object).handlers).read_property?;
+            let found = read(
+                object,
+                name,
+                ffi::BP_VAR_IS.cast_signed(),
+                ptr::null_mut(),
+                &raw mut slot,
+            );
             found.as_ref().map(|value| value.dereference().shallow_clone())
         });
         let (_slot, value) = (Held::new(slot), Held::new(value??));
@@ -137,14 +240,14 @@ impl HeldObject {
 
     /// Calls a public method without arguments. `None`: there is no such method, or it threw.
     pub fn call(&self, name: &str) -> Option<Held> {
-        let [result] = self.call_each([name])?;
+        let [result] = self.call_all([self.method(name)])?;
         result
     }
 
-    /// Calls public methods without arguments, one after the other. `None` in the place of one that
-    /// there is not. `None` for all: one of them threw.
-    pub fn call_each<const N: usize>(&self, names: [&str; N]) -> Option<[Option<Held>; N]> {
-        let methods = names.map(|name| self.method(name));
+    /// Calls methods without arguments, one after the other. `None` in the place of one that there
+    /// is not, or that is another class's. `None` for all: one of them threw.
+    pub fn call_all<const N: usize>(&self, methods: [Option<Method>; N]) -> Option<[Option<Held>; N]> {
+        let methods = methods.map(|method| method.filter(|method| self.is_of(method.class)));
         let mut results = [const { Zval::new() }; N];
         run(|| {
             for (method, result) in methods.iter().zip(&mut results) {
@@ -196,13 +299,13 @@ impl HeldObject {
     }
 
     /// PHP calls nothing while an exception is pending.
-    fn call_function(&self, method: *mut zend_function, result: &mut Zval, arguments: &mut [Zval]) {
+    fn call_function(&self, method: Method, result: &mut Zval, arguments: &mut [Zval]) {
         let object = self.pointer();
         // SAFETY: the method belongs to the class of the object, which is held; the arguments and
         // the result outlive the call.
         unsafe {
             ffi::zend_call_known_function(
-                method,
+                method.function,
                 object,
                 (*object).ce,
                 result,

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 
+use crate::effort::Form;
 use crate::report::sections::SHORT;
 use crate::report::table::escape;
 use crate::report::{plots, sections};
-use crate::results::{Figures, Form};
+use crate::results::Figures;
 
 const STYLE: &str = "
 body { font: 15px/1.5 sans-serif; color: #1e242c; max-width: 960px; margin: 2em auto; padding: 0 1em; }

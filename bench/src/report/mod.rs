@@ -6,8 +6,10 @@
 //! | [`sections`] | which figures are in which table |
 //! | [`plots`] | SVG |
 //! | [`html`] | the page |
+//! | [`pages`] | the tables of the project's pages |
 
 mod html;
+mod pages;
 mod plots;
 mod sections;
 mod table;
@@ -19,8 +21,10 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 
+use crate::contestants::NEAR;
+use crate::effort::Form;
 use crate::report::sections::SHORT;
-use crate::results::{Figures, Form};
+use crate::results::Figures;
 use crate::targets;
 
 fn load(folder: &Path) -> Result<Vec<Figures>> {
@@ -56,20 +60,26 @@ pub fn write(folder: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// Returns the tables of `docs/benchmark.md`, and writes its plot into a file.
+/// Returns the tables of the project's pages, and writes their plot into a file.
 pub fn markdown(folder: &Path, plot: Option<&Path>) -> Result<String> {
     let all = load(folder)?;
     if let Some(path) = plot {
         put(path, &plots::throughput(&all)?)?;
     }
     let mut text = String::new();
+    if all.iter().any(|figures| figures.form == Form::Short) {
+        let _ = writeln!(text, "{SHORT}\n");
+    }
     for figures in &all {
-        if figures.form == Form::Short {
-            let _ = writeln!(text, "{SHORT}\n");
-        }
-        let table = sections::throughput(&figures.throughput).in_markdown();
-        let _ = writeln!(text, "{}\n\n{table}", figures.machine.describe());
-        let _ = writeln!(text, "{}", sections::targets(figures).in_markdown());
+        let _ = writeln!(text, "{}\n", figures.machine.describe());
+    }
+    let tables = [
+        pages::throughput(&all),
+        pages::network(&all, NEAR),
+        pages::targets(&all),
+    ];
+    for table in tables {
+        let _ = writeln!(text, "{}", table.in_markdown());
     }
     Ok(text.trim_end().to_owned())
 }

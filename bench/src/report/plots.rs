@@ -5,6 +5,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use crate::contestants;
 use crate::results::{Curve, Figures, Line, Round};
 use crate::stats::{Summary, number, whole};
 
@@ -59,7 +60,7 @@ pub fn throughput(all: &[Figures]) -> Result<String> {
 
 fn bars(figures: &Figures) -> Vec<Bar> {
     let colour = |name: &str| match name {
-        crate::throughput::LIMIT => LIMIT,
+        name if name.starts_with(contestants::LIMIT) || name.starts_with("load-data") => LIMIT,
         name if name.starts_with("background") || name == "foreground" => ACCENT,
         _ => GREY,
     };

@@ -1,10 +1,12 @@
 //! Which figures are in which table.
 
+use crate::contestants::{LIMIT, LOADS_BY_ONE, NEAR};
+use crate::probes::{self, Finding, SWITCHES};
 use crate::report::table::Table;
-use crate::results::{Contestant, Curve, Figures, Latency, Measured, Percentiles, Round};
+use crate::results::{Contestant, Curve, Figures, Latency, Measured, Percentiles, Round, contestant, fastest};
 use crate::stats::{Summary, number, whole};
 use crate::targets;
-use crate::throughput::{DELAY_MS, LIMIT};
+use crate::throughput::ROUND_TRIP;
 
 /// A warning beside figures of the short form.
 pub const SHORT: &str = "Short form: for a look. Its figures are not for keeping.";
@@ -29,7 +31,10 @@ pub fn of(figures: &Figures) -> Vec<Section> {
             });
         }
     };
-    add("Throughput", throughput(&figures.throughput));
+    let list = &figures.throughput;
+    let load = fastest(list, |one| LOADS_BY_ONE.contains(&one.name.as_str()));
+    let references = [("to the procedure", contestant(list, LIMIT)), ("to LOAD DATA", load)];
+    add("Throughput", throughput(list, &references));
     add("add() of a pair, nanoseconds", measured("ns", &figures.add_ns));
     add(
         "add() of a pair, instructions",
@@ -40,39 +45,43 @@ pub fn of(figures: &Figures) -> Vec<Section> {
         "add() at fixed rates, from when an order was due, µs",
         latency(&figures.latency),
     );
+    add(probes::title(SWITCHES), findings(figures.findings(SWITCHES)));
     add(
         "The exchange, matchOrders() from end to end",
         measured("orders/s", &figures.exchange),
     );
-    let network = format!("Throughput with {DELAY_MS} ms of latency each way");
-    add(&network, throughput(&figures.network));
+    let network = format!("Throughput with a round trip of {} ms", ROUND_TRIP.as_millis());
+    let near = [("to near", contestant(&figures.network, NEAR))];
+    add(&network, throughput(&figures.network, &near));
     for curve in &figures.growth {
         add(&format!("{}, {}", curve.title, curve.y), growth(curve));
+    }
+    for section in probes::sections().filter(|section| *section != SWITCHES) {
+        add(probes::title(section), findings(figures.findings(section)));
     }
     add("Targets", targets(figures));
     all
 }
 
-/// Returns the table of a run's contestants.
-pub fn throughput(contestants: &[Contestant]) -> Table {
-    let mut table = Table::new(&[
-        "contestant",
-        "orders/s",
-        "lowest–highest",
-        "to the limit",
+/// Returns the table of a run's contestants, each also as a multiple of some of them.
+fn throughput(contestants: &[Contestant], references: &[(&str, Option<&Contestant>)]) -> Table {
+    let mut head = vec!["contestant", "orders/s", "lowest–highest"];
+    head.extend(references.iter().map(|(head, _)| head));
+    head.extend([
         "PHP thread µs/order",
         "process µs/order",
+        "server µs/order",
         "peak RSS MiB",
         "RSS growth MiB",
     ]);
-    let limit = contestants.iter().find(|contestant| contestant.name == LIMIT);
+    let mut table = Table::new(&head);
     for contestant in contestants {
-        table.row(throughput_row(contestant, limit));
+        table.row(throughput_row(contestant, references));
     }
     table
 }
 
-fn throughput_row(contestant: &Contestant, limit: Option<&Contestant>) -> Vec<String> {
+fn throughput_row(contestant: &Contestant, references: &[(&str, Option<&Contestant>)]) -> Vec<String> {
     let Some(rate) = contestant.summary(Round::rate) else {
         return vec![contestant.label.clone(), "not available".to_owned()];
     };
@@ -80,17 +89,28 @@ fn throughput_row(contestant: &Contestant, limit: Option<&Contestant>) -> Vec<St
         let summary = contestant.summary(figure);
         summary.map_or_else(String::new, |summary| number(summary.median))
     };
-    let ratio = limit.and_then(|limit| contestant.ratio(limit, Round::rate));
-    vec![
+    let ratio = |reference: &Contestant| {
+        let ratio = contestant.ratio(reference, Round::rate);
+        ratio.map_or_else(String::new, |ratio| format!("{:.3}", ratio.median))
+    };
+    let mut row = vec![
         contestant.label.clone(),
         number(rate.median),
         format!("{}–{}", number(rate.min), number(rate.max)),
-        ratio.map_or_else(String::new, |ratio| format!("{:.3}", ratio.median)),
+    ];
+    row.extend(
+        references
+            .iter()
+            .map(|(_, reference)| reference.map_or_else(String::new, ratio)),
+    );
+    row.extend([
         median(Round::thread_us_an_order),
         median(Round::process_us_an_order),
+        median(Round::server_us_an_order),
         median(|round| round.rss_peak_kib / 1024.0),
         median(|round| (round.rss_peak_kib - round.rss_before_kib) / 1024.0),
-    ]
+    ]);
+    row
 }
 
 fn measured(unit: &str, list: &[Measured]) -> Table {
@@ -140,14 +160,28 @@ fn growth(curve: &Curve) -> Table {
     table
 }
 
-/// Returns the table of the targets.
-pub fn targets(figures: &Figures) -> Table {
+fn findings(list: &[Finding]) -> Table {
+    let mut table = Table::new(&["", "median", "lowest–highest", ""]);
+    for one in list {
+        if let Some(summary) = one.summary() {
+            let spread = format!("{}–{}", number(summary.min), number(summary.max));
+            table.row(vec![
+                one.label.clone(),
+                number(summary.median),
+                spread,
+                one.unit.clone(),
+            ]);
+        }
+    }
+    table
+}
+
+fn targets(figures: &Figures) -> Table {
     let mut table = Table::new(&["target", "bound", "measured", ""]);
     for target in targets::of(figures) {
-        let sign = if target.at_least { "≥" } else { "≤" };
         table.row(vec![
-            target.what.to_owned(),
-            format!("{sign} {}", number(target.bound)),
+            target.what.clone(),
+            target.described_bound(),
             target.value.map_or_else(String::new, number),
             target.verdict().to_owned(),
         ]);

@@ -46,7 +46,12 @@ pub struct JournalSettings {
     pub max_bytes: u64,
     /// Where the rows go: the DSN without its password.
     pub dsn: String,
+    /// How often a buffer looks there for what dead writers have left.
+    pub look_interval: Duration,
 }
+
+/// How often a buffer looks for dead writers, unless a test wants it otherwise.
+pub const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 
 /// A buffer's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -36,6 +36,8 @@ pub const ROW_HEAD_BYTES: usize = 6;
 pub enum RowKind {
     /// To be written.
     Row,
+    /// To change the row with its key, which must be there.
+    Update,
     /// It names the row to delete: its columns are the key's, and maybe the guard.
     Deletion,
     /// As [`Self::Deletion`], by the key's values in the key's order: nobody knew its columns.
@@ -48,6 +50,7 @@ impl RowKind {
             Self::Row => 0,
             Self::Deletion => 1,
             Self::DeletionByPlace => 2,
+            Self::Update => 3,
         }
     }
 
@@ -56,6 +59,7 @@ impl RowKind {
             0 => Self::Row,
             1 => Self::Deletion,
             2 => Self::DeletionByPlace,
+            3 => Self::Update,
             _ => return None,
         })
     }

@@ -183,6 +183,19 @@ impl<F: Files> Journal<F> {
         })))
     }
 
+    /// Whose a writer's folder is that nobody has, as its header says. Takes it over for no moment:
+    /// whoever wants to finds it free. `None`: somebody has it, it is gone, or it is not ours.
+    pub fn left_behind(&self, writer: &str) -> Option<std::result::Result<LaneHeader, HeaderError>> {
+        folder::check_writer(writer).ok()?;
+        let folder = self.directory.join(writer);
+        let is_own = self.files.ownership(&folder).is_ok_and(|found| found == Ownership::Own);
+        let holder = self.files.holder(&folder.join(folder::LOCK)).ok()?;
+        if !is_own || holder.is_some() {
+            return None;
+        }
+        folder::read_header(&self.files, &folder).ok()
+    }
+
     /// What each folder holds, those that were set aside too. Changes nothing, and waits for
     /// nobody. `says` reads the notes.
     ///

@@ -10,8 +10,9 @@ use WriteBuffer\Laravel\Rows\Row;
 use WriteBuffer\Laravel\Rows\RowReader;
 
 /**
- * Owns the form of a dead letter: a group that was not written, and why. A deletion in it has its
- * key, and maybe its guard, under `delete` in the place of `row`. takeFailures() returns
+ * Owns the form of a dead letter: a group that was not written, and why. An update in it has
+ * `update`, true, beside its `row`. A deletion has its key, and maybe its guard, under `delete` in
+ * the place of `row`. takeFailures() returns
  * it, retry() takes it, and the dead-letter file has one on each line. All three are the
  * extension's.
  *
@@ -21,6 +22,7 @@ use WriteBuffer\Laravel\Rows\RowReader;
  *     rows: list<array{
  *         table: string,
  *         row?: array<string, mixed>,
+ *         update?: true,
  *         delete?: array<int|string, mixed>
  *     }>,
  *     status: string,
@@ -54,7 +56,7 @@ final class DeadLetter
                 static fn (Row $row): array => [
                     'table' => $row->table,
                     ($row->isDeletion ? 'delete' : 'row') => $row->plainValues(),
-                ],
+                ] + ($row->exists ? ['update' => true] : []),
                 $group,
             ),
             'status' => $status,
@@ -104,9 +106,11 @@ final class DeadLetter
                     . " a row of element {$at} has no table, or no values");
             }
             $values = array_map([self::class, 'decoded'], $values);
-            $group = isset($row['row'])
-                ? [...$group, ...$reader->read([$values], $row['table'], 'Argument #1 ($failures)', false)]
-                : [...$group, $reader->deletion($row['table'], $values, 'Argument #1 ($failures)')];
+            array_push($group, ...match (true) {
+                !isset($row['row']) => [$reader->deletion($row['table'], $values, 'Argument #1 ($failures)')],
+                ($row['update'] ?? null) === true => [$reader->update($row['table'], $values, 'Argument #1 ($failures)')],
+                default => $reader->read([$values], $row['table'], 'Argument #1 ($failures)', false),
+            });
         }
 
         return $group;

@@ -9,6 +9,7 @@ use TypeError;
 use WriteBuffer\BlockedException;
 use WriteBuffer\Buffer;
 use WriteBuffer\Laravel\Buffers\BufferManager;
+use WriteBuffer\Laravel\Models\ChangedRow;
 use WriteBuffer\Laravel\Models\ModelRow;
 use WriteBuffer\Laravel\Transactions\HoldsRows;
 
@@ -96,7 +97,7 @@ final class BufferedRows
             return null;
         }
 
-        return new ModelRow($model->getTable(), (string) $model->getKeyName(), true, $known, array_diff_key($values, $key));
+        return new ChangedRow($model->getTable(), (string) $model->getKeyName(), $known, array_diff_key($values, $key));
     }
 
     public function put(ModelRow $row): void

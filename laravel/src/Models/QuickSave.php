@@ -47,10 +47,16 @@ final class QuickSave
         return (self::$prepare)($model, $plan, $key);
     }
 
+    /** Whether the model gets the name of a connection, and has none of its own. */
+    public function takesDefaultConnection(): bool
+    {
+        return !$this->model->exists && $this->model->getConnectionName() === null;
+    }
+
     /**
      * Does what save() does after it has written.
      *
-     * @param string|null $connection of a new model's row; null: the default one
+     * @param string|null $connection of a new model's row; null: there is none
      */
     public function finish(?string $connection): void
     {
@@ -58,7 +64,7 @@ final class QuickSave
             if (!$model->exists) {
                 $model->exists = true;
                 $model->wasRecentlyCreated = true;
-                $model->connection ??= $connection ?? Model::getConnectionResolver()?->getDefaultConnection();
+                $model->connection ??= $connection;
             } elseif ($changes !== null) {
                 $model->changes = $changes;
                 if (property_exists($model, 'previous')) {
@@ -156,7 +162,7 @@ final class QuickSave
                 unset($changes[$updatedAt]);
             }
 
-            return $of($model, new ModelRow($table, $keyName, true, $identity + $model->attributes, $dirty), $changes);
+            return $of($model, new ChangedRow($table, $keyName, $identity + $model->attributes, $dirty), $changes);
         };
     }
 }

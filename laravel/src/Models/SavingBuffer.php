@@ -300,11 +300,16 @@ final class SavingBuffer implements Buffer, HoldsRows
             }
         }
         $fiber = $this->open === [] ? null : self::fiber();
+        $connection = $this->connection;
         foreach ($saves as $save) {
             if ($fiber !== null && isset($this->open[$fiber])) {
                 $this->open[$fiber][] = SavedState::of($save->model);
             }
-            $save->finish($this->connection);
+            if ($connection === null && $save->takesDefaultConnection()) {
+                // Once for all: an application looks it up in its configuration.
+                $connection = Model::getConnectionResolver()?->getDefaultConnection();
+            }
+            $save->finish($connection);
         }
 
         return $thrown === null ? $ticket : throw $thrown;
@@ -393,7 +398,7 @@ final class SavingBuffer implements Buffer, HoldsRows
         $rules = $this->rules[$row->getTable()] ?? [];
         $isNamed = isset($rules['key']);
         $isAsked = !$isNamed && $this->identities !== null && $this->plan($model)->asksForKeys;
-        if (!$row->exists || !($isNamed || $isAsked) || ($rules['key'] ?? null) === TableRules::KEY_OF_SERVER || ($rules['mode'] ?? null) === TableRules::INSERT) {
+        if (!$row instanceof ChangedRow || !($isNamed || $isAsked) || ($rules['key'] ?? null) === TableRules::KEY_OF_SERVER || ($rules['mode'] ?? null) === TableRules::INSERT) {
             return $row;
         }
         $identity = $isNamed
@@ -408,7 +413,7 @@ final class SavingBuffer implements Buffer, HoldsRows
         }
         $columns = $isAsked ? $identity?->with($row->getAttributes(), $row->getDirty()) : null;
 
-        return $columns === null ? $row : new ModelRow($row->getTable(), $row->getKeyName(), false, $columns);
+        return $columns === null ? $row : new ModelRow($row->getTable(), $row->getKeyName(), true, $columns);
     }
 
     /** @return list<string>|null the columns of the key, if they are not the model's one */

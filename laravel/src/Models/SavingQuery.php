@@ -97,10 +97,9 @@ final class SavingQuery extends Builder
                 self::refuseChangedKey($this->model, $column);
             }
         }
-        ($this->put)(new ModelRow(
+        ($this->put)(new ChangedRow(
             $this->model->getTable(),
             $this->keyName(),
-            true,
             $identity + $this->model->getAttributes(),
             array_diff_key($dirty, $identity),
         ));

@@ -15,7 +15,6 @@ use WriteBuffer\ConfigException;
 use WriteBuffer\Exception as BufferException;
 use WriteBuffer\FullException;
 use WriteBuffer\IncompleteException;
-use WriteBuffer\Laravel\DeadLetters\DeadLetter;
 use WriteBuffer\NotTaken;
 use WriteBuffer\RefusedException;
 use WriteBuffer\TooLargeException;
@@ -29,6 +28,9 @@ use WriteBuffer\TooLargeException;
  */
 final class Import
 {
+    /** The status of a failure that may be in the table. */
+    private const UNCERTAIN = 'uncertain';
+
     /** What readers say of the parameter, before what is wrong with it. */
     public const PARAMETER = 'Argument #2 ($rows)';
 
@@ -133,7 +135,7 @@ final class Import
         } catch (RefusedException $e) {
             if ($this->keepsRows) {
                 $this->refused ??= $e;
-            } elseif (array_column($e->getFailures(), 'status') === [DeadLetter::UNCERTAIN]) {
+            } elseif (array_column($e->getFailures(), 'status') === [self::UNCERTAIN]) {
                 return $e;
             } else {
                 $this->skip($e->getMessage());

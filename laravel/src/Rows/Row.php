@@ -13,6 +13,8 @@ use DateTimeImmutable;
  * It has the methods by which the extension knows a model, so every buffer takes it, for any table.
  *
  * A deletion is a row too: its values are a key, by column or by place, and maybe a guard.
+ *
+ * Of an update the row was there: it is changed, and never made.
  */
 final class Row
 {
@@ -22,6 +24,8 @@ final class Row
         public readonly array $values,
         public readonly ?string $keyName = null,
         public readonly bool $isDeletion = false,
+        /** It is an update. The extension knows it by this property. */
+        public readonly bool $exists = false,
     ) {
     }
 

@@ -202,11 +202,14 @@ final class RowReader
             if (!self::isStored($object)) {
                 return $this->make($object->getAttributes(), $table, $key, $parameter);
             }
-            $values = self::changes($object, $this->identities === null
+            if (!self::saysWhatChanged($object)) {
+                return $this->make($object->getAttributes(), $table, $key, $parameter, true);
+            }
+            [$values, $isUpdate] = self::changes($object, $this->identities === null
                 ? Identity::ofKey($key)
                 : ($this->identities)($table, $key));
 
-            return $values === [] ? null : $this->make($values, $table, $key, $parameter);
+            return $values === [] ? null : $this->make($values, $table, $key, $parameter, $isUpdate);
         }
         if ($object instanceof UnitEnum || $object instanceof DateTimeInterface) {
             throw new TypeError("{$parameter} must be a row, " . $object::class . ' given: it is a value, not a row');
@@ -228,14 +231,19 @@ final class RowReader
     }
 
     /** @param array<mixed> $values */
-    private function make(array $values, string $table, ?string $keyName, string $parameter): Row
-    {
+    private function make(
+        array $values,
+        string $table,
+        ?string $keyName,
+        string $parameter,
+        bool $isUpdate = false,
+    ): Row {
         $plain = [];
         foreach ($values as $column => $value) {
             $plain[$column] = $this->value($value, $table, (string) $column, $parameter);
         }
 
-        return new Row($table, $plain, $keyName);
+        return new Row($table, $plain, $keyName, false, $isUpdate);
     }
 
     private function value(
@@ -268,34 +276,52 @@ final class RowReader
         return strlen($moment->format('Y')) === 4;
     }
 
-    /** Whether a model says what has changed in a row that is there already. */
+    /**
+     * Reads a row of a failure that is an update.
+     *
+     * @param array<mixed> $values
+     *
+     * @throws TypeError a value has a wrong type
+     */
+    public function update(string $table, array $values, string $parameter): Row
+    {
+        return $this->make($values, $this->table($table), null, $parameter, true);
+    }
+
+    private static function saysWhatChanged(object $model): bool
+    {
+        return is_callable([$model, 'getDirty']) && method_exists($model, 'getDirty');
+    }
+
+    /**
+     * Whether a model says that its row is there already. A method is asked only if the model also
+     * says what has changed: a query has such a one too.
+     */
     private static function isStored(object $model): bool
     {
-        if (!is_callable([$model, 'getDirty']) || !method_exists($model, 'getDirty')) {
-            return false;
-        }
         if (property_exists($model, 'exists') && (new ReflectionProperty($model, 'exists'))->isPublic()) {
             return $model->exists === true;
         }
 
-        return method_exists($model, 'exists') && is_callable([$model, 'exists']) && $model->exists() === true;
+        return self::saysWhatChanged($model) && method_exists($model, 'exists') && is_callable([$model, 'exists']) && $model->exists() === true;
     }
 
     /**
-     * What has changed of a model, and what says which row it is. All of it if that has changed, or
-     * is not there.
+     * What has changed of a model, and what says which row it is: an update. All of it, to be
+     * written, if that has changed, or is not there.
      *
-     * @return array<mixed>
+     * @return array{array<mixed>, bool} whether it is an update
      */
     private static function changes(object $model, ?Identity $identity): array
     {
         $attributes = $model->getAttributes();
         if ($identity === null) {
-            return $attributes;
+            return [$attributes, false];
         }
         $dirty = $model->getDirty();
+        $values = $dirty === [] ? [] : $identity->with($attributes, $dirty);
 
-        return $dirty === [] ? [] : $identity->with($attributes, $dirty) ?? $attributes;
+        return [$values ?? $attributes, $values !== null];
     }
 
     private static function isModel(object $object): bool

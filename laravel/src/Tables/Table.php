@@ -52,7 +52,8 @@ final class Table
             $values[$this->nameOf($column)] = $value;
         }
         foreach ($this->isUpsert() ? $this->key : [] as $column) {
-            if (!isset($seen[strtolower($column)]) && !$this->schema?->column($column)?->isNumbered) {
+            $isMade = !$row->exists && $this->schema?->column($column)?->isNumbered;
+            if (!isset($seen[strtolower($column)]) && !$isMade) {
                 throw new ConfigException("table {$this->name}: a row has no key column {$column};"
                     . ' give it a value, or configure another key in `tables`');
             }
@@ -66,6 +67,12 @@ final class Table
         }
 
         return $values;
+    }
+
+    /** Whether a row changes one that is there, and is never made. */
+    public function isUpdate(Row $row): bool
+    {
+        return $row->exists && $this->isUpsert() && $this->rules->key !== [];
     }
 
     /**

@@ -225,9 +225,14 @@ final class BufferFake implements Buffer, HeldGroupOwner
             $this->putBack->enter($failure);
             $this->group(function () use ($failure): void {
                 foreach ($failure['rows'] as $row) {
-                    isset($row['delete'])
-                        ? $this->delete($row['table'], $row['delete'])
-                        : $this->put($row['table'], [$row['row']]);
+                    match (true) {
+                        isset($row['delete']) => $this->delete($row['table'], $row['delete']),
+                        ($row['update'] ?? null) === true => $this->put(
+                            $row['table'],
+                            new Row($row['table'], $row['row'], null, false, true),
+                        ),
+                        default => $this->put($row['table'], [$row['row']]),
+                    };
                 }
             });
         }

@@ -96,14 +96,18 @@ final class Generator
         $left = Dice::pick([0, 10, 30]);
         // How many rows in a hundred are deletions.
         $deletions = Dice::pick([0, 10, 30, 50]);
+        // How many of the others only update. What an UPDATE does in a lenient session is its own.
+        $updates = $this->sqlMode === '' ? 0 : Dice::pick([0, 0, 15, 50]);
         $steps = [];
         for ($groups = mt_rand(3, 16); $groups > 0; $groups--) {
             $group = [];
             for ($rows = (int) Dice::weighted(['1' => 60, '2' => 20, '3' => 12, '4' => 8]); $rows > 0; $rows--) {
                 $table = Dice::pick($this->tables);
-                $group[] = Dice::percent($deletions) && $table->hasKey()
-                    ? [$table->name, $table->deletion($odd), Program::DELETE]
-                    : [$table->name, $table->row($odd, $left)];
+                $group[] = match (true) {
+                    Dice::percent($deletions) && $table->hasKey() => [$table->name, $table->deletion($odd), Program::DELETE],
+                    Dice::percent($updates) => [$table->name, $table->row($odd, $left), Program::UPDATE],
+                    default => [$table->name, $table->row($odd, $left)],
+                };
             }
             $steps[] = $group;
             if (Dice::percent(15)) {

@@ -42,10 +42,10 @@ final class Judge
         $this->pdo->beginTransaction();
         try {
             foreach ($group as $entry) {
-                if (isset($entry[2])) {
+                if (($entry[2] ?? null) === Program::DELETE) {
                     $this->delete($entry[0], $entry[1]);
                 } else {
-                    $this->writeRow($entry[0], $entry[1]);
+                    $this->writeRow($entry[0], $entry[1], isset($entry[2]));
                 }
             }
             $this->pdo->commit();
@@ -66,10 +66,19 @@ final class Judge
     }
 
     /** @param array<string, mixed> $row */
-    private function writeRow(string $table, array $row): void
+    private function writeRow(string $table, array $row, bool $isUpdate): void
     {
         $rules = $this->rules[$table] ?? [];
         $this->check($table, $row, $rules);
+        // Where no row can name another, it is written.
+        if ($isUpdate && ($rules['mode'] ?? 'upsert') === 'upsert' && ($rules['key'] ?? null) !== 'server') {
+            if ($this->isNumbered($table, $row, $rules)) {
+                throw new Refusal('an update without its key');
+            }
+            $this->update($table, $row, $rules);
+
+            return;
+        }
         $columns = implode(', ', array_keys($row));
         $places = implode(', ', array_fill(0, count($row), '?'));
         if (($rules['mode'] ?? 'upsert') === 'insert' || $this->isNumbered($table, $row, $rules)) {
@@ -189,8 +198,8 @@ final class Judge
     }
 
     /**
-     * A row without a required column changes the row that is there, and is refused if there is
-     * none. What the row does not change is not looked at.
+     * A row without a required column, and an update, changes the row that is there, and is refused
+     * if there is none. What the row does not change is not looked at.
      *
      * @param array<string, mixed> $row
      * @param array<string, mixed> $rules
@@ -203,14 +212,14 @@ final class Judge
         $this->stage($table, $guard === null ? $found : $found + [$guard => $row[$guard]]);
         $given = implode(' AND ', array_map(static fn (string $column): string => "{$column} = ?", array_keys($found)));
         if ($this->execute("SELECT 1 FROM twin_row WHERE {$given}", $found)->fetchAll() === []) {
-            throw new Refusal("lacks a required column, and its key is no value of its column: {$table}");
+            throw new Refusal("can only update, and its key is no value of its column: {$table}");
         }
         $same = implode(' AND ', array_map(static fn (string $column): string => "{$table}.{$column} = new.{$column}", $key));
         $joined = "{$table} JOIN twin_row AS new ON {$same}";
         $newer = $guard === null ? 'TRUE' : "{$table}.{$guard} IS NULL OR new.{$guard} >= {$table}.{$guard}";
         $isNewer = $this->pdo->query("SELECT {$newer} FROM {$joined}")->fetchColumn();
         if ($isNewer === false) {
-            throw new Refusal("lacks a required column, and there is no row: {$table}");
+            throw new Refusal("can only update, and there is no row: {$table}");
         }
         $changing = array_filter($row, static fn (string $column): bool => !self::isKept($rules, $column), ARRAY_FILTER_USE_KEY);
         $changing = (int) $isNewer === 1 ? $changing : $found;

@@ -168,6 +168,8 @@ final class PartialRows
         // How many values in a hundred are odd, and how many rows have a key that may not be there.
         $odd = Dice::pick([0, 0, 0, 2, 6]);
         $absent = Dice::pick([0, 0, 3, 10]);
+        // How many of the whole ones in a hundred only update, too.
+        $updates = Dice::pick([0, 50]);
         $steps = $there = [];
         for ($rows = mt_rand(3, 14); $rows > 0; $rows--) {
             $there[] = $key = $this->key();
@@ -185,7 +187,8 @@ final class PartialRows
                 for ($rows = (int) Dice::weighted(['1' => 85, '2' => 10, '3' => 5]); $rows > 0; $rows--) {
                     $key = Dice::percent($absent) ? $this->key() : Dice::pick($there);
                     $whole = Dice::percent(6) ? ['x' => 1] : [];
-                    $group[] = ['t', $key + $whole + $this->values(Dice::pick($sets), $odd)];
+                    $row = ['t', $key + $whole + $this->values(Dice::pick($sets), $odd)];
+                    $group[] = $whole !== [] && Dice::percent($updates) ? [...$row, Program::UPDATE] : $row;
                 }
                 $steps[] = $group;
             }

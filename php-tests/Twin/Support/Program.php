@@ -15,6 +15,9 @@ final class Program
     /** The third element of a row that names one to delete. */
     public const DELETE = 'delete';
 
+    /** That of one that only updates: the row of a model that exists. */
+    public const UPDATE = 'update';
+
     public const STRICT = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
 
     /**
@@ -27,7 +30,8 @@ final class Program
      * @param list<string|list<array{0: string, 1: array<mixed>, 2?: string}>> $steps a group of
      *                                                      rows with their tables' names, and
      *                                                      `delete` if a row is the key of one to
-     *                                                      delete; `flush`, `retry`, or a statement
+     *                                                      delete, `update` if it only updates;
+     *                                                      `flush`, `retry`, or a statement
      *                                                      for both sides, after a flush
      * @param array<string, mixed>                $settings of the buffer
      */

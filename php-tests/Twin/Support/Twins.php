@@ -233,7 +233,11 @@ final class Twins
     private static function failure(array $group): array
     {
         return ['rows' => array_map(
-            static fn (array $row): array => ['table' => $row[0], ($row[2] ?? 'row') => $row[1]],
+            static fn (array $row): array => match ($row[2] ?? null) {
+                Program::DELETE => ['table' => $row[0], 'delete' => $row[1]],
+                Program::UPDATE => ['table' => $row[0], 'row' => $row[1], 'update' => true],
+                default => ['table' => $row[0], 'row' => $row[1]],
+            },
             $group,
         )];
     }
@@ -247,9 +251,11 @@ final class Twins
      */
     private static function group(array $failure): array
     {
-        return array_map(static fn (array $row): array => isset($row['delete'])
-            ? [$row['table'], $row['delete'], Program::DELETE]
-            : [$row['table'], $row['row']], $failure['rows']);
+        return array_map(static fn (array $row): array => match (true) {
+            isset($row['delete']) => [$row['table'], $row['delete'], Program::DELETE],
+            isset($row['update']) => [$row['table'], $row['row'], Program::UPDATE],
+            default => [$row['table'], $row['row']],
+        }, $failure['rows']);
     }
 
     /** @param array{rows: list<array<string, mixed>>} $failure */
@@ -257,8 +263,12 @@ final class Twins
     {
         $group = self::group($failure);
         $tables = array_unique(array_column($group, 0));
-        $rows = array_column($group, 1);
-        $deletes = array_filter($group, static fn (array $row): bool => isset($row[2]));
+        $isDeletion = static fn (array $row): bool => ($row[2] ?? null) === Program::DELETE;
+        $rows = array_map(
+            static fn (array $row): array|StoredModel => ($row[2] ?? null) === Program::UPDATE ? new StoredModel($row[1]) : $row[1],
+            $group,
+        );
+        $deletes = array_filter($group, $isDeletion);
         if (count($group) === 1) {
             if ($deletes === []) {
                 $buffer->put($tables[0], $rows[0]);
@@ -269,9 +279,9 @@ final class Twins
         } elseif (count($tables) === 1 && $deletes === []) {
             $buffer->put($tables[0], $rows);
         } else {
-            $buffer->group(static function () use ($buffer, $group): void {
-                foreach ($group as $row) {
-                    isset($row[2]) ? $buffer->delete($row[0], $row[1]) : $buffer->put($row[0], $row[1]);
+            $buffer->group(static function () use ($buffer, $group, $rows, $isDeletion): void {
+                foreach ($group as $at => $row) {
+                    $isDeletion($row) ? $buffer->delete($row[0], $row[1]) : $buffer->put($row[0], $rows[$at]);
                 }
             });
         }
@@ -308,9 +318,14 @@ final class Twins
     {
         return implode(', ', array_map(
             function (array $row): string {
-                $values = isset($row[2]) ? $this->tables->named($row[0], $this->rules[$row[0]] ?? [], $row[1]) : $row[1];
+                $values = ($row[2] ?? null) === Program::DELETE ? $this->tables->named($row[0], $this->rules[$row[0]] ?? [], $row[1]) : $row[1];
 
-                return ($row[2] ?? '') . " {$row[0]} " . json_encode(
+                $rules = $this->rules[$row[0]] ?? [];
+                // Where no row can name another, a failure knows no update.
+                $isWritten = ($rules['mode'] ?? '') === 'insert' || ($rules['key'] ?? '') === 'server';
+                $kind = $isWritten && ($row[2] ?? null) === Program::UPDATE ? '' : $row[2] ?? '';
+
+                return "{$kind} {$row[0]} " . json_encode(
                     array_map(static fn (mixed $value): mixed => is_float($value) ? (string) $value : $value, $values),
                     JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE,
                 );

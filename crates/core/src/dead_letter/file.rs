@@ -25,6 +25,7 @@ use crate::dead_letter::DeadLetter;
 use crate::dead_letter::line::json_line;
 use crate::dead_letter::own_file::{self, Refusal};
 use crate::error::{Error, Result};
+use crate::settings::Settings;
 
 /// The longest wait for the file's lock. Writers hold it for a line; `write-buffer:failed --retry`
 /// for as long as it writes groups. Whoever else holds it holds up this buffer's failures, not its
@@ -49,6 +50,17 @@ impl DeadLetterFile {
     /// A file that is created when the first group is given up.
     pub fn new(path: PathBuf) -> Self {
         Self { path }
+    }
+
+    /// The file of a buffer with a journal, which always has one.
+    ///
+    /// # Errors
+    ///
+    /// It has none: a bug.
+    pub fn of_journal(settings: &Settings) -> Result<Self> {
+        let path = settings.dead_letter_file.clone();
+        path.map(Self::new)
+            .ok_or_else(|| Error::bug("a journal without a dead-letter file"))
     }
 
     /// Checks that the file can be written to, or created.

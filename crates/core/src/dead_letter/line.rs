@@ -4,6 +4,8 @@
 //! `DateTimeInterface` of a table that is not known yet `{"datetime":"…"}`:
 //! `{"id":…,"tag":…,"time":…,"status":…,"code":…,"message":…,"rows":[{"table":…,"row":{…}}]}`
 //!
+//! A row that only updates has `"update":true` beside its `row`.
+//!
 //! A deletion has its key, and maybe its guard, under `delete` in the place of `row`: an object by
 //! column, or a list in the key's order if the table is not known. Whoever knows no deletions finds
 //! no row there, and does not take the key for one.
@@ -28,6 +30,8 @@ pub const DATE_TIME_MARK: &str = "datetime";
 
 /// The key of a deletion, where a row has `row`.
 pub const DELETION: &str = "delete";
+/// True beside the `row` of a row that only updates.
+pub const UPDATE: &str = "update";
 
 /// Decodes the text behind [`BINARY_MARK`].
 pub fn decode_binary(text: &[u8]) -> Option<Vec<u8>> {
@@ -50,14 +54,18 @@ pub fn json_line(letter: &DeadLetter) -> Vec<u8> {
                 format!("{{{}}}", columns.join(","))
             };
             let (what, columns) = match row.kind {
-                RowKind::Row => ("row", named()),
+                RowKind::Row | RowKind::Update => ("row", named()),
                 RowKind::Deletion => (DELETION, named()),
                 RowKind::DeletionByPlace => {
                     let values: Vec<_> = row.columns.iter().map(|(_, value)| json_value(value)).collect();
                     (DELETION, format!("[{}]", values.join(",")))
                 }
             };
-            format!("{{\"table\":{},\"{what}\":{columns}}}", quote(&row.table))
+            let mark = match row.kind {
+                RowKind::Update => format!(",\"{UPDATE}\":true"),
+                _ => String::new(),
+            };
+            format!("{{\"table\":{},\"{what}\":{columns}{mark}}}", quote(&row.table))
         })
         .collect();
     let line = format!(
@@ -103,6 +111,25 @@ mod tests {
             code: 1406,
             message: "Data too long for column 'v' \"now\"".into(),
             time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
+        }
+    }
+
+    #[test]
+    fn an_update_says_so_beside_its_row() {
+        for (kind, expected) in [
+            (RowKind::Row, serde_json::json!({"table": "t", "row": {"id": 7}})),
+            (
+                RowKind::Update,
+                serde_json::json!({"table": "t", "row": {"id": 7}, "update": true}),
+            ),
+        ] {
+            let row = LetterRow {
+                table: "t".to_owned(),
+                columns: vec![(Box::from("id"), Value::Int(7))],
+                kind,
+            };
+            let read: serde_json::Value = serde_json::from_slice(&json_line(&letter(vec![row]))).expect("JSON");
+            assert_eq!(read["rows"][0], expected);
         }
     }
 

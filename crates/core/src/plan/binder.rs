@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::error::{Error, Result};
-use crate::plan::limits::{Limits, PACKET_OVERHEAD_BYTES, row_bytes};
+use crate::plan::limits::{Limits, PACKET_OVERHEAD_BYTES, row_bytes, row_bytes_max};
 use crate::rows::arena::Row;
 use crate::table::bound::BoundColumns;
 use crate::table::entry::TableId;
@@ -96,6 +96,10 @@ impl Binder {
     /// As [`Self::bind`]; a row that is larger than `max_allowed_packet`.
     pub fn check<'a>(&mut self, row: &Row<'a>, limits: &Limits) -> Result<BoundRow<'a>> {
         let bound = self.bind(row)?;
+        let most = row_bytes_max(row.encoded_bytes(), bound.values.len());
+        if most + PACKET_OVERHEAD_BYTES <= limits.max_packet_bytes {
+            return Ok(bound);
+        }
         let bytes = row_bytes(&bound.values) + PACKET_OVERHEAD_BYTES;
         if bytes > limits.max_packet_bytes {
             return Err(Error::row(format!(

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::plan::binder::BoundRow;
 use crate::plan::sums::{NOTHING, SumPath};
-use crate::table::bound::BoundColumns;
+use crate::table::bound::{BoundColumns, OnlyUpdates};
 use crate::table::rules::MergeRule;
 use crate::value::Value;
 use crate::value::decimal::number;
@@ -45,11 +45,21 @@ impl ColumnUnions {
         Self { known, max_row_bytes }
     }
 
+    /// The columns of a row that goes on from the earlier one: it may insert if that one may.
     pub(super) fn get(&mut self, earlier: &BoundColumns, columns: Vec<Box<str>>) -> Result<Arc<BoundColumns>> {
-        if let Some(found) = self.known.iter().find(|known| *known.columns == *columns) {
+        let is_update = earlier.only_updates == Some(OnlyUpdates::Asked);
+        let is_it = |known: &&Arc<BoundColumns>| {
+            *known.columns == *columns && is_update == (known.only_updates == Some(OnlyUpdates::Asked))
+        };
+        if let Some(found) = self.known.iter().find(is_it) {
             return Ok(Arc::clone(found));
         }
-        let bound = Arc::new(earlier.model.bind(&columns.into())?);
+        let columns = columns.into();
+        let bound = Arc::new(if is_update {
+            earlier.model.bind_update(&columns)?
+        } else {
+            earlier.model.bind(&columns)?
+        });
         self.known.push(Arc::clone(&bound));
         Ok(bound)
     }
@@ -145,10 +155,10 @@ pub fn merge<'a>(earlier: MergedRow<'a>, later: BoundRow<'a>, unions: &mut Colum
     let Some(mut sums) = add_up(&earlier, &later) else {
         return Ok(Merged::Apart(earlier, later));
     };
-    let could_insert = row.bound.missing_required.is_none();
+    let could_insert = row.bound.only_updates.is_none();
     let MergedRow { row, sums: before } = earlier;
     Ok(match combine(&row, &later, unions)? {
-        Some(merged) if could_insert || merged.bound.missing_required.is_some() => {
+        Some(merged) if could_insert || merged.bound.only_updates.is_some() => {
             // What the earlier row has stands where it stood.
             let is_new = |(at, _): &(usize, SumPath)| sums.iter().all(|(other, _)| other != at);
             let unchanged: Vec<_> = before.into_iter().filter(is_new).collect();
@@ -166,7 +176,7 @@ pub fn merge<'a>(earlier: MergedRow<'a>, later: BoundRow<'a>, unions: &mut Colum
 
 /// Whether nothing but the order of the values stands against it: see the module.
 fn may_become_one(earlier: &BoundRow<'_>, later: &BoundRow<'_>) -> bool {
-    if earlier.bound.missing_required.is_some() && later.bound.missing_required.is_none() {
+    if earlier.bound.only_updates.is_some() && later.bound.only_updates.is_none() {
         return false;
     }
     let mut changes = false;
@@ -221,7 +231,7 @@ fn is_the_same(earlier: &BoundRow<'_>, later: &BoundRow<'_>) -> bool {
 
 /// Whether the later row can only update, and goes into one that can insert.
 fn becomes_insert(earlier: &BoundRow<'_>, later: &BoundRow<'_>) -> bool {
-    later.bound.missing_required.is_some() && earlier.bound.missing_required.is_none()
+    later.bound.only_updates.is_some() && earlier.bound.only_updates.is_none()
 }
 
 fn has_certain_values(row: &BoundRow<'_>) -> bool {
@@ -232,7 +242,7 @@ fn has_certain_values(row: &BoundRow<'_>) -> bool {
 /// Whether the server takes the row, whatever the table holds.
 pub(super) fn is_taken_for_certain(row: &BoundRow<'_>) -> bool {
     let mut values = row.values.iter().enumerate();
-    row.bound.missing_required.is_none()
+    row.bound.only_updates.is_none()
         && values.all(|(at, value)| row.bound.takes(at, value) && !row.bound.is_examined(at))
 }
 

@@ -52,9 +52,9 @@ pub enum Operation {
     /// Insert only.
     Insert,
     /// Merge into the row with the same key, which must be there: the row lacks a column that an
-    /// insert needs. In strict mode the server refuses an upsert of such a row (1364), even if the
-    /// key exists. One row a statement. No row found is an error: an update that hits nothing would
-    /// be a lost row.
+    /// insert needs, or its row was there when it was given. In strict mode the server refuses an
+    /// upsert of a row that lacks one (1364), even if the key exists. One row a statement. No row
+    /// found is an error: an update that hits nothing would be a lost row.
     Update,
     /// Delete the row with the key, if it is there. With a guard: if it is not newer.
     Delete,
@@ -210,7 +210,7 @@ fn append_statements<'a>(statements: &mut Vec<Statement<'a>>, rows: Vec<BoundRow
         let as_they_are = row.bound.assigning_as_they_are(&values);
         let is_as_it_is = as_they_are.is_some();
         let bound = as_they_are.unwrap_or(row.bound);
-        let operation = match (bound.model.mode, &bound.missing_required) {
+        let operation = match (bound.model.mode, &bound.only_updates) {
             _ if bound.is_deletion => Operation::Delete,
             _ if bound.is_numbered() => Operation::Insert,
             (Mode::Insert, _) => Operation::Insert,

@@ -151,6 +151,11 @@ impl<'a> Row<'a> {
         self.encoded
     }
 
+    /// The bytes that its values take.
+    pub fn encoded_bytes(&self) -> usize {
+        self.encoded.len()
+    }
+
     /// Its values, in the order of its columns.
     pub fn values(&self) -> Values<'a> {
         Values::new(self.encoded)

@@ -205,8 +205,8 @@ impl Group {
     }
 
     /// Adds a row whose values `encode` puts into a room, one after the other: it may begin again
-    /// in a larger one. `false`: it returned `None`, the room is not to be larger, or the row passes
-    /// the group's bounds. Then the group is as it was.
+    /// in a larger one. `false`: it returned `None`, the room is not to be larger, or the row
+    /// passes the group's bounds. Then the group is as it was.
     #[inline]
     pub fn push_at_once(&mut self, shape: &Arc<Shape>, encode: impl Fn(&mut Room<'_>) -> Option<()>) -> bool {
         if self.len() >= self.max_rows || self.rows.arena.len() >= self.max_bytes {

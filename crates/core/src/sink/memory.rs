@@ -190,6 +190,7 @@ impl Sink for MemorySink {
             }
             store.refuse_duplicates(statement)?;
         }
+        store.refuse_missing(plan)?;
         if !may_commit() {
             return Err(Error::taken_back());
         }
@@ -314,6 +315,38 @@ impl Tables {
                         statement.bound.model.key.join(", ")
                     ),
                 ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses an update whose row is neither there nor written before it, before anything is
+    /// applied.
+    fn refuse_missing(&self, plan: &Plan<'_>) -> Result<()> {
+        let is_update =
+            |statement: &&Statement<'_>| matches!(statement.operation, Operation::Update | Operation::SharedUpdate);
+        if !plan.statements.iter().any(|statement| is_update(&statement)) {
+            return Ok(());
+        }
+        // What the statements before have made of a key.
+        let mut is_there: FxHashMap<(String, Vec<u8>), bool> = FxHashMap::default();
+        for statement in &plan.statements {
+            let name = statement.bound.model.name.to_string();
+            let stored = self.tables.iter().find(|(known, _)| *known == name);
+            for row in &statement.rows {
+                let Some(key) = key_of(&statement.bound, row) else {
+                    continue;
+                };
+                let place = stored.and_then(|(_, table)| Some((table, *table.by_key.get(&key)?)));
+                let row_there = place.and_then(|(table, at)| table.rows.get(at)?.as_ref());
+                let known = is_there.entry((name.clone(), key)).or_insert(row_there.is_some());
+                if is_update(&statement) && !*known {
+                    return Err(statement.bound.missing_row());
+                }
+                *known = match (statement.operation, row_there) {
+                    (Operation::Delete, Some(stored)) => is_newer(stored, &statement.bound, row),
+                    (operation, _) => operation != Operation::Delete,
+                };
             }
         }
         Ok(())

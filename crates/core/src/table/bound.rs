@@ -50,8 +50,8 @@ pub struct BoundColumns {
     pub defaults_are_taken: bool,
     /// A part of the key for whose 0 the server makes a number.
     pub(super) numbered_key: Option<usize>,
-    /// A column that an INSERT needs and the row lacks. Such a row can only update.
-    pub missing_required: Option<String>,
+    /// Why the row can only update. `None`: it may insert.
+    pub only_updates: Option<OnlyUpdates>,
     /// How rows that can only update share an UPDATE, if they may.
     pub shared_update: Option<SharedUpdate>,
     /// In a row that can only update: the columns that its guard decides about, and for whose
@@ -61,6 +61,15 @@ pub struct BoundColumns {
     pub as_they_are: Vec<(usize, Beside)>,
     /// The checks of each row's values, by column, in the columns' order.
     pub(super) checks: Vec<(usize, Check)>,
+}
+
+/// Why a row can only update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnlyUpdates {
+    /// It lacks this column, which an INSERT needs.
+    Lacks(String),
+    /// Whoever gave it says so: its row was there.
+    Asked,
 }
 
 /// What a value must be.
@@ -159,6 +168,27 @@ impl TableModel {
     /// twice, its name cannot stand in a statement, or a second unique index could make the row hit
     /// another one.
     pub fn bind(self: &Arc<Self>, columns: &Arc<[Box<str>]>) -> Result<BoundColumns> {
+        self.bind_row(columns, false)
+    }
+
+    /// Binds the columns of a row that only updates the row with its key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::bind`]; a table whose rows are inserted only, or whose key is the server's to
+    /// know.
+    pub fn bind_update(self: &Arc<Self>, columns: &Arc<[Box<str>]>) -> Result<BoundColumns> {
+        if !self.rules.key.names_rows(self.mode) {
+            return Err(Error::config(format!(
+                "table {}: a row that only updates names its row by a key, and rows of this table are only inserted, or their \
+                 key is the server's to know: give the whole row, or run the UPDATE yourself",
+                self.name
+            )));
+        }
+        self.bind_row(columns, true)
+    }
+
+    fn bind_row(self: &Arc<Self>, columns: &Arc<[Box<str>]>, is_update: bool) -> Result<BoundColumns> {
         let position = |name: &str| columns.iter().position(|column| column.eq_ignore_ascii_case(name));
         for (at, column) in columns.iter().enumerate() {
             if position(column) != Some(at) {
@@ -176,6 +206,9 @@ impl TableModel {
         }
         let key = self.key_positions(&position)?;
         let is_numbered = key.is_empty() && self.mode == Mode::Upsert && !self.key.is_empty();
+        if is_update && let Some(lacked) = self.key.iter().find(|name| position(name).is_none()) {
+            return Err(self.lacks_key_column(lacked));
+        }
         let guard = match self.guard() {
             None => None,
             Some(guard) => Some(
@@ -186,14 +219,15 @@ impl TableModel {
         if !is_numbered {
             self.check_other_unique(&position)?;
         }
-        let missing_required = match (&self.schema, self.mode) {
+        let lacked = match (&self.schema, self.mode) {
             (Some(schema), Mode::Upsert) if !self.key.is_empty() && !is_numbered => schema
                 .columns
                 .iter()
                 .find(|column| column.is_required && position(&column.name).is_none())
-                .map(|column| column.name.clone()),
+                .map(|column| OnlyUpdates::Lacks(column.name.clone())),
             _ => None,
         };
+        let only_updates = is_update.then_some(OnlyUpdates::Asked).or(lacked);
         let makes_number = |at: &usize| {
             columns
                 .get(*at)
@@ -217,11 +251,11 @@ impl TableModel {
         }
         let is_summed = |at: &usize| rules.get(*at) == Some(&MergeRule::Sum);
         checks.extend((0..columns.len()).filter(is_summed).map(|at| (at, Check::Number)));
-        if missing_required.is_some() {
+        if only_updates.is_some() {
             checks.extend(self.checks_of_update(columns, &rules, &key));
         }
-        let guarded = self.guarded_columns(columns, &key, guard.filter(|_| missing_required.is_some()), &rules);
-        let shared_update = missing_required
+        let guarded = self.guarded_columns(columns, &key, guard.filter(|_| only_updates.is_some()), &rules);
+        let shared_update = only_updates
             .as_ref()
             .and_then(|_| SharedUpdate::of(self, columns, &key, guard, &rules));
         // A column's checks stand together: a guard is outside the key, and neither has a rule.
@@ -240,7 +274,7 @@ impl TableModel {
             columns: Arc::clone(columns),
             key,
             guard,
-            missing_required,
+            only_updates,
             is_deletion: false,
             shared_update,
             guarded,
@@ -260,6 +294,22 @@ impl BoundColumns {
     /// a new row, whose key the server makes.
     pub fn is_numbered(&self) -> bool {
         self.key.is_empty() && self.model.mode == Mode::Upsert && !self.model.key.is_empty()
+    }
+
+    /// The error of a row that can only update, if no row has its key.
+    pub fn missing_row(&self) -> Error {
+        let (name, no_row) = (
+            &self.model.name,
+            format!("there is no row with its key ({})", self.model.key.join(", ")),
+        );
+        Error::row(match &self.only_updates {
+            Some(OnlyUpdates::Lacks(column)) => {
+                format!(
+                    "table {name}: a row without column {column} can only update, and {no_row}; add the whole row first"
+                )
+            }
+            _ => format!("table {name}: an update of a row that is gone: {no_row}"),
+        })
     }
 
     /// The position of a column.
@@ -323,8 +373,8 @@ impl BoundColumns {
                  members in its own order)"
             ),
             Check::LookedUp => format!(
-                "table {name}: key column {column} holds numbers, and the row lacks a required column: such a row finds its row \
-                 by a number only; give the key as an int"
+                "table {name}: key column {column} holds numbers, and the row can only update: such a row finds its row by a \
+                 number only; give the key as an int"
             ),
             Check::NumberedKey => format!(
                 "table {name}: key column {column} is null or 0, for which the server makes a fresh number; give the row its \
@@ -359,7 +409,7 @@ impl BoundColumns {
             let value = value.borrow();
             // An insert rounds its key to the column's scale, or pads it; an update and a deletion
             // look for it as it is.
-            let is_looked_for = self.is_deletion || self.missing_required.is_some();
+            let is_looked_for = self.is_deletion || self.only_updates.is_some();
             if is_looked_for && !kind.holds_as_it_is(value) {
                 return None;
             }
@@ -534,7 +584,7 @@ mod tests {
             assert!(bound.is_numbered());
             assert!(!bound.is_repeatable());
             // Neither found by its key, nor by a column that it lacks, nor by another unique key.
-            assert_eq!((bound.key.len(), bound.missing_required.as_deref()), (0, None));
+            assert_eq!((bound.key.len(), bound.only_updates), (0, None));
         }
         let refused = numbered(&["part", "id"], &["x"], &rules).expect_err("more is missing");
         assert!(refused.to_string().contains("no key column part"), "{refused}");

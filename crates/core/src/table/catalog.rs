@@ -196,6 +196,25 @@ impl Catalog {
         self.shape_of_kind(table, RowKind::Row, columns)
     }
 
+    /// The shape of a row that only updates the row with its key. Where no row can name another, it
+    /// is one to be written.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::shape`].
+    pub fn update<'c>(
+        &mut self,
+        table: TableId,
+        columns: impl Iterator<Item = &'c [u8]> + Clone,
+    ) -> Result<Arc<Shape>> {
+        let kind = if self.known_entry(table)?.names_rows() {
+            RowKind::Update
+        } else {
+            RowKind::Row
+        };
+        self.shape_of_kind(table, kind, columns)
+    }
+
     /// The shape of a deletion whose columns have these names.
     ///
     /// # Errors

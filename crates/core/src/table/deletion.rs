@@ -119,7 +119,7 @@ impl TableModel {
             lacks_column_set_on_update: false,
             defaults_are_taken: true,
             numbered_key: None,
-            missing_required: None,
+            only_updates: None,
             shared_update: None,
             guarded: Vec::new(),
             as_they_are: Vec::new(),

@@ -127,19 +127,23 @@ impl TableEntry {
         self.model_version.load(Ordering::Acquire)
     }
 
+    /// Whether a row can name one that is there.
+    pub fn names_rows(&self) -> bool {
+        self.rules.key.names_rows(self.rules.mode.unwrap_or(self.default_mode))
+    }
+
     /// What says which row of the table a model object means. `key` is the column that it names,
     /// for as long as the table is not known. `None`: rows are only inserted, or nothing says what
     /// the key is.
     pub fn identity(&self, key: Option<&str>) -> Option<Identity> {
-        if self.rules.mode.unwrap_or(self.default_mode) == Mode::Insert {
+        if !self.names_rows() {
             return None;
         }
         let known = self.model().filter(|model| !model.key.is_empty());
         let key = match (known, &self.rules.key) {
-            (_, KeyRule::Server) => return None,
             (_, KeyRule::Columns(columns)) => columns.clone(),
-            (Some(model), KeyRule::Primary) => model.key.clone(),
-            (None, KeyRule::Primary) => vec![key?.to_owned()],
+            (Some(model), _) => model.key.clone(),
+            (None, _) => vec![key?.to_owned()],
         };
         Some(Identity {
             key,

@@ -70,6 +70,13 @@ pub enum KeyRule {
     Server,
 }
 
+impl KeyRule {
+    /// Whether a row of a table with this key and mode can name one that is there.
+    pub fn names_rows(&self, mode: Mode) -> bool {
+        mode == Mode::Upsert && *self != Self::Server
+    }
+}
+
 /// What the user configures for a table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TableRules {

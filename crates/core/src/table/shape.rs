@@ -13,6 +13,8 @@ pub enum RowKind {
     /// To be written.
     #[default]
     Row,
+    /// To change the row with its key, which must be there.
+    Update,
     /// It names the row to delete: its columns are the key's, and maybe the guard.
     Deletion,
     /// As [`Self::Deletion`], with the key's values in the key's order. The columns' names are
@@ -23,7 +25,7 @@ pub enum RowKind {
 impl RowKind {
     /// Whether the row names one to delete.
     pub fn is_deletion(self) -> bool {
-        self != Self::Row
+        matches!(self, Self::Deletion | Self::DeletionByPlace)
     }
 }
 
@@ -83,6 +85,11 @@ impl Shape {
         match self.kind {
             RowKind::Row => {
                 let bound = model.bind(&self.columns)?;
+                self.entry.check_repeatable(&bound)?;
+                Ok(bound)
+            }
+            RowKind::Update => {
+                let bound = model.bind_update(&self.columns)?;
                 self.entry.check_repeatable(&bound)?;
                 Ok(bound)
             }

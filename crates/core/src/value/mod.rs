@@ -157,12 +157,14 @@ impl<'a> Values<'a> {
         Self { rest: encoded }
     }
 
+    #[inline]
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (head, rest) = self.rest.split_first_chunk::<N>()?;
         self.rest = rest;
         Some(*head)
     }
 
+    #[inline]
     fn take_string(&mut self) -> Option<&'a [u8]> {
         let length = usize::try_from(u32::from_le_bytes(self.take()?)).ok()?;
         let (head, rest) = self.rest.split_at_checked(length)?;
@@ -174,6 +176,8 @@ impl<'a> Values<'a> {
 impl<'a> Iterator for Values<'a> {
     type Item = Value<'a>;
 
+    /// Of a row all values are read, one by one.
+    #[inline]
     fn next(&mut self) -> Option<Value<'a>> {
         let [tag] = self.take()?;
         match tag {

@@ -22,24 +22,27 @@ impl<'r> Room<'r> {
         self.rest.as_ref().map(|rest| rest.len())
     }
 
+    /// The next bytes, to be written.
     #[inline]
-    fn put<const N: usize>(&mut self, bytes: [u8; N]) -> Option<()> {
-        let (place, rest) = self.rest.take()?.split_first_chunk_mut()?;
-        *place = bytes;
+    fn next<const N: usize>(&mut self) -> Option<&'r mut [u8; N]> {
+        let (next, rest) = self.rest.take()?.split_first_chunk_mut()?;
         self.rest = Some(rest);
-        Some(())
+        Some(next)
     }
 
     #[inline]
-    fn put_word(&mut self, tag: u8, word: [u8; 8]) -> Option<()> {
-        let [a, b, c, d, e, f, g, h] = word;
-        self.put([tag, a, b, c, d, e, f, g, h])
+    fn put_word(&mut self, new_tag: u8, new_word: [u8; 8]) -> Option<()> {
+        let [tag, word @ ..] = self.next::<9>()?;
+        *tag = new_tag;
+        *word = new_word;
+        Some(())
     }
 
     /// NULL. `None`: there is no room.
     #[inline]
     pub fn null(&mut self) -> Option<()> {
-        self.put([TAG_NULL])
+        *self.next()? = [TAG_NULL];
+        Some(())
     }
 
     /// An int. `None`: there is no room.
@@ -58,8 +61,10 @@ impl<'r> Room<'r> {
     #[inline]
     pub fn bytes(&mut self, bytes: &[u8]) -> Option<()> {
         // What is too long for this is too long for any room.
-        let [a, b, c, d] = u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
-        self.put([TAG_BYTES, a, b, c, d])?;
+        let new_length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let [tag, length @ ..] = self.next::<5>()?;
+        *tag = TAG_BYTES;
+        *length = new_length.to_le_bytes();
         let (place, rest) = self.rest.take()?.split_at_mut_checked(bytes.len())?;
         place.copy_from_slice(bytes);
         self.rest = Some(rest);

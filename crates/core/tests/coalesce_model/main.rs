@@ -49,6 +49,8 @@ struct GivenRow {
     key: usize,
     /// It names the row to delete, maybe with a guard.
     deletes: Option<bool>,
+    /// It changes a row, and never makes one.
+    updates: bool,
     /// Each column with its value, or without: `None` is left out, `Some(None)` is NULL.
     replace: Option<Option<i64>>,
     keep: Option<i64>,
@@ -62,7 +64,11 @@ struct GivenRow {
 fn given_row() -> impl Strategy<Value = GivenRow> {
     let nullable = || prop::option::of(prop::option::weighted(0.8, -5..15_i64));
     (
-        (0..KEYS.len(), prop::option::weighted(0.25, any::<bool>())),
+        (
+            0..KEYS.len(),
+            prop::option::weighted(0.25, any::<bool>()),
+            prop::bool::weighted(0.3),
+        ),
         nullable(),
         prop::option::of(0..9_i64),
         prop::option::of(-2_000..2_000_i64),
@@ -72,9 +78,10 @@ fn given_row() -> impl Strategy<Value = GivenRow> {
         prop::option::weighted(0.8, 0..9_i64),
     )
         .prop_map(
-            |((key, deletes), replace, keep, sum, min, max, guard, required)| GivenRow {
+            |((key, deletes, updates), replace, keep, sum, min, max, guard, required)| GivenRow {
                 key,
                 deletes,
+                updates,
                 replace,
                 keep,
                 sum,
@@ -237,6 +244,7 @@ fn batches(rows: &[GivenRow], world: World, cuts: &[bool]) -> Vec<Batch> {
         let columns = row.columns(world);
         let names = columns.iter().map(|(name, _)| name.as_bytes());
         let shape = match row.deletes {
+            None if row.updates => catalog.update(table, names),
             None => catalog.shape(table, names),
             Some(_) => catalog.deletion(table, names),
         };

@@ -45,6 +45,7 @@ pub struct Program {
     pub sync: JournalSync,
     lanes: usize,
     max_bytes: u64,
+    look_interval: Duration,
     max_pending_rows: usize,
     max_pending_bytes: usize,
     pub added: BTreeMap<i64, Added>,
@@ -65,6 +66,7 @@ impl Program {
             },
             lanes: rng.usize(1..5),
             max_bytes: if rng.bool() { 64 << 10 } else { 1 << 20 },
+            look_interval: Duration::from_millis(rng.u64(1..20)),
             max_pending_rows: if rng.bool() { 8 } else { 1000 },
             // So little that most of what waits is in the journal alone.
             max_pending_bytes: if rng.bool() { 8 << 10 } else { 64 << 20 },
@@ -109,6 +111,7 @@ impl Program {
                 sync: self.sync,
                 max_bytes: self.max_bytes,
                 dsn: "memory:".to_owned(),
+                look_interval: self.look_interval,
             }),
             ..Settings::default()
         }
@@ -232,6 +235,7 @@ impl Life {
             Box::new(move |_, _| Ok(sink(&world, process)))
         };
         let recovery = Recovery::new(settings.clone(), make_sink, spawn).expect("a recovery");
+        let recovery = Arc::new(recovery);
         let mut life = Self {
             process,
             kind,
@@ -246,6 +250,7 @@ impl Life {
             let sinks = (0..program.lanes).map(|_| sink(world, process)).collect();
             let buffer = Arc::new(BackgroundBuffer::new(settings, sinks, spawn).expect("a buffer"));
             recovery.start(&buffer).expect("started");
+            recovery.watch(&buffer);
             world.lock().processes[process].buffer = Some(Arc::clone(&buffer));
             life.writer = buffer.journal_writer().expect("a journal");
             life.buffer = Some(buffer);

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -93,6 +94,9 @@ pub struct World {
     state: Mutex<State>,
     pub changed: Condvar,
     pub store: MemoryStore,
+    sinks: AtomicUsize,
+    /// So many sinks were there at a time, at most.
+    pub most_sinks: AtomicUsize,
 }
 
 impl World {
@@ -196,8 +200,16 @@ pub struct StepSink {
     row: Option<(String, u16)>,
 }
 
+impl Drop for StepSink {
+    fn drop(&mut self) {
+        self.world.sinks.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl StepSink {
     pub fn new(world: &Arc<World>, process: usize) -> Self {
+        let sinks = world.sinks.fetch_add(1, Ordering::Relaxed) + 1;
+        world.most_sinks.fetch_max(sinks, Ordering::Relaxed);
         Self {
             world: Arc::clone(world),
             process,

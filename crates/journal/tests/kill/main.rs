@@ -287,6 +287,7 @@ fn a_stopped_process_holds_its_folder_and_a_dead_one_does_not() {
             Adoption::Held(holder) => assert_eq!(holder.pid, child.id()),
             other => panic!("{other:?}"),
         }
+        assert!(journal.left_behind(WRITER).is_none(), "it lives");
         // Looking at it takes nothing from it.
         let seen = journal.inspect(given_up).expect("listed");
         assert_eq!(seen[0].holder.expect("held").pid, child.id());
@@ -294,7 +295,10 @@ fn a_stopped_process_holds_its_folder_and_a_dead_one_does_not() {
     }
     signal(&child, libc::SIGKILL);
     child.wait().expect("ended");
+    let header = journal.left_behind(WRITER).expect("it is dead").expect("whole");
+    assert_eq!(header.dsn, "mysql://app@db/orders");
     let adopted = adopt(&journal);
+    assert!(journal.left_behind(WRITER).is_none(), "it is taken over");
     assert!(
         matches!(journal.adopt(WRITER).expect("asked"), Adoption::Held(holder) if holder.pid == std::process::id())
     );

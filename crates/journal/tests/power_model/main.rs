@@ -26,6 +26,16 @@ fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
+/// A header that alone told what was given up went with a segment that had nothing else; and a gap
+/// that an earlier version read over.
+#[test]
+fn seeds_that_failed_once_do_not_again() {
+    let mut tally = recovery::Tally::default();
+    for seed in [507_345, 506_861] {
+        life::run(seed, &mut tally);
+    }
+}
+
 #[test]
 fn nothing_that_was_synced_is_lost_and_nothing_else_comes_back() {
     let wanted = setting("WRITE_BUFFER_POWER_CUTS", 4_000);

@@ -176,7 +176,8 @@ final class GroupWriter
         $bound = array_map(static fn (Row $row): array => self::bind($table, $row), $rows);
         $statements = new Statements($connection);
         if (!$rows[0]->isDeletion) {
-            $this->staleRows += $statements->write($table, $bound);
+            $updates = array_map($table->isUpdate(...), $rows);
+            $this->staleRows += $statements->write($table, $bound, $updates);
 
             return;
         }

@@ -36,22 +36,24 @@ final class Statements
 
     /**
      * @param list<array<string, mixed>> $rows
+     * @param list<bool>                 $updates which of them change a row that is there, and are
+     *                                            never made
      *
      * @return int how many of the rows have a guard and changed nothing, if the database says so
      *
      * @throws RowRefusedException
      */
-    public function write(Table $table, array $rows): int
+    public function write(Table $table, array $rows, array $updates): int
     {
         $stale = 0;
         $run = [];
         $columns = [];
         $bytes = 0;
-        foreach ($rows as $row) {
-            if ($table->missing($row) !== []) {
+        foreach ($rows as $at => $row) {
+            if ($updates[$at] || $table->missing($row) !== []) {
                 $stale += $this->writeRun($table, $columns, $run);
                 [$run, $columns, $bytes] = [[], [], 0];
-                $stale += $this->update($table, $row);
+                $stale += $this->update($table, $row, $updates[$at]);
                 continue;
             }
             $size = array_sum(array_map(static fn (mixed $value): int => is_string($value) ? strlen($value) : 8, $row));
@@ -134,12 +136,13 @@ final class Statements
     }
 
     /**
-     * A row lacks a column that every new row must have, so it can only change a row that is there.
-     * It takes the missing columns from that row, and is then written like any other row.
+     * A row lacks a column that every new row must have, or is an update, so it can only change a
+     * row that is there. It takes the missing columns from that row, and is then written like any
+     * other row.
      *
      * @param array<string, mixed> $row
      */
-    private function update(Table $table, array $row): int
+    private function update(Table $table, array $row, bool $isUpdate): int
     {
         $missing = $table->missing($row);
         $where = implode(' AND ', array_map(fn (string $column): string => self::quote($column) . ' = ?', $table->key));
@@ -147,26 +150,29 @@ final class Statements
         $name = $this->tableName($table->name);
         $lock = $this->isSqlite ? '' : ' FOR UPDATE';
         if ($this->connection->select("SELECT 1 FROM {$name} WHERE {$where}{$lock}", $key, false) === []) {
-            throw new RowRefusedException(
-                "table {$table->name}: a row without column {$missing[0]} can only update, and there is no row with its"
-                . ' key (' . implode(', ', $table->key) . '); add the whole row first'
-            );
+            $noRow = 'there is no row with its key (' . implode(', ', $table->key) . ')';
+            throw new RowRefusedException($isUpdate
+                ? "table {$table->name}: an update of a row that is gone: {$noRow}"
+                : "table {$table->name}: a row without column {$missing[0]} can only update, and {$noRow};"
+                    . ' add the whole row first');
         }
         $given = array_keys($row);
         $values = [];
         foreach ($row as $column => $value) {
             $values[] = $this->value($table, (string) $column, $value);
         }
-        $old = implode(', ', array_map(
+        $old = ['1 AS wb_row', ...array_map(
             static fn (int $at, string $column): string => self::quote($column) . " AS wb_{$at}",
             array_keys($missing),
             $missing,
-        ));
+        )];
+        $new = [
+            ...array_fill(0, count($given), '?'),
+            ...array_map(static fn (int $at): string => "wb_old.wb_{$at}", array_keys($missing)),
+        ];
         $affected = $this->connection->affectingStatement(
             $this->insertInto($table, [...$given, ...$missing])
-            . ' SELECT ' . implode(', ', array_fill(0, count($given), '?')) . ', '
-            . implode(', ', array_map(static fn (int $at): string => "wb_old.wb_{$at}", array_keys($missing)))
-            . " FROM (SELECT {$old} FROM {$name} WHERE {$where}) AS wb_old WHERE 1 = 1"
+            . ' SELECT ' . implode(', ', $new) . ' FROM (SELECT ' . implode(', ', $old) . " FROM {$name} WHERE {$where}) AS wb_old WHERE 1 = 1"
             . $this->onDuplicate($table, $given),
             [...$values, ...$key],
         );

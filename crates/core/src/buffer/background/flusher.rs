@@ -15,14 +15,14 @@
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::buffer::background::attempts::{failed, note, succeeded};
 use crate::buffer::background::journaled::{self, Ending};
 use crate::buffer::background::lanes::LaneSet;
 use crate::buffer::background::read_back;
-use crate::buffer::background::shared::{Shared, State};
+use crate::buffer::background::shared::{Shared, State, Watch};
 use crate::buffer::limits::RETIRE_TIMEOUT;
 use crate::buffer::parking::Models;
 use crate::buffer::queue::{Due, LaneId};
@@ -36,7 +36,7 @@ use crate::writer::observer::{Commit, Event, Observer};
 use crate::writer::obstacle::Obstacle;
 
 /// The flusher's thread: takes what is due, writes it, settles it, until the buffer ends.
-pub fn run(shared: &Shared, lane: LaneId, mut writer: Writer) {
+pub fn run(shared: &Arc<Shared>, lane: LaneId, mut writer: Writer) {
     let mut taken_back = 0;
     loop {
         let work = {
@@ -161,7 +161,7 @@ fn end(shared: &Shared, lane: LaneId, mut writer: Writer) {
 }
 
 /// Waits until something is due. `None`: the thread has to end.
-fn wait_for_work(shared: &Shared, lane: LaneId) -> Option<MutexGuard<'_, State>> {
+fn wait_for_work(shared: &Arc<Shared>, lane: LaneId) -> Option<MutexGuard<'_, State>> {
     let mut state = shared.lock();
     let work = state.work(lane);
     loop {
@@ -173,6 +173,16 @@ fn wait_for_work(shared: &Shared, lane: LaneId) -> Option<MutexGuard<'_, State>>
         if state.abandoned || (state.stopping && is_empty) {
             return None;
         }
+        // Whoever holds it looks itself.
+        let may_look = lane == LaneId::new(0) && !state.stopping && state.holds == 0;
+        let mut looks = state.looks.as_mut().filter(|_| may_look);
+        if let Some(look) = looks.as_mut().and_then(|looks| looks.take_due(now)) {
+            drop(state);
+            look(Watch::new(shared));
+            state = shared.lock();
+            continue;
+        }
+        let next_look = looks.map(|looks| looks.next());
         let due = if state.holds > 0 { Due::Never } else { due };
         let flusher = &mut state.lanes.lane_mut(lane).flusher;
         flusher.thread = if flusher.failures_in_a_row > 0 {
@@ -180,10 +190,14 @@ fn wait_for_work(shared: &Shared, lane: LaneId) -> Option<MutexGuard<'_, State>>
         } else {
             ThreadState::Idle
         };
-        state = match due {
+        let until = match due {
             Due::Now => return Some(state),
-            Due::Never => work.wait(state).unwrap_or_else(PoisonError::into_inner),
-            Due::At(at) => {
+            Due::Never => next_look,
+            Due::At(at) => Some(next_look.map_or(at, |next| next.min(at))),
+        };
+        state = match until {
+            None => work.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(at) => {
                 let waited = work.wait_timeout(state, at.saturating_duration_since(now));
                 waited.unwrap_or_else(PoisonError::into_inner).0
             }

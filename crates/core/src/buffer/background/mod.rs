@@ -14,7 +14,8 @@
 //!   references to batches under it, and reads the one that takes rows. Of a table that has parked
 //!   rows it reads all rows there.
 //! - A lane's flusher starts with the lane's first row, waits without an alarm while nothing is
-//!   buffered, and ends with the buffer.
+//!   buffered, and ends with the buffer. With a journal the first one looks for dead writers now
+//!   and then.
 //! - The rows of one key are written in the order in which they were added, whatever their lanes:
 //!   see [`lanes`].
 //!
@@ -68,6 +69,7 @@ use crate::writer::Writer;
 /// How often a waiting caller checks whether its thread is wanted elsewhere.
 const INTERRUPT_CHECK: Duration = Duration::from_millis(20);
 
+pub use shared::Watch;
 pub use succession::Hold;
 
 /// Starts a thread. The binding does that in its own way: signals must stay with PHP's thread.
@@ -145,6 +147,7 @@ impl BackgroundBuffer {
             abandoned: false,
             journal,
             holds: 0,
+            looks: None,
             syncer: SyncerState::None,
             taken_back: 0,
         };

@@ -85,6 +85,8 @@ pub struct State {
     pub journal: Option<GroupJournal>,
     /// So many wait for the rows of dead writers, which are written first.
     pub holds: u32,
+    /// What the first lane's thread does now and then.
+    pub looks: Option<Looks>,
     /// The thread that syncs the journal.
     pub syncer: SyncerState,
     /// How often all groups were taken out of the lanes. An attempt that began before the last time
@@ -209,5 +211,57 @@ impl Shared {
     /// changes the queue at its end.
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says whether a buffer ends.
+pub struct Watch(Arc<Shared>);
+
+/// What a buffer does now and then: see `look_every` in
+/// [`succession`](crate::buffer::background).
+pub type Look = Arc<dyn Fn(Watch) + Send + Sync>;
+
+/// When it does that.
+pub struct Looks {
+    look: Look,
+    interval: Duration,
+    next: Instant,
+}
+
+impl Looks {
+    /// From `next` on, as often as the interval says.
+    pub fn new(look: Look, interval: Duration, next: Instant) -> Self {
+        Self { look, interval, next }
+    }
+
+    /// What is due now. The next one is due an interval later.
+    pub fn take_due(&mut self, now: Instant) -> Option<Look> {
+        if now < self.next {
+            return None;
+        }
+        self.next = now + self.interval;
+        Some(Arc::clone(&self.look))
+    }
+
+    /// When the next one is due.
+    pub fn next(&self) -> Instant {
+        self.next
+    }
+}
+
+impl Watch {
+    /// Of a buffer.
+    pub fn new(shared: &Arc<Shared>) -> Self {
+        Self(Arc::clone(shared))
+    }
+
+    /// Notes an error for whoever looks at the metrics.
+    pub fn note(&self, error: &Error) {
+        self.0.lock().last_error = Some(error.to_string());
+    }
+
+    /// Whether it does.
+    pub fn is_stopping(&self) -> bool {
+        self.0.lock().stopping
     }
 }

@@ -1,10 +1,12 @@
 //! What a [background buffer](crate::buffer::background) does for the succession of dead writers:
-//! as the buffer that writes what one has left, and as the one that waits for that.
+//! as the buffer that writes what one has left, as the one that waits for that, and as one that
+//! lives for long and looks for them now and then.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::buffer::background::shared::Shared;
+use crate::buffer::background::shared::{Look, Looks, Shared, Watch};
 use crate::buffer::background::{BackgroundBuffer, Spawn, WaitEnd};
 use crate::buffer::journal::GroupJournal;
 use crate::buffer::limits::RETIRE_TIMEOUT;
@@ -23,22 +25,12 @@ pub struct Hold(Arc<Shared>);
 impl Hold {
     /// Says later whether the buffer ends.
     pub fn watch(&self) -> Watch {
-        Watch(Arc::clone(&self.0))
+        Watch::new(&self.0)
     }
 
     /// Notes an error for whoever looks at the metrics.
     pub fn note(&self, error: &Error) {
         self.0.lock().last_error = Some(error.to_string());
-    }
-}
-
-/// Says whether a buffer ends.
-pub struct Watch(Arc<Shared>);
-
-impl Watch {
-    /// Whether it does.
-    pub fn is_stopping(&self) -> bool {
-        self.0.lock().stopping
     }
 }
 
@@ -56,6 +48,13 @@ impl BackgroundBuffer {
     pub fn hold(&self) -> Hold {
         self.shared.lock().holds += 1;
         Hold(Arc::clone(&self.shared))
+    }
+
+    /// Has the first lane's thread do something now and then, whether or not it has rows, as long
+    /// as it runs: from an interval from now on. It should not take long.
+    pub fn look_every(&self, interval: Duration, look: Look) {
+        let next = self.clock.now() + interval;
+        self.shared.lock().looks = Some(Looks::new(look, interval, next));
     }
 
     /// A buffer that goes on in a dead writer's place, in its journal and its row in the ledger.
@@ -115,8 +114,7 @@ impl BackgroundBuffer {
         status: Status,
         error: &Error,
     ) -> Result<()> {
-        let file = self.settings.dead_letter_file.clone().map(DeadLetterFile::new);
-        let file = file.ok_or_else(|| Error::bug("a journal without a dead-letter file"))?;
+        let file = DeadLetterFile::of_journal(&self.settings)?;
         let mut letter = DeadLetter::new(group.rows(), group.tag(), status, error, |row| row.shape.entry.model());
         if let Some(journal) = &self.shared.lock().journal {
             letter.id = journal.letter_id(number);

@@ -95,6 +95,7 @@ fn encode_head(group: &Group, head: &mut Vec<u8>) -> Result<()> {
 fn encode_shape(shape: &Shape) -> Option<Vec<u8>> {
     let kind = match shape.kind {
         RowKind::Row => group::RowKind::Row,
+        RowKind::Update => group::RowKind::Update,
         RowKind::Deletion => group::RowKind::Deletion,
         RowKind::DeletionByPlace => group::RowKind::DeletionByPlace,
     };
@@ -193,6 +194,7 @@ fn malformed(malformed: Malformed) -> Error {
 fn kind_of(kind: group::RowKind) -> RowKind {
     match kind {
         group::RowKind::Row => RowKind::Row,
+        group::RowKind::Update => RowKind::Update,
         group::RowKind::Deletion => RowKind::Deletion,
         group::RowKind::DeletionByPlace => RowKind::DeletionByPlace,
     }
@@ -203,6 +205,7 @@ fn look_up(shape: &group::Shape<'_>, catalog: &mut Catalog) -> Result<Arc<Shape>
     let columns = shape.columns.iter().map(|column| column.as_bytes());
     match kind_of(shape.kind) {
         RowKind::Row => catalog.shape(table, columns),
+        RowKind::Update => catalog.update(table, columns),
         RowKind::Deletion => catalog.deletion(table, columns),
         RowKind::DeletionByPlace => catalog.deletion_by_place(table, shape.columns.len()),
     }
@@ -248,6 +251,7 @@ mod tests {
         let shapes = [
             catalog.shape(orders, names(&["id", "price"])).expect("a shape"),
             catalog.shape(other, names(&["Id", "é"])).expect("a shape"),
+            catalog.update(orders, names(&["id", "price"])).expect("a shape"),
             catalog.deletion(orders, names(&["id", "version"])).expect("a shape"),
             catalog.deletion_by_place(orders, 2).expect("a shape"),
         ];

@@ -52,6 +52,7 @@ fn a_segment_is_given_up_only_when_that_is_noted_on_the_disk() {
         sync: JournalSync::Interval(Duration::from_hours(1)),
         max_bytes: 1 << 20,
         dsn: "memory:".to_owned(),
+        look_interval: Duration::from_hours(1),
     };
     let mut journal = GroupJournal::open(&settings, "writer", String::new()).expect("a journal");
     let (group, lane) = (group(), LaneId::new(0));

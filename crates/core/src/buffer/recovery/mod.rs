@@ -10,17 +10,23 @@
 //! 5. has a buffer of its own write the groups that are not settled, by the rules that the dead one
 //!    had, and removes folder and rows.
 //!
+//! Where all is settled, it removes folder and rows at once.
+//!
 //! If it dies in turn, the next one finds all that, and what the first one has committed.
 //!
 //! A group that a buffer refuses, or of which nobody can say whether it was committed, goes into
 //! the dead-letter file. A folder that is damaged goes there whole, and is set aside.
 //!
-//! Bounds: the memory of a buffer, and a number for each group that is left.
+//! Bounds: [`SUCCESSORS_MAX`] writers at a time, so that a pool that died at once is no storm of
+//! connections; for each of them the memory of a buffer, and a number for each group that is left.
 
+mod letters;
+mod looks;
 mod successor;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use write_buffer_journal::files::disk::Disk;
@@ -33,21 +39,18 @@ use crate::buffer::background::{BackgroundBuffer, Spawn};
 use crate::buffer::journal::form::Decoder;
 use crate::buffer::journal::history::{Fate, History, RowFound};
 use crate::buffer::journal::notes::Note;
-use crate::buffer::journal::{GroupJournal, blocked, given_up, letter_id, refused, rules, successor_limits};
+use crate::buffer::journal::{GroupJournal, blocked, given_up, refused, rules, successor_limits};
+use crate::buffer::limits::RETIRE_TIMEOUT;
 use crate::buffer::queue::LaneId;
-pub use crate::buffer::recovery::successor::Recovered;
 use crate::buffer::recovery::successor::{AllTaken, Successor};
-use crate::dead_letter::file::DeadLetterFile;
-use crate::dead_letter::{DeadLetter, Status};
+pub use crate::buffer::recovery::successor::{Recovered, SUCCESSORS_MAX};
 use crate::error::{Error, Result};
 use crate::ledger::{self, Position};
-use crate::rows::group::Group;
 use crate::settings::{JournalSettings, Settings};
 use crate::sink::Sink;
-use crate::table::catalog::Catalog;
 
 /// Makes a sink for a lane of a writer with these settings.
-pub type MakeSink = Box<dyn Fn(&Settings, u16) -> Result<Box<dyn Sink>> + Send>;
+pub type MakeSink = Box<dyn Fn(&Settings, u16) -> Result<Box<dyn Sink>> + Send + Sync>;
 
 /// How long a server is left alone that was away.
 const NEXT_TRY: Duration = Duration::from_secs(1);
@@ -61,6 +64,10 @@ pub struct Recovery {
     directory: Journal<Disk>,
     make_sink: MakeSink,
     spawn: Spawn,
+    /// A look has found something, and its thread is at work.
+    is_at_work: AtomicBool,
+    /// The dead writers that the last look has seen.
+    seen: Mutex<BTreeSet<String>>,
 }
 
 /// A dead writer, and how its rows are written.
@@ -91,15 +98,25 @@ impl Recovery {
             journal,
             make_sink,
             spawn,
+            is_at_work: AtomicBool::new(false),
+            seen: Mutex::default(),
         })
     }
 
     /// Whether a writer has left something. Another process may be faster.
     pub fn is_needed(&self) -> bool {
-        let writers = self.directory.writers().unwrap_or_default();
-        writers.iter().any(
-            |writer| matches!(self.directory.adopt(writer), Ok(Adoption::Adopted(adopted)) if self.is_ours(&adopted)),
-        )
+        self.writers().iter().any(|writer| self.is_dead(writer))
+    }
+
+    fn writers(&self) -> Vec<String> {
+        self.directory.writers().unwrap_or_default()
+    }
+
+    /// Whether a writer has left something that is for this server, as far as can be seen without
+    /// taking it over: somebody who starts right now does not find that it is taken.
+    fn is_dead(&self, writer: &str) -> bool {
+        let header = self.directory.left_behind(writer);
+        header.is_some_and(|header| header.map_or(true, |header| header.dsn == self.journal.dsn))
     }
 
     fn is_ours(&self, adopted: &Adopted) -> bool {
@@ -108,7 +125,10 @@ impl Recovery {
 
     /// Takes over what dead writers have left, and writes it, until `stops`.
     pub fn run(&self, stops: &dyn Fn() -> bool) -> Vec<Recovered> {
-        let mut taken = self.take_all(stops);
+        let mut taken = AllTaken::default();
+        while self.take_all(&self.writers(), &mut taken, stops) {
+            taken.make_room(stops);
+        }
         taken.wait_until_tried(stops);
         taken.end(stops)
     }
@@ -121,16 +141,18 @@ impl Recovery {
     /// # Errors
     ///
     /// The thread cannot be started.
-    pub fn start(self, buffer: &BackgroundBuffer) -> Result<()> {
+    pub fn start(self: &Arc<Self>, buffer: &BackgroundBuffer) -> Result<()> {
         let hold = buffer.hold();
-        let spawn = self.spawn;
+        let recovery = Arc::clone(self);
         let body = move || {
             let stopped = hold.watch();
             let stops = || stopped.is_stopping();
             let mut taken = AllTaken::default();
             let (mut hold, began) = (Some(hold), Instant::now());
             loop {
-                taken.join(self.take_all(&stops));
+                while recovery.take_all(&recovery.writers(), &mut taken, &stops) {
+                    taken.make_room(&stops);
+                }
                 let mut has_server = true;
                 for error in taken.errors() {
                     has_server &= !error.is_connection();
@@ -150,7 +172,11 @@ impl Recovery {
             drop(hold);
             taken.end(&stops);
         };
-        spawn(Box::new(body)).map_err(|error| {
+        self.spawn(Box::new(body))
+    }
+
+    fn spawn(&self, body: Box<dyn FnOnce() + Send>) -> Result<()> {
+        (self.spawn)(body).map_err(|error| {
             Error::connection(
                 0,
                 format!("the thread that recovers the journal cannot be started: {error}"),
@@ -158,27 +184,31 @@ impl Recovery {
         })
     }
 
-    fn take_all(&self, stops: &dyn Fn() -> bool) -> AllTaken {
-        let mut taken = AllTaken::default();
-        for writer in self.directory.writers().unwrap_or_default() {
-            if stops() {
-                break;
+    /// Takes over what those of these writers have left that are dead, as long as there is a place
+    /// for it. Returns whether some of it is left.
+    fn take_all(&self, writers: &[String], taken: &mut AllTaken, stops: &dyn Fn() -> bool) -> bool {
+        for writer in writers {
+            if stops() || taken.has_tried(writer) {
+                continue;
             }
-            let adopted = match self.directory.adopt(&writer) {
+            let adopted = match self.directory.adopt(writer) {
                 Ok(Adoption::Adopted(adopted)) if self.is_ours(&adopted) => *adopted,
                 Ok(_) => continue,
                 Err(error) => {
-                    taken.done.push(failed(writer, blocked(&error)));
+                    taken.done.push(failed(writer.clone(), blocked(&error)));
                     continue;
                 }
             };
-            match self.succeed(adopted, &writer, stops) {
+            if taken.is_full() {
+                return true;
+            }
+            match self.succeed(adopted, writer, stops) {
                 Ok(Taken::Done(recovered)) => taken.done.push(recovered),
                 Ok(Taken::Going(successor)) => taken.successors.push(*successor),
-                Err(error) => taken.done.push(failed(writer, error)),
+                Err(error) => taken.done.push(failed(writer.clone(), error)),
             }
         }
-        taken
+        false
     }
 
     fn succeed(&self, adopted: Adopted, writer: &str, stops: &dyn Fn() -> bool) -> Result<Taken> {
@@ -206,7 +236,7 @@ impl Recovery {
             history.may_lack_notes();
         }
         let dead = &Dead { writer, settings };
-        let rows = self.take_over(dead, &history, &groups)?;
+        let (rows, sink) = self.take_over(dead, &history, &groups)?;
         let mut fates: Vec<(u64, Fate)> = groups
             .iter()
             .map(|(number, lane)| (*number, history.fate(*number, *lane, &rows)))
@@ -239,8 +269,12 @@ impl Recovery {
             }
             return Ok(Taken::Done(recovered));
         }
+        if fates.is_empty() {
+            self.remove_settled((adopted, scan), dead, &history, sink)?;
+            return Ok(Taken::Done(recovered));
+        }
         let groups = adopted.scan(given_up).map_err(|error| blocked(&error))?;
-        let buffer = self.go_on((adopted, scan), dead, &history, &rows, kept)?;
+        let buffer = self.go_on((adopted, scan), dead, &history, (&rows, sink), kept)?;
         let mut successor = Successor {
             buffer,
             decoder: Decoder::default(),
@@ -253,11 +287,16 @@ impl Recovery {
         Ok(Taken::Going(Box::new(successor)))
     }
 
-    /// Changes the writer's rows in the ledger. Returns what they said.
-    fn take_over(&self, dead: &Dead<'_>, history: &History, groups: &[(u64, u8)]) -> Result<BTreeMap<u8, RowFound>> {
-        let mut rows = BTreeMap::new();
+    /// Changes the writer's rows in the ledger. Returns what they said, and who has asked.
+    fn take_over(
+        &self,
+        dead: &Dead<'_>,
+        history: &History,
+        groups: &[(u64, u8)],
+    ) -> Result<(BTreeMap<u8, RowFound>, Box<dyn Sink>)> {
+        let (mut rows, mut sink) = (BTreeMap::new(), self.sink(dead)?);
         if groups.is_empty() {
-            return Ok(rows);
+            return Ok((rows, sink));
         }
         // Also those of which no note tells: it may be lost, if the machine was off.
         let lanes: BTreeSet<u8> = groups.iter().map(|(_, lane)| *lane).collect();
@@ -267,58 +306,73 @@ impl Recovery {
             .chain([0])
             .collect::<BTreeSet<u8>>()
         {
-            let mut sink = self.sink(dead, u16::from(lane))?;
+            sink.use_writer(dead.writer, u16::from(lane))?;
             let Some(row) = sink.take_over(None)? else { continue };
             let position = row.position.as_deref().and_then(Position::parse);
             let transaction = ledger::transaction_count(row.number);
             rows.insert(lane, RowFound { transaction, position });
         }
-        Ok(rows)
+        Ok((rows, sink))
     }
 
-    fn sink(&self, dead: &Dead<'_>, lane: u16) -> Result<Box<dyn Sink>> {
-        let mut sink = (self.make_sink)(&dead.settings, lane)?;
-        sink.use_writer(dead.writer, lane)?;
-        Ok(sink)
+    fn sink(&self, dead: &Dead<'_>) -> Result<Box<dyn Sink>> {
+        (self.make_sink)(&dead.settings, 0)
     }
 
-    fn letters(&self) -> Result<DeadLetterFile> {
-        let file = self.settings.dead_letter_file.clone();
-        file.map(DeadLetterFile::new)
-            .ok_or_else(|| Error::bug("a journal without a dead-letter file"))
-    }
-
-    /// Those of a writer's groups that stand in the dead-letter file.
-    fn kept(&self, writer: &str, groups: &[(u64, Fate)]) -> Result<Vec<u64>> {
-        let names = self.letters()?.names(&format!("{writer}-"))?;
-        let numbers = groups.iter().map(|(number, _)| *number);
-        Ok(numbers
-            .filter(|number| names.contains(&*letter_id(writer, *number)))
-            .collect())
-    }
-
-    /// Goes on in the writer's place.
-    fn go_on(
+    /// Removes a folder in which all is settled, so that nothing of its writer is under way: first
+    /// a note that says so, then the folder, then the rows in the ledger. As long as the folder is
+    /// there, they say what of it is settled.
+    fn remove_settled(
         &self,
         (adopted, scan): (Adopted, Scan<Disk>),
         dead: &Dead<'_>,
         history: &History,
-        rows: &BTreeMap<u8, RowFound>,
-        kept: Vec<u64>,
-    ) -> Result<BackgroundBuffer> {
-        let sink = self.sink(dead, 0)?;
+        mut sink: Box<dyn Sink>,
+    ) -> Result<()> {
+        self.resume((adopted, scan), dead, history)?.close()?;
+        let lane = history.registered_lanes().next();
+        // Rows that stay are old one day, and go then.
+        let mut retire = |lane: u8| -> Result<()> {
+            sink.use_writer(dead.writer, u16::from(lane))?;
+            if sink.take_over(None)?.is_some() {
+                sink.retire_all(Instant::now() + RETIRE_TIMEOUT);
+            }
+            Ok(())
+        };
+        drop(lane.map(&mut retire));
+        Ok(())
+    }
+
+    fn resume(
+        &self,
+        (adopted, scan): (Adopted, Scan<Disk>),
+        dead: &Dead<'_>,
+        history: &History,
+    ) -> Result<GroupJournal> {
         let lane = adopted
             .resume(scan, successor_limits())
             .map_err(|error| blocked(&error))?;
         let succession = u32::try_from(history.successors() + 1).unwrap_or(u32::MAX);
-        let mut journal = GroupJournal::resume(
+        Ok(GroupJournal::resume(
             self.directory.clone(),
             &self.journal,
             dead.writer,
             lane,
             succession,
             history.registered(),
-        );
+        ))
+    }
+
+    /// Goes on in the writer's place.
+    fn go_on(
+        &self,
+        left: (Adopted, Scan<Disk>),
+        dead: &Dead<'_>,
+        history: &History,
+        (rows, mut sink): (&BTreeMap<u8, RowFound>, Box<dyn Sink>),
+        kept: Vec<u64>,
+    ) -> Result<BackgroundBuffer> {
+        let mut journal = self.resume(left, dead, history)?;
         let found = rows.get(&0);
         journal.taken_over(&Note::TakenOver {
             transaction: found.map(|row| row.transaction),
@@ -327,49 +381,8 @@ impl Recovery {
         if !kept.is_empty() {
             journal.settled(LaneId::new(0), kept);
         }
+        sink.use_writer(dead.writer, 0)?;
         BackgroundBuffer::succeed(dead.settings.clone(), sink, self.spawn, journal)
-    }
-
-    /// Keeps what can be read of a folder in the dead-letter file. What comes after a gap, or is
-    /// uncertain, is marked so. Returns the number of rows.
-    fn dump(
-        &self,
-        dead: &Dead<'_>,
-        adopted: &Adopted,
-        history: &History,
-        rows: &BTreeMap<u8, RowFound>,
-    ) -> Result<u64> {
-        let file = self.letters()?;
-        let kept = file.names(&format!("{}-", adopted.writer()))?;
-        let mut catalog = dead.settings.catalog(self.sink(dead, 0)?.database())?;
-        let (mut decoder, mut without_rules) = (Decoder::default(), Decoder::default());
-        let mut scan = adopted.scan(given_up).map_err(|error| blocked(&error))?;
-        // Without its header nobody knows which server they are for.
-        let (mut count, mut is_behind_gap) = (0, adopted.header().is_err());
-        loop {
-            for stored in scan.by_ref() {
-                let Stored::Group(stored) = stored else { continue };
-                let fate = match history.fate(stored.number, stored.lane, rows) {
-                    Fate::Unsettled if is_behind_gap => Fate::Uncertain,
-                    fate => fate,
-                };
-                let id = letter_id(adopted.writer(), stored.number);
-                if fate == Fate::Settled || kept.contains(&*id) {
-                    continue;
-                }
-                let group = match decoder.decode(&stored.payload, &mut catalog) {
-                    Ok(group) => group,
-                    // A table's rules may have changed: without them any rows can be named.
-                    Err(_) => without_rules.decode(&stored.payload, &mut Catalog::default())?,
-                };
-                count += group.len() as u64;
-                keep(&file, group, (fate, id), adopted.folder())?;
-            }
-            if !scan.pass_gap() {
-                return Ok(count);
-            }
-            is_behind_gap = true;
-        }
     }
 }
 
@@ -413,24 +426,4 @@ fn read(scan: &mut Scan<Disk>) -> Result<(History, Vec<(u64, u8)>)> {
         }
     }
     Ok((history, groups))
-}
-
-fn keep(file: &DeadLetterFile, group: &Group, (fate, id): (Fate, Box<str>), folder: &Path) -> Result<()> {
-    let (status, why) = match fate {
-        Fate::Uncertain => (
-            Status::Uncertain,
-            "the journal of its writer was damaged, or its row in the ledger is gone, so nobody can say whether these rows were \
-             committed: look, and retry() what is missing",
-        ),
-        _ => (
-            Status::Unwritten,
-            "the journal of its writer was damaged behind it: retry() writes these rows",
-        ),
-    };
-    let error = Error::row(format!("{why} ({})", folder.display()));
-    let letter = DeadLetter {
-        id,
-        ..DeadLetter::new(group.rows(), group.tag(), status, &error, |_| None)
-    };
-    file.append(&letter, None)
 }

@@ -14,8 +14,10 @@ use crate::error::{Error, Result};
 use crate::rows::group::Group;
 use crate::table::catalog::Catalog;
 
+/// So many dead writers' rows are written at a time: each takes a connection and a thread.
+pub const SUCCESSORS_MAX: usize = 8;
 /// How often somebody looks whether parked groups are settled.
-const LOOK: Duration = Duration::from_millis(50);
+pub(super) const LOOK: Duration = Duration::from_millis(50);
 
 /// What became of a dead writer's groups.
 #[derive(Debug, Clone, Default)]
@@ -50,12 +52,30 @@ pub(super) struct Successor {
 pub(super) struct AllTaken {
     pub successors: Vec<Successor>,
     pub done: Vec<Recovered>,
+    /// Those that wait for a table, and have made room for others: whoever comes next tries again.
+    left: Vec<Recovered>,
 }
 
 impl AllTaken {
-    pub(super) fn join(&mut self, other: Self) {
-        self.successors.extend(other.successors);
-        self.done.extend(other.done);
+    /// Whether there is no place for another one.
+    pub(super) fn is_full(&self) -> bool {
+        self.successors.len() >= SUCCESSORS_MAX
+    }
+
+    /// Whether a writer's rows were tried.
+    pub(super) fn has_tried(&self, writer: &str) -> bool {
+        let mut tried = self.left.iter().chain(&self.done);
+        tried.any(|recovered| recovered.writer == writer)
+    }
+
+    /// Makes room for others: those that are done end, or else those that wait for a table.
+    pub(super) fn make_room(&mut self, stops: &dyn Fn() -> bool) {
+        self.wait_until_tried(stops);
+        self.end_those_that_are_done();
+        if self.is_full() {
+            let waiting = std::mem::take(&mut self.successors);
+            self.left.extend(waiting.into_iter().map(Successor::end));
+        }
     }
 
     pub(super) fn errors(&self) -> impl Iterator<Item = &Error> {
@@ -74,6 +94,20 @@ impl AllTaken {
         self.done.len() < before
     }
 
+    /// Ends those that have nothing left to write.
+    pub(super) fn end_those_that_are_done(&mut self) {
+        let (waiting, done): (Vec<_>, Vec<_>) = std::mem::take(&mut self.successors)
+            .into_iter()
+            .partition(Successor::is_waiting);
+        self.done.extend(done.into_iter().map(Successor::end));
+        self.successors = waiting;
+    }
+
+    /// Whether each of those that are left still waits for something.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.successors.iter().all(Successor::is_waiting)
+    }
+
     pub(super) fn wait_until_tried(&mut self, stops: &dyn Fn() -> bool) {
         for successor in &self.successors {
             while !stops() && !successor.buffer.is_all_tried() {
@@ -84,21 +118,21 @@ impl AllTaken {
 
     /// Waits for what is parked, and ends.
     pub(super) fn end(self, stops: &dyn Fn() -> bool) -> Vec<Recovered> {
-        while !stops()
-            && self
-                .successors
-                .iter()
-                .any(|successor| successor.buffer.pending().rows > 0)
-        {
+        while !stops() && self.successors.iter().any(Successor::is_waiting) {
             std::thread::sleep(LOOK);
         }
         let mut done = self.done;
+        done.extend(self.left);
         done.extend(self.successors.into_iter().map(Successor::end));
         done
     }
 }
 
 impl Successor {
+    fn is_waiting(&self) -> bool {
+        self.buffer.pending().rows > 0
+    }
+
     /// Has the buffer write what is not settled. If `stops` says so, some of it is left.
     pub(super) fn feed(&mut self, groups: Scan<Disk>, fates: &[(u64, Fate)], stops: &dyn Fn() -> bool) -> Result<()> {
         let mut fates = fates.iter().peekable();

@@ -130,10 +130,5 @@ impl<'p> PendingCommand<'p> {
 
 /// The error of a row that can only update, if no row has its key.
 pub fn missing_row(statement: &Statement<'_>) -> Error {
-    Error::row(format!(
-        "table {}: a row without column {} can only update, and there is no row with its key ({}); add the whole row first",
-        statement.bound.model.name,
-        statement.bound.missing_required.as_deref().unwrap_or("?"),
-        statement.bound.model.key.join(", ")
-    ))
+    statement.bound.missing_row()
 }

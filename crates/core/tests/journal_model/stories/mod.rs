@@ -2,13 +2,16 @@
 //! it.
 
 mod damage;
+mod folders;
 mod gaps;
+mod look;
 mod order;
 mod steps;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use write_buffer_core::buffer::background::BackgroundBuffer;
@@ -76,12 +79,14 @@ impl House {
         };
         Settings {
             flush_interval: Duration::from_millis(1),
-            tables: vec![(TABLE.to_owned(), rules)],
+            tables: vec![(TABLE.to_owned(), rules.clone()), ("blocked".to_owned(), rules)],
+            park_timeout: Duration::ZERO,
             journal: Some(JournalSettings {
                 directory: self.directory().to_owned(),
                 sync: self.sync,
                 max_bytes: 1 << 20,
                 dsn: "memory:".to_owned(),
+                look_interval: Duration::from_millis(1),
             }),
             ..Settings::default()
         }
@@ -93,10 +98,10 @@ impl House {
         BackgroundBuffer::new(self.settings(), vec![sink], spawn).expect("a buffer")
     }
 
-    fn recovery(&self) -> Recovery {
+    fn recovery(&self) -> Arc<Recovery> {
         let store = self.store.clone();
         let make = move |_: &Settings, _| Ok(Box::new(MemorySink::new(store.clone())) as _);
-        Recovery::new(self.settings(), Box::new(make), spawn).expect("a recovery")
+        Arc::new(Recovery::new(self.settings(), Box::new(make), spawn).expect("a recovery"))
     }
 
     fn recover(&self) -> Vec<Recovered> {
@@ -162,8 +167,12 @@ fn numbers(store: &MemoryStore) -> Vec<i64> {
 
 /// Adds a group of one row, which takes a kilobyte.
 fn add(buffer: &BackgroundBuffer, number: i64) {
+    add_to(buffer, TABLE, number);
+}
+
+fn add_to(buffer: &BackgroundBuffer, table: &str, number: i64) {
     let mut catalog = buffer.catalog();
-    let table = catalog.table(TABLE).expect("a table");
+    let table = catalog.table(table).expect("a table");
     let columns = ["n", "pad"].iter().map(|name| name.as_bytes());
     let shape = catalog.shape(table, columns).expect("a shape");
     drop(catalog);

@@ -75,47 +75,36 @@ fn encode_execute(output: &mut Vec<u8>, statement: u32, parameters: &[Parameter<
     if parameters.is_empty() {
         return;
     }
-    // At once: each append looks whether there is room.
-    output.reserve(parameters.len().div_ceil(8) + 1 + parameters.iter().map(encoded_bytes).sum::<usize>());
-    for eight in parameters.chunks(8) {
-        let nulls = (0_u8..8)
-            .zip(eight)
-            .map(|(at, one)| u8::from(matches!(one, Parameter::Null)) << at);
-        output.push(nulls.fold(0, |all, one| all | one));
-    }
-    output.push(1);
-    let types = output.len();
-    output.resize(types + 2 * parameters.len(), 0);
-    let types = output.get_mut(types..).unwrap_or_default().chunks_exact_mut(2);
-    for (kind, parameter) in types.zip(parameters) {
-        kind.copy_from_slice(&[type_of(parameter), 0]);
-    }
-    for parameter in parameters {
-        match parameter {
-            Parameter::Null => {}
-            Parameter::Int(number) => output.extend_from_slice(&number.to_le_bytes()),
+    let nulls = output.len();
+    let has_types = nulls.saturating_add(parameters.len().div_ceil(8));
+    let types = has_types.saturating_add(1);
+    output.resize(types.saturating_add(parameters.len().saturating_mul(2)), 0);
+    set(output, has_types, |mark| *mark = 1);
+    for (place, (at, parameter)) in (types..).step_by(2).zip(parameters.iter().enumerate()) {
+        let kind = match parameter {
+            Parameter::Null => {
+                set(output, nulls.saturating_add(at / 8), |eight| *eight |= 1 << (at % 8));
+                TYPE_NULL
+            }
+            Parameter::Int(number) => {
+                output.extend_from_slice(&number.to_le_bytes());
+                TYPE_LONGLONG
+            }
             Parameter::Text(text) => {
                 push_length(output, text.len());
                 output.extend_from_slice(text);
+                TYPE_VAR_STRING
             }
-        }
+        };
+        set(output, place, |place| *place = kind);
     }
 }
 
-fn type_of(parameter: &Parameter<'_>) -> u8 {
-    match parameter {
-        Parameter::Null => TYPE_NULL,
-        Parameter::Int(_) => TYPE_LONGLONG,
-        Parameter::Text(_) => TYPE_VAR_STRING,
-    }
-}
-
-/// The bytes of a parameter and of its type, at most.
-fn encoded_bytes(parameter: &Parameter<'_>) -> usize {
-    match parameter {
-        Parameter::Null => 2,
-        Parameter::Int(_) => 2 + 8,
-        Parameter::Text(text) => 2 + 9 + text.len(),
+/// Changes a byte that is there.
+#[inline]
+fn set(output: &mut [u8], at: usize, change: impl FnOnce(&mut u8)) {
+    if let Some(byte) = output.get_mut(at) {
+        change(byte);
     }
 }
 
