@@ -129,7 +129,7 @@ function measureRecovery(Findings $findings, string $folder, int $pairs, int $ro
         $findings->add('recovery', 'pairs/s', $pairs / $recovered);
         $findings->add('the normal rate', 'pairs/s', $pairs / $normal);
         $findings->atLeast(0.9, 'recovery, to the normal rate', '', $normal / $recovered);
-        $findings->atMost(1, 'memory of a row that waits, file-backed pages apart', 'bytes', $memory);
+        $findings->atMost(1, 'memory of a further row that waits, file-backed pages apart', 'bytes', $memory);
     }
 }
 

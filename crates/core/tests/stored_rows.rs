@@ -60,6 +60,7 @@ fn settings(directory: &Directory, lanes: usize) -> Settings {
             sync: JournalSync::None,
             max_bytes: 1 << 30,
             dsn: "memory:".to_owned(),
+            look_interval: Duration::from_hours(1),
         }),
         ..Settings::default()
     }

@@ -194,6 +194,7 @@ fn malformed(malformed: Malformed) -> Error {
 fn kind_of(kind: group::RowKind) -> RowKind {
     match kind {
         group::RowKind::Row => RowKind::Row,
+        group::RowKind::Update => RowKind::Update,
         group::RowKind::Deletion => RowKind::Deletion,
         group::RowKind::Update => RowKind::Update,
         group::RowKind::DeletionByPlace => RowKind::DeletionByPlace,
