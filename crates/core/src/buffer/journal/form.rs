@@ -196,7 +196,6 @@ fn kind_of(kind: group::RowKind) -> RowKind {
         group::RowKind::Row => RowKind::Row,
         group::RowKind::Update => RowKind::Update,
         group::RowKind::Deletion => RowKind::Deletion,
-        group::RowKind::Update => RowKind::Update,
         group::RowKind::DeletionByPlace => RowKind::DeletionByPlace,
     }
 }
