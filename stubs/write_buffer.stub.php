@@ -130,8 +130,8 @@ namespace WriteBuffer {
      * - {@see RefusedException}: groups were given up, which getFailures() has. Others may be
      *   buffered: count() says.
      * - {@see BlockedException}, {@see ConnectionException}, {@see TimeoutException}, without
-     *   NotTaken: rows cannot be written now, and are still buffered. Groups that were given up
-     *   meanwhile the next flush() throws. If a call that adds throws one of these, or a
+     *   NotTaken: rows cannot be written now, and are still buffered. The next flush() throws the
+     *   groups that were given up meanwhile. If a call that adds throws one of these, or a
      *   RefusedException, it is about the flush that it made due, and in the background about a
      *   thread or a disk: its own rows **were taken**, so do not add them again. Of group() and
      *   putAll() see there.
@@ -174,7 +174,7 @@ namespace WriteBuffer {
      *     repeatable?: bool,
      *     coalesce?: bool
      * }
-     * @phpstan-type FailedRow = array{table: string, row: StoredRow}
+     * @phpstan-type FailedRow = array{table: string, row: StoredRow, update?: bool}
      * @phpstan-type FailedDeletion = array{table: string, delete: array<int|string, StoredValue>}
      * @phpstan-type Failure = array{
      *     id: string,
@@ -185,7 +185,7 @@ namespace WriteBuffer {
      *     message: string,
      *     time: float
      * }
-     * @phpstan-type RowToRetry = array{table: string, row: array<string, mixed>}
+     * @phpstan-type RowToRetry = array{table: string, row: array<string, mixed>, update?: bool}
      * @phpstan-type DeletionToRetry = array{table: string, delete: mixed}
      * @phpstan-type FailureToRetry = array{
      *     id?: ?string,
@@ -348,7 +348,11 @@ namespace WriteBuffer {
          * - Foreground: a flush gave groups up. That does not end the call. Its RefusedException
          *   comes at the end, or is getPrevious() of the IncompleteException.
          * - Rows cannot be written now, or there is no room, or no thread can be started: that ends
-         *   the call. If rows were taken before, it is getPrevious() of an IncompleteException.
+         *   the call. Unless the exception is NotTaken, the row that met it was taken, too. If any
+         *   row was taken, the exception is getPrevious() of an IncompleteException.
+         * - Synchronous: a COMMIT was not answered. Its RefusedException, whose failure is
+         *   `uncertain`, ends the call in the same way. Its row is not among those that are taken
+         *   or processed: look whether it is in the table before you go on.
          * - Your own code throws, in $rows, in a row or in $progress: that ends the call, and the
          *   exception passes on. All rows that $rows gave before are taken, or were skipped. If any
          *   was skipped, an IncompleteException is the last one of getPrevious().
@@ -356,10 +360,12 @@ namespace WriteBuffer {
          * **To go on** after an IncompleteException, leave out the first getProcessedRows() of
          * $rows. A generator is made anew for that: PHP cannot rewind one.
          *
-         * Within group() the rows join the group: none is taken before it is. If it is dropped, so
-         * are they. The row that passes its bounds ends the call.
+         * Within group() the rows join the group, and get no tickets: they are taken when it is, or
+         * dropped with it. There the numbers of rows taken are of those that have joined. The row
+         * that passes the group's bounds ends the call; those before it stay in the group.
          *
-         * The groups have tickets, one after the other, and no tag: lastTicket() returns the last.
+         * Outside, the groups have tickets, one after the other, and no tag: lastTicket() returns
+         * the last.
          *
          * @param string        $table    the table's name, as in put()
          * @param iterable<mixed> $rows   rows, in each form that put() takes for one
@@ -434,13 +440,13 @@ namespace WriteBuffer {
         /**
          * Makes one group of all that is added while the callable runs, however deep: its rows are
          * committed in one transaction, or none of them is. They are taken when the callable
-         * returns, as by add(). If it throws, they are dropped: not taken, and nowhere. The
-         * exception passes on. So does exit().
+         * returns, as by add(). If it throws, or calls exit(), they are dropped: not taken, and
+         * nowhere. The exception passes on.
          *
          * **Was it taken?** Thrown inside the callable, as by a flush() there: no, whatever the
          * class. Thrown after it: as the classes say of add(). If both may throw the same, compare
          * lastTicket(): it has risen if and only if the group was taken, unless retry() was called
-         * inside.
+         * inside, or another fiber added rows through this object meanwhile.
          *
          * Inside:
          * - add(), put() and delete() refuse what they always refuse, and such a call adds nothing.
@@ -487,12 +493,13 @@ namespace WriteBuffer {
 
         /**
          * Returns the row that is still buffered under a key: all buffered rows of that key, merged
-         * by the table's rules. It does not look into the table: a column under the rule `sum`
-         * holds the increment that is not yet committed, not the total, and the row may turn out
-         * stale. In the background, before the thread has read the table, the key is the configured
-         * one, else `id`: so name another one in `tables`, or no row is found. Keys that only the
-         * server can compare are compared byte by byte. Of a persistent buffer it finds the rows of
-         * all objects. A synchronous one has rows within group() only.
+         * by the table's rules; of an insert-only table the last one. It does not look into the
+         * table: a column under the rule `sum` holds the increment that is not yet committed, not
+         * the total, and the row may turn out stale. In the background, before the thread has read
+         * the table, the key is the configured one, else `id`: so name another one in `tables`, or
+         * no row is found. Keys that only the server can compare are compared byte by byte. Of a
+         * persistent buffer it finds the rows of all objects. A synchronous one has rows within
+         * group() only.
          *
          * @param string $table the table's name, as in put()
          * @param mixed  $key   the key's value, which is what a row has as a value. For a composite
@@ -527,9 +534,9 @@ namespace WriteBuffer {
          * Commits all rows added before the call, and returns when that is done. Of a persistent
          * buffer that is what all objects added.
          *
-         * What was given up is thrown once: by the flush() or close() that gives it up, or in the
-         * foreground by the call that adds; else, as when the thread has, by the next flush() or
-         * close(). If that ends by another exception, the one after it does. While it waits in the
+         * What was given up is thrown once: by the flush(), the close() or, in the foreground, the
+         * call that adds that gave it up. What the thread gave up, the next flush() or close()
+         * throws. If that throws something else, the one after it does. While it waits in the
          * background, PHP sees its signals and its time limit.
          *
          * What is committed when it throws stays so. After close() it goes on working. Synchronous:
@@ -619,20 +626,20 @@ namespace WriteBuffer {
          * @param int|null $timeoutMs as in flush(). 0 asks what has become of the group: it returns
          *                            if it is committed, and throws otherwise
          *
-         * @throws \ValueError         first of all: this buffer has given no such ticket. 0 is
-         *                             none, unless nothing was taken through this object yet: then
-         *                             there is nothing to wait for. Or $timeoutMs is negative. At
-         *                             last: the ticket is so old that nobody knows any more what
-         *                             became of it, since groups after it were given up in more
-         *                             than 65,536 places of the sequence
-         * @throws RefusedException    the group was given up, however long ago, or was unwritten
-         *                             when its buffer ended. getFailures() has it while
-         *                             takeFailures() would return it, and is empty later. It stays
-         *                             given up after retry(), which gives a new ticket
+         * @throws \ValueError         $timeoutMs is negative, or this buffer has given no such
+         *                             ticket. 0 is none, unless nothing was taken through this
+         *                             object yet: then there is nothing to wait for. Or nobody
+         *                             knows any more what became of the ticket: later groups were
+         *                             given up in more than 65,536 places of the sequence
+         * @throws RefusedException    the group was given up, however long ago. getFailures() has
+         *                             it while takeFailures() would return it, and is empty later.
+         *                             It stays given up after retry(), which gives a new ticket.
+         *                             Or its buffer ended, as at the end of the request, before it
+         *                             was written: the deadLetterFile has it, or it is lost
          * @throws BlockedException    its rows cannot be written now, as when a table takes none:
-         *                             the group was tried once more, and stays buffered. Or it was
-         *                             unwritten when its buffer ended, and is in its journal: the
-         *                             next process writes it
+         *                             the group was tried once more, and stays buffered. Or its
+         *                             buffer ended before it was written, and it is in the journal:
+         *                             the next process writes it
          * @throws ConnectionException no server, or the connection was lost: the group stays
          *                             buffered
          * @throws TimeoutException    the time is over: the group stays buffered
@@ -688,10 +695,11 @@ namespace WriteBuffer {
          * - `unwritten`, in lines of the dead-letter file only: nothing is wrong with it. Its
          *   buffer ended before it was written.
          *
-         * At most 1,000 groups are kept, and at most 64 MiB. With a deadLetterFile the oldest make
-         * room. Without one, those do that waitFor() has thrown: whoever called it has them. If
-         * there is none of them, nothing more is given up: see flush()'s BlockedException. A forked
-         * child has none of its parent's. Also after close(). A synchronous buffer has none.
+         * At most 1,000 groups are kept, and at most 64 MiB. With a deadLetterFile the oldest are
+         * dropped for new ones: the file has them. Without one, only those are that waitFor() has
+         * thrown. If there are none, nothing more is given up, and flush() throws a
+         * BlockedException. A forked child has none of its parent's. Also after close(). A
+         * synchronous buffer has none.
          *
          * Those of a persistent buffer outlive the object and the request: any object of its name
          * in the process returns them, and the next flush() of one throws them. If nobody asks, all
@@ -724,8 +732,8 @@ namespace WriteBuffer {
          * the dead-letter file after `json_decode($line, true)`. One whose status is `uncertain`,
          * or a word that is not known, is refused: look whether its rows are in the database, and
          * set its status to `unwritten` if they are not. One without a status is put back. They are
-         * looked at first, as many at a time as maxPendingBytes allows: if one is refused by then,
-         * none of these is put back.
+         * looked at first, as many at a time as maxPendingBytes allows: if one is refused then,
+         * none of its batch is put back.
          *
          * One that this object has put back already is refused by its id, as is one that is in the
          * list twice. Of those that it has put back it remembers the last 10,000. Another object,
@@ -739,6 +747,10 @@ namespace WriteBuffer {
          * yours still, so keep the list: `array_slice($failures, $e->getTakenGroups())`. If your
          * own code throws meanwhile, as a signal's handler may, that passes on. If some were put
          * back, an IncompleteException is the last one of its getPrevious().
+         *
+         * Foreground: a flush that one of them makes due, and that throws, ends the call behind it.
+         * Synchronous: if a group ended it as `uncertain`, that is the first of the others: look
+         * whether it is in the table.
          *
          * @param array<array<string, mixed>> $failures
          *
@@ -817,8 +829,9 @@ namespace WriteBuffer {
     }
 
     /**
-     * The server cannot be reached, refused the login, or the connection was lost. The rows stay
-     * buffered. The code is the server's error code, or the client's (2002 and above), or 0.
+     * The server cannot be reached, refused the login, or the connection was lost. Rows that were
+     * taken stay buffered; if it is {@see NotTaken}, none were. The code is the server's error
+     * code, or the client's (2002 and above), or 0.
      */
     class ConnectionException extends \RuntimeException implements Retryable
     {
@@ -890,14 +903,18 @@ namespace WriteBuffer {
     {
     }
 
-    /** Rows cannot be written now: they stay buffered. */
+    /**
+     * Rows cannot be written now. Those that were taken stay buffered; if it is {@see NotTaken},
+     * none were.
+     */
     class BlockedException extends FlushException implements Retryable
     {
     }
 
     /**
-     * The time is over that the call was given, or that a table's definition has to be read. The
-     * rows stay buffered. A time-out of the connection's own is a {@see ConnectionException}.
+     * The time is over: that of the call, or the one within which a table's definition must be
+     * read. Rows that were taken stay buffered; if it is {@see NotTaken}, none were. A time-out of
+     * the connection's own is a {@see ConnectionException}.
      */
     class TimeoutException extends \RuntimeException implements Retryable
     {
@@ -905,10 +922,11 @@ namespace WriteBuffer {
 
     /**
      * A call that takes many groups took only some: putAll(), retry() or
-     * {@see DeadLetterFile::retry()}. What was taken stays taken, but within group(): do not add it
-     * again. If an error ended the call, that is getPrevious(), and the code is the error's. What
-     * the class of that error says of rows, and of another try, holds for the group that ended the
-     * call, and not for those before it.
+     * {@see DeadLetterFile::retry()}. What was taken stays taken: do not add it again. Within
+     * group() these rows have joined the group: they are taken with it, or dropped with it. If an
+     * error ended the call, that is getPrevious(), and the code is the error's. What the class of
+     * that error says of rows, and of another try, holds for the group that ended the call, and not
+     * for those before it.
      */
     final class IncompleteException extends \RuntimeException implements Exception
     {
@@ -1070,8 +1088,10 @@ namespace WriteBuffer {
          * has put back before, also by retry(), comes back as `uncertain`. None of this is an
          * exception: what has come back is in the file. It waits as flush() does without a time.
          *
-         * **If it throws**, call it again later: each group is committed, or has its line. While
-         * groups are still buffered, `$path.retry` keeps their lines, and its lock.
+         * **If it throws**, call it again later, with the same buffer: each group is committed, or
+         * has its line. The exception is about the group that ended the call, also if it is
+         * NotTaken. Groups that are still buffered keep their lines in `$path.retry`, which stays
+         * locked: the next call waits for them, and does not add them again.
          *
          * **Nothing is written twice**, also if the process is killed amid this: the next call
          * gives the lines that were begun, at most 100, back as `uncertain`, and goes on with the
@@ -1148,13 +1168,13 @@ namespace WriteBuffer {
          *
          * @param string      $directory the folder. If it is not there, there is nothing to do
          * @param string|null $dsn       the DSN, as the buffers have it. Default `write_buffer.dsn`
-         * @param int|null    $timeoutMs how long it may take; null: until all is settled
+         * @param int|null    $timeoutMs how long it may take, in milliseconds; null: until all is
+         *                               settled, or no server can be reached
          *
          * @return list<array<string, mixed>> an element for each dead writer: its groups that were
          *             not committed, what became of their rows, and where its folder was set aside
-         *             if it was damaged. `error` says why not all was written, and null that
-         *             nothing is left: a server that cannot be reached is said here, and is no
-         *             exception
+         *             if it was damaged. `error`: null if nothing is left, else why something is: a
+         *             server that cannot be reached is said here, and is no exception
          *
          * @phpstan-return list<Recovered>
          *
@@ -1179,7 +1199,7 @@ namespace WriteBuffer {
          *
          * @return list<array<string, mixed>> an element for each folder in it, those that were set
          *             aside too. `pid`: the process that has it, null if that is dead. `groups`:
-         *             those that can be read, committed ones among them whose file is still there.
+         *             those that can be read, with committed ones whose file is still there.
          *             `bytes`: what it takes on the disk. `age_oldest_ms`: the age of its oldest
          *             file. `dsn`: without the password, null if it cannot be read. `damage`: what
          *             is wrong, and where
@@ -1279,17 +1299,17 @@ namespace {
      * next process writes it, or it goes into the deadLetterFile, or into a file beside that if
      * another process has locked it, which a warning names. Without either, or if the file cannot
      * be written to, it is lost, with a PHP warning that names the server, the reason, the tables
-     * and the first keys. Failures that no exception and no file has told of are a warning, too.
-     * Those in memory end with it, without one if an exception has told of them. Of a persistent
-     * buffer the end of the process does all this, and PHP's log has the warning.
+     * and the first keys. The failures in memory end with the buffer: those that no exception and
+     * no file has told of are named in a warning. Of a persistent buffer the end of the process
+     * does all this, and PHP's log has the warning.
      *
      * @phpstan-import-type Rules from \WriteBuffer\Buffer
      */
     final class WriteBuffer implements \WriteBuffer\Buffer
     {
         /**
-         * Opens no connection: the first row does. `docs/settings.md` has the bounds of each
-         * number.
+         * Opens no connection: the first row does, or what dead processes have left in the journal,
+         * which is written from here on. `docs/settings.md` has the bounds of each number.
          *
          * Every parameter but the rules is nullable. Null, or a parameter left out, takes the value
          * of the php.ini setting `write_buffer.NAME_IN_SNAKE_CASE`. The default that is named with
