@@ -31,7 +31,7 @@ fn setting(name: &str, default: u64) -> u64 {
 #[test]
 fn seeds_that_failed_once_do_not_again() {
     let mut tally = recovery::Tally::default();
-    for seed in [507_345, 506_861] {
+    for seed in [507_345, 506_861, 711_348, 909_930] {
         life::run(seed, &mut tally);
     }
 }
