@@ -117,7 +117,7 @@ impl Failures {
         }
     }
 
-    /// The end left a group in the journal. They come in their order.
+    /// The end left a group in the journal. They come in their order, one lane's after the other's.
     pub fn left_in_journal(&mut self, number: u64) {
         match self.in_journal.last_mut() {
             Some(last) if last.end() + 1 == number => *last = *last.start()..=number,

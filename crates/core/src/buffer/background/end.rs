@@ -152,15 +152,13 @@ impl BackgroundBuffer {
         let left = state.lanes.take_left();
         let in_journal: usize = stored.iter().map(|stored| stored.numbers().count()).sum();
         state.lanes.lane_mut(LaneId::new(0)).flusher.metrics.groups_refused += count(left.len() + in_journal);
-        for group in &left {
-            if stays_in_journal && !in_files.contains(&group.number) {
-                state.failures.left_in_journal(group.number);
+        let in_memory = left.iter().map(|group| group.number);
+        for number in in_memory.chain(stored.iter().flat_map(|stored| stored.numbers().iter())) {
+            if stays_in_journal && !in_files.contains(&number) {
+                state.failures.left_in_journal(number);
             } else {
-                state.failures.not_committed(group.number);
+                state.failures.not_committed(number);
             }
-        }
-        for number in stored.iter().flat_map(|stored| stored.numbers().iter()) {
-            state.failures.not_committed(number);
         }
         drop(state);
         // A flusher may wait for another lane, and a caller for room.
