@@ -16,9 +16,9 @@ use std::sync::Arc;
 
 use crate::buffer::journal::reading::Reading;
 use crate::buffer::places::Places;
-use crate::buffer::queue::Queue;
 use crate::buffer::queue::sealed::Location;
 use crate::buffer::queue::stored::StoredBatch;
+use crate::buffer::queue::{GroupPosition, LaneId, PackedPosition, Queue};
 use crate::error::Result;
 use crate::rows::arena::Row;
 use crate::rows::batch::Batch;
@@ -29,8 +29,6 @@ use crate::table::entry::TableId;
 const BATCHES_AT_ONCE: usize = 16;
 /// The index keeps up to this many places, settled or not.
 const PLACES_KEPT: usize = 4_096;
-/// Lanes have so many bits in a place.
-const LANE_BITS: u32 = 6;
 
 /// Lets a look find out how stored groups are read.
 pub type Read<'r> = &'r dyn Fn(&Arc<StoredBatch>) -> Option<Reading>;
@@ -39,7 +37,7 @@ pub type Read<'r> = &'r dyn Fn(&Arc<StoredBatch>) -> Option<Reading>;
 #[derive(Debug, Default)]
 pub struct StoredIndex {
     /// By the hash of a row's key: the number of its group, and its lane.
-    places: Places<u64>,
+    places: Places<PackedPosition>,
     /// The last group of each lane that is indexed.
     indexed: Vec<u64>,
     /// The first group of each lane that is not settled, at the last look.
@@ -141,15 +139,6 @@ impl StoredView {
     }
 }
 
-fn place(lane: usize, number: u64) -> u64 {
-    (number << LANE_BITS) | lane as u64
-}
-
-fn unpacked(place: u64) -> (usize, u64) {
-    let lane = place & ((1 << LANE_BITS) - 1);
-    (usize::try_from(lane).unwrap_or_default(), place >> LANE_BITS)
-}
-
 impl StoredIndex {
     /// Looks at the queues of all lanes, in order, under their lock. `wanted` has the hash of the
     /// key that is looked for; `read` says how a stored batch is read.
@@ -161,9 +150,9 @@ impl StoredIndex {
         read: Read<'_>,
     ) -> StoredView {
         let mut view = StoredView::default();
-        let mut numbers: Vec<u64> = self.places.get(wanted).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
+        let mut places: Vec<PackedPosition> = self.places.get(wanted).collect();
+        places.sort_unstable();
+        places.dedup();
         self.unsettled.clear();
         for (lane, queue) in queues.enumerate() {
             if self.indexed.len() <= lane {
@@ -198,8 +187,8 @@ impl StoredIndex {
                     view.new.push(New { lane, rows });
                 }
             }
-            let numbers = numbers.iter().map(|place| unpacked(*place));
-            for (_, number) in numbers.filter(|(of_lane, _)| *of_lane == lane) {
+            let positions = places.iter().map(|place| place.unpacked());
+            for GroupPosition { number, .. } in positions.filter(|position| position.lane.index() == lane) {
                 let (batch, is_in_flight, found) = match queue.locate(number) {
                     Some(Location::Journal(stored)) => {
                         let Some(reading) = read(stored) else { continue };
@@ -240,11 +229,12 @@ impl StoredIndex {
     ) -> Result<()> {
         let mut new = Vec::new();
         for New { lane, rows } in &view.new {
+            let lane = LaneId::new(*lane);
             let mut enter = |number: u64, row: Row<'_>| {
                 if row.shape.table == table
                     && let Some(hash) = hash(&row)
                 {
-                    new.push((hash, place(*lane, number)));
+                    new.push((hash, PackedPosition::new(GroupPosition { lane, number })));
                 }
             };
             match rows {
@@ -277,8 +267,8 @@ impl StoredIndex {
         if self.places.count() > PLACES_KEPT.max(2 * pending_rows) {
             let unsettled = &self.unsettled;
             self.places.retain(|place| {
-                let (lane, number) = unpacked(place);
-                unsettled.get(lane).is_some_and(|first| number >= *first)
+                let GroupPosition { lane, number } = place.unpacked();
+                unsettled.get(lane.index()).is_some_and(|first| number >= *first)
             });
         }
     }

@@ -103,7 +103,7 @@ impl DeadLetterFile {
         retry.push(".retry");
         for path in [self.path.as_path(), Path::new(&retry)] {
             let unreadable = |error: io::Error| {
-                Error::config(format!("dead-letter file {} cannot be read: {error}", path.display())).after_taking()
+                Error::blocked(format!("dead-letter file {} cannot be read: {error}", path.display()))
             };
             let file = match File::open(path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,

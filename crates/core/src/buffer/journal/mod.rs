@@ -75,7 +75,7 @@ pub fn refused(error: &JournalError) -> Error {
 
 /// Translates an error of the journal that stands in the way of rows that were taken.
 pub fn blocked(error: &JournalError) -> Error {
-    Error::config(format!("the journal: {error}")).after_taking()
+    Error::blocked(format!("the journal: {error}"))
 }
 
 /// A journal has so many segments at least, so that some of them can be given up while others take

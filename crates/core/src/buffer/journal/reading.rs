@@ -42,7 +42,7 @@ pub struct Unread {
 impl Unread {
     /// Why, as an error that keeps the rows.
     pub fn error(&self) -> Error {
-        Error::config(format!("the journal cannot be read back: {}", self.why)).after_taking()
+        unreadable(&self.why)
     }
 
     /// Copies the files beside the writer's folder, as far as they can be read. Says where, or why
@@ -64,6 +64,10 @@ impl Unread {
         copies.dedup();
         copies.join("; ")
     }
+}
+
+fn unreadable(why: &str) -> Error {
+    Error::blocked(format!("the journal cannot be read back: {why}"))
 }
 
 /// The name of a segment's copy: beside its writer's folder.
@@ -164,8 +168,7 @@ impl Reading {
         }
         let unread = || {
             let files: Vec<_> = self.stretch.paths().map(|path| path.display().to_string()).collect();
-            let why = format!("a row that may be in {}", files.join(" or "));
-            Error::config(format!("the journal cannot be read back: {why}")).after_taking()
+            unreadable(&format!("a row that may be in {}", files.join(" or ")))
         };
         let payload = found_group.ok_or_else(unread)?;
         let mut decoder = Decoder::default();

@@ -41,7 +41,7 @@ impl Parking {
         }
         Some(match reason {
             Some(error) => Error::clone(&error).context(&format!("ticket {number} waits")),
-            None => Error::config(format!("ticket {number} waits for rows that were added before it")).after_taking(),
+            None => Error::blocked(format!("ticket {number} waits for rows that were added before it")),
         })
     }
 

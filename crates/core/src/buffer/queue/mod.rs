@@ -30,7 +30,7 @@ mod set_aside;
 pub mod stored;
 mod storing;
 
-pub use position::{GroupPosition, LaneId};
+pub use position::{GroupPosition, LaneId, MAX_LANES, PackedPosition};
 
 use std::collections::VecDeque;
 use std::ops::Range;

@@ -330,16 +330,13 @@ impl Recovery {
         mut sink: Box<dyn Sink>,
     ) -> Result<()> {
         self.resume((adopted, scan), dead, history)?.close()?;
-        let lane = history.registered_lanes().next();
+        if let Some(lane) = history.registered_lanes().next()
+            && sink.use_writer(dead.writer, u16::from(lane)).is_ok()
+            && matches!(sink.take_over(None), Ok(Some(_)))
+        {
+            sink.retire_all(Instant::now() + RETIRE_TIMEOUT);
+        }
         // Rows that stay are old one day, and go then.
-        let mut retire = |lane: u8| -> Result<()> {
-            sink.use_writer(dead.writer, u16::from(lane))?;
-            if sink.take_over(None)?.is_some() {
-                sink.retire_all(Instant::now() + RETIRE_TIMEOUT);
-            }
-            Ok(())
-        };
-        drop(lane.map(&mut retire));
         Ok(())
     }
 

@@ -1,9 +1,8 @@
 //! One lane, and some of them.
 
-use crate::buffer::queue::{LaneId, Queue};
+pub use crate::buffer::queue::MAX_LANES;
 
-/// The most lanes: more than a server profits from, and as many as a [`LaneSet`] has bits.
-pub const MAX_LANES: usize = 64;
+use crate::buffer::queue::{LaneId, Queue};
 
 /// One lane: what waits in it, and who writes it.
 #[derive(Debug)]

@@ -3,9 +3,8 @@
 //! Bounds: it drops settled keys while it has more than 4,096, and more than twice as many as rows
 //! are pending. It grows and drops a part at a time: no `add()` waits for all of it.
 
-use crate::buffer::background::lanes::lane::MAX_LANES;
 use crate::buffer::background::route::{KeyHash, Route};
-use crate::buffer::queue::{GroupPosition, LaneId};
+use crate::buffer::queue::{GroupPosition, PackedPosition};
 use crate::buffer::sharded::ShardedMap;
 use crate::table::entry::TableId;
 
@@ -15,24 +14,6 @@ pub(super) const KEYS_KEPT: usize = 4_096;
 const MAX_KEY_BYTES: usize = 40;
 /// Another part of it is looked at for each so many keys that are entered.
 const KEYS_PER_SWEEP: usize = 256;
-
-/// A group's position in one word: there is one for each row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct PackedPosition(u64);
-
-impl PackedPosition {
-    fn new(position: GroupPosition) -> Self {
-        Self(position.number * MAX_LANES as u64 + position.lane.index() as u64)
-    }
-
-    fn unpacked(self) -> GroupPosition {
-        let lane = self.0 % MAX_LANES as u64;
-        GroupPosition {
-            lane: LaneId::new(usize::try_from(lane).unwrap_or_default()),
-            number: self.0 / MAX_LANES as u64,
-        }
-    }
-}
 
 /// The hash of a table's key among those of all tables.
 fn key_hash(table: TableId, hash: u64) -> u64 {
